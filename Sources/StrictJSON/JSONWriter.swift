@@ -1,0 +1,85 @@
+/// Writes JSON (RFC 8259) as bytes, members in the order of the calls, nothing between them.
+///
+/// The writer puts the commas; the caller keeps brackets and names in order.
+public struct JSONWriter: Sendable {
+    public private(set) var bytes: [UInt8] = []
+    private var needsComma = false
+
+    public init(reservingCapacity capacity: Int = 256) {
+        bytes.reserveCapacity(capacity)
+    }
+
+    private mutating func separate() {
+        if needsComma { bytes.append(UInt8(ascii: ",")) }
+        needsComma = true
+    }
+
+    public mutating func beginObject() { separate(); bytes.append(UInt8(ascii: "{")); needsComma = false }
+    public mutating func endObject() { bytes.append(UInt8(ascii: "}")); needsComma = true }
+    public mutating func beginArray() { separate(); bytes.append(UInt8(ascii: "[")); needsComma = false }
+    public mutating func endArray() { bytes.append(UInt8(ascii: "]")); needsComma = true }
+
+    public mutating func name(_ name: String) {
+        string(name)
+        bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+    }
+
+    public mutating func string(_ value: String) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        var value = value
+        value.withUTF8 { appendEscaped($0) }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// A string of bytes that are known to need no escape (base64url, digits).
+    public mutating func plainString(_ value: some Collection<UInt8>) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(contentsOf: value)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    public mutating func integer(_ value: some BinaryInteger) { separate(); bytes.append(contentsOf: String(value).utf8) }
+    public mutating func bool(_ value: Bool) { separate(); bytes.append(contentsOf: (value ? "true" : "false").utf8) }
+    public mutating func null() { separate(); bytes.append(contentsOf: "null".utf8) }
+
+    /// A value that is JSON already.
+    public mutating func raw(_ value: some Sequence<UInt8>) { separate(); bytes.append(contentsOf: value) }
+
+    public mutating func member(_ name: String, _ value: String) { self.name(name); string(value) }
+    public mutating func member(_ name: String, _ value: Bool) { self.name(name); bool(value) }
+    public mutating func member(_ name: String, _ value: some BinaryInteger) { self.name(name); integer(value) }
+    public mutating func member(_ name: String, _ values: [String]) {
+        self.name(name)
+        beginArray()
+        for value in values { string(value) }
+        endArray()
+    }
+    /// Writes nothing where there is no value.
+    public mutating func member(_ name: String, ifPresent value: String?) { if let value { member(name, value) } }
+    public mutating func member(_ name: String, ifPresent value: Bool?) { if let value { member(name, value) } }
+    public mutating func member(_ name: String, ifPresent value: Int64?) { if let value { member(name, value) } }
+    public mutating func member(_ name: String, raw value: some Sequence<UInt8>) { self.name(name); raw(value) }
+
+    private mutating func appendEscaped(_ utf8: UnsafeBufferPointer<UInt8>) {
+        for byte in utf8 {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes.append(UInt8(ascii: "\\")); bytes.append(byte)
+            case 0x08: bytes.append(contentsOf: "\\b".utf8)
+            case 0x0C: bytes.append(contentsOf: "\\f".utf8)
+            case 0x0A: bytes.append(contentsOf: "\\n".utf8)
+            case 0x0D: bytes.append(contentsOf: "\\r".utf8)
+            case 0x09: bytes.append(contentsOf: "\\t".utf8)
+            case 0..<0x20, 0x7F:
+                bytes.append(contentsOf: "\\u00".utf8)
+                bytes.append(JSONWriter.hex(byte >> 4))
+                bytes.append(JSONWriter.hex(byte & 15))
+            default: bytes.append(byte)
+            }
+        }
+    }
+
+    private static func hex(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
+}
