@@ -1,0 +1,60 @@
+/// Reads the few DER forms (X.690) that keys and signatures have; what is not the one canonical encoding is `nil`.
+struct DERReader {
+    private let bytes: ArraySlice<UInt8>
+    private var at: Int
+
+    init(_ bytes: ArraySlice<UInt8>) {
+        self.bytes = bytes
+        self.at = bytes.startIndex
+    }
+
+    var isAtEnd: Bool { at == bytes.endIndex }
+
+    /// The content of the next element if it has this tag; moves behind it.
+    mutating func content(tag: DERTag) -> ArraySlice<UInt8>? {
+        guard bytes.endIndex - at >= 2, bytes[at] == tag.rawValue else { return nil }
+        let first = bytes[at + 1]
+        var start = at + 2
+        var length = Int(first)
+        if first >= 0x80 {
+            // Two bytes of length hold every key that is read here; the indefinite form (0x80) is BER only.
+            let count = Int(first & 0x7F)
+            guard count == 1 || count == 2, bytes.endIndex - start >= count else { return nil }
+            length = 0
+            for _ in 0..<count {
+                length = length << 8 | Int(bytes[start])
+                start += 1
+            }
+            guard length >= (count == 1 ? 0x80 : 0x100) else { return nil }
+        }
+        guard bytes.endIndex - start >= length else { return nil }
+        at = start + length
+        return bytes[start..<at]
+    }
+
+    mutating func reader(tag: DERTag) -> DERReader? { content(tag: tag).map { DERReader($0) } }
+
+    /// A positive INTEGER without its sign byte.
+    mutating func positiveInteger() -> ArraySlice<UInt8>? {
+        guard let content = content(tag: .integer), let first = content.first, first < 0x80 else { return nil }
+        guard first == 0 else { return content }
+        // Zero itself is not positive; a sign byte is there only where the next one has the high bit.
+        guard let second = content.dropFirst().first, second >= 0x80 else { return nil }
+        return content.dropFirst()
+    }
+
+    /// A BIT STRING of whole bytes.
+    mutating func bitString() -> ArraySlice<UInt8>? {
+        guard let content = content(tag: .bitString), content.first == 0 else { return nil }
+        return content.dropFirst()
+    }
+}
+
+/// The tags that are read and written here (X.680).
+enum DERTag: UInt8 {
+    case integer = 0x02
+    case bitString = 0x03
+    case null = 0x05
+    case objectIdentifier = 0x06
+    case sequence = 0x30
+}

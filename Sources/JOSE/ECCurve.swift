@@ -1,0 +1,30 @@
+import Crypto
+
+/// The curves of RFC 7518 §6.2.1.1 that are used here; the raw value is the JWK's `crv`.
+public enum ECCurve: String, CaseIterable, Hashable, Sendable {
+    case p256 = "P-256"
+    case p384 = "P-384"
+
+    /// Bytes of one coordinate, and of `r` and of `s` in a JWS signature (RFC 7518 §3.4).
+    public var coordinateSize: Int {
+        switch self {
+        case .p256: 32
+        case .p384: 48
+        }
+    }
+
+    public var keyAlgorithm: KeyAlgorithm {
+        switch self {
+        case .p256: .p256
+        case .p384: .p384
+        }
+    }
+
+    /// Whether the uncompressed point (0x04, x, y) is on the curve.
+    func contains(uncompressedPoint point: [UInt8]) -> Bool {
+        switch self {
+        case .p256: (try? P256.Signing.PublicKey(x963Representation: point)) != nil
+        case .p384: (try? P384.Signing.PublicKey(x963Representation: point)) != nil
+        }
+    }
+}
