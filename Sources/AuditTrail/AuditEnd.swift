@@ -1,0 +1,38 @@
+/// The last records of a file, each checked, each following the one before.
+struct AuditEnd {
+    /// In the order of the file.
+    var entries: [AuditEntry] = []
+    /// Where the last whole record ends, in bytes.
+    var wholeSize: Int
+    /// Whether the first of `entries` is the file's first record.
+    var startsAtBeginning: Bool
+
+    /// Reads at most `AuditLimits.tail` bytes of the end.
+    ///
+    /// What a loss of power leaves behind the last whole record is not a record and not an attack: a line without its newline, or blocks
+    /// that were allotted and never written, which read as NUL (no line has one). Anything else that does not verify is refused.
+    init(file: AuditFile, size: Int, path: String) throws(AuditError) {
+        let start = max(0, size - AuditLimits.tail)
+        let bytes = try file.read(offset: start, count: size - start, path: path)
+        startsAtBeginning = start == 0
+        var at = 0
+        if start > 0 {
+            // The line that the window cuts.
+            guard let newline = bytes.firstIndex(of: UInt8(ascii: "\n")) else {
+                throw AuditError(.damaged, file: path, message: "the audit trail ends in a line longer than any record")
+            }
+            at = newline + 1
+        }
+        wholeSize = start + at
+        while at < bytes.count, let newline = bytes[at...].firstIndex(of: UInt8(ascii: "\n")) {
+            if bytes[at..<newline].contains(0) { break }
+            let entry = try AuditEntry(line: bytes[at..<newline], file: path)
+            if let last = entries.last, last.hash != entry.previous || last.record.sequence &+ 1 != entry.record.sequence {
+                throw AuditError(.damaged, file: path, message: "record \(entry.record.sequence) does not follow the one before it")
+            }
+            entries.append(entry)
+            at = newline + 1
+            wholeSize = start + at
+        }
+    }
+}

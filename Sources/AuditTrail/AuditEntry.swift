@@ -1,0 +1,135 @@
+import Crypto
+import StrictJSON
+
+/// A record as it stands in a file: one line of JSON, chained to the line before it.
+///
+/// `{"sequence":7,…,"previous":"<hash of line 6>","hash":"<SHA-256>"}`: the hash is over the line's bytes before `,"hash":`, so it covers
+/// `previous`, and with it every line before. No line can be changed, removed or put in without breaking every later one.
+public struct AuditEntry: Hashable, Sendable {
+    public var record: AuditRecord
+    /// Hash of the line before, lower-case hex; 64 zeros in the genesis record.
+    public var previous: String
+    /// This line's hash, lower-case hex.
+    public var hash: String
+    /// The line without its newline.
+    public var line: [UInt8]
+
+    /// What `previous` says where there is no line before.
+    static let noPrevious = [UInt8](repeating: UInt8(ascii: "0"), count: 64)
+    /// The format's number, in the genesis record.
+    static let format: Int64 = 1
+    /// `,"hash":"` … `"}`
+    private static let hashMember = Array(",\"hash\":\"".utf8)
+    private static let suffixLength = 9 + 64 + 2
+    private static let members = [
+        "sequence", "time", "kind", "format", "trail", "correlation", "uid", "gid", "connection", "grant", "key", "fingerprint", "operation",
+        "ca", "url", "identifiers", "digest", "result", "error", "detail", "previous", "hash",
+    ]
+
+    /// Reads a line and checks that its hash is its own. Whether it follows the line before is for the caller to see.
+    /// - Throws: `AuditError` `.malformed` if it is no record, `.damaged` if the hash is not that of the line.
+    public init(line: some Collection<UInt8>, file: String = "") throws(AuditError) {
+        let bytes = Array(line)
+        func malformed(_ why: String) -> AuditError { AuditError(.malformed, file: file, message: "not an audit record: \(why)") }
+        let object: JSONObject
+        do throws(JSONError) {
+            // A record is flat; 4 levels leave room. 4,096 values: 1,000 identifiers and the members.
+            object = try JSONDocument(parsing: bytes, limits: JSONLimits(depth: 4, values: 4_096)).root.object()
+            try object.finish(known: AuditEntry.members)
+            guard let kind = AuditRecord.Kind(rawValue: try object.string("kind")) else { throw JSONError(.invalidValue, offset: 0, member: "kind") }
+            var record = AuditRecord(kind, time: try object.integer("time"))
+            record.sequence = try AuditEntry.unsigned(object, "sequence") ?? 0
+            if kind == .genesis, try object.integer("format") != AuditEntry.format {
+                throw JSONError(.invalidValue, offset: 0, member: "format")
+            }
+            record.trail = try object.optionalString("trail")
+            record.correlation = try object.optionalString("correlation")
+            record.uid = try AuditEntry.unsigned(object, "uid")
+            record.gid = try AuditEntry.unsigned(object, "gid")
+            record.connection = try AuditEntry.unsigned(object, "connection")
+            record.grant = try object.optionalString("grant")
+            record.key = try object.optionalString("key")
+            record.fingerprint = try object.optionalString("fingerprint")
+            record.operation = try object.optionalString("operation")
+            record.ca = try object.optionalString("ca")
+            record.url = try object.optionalString("url")
+            record.identifiers = try object.optionalStrings("identifiers") ?? []
+            record.digest = try object.optionalString("digest")
+            record.result = try object.optionalString("result")
+            record.error = try object.optionalString("error")
+            record.detail = try object.optionalString("detail")
+            _ = try object.integer("sequence")
+            self.record = record
+            self.previous = try object.string("previous")
+            self.hash = try object.string("hash")
+        } catch {
+            throw malformed(error.description)
+        }
+        self.line = bytes
+        guard bytes.count > AuditEntry.suffixLength,
+            bytes[(bytes.count - AuditEntry.suffixLength)...].starts(with: AuditEntry.hashMember),
+            bytes.suffix(2).elementsEqual("\"}".utf8)
+        else { throw malformed("it does not end in its hash") }
+        guard AuditEntry.hash(of: bytes.dropLast(AuditEntry.suffixLength)).elementsEqual(hash.utf8) else {
+            throw AuditError(.damaged, file: file, message: "the record's hash is not that of its line")
+        }
+    }
+
+    private static func unsigned<Number: FixedWidthInteger>(_ object: JSONObject, _ name: String) throws(JSONError) -> Number? {
+        guard let value = try object.optionalInteger(name) else { return nil }
+        guard let number = Number(exactly: value) else { throw JSONError(.integerOutOfRange, offset: 0, member: name) }
+        return number
+    }
+
+    /// The line of a record without its newline, and its hash.
+    static func line(_ record: AuditRecord, sequence: UInt64, previous: [UInt8]) -> (line: [UInt8], hash: [UInt8]) {
+        var writer = JSONWriter(reservingCapacity: 768)
+        writer.beginObject()
+        writer.member("sequence", sequence)
+        writer.member("time", record.time)
+        writer.member("kind", record.kind.rawValue)
+        if record.kind == .genesis { writer.member("format", format) }
+        writer.member("trail", ifPresent: record.trail)
+        writer.member("correlation", ifPresent: record.correlation)
+        if let uid = record.uid { writer.member("uid", uid) }
+        if let gid = record.gid { writer.member("gid", gid) }
+        if let connection = record.connection { writer.member("connection", connection) }
+        writer.member("grant", ifPresent: record.grant)
+        writer.member("key", ifPresent: record.key)
+        writer.member("fingerprint", ifPresent: record.fingerprint)
+        writer.member("operation", ifPresent: record.operation)
+        writer.member("ca", ifPresent: record.ca)
+        writer.member("url", ifPresent: record.url)
+        if !record.identifiers.isEmpty { writer.member("identifiers", record.identifiers) }
+        writer.member("digest", ifPresent: record.digest)
+        writer.member("result", ifPresent: record.result)
+        writer.member("error", ifPresent: record.error)
+        writer.member("detail", ifPresent: record.detail)
+        writer.name("previous")
+        writer.plainString(previous)
+        let hash = hash(of: writer.bytes[...])
+        writer.name("hash")
+        writer.plainString(hash)
+        writer.endObject()
+        return (writer.bytes, hash)
+    }
+
+    /// SHA-256 as lower-case hex digits.
+    static func hash(of bytes: ArraySlice<UInt8>) -> [UInt8] {
+        var hasher = SHA256()
+        bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) }
+        return hex(hasher.finalize())
+    }
+
+    static func hex(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+        var result: [UInt8] = []
+        result.reserveCapacity(64)
+        for byte in bytes {
+            result.append(digit(byte >> 4))
+            result.append(digit(byte & 15))
+        }
+        return result
+    }
+
+    private static func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
+}

@@ -1,0 +1,61 @@
+import Glibc
+
+/// Why the trail could not be opened, written, synced or read. Nothing may be signed after it (design.md, Losing nothing).
+public struct AuditError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Stable codes.
+    public enum Reason: String, Sendable {
+        /// No space, quota or file-size limit. The batch is taken back; the trail works again by itself once there is room.
+        case storageFull = "storage-full"
+        /// Another failure of write(2). The batch is taken back.
+        case notWritten = "not-written"
+        /// A failed fdatasync, or a batch that could not be taken back. Final: nobody can say what is on the disk until the trail is opened
+        /// again, since the kernel reports a lost page once and then calls it clean.
+        case failed
+        /// Another process has the trail open.
+        case locked
+        /// Owner, mode or kind of the file or its folder would let others write the trail.
+        case insecure
+        /// The trail's end does not verify, and not in the way that a loss of power leaves it.
+        case damaged
+        /// Older files are there but the one to be continued is not.
+        case missing
+        /// A record longer than `AuditLimits.line`.
+        case recordTooLarge = "record-too-large"
+        /// The log was closed.
+        case closed
+        /// A line that is not a record of this format.
+        case malformed
+        /// open(2), read(2) or the like failed.
+        case unavailable
+    }
+
+    public var reason: Reason
+    /// The file concerned.
+    public var file: String
+    /// The system's error number, 0 if none.
+    public var errorNumber: Int32
+    /// A sentence for a person.
+    public var message: String
+
+    public init(_ reason: Reason, file: String, errorNumber: Int32 = 0, message: String) {
+        self.reason = reason
+        self.file = file
+        self.errorNumber = errorNumber
+        self.message = message
+    }
+
+    public var description: String {
+        let system = errorNumber == 0 ? "" : ": \(AuditError.text(of: errorNumber))"
+        return "\(message) (\(file))\(system)"
+    }
+
+    static func system(_ function: StaticString, file: String, errorNumber: Int32) -> AuditError {
+        AuditError(.unavailable, file: file, errorNumber: errorNumber, message: "\(function) failed on the audit trail")
+    }
+
+    static func text(of errorNumber: Int32) -> String {
+        var buffer = [CChar](repeating: 0, count: 128)
+        guard strerror_r(errorNumber, &buffer, buffer.count) == 0 else { return "error \(errorNumber)" }
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,122 @@
+import Glibc
+
+/// The audit trail, open for writing: a hash-chained file of JSON lines.
+///
+/// The way of a record: `append` (in memory, the chain computed) → `flush` (one write(2) for all that is pending; once it returns, the
+/// record is in the file and survives the death of this process) → `synchronize` (fdatasync; once it calls back, the record survives a
+/// loss of power). An intent is flushed before the signature is made. Errors are final for the records concerned: what was not flushed
+/// must not be signed.
+///
+/// The log may be used from any thread; each event loop takes a `writer()` of its own.
+public final class AuditLog: Sendable {
+    private let core: AuditCore
+    private let thread: AuditThread
+
+    /// Opens the trail, or begins it with a genesis record that carries a random id. Verifies the end of an existing one. What a loss of
+    /// power tore is moved aside, and an event record says so. Blocks on the disk.
+    /// - Parameter path: The file being written; older ones stand beside it (`AuditFolder` has the names). Mode 0640.
+    /// - Throws: `AuditError` `.locked`, `.insecure`, `.damaged`, `.missing`, `.storageFull`, `.failed`, `.unavailable`.
+    public convenience init(path: String, limits: AuditLimits = .default) throws(AuditError) {
+        try self.init(path: path, limits: limits, system: .real)
+    }
+
+    init(path: String, limits: AuditLimits, system: AuditSystem) throws(AuditError) {
+        let opening = AuditOpening(folder: AuditFolder(path: path), limits: limits, system: system)
+        let opened = try opening.open()
+        core = AuditCore(opening: opening, opened: opened)
+        if let torn = opened.torn {
+            var record = AuditRecord(.event)
+            record.operation = "recover-trail"
+            record.detail = "\(torn.bytes) bytes behind the last whole record were moved to \(torn.path)"
+            _ = try core.append(record)
+            try core.flush(generation: nil)
+        }
+        thread = try AuditThread(core: core)
+    }
+
+    deinit { thread.stop() }
+
+    /// The trail's file.
+    public var path: String { core.opening.folder.path }
+
+    /// A writer for one event loop or thread.
+    public func writer() -> AuditWriter { AuditWriter(core: core) }
+
+    /// Appends one record and flushes it: for events and other things off the signing path.
+    /// - Returns: The record's sequence.
+    /// - Throws: As `AuditWriter.flush`.
+    @discardableResult
+    public func record(_ record: AuditRecord) throws(AuditError) -> UInt64 {
+        let writer = writer()
+        let sequence = try writer.append(record)
+        try writer.flush()
+        return sequence
+    }
+
+    /// Calls back once every record up to `sequence` is on the disk, on the log's own thread (or at once, on the caller's, if it is already);
+    /// many callers share one fdatasync.
+    /// - Parameter sequence: Of a record whose flush has succeeded.
+    public func synchronize(upTo sequence: UInt64, _ completion: @escaping @Sendable (Result<Void, AuditError>) -> Void) {
+        core.synchronize(upTo: sequence, completion)
+    }
+
+    /// For records that may be synced in groups (POST-as-GET, handshakes): true if `sequence` is within the group rule, at most
+    /// 100 ms and 1,000 records ahead of the disk, and the reply may go. Otherwise false, and `completion` is called as by `synchronize`.
+    public func isWithinGroup(_ sequence: UInt64, else completion: @escaping @Sendable (Result<Void, AuditError>) -> Void) -> Bool {
+        core.isWithinGroup(sequence, else: completion)
+    }
+
+    /// The newest record in the file and its hash: what an auditor writes down to detect a trail that was cut.
+    public var head: AuditHead { core.head }
+
+    /// Numbers for metrics and status.
+    public var statistics: AuditStatistics { core.statistics }
+
+    /// Why nothing may be signed any more, if so: `.failed` or `.closed`.
+    public var failure: AuditError? { core.failure }
+
+    /// Flushes, syncs, stops the thread and gives the lock back. Blocks.
+    public func close() throws(AuditError) {
+        defer { thread.stop() }
+        try core.close()
+    }
+}
+
+/// A place in the trail: a record's sequence and hash.
+public struct AuditHead: Hashable, Sendable, CustomStringConvertible {
+    public var sequence: UInt64
+    /// Lower-case hex.
+    public var hash: String
+
+    public init(sequence: UInt64, hash: String) {
+        self.sequence = sequence
+        self.hash = hash
+    }
+
+    /// Reads `sequence:hash`.
+    public init?(_ text: String) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2, let sequence = UInt64(parts[0]), parts[1].utf8.count == 64,
+            parts[1].utf8.allSatisfy({ ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x61 && $0 <= 0x66) })
+        else { return nil }
+        self.init(sequence: sequence, hash: String(parts[1]))
+    }
+
+    public var description: String { "\(sequence):\(hash)" }
+}
+
+/// What a log has done since it was opened.
+public struct AuditStatistics: Hashable, Sendable {
+    /// Records in the file, those of earlier runs not counted.
+    public var records: UInt64 = 0
+    /// Calls of write(2) and of fdatasync(2).
+    public var writes: UInt64 = 0
+    public var synchronizations: UInt64 = 0
+    /// Records written and not yet on the disk.
+    public var unsynced: Int = 0
+    /// Batches that could not be written.
+    public var failedBatches: UInt64 = 0
+    public var rotations: UInt64 = 0
+
+    public init() {}
+}

@@ -1,0 +1,31 @@
+/// One event loop's end of the log; not to be shared between threads.
+///
+/// Several loops share one file, so a flush of one writes the records of all, and its failure loses the records of all. The writer
+/// remembers whether that happened to a record of its own, so that `flush` cannot report success for a record that another loop's flush
+/// has lost.
+public final class AuditWriter {
+    private let core: AuditCore
+    /// The log's count of failed batches when the first record since the last flush was appended.
+    private var generation: UInt64?
+
+    init(core: AuditCore) { self.core = core }
+
+    /// Puts a record behind the others in memory and computes its link of the chain; about a microsecond, no system call.
+    /// - Returns: The record's sequence; void if the flush fails.
+    /// - Throws: `AuditError` `.failed`, `.closed`, `.recordTooLarge`.
+    @discardableResult
+    public func append(_ record: AuditRecord) throws(AuditError) -> UInt64 {
+        let (sequence, generation) = try core.append(record)
+        if self.generation == nil { self.generation = generation }
+        return sequence
+    }
+
+    /// Writes everything pending with one write(2). Blocks for the copy into the page cache, and for a rotation when a file is full.
+    /// - Throws: `AuditError` `.storageFull`, `.notWritten`, `.failed`, `.closed`: then every record appended since the last flush is taken
+    ///   back and nothing that they announced may be signed. After the first two the next flush tries again by itself.
+    public func flush() throws(AuditError) {
+        let generation = self.generation
+        self.generation = nil
+        try core.flush(generation: generation)
+    }
+}
