@@ -25,6 +25,12 @@ public struct JSONValue: Sendable {
         return document.bytes.withUnsafeBufferPointer { JSONDocument.unescape($0, node) }
     }
 
+    /// A string's content as UTF-8; a part of the text itself where the string has no escape.
+    public func utf8(_ member: String? = nil) throws(JSONError) -> ArraySlice<UInt8> {
+        if node.kind == .string { return document.bytes[Int(node.start)..<Int(node.end)] }
+        return try stringBytes(member)[...]
+    }
+
     public func string(_ member: String? = nil) throws(JSONError) -> String {
         if node.kind == .string {
             let start = Int(node.start), end = Int(node.end)
@@ -105,6 +111,9 @@ public struct JSONObject: Sendable {
     }
 
     public var count: Int { Int(document.nodes[index].count) }
+
+    /// The object's text as it came.
+    public var source: ArraySlice<UInt8> { JSONValue(document: document, index: index).source }
 
     /// Every member in the order of the text.
     public var members: [(name: String, value: JSONValue)] {

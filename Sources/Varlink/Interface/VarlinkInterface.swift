@@ -1,0 +1,90 @@
+/// An interface as its description has it. UAPI.20, "Interface definition".
+public struct VarlinkInterface: Hashable, Sendable {
+    /// A method: what it takes and what it gives.
+    public struct Method: Hashable, Sendable {
+        public var name: String
+        /// The comment above it, without the signs.
+        public var documentation: String
+        public var parameters: [VarlinkField]
+        public var reply: [VarlinkField]
+    }
+
+    /// A named type.
+    public struct NamedType: Hashable, Sendable {
+        public var name: String
+        public var documentation: String
+        /// `.structure` or `.enumeration`.
+        public var type: VarlinkType
+    }
+
+    /// An error and its parameters.
+    public struct ErrorDescription: Hashable, Sendable {
+        public var name: String
+        public var documentation: String
+        public var parameters: [VarlinkField]
+    }
+
+    /// The interface's full name.
+    public let name: String
+    /// The comment at the top.
+    public let documentation: String
+    public let types: [NamedType]
+    public let methods: [Method]
+    public let errors: [ErrorDescription]
+    /// The text it was read from, which GetInterfaceDescription hands out.
+    public let text: String
+
+    /// Reads a description.
+    /// - Throws: ``VarlinkInterfaceError`` with the line of the first thing that is not as it must be: syntax, two members or fields of one
+    ///   name, a type that is nowhere described.
+    public init(parsing text: String) throws(VarlinkInterfaceError) {
+        var parser = VarlinkInterfaceParser(text)
+        try parser.parse()
+        try parser.checkReferences()
+        self.name = parser.name
+        self.documentation = parser.documentation
+        self.types = parser.types
+        self.methods = parser.methods
+        self.errors = parser.errors
+        self.text = text
+    }
+
+    public func method(named name: String) -> Method? { methods.first { $0.name.utf8.elementsEqual(name.utf8) } }
+    public func type(named name: String) -> NamedType? { types.first { $0.name.utf8.elementsEqual(name.utf8) } }
+    public func error(named name: String) -> ErrorDescription? { errors.first { $0.name.utf8.elementsEqual(name.utf8) } }
+}
+
+/// A field of a structure, or a parameter.
+public struct VarlinkField: Hashable, Sendable {
+    public var name: String
+    public var documentation: String
+    public var type: VarlinkType
+}
+
+/// A type of the interface language.
+public indirect enum VarlinkType: Hashable, Sendable {
+    case bool, int, float, string
+    /// A foreign object: any JSON object.
+    case object
+    /// Any JSON value.
+    case any
+    /// A type described in the interface.
+    case named(String)
+    case nullable(VarlinkType)
+    case array(VarlinkType)
+    /// `[string]T`; `[string]()` is a set of strings.
+    case dictionary(VarlinkType)
+    case structure([VarlinkField])
+    case enumeration([String])
+}
+
+/// Why a description was refused, and where.
+public struct VarlinkInterfaceError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Counted from 1.
+    public var line: Int
+    /// Counted from 1, in bytes.
+    public var column: Int
+    public var message: String
+
+    public var description: String { "line \(line), column \(column): \(message)" }
+}

@@ -1,0 +1,73 @@
+import StrictJSON
+
+/// One call as it came from a client, read strictly. UAPI.20, "Method call".
+public struct VarlinkCall: Sendable {
+    /// The method wanted.
+    public let method: VarlinkMethodName
+    /// Its parameters; empty if the message has none.
+    public let parameters: JSONObject
+    /// The client wants no reply, not even an error.
+    public let isOneway: Bool
+    /// The client accepts several replies, all but the last marked `continues`.
+    public let wantsMore: Bool
+
+    public init(method: VarlinkMethodName, parameters: JSONObject = .empty, isOneway: Bool = false, wantsMore: Bool = false) {
+        self.method = method
+        self.parameters = parameters
+        self.isOneway = isOneway
+        self.wantsMore = wantsMore
+    }
+
+    /// Reads a message without its NUL.
+    ///
+    /// Nothing is overlooked: a member that the specification does not name is refused as are two of one name, a wrong type, a method's
+    /// name that is none, `upgrade` (this library hands no connection over) and `more` together with `oneway`.
+    public init(parsing message: [UInt8], limits: JSONLimits = .default) throws(VarlinkCallFault) {
+        let document: JSONDocument
+        do throws(JSONError) { document = try JSONDocument(parsing: message, limits: limits) } catch { throw .malformed(error) }
+
+        let members: JSONObject
+        do throws(JSONError) { members = try document.root.object() } catch { throw .malformed(error) }
+        var method: VarlinkMethodName?
+        var parameters = JSONObject.empty
+        var more = false, oneway = false, upgrade = false
+        var invalid: String?
+        for member in members {
+            do throws(JSONError) {
+                let value = member.value
+                if member.isNamed("method") {
+                    method = VarlinkMethodName(try value.utf8())
+                } else if value.isNull, VarlinkCall.optionalMembers.contains(where: member.isNamed) {
+                    continue
+                } else if member.isNamed("parameters") {
+                    parameters = try value.object()
+                } else if member.isNamed("more") {
+                    more = try value.bool()
+                } else if member.isNamed("oneway") {
+                    oneway = try value.bool()
+                } else if member.isNamed("upgrade") {
+                    upgrade = try value.bool()
+                } else {
+                    invalid = invalid ?? member.printableName
+                }
+            } catch {
+                invalid = invalid ?? member.printableName
+            }
+        }
+        if method == nil { invalid = "method" }
+        if upgrade { invalid = invalid ?? "upgrade" }
+        if oneway, more { invalid = invalid ?? "more" }
+        guard let method, invalid == nil else { throw .invalid(member: invalid ?? "method", isOneway: oneway) }
+        self.init(method: method, parameters: parameters, isOneway: oneway, wantsMore: more)
+    }
+
+    private static let optionalMembers: [StaticString] = ["parameters", "more", "oneway", "upgrade"]
+}
+
+/// Why a message is not a call.
+public enum VarlinkCallFault: Error, Sendable {
+    /// Not strict JSON, or not an object: nobody knows what the client meant, so the connection has to end.
+    case malformed(JSONError)
+    /// An object, and one member of it is not as it must be: the client is told (unless it asked not to be) and may go on.
+    case invalid(member: String, isOneway: Bool)
+}

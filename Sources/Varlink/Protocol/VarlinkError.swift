@@ -1,0 +1,80 @@
+import StrictJSON
+
+/// A Varlink error: its full name, `org.example.Interface.Error`, and its parameters.
+///
+/// A service sends one, a client throws the one it was sent.
+public struct VarlinkError: Error, Sendable, CustomStringConvertible {
+    /// The full name.
+    public let name: String
+    /// The parameters; empty if there are none.
+    public let parameters: JSONObject
+
+    public init(name: String, parameters: JSONObject = .empty) {
+        self.name = name
+        self.parameters = parameters
+    }
+
+    /// An error whose parameters are written by a closure, as the members of one object.
+    public init(name: String, _ members: (inout JSONWriter) -> Void) {
+        var writer = JSONWriter()
+        writer.beginObject()
+        members(&writer)
+        writer.endObject()
+        let object = try? JSONDocument(parsing: writer.bytes, limits: JSONLimits(depth: 64, allowsNUL: true)).root.object()
+        self.init(name: name, parameters: object ?? .empty)
+    }
+
+    /// The parameter that the standard errors carry (`parameter`, `method` or `interface`), if it is there.
+    public var subject: String? {
+        for member in ["parameter", "method", "interface"] {
+            if let value = try? parameters.optionalString(member) { return value }
+        }
+        return nil
+    }
+
+    public var description: String {
+        guard parameters.count > 0 else { return name }
+        return name + " " + String(decoding: parameters.source, as: UTF8.self)
+    }
+}
+
+/// The errors of `org.varlink.service`, which every service shares.
+extension VarlinkError {
+    public enum Standard {
+        public static let interfaceNotFound = "org.varlink.service.InterfaceNotFound"
+        public static let methodNotFound = "org.varlink.service.MethodNotFound"
+        public static let methodNotImplemented = "org.varlink.service.MethodNotImplemented"
+        public static let invalidParameter = "org.varlink.service.InvalidParameter"
+        public static let permissionDenied = "org.varlink.service.PermissionDenied"
+        public static let expectedMore = "org.varlink.service.ExpectedMore"
+    }
+
+    /// The service has no such interface.
+    public static func interfaceNotFound(_ interface: String) -> VarlinkError {
+        VarlinkError(name: Standard.interfaceNotFound) { $0.member("interface", interface) }
+    }
+
+    /// The interface has no such method; the full name is given back.
+    public static func methodNotFound(_ method: String) -> VarlinkError {
+        VarlinkError(name: Standard.methodNotFound) { $0.member("method", method) }
+    }
+
+    /// The interface describes the method, and this service does not offer it.
+    public static func methodNotImplemented(_ method: String) -> VarlinkError {
+        VarlinkError(name: Standard.methodNotImplemented) { $0.member("method", method) }
+    }
+
+    /// The parameter of that name is missing, unknown, of a wrong type or out of range.
+    public static func invalidParameter(_ parameter: String) -> VarlinkError {
+        VarlinkError(name: Standard.invalidParameter) { $0.member("parameter", parameter) }
+    }
+
+    /// The peer may not call the method.
+    public static var permissionDenied: VarlinkError { VarlinkError(name: Standard.permissionDenied) }
+
+    /// The method answers with several replies and the call did not set `more`.
+    public static var expectedMore: VarlinkError { VarlinkError(name: Standard.expectedMore) }
+
+    /// The answer to parameters that could not be read: InvalidParameter with the member that was at fault.
+    public static func invalidParameter(_ error: JSONError) -> VarlinkError { invalidParameter(error.member ?? "parameters") }
+}

@@ -1,0 +1,38 @@
+import NIOCore
+import StrictJSON
+
+/// What one connection of a server may cost. Each bound has a name, so that it can be argued about.
+public struct VarlinkServerLimits: Sendable {
+    /// The longest call in bytes. A handshake signature with its content has under 1 KiB, a revocation with a certificate some 8 KiB.
+    public var messageSize = 256 * 1024
+    /// How calls are read.
+    public var json = JSONLimits.default
+    /// Bytes of pipelined calls that are taken from the socket while an earlier call is being answered; beyond it, the kernel's buffer
+    /// fills and the client has to wait. A last read may go over it by one read buffer.
+    public var pipelinedBytes = 64 * 1024
+    /// Calls of one connection answered in one go before the others get their turn.
+    public var callsInARow = 32
+    /// Reply bytes that wait for a client that does not read. Beyond it the connection is closed; long before it (see `Channel.isWritable`)
+    /// no further call of that connection is begun, so that only a service that ignores ``VarlinkReplier/isWritable`` gets there.
+    public var pendingOutputBytes = 4 * 1024 * 1024
+    /// How long a message may take from its first byte to its last, and how long a client may leave replies unread.
+    public var stalledPeerDeadline: TimeAmount = .seconds(30)
+    /// How long a connection may be open without a call; `nil` for as long as it likes.
+    public var idleTime: TimeAmount?
+    /// Connections at one time; one more is closed as soon as it is accepted.
+    public var connections = 10_000
+
+    public init() {}
+}
+
+/// What a client takes from a server.
+public struct VarlinkClientLimits: Sendable {
+    /// The longest reply in bytes.
+    public var messageSize = 4 * 1024 * 1024
+    /// How replies are read.
+    public var json = JSONLimits.default
+    /// Replies of one `more` call that may wait for their reader before the socket is left alone, and how few of them start it again.
+    public var bufferedReplies = 2...16
+
+    public init() {}
+}

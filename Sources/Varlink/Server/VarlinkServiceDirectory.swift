@@ -1,0 +1,94 @@
+import StrictJSON
+
+/// What a server knows of its service: the interfaces, the standard replies ready made, a writer that is used again and again.
+///
+/// One for all connections of a server; confined to the server's event loop.
+public final class VarlinkServiceDirectory {
+    private struct Entry {
+        let name: [UInt8]
+        let methods: [[UInt8]]
+        /// The reply's parameters to GetInterfaceDescription.
+        let description: [UInt8]
+    }
+
+    private static let standardName = Array(VarlinkInterface.service.name.utf8)
+
+    private let entries: [Entry]
+    private let information: [UInt8]
+    private var writer = JSONWriter()
+
+    public init(info: VarlinkServiceInfo, interfaces: [VarlinkInterface]) {
+        let all = [VarlinkInterface.service] + interfaces
+        self.entries = all.map { interface in
+            var writer = JSONWriter(reservingCapacity: interface.text.utf8.count + 64)
+            writer.beginObject()
+            writer.member("description", interface.text)
+            writer.endObject()
+            return Entry(
+                name: Array(interface.name.utf8), methods: interface.methods.map { Array($0.name.utf8) }, description: writer.bytes)
+        }
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.member("vendor", info.vendor)
+        writer.member("product", info.product)
+        writer.member("version", info.version)
+        writer.member("url", info.url)
+        writer.member("interfaces", all.map(\.name))
+        writer.endObject()
+        self.information = writer.bytes
+    }
+
+    public convenience init(_ service: some VarlinkService) {
+        self.init(info: service.info, interfaces: service.interfaces)
+    }
+
+    /// What is to be done with a call.
+    enum Route {
+        /// The service knows the method.
+        case service
+        /// Answered here: the parameters of the reply.
+        case reply([UInt8])
+        case refuse(VarlinkError)
+    }
+
+    func route(_ call: VarlinkCall) -> Route {
+        let method = call.method
+        guard let entry = entries.first(where: { method.interface.elementsEqual($0.name) }) else {
+            return .refuse(.interfaceNotFound(method.interfaceName))
+        }
+        guard entry.methods.contains(where: { method.member.elementsEqual($0) }) else {
+            return .refuse(.methodNotFound(method.description))
+        }
+        guard entry.name == VarlinkServiceDirectory.standardName else { return .service }
+        do throws(JSONError) {
+            if method.memberName == "GetInfo" {
+                try call.parameters.finish(known: [])
+                return .reply(information)
+            }
+            try call.parameters.finish(known: ["interface"])
+            let wanted = try call.parameters.required("interface").utf8("interface")
+            guard let described = entries.first(where: { wanted.elementsEqual($0.name) }) else {
+                return .refuse(.interfaceNotFound(String(decoding: wanted, as: UTF8.self)))
+            }
+            return .reply(described.description)
+        } catch {
+            return .refuse(.invalidParameter(error))
+        }
+    }
+
+    /// Writes one object with the shared writer.
+    func withWriter<Result>(_ members: (inout JSONWriter) -> Void, _ body: ([UInt8]) -> Result) -> Result {
+        // Taken out while others' code runs: a closure that answers another call in the meantime finds a fresh writer, not a conflict.
+        var taken = JSONWriter(reservingCapacity: 0)
+        swap(&taken, &writer)
+        taken.removeAll()
+        taken.beginObject()
+        members(&taken)
+        taken.endObject()
+        defer { if taken.bytes.capacity <= VarlinkServiceDirectory.keptCapacity { swap(&taken, &writer) } }
+        return body(taken.bytes)
+    }
+
+    /// Room the writer keeps between replies, in bytes.
+    private static let keptCapacity = 64 * 1024
+}
