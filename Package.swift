@@ -49,7 +49,7 @@ let package = Package(
         // Standards, without I/O.
         .target(name: "StrictJSON", swiftSettings: settings),
         .target(name: "JOSE", dependencies: ["StrictJSON", crypto], swiftSettings: settings),
-        .target(name: "ACME", dependencies: ["StrictJSON", "JOSE"], swiftSettings: settings),
+        .target(name: "ACME", dependencies: ["StrictJSON", "JOSE", crypto], swiftSettings: settings),
 
         // The token, and the process that alone touches it.
         .systemLibrary(name: "CP11Kit", pkgConfig: "p11-kit-1", providers: [.apt(["libp11-kit-dev"])]),
@@ -106,8 +106,8 @@ let package = Package(
             name: "varlink-certification", dependencies: ["Varlink", "StrictJSON", nioCore, nioPosix], path: "Tests/VarlinkCertification",
             swiftSettings: settings),
         .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: settings),
-        .testTarget(name: "JOSETests", dependencies: ["JOSE", crypto], swiftSettings: settings),
-        .testTarget(name: "ACMETests", dependencies: ["ACME", "JOSE"], swiftSettings: settings),
+        .testTarget(name: "JOSETests", dependencies: ["JOSE", "StrictJSON", crypto], swiftSettings: settings),
+        .testTarget(name: "ACMETests", dependencies: ["ACME", "JOSE", "StrictJSON"], swiftSettings: settings),
         .testTarget(name: "PKCS11Tests", dependencies: ["PKCS11", "CPKCS11", "CP11Kit", crypto], swiftSettings: settings),
         .testTarget(
             name: "TokenTests",

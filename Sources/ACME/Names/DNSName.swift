@@ -1,0 +1,69 @@
+/// A host name as certificates have it (RFC 5280 §4.2.1.6, RFC 8555 §7.1.4): lower case, A-labels, no trailing dot, or a wildcard for
+/// one label (`*.example.org`). Two names are equal exactly where their bytes are.
+public struct DNSName: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// RFC 1035 §2.3.4: 255 octets on the wire are 253 in text.
+    public static let maximumLength = 253
+    /// RFC 1035 §2.3.4.
+    public static let maximumLabelLength = 63
+
+    /// The canonical text, with `*.` in front of a wildcard.
+    public let text: String
+    public let isWildcard: Bool
+
+    /// Canonicalises upper case and one trailing dot; refuses everything else that is not in the form above. An internationalised
+    /// name has to come as A-labels.
+    public init(_ text: String) throws(IdentifierError) {
+        var bytes = Array(text.utf8)
+        guard bytes.count <= DNSName.maximumLength + 1 else {
+            throw .name(text, "it is longer than \(DNSName.maximumLength) characters")
+        }
+        if bytes.last == UInt8(ascii: ".") { bytes.removeLast() }
+        guard !bytes.isEmpty else { throw .name(text, "it is empty") }
+        guard bytes.count <= DNSName.maximumLength else {
+            throw .name(text, "it is longer than \(DNSName.maximumLength) characters")
+        }
+        for index in bytes.indices where (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(bytes[index]) { bytes[index] |= 0x20 }
+        var labels = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        isWildcard = labels.first.map { $0.elementsEqual([UInt8(ascii: "*")]) } ?? false
+        if isWildcard { labels.removeFirst() }
+        guard let last = labels.last else { throw .name(text, "a wildcard stands for one label of a name, such as *.example.org") }
+        for label in labels {
+            if let reason = DNSName.problem(of: label) { throw .name(text, reason) }
+        }
+        guard last.contains(where: { !DNSName.isDigit($0) }) else { throw .name(text, "its last label is a number") }
+        self.text = String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// What is wrong with a label in lower case, in words.
+    private static func problem(of label: ArraySlice<UInt8>) -> String? {
+        guard !label.isEmpty else { return "a label is empty" }
+        guard label.count <= maximumLabelLength else { return "a label is longer than \(maximumLabelLength) characters" }
+        for byte in label {
+            if byte >= 0x80 { return "it has a letter beyond ASCII; give it as an A-label (xn--…)" }
+            if byte == UInt8(ascii: "*") { return "\"*\" may stand only for the whole first label" }
+            guard isLetterOrDigit(byte) || byte == UInt8(ascii: "-") else { return "only letters, digits and \"-\" may be in a label" }
+        }
+        guard label.first != UInt8(ascii: "-"), label.last != UInt8(ascii: "-") else {
+            return "a label begins or ends with \"-\""
+        }
+        if label.starts(with: "xn--".utf8), !Punycode.isCanonicalALabel(label.dropFirst(4)) {
+            return "the label \"\(String(decoding: label, as: UTF8.self))\" is not valid punycode"
+        }
+        return nil
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+        isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+    }
+
+    /// The name without `*.`: the domain that a challenge for a wildcard is about (RFC 8555 §7.1.3).
+    public var base: String { isWildcard ? String(text.utf8.dropFirst(2)) ?? text : text }
+
+    /// From left to right, `*` included.
+    public var labels: [Substring] { text.split(separator: ".", omittingEmptySubsequences: false) }
+
+    public var description: String { text }
+
+    public static func < (left: DNSName, right: DNSName) -> Bool { left.text.utf8.lexicographicallyPrecedes(right.text.utf8) }
+}

@@ -1,0 +1,44 @@
+/// The name of a key in the agent: what configuration, policy, command line, audit trail and folders of the store call it.
+///
+/// `[a-z0-9][a-z0-9._-]{0,63}` without `..`, so that it is never an option, a path out of a folder or an escape sequence.
+public struct KeyName: Hashable, Sendable, Comparable, CustomStringConvertible {
+    public static let maximumLength = 64
+
+    public let rawValue: String
+
+    public init(_ text: String) throws(KeyNameError) {
+        let bytes = Array(text.utf8)
+        guard let first = bytes.first else { throw KeyNameError(text, "it is empty") }
+        guard bytes.count <= KeyName.maximumLength else { throw KeyNameError(text, "it is longer than \(KeyName.maximumLength) characters") }
+        guard KeyName.isLetterOrDigit(first) else { throw KeyNameError(text, "it begins with neither a lower-case letter nor a digit") }
+        for byte in bytes where !KeyName.isLetterOrDigit(byte) && !".-_".utf8.contains(byte) {
+            throw KeyNameError(text, "only lower-case letters, digits, \".\", \"_\" and \"-\" may be in it")
+        }
+        for (byte, next) in zip(bytes, bytes.dropFirst()) where byte == UInt8(ascii: ".") && next == byte {
+            throw KeyNameError(text, "it has two dots one behind the other")
+        }
+        rawValue = text
+    }
+
+    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+    }
+
+    public var description: String { rawValue }
+
+    public static func < (left: KeyName, right: KeyName) -> Bool { left.rawValue.utf8.lexicographicallyPrecedes(right.rawValue.utf8) }
+}
+
+/// Why a text is no key name, as a sentence for a person.
+public struct KeyNameError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The text as it may be shown.
+    public let name: String
+    public let reason: String
+
+    init(_ name: String, _ reason: String) {
+        self.name = TerminalText.safe(name, limit: 80)
+        self.reason = reason
+    }
+
+    public var description: String { "\"\(name)\" is not a key name: \(reason)" }
+}

@@ -1,0 +1,38 @@
+import StrictJSON
+
+/// The states of an authorization (RFC 8555 §7.1.6).
+public enum AuthorizationStatus: String, CaseIterable, Hashable, Sendable { case pending, valid, invalid, deactivated, expired, revoked }
+
+/// An account's right to a name, or the way to it (RFC 8555 §7.1.4).
+public struct Authorization: Hashable, Sendable {
+    /// A CA offers three to six.
+    public static let maximumChallenges = 100
+
+    /// Without `*.` for a wildcard; see `wildcard`.
+    public var identifier: Identifier
+    public var status: AuthorizationStatus
+    /// RFC 3339.
+    public var expires: String?
+    public var challenges: [Challenge]
+    public var wildcard: Bool
+
+    public init(json: JSONValue) throws(ACMEDocumentError) {
+        let reader = try DocumentReader("authorization", json)
+        let value: JSONValue
+        do { value = try reader.object.required("identifier") } catch { throw ACMEDocumentError("authorization", error) }
+        identifier = try reader.identifier(value)
+        status = try reader.status(AuthorizationStatus.self)
+        expires = try reader.timestamp("expires")
+        challenges = []
+        for value in try reader.array("challenges", limit: Authorization.maximumChallenges, isRequired: true) {
+            challenges.append(try Challenge(json: value))
+        }
+        wildcard = try reader.bool("wildcard") ?? false
+    }
+
+    /// The first challenge of that type.
+    public func challenge(_ type: ChallengeType) -> Challenge? { challenges.first { $0.kind == type } }
+
+    /// Why it is invalid: the first challenge's error that the CA gives (RFC 8555 §7.5.1).
+    public var error: Problem? { challenges.lazy.compactMap(\.error).first }
+}

@@ -1,0 +1,33 @@
+import StrictJSON
+
+/// The states of a challenge (RFC 8555 §7.1.6).
+public enum ChallengeStatus: String, CaseIterable, Hashable, Sendable { case pending, processing, valid, invalid }
+
+/// One way to prove control of a name (RFC 8555 §7.1.5 and §8).
+public struct Challenge: Hashable, Sendable {
+    /// As the CA says it, one that is not known here included.
+    public var type: String
+    public var url: ACMEURL
+    public var status: ChallengeStatus
+    /// Checked to be base64url (see `ChallengeToken`); only types that are not known here come without.
+    public var token: String?
+    public var error: Problem?
+    /// RFC 3339.
+    public var validated: String?
+
+    /// The type, where it is one that is answered here.
+    public var kind: ChallengeType? { ChallengeType(rawValue: type) }
+
+    public init(json: JSONValue) throws(ACMEDocumentError) {
+        let reader = try DocumentReader("challenge", json)
+        type = try reader.string("type")
+        guard type.utf8.count <= 64 else { throw reader.failure("type", "longer than 64 bytes") }
+        url = try reader.url("url")
+        status = try reader.status(ChallengeStatus.self)
+        token = try reader.text("token")
+        if let token, !ChallengeToken.isValid(token) { throw reader.failure("token", "not base64url") }
+        guard token != nil || ChallengeType(rawValue: type) == nil else { throw reader.failure("token", "it is not there") }
+        error = reader.object.optional("error").map { Problem(json: $0) }
+        validated = try reader.timestamp("validated")
+    }
+}

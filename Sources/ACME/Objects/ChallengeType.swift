@@ -1,0 +1,6 @@
+/// The challenges that are answered here (RFC 8555 §8.3 and §8.4, RFC 8737).
+public enum ChallengeType: String, CaseIterable, Hashable, Sendable {
+    case http01 = "http-01"
+    case dns01 = "dns-01"
+    case tlsALPN01 = "tls-alpn-01"
+}

@@ -1,0 +1,44 @@
+import StrictJSON
+
+/// The states of an order (RFC 8555 §7.1.6).
+public enum OrderStatus: String, CaseIterable, Hashable, Sendable { case pending, ready, processing, valid, invalid }
+
+/// An order as the CA shows it (RFC 8555 §7.1.3); its URL comes only with its creation.
+public struct Order: Hashable, Sendable {
+    public static let maximumAuthorizations = 1000
+
+    public var status: OrderStatus
+    /// RFC 3339.
+    public var expires: String?
+    public var identifiers: [Identifier]
+    public var authorizations: [ACMEURL]
+    public var finalize: ACMEURL
+    public var certificate: ACMEURL?
+    public var error: Problem?
+    /// RFC 9773 §5.
+    public var replaces: String?
+    public var profile: String?
+    public var notBefore: String?
+    public var notAfter: String?
+
+    public init(json: JSONValue) throws(ACMEDocumentError) {
+        let reader = try DocumentReader("order", json)
+        status = try reader.status(OrderStatus.self)
+        expires = try reader.timestamp("expires")
+        identifiers = []
+        for value in try reader.array("identifiers", limit: NewOrder.maximumIdentifiers, isRequired: true) {
+            identifiers.append(try reader.identifier(value))
+        }
+        authorizations = []
+        for text in try reader.strings("authorizations", limit: Order.maximumAuthorizations) {
+            authorizations.append(try reader.url(text, "authorizations"))
+        }
+        finalize = try reader.url("finalize")
+        certificate = try reader.optionalURL("certificate")
+        error = reader.object.optional("error").map { Problem(json: $0) }
+        replaces = try reader.text("replaces")
+        profile = try reader.text("profile")
+        notBefore = try reader.timestamp("notBefore")
+        notAfter = try reader.timestamp("notAfter")
+    }
+}

@@ -1,0 +1,35 @@
+import StrictJSON
+
+/// Changes an account (RFC 8555 §7.3.2), or agrees to new terms of service (§7.3.3). What is `nil` stays as it is.
+public struct AccountUpdate: Hashable, Sendable {
+    /// `mailto:` URIs that replace those before; empty takes all away.
+    public var contact: [String]?
+    public var termsOfServiceAgreed: Bool?
+
+    public init(contact: [String]? = nil, termsOfServiceAgreed: Bool? = nil) {
+        self.contact = contact
+        self.termsOfServiceAgreed = termsOfServiceAgreed
+    }
+
+    /// The payload's JSON.
+    public func payload() -> [UInt8] {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.member("termsOfServiceAgreed", ifPresent: termsOfServiceAgreed)
+        if let contact { writer.member("contact", contact) }
+        writer.endObject()
+        return writer.bytes
+    }
+
+    public func validate() throws(ACMERequestError) {
+        guard contact != nil || termsOfServiceAgreed != nil else {
+            throw ACMERequestError(member: "contact", reason: "the update changes nothing")
+        }
+        try Contact.validate(contact ?? [])
+    }
+}
+
+/// Ends an account (RFC 8555 §7.3.6) or an authorization (§7.5.2): the payload is the same.
+public enum Deactivation {
+    public static func payload() -> [UInt8] { Array(#"{"status":"deactivated"}"#.utf8) }
+}

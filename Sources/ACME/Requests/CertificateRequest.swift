@@ -1,0 +1,33 @@
+import JOSE
+import StrictJSON
+
+/// Finalizes an order (RFC 8555 §7.4). The agent makes the CSR itself: empty subject, the identifiers as subjectAltName, in this order.
+public struct CertificateRequest: Hashable, Sendable {
+    /// The agent's name of the certificate key.
+    public var key: String
+    public var identifiers: [Identifier]
+    /// Asks for the TLS feature extension status_request (RFC 7633).
+    public var mustStaple: Bool
+
+    public init(key: String, identifiers: [Identifier], mustStaple: Bool = false) {
+        self.key = key
+        self.identifiers = identifiers
+        self.mustStaple = mustStaple
+    }
+
+    /// The payload's JSON: `{"csr":…}`.
+    /// - Parameter csr: the PKCS#10 request in DER.
+    public func payload(csr: [UInt8]) -> [UInt8] {
+        var writer = JSONWriter(reservingCapacity: Base64URL.encodedCount(csr.count) + 16)
+        writer.beginObject()
+        writer.name("csr")
+        writer.plainString(Base64URL.encodeBytes(csr))
+        writer.endObject()
+        return writer.bytes
+    }
+
+    public func validate() throws(ACMERequestError) {
+        do { _ = try KeyName(key) } catch { throw ACMERequestError(member: "key", reason: error.description) }
+        try NewOrder.validate(identifiers)
+    }
+}

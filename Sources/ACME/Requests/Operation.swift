@@ -1,0 +1,33 @@
+/// What a caller may ask of the agent; what a grant's `operations` are made of. An operation that no grant names is refused.
+public enum Operation: String, CaseIterable, Hashable, Sendable {
+    /// RFC 8555 §7.3, external account binding and `onlyReturnExisting` included
+    case newAccount = "new-account"
+    /// RFC 8555 §7.3.2 and §7.3.3: contacts and terms of service
+    case updateAccount = "update-account"
+    /// RFC 8555 §7.3.6
+    case deactivateAccount = "deactivate-account"
+    /// RFC 8555 §7.3.5
+    case keyChange = "key-change"
+    /// RFC 8555 §7.4
+    case newOrder = "new-order"
+    /// RFC 8555 §6.3
+    case postAsGet = "post-as-get"
+    /// RFC 8555 §7.5.1
+    case respondToChallenge = "respond-to-challenge"
+    /// RFC 8555 §7.5.2
+    case deactivateAuthorization = "deactivate-authorization"
+    /// RFC 8555 §7.4
+    case finalize
+    /// RFC 8555 §7.6
+    case revokeCertificate = "revoke-certificate"
+    case createKey = "create-key"
+    case adoptKey = "adopt-key"
+    case retireKey = "retire-key"
+    case deleteKey = "delete-key"
+    case listKeys = "list-keys"
+    /// A PKCS#10 request outside an order
+    case signRequest = "sign-certificate-request"
+    /// TLS server handshakes
+    case signHandshake = "sign-handshake"
+    case readAudit = "read-audit"
+}

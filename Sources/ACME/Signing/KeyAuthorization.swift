@@ -1,0 +1,23 @@
+import Crypto
+import JOSE
+
+/// A challenge's token with the account key's thumbprint (RFC 8555 §8.1).
+public struct KeyAuthorization: Hashable, Sendable {
+    public let token: String
+    public let thumbprint: String
+
+    /// - Parameter thumbprint: `PublicKey.thumbprint` of the account key.
+    public init(token: String, thumbprint: String) {
+        self.token = token
+        self.thumbprint = thumbprint
+    }
+
+    /// What http-01 serves (RFC 8555 §8.3).
+    public var text: String { token + "." + thumbprint }
+
+    /// SHA-256 of the text: what tls-alpn-01 has in acmeIdentifier (RFC 8737 §3).
+    public var digest: [UInt8] { Array(SHA256.hash(data: Array(text.utf8))) }
+
+    /// What dns-01 has in the TXT record (RFC 8555 §8.4).
+    public var dns01Value: String { Base64URL.encode(digest) }
+}
