@@ -1,0 +1,36 @@
+import ACME
+
+/// Which keys a grant is for: one name, or every name that begins with a prefix (`web-*`), or all (`*`).
+public enum KeyPattern: Hashable, Sendable, CustomStringConvertible {
+    case name(String)
+    case prefix(String)
+
+    /// Reads `name` or `prefix*`; a star anywhere else is refused, since it would not mean what it looks like.
+    /// - Throws: `PatternError`.
+    public init(_ text: String) throws(PatternError) {
+        if text.utf8.elementsEqual("*".utf8) {
+            self = .prefix("")
+            return
+        }
+        let isPrefix = text.utf8.last == UInt8(ascii: "*")
+        let name = isPrefix ? String(decoding: text.utf8.dropLast(), as: UTF8.self) : text
+        guard !name.utf8.contains(UInt8(ascii: "*")) else { throw PatternError(text, "a star is allowed only at the end of a key's name") }
+        do throws(KeyNameError) { _ = try KeyName(name) } catch { throw PatternError(text, error.reason) }
+        self = isPrefix ? .prefix(name) : .name(name)
+    }
+
+    /// Compared as bytes: `String`'s equality would take canonically equivalent names for one.
+    public func covers(_ key: String) -> Bool {
+        switch self {
+        case .name(let name): key.utf8.elementsEqual(name.utf8)
+        case .prefix(let prefix): key.utf8.starts(with: prefix.utf8)
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .name(let name): name
+        case .prefix(let prefix): prefix + "*"
+        }
+    }
+}

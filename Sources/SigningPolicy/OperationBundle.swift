@@ -1,0 +1,58 @@
+import ACME
+
+/// Names in a grant's `operations` that stand for several. What ends a certificate or an account is in `administer` only, or spelled out;
+/// handshakes, CSRs outside an order and the audit trail are always spelled out. There is no name for everything.
+public enum OperationBundle: String, CaseIterable, Sendable {
+    /// Certificates by an account and certificate keys that exist: `new-order`, `post-as-get`, `respond-to-challenge`,
+    /// `deactivate-authorization`, `finalize`, `list-keys`.
+    case issue
+    /// Registering and keeping an account: `new-account`, `update-account`, `post-as-get`, `list-keys`.
+    case account
+    /// The life of keys, accounts and certificates: `create-key`, `adopt-key`, `retire-key`, `delete-key`, `list-keys`, `new-account`,
+    /// `update-account`, `deactivate-account`, `key-change`, `revoke-certificate`, `deactivate-authorization`, `post-as-get`.
+    case administer
+
+    public var operations: Set<Operation> {
+        switch self {
+        case .issue: [.newOrder, .postAsGet, .respondToChallenge, .deactivateAuthorization, .finalize, .listKeys]
+        case .account: [.newAccount, .updateAccount, .postAsGet, .listKeys]
+        case .administer:
+            [
+                .createKey, .adoptKey, .retireKey, .deleteKey, .listKeys, .newAccount, .updateAccount, .deactivateAccount, .keyChange,
+                .revokeCertificate, .deactivateAuthorization, .postAsGet,
+            ]
+        }
+    }
+
+    /// Reads a grant's list: operations by their names, bundles by theirs.
+    /// - Throws: `PatternError` for a name that is neither.
+    public static func operations(named names: [String]) throws(PatternError) -> Set<Operation> {
+        var result: Set<Operation> = []
+        for name in names {
+            if let bundle = OperationBundle(rawValue: name) {
+                result.formUnion(bundle.operations)
+            } else if let operation = Operation(rawValue: name) {
+                result.insert(operation)
+            } else {
+                let known = OperationBundle.allCases.map(\.rawValue) + Operation.allCases.map(\.rawValue)
+                throw PatternError(name, "no such operation; there are \(known.joined(separator: ", "))")
+            }
+        }
+        return result
+    }
+}
+
+extension Operation {
+    /// Whether the request names what a certificate is for: refused where it names nothing.
+    var needsIdentifiers: Bool { self == .newOrder || self == .finalize || self == .signRequest }
+
+    /// Whether a JWS for a CA is made, so that a URL is signed (RFC 8555 §6.4).
+    var isForCA: Bool {
+        switch self {
+        case .newAccount, .updateAccount, .deactivateAccount, .keyChange, .newOrder, .postAsGet, .respondToChallenge, .deactivateAuthorization,
+            .finalize, .revokeCertificate:
+            true
+        case .createKey, .adoptKey, .retireKey, .deleteKey, .listKeys, .signRequest, .signHandshake, .readAudit: false
+        }
+    }
+}

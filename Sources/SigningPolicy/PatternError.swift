@@ -1,0 +1,19 @@
+import ACME
+
+/// A text in a grant that is no pattern. The daemon adds file and line.
+public struct PatternError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The text as configured, made printable.
+    public var text: String
+    /// One sentence without a full stop.
+    public var message: String
+
+    public init(_ text: String, _ message: String) {
+        self.text = PatternError.printable(text)
+        self.message = message
+    }
+
+    public var description: String { "\"\(text)\": \(message)" }
+
+    /// A configured or requested text as it may stand in a log line or an answer.
+    static func printable(_ text: String) -> String { TerminalText.safe(text, limit: 128) }
+}

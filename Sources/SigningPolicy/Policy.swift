@@ -1,0 +1,160 @@
+import ACME
+
+/// All grants, and the decision over a request. Pure: the same question has the same answer, whatever the time or the state of anything.
+///
+/// - One single grant must cover a request whole. Grants never add up: a caller with `web` for one name and `mail` for another has not got
+///   an order with both.
+/// - What no grant covers is refused.
+public struct Policy: Sendable {
+    /// In the order of the configuration.
+    public let grants: [Grant]
+
+    /// - Throws: `PatternError` if two grants have one name or a grant has none.
+    public init(grants: [Grant]) throws(PatternError) {
+        var names: Set<[UInt8]> = []
+        for grant in grants {
+            guard !grant.name.utf8.isEmpty else { throw PatternError("", "a grant has no name") }
+            guard names.insert(Array(grant.name.utf8)).inserted else { throw PatternError(grant.name, "two grants have this name") }
+        }
+        self.grants = grants
+    }
+
+    /// The policy that refuses everything.
+    public init() { grants = [] }
+
+    /// Decides. Keys are asked about by name, whether they exist or not, so that the two cannot be told apart.
+    public func decide(_ question: PolicyQuestion) -> PolicyDecision {
+        guard !Policy.isNobody(question.peer) else {
+            return .refused(
+                Refusal(
+                    .unmappedUser,
+                    forCaller: CallerRefusal(.notPermitted, message: "the agent cannot tell who you are (uid \(question.peer.uid))")))
+        }
+        guard let grant = grants.first(where: { $0.covers(question) }) else { return .refused(refusal(of: question)) }
+        if question.operation.needsIdentifiers, question.identifiers.isEmpty {
+            return .refused(
+                Refusal(.noIdentifiers, forCaller: CallerRefusal(.identifierRefused, message: "a certificate must be for at least one identifier")))
+        }
+        if question.operation.isForCA, !isURLOfCA(question) {
+            return .refused(Refusal(.urlNotOfCA, forCaller: Policy.wrongURL(question)))
+        }
+        return .allowed(grant: grant.name)
+    }
+
+    /// Whether the peer may see that this key exists: some grant has peer, key and `list-keys`.
+    public func mayList(key: String, peer: Peer) -> Bool {
+        !Policy.isNobody(peer) && grants.contains { $0.operations.contains(.listKeys) && $0.covers(peer) && $0.covers(key: key) }
+    }
+
+    /// The peer's grants, for "what may I do?".
+    public func grants(for peer: Peer) -> [Grant] {
+        Policy.isNobody(peer) ? [] : grants.filter { $0.covers(peer) }
+    }
+
+    private static func isNobody(_ peer: Peer) -> Bool { peer.uid == Peer.unmapped || peer.uid == .max }
+
+    /// RFC 8555 §6.4: the signed URL says for which resource a request is meant; on another origin it would be meant for another server.
+    /// Only a revocation by the certificate's own key has no account and so no binding; the grant's CAs alone bound it.
+    private func isURLOfCA(_ question: PolicyQuestion) -> Bool {
+        guard let url = question.url else { return false }
+        guard let binding = question.binding else { return question.operation == .revokeCertificate }
+        return binding.covers(url)
+    }
+
+    private static func wrongURL(_ question: PolicyQuestion) -> CallerRefusal {
+        let key = PatternError.printable(question.keys.first ?? "")
+        guard let binding = question.binding else {
+            return CallerRefusal(.urlRefused, message: "key \"\(key)\" is not bound to a CA, so it signs no account requests")
+        }
+        return CallerRefusal(
+            .urlRefused, message: "the URL is not of the CA to which key \"\(key)\" is bound", hint: "the key signs for \(binding.origin) only")
+    }
+
+    // MARK: Refusing
+
+    private func refusal(of question: PolicyQuestion) -> Refusal {
+        let nearest = nearest(question, among: grants)
+        let log = nearest.map { Refusal.NearestGrant(name: $0.grant.name, lacks: $0.lacks) }
+        let own = grants.filter { $0.covers(question.peer) }
+        guard !own.isEmpty else {
+            return Refusal(.noGrant, nearestGrant: log, forCaller: Policy.unknown(question))
+        }
+        let withKeys = own.filter { grant in question.keys.allSatisfy { grant.covers(key: $0) } }
+        guard let closest = self.nearest(question, among: withKeys), let gap = closest.lacks.first else {
+            return Refusal(.keyNotGranted, nearestGrant: log, forCaller: Policy.unknown(question, own: own))
+        }
+        let (reason, caller) = Policy.explain(gap, closest.grant, question)
+        // The caller's own grant is the one to name where another's would come equally close or closer.
+        return Refusal(reason, nearestGrant: Refusal.NearestGrant(name: closest.grant.name, lacks: closest.lacks), forCaller: caller)
+    }
+
+    /// The grant with the fewest gaps, then with the fewest identifiers uncovered, then the first.
+    private func nearest(_ question: PolicyQuestion, among grants: [Grant]) -> (grant: Grant, lacks: [GrantGap])? {
+        var best: (grant: Grant, lacks: [GrantGap])?
+        var bestRank = (Int.max, Int.max)
+        for grant in grants {
+            let lacks = grant.lacks(question)
+            var uncovered = 0
+            for case .identifiers(let identifiers) in lacks { uncovered += identifiers.count }
+            let rank = (lacks.count, uncovered)
+            if rank < bestRank { (best, bestRank) = ((grant, lacks), rank) }
+        }
+        return best
+    }
+
+    /// To a caller without a grant for the key: about the first key that it has not got, or, where no key is asked for, the operation.
+    private static func unknown(_ question: PolicyQuestion, own: [Grant] = []) -> CallerRefusal {
+        if question.operation == .createKey || question.operation == .adoptKey {
+            // The name is the caller's own idea; that it is not granted says nothing about what exists.
+            return CallerRefusal(
+                .notPermitted, message: "no grant lets you make a key named \"\(PatternError.printable(question.keys.first ?? ""))\"",
+                hint: own.isEmpty ? nil : "your grants are for \(keysText(own))")
+        }
+        let missing = question.keys.first { key in !own.contains { $0.covers(key: key) } } ?? question.keys.last
+        return missing.map { .keyNotFound($0) }
+            ?? CallerRefusal(.notPermitted, message: "no grant lets you do \"\(question.operation.rawValue)\"")
+    }
+
+    private static func keysText(_ grants: [Grant]) -> String {
+        let keys = grants.flatMap(\.keys)
+        let shown = keys.prefix(8).map(\.description).joined(separator: ", ")
+        return keys.count > 8 ? "\(shown) and \(keys.count - 8) more" : "\(shown) only"
+    }
+
+    /// To a caller who has the keys granted: what its own grant covers.
+    private static func explain(_ gap: GrantGap, _ grant: Grant, _ question: PolicyQuestion) -> (Refusal.Reason, CallerRefusal) {
+        switch gap {
+        case .peer, .key: return (.keyNotGranted, unknown(question))
+        case .operation(let operation):
+            let allowed = grant.operations.map(\.rawValue).sorted().joined(separator: ", ")
+            return (
+                .operationNotGranted,
+                CallerRefusal(
+                    .notPermitted, message: "the agent refused the operation \"\(operation.rawValue)\"",
+                    hint: "grant \"\(grant.name)\" is for \(allowed.isEmpty ? "no operation" : allowed)")
+            )
+        case .ca(let origin):
+            let cas = grant.cas.prefix(8).map(\.description).joined(separator: ", ")
+            return (
+                .caNotGranted,
+                CallerRefusal(
+                    .urlRefused, message: "the agent refused to sign for the CA \(origin)",
+                    hint: "grant \"\(grant.name)\" is for \(cas.isEmpty ? "no CA" : "\(cas) only")")
+            )
+        case .identifiers(let identifiers):
+            return (
+                .identifierNotGranted,
+                CallerRefusal(
+                    .identifierRefused, message: "the agent refused to sign for \(GrantGap.list(identifiers))",
+                    hint: "grant \"\(grant.name)\" covers \(grant.identifiersText)", identifiers: identifiers.map(\.value))
+            )
+        case .wildcards(let identifiers):
+            return (
+                .wildcardNotGranted,
+                CallerRefusal(
+                    .identifierRefused, message: "the agent refused to sign for \(GrantGap.list(identifiers))",
+                    hint: "grant \"\(grant.name)\" is not for wildcard certificates", identifiers: identifiers.map(\.value))
+            )
+        }
+    }
+}

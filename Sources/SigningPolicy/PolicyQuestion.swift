@@ -1,0 +1,49 @@
+import ACME
+
+/// A request as policy sees it: facts only, all of them gathered before.
+public struct PolicyQuestion: Hashable, Sendable {
+    public var peer: Peer
+    public var operation: Operation
+    /// Names of every key that the request uses: the account key; for `finalize` also the certificate key; for `key-change` both. Empty for
+    /// `list-keys` (ask `Policy.mayList` for each key) and `read-audit`.
+    public var keys: [String]
+    /// The CA to which the account key is bound (design.md, Policy). For `create-key` and `adopt-key` of an account key the CA asked for.
+    /// `nil` for certificate keys.
+    public var binding: CABinding?
+    /// The URL that is to be signed.
+    public var url: ACMEURL?
+    /// The order's, the CSR's or the certificate's.
+    public var identifiers: [Identifier]
+
+    public init(
+        peer: Peer, operation: Operation, keys: [String] = [], binding: CABinding? = nil, url: ACMEURL? = nil, identifiers: [Identifier] = []
+    ) {
+        self.peer = peer
+        self.operation = operation
+        self.keys = keys
+        self.binding = binding
+        self.url = url
+        self.identifiers = identifiers
+    }
+
+    /// The CA that the grant must be for: the key's; where a certificate key signs its own revocation (RFC 8555 §7.6), the URL's.
+    var origin: Origin? { binding?.origin ?? url?.origin }
+}
+
+/// The origin of the CA directory to which an account key was bound when it was made, and further origins where that CA serves its resources.
+public struct CABinding: Hashable, Sendable {
+    public var origin: Origin
+    /// From the configuration; empty for most CAs.
+    public var additional: [Origin]
+
+    public init(origin: Origin, additional: [Origin] = []) {
+        self.origin = origin
+        self.additional = additional
+    }
+
+    /// Whether the URL is this CA's.
+    public func covers(_ url: ACMEURL) -> Bool {
+        let own = url.origin
+        return own == origin || additional.contains(own)
+    }
+}
