@@ -104,6 +104,7 @@ let package = Package(
         // Tests.
         .executableTarget(
             name: "varlink-certification", dependencies: ["Varlink", "StrictJSON", nioCore, nioPosix], path: "Tests/VarlinkCertification",
+            exclude: ["run"],
             swiftSettings: settings),
         .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: settings),
         .testTarget(name: "JOSETests", dependencies: ["JOSE", "StrictJSON", crypto], swiftSettings: settings),

@@ -1,0 +1,165 @@
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A client's connection to a Varlink service. Any thread may use it, and many at a time: calls are pipelined, and answered in order.
+/// ```swift
+/// let connection = try await VarlinkConnection.connect(to: address) { server, _ in
+///     guard server.uid == 0 else { throw NotTheAgent() }
+/// }
+/// let reply = try await connection.call("org.varlink.service.GetInfo", timeout: .seconds(5))
+/// print(try reply.parameters.string("vendor"))
+/// ```
+public final class VarlinkConnection: Sendable {
+    /// Where the completions of ``call(_:parameters:timeout:completion:)`` are called.
+    public var eventLoop: any EventLoop { channel.eventLoop }
+
+    /// Who the server is: the process that began to listen, which with socket activation is the service manager.
+    public let server: VarlinkPeerCredentials
+
+    private let channel: any Channel
+    private let handler: NIOLoopBound<VarlinkClientHandler>
+    private let limits: VarlinkClientLimits
+    private let lastCall = Atomic<UInt64>(0)
+
+    private init(
+        channel: any Channel, handler: NIOLoopBound<VarlinkClientHandler>, server: VarlinkPeerCredentials, limits: VarlinkClientLimits
+    ) {
+        self.channel = channel
+        self.handler = handler
+        self.server = server
+        self.limits = limits
+    }
+
+    deinit { channel.close(promise: nil) }
+
+    /// Connects, and looks who is there before anything is sent.
+    /// - Parameters:
+    ///   - timeout: For the connection alone; a Unix socket is slow only where the server's backlog is full.
+    ///   - verify: Looks at the server's credentials, and at the descriptor where those are not enough; the descriptor is only to be used
+    ///     within the call. What it throws is thrown here, and the connection closed.
+    /// - Throws: `IOError` from the system, `ChannelError.connectTimeout`, ``VarlinkConnectionError/unknownPeer``, or what `verify` throws.
+    public static func connect(
+        to address: VarlinkAddress, on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        limits: VarlinkClientLimits = VarlinkClientLimits(), timeout: Duration = .seconds(10),
+        verify: @escaping @Sendable (_ server: VarlinkPeerCredentials, _ descriptor: CInt) throws -> Void = { _, _ in }
+    ) async throws -> VarlinkConnection {
+        let channel = try await ClientBootstrap(group: group)
+            .connectTimeout(TimeAmount(timeout))
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let handler = VarlinkClientHandler(eventLoop: channel.eventLoop, limits: limits)
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                }
+            }
+            .connect(unixDomainSocketPath: address.path).get()
+        do {
+            return try await channel.eventLoop.submit {
+                let pipeline = channel.pipeline.syncOperations
+                let credentials = try pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { descriptor in
+                    let credentials = VarlinkPeerCredentials(descriptor: descriptor)
+                    if let credentials { try verify(credentials, descriptor) }
+                    return credentials
+                }
+                guard let server = credentials ?? nil else { throw VarlinkConnectionError.unknownPeer }
+                let handler = NIOLoopBound(try pipeline.handler(type: VarlinkClientHandler.self), eventLoop: channel.eventLoop)
+                return VarlinkConnection(channel: channel, handler: handler, server: server, limits: limits)
+            }.get()
+        } catch {
+            channel.close(promise: nil)
+            throw error
+        }
+    }
+
+    /// Whether calls can still be made.
+    public var isOpen: Bool { channel.isActive }
+
+    /// Calls a method and waits for its reply.
+    ///
+    /// When the task is cancelled or the time is over nobody waits any more; the server carries the call out all the same, and the
+    /// connection stays of use.
+    /// - Parameters:
+    ///   - method: The full name.
+    ///   - parameters: A JSON object; none for `{}`.
+    /// - Throws: ``VarlinkError`` where the service says no, ``VarlinkConnectionError``, `CancellationError`.
+    public func call(_ method: String, parameters: [UInt8] = [], timeout: Duration? = nil) async throws -> VarlinkReply {
+        try VarlinkConnection.check(method)
+        let id = nextCall()
+        let isCancelled = CancellationMark()
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                send(id, method, parameters, timeout, isCancelled) { continuation.resume(with: $0) }
+            }
+        } onCancel: { [handler] in
+            // The mark, because this may come to the loop before the call does.
+            isCancelled.set()
+            handler.eventLoop.execute { handler.value.abandon(id, because: CancellationError()) }
+        }
+    }
+
+    /// Calls a method; the completion is called on ``eventLoop``, with the errors of ``call(_:parameters:timeout:)``.
+    public func call(
+        _ method: String, parameters: [UInt8] = [], timeout: Duration? = nil,
+        completion: @escaping @Sendable (Result<VarlinkReply, any Error>) -> Void
+    ) {
+        do { try VarlinkConnection.check(method) } catch {
+            return eventLoop.execute { completion(.failure(error)) }
+        }
+        send(nextCall(), method, parameters, timeout, nil, completion)
+    }
+
+    /// Calls a method that gives several replies.
+    public func callMore(_ method: String, parameters: [UInt8] = []) throws -> VarlinkReplies {
+        try VarlinkConnection.check(method)
+        let id = nextCall()
+        let made = VarlinkReplies.Sequence.makeSequence(
+            elementType: VarlinkReply.self, failureType: (any Error).self,
+            backPressureStrategy: .init(lowWatermark: limits.bufferedReplies.lowerBound, highWatermark: limits.bufferedReplies.upperBound),
+            finishOnDeinit: true, delegate: VarlinkReplies.Demand(handler: handler, call: id))
+        let source = made.source
+        eventLoop.execute { [handler] in handler.value.send(id, method, parameters, more: true, .stream(source)) }
+        return VarlinkReplies(made.sequence, connection: self)
+    }
+
+    /// Calls a method that gives no reply, and returns when the call has been handed to the kernel.
+    public func callOneway(_ method: String, parameters: [UInt8] = []) async throws {
+        try VarlinkConnection.check(method)
+        let written = eventLoop.makePromise(of: Void.self)
+        eventLoop.execute { [handler] in handler.value.sendOneway(method, parameters, written) }
+        do { try await written.futureResult.get() } catch is ChannelError { throw VarlinkConnectionError.closed }
+    }
+
+    /// Closes the connection; calls that wait throw ``VarlinkConnectionError/closed``.
+    public func close() async {
+        channel.close(promise: nil)
+        try? await channel.closeFuture.get()
+    }
+
+    private func nextCall() -> UInt64 { lastCall.wrappingAdd(1, ordering: .relaxed).newValue }
+
+    private static func check(_ method: String) throws {
+        guard VarlinkMethodName(method) != nil else { throw VarlinkConnectionError.invalidMethodName(method) }
+    }
+
+    private func send(
+        _ id: UInt64, _ method: String, _ parameters: [UInt8], _ timeout: Duration?, _ isCancelled: CancellationMark?,
+        _ completion: @escaping @Sendable (Result<VarlinkReply, any Error>) -> Void
+    ) {
+        eventLoop.execute { [handler] in
+            if let isCancelled, isCancelled.isSet { return completion(.failure(CancellationError())) }
+            let timer = timeout.map { timeout in
+                handler.eventLoop.scheduleTask(in: TimeAmount(timeout)) {
+                    handler.value.abandon(id, because: VarlinkConnectionError.timedOut)
+                }
+            }
+            handler.value.send(id, method, parameters, more: false, .single(completion, timer: timer))
+        }
+    }
+}
+
+/// Set when a task is cancelled, looked at on the event loop.
+private final class CancellationMark: Sendable {
+    private let value = Atomic(false)
+    var isSet: Bool { value.load(ordering: .relaxed) }
+    func set() { value.store(true, ordering: .relaxed) }
+}
