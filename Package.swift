@@ -48,6 +48,8 @@ let package = Package(
     targets: [
         // Standards, without I/O.
         .target(name: "StrictJSON", swiftSettings: settings),
+        .target(name: "DurableFile", swiftSettings: settings),
+        .target(name: "ConfigurationFile", dependencies: ["DurableFile", toml], swiftSettings: settings),
         .target(name: "JOSE", dependencies: ["StrictJSON", crypto], swiftSettings: settings),
         .target(name: "ACME", dependencies: ["StrictJSON", "JOSE", crypto], swiftSettings: settings),
 
@@ -71,12 +73,12 @@ let package = Package(
         .target(name: "AuditTrail", dependencies: ["StrictJSON", crypto, "CLinux"], swiftSettings: settings),
         .target(
             name: "Keyring",
-            dependencies: ["StrictJSON", "JOSE", "ACME", "SigningPolicy", "TokenProtocol", "TokenSupervisor", x509, swiftASN1, crypto, cryptoExtras],
+            dependencies: ["StrictJSON", "DurableFile", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras],
             swiftSettings: settings),
         .target(
             name: "AgentService",
             dependencies: ["StrictJSON", "AgentInterface", "Varlink", "SigningPolicy", "AuditTrail", "Keyring", "TokenSupervisor", "TokenProtocol", "ACME", "JOSE",
-                "CLinux", nioCore, nioPosix, logging, toml,
+                "CLinux", "ConfigurationFile", "DurableFile", nioCore, nioPosix, logging,
             ], swiftSettings: settings),
 
         // What callers use.
@@ -98,7 +100,7 @@ let package = Package(
         .executableTarget(
             name: "acme-agent",
             dependencies: ["StrictJSON", "AgentClient", "AgentInterface", "Issuance", "ACMEClient", "CertificateStore", "AuditTrail", "ACME", "JOSE", "CLinux", argumentParser,
-                toml, logging, x509, swiftASN1,
+                "ConfigurationFile", "DurableFile", logging, x509, swiftASN1,
             ], swiftSettings: settings),
 
         // Tests.
@@ -107,7 +109,7 @@ let package = Package(
             exclude: ["run"],
             swiftSettings: settings),
         .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: settings),
-        .testTarget(name: "JOSETests", dependencies: ["JOSE", "StrictJSON", crypto], exclude: ["Fixtures"], swiftSettings: settings),
+        .testTarget(name: "JOSETests", dependencies: ["JOSE", "StrictJSON", crypto], swiftSettings: settings),
         .testTarget(name: "ACMETests", dependencies: ["ACME", "JOSE", "StrictJSON"], swiftSettings: settings),
         .testTarget(name: "PKCS11Tests", dependencies: ["PKCS11", "CPKCS11", "CP11Kit", crypto], swiftSettings: settings),
         .testTarget(

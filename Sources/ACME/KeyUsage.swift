@@ -1,0 +1,7 @@
+/// What a key may be used for; never both (RFC 8555 §11.1).
+public enum KeyUsage: String, Sendable, CaseIterable {
+    /// Signs ACME requests for one CA.
+    case account
+    /// Signs certificate signing requests and TLS handshakes.
+    case certificate
+}

@@ -1,0 +1,95 @@
+import ACME
+import JOSE
+import StrictJSON
+
+/// A request to sign one ACME message: who signs, for which URL, and what is to be said.
+public struct SigningCall: Sendable {
+    /// The signing key's name: an account key, or for a revocation without `account` the certificate's own key.
+    public var key: String
+    public var url: ACMEURL
+    public var nonce: String
+    /// The account's URL, which becomes the JWS's `kid`; `nil` where RFC 8555 §6.2 wants a `jwk`.
+    public var account: ACMEURL?
+    public var request: ACMERequest
+
+    public init(key: String, url: ACMEURL, nonce: String, account: ACMEURL?, request: ACMERequest) {
+        self.key = key
+        self.url = url
+        self.nonce = nonce
+        self.account = account
+        self.request = request
+    }
+}
+
+/// A request to make a key in a token, or to take over one that is there (`uri`).
+public struct KeyCreation: Sendable {
+    public var name: KeyName
+    public var usage: KeyUsage
+    /// `nil` where a key is adopted: it has its algorithm already.
+    public var algorithm: KeyAlgorithm?
+    /// RFC 7512 URI of a key that is in the token already.
+    public var uri: String?
+    public var directory: ACMEURL?
+    /// The configured token's name; `nil` is the first one.
+    public var token: String?
+
+    public init(name: KeyName, usage: KeyUsage, algorithm: KeyAlgorithm?, uri: String?, directory: ACMEURL?, token: String?) {
+        self.name = name
+        self.usage = usage
+        self.algorithm = algorithm
+        self.uri = uri
+        self.directory = directory
+        self.token = token
+    }
+}
+
+/// A call of the agent's interface as a closed type: what is not in it cannot be asked.
+public enum AgentCall: Sendable {
+    case getStatus
+    case listKeys
+    case describeKey(name: String)
+    case createKey(KeyCreation)
+    case adoptKey(KeyCreation)
+    case retireKey(name: String)
+    case deleteKey(name: String)
+    case sign(SigningCall)
+    case signCertificateRequest(CertificateRequest)
+    case signHandshake(key: String, content: [UInt8], scheme: String)
+    case readAudit(last: Int)
+
+    /// Names of the methods that the agent implements.
+    public static let methods: [String] = [
+        "GetStatus", "ListKeys", "DescribeKey", "CreateKey", "AdoptKey", "RetireKey", "DeleteKey", "SignNewAccount", "SignAccountUpdate",
+        "SignAccountDeactivation", "SignKeyChange", "SignNewOrder", "SignPostAsGet", "SignChallengeResponse",
+        "SignAuthorizationDeactivation", "SignFinalize", "SignRevocation", "SignCertificateRequest", "SignHandshake", "ReadAudit",
+    ]
+
+    /// The call's method, without the interface's name.
+    public var method: String {
+        switch self {
+        case .getStatus: "GetStatus"
+        case .listKeys: "ListKeys"
+        case .describeKey: "DescribeKey"
+        case .createKey: "CreateKey"
+        case .adoptKey: "AdoptKey"
+        case .retireKey: "RetireKey"
+        case .deleteKey: "DeleteKey"
+        case .sign(let call):
+            switch call.request {
+            case .newAccount: "SignNewAccount"
+            case .updateAccount: "SignAccountUpdate"
+            case .deactivateAccount: "SignAccountDeactivation"
+            case .keyChange: "SignKeyChange"
+            case .newOrder: "SignNewOrder"
+            case .postAsGet: "SignPostAsGet"
+            case .respondToChallenge: "SignChallengeResponse"
+            case .deactivateAuthorization: "SignAuthorizationDeactivation"
+            case .finalize: "SignFinalize"
+            case .revokeCertificate: "SignRevocation"
+            }
+        case .signCertificateRequest: "SignCertificateRequest"
+        case .signHandshake: "SignHandshake"
+        case .readAudit: "ReadAudit"
+        }
+    }
+}

@@ -1,0 +1,239 @@
+import ACME
+import JOSE
+import StrictJSON
+
+/// Why parameters were refused: the parameter's name and a sentence.
+public struct InvalidParameter: Error, Sendable, CustomStringConvertible {
+    public var parameter: String
+    public var message: String
+
+    public init(_ parameter: String, _ message: String) {
+        self.parameter = parameter
+        self.message = message
+    }
+
+    public var description: String { "\(parameter): \(message)" }
+}
+
+/// Bounds on what a call may carry, each with its reason.
+public enum CallLimits {
+    /// An order with more names than this is refused: Let's Encrypt takes 100, a private CA rarely more.
+    public static let identifiers = 1_000
+    /// A leaf certificate of 1,000 names of 64 bytes is under 100 KiB.
+    public static let certificate = 128 * 1024
+    public static let contacts = 16
+    public static let text = 1_024
+    public static let auditRecords = 10_000
+}
+
+extension AgentCall {
+    /// Reads a call. Returns `nil` where the interface has no such method.
+    /// - Throws: `InvalidParameter` if a parameter is missing, unknown or not what it must be.
+    public init?(method: String, parameters: JSONObject) throws(InvalidParameter) {
+        let reader = ParameterReader(parameters)
+        switch method {
+        case "GetStatus":
+            try reader.finish([])
+            self = .getStatus
+        case "ListKeys":
+            try reader.finish([])
+            self = .listKeys
+        case "DescribeKey":
+            self = .describeKey(name: try reader.onlyName())
+        case "CreateKey":
+            guard let algorithm = KeyAlgorithm(rawValue: try reader.text("algorithm")) else {
+                throw InvalidParameter("algorithm", "must be one of " + KeyAlgorithm.allCases.map(\.rawValue).joined(separator: ", "))
+            }
+            let creation = try reader.keyCreation(algorithm: algorithm, uri: nil)
+            try reader.finish(["name", "usage", "algorithm", "directory", "token"])
+            self = .createKey(creation)
+        case "AdoptKey":
+            let creation = try reader.keyCreation(algorithm: nil, uri: try reader.text("uri"))
+            try reader.finish(["name", "uri", "usage", "directory", "token"])
+            self = .adoptKey(creation)
+        case "RetireKey": self = .retireKey(name: try reader.onlyName())
+        case "DeleteKey": self = .deleteKey(name: try reader.onlyName())
+        case "SignNewAccount":
+            let account = NewAccount(
+                contact: try reader.contacts() ?? [], termsOfServiceAgreed: try reader.optionalBool("termsOfServiceAgreed"),
+                onlyReturnExisting: try reader.optionalBool("onlyReturnExisting") ?? false,
+                externalAccount: try reader.optionalText("externalAccount"))
+            self = .sign(
+                try reader.signing(
+                    .newAccount(account), hasAccount: false,
+                    and: ["contact", "termsOfServiceAgreed", "onlyReturnExisting", "externalAccount"]))
+        case "SignAccountUpdate":
+            let update = AccountUpdate(
+                contact: try reader.contacts(), termsOfServiceAgreed: try reader.optionalBool("termsOfServiceAgreed"))
+            self = .sign(try reader.signing(.updateAccount(update), and: ["contact", "termsOfServiceAgreed"]))
+        case "SignAccountDeactivation": self = .sign(try reader.signing(.deactivateAccount))
+        case "SignKeyChange": self = .sign(try reader.signing(.keyChange(newKey: try reader.text("newKey")), and: ["newKey"]))
+        case "SignNewOrder":
+            let order = NewOrder(
+                identifiers: try reader.identifiers(), profile: try reader.optionalText("profile"),
+                replaces: try reader.optionalText("replaces"), notBefore: try reader.optionalText("notBefore"),
+                notAfter: try reader.optionalText("notAfter"))
+            self = .sign(
+                try reader.signing(.newOrder(order), and: ["identifiers", "profile", "replaces", "notBefore", "notAfter"]))
+        case "SignPostAsGet": self = .sign(try reader.signing(.postAsGet))
+        case "SignChallengeResponse": self = .sign(try reader.signing(.respondToChallenge))
+        case "SignAuthorizationDeactivation": self = .sign(try reader.signing(.deactivateAuthorization))
+        case "SignFinalize":
+            let request = CertificateRequest(key: try reader.text("certificateKey"), identifiers: try reader.identifiers())
+            self = .sign(try reader.signing(.finalize(request), and: ["certificateKey", "identifiers"]))
+        case "SignRevocation":
+            let certificate = try reader.base64url("certificate", limit: CallLimits.certificate)
+            var reason: RevocationReason?
+            if let code = try reader.optionalInteger("reason") {
+                guard let known = Int(exactly: code).flatMap(RevocationReason.init(rawValue:)) else {
+                    throw InvalidParameter("reason", "must be a CRLReason of RFC 5280 section 5.3.1: 0 to 6 or 8 to 10")
+                }
+                reason = known
+            }
+            let hasAccount = try reader.optionalText("account") != nil
+            self = .sign(
+                try reader.signing(
+                    .revokeCertificate(Revocation(certificate: certificate, reason: reason)), hasAccount: hasAccount,
+                    and: ["account", "certificate", "reason"]))
+        case "SignCertificateRequest":
+            let request = CertificateRequest(key: try reader.text("key"), identifiers: try reader.identifiers())
+            try reader.finish(["key", "identifiers"])
+            self = .signCertificateRequest(request)
+        case "SignHandshake":
+            self = .signHandshake(
+                key: try reader.text("key"), content: try reader.base64url("content", limit: CallLimits.text),
+                scheme: try reader.text("scheme"))
+            try reader.finish(["key", "content", "scheme"])
+        case "ReadAudit":
+            let last = try reader.optionalInteger("last") ?? 100
+            guard last >= 0, last <= Int64(CallLimits.auditRecords) else {
+                throw InvalidParameter("last", "must be from 0 to \(CallLimits.auditRecords)")
+            }
+            try reader.finish(["last"])
+            self = .readAudit(last: Int(last))
+        default: return nil
+        }
+    }
+}
+
+/// Takes parameters one by one and turns the reader's errors into sentences.
+private struct ParameterReader {
+    let json: JSONObject
+
+    init(_ json: JSONObject) { self.json = json }
+
+    private func checked<Value>(_ name: String, _ read: () throws(JSONError) -> Value) throws(InvalidParameter) -> Value {
+        do { return try read() } catch {
+            switch error.reason {
+            case .missingMember: throw InvalidParameter(name, "is missing")
+            case .wrongType: throw InvalidParameter(name, "is of the wrong type")
+            case .integerOutOfRange: throw InvalidParameter(name, "is out of range")
+            default: throw InvalidParameter(name, error.description)
+            }
+        }
+    }
+
+    func finish(_ known: [String]) throws(InvalidParameter) {
+        do { try json.finish(known: known) } catch {
+            throw InvalidParameter(error.member ?? "", "is not a parameter of this method")
+        }
+    }
+
+    private func bounded(_ name: String, _ text: String) throws(InvalidParameter) -> String {
+        guard text.utf8.count <= CallLimits.text else { throw InvalidParameter(name, "is longer than \(CallLimits.text) bytes") }
+        return text
+    }
+
+    func text(_ name: String) throws(InvalidParameter) -> String {
+        try bounded(name, try checked(name) { () throws(JSONError) in try json.string(name) })
+    }
+
+    func optionalText(_ name: String) throws(InvalidParameter) -> String? {
+        guard let text = try checked(name, { () throws(JSONError) in try json.optionalString(name) }) else { return nil }
+        return try bounded(name, text)
+    }
+
+    func optionalBool(_ name: String) throws(InvalidParameter) -> Bool? {
+        try checked(name) { () throws(JSONError) in try json.optionalBool(name) }
+    }
+
+    func optionalInteger(_ name: String) throws(InvalidParameter) -> Int64? {
+        try checked(name) { () throws(JSONError) in try json.optionalInteger(name) }
+    }
+
+    func onlyName() throws(InvalidParameter) -> String {
+        let name = try text("name")
+        try finish(["name"])
+        return name
+    }
+
+    func base64url(_ name: String, limit: Int) throws(InvalidParameter) -> [UInt8] {
+        let text = try checked(name) { () throws(JSONError) in try json.string(name) }
+        guard text.utf8.count <= limit / 3 * 4 + 4 else { throw InvalidParameter(name, "is longer than \(limit) bytes") }
+        guard let bytes = Base64URL.decode(text), !bytes.isEmpty else {
+            throw InvalidParameter(name, "must be base64url without padding (RFC 7515 section 2)")
+        }
+        return bytes
+    }
+
+    func url(_ name: String) throws(InvalidParameter) -> ACMEURL {
+        let text = try text(name)
+        do { return try ACMEURL(text) } catch { throw InvalidParameter(name, "\(error)") }
+    }
+
+    func identifiers() throws(InvalidParameter) -> [Identifier] {
+        let values = try checked("identifiers") { () throws(JSONError) in try json.array("identifiers") }
+        guard !values.isEmpty, values.count <= CallLimits.identifiers else {
+            throw InvalidParameter("identifiers", "must hold from 1 to \(CallLimits.identifiers) identifiers")
+        }
+        var identifiers: [Identifier] = []
+        identifiers.reserveCapacity(values.count)
+        for value in values {
+            let (type, text) = try checked("identifiers") { () throws(JSONError) in
+                let object = try value.object("identifiers")
+                try object.finish(known: ["type", "value"])
+                return (try object.string("type"), try object.string("value"))
+            }
+            do { identifiers.append(try Identifier(type: type, value: text)) } catch {
+                throw InvalidParameter("identifiers", "\(error)")
+            }
+        }
+        guard Set(identifiers).count == identifiers.count else { throw InvalidParameter("identifiers", "names an identifier twice") }
+        return identifiers
+    }
+
+    func contacts() throws(InvalidParameter) -> [String]? {
+        guard let contacts = try checked("contact", { () throws(JSONError) in try json.optionalStrings("contact") }) else { return nil }
+        guard contacts.count <= CallLimits.contacts else {
+            throw InvalidParameter("contact", "must hold at most \(CallLimits.contacts) addresses")
+        }
+        return contacts
+    }
+
+    func keyCreation(algorithm: KeyAlgorithm?, uri: String?) throws(InvalidParameter) -> KeyCreation {
+        let name: KeyName
+        do { name = try KeyName(try text("name")) } catch { throw InvalidParameter("name", "\(error)") }
+        guard let usage = KeyUsage(rawValue: try text("usage")) else {
+            throw InvalidParameter("usage", "must be \"account\" or \"certificate\"")
+        }
+        let directory = try optionalText("directory") == nil ? nil : try url("directory")
+        switch (usage, directory) {
+        case (.account, nil): throw InvalidParameter("directory", "is missing: an account key is bound to one CA's directory")
+        case (.certificate, .some): throw InvalidParameter("directory", "is for account keys only")
+        default: break
+        }
+        return KeyCreation(
+            name: name, usage: usage, algorithm: algorithm, uri: uri, directory: directory, token: try optionalText("token"))
+    }
+
+    func signing(_ request: ACMERequest, hasAccount: Bool = true, and others: [String] = []) throws(InvalidParameter) -> SigningCall {
+        let nonce = try text("nonce")
+        guard ACMENonce.isValid(nonce) else {
+            throw InvalidParameter("nonce", "must be base64url (RFC 8555 section 6.5.2)")
+        }
+        let call = SigningCall(
+            key: try text("key"), url: try url("url"), nonce: nonce, account: hasAccount ? try url("account") : nil, request: request)
+        try finish(["key", "url", "nonce"] + (hasAccount ? ["account"] : []) + others)
+        return call
+    }
+}

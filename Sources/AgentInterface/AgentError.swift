@@ -1,0 +1,96 @@
+import StrictJSON
+
+/// An error of the agent's interface: a stable name on the wire, a sentence and a hint for a person.
+public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
+    case refused(reason: String, message: String, hint: String?)
+    case keyNotFound(name: String)
+    case keyExists(name: String)
+    case invalidRequest(parameter: String, message: String)
+    case tokenUnavailable(token: String, reason: String, message: String, hint: String?)
+    case signingFailed(message: String, hint: String?)
+    case auditUnavailable(message: String, hint: String?)
+    case overloaded(message: String)
+
+    /// The error's name without the interface's.
+    public var member: String {
+        switch self {
+        case .refused: "Refused"
+        case .keyNotFound: "KeyNotFound"
+        case .keyExists: "KeyExists"
+        case .invalidRequest: "InvalidRequest"
+        case .tokenUnavailable: "TokenUnavailable"
+        case .signingFailed: "SigningFailed"
+        case .auditUnavailable: "AuditUnavailable"
+        case .overloaded: "Overloaded"
+        }
+    }
+
+    /// The error's full name as it stands in a Varlink reply.
+    public var name: String { AgentInterfaceText.name + "." + member }
+
+    public var message: String {
+        switch self {
+        case .refused(_, let message, _), .invalidRequest(_, let message), .tokenUnavailable(_, _, let message, _),
+            .signingFailed(let message, _), .auditUnavailable(let message, _), .overloaded(let message):
+            message
+        case .keyNotFound(let name): "there is no key \"\(name)\" for you"
+        case .keyExists(let name): "a key named \"\(name)\" exists already"
+        }
+    }
+
+    public var hint: String? {
+        switch self {
+        case .refused(_, _, let hint), .tokenUnavailable(_, _, _, let hint), .signingFailed(_, let hint), .auditUnavailable(_, let hint): hint
+        case .keyNotFound: "`acme-agent keys list` shows the keys that the agent's policy gives you"
+        case .keyExists: "choose another name, or use the key as it is"
+        case .overloaded: "try again in a moment"
+        case .invalidRequest: nil
+        }
+    }
+
+    public var description: String { message }
+
+    /// Writes the error's parameters as members of an object that is open.
+    public func writeMembers(to json: inout JSONWriter) {
+        switch self {
+        case .refused(let reason, let message, let hint):
+            json.member("reason", reason)
+            json.member("message", message)
+            json.member("hint", ifPresent: hint)
+        case .keyNotFound(let name), .keyExists(let name):
+            json.member("name", name)
+            json.member("message", message)
+        case .invalidRequest(let parameter, let message):
+            json.member("parameter", parameter)
+            json.member("message", message)
+        case .tokenUnavailable(let token, let reason, let message, let hint):
+            json.member("token", token)
+            json.member("reason", reason)
+            json.member("message", message)
+            json.member("hint", ifPresent: hint)
+        case .signingFailed(let message, let hint), .auditUnavailable(let message, let hint):
+            json.member("message", message)
+            json.member("hint", ifPresent: hint)
+        case .overloaded(let message): json.member("message", message)
+        }
+    }
+
+    /// Reads an error reply of the agent; `nil` if the name is not one of this interface's.
+    public init?(name: String, parameters: JSONObject?) {
+        guard name.hasPrefix(AgentInterfaceText.name + ".") else { return nil }
+        func text(_ member: String) -> String? { (try? parameters?.optionalString(member)) ?? nil }
+        let message = text("message") ?? "the agent gave no reason"
+        switch name.dropFirst(AgentInterfaceText.name.utf8.count + 1) {
+        case "Refused": self = .refused(reason: text("reason") ?? "refused", message: message, hint: text("hint"))
+        case "KeyNotFound": self = .keyNotFound(name: text("name") ?? "")
+        case "KeyExists": self = .keyExists(name: text("name") ?? "")
+        case "InvalidRequest": self = .invalidRequest(parameter: text("parameter") ?? "", message: message)
+        case "TokenUnavailable":
+            self = .tokenUnavailable(token: text("token") ?? "", reason: text("reason") ?? "", message: message, hint: text("hint"))
+        case "SigningFailed": self = .signingFailed(message: message, hint: text("hint"))
+        case "AuditUnavailable": self = .auditUnavailable(message: message, hint: text("hint"))
+        case "Overloaded": self = .overloaded(message: message)
+        default: return nil
+        }
+    }
+}

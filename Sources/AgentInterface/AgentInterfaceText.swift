@@ -1,0 +1,167 @@
+/// The agent's Varlink interface. The text is the contract: it is served by `GetInterfaceDescription`, and a test proves that every method
+/// in it is implemented and no other.
+public enum AgentInterfaceText {
+    public static let name = "org.acmeagent.Agent"
+
+    public static let text = #"""
+        # Signs ACME requests (RFC 8555), certificate signing requests and TLS handshakes with keys that stay in a PKCS#11 token.
+        #
+        # A caller says what it wants to have said; the agent checks it against its policy, writes the bytes itself and signs those.
+        # There is no method that signs bytes or a digest.
+        interface org.acmeagent.Agent
+
+        # What an identifier of a certificate is: type "dns" (RFC 8555 section 9.7.7) or "ip" (RFC 8738). A dns value is made of A-labels.
+        type Identifier (type: string, value: string)
+
+        # A flattened JWS (RFC 7515 section 7.2.2), each member base64url without padding: the body of the request as it is sent.
+        type SignedRequest (protected: string, payload: string, signature: string)
+
+        # A key in a token. usage "account" signs ACME requests, "certificate" signs certificate signing requests and handshakes; never both.
+        # algorithm: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519. publicKey: SubjectPublicKeyInfo as PEM.
+        # fingerprint: lower-case hex SHA-256 of the SubjectPublicKeyInfo. uri: RFC 7512. created: RFC 3339.
+        # directory: the ACME directory to which an account key is bound; its requests are signed for that origin only.
+        type Key (
+          name: string,
+          usage: (account, certificate),
+          algorithm: string,
+          state: (active, retired),
+          publicKey: string,
+          jwk: object,
+          thumbprint: string,
+          fingerprint: string,
+          token: string,
+          uri: string,
+          directory: ?string,
+          created: string
+        )
+
+        # A token and how it is: state "ready", "starting" or "unavailable", the last with a reason, a sentence and a hint.
+        type Token (
+          name: string,
+          state: (starting, ready, unavailable),
+          label: ?string,
+          model: ?string,
+          reason: ?string,
+          message: ?string,
+          hint: ?string,
+          restarts: int
+        )
+
+        # What the calling user may do by one grant of the policy.
+        type Grant (
+          name: string,
+          keys: []string,
+          operations: []string,
+          identifiers: []string,
+          wildcards: bool,
+          cas: []string
+        )
+
+        # What the agent is, who it takes the caller for, and what the caller may do.
+        method GetStatus() -> (
+          version: string,
+          user: int,
+          groups: []int,
+          tokens: []Token,
+          grants: []Grant,
+          externalAccounts: []string,
+          auditSequence: int,
+          auditState: string
+        )
+
+        # The keys that some grant gives to the caller. With "more" they come in several replies.
+        method ListKeys() -> (keys: []Key)
+
+        method DescribeKey(name: string) -> (key: Key)
+
+        # Makes a key in the token: sensitive, not extractable, for signing only. An account key needs the directory it is bound to.
+        # Where the name is taken the error is KeyExists.
+        method CreateKey(name: string, usage: string, algorithm: string, directory: ?string, token: ?string) -> (key: Key)
+
+        # Takes over a key that is in the token already, named by its PKCS#11 URI (RFC 7512), which must fit one private key only.
+        method AdoptKey(name: string, uri: string, usage: string, directory: ?string, token: ?string) -> (key: Key)
+
+        # A retired key signs nothing any more but a revocation; it stays in the token.
+        method RetireKey(name: string) -> (key: Key)
+
+        # Destroys the key in the token. There is no way back.
+        method DeleteKey(name: string) -> ()
+
+        # newAccount (RFC 8555 section 7.3). externalAccount names a credential of the agent's configuration (section 7.3.4).
+        method SignNewAccount(
+          key: string, url: string, nonce: string,
+          contact: ?[]string, termsOfServiceAgreed: ?bool, onlyReturnExisting: ?bool, externalAccount: ?string
+        ) -> (request: SignedRequest)
+
+        # Account update (section 7.3.2). account: the account's URL, which is also the one that is asked.
+        method SignAccountUpdate(
+          key: string, url: string, nonce: string, account: string, contact: ?[]string, termsOfServiceAgreed: ?bool
+        ) -> (request: SignedRequest)
+
+        # Account deactivation (section 7.3.6).
+        method SignAccountDeactivation(key: string, url: string, nonce: string, account: string) -> (request: SignedRequest)
+
+        # Key rollover (section 7.3.5): the inner JWS is made with newKey, another account key bound to the same directory.
+        method SignKeyChange(key: string, url: string, nonce: string, account: string, newKey: string) -> (request: SignedRequest)
+
+        # newOrder (section 7.4). notBefore, notAfter: RFC 3339. replaces: RFC 9773 section 5.
+        method SignNewOrder(
+          key: string, url: string, nonce: string, account: string,
+          identifiers: []Identifier, profile: ?string, replaces: ?string, notBefore: ?string, notAfter: ?string
+        ) -> (request: SignedRequest)
+
+        # POST-as-GET (section 6.3).
+        method SignPostAsGet(key: string, url: string, nonce: string, account: string) -> (request: SignedRequest)
+
+        # Response to a challenge (section 7.5.1): the CA may begin to validate.
+        method SignChallengeResponse(key: string, url: string, nonce: string, account: string) -> (request: SignedRequest)
+
+        # Deactivation of an authorization (section 7.5.2).
+        method SignAuthorizationDeactivation(key: string, url: string, nonce: string, account: string) -> (request: SignedRequest)
+
+        # Finalization of an order (section 7.4): the agent makes the certificate signing request for the identifiers with certificateKey.
+        # csr: the PKCS#10 request (RFC 2986), DER in base64url.
+        method SignFinalize(
+          key: string, url: string, nonce: string, account: string, certificateKey: string, identifiers: []Identifier
+        ) -> (request: SignedRequest, csr: string)
+
+        # Revocation (section 7.6). With account: signed by the account key. Without: signed by the certificate's own key.
+        # certificate: DER in base64url. reason: RFC 5280 section 5.3.1.
+        method SignRevocation(
+          key: string, url: string, nonce: string, account: ?string, certificate: string, reason: ?int
+        ) -> (request: SignedRequest)
+
+        # A certificate signing request for use outside an ACME order. csr: DER in base64url.
+        method SignCertificateRequest(key: string, identifiers: []Identifier) -> (csr: string)
+
+        # A TLS 1.3 server CertificateVerify (RFC 8446 section 4.4.3). content: base64url of exactly the content that section describes,
+        # 130 or 146 bytes. scheme: a SignatureScheme of section 4.2.3, such as "ecdsa_secp256r1_sha256".
+        method SignHandshake(key: string, content: string, scheme: string) -> (signature: string)
+
+        # The last records of the audit trail, 100 where no number is given, as the lines that are on disk. With "more" new ones follow.
+        method ReadAudit(last: ?int) -> (records: []string)
+
+        # Policy does not allow it. reason is stable, message and hint are for a person.
+        error Refused (reason: string, message: string, hint: ?string)
+
+        # There is no such key, or it is not the caller's: the two look the same.
+        error KeyNotFound (name: string, message: string)
+
+        error KeyExists (name: string, message: string)
+
+        # A value is not what it must be; nothing was signed.
+        error InvalidRequest (parameter: string, message: string)
+
+        # The token cannot be used now. reason is stable, e.g. "pinIncorrect", "noToken".
+        error TokenUnavailable (token: string, reason: string, message: string, hint: ?string)
+
+        # The token, or the check of what it signed, failed; nothing was returned.
+        error SigningFailed (message: string, hint: ?string)
+
+        # The audit trail cannot be written, so nothing is signed.
+        error AuditUnavailable (message: string, hint: ?string)
+
+        # The agent has too much to do for this caller; the call may be made again later.
+        error Overloaded (message: string)
+        """# + "\n"
+}

@@ -1,0 +1,151 @@
+import StrictJSON
+
+/// A token as `GetStatus` shows it: type `Token` of the interface.
+public struct TokenStatus: Sendable, Hashable {
+    public enum State: String, Sendable { case starting, ready, unavailable }
+    public var name: String
+    public var state: State
+    public var label: String?
+    public var model: String?
+    /// Stable word for why it is unavailable, e.g. `pinIncorrect`.
+    public var reason: String?
+    public var message: String?
+    public var hint: String?
+    /// How often the helper was started again.
+    public var restarts: Int
+
+    public init(
+        name: String, state: State, label: String? = nil, model: String? = nil, reason: String? = nil, message: String? = nil,
+        hint: String? = nil, restarts: Int = 0
+    ) {
+        self.name = name
+        self.state = state
+        self.label = label
+        self.model = model
+        self.reason = reason
+        self.message = message
+        self.hint = hint
+        self.restarts = restarts
+    }
+
+    func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("name", name)
+        json.member("state", state.rawValue)
+        json.member("label", ifPresent: label)
+        json.member("model", ifPresent: model)
+        json.member("reason", ifPresent: reason)
+        json.member("message", ifPresent: message)
+        json.member("hint", ifPresent: hint)
+        json.member("restarts", restarts)
+        json.endObject()
+    }
+
+    init(_ json: JSONObject) throws(JSONError) {
+        self.init(
+            name: try json.string("name"), state: State(rawValue: try json.string("state")) ?? .unavailable,
+            label: try json.optionalString("label"), model: try json.optionalString("model"), reason: try json.optionalString("reason"),
+            message: try json.optionalString("message"), hint: try json.optionalString("hint"), restarts: Int(try json.integer("restarts")))
+    }
+}
+
+/// What one grant gives to the caller: type `Grant` of the interface. The patterns are those of the configuration.
+public struct GrantStatus: Sendable, Hashable {
+    public var name: String
+    public var keys: [String]
+    public var operations: [String]
+    public var identifiers: [String]
+    public var wildcards: Bool
+    public var cas: [String]
+
+    public init(name: String, keys: [String], operations: [String], identifiers: [String], wildcards: Bool, cas: [String]) {
+        self.name = name
+        self.keys = keys
+        self.operations = operations
+        self.identifiers = identifiers
+        self.wildcards = wildcards
+        self.cas = cas
+    }
+
+    func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("name", name)
+        json.member("keys", keys)
+        json.member("operations", operations)
+        json.member("identifiers", identifiers)
+        json.member("wildcards", wildcards)
+        json.member("cas", cas)
+        json.endObject()
+    }
+
+    init(_ json: JSONObject) throws(JSONError) {
+        self.init(
+            name: try json.string("name"), keys: try json.strings("keys"), operations: try json.strings("operations"),
+            identifiers: try json.strings("identifiers"), wildcards: try json.bool("wildcards"), cas: try json.strings("cas"))
+    }
+}
+
+/// The reply of `GetStatus`.
+public struct AgentStatus: Sendable, Hashable {
+    public var version: String
+    public var user: UInt32
+    public var groups: [UInt32]
+    public var tokens: [TokenStatus]
+    public var grants: [GrantStatus]
+    /// Names of the external account credentials that the agent holds (RFC 8555 §7.3.4); never their secrets.
+    public var externalAccounts: [String]
+    /// Sequence number of the last record of the audit trail.
+    public var auditSequence: UInt64
+    /// `writable`, or why it is not.
+    public var auditState: String
+
+    public init(
+        version: String, user: UInt32, groups: [UInt32], tokens: [TokenStatus], grants: [GrantStatus], externalAccounts: [String],
+        auditSequence: UInt64, auditState: String
+    ) {
+        self.version = version
+        self.user = user
+        self.groups = groups
+        self.tokens = tokens
+        self.grants = grants
+        self.externalAccounts = externalAccounts
+        self.auditSequence = auditSequence
+        self.auditState = auditState
+    }
+
+    /// Writes the members of the reply's parameters.
+    public func writeMembers(to json: inout JSONWriter) {
+        json.member("version", version)
+        json.member("user", user)
+        json.name("groups")
+        json.beginArray()
+        for group in groups { json.integer(group) }
+        json.endArray()
+        json.name("tokens")
+        json.beginArray()
+        for token in tokens { token.write(to: &json) }
+        json.endArray()
+        json.name("grants")
+        json.beginArray()
+        for grant in grants { grant.write(to: &json) }
+        json.endArray()
+        json.member("externalAccounts", externalAccounts)
+        json.member("auditSequence", auditSequence)
+        json.member("auditState", auditState)
+    }
+
+    public init(reply json: JSONObject) throws(AgentReplyError) {
+        do {
+            var tokens: [TokenStatus] = [], grants: [GrantStatus] = [], groups: [UInt32] = []
+            for token in try json.array("tokens") { tokens.append(try TokenStatus(token.object())) }
+            for grant in try json.array("grants") { grants.append(try GrantStatus(grant.object())) }
+            for group in try json.array("groups") { groups.append(UInt32(truncatingIfNeeded: try group.integer())) }
+            self.init(
+                version: try json.string("version"), user: UInt32(truncatingIfNeeded: try json.integer("user")), groups: groups,
+                tokens: tokens, grants: grants, externalAccounts: try json.strings("externalAccounts"),
+                auditSequence: UInt64(clamping: try json.integer("auditSequence")), auditState: try json.string("auditState"))
+        } catch {
+            throw AgentReplyError("a status that cannot be read: \(error)")
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import ACME
+import JOSE
+import StrictJSON
+
+/// Whether a key still signs.
+public enum KeyState: String, Sendable {
+    case active
+    /// Signs nothing any more but a revocation.
+    case retired
+}
+
+/// A key as the agent describes it: type `Key` of the interface.
+public struct KeyDescription: Sendable, Hashable {
+    public var name: String
+    public var usage: KeyUsage
+    public var algorithm: KeyAlgorithm
+    public var state: KeyState
+    public var publicKey: PublicKey
+    /// The configured name of the token that has the key.
+    public var token: String
+    /// RFC 7512.
+    public var uri: String
+    /// The ACME directory to which an account key is bound.
+    public var directory: String?
+    /// RFC 3339, UTC.
+    public var created: String
+
+    public init(
+        name: String, usage: KeyUsage, algorithm: KeyAlgorithm, state: KeyState, publicKey: PublicKey, token: String, uri: String,
+        directory: String?, created: String
+    ) {
+        self.name = name
+        self.usage = usage
+        self.algorithm = algorithm
+        self.state = state
+        self.publicKey = publicKey
+        self.token = token
+        self.uri = uri
+        self.directory = directory
+        self.created = created
+    }
+
+    /// Lower-case hex of the SHA-256 of the SubjectPublicKeyInfo.
+    public var fingerprint: String { Hexadecimal.encode(publicKey.fingerprint) }
+
+    public func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("name", name)
+        json.member("usage", usage.rawValue)
+        json.member("algorithm", algorithm.rawValue)
+        json.member("state", state.rawValue)
+        json.member("publicKey", publicKey.spkiPEM)
+        json.member("jwk", raw: publicKey.jwk)
+        json.member("thumbprint", publicKey.thumbprint)
+        json.member("fingerprint", fingerprint)
+        json.member("token", token)
+        json.member("uri", uri)
+        json.member("directory", ifPresent: directory)
+        json.member("created", created)
+        json.endObject()
+    }
+
+    /// Reads a `Key` of a reply. The public key is taken from its JWK.
+    /// - Throws: `AgentReplyError` if the reply is not what the interface says.
+    public init(reply json: JSONObject) throws(AgentReplyError) {
+        do {
+            guard let usage = KeyUsage(rawValue: try json.string("usage")),
+                let algorithm = KeyAlgorithm(rawValue: try json.string("algorithm")),
+                let state = KeyState(rawValue: try json.string("state"))
+            else { throw AgentReplyError("a key with a usage, algorithm or state that this client does not know") }
+            self.init(
+                name: try json.string("name"), usage: usage, algorithm: algorithm, state: state,
+                publicKey: try PublicKey(jwk: json.object("jwk")), token: try json.string("token"), uri: try json.string("uri"),
+                directory: try json.optionalString("directory"), created: try json.string("created"))
+        } catch let error as AgentReplyError {
+            throw error
+        } catch {
+            throw AgentReplyError("a key that cannot be read: \(error)")
+        }
+    }
+}
+
+/// The agent answered with something that its interface does not describe.
+public struct AgentReplyError: Error, Sendable, CustomStringConvertible {
+    public var description: String
+    public init(_ what: String) { description = "the agent's reply has \(what)" }
+}

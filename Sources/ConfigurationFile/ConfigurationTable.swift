@@ -1,0 +1,142 @@
+/// One table of a configuration file, read setting by setting.
+public struct ConfigurationTable: Sendable {
+    public let file: String
+    private let path: [String]
+    private let values: [String: ConfigurationValue]
+    private let lines: ConfigurationLines
+
+    init(file: String, path: [String], values: [String: ConfigurationValue], lines: ConfigurationLines) {
+        self.file = file
+        self.path = path
+        self.values = values
+        self.lines = lines
+    }
+
+    /// The line of a setting, or of the table if the setting is missing.
+    public func line(of key: String? = nil) -> Int? {
+        let table = path.joined(separator: ".")
+        guard let key else { return lines.line(of: table) }
+        return lines.line(of: table.isEmpty ? key : "\(table).\(key)") ?? lines.line(of: table)
+    }
+
+    /// An error at a setting of this table.
+    public func error(_ key: String?, _ message: String, hint: String? = nil) -> ConfigurationError {
+        ConfigurationError(file: file, line: line(of: key), message: key.map { "\"\($0)\" \(message)" } ?? message, hint: hint)
+    }
+
+    /// Refuses settings that are not among `known`.
+    public func finish(known: [String]) throws(ConfigurationError) {
+        for key in values.keys.sorted() where !known.contains(key) {
+            let near = known.min { ConfigurationTable.distance($0, key) < ConfigurationTable.distance($1, key) }
+            let hint = near.flatMap { ConfigurationTable.distance($0, key) <= 2 ? "did you mean \"\($0)\"?" : nil }
+            throw error(key, "is not a setting here", hint: hint ?? "settings here: " + known.joined(separator: ", "))
+        }
+    }
+
+    public func string(_ key: String) throws(ConfigurationError) -> String? {
+        switch values[key] {
+        case nil: return nil
+        case .string(let text)?:
+            guard !text.isEmpty else { throw error(key, "is empty") }
+            return text
+        case let value?: throw error(key, "must be a string, and is \(value.kind)")
+        }
+    }
+
+    public func requiredString(_ key: String) throws(ConfigurationError) -> String {
+        guard let text = try string(key) else { throw error(nil, "the setting \"\(key)\" is missing") }
+        return text
+    }
+
+    public func integer(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int? {
+        switch values[key] {
+        case nil: return nil
+        case .integer(let number)?:
+            guard range.contains(number) else { throw error(key, "must be from \(range.lowerBound) to \(range.upperBound)") }
+            return number
+        case let value?: throw error(key, "must be an integer, and is \(value.kind)")
+        }
+    }
+
+    public func bool(_ key: String) throws(ConfigurationError) -> Bool? {
+        switch values[key] {
+        case nil: return nil
+        case .bool(let value)?: return value
+        case let value?: throw error(key, "must be true or false, and is \(value.kind)")
+        }
+    }
+
+    public func strings(_ key: String) throws(ConfigurationError) -> [String]? {
+        switch values[key] {
+        case nil: return nil
+        case .array(let elements)?:
+            var texts: [String] = []
+            for element in elements {
+                guard case .string(let text) = element else { throw error(key, "must hold strings, and holds \(element.kind)") }
+                texts.append(text)
+            }
+            return texts
+        case let value?: throw error(key, "must be an array of strings, and is \(value.kind)")
+        }
+    }
+
+    /// Strings and whole numbers alike, as text: users and groups by name or number.
+    public func names(_ key: String) throws(ConfigurationError) -> [String]? {
+        guard case .array(let elements)? = values[key] else { return try strings(key) }
+        var texts: [String] = []
+        for element in elements {
+            switch element {
+            case .string(let text): texts.append(text)
+            case .integer(let number): texts.append(String(number))
+            default: throw error(key, "must hold names or numbers, and holds \(element.kind)")
+            }
+        }
+        return texts
+    }
+
+    public func table(_ key: String) throws(ConfigurationError) -> ConfigurationTable? {
+        switch values[key] {
+        case nil: return nil
+        case .table(let values)?: return ConfigurationTable(file: file, path: path + [key], values: values, lines: lines)
+        case let value?: throw error(key, "must be a table, and is \(value.kind)")
+        }
+    }
+
+    /// The tables of `[[key]]`.
+    public func tables(_ key: String) throws(ConfigurationError) -> [ConfigurationTable] {
+        switch values[key] {
+        case nil: return []
+        case .array(let elements)?:
+            var tables: [ConfigurationTable] = []
+            for (index, element) in elements.enumerated() {
+                guard case .table(let values) = element else { throw error(key, "must be written as [[\(key)]]") }
+                tables.append(ConfigurationTable(file: file, path: path + ["\(key)[\(index)]"], values: values, lines: lines))
+            }
+            return tables
+        default: throw error(key, "must be written as [[\(key)]]")
+        }
+    }
+
+    /// Every string of a table, by key.
+    public func allStrings() throws(ConfigurationError) -> [String: String] {
+        var result: [String: String] = [:]
+        for key in values.keys.sorted() { result[key] = try string(key) }
+        return result
+    }
+
+    /// Levenshtein's distance, for names of settings.
+    static func distance(_ one: String, _ other: String) -> Int {
+        let one = Array(one.utf8), other = Array(other.utf8)
+        var row = Array(0...other.count)
+        for (i, a) in one.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for (j, b) in other.enumerated() {
+                let above = row[j + 1]
+                row[j + 1] = min(above + 1, row[j] + 1, diagonal + (a == b ? 0 : 1))
+                diagonal = above
+            }
+        }
+        return row.last ?? 0
+    }
+}
