@@ -82,7 +82,7 @@ let package = Package(
             ], swiftSettings: settings),
 
         // What callers use.
-        .target(name: "AgentClient", dependencies: ["StrictJSON", "AgentInterface", "Varlink", "ACME", "JOSE", "CLinux"], swiftSettings: settings),
+        .target(name: "AgentClient", dependencies: ["StrictJSON", "AgentInterface", "Varlink", "ACME", "JOSE", nioCore], swiftSettings: settings),
 
         // The front end: plumbing, store, flow.
         .target(

@@ -1,0 +1,19 @@
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// Whom a client believes to be the agent.
+enum SocketOwner {
+    /// Root, this process's user, and the owner of the socket's folder unless others may write there: whoever can put a socket into the folder
+    /// could put his own.
+    static func trusted(_ socket: String) -> Set<UInt32> {
+        var users: Set<UInt32> = [0, geteuid()]
+        guard let slash = socket.lastIndex(of: "/") else { return users }
+        let folder = slash == socket.startIndex ? "/" : String(socket[..<slash])
+        var status = stat()
+        if stat(folder, &status) == 0, status.st_mode & 0o022 == 0 { users.insert(status.st_uid) }
+        return users
+    }
+}
