@@ -1,0 +1,50 @@
+import ACME
+
+/// An account with its URL.
+public struct RegisteredAccount: Sendable {
+    public var url: ACMEURL
+    public var account: Account
+    /// Whether the request made it; `false` where the key had one already (RFC 8555 §7.3.1).
+    public var isNew: Bool
+}
+
+extension ACMEClient {
+    /// Makes an account for the signer's key, or finds the one it has (RFC 8555 §7.3); its URL is used from here on.
+    /// - Throws: `ACMEClientError`; a `.problem` of kind `userActionRequired` where the terms of service were not agreed to.
+    public func newAccount(_ request: NewAccount) async throws -> RegisteredAccount {
+        let url = try await directory().newAccount
+        let response = try await post(.newAccount(request), to: url, as: .key(signer), accept: MediaType.json)
+        let location = try location(response, url: url)
+        let account = try document(response, url: url, as: Account.self)
+        use(account: location)
+        return RegisteredAccount(url: location, account: account, isNew: response.status == 201)
+    }
+
+    /// The account of the signer's key (RFC 8555 §7.3.1); `nil` where there is none.
+    public func findAccount() async throws -> RegisteredAccount? {
+        do {
+            return try await newAccount(NewAccount(onlyReturnExisting: true))
+        } catch let error as ACMEClientError where error.problem?.kind == .accountDoesNotExist {
+            return nil
+        }
+    }
+
+    /// The account as the CA has it (RFC 8555 §7.3).
+    public func fetchAccount() async throws -> Account { try await account(.postAsGet) }
+
+    /// Changes contacts or agrees to new terms (RFC 8555 §7.3.2).
+    public func updateAccount(_ update: AccountUpdate) async throws -> Account { try await account(.updateAccount(update)) }
+
+    /// Deactivates the account, for good (RFC 8555 §7.3.6).
+    public func deactivateAccount() async throws -> Account { try await account(.deactivateAccount) }
+
+    /// Changes the account's key to the agent's key `newKey` (RFC 8555 §7.3.5). From then on this client's signer is the wrong one.
+    public func changeKey(to newKey: String) async throws {
+        _ = try await post(.keyChange(newKey: newKey), to: try await directory().keyChange)
+    }
+
+    private func account(_ request: ACMERequest) async throws -> Account {
+        guard let url = account else { throw ACMEClientError.noAccount }
+        return try document(try await post(request, to: url, accept: MediaType.json), url: url, as: Account.self)
+    }
+}

@@ -1,0 +1,32 @@
+import ACME
+
+/// A downloaded chain: certificates only, their content not yet looked at.
+public struct DownloadedChain: Sendable {
+    /// DER, leaf first.
+    public var certificates: [[UInt8]]
+    /// URLs of other chains for the same leaf (RFC 8555 §7.4.2).
+    public var alternates: [ACMEURL]
+}
+
+extension ACMEClient {
+    /// Downloads a chain (RFC 8555 §7.4.2).
+    /// - Throws: `ACMEClientError`; `.invalidChain` for anything that is not a certificate.
+    public func certificate(_ url: ACMEURL) async throws -> DownloadedChain {
+        let response = try await post(.postAsGet, to: url, accept: MediaType.pemChain, limit: Self.chainLimit)
+        let type = MediaType.of(response)
+        guard type == MediaType.pemChain else {
+            throw ACMEClientError.unexpectedContentType(type, expected: MediaType.pemChain, url: url)
+        }
+        let certificates: [[UInt8]]
+        do { certificates = try PEMCertificateChain.decode(response.body) } catch { throw ACMEClientError.invalidChain(error, url: url) }
+        let links = LinkHeader.targets(response.headers.all("Link"), relation: "alternate")
+        return DownloadedChain(certificates: certificates, alternates: links.compactMap { try? ACMEURL($0) })
+    }
+
+    /// Revokes a certificate (RFC 8555 §7.6).
+    /// - Parameter certificateSigner: signs with the certificate's own key; `nil` for the account's.
+    public func revoke(_ revocation: Revocation, signedBy certificateSigner: (any AccountSigner)? = nil) async throws {
+        let url = try await directory().revokeCert
+        _ = try await post(.revokeCertificate(revocation), to: url, as: certificateSigner.map { .key($0) } ?? .account)
+    }
+}

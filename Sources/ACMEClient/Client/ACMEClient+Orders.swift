@@ -1,0 +1,52 @@
+import ACME
+
+/// An object of the CA with its URL, and when the CA wants to be asked for it again.
+public struct ACMEResource<Value: Sendable>: Sendable {
+    public var url: ACMEURL
+    public var value: Value
+    /// Seconds of Retry-After, not clamped.
+    public var retryAfter: Int64?
+}
+
+extension ACMEClient {
+    /// Makes an order (RFC 8555 §7.4). Its URL comes only here: write it down before the next request.
+    public func newOrder(_ order: NewOrder) async throws -> ACMEResource<Order> {
+        let url = try await directory().newOrder
+        let response = try await post(.newOrder(order), to: url, accept: MediaType.json)
+        let location = try location(response, url: url)
+        return try resource(response, url: location, as: Order.self)
+    }
+
+    public func order(_ url: ACMEURL) async throws -> ACMEResource<Order> {
+        try resource(try await post(.postAsGet, to: url, accept: MediaType.json), url: url, as: Order.self)
+    }
+
+    public func authorization(_ url: ACMEURL) async throws -> ACMEResource<Authorization> {
+        try resource(try await post(.postAsGet, to: url, accept: MediaType.json), url: url, as: Authorization.self)
+    }
+
+    /// Tells the CA that the challenge is in place (RFC 8555 §7.5.1).
+    public func respond(to challenge: ACMEURL) async throws -> ACMEResource<Challenge> {
+        let response = try await post(.respondToChallenge, to: challenge, accept: MediaType.json)
+        return try resource(response, url: challenge, as: Challenge.self)
+    }
+
+    /// Gives an authorization up (RFC 8555 §7.5.2).
+    public func deactivateAuthorization(_ url: ACMEURL) async throws -> ACMEResource<Authorization> {
+        let response = try await post(.deactivateAuthorization, to: url, accept: MediaType.json)
+        return try resource(response, url: url, as: Authorization.self)
+    }
+
+    /// Asks for the certificate (RFC 8555 §7.4); the signer makes the CSR. The answer is the order.
+    /// - Parameter order: the order's own URL, which the answer is filed under.
+    public func finalize(_ url: ACMEURL, order: ACMEURL, _ request: CertificateRequest) async throws -> ACMEResource<Order> {
+        let response = try await post(.finalize(request), to: url, accept: MediaType.json)
+        return try resource(response, url: order, as: Order.self)
+    }
+
+    private func resource<Value: ACMEDocument>(
+        _ response: HTTPResponse, url: ACMEURL, as type: Value.Type
+    ) throws -> ACMEResource<Value> {
+        ACMEResource(url: url, value: try document(response, url: url, as: type), retryAfter: retryAfter(response))
+    }
+}

@@ -1,0 +1,104 @@
+import ACME
+
+extension ACMEClient {
+    /// Who signs a request, and how the CA finds the key (RFC 8555 §6.2).
+    enum Identity {
+        /// `kid`: the account's URL.
+        case account
+        /// `jwk`: newAccount, and revocation by the certificate's own key.
+        case key(any AccountSigner)
+    }
+
+    /// What became of one attempt, badNonce retries included.
+    private enum Outcome {
+        case response(HTTPResponse)
+        case pause(Duration, reason: String)
+    }
+
+    /// Signs and sends a request, again where RFC 8555 lets a client try again, until it succeeds.
+    /// - Parameters:
+    ///   - accept: media type of the answer; `nil` where it does not matter.
+    ///   - limit: bytes of answer at most.
+    /// - Throws: `ACMEClientError`, what the signer throws, `CancellationError`.
+    func post(
+        _ request: ACMERequest, to url: ACMEURL, as identity: Identity = .account, accept: String? = nil, limit: Int = ACMEClient.documentLimit
+    ) async throws -> HTTPResponse {
+        var policy = RetryPolicy()
+        while true {
+            switch try await attempt(request, url, identity, accept, limit, &policy) {
+            case .response(let response): return response
+            // The nonce is given back by now: nobody has to wait while this request sleeps.
+            case .pause(let duration, let reason): try await wait(duration, reason: reason)
+            }
+        }
+    }
+
+    private func attempt(
+        _ request: ACMERequest, _ url: ACMEURL, _ identity: Identity, _ accept: String?, _ limit: Int, _ policy: inout RetryPolicy
+    ) async throws -> Outcome {
+        let supply = try await nonces.take()
+        // What the last response brought; handed back at every way out.
+        var fresh: String?
+        defer { nonces.give(fresh) }
+        switch supply {
+        case .nonce(let nonce): fresh = nonce
+        case .fetch: break
+        }
+        while true {
+            let nonce: String
+            if let taken = fresh { nonce = taken } else { nonce = try await newNonce() }
+            fresh = nil
+            let message = try await sign(request, url, identity, nonce: nonce, accept: accept, limit: limit)
+            let action: RetryPolicy.Action
+            let failure: ACMEClientError
+            do throws(TransportFailure) {
+                let response = try await exchange(message)
+                fresh = self.nonce(response)
+                if (200..<300).contains(response.status) { return .response(response) }
+                failure = self.failure(response, url: url)
+                action = policy.after(status: response.status, problem: failure.problem, retryAfter: retryAfter(response))
+            } catch {
+                let cause = try error.transportError()
+                failure = .transport(cause)
+                action = policy.after(cause, isRepeatable: request.operation == .postAsGet)
+            }
+            switch action {
+            // RFC 8555 §6.5: the error's own nonce is the one to try again with.
+            case .retryNow: observer?(.nonceRefused(attempt: policy.nonceAttempts, url: url))
+            case .wait(let duration, let reason): return .pause(duration, reason: reason)
+            case .fail:
+                if failure.problem?.kind == .badNonce { throw ACMEClientError.noncesExhausted(attempts: policy.nonceAttempts, url: url) }
+                throw failure
+            }
+        }
+    }
+
+    private func sign(
+        _ request: ACMERequest, _ url: ACMEURL, _ identity: Identity, nonce: String, accept: String?, limit: Int
+    ) async throws -> HTTPRequest {
+        let signer: any AccountSigner
+        let kid: ACMEURL?
+        switch identity {
+        case .account:
+            guard let account else { throw ACMEClientError.noAccount }
+            signer = self.signer
+            kid = account
+        case .key(let other):
+            signer = other
+            kid = nil
+        }
+        let jws = try await signer.sign(request, url: url, nonce: nonce, account: kid)
+        observer?(.signed(request, url: url, keyName: signer.keyName))
+        var headers: HTTPFields = ["Content-Type": MediaType.jose]
+        if let accept { headers.append("Accept", accept) }
+        return HTTPRequest(.post, url, headers: headers, body: jws.json(), responseLimit: limit)
+    }
+
+    /// A nonce for the first request, or after a response without one (RFC 8555 §7.2).
+    private func newNonce() async throws -> String {
+        let url = try await directory().newNonce
+        let response = try await retrying(HTTPRequest(.head, url, responseLimit: Self.documentLimit))
+        guard let nonce = nonce(response) else { throw ACMEClientError.missingHeader("Replay-Nonce", url: url) }
+        return nonce
+    }
+}

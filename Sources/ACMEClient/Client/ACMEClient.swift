@@ -1,0 +1,136 @@
+import ACME
+import JOSE
+import StrictJSON
+import Synchronization
+
+/// One account's conversation with one CA (RFC 8555): directory, nonces, signed requests, and what may be retried.
+///
+/// It sees only an `AccountSigner`, so it can ask for a signature under a request of ACME and nothing else. Requests may run side by
+/// side; the directory is fetched once in a client's life.
+public final class ACMEClient: Sendable {
+    /// Directories, orders and problems take some KiB; the largest order has 1,000 names.
+    static let documentLimit = 1 << 20
+    /// Ten certificates of RSA-4096 are below 64 KiB.
+    static let chainLimit = 256 << 10
+
+    public let directoryURL: ACMEURL
+    public let signer: any AccountSigner
+    let transport: any HTTPTransport
+    let time: any Timekeeping
+    let observer: (@Sendable (ACMEClientEvent) -> Void)?
+    let nonces = NoncePool()
+
+    private struct State {
+        var account: ACMEURL?
+        var directory: Task<Directory, any Error>?
+        var requests = 0
+    }
+    private let state: Mutex<State>
+
+    /// - Parameters:
+    ///   - directory: the CA's directory URL.
+    ///   - signer: composes and signs with the account key.
+    ///   - account: the account's URL where it is known; `newAccount` and `findAccount` set it.
+    ///   - observer: is told what happens; called from any thread.
+    public init(
+        directory: ACMEURL, transport: any HTTPTransport, signer: any AccountSigner, account: ACMEURL? = nil,
+        time: any Timekeeping = SystemTime(), observer: (@Sendable (ACMEClientEvent) -> Void)? = nil
+    ) {
+        directoryURL = directory
+        self.transport = transport
+        self.signer = signer
+        self.time = time
+        self.observer = observer
+        state = Mutex(State(account: account))
+    }
+
+    /// The account's URL: the `kid` of its requests (RFC 8555 §6.2).
+    public var account: ACMEURL? { state.withLock { $0.account } }
+
+    func use(account: ACMEURL) { state.withLock { $0.account = account } }
+
+    /// Requests sent so far.
+    public var requestCount: Int { state.withLock { $0.requests } }
+
+    /// Lets that many requests be on their way at once, at the price of a newNonce for each that has no nonce to come.
+    public func allowParallelRequests(_ count: Int) { nonces.widen(to: count) }
+
+    /// The CA's directory (RFC 8555 §7.1.1), fetched once. The first caller's task fetches; a failure is not remembered.
+    /// - Throws: `ACMEClientError`.
+    public func directory() async throws -> Directory {
+        let task = state.withLock { state in
+            if let task = state.directory { return task }
+            let task = Task { try await self.fetchDirectory() }
+            state.directory = task
+            return task
+        }
+        do {
+            return try await withTaskCancellationHandler { try await task.value } onCancel: { task.cancel() }
+        } catch {
+            state.withLock { $0.directory = nil }
+            throw error
+        }
+    }
+
+    private func fetchDirectory() async throws -> Directory {
+        let response = try await retrying(HTTPRequest(.get, directoryURL, responseLimit: Self.documentLimit))
+        return try document(response, url: directoryURL, as: Directory.self)
+    }
+
+    /// A request without a signature: GET, which changes nothing and so may be repeated.
+    func retrying(_ request: HTTPRequest) async throws -> HTTPResponse {
+        var policy = RetryPolicy()
+        while true {
+            let action: RetryPolicy.Action
+            let failure: ACMEClientError
+            do throws(TransportFailure) {
+                let response = try await exchange(request)
+                if (200..<300).contains(response.status) { return response }
+                failure = self.failure(response, url: request.url)
+                action = policy.after(status: response.status, problem: failure.problem, retryAfter: retryAfter(response))
+            } catch {
+                let cause = try error.transportError()
+                failure = .transport(cause)
+                action = policy.after(cause, isRepeatable: true)
+            }
+            switch action {
+            case .retryNow, .fail: throw failure
+            case .wait(let duration, let reason): try await wait(duration, reason: reason)
+            }
+        }
+    }
+
+    /// Sends one request, counts it, and keeps the nonce that came with the response out of this: that is the caller's.
+    func exchange(_ request: HTTPRequest) async throws(TransportFailure) -> HTTPResponse {
+        state.withLock { $0.requests += 1 }
+        do {
+            let response = try await transport.send(request)
+            observer?(.exchanged(request.method, url: request.url, status: response.status))
+            return response
+        } catch {
+            observer?(.exchanged(request.method, url: request.url, status: 0))
+            throw TransportFailure(error)
+        }
+    }
+
+    func wait(_ duration: Duration, reason: String) async throws {
+        observer?(.waiting(duration, reason: reason))
+        try await time.sleep(for: duration)
+    }
+
+    /// Seconds of Retry-After (RFC 9110 §10.2.3), not clamped.
+    func retryAfter(_ response: HTTPResponse) -> Int64? {
+        response.headers["Retry-After"].flatMap { RetryAfter.seconds($0, now: time.unixTime()) }
+    }
+}
+
+/// What a transport threw: its own error, or one that ends the whole operation, such as a cancellation.
+struct TransportFailure: Error {
+    let underlying: any Error
+    init(_ error: any Error) { underlying = error }
+
+    func transportError() throws -> TransportError {
+        guard let error = underlying as? TransportError else { throw underlying }
+        return error
+    }
+}

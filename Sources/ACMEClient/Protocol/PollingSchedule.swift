@@ -1,0 +1,47 @@
+/// When to ask again: growing steps, unless the CA says when (RFC 8555 §7.5.1), and an end.
+///
+/// Pure: the caller sleeps.
+public struct PollingSchedule: Sendable {
+    /// The first step. A CA on the same machine needs 5 to 20 ms for a certificate; one that needs seconds is asked five times within
+    /// the first of them, which it does not notice.
+    public static let firstStep: Duration = .milliseconds(25)
+    /// No CA's answer is worth more than this much delay.
+    public static let longestStep: Duration = .seconds(5)
+    static let growth = 1.7
+    /// A CA that says 0 is asked again after this.
+    static let shortestWait: Duration = .milliseconds(5)
+
+    public enum Step: Hashable, Sendable {
+        /// Sleep, then ask. `asked` is true where the CA said how long.
+        case wait(Duration, asked: Bool)
+        /// The time is over, or would be over before the CA wants to be asked again.
+        case giveUp
+    }
+
+    private var step: Duration
+    private let deadline: Duration
+
+    /// - Parameters:
+    ///   - deadline: uptime at which to give up.
+    ///   - firstStep: the first wait where the CA does not say one.
+    public init(deadline: Duration, firstStep: Duration = PollingSchedule.firstStep) {
+        self.deadline = deadline
+        step = firstStep
+    }
+
+    /// - Parameters:
+    ///   - retryAfter: what the last response's Retry-After said, in seconds.
+    ///   - now: uptime.
+    public mutating func next(retryAfter: Int64?, now: Duration) -> Step {
+        let remaining = deadline - now
+        guard remaining > .zero else { return .giveUp }
+        if let retryAfter {
+            // Compared as seconds first: 10^18 is no Duration.
+            guard retryAfter <= remaining.components.seconds else { return .giveUp }
+            return .wait(max(.seconds(max(retryAfter, 0)), Self.shortestWait), asked: true)
+        }
+        let wait = step
+        step = min(step * Self.growth, Self.longestStep)
+        return .wait(min(wait, remaining), asked: false)
+    }
+}

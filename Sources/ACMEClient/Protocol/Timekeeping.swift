@@ -1,0 +1,27 @@
+import Glibc
+
+/// Clock and sleep, so that tests need neither.
+public protocol Timekeeping: Sendable {
+    /// Seconds since 1970-01-01 UTC.
+    func unixTime() -> Int64
+    /// Time since some fixed moment; never runs backwards.
+    func uptime() -> Duration
+    /// - Throws: `CancellationError` where the task is cancelled.
+    func sleep(for duration: Duration) async throws
+}
+
+/// The machine's clock.
+public struct SystemTime: Timekeeping {
+    private static let start = ContinuousClock.now
+
+    public init() {}
+
+    public func unixTime() -> Int64 {
+        var now = timespec()
+        return clock_gettime(CLOCK_REALTIME, &now) == 0 ? Int64(now.tv_sec) : 0
+    }
+
+    public func uptime() -> Duration { ContinuousClock.now - Self.start }
+
+    public func sleep(for duration: Duration) async throws { try await Task.sleep(for: duration) }
+}

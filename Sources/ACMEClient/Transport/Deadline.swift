@@ -1,0 +1,18 @@
+/// Bounds an asynchronous operation in time.
+public enum Deadline {
+    /// Runs `operation`; where it takes longer than `duration` it is cancelled, and what `orThrow` makes is thrown.
+    public static func within<Result: Sendable>(
+        _ duration: Duration, _ operation: @escaping @Sendable () async throws -> Result, orThrow error: @escaping @Sendable () -> any Error
+    ) async throws -> Result {
+        try await withThrowingTaskGroup(of: Result?.self) { group in
+            group.addTask { try await operation() }
+            group.addTask {
+                try await Task.sleep(for: duration)
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next(), let result = first else { throw error() }
+            return result
+        }
+    }
+}

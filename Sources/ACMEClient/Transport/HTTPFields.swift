@@ -1,0 +1,24 @@
+/// Header fields (RFC 9110 §5) in their order; names are compared without regard to ASCII case.
+public struct HTTPFields: Sendable, ExpressibleByDictionaryLiteral {
+    public private(set) var fields: [(name: String, value: String)]
+
+    public init(dictionaryLiteral elements: (String, String)...) {
+        fields = elements.map { (name: $0.0, value: $0.1) }
+    }
+
+    public init(_ fields: [(name: String, value: String)]) { self.fields = fields }
+
+    public mutating func append(_ name: String, _ value: String) { fields.append((name, value)) }
+
+    /// The only value of the field. A field that comes more than once has no single meaning and counts as absent.
+    public subscript(name: String) -> String? {
+        let values = all(name)
+        return values.count == 1 ? values[0] : nil
+    }
+
+    /// Every value of the field in order.
+    public func all(_ name: String) -> [String] {
+        let wanted = name.lowercased()
+        return fields.filter { $0.name.lowercased() == wanted }.map(\.value)
+    }
+}
