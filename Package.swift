@@ -88,7 +88,8 @@ let package = Package(
         .target(
             name: "ACMEClient",
             dependencies: ["StrictJSON", "ACME", "JOSE", asyncHTTPClient, nioCore, nioPosix, nioSSL, nioHTTP1], swiftSettings: settings),
-        .target(name: "CertificateStore", dependencies: ["StrictJSON", "ACME", "CLinux", x509, swiftASN1], swiftSettings: settings),
+        .target(
+            name: "CertificateStore", dependencies: ["StrictJSON", "ACME", "JOSE", x509, swiftASN1, crypto], swiftSettings: settings),
         .target(
             name: "Issuance",
             dependencies: ["StrictJSON", "ACMEClient", "CertificateStore", "ACME", "JOSE", "CLinux", nioCore, nioPosix, nioHTTP1, x509, swiftASN1, crypto,
@@ -123,6 +124,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "SigningPolicyTests", dependencies: ["SigningPolicy", "ACME"], swiftSettings: settings),
         .testTarget(name: "AuditTrailTests", dependencies: ["AuditTrail", "CLinux", crypto], swiftSettings: settings),
+        .testTarget(
+            name: "CertificateStoreTests", dependencies: ["CertificateStore", "ACME", "JOSE", x509, swiftASN1, crypto],
+            swiftSettings: settings),
         .testTarget(
             name: "KeyringTests", dependencies: ["Keyring", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras],
             swiftSettings: settings),

@@ -1,0 +1,68 @@
+import ACME
+import Crypto
+
+/// The name under which a certificate is kept: always one safe file name, never an option, a path or hidden.
+///
+/// | first identifier | name |
+/// |---|---|
+/// | `www.example.org` | `www.example.org` |
+/// | `*.example.org` | `_wildcard_.example.org` |
+/// | `192.0.2.1` | `192.0.2.1` |
+/// | `2001:db8::1` | `_ipv6_.2001-db8--1` |
+/// | longer than 128 bytes | its first 95 bytes, `_`, 32 hex digits of its SHA-256 |
+public struct CertificateName: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// Leaves room for suffixes within the 255 bytes of a file name.
+    public static let maximumLength = 128
+
+    public let rawValue: String
+
+    /// Reads a name as a person gives it: letters a–z, digits, `.`, `_`, `-`, not beginning with `.` or `-`, without `..`.
+    /// - Throws: `StoreError` `.invalidName`.
+    public init(_ text: String) throws(StoreError) {
+        func refuse(_ why: String) -> StoreError {
+            StoreError(.invalidName, message: "\"\(TerminalText.safe(text, limit: 80))\" is not a certificate's name: \(why)")
+        }
+        let bytes = Array(text.utf8)
+        guard let first = bytes.first else { throw refuse("it is empty") }
+        guard bytes.count <= CertificateName.maximumLength else { throw refuse("it is longer than \(CertificateName.maximumLength) bytes") }
+        guard first != UInt8(ascii: "."), first != UInt8(ascii: "-") else { throw refuse("it begins with \".\" or \"-\"") }
+        var before: UInt8 = 0
+        for byte in bytes {
+            guard CertificateName.isAllowed(byte) else { throw refuse("only a-z, 0-9, \".\", \"_\" and \"-\" may be in it") }
+            guard byte != UInt8(ascii: ".") || before != byte else { throw refuse("it has two dots one behind the other") }
+            before = byte
+        }
+        rawValue = text
+    }
+
+    /// The name for a certificate whose first identifier this is.
+    public init(_ identifier: Identifier) {
+        let text: String
+        switch identifier {
+        case .dns(let name): text = name.isWildcard ? "_wildcard_." + name.base : name.text
+        case .ip(let address):
+            text = address.isIPv4 ? address.text : "_ipv6_." + String(address.text.map { $0 == ":" ? "-" : $0 })
+        }
+        guard text.utf8.count > CertificateName.maximumLength else {
+            rawValue = text
+            return
+        }
+        let digest = SHA256.hash(data: Array(text.utf8)).prefix(16)
+        rawValue = String(decoding: text.utf8.prefix(95), as: UTF8.self) + "_" + Hex.encode(digest)
+    }
+
+    private static func isAllowed(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"),
+            UInt8(ascii: "-"):
+            true
+        default: false
+        }
+    }
+
+    public var description: String { rawValue }
+
+    public static func < (left: CertificateName, right: CertificateName) -> Bool {
+        left.rawValue.utf8.lexicographicallyPrecedes(right.rawValue.utf8)
+    }
+}

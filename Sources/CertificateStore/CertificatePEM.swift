@@ -1,0 +1,85 @@
+import ACME
+
+/// Reads `application/pem-certificate-chain` (RFC 8555 §9.1): certificates in the strict form of RFC 7468 §3 and nothing else.
+enum CertificatePEM {
+    /// A chain of the largest real certificates has 20 KB.
+    static let maximumSize = 1 << 20
+    /// Real chains have 2 to 4.
+    static let maximumCertificates = 16
+
+    private static let begin = Array("-----BEGIN ".utf8)
+    private static let dashes = Array("-----".utf8)
+
+    /// The DER of each block. RFC 8555 §11.4: a chain may not smuggle anything else, a private key least of all, into files that a
+    /// server will load; so any other block or text is refused.
+    static func read(_ text: [UInt8]) throws(StoreError) -> [[UInt8]] {
+        guard text.count <= maximumSize else { throw refuse("it is larger than \(maximumSize) bytes") }
+        var result: [[UInt8]] = []
+        var body: [UInt8]?
+        for var line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+            while let last = line.last, last == 0x0D || last == 0x20 || last == 0x09 { line.removeLast() }
+            if line.starts(with: begin) {
+                guard body == nil else { throw refuse("a PEM block begins within another") }
+                let label = label(line)
+                guard line.elementsEqual("-----BEGIN CERTIFICATE-----".utf8) else {
+                    throw refuse("it has a PEM block \"\(label)\"; only certificates may be in it")
+                }
+                guard result.count < maximumCertificates else { throw refuse("it has more than \(maximumCertificates) certificates") }
+                body = []
+            } else if line.elementsEqual("-----END CERTIFICATE-----".utf8), let letters = body {
+                guard let der = decode(letters), !der.isEmpty else { throw refuse("a PEM block is not base64") }
+                result.append(der)
+                body = nil
+            } else if body != nil {
+                guard !line.starts(with: dashes) else { throw refuse("a PEM block does not end as it began") }
+                body?.append(contentsOf: line)
+            } else {
+                guard line.isEmpty else { throw refuse("there is text beside the certificates") }
+            }
+        }
+        guard body == nil else { throw refuse("it is cut off") }
+        guard !result.isEmpty else { throw refuse("there is no certificate in it") }
+        return result
+    }
+
+    private static func label(_ line: ArraySlice<UInt8>) -> String {
+        TerminalText.safe(String(decoding: line.dropFirst(begin.count).prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self), limit: 40)
+    }
+
+    static func refuse(_ why: String) -> StoreError {
+        StoreError(.chainRefused, message: "the CA's certificate chain is refused: \(why)")
+    }
+
+    /// RFC 4648 §4, with padding, without other letters, canonical.
+    static func decode(_ letters: [UInt8]) -> [UInt8]? {
+        guard letters.count.isMultiple(of: 4) else { return nil }
+        var result: [UInt8] = []
+        result.reserveCapacity(letters.count / 4 * 3)
+        let padding = letters.suffix(2).reversed().prefix { $0 == UInt8(ascii: "=") }.count
+        var bits: UInt32 = 0
+        var count = 0
+        for letter in letters.dropLast(padding) {
+            guard let value = value(letter) else { return nil }
+            bits = bits << 6 | UInt32(value)
+            count += 6
+            if count >= 8 {
+                count -= 8
+                result.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+            }
+        }
+        // The bits that padding hides are zero, so that there is one spelling.
+        guard bits & ((1 << UInt32(count)) - 1) == 0 else { return nil }
+        return result
+    }
+
+    private static func value(_ letter: UInt8) -> UInt8? {
+        switch letter {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"): letter - UInt8(ascii: "A")
+        case UInt8(ascii: "a")...UInt8(ascii: "z"): letter - UInt8(ascii: "a") + 26
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): letter - UInt8(ascii: "0") + 52
+        case UInt8(ascii: "+"): 62
+        case UInt8(ascii: "/"): 63
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import ACME
+import Crypto
+
+/// The store's files under its state directory.
+///
+/// | path | what it is |
+/// |---|---|
+/// | `accounts/<host>[_<port>]_<16 hex of the directory URL's SHA-256>.json` | an account |
+/// | `certificates/<name>/cert.pem`, `chain.pem`, `fullchain.pem`, `cert.der`, `metadata.json` | links into `current` |
+/// | `certificates/<name>/current` | a link to the current generation: changed in one step, so that all files change at once |
+/// | `certificates/<name>/generations/<n>/` | the files themselves, never changed once they have this name |
+/// | `certificates/<name>/state.json` | which generation was deployed, which revoked |
+/// | `orders/<name>.json` | the journal of an order that is not finished |
+/// | `locks/<name>.lock` | held while somebody works on the certificate; says by which process |
+///
+/// A program that reads several files and must not see a renewal between them opens the folder behind `current` first.
+struct FolderLayout: Sendable {
+    var root: String
+
+    /// The five files of a generation.
+    static let files = ["cert.pem", "chain.pem", "fullchain.pem", "cert.der", "metadata.json"]
+    /// Generations that are kept besides the current one: to go back by hand.
+    static let olderGenerations = 2
+
+    var accounts: String { root + "/accounts" }
+    var certificates: String { root + "/certificates" }
+    var orders: String { root + "/orders" }
+    var locks: String { root + "/locks" }
+
+    func account(_ directory: ACMEURL) -> String {
+        let digest = SHA256.hash(data: Array(directory.text.utf8)).prefix(8)
+        let host = String(directory.host.map { $0 == ":" ? "-" : $0 }.prefix(128))
+        let port = directory.port == 443 ? "" : "_\(directory.port)"
+        return "\(accounts)/\(host)\(port)_\(Hex.encode(digest)).json"
+    }
+
+    func certificate(_ name: CertificateName) -> String { "\(certificates)/\(name.rawValue)" }
+    func current(_ name: CertificateName) -> String { certificate(name) + "/current" }
+    func generations(_ name: CertificateName) -> String { certificate(name) + "/generations" }
+    func generation(_ name: CertificateName, _ number: Int) -> String { "\(generations(name))/\(number)" }
+    func state(_ name: CertificateName) -> String { certificate(name) + "/state.json" }
+    func order(_ name: CertificateName) -> String { "\(orders)/\(name.rawValue).json" }
+    func lock(_ name: CertificateName) -> String { "\(locks)/\(name.rawValue).lock" }
+
+    /// The generation's number from what `current` points at.
+    static func number(ofTarget target: String) -> Int? {
+        let prefix = "generations/"
+        guard target.utf8.starts(with: prefix.utf8) else { return nil }
+        let digits = target.utf8.dropFirst(prefix.utf8.count)
+        guard digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }
+        return Int(String(decoding: digits, as: UTF8.self))
+    }
+}

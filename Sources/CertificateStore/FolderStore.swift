@@ -1,0 +1,80 @@
+import ACME
+
+/// The store in a folder; `FolderLayout` has the names. Its calls block on the disk.
+///
+/// Whoever changes a certificate or its journal holds the certificate's lock.
+public struct FolderStore: CertificateStore {
+    let layout: FolderLayout
+    let files: DurableFiles
+
+    /// - Parameter folder: The state directory; made when something is first written.
+    public init(folder: String) { self.init(folder: folder, system: .real) }
+
+    init(folder: String, system: StoreSystem) {
+        var root = folder
+        while root.utf8.count > 1, root.utf8.last == UInt8(ascii: "/") { root.removeLast() }
+        layout = FolderLayout(root: root)
+        files = DurableFiles(system: system)
+    }
+
+    /// The state directory.
+    public var folder: String { layout.root }
+
+    // MARK: Accounts
+
+    public func account(at directory: ACMEURL) async throws(StoreError) -> StoredAccount? {
+        let path = layout.account(directory)
+        guard let bytes = try files.read(path) else { return nil }
+        let account = try StoredAccount(bytes, path: path)
+        guard account.directory == directory else { throw StoreError(.damaged, path: path, message: "an account of another CA") }
+        return account
+    }
+
+    public func accounts() async throws(StoreError) -> [StoredAccount] {
+        var result: [StoredAccount] = []
+        for name in try files.names(in: layout.accounts) where name.hasSuffix(".json") {
+            let path = "\(layout.accounts)/\(name)"
+            if let bytes = try files.read(path) { result.append(try StoredAccount(bytes, path: path)) }
+        }
+        return result
+    }
+
+    public func save(_ account: StoredAccount) async throws(StoreError) {
+        try files.makeFolder(layout.accounts)
+        try files.replace(layout.account(account.directory), with: account.encoded(), mode: 0o600)
+    }
+
+    public func removeAccount(at directory: ACMEURL) async throws(StoreError) { try files.remove(layout.account(directory)) }
+
+    // MARK: Journal
+
+    public func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal? {
+        let path = layout.order(name)
+        guard let bytes = try files.read(path) else { return nil }
+        let journal = try OrderJournal(bytes, path: path)
+        guard journal.name == name else { throw StoreError(.damaged, path: path, message: "the journal of another certificate") }
+        return journal
+    }
+
+    public func journalNames() async throws(StoreError) -> [CertificateName] {
+        var result: [CertificateName] = []
+        for file in try files.names(in: layout.orders) where file.hasSuffix(".json") {
+            if let name = try? CertificateName(String(file.dropLast(5))) { result.append(name) }
+        }
+        return result.sorted()
+    }
+
+    public func write(_ journal: OrderJournal) async throws(StoreError) {
+        try files.makeFolder(layout.orders)
+        try files.replace(layout.order(journal.name), with: journal.encoded(), mode: 0o600)
+    }
+
+    public func removeJournal(named name: CertificateName) async throws(StoreError) { try files.remove(layout.order(name)) }
+
+    // MARK: Lock
+
+    public func lock(_ name: CertificateName) async throws(StoreError) -> any CertificateLock {
+        try files.makeFolder(layout.locks)
+        return try FolderLock(layout.lock(name), name: name)
+    }
+}

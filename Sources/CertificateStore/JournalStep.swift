@@ -1,0 +1,137 @@
+import ACME
+import StrictJSON
+
+/// A challenge's answer where a CA can see it, and what taking it down needs.
+public struct ChallengeSetUp: Hashable, Sendable {
+    public var kind: ChallengeType
+    public var identifier: Identifier
+    /// Where it is: the file of a webroot, the name of a TXT record, the address of a listener.
+    public var target: String
+    /// What is there (a key authorization or its digest): a record is removed by name and value.
+    public var value: String?
+
+    public init(kind: ChallengeType, identifier: Identifier, target: String, value: String? = nil) {
+        self.kind = kind
+        self.identifier = identifier
+        self.target = target
+        self.value = value
+    }
+}
+
+/// One step of an issuance (acme-requirements, "Where an issuance may be cut off").
+public enum JournalStep: Hashable, Sendable {
+    /// Before the key is made, or a key that exists is used (`isNew` false). On the next run it is used or removed, never left behind.
+    case intentKey(name: String, isNew: Bool)
+    /// The key is in the token; lower-case hex SHA-256 of its SPKI.
+    case keyMade(fingerprint: String)
+    /// newOrder was answered.
+    case orderCreated(ACMEURL)
+    /// Before the answer is put where the CA looks.
+    case challengeSetUp(ChallengeSetUp)
+    case challengeCleanedUp(ChallengeSetUp)
+    /// Before finalize is sent.
+    case finalized
+    /// The certificate's URL, before it is installed.
+    case downloaded(ACMEURL)
+    case installed(generation: Int)
+    /// The deploy hook ran, or there is none.
+    case hookRun
+
+    func write(_ writer: inout JSONWriter) {
+        writer.beginObject()
+        switch self {
+        case .intentKey(let name, let isNew):
+            writer.member("step", "intent-key")
+            writer.member("key", name)
+            writer.member("new", isNew)
+        case .keyMade(let fingerprint):
+            writer.member("step", "key-made")
+            writer.member("fingerprint", fingerprint)
+        case .orderCreated(let url):
+            writer.member("step", "order-created")
+            writer.member("url", url.text)
+        case .challengeSetUp(let challenge): JournalStep.write(challenge, "challenge-set-up", &writer)
+        case .challengeCleanedUp(let challenge): JournalStep.write(challenge, "challenge-cleaned-up", &writer)
+        case .finalized: writer.member("step", "finalized")
+        case .downloaded(let url):
+            writer.member("step", "downloaded")
+            writer.member("url", url.text)
+        case .installed(let generation):
+            writer.member("step", "installed")
+            writer.member("generation", generation)
+        case .hookRun: writer.member("step", "hook-run")
+        }
+        writer.endObject()
+    }
+
+    private static func write(_ challenge: ChallengeSetUp, _ step: String, _ writer: inout JSONWriter) {
+        writer.member("step", step)
+        writer.member("kind", challenge.kind.rawValue)
+        writer.name("identifier")
+        IdentifierList.write(challenge.identifier, &writer)
+        writer.member("target", challenge.target)
+        writer.member("value", ifPresent: challenge.value)
+    }
+
+    init(_ object: JSONObject) throws {
+        switch try object.string("step") {
+        case "intent-key":
+            try object.finish(known: ["step", "key", "new"])
+            self = .intentKey(name: try KeyName(object.string("key")).rawValue, isNew: try object.bool("new"))
+        case "key-made":
+            try object.finish(known: ["step", "fingerprint"])
+            self = .keyMade(fingerprint: try object.string("fingerprint"))
+        case "order-created":
+            try object.finish(known: ["step", "url"])
+            self = .orderCreated(try ACMEURL(object.string("url")))
+        case "challenge-set-up": self = .challengeSetUp(try JournalStep.challenge(object))
+        case "challenge-cleaned-up": self = .challengeCleanedUp(try JournalStep.challenge(object))
+        case "finalized":
+            try object.finish(known: ["step"])
+            self = .finalized
+        case "downloaded":
+            try object.finish(known: ["step", "url"])
+            self = .downloaded(try ACMEURL(object.string("url")))
+        case "installed":
+            try object.finish(known: ["step", "generation"])
+            self = .installed(generation: Int(try object.integer("generation")))
+        case "hook-run":
+            try object.finish(known: ["step"])
+            self = .hookRun
+        default: throw JSONError(.invalidValue, offset: 0, member: "step")
+        }
+    }
+
+    private static func challenge(_ object: JSONObject) throws -> ChallengeSetUp {
+        try object.finish(known: ["step", "kind", "identifier", "target", "value"])
+        guard let kind = ChallengeType(rawValue: try object.string("kind")) else { throw JSONError(.invalidValue, offset: 0, member: "kind") }
+        return ChallengeSetUp(
+            kind: kind, identifier: try IdentifierList.read(object.object("identifier")), target: try object.string("target"),
+            value: try object.optionalString("value"))
+    }
+}
+
+/// Identifiers in the store's files: ACME's own two members (RFC 8555 §7.1.3).
+enum IdentifierList {
+    static func write(_ identifier: Identifier, _ writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.member("type", identifier.type)
+        writer.member("value", identifier.value)
+        writer.endObject()
+    }
+
+    static func write(_ identifiers: [Identifier], _ writer: inout JSONWriter) {
+        writer.beginArray()
+        for identifier in identifiers { write(identifier, &writer) }
+        writer.endArray()
+    }
+
+    static func read(_ object: JSONObject) throws -> Identifier {
+        try object.finish(known: ["type", "value"])
+        return try Identifier(type: object.string("type"), value: object.string("value"))
+    }
+
+    static func read(_ object: JSONObject, _ name: String) throws -> [Identifier] {
+        try object.array(name).map { try read($0.object(name)) }
+    }
+}

@@ -1,0 +1,41 @@
+import ACME
+
+/// A chain as it came from a CA, with everything that it must agree with.
+public struct NewCertificate: Sendable {
+    public var name: CertificateName
+    /// `application/pem-certificate-chain` (RFC 8555 §9.1), as received.
+    public var pem: [UInt8]
+    /// The agent's key: its name, its URI if known.
+    public var key: String
+    public var keyURI: String?
+    /// The agent key's SubjectPublicKeyInfo, DER.
+    public var spki: [UInt8]
+    /// As ordered.
+    public var identifiers: [Identifier]
+    public var directory: ACMEURL
+    public var account: ACMEURL?
+    public var order: ACMEURL?
+    /// The URL that it was downloaded from.
+    public var certificate: ACMEURL?
+    public var profile: String?
+    /// Now, Unix seconds.
+    public var time: Int64
+
+    public init(
+        name: CertificateName, pem: [UInt8], key: String, keyURI: String? = nil, spki: [UInt8], identifiers: [Identifier], directory: ACMEURL,
+        account: ACMEURL? = nil, order: ACMEURL? = nil, certificate: ACMEURL? = nil, profile: String? = nil, time: Int64
+    ) {
+        self.name = name
+        self.pem = pem
+        self.key = key
+        self.keyURI = keyURI
+        self.spki = spki
+        self.identifiers = identifiers
+        self.directory = directory
+        self.account = account
+        self.order = order
+        self.certificate = certificate
+        self.profile = profile
+        self.time = time
+    }
+}

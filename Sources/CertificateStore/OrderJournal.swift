@@ -1,0 +1,117 @@
+import ACME
+import StrictJSON
+
+/// What was begun for a certificate and how far it came. Each step is written down before it is taken (`intentKey`) or, where its result matters,
+/// at once after the answer and before the next request (`orderCreated`: no CA can be relied on to list its orders, RFC 8555 §7.1.2.1).
+public struct OrderJournal: Hashable, Sendable {
+    public var name: CertificateName
+    public var directory: ACMEURL
+    /// In the order asked for.
+    public var identifiers: [Identifier]
+    public var profile: String?
+    /// The account key's name in the agent.
+    public var accountKey: String
+    /// Unix seconds.
+    public var started: Int64
+    public private(set) var steps: [JournalStep]
+
+    public init(
+        name: CertificateName, directory: ACMEURL, identifiers: [Identifier], profile: String? = nil, accountKey: String, started: Int64,
+        steps: [JournalStep] = []
+    ) {
+        self.name = name
+        self.directory = directory
+        self.identifiers = identifiers
+        self.profile = profile
+        self.accountKey = accountKey
+        self.started = started
+        self.steps = steps
+    }
+
+    public mutating func append(_ step: JournalStep) { steps.append(step) }
+
+    /// The certificate key that was announced, made or not.
+    public var key: String? {
+        for case .intentKey(let name, _) in steps.reversed() { return name }
+        return nil
+    }
+
+    /// Whether the key announced last is known to be in the token.
+    public var isKeyMade: Bool {
+        for step in steps.reversed() {
+            if case .keyMade = step { return true }
+            if case .intentKey = step { return false }
+        }
+        return false
+    }
+
+    /// The order, if one was answered.
+    public var order: ACMEURL? {
+        for case .orderCreated(let url) in steps.reversed() { return url }
+        return nil
+    }
+
+    /// Challenges that were set up and not yet taken down.
+    public var challengesToCleanUp: [ChallengeSetUp] {
+        var open: [ChallengeSetUp] = []
+        for step in steps {
+            switch step {
+            case .challengeSetUp(let challenge): open.append(challenge)
+            case .challengeCleanedUp(let challenge): open.removeAll { $0 == challenge }
+            default: break
+            }
+        }
+        return open
+    }
+
+    /// The generation installed from this order.
+    public var installedGeneration: Int? {
+        for case .installed(let generation) in steps.reversed() { return generation }
+        return nil
+    }
+
+    /// Whether finalize was announced for the current order.
+    public var isFinalizing: Bool {
+        for step in steps.reversed() {
+            switch step {
+            case .finalized, .downloaded, .installed, .hookRun: return true
+            case .orderCreated: return false
+            default: continue
+            }
+        }
+        return false
+    }
+
+    /// Whether nothing is left to do.
+    public var isDone: Bool { steps.last == .hookRun }
+}
+
+extension OrderJournal: StoreDocument {
+    static let kind = "order"
+
+    func write(_ writer: inout JSONWriter) {
+        writer.member("name", name.rawValue)
+        writer.member("directory", directory.text)
+        writer.name("identifiers")
+        IdentifierList.write(identifiers, &writer)
+        writer.member("profile", ifPresent: profile)
+        writer.member("accountKey", accountKey)
+        writer.member("started", RFC3339.string(started))
+        writer.name("steps")
+        writer.beginArray()
+        for step in steps { step.write(&writer) }
+        writer.endArray()
+    }
+
+    init(_ object: JSONObject) throws {
+        try object.finish(known: ["version", "kind", "name", "directory", "identifiers", "profile", "accountKey", "started", "steps"])
+        guard let started = RFC3339.seconds(try object.string("started")) else {
+            throw JSONError(.invalidValue, offset: 0, member: "started")
+        }
+        self.init(
+            name: try CertificateName(object.string("name")), directory: try ACMEURL(object.string("directory")),
+            identifiers: try IdentifierList.read(object, "identifiers"), profile: try object.optionalString("profile"),
+            accountKey: try KeyName(object.string("accountKey")).rawValue, started: started,
+            steps: try object.array("steps").map { try JournalStep($0.object()) })
+    }
+}

@@ -1,0 +1,49 @@
+import StrictJSON
+
+/// A JSON file of the store: one object with a format version and a kind, read strictly.
+protocol StoreDocument {
+    /// What the file says it is, so that one kind is never read as another.
+    static var kind: String { get }
+    func write(_ writer: inout JSONWriter)
+    /// Throws anything; the reader makes a `StoreError` of it.
+    init(_ object: JSONObject) throws
+}
+
+/// The files' format number. A program refuses files of a higher one, since it cannot know what it would lose by writing them again.
+enum StoreFormat {
+    static let version: Int64 = 1
+    /// No file of the store is larger (bytes): 1,000 identifiers with three steps each are 600 KB.
+    static let maximumSize = 4 << 20
+}
+
+extension StoreDocument {
+    /// The file's bytes: one line, so that it can be read by other programs line by line.
+    func encoded() -> [UInt8] {
+        var writer = JSONWriter(reservingCapacity: 1_024)
+        writer.beginObject()
+        writer.member("version", StoreFormat.version)
+        writer.member("kind", Self.kind)
+        write(&writer)
+        writer.endObject()
+        return writer.bytes + [UInt8(ascii: "\n")]
+    }
+
+    init(_ bytes: [UInt8], path: String) throws(StoreError) {
+        do {
+            let object = try JSONDocument(parsing: bytes).root.object()
+            let version = try object.integer("version")
+            guard version <= StoreFormat.version else {
+                throw StoreError(
+                    .newerFormat, path: path, message: "written by a newer version of this program (format \(version), known is \(StoreFormat.version))")
+            }
+            guard version == StoreFormat.version, try object.string("kind") == Self.kind else {
+                throw StoreError(.damaged, path: path, message: "not a \(Self.kind) file")
+            }
+            try self.init(object)
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw StoreError(.damaged, path: path, message: "a damaged \(Self.kind) file: \(error)")
+        }
+    }
+}

@@ -1,0 +1,71 @@
+import ACME
+import Glibc
+
+/// Why the store could not read, write or accept something. What was there before is still there.
+public struct StoreError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Stable codes.
+    public enum Reason: String, CaseIterable, Sendable {
+        /// No space, quota or file-size limit.
+        case storageFull = "storage-full"
+        /// Another failure of the file system.
+        case unavailable
+        /// Another process works on this certificate.
+        case locked
+        /// A file that is not as this program writes it.
+        case damaged
+        /// A file that a newer version of this program wrote.
+        case newerFormat = "newer-format"
+        /// A text that cannot be a certificate's name.
+        case invalidName = "invalid-name"
+        /// Nothing of that name.
+        case notFound = "not-found"
+        /// A downloaded chain that must not be installed: see the message.
+        case chainRefused = "chain-refused"
+    }
+
+    public var reason: Reason
+    /// The file or folder concerned, if one is.
+    public var path: String?
+    /// The system's error number, 0 if none.
+    public var errorNumber: Int32
+    /// One sentence without a full stop, safe for a terminal.
+    public var message: String
+    /// What to do about it, if that is known.
+    public var hint: String?
+
+    public init(_ reason: Reason, path: String? = nil, errorNumber: Int32 = 0, message: String, hint: String? = nil) {
+        self.reason = reason
+        self.path = path.map { TerminalText.safe($0) }
+        self.errorNumber = errorNumber
+        self.message = message
+        self.hint = hint
+    }
+
+    public var description: String {
+        let place = path.map { " (\($0))" } ?? ""
+        return errorNumber == 0 ? message + place : "\(message)\(place): \(StoreError.text(of: errorNumber))"
+    }
+
+    /// From a failed system call.
+    static func system(_ function: StaticString, _ path: String, _ number: Int32) -> StoreError {
+        switch number {
+        case ENOSPC, EDQUOT, EFBIG:
+            StoreError(
+                .storageFull, path: path, errorNumber: number, message: "there is no room to write",
+                hint: "make room and run the command again; it goes on where it stopped")
+        case EROFS:
+            StoreError(.unavailable, path: path, errorNumber: number, message: "the store is on a read-only file system")
+        case EACCES, EPERM:
+            StoreError(
+                .unavailable, path: path, errorNumber: number, message: "the store may not be used by this user",
+                hint: "run as the user whom the state directory belongs to, or set state-directory")
+        default: StoreError(.unavailable, path: path, errorNumber: number, message: "\(function) failed")
+        }
+    }
+
+    static func text(of number: Int32) -> String {
+        var buffer = [CChar](repeating: 0, count: 128)
+        guard strerror_r(number, &buffer, buffer.count) == 0 else { return "error \(number)" }
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
