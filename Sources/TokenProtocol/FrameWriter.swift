@@ -1,0 +1,46 @@
+/// Writes one frame's fields: integers little-endian, byte strings with a 32-bit length before them.
+struct FrameWriter {
+    private(set) var bytes: [UInt8]
+    private let start: Int
+
+    /// Begins a frame behind what is in `bytes`: room for the length, the request's number, the kind.
+    init(appendingTo bytes: [UInt8], id: UInt32, kind: UInt8) {
+        self.bytes = bytes
+        start = bytes.count
+        integer(0)
+        integer(id)
+        byte(kind)
+    }
+
+    mutating func byte(_ value: UInt8) { bytes.append(value) }
+
+    mutating func integer(_ value: UInt32) {
+        for shift in [0, 8, 16, 24] as [UInt32] { bytes.append(UInt8(truncatingIfNeeded: value >> shift)) }
+    }
+
+    mutating func long(_ value: UInt64) {
+        integer(UInt32(truncatingIfNeeded: value))
+        integer(UInt32(truncatingIfNeeded: value >> 32))
+    }
+
+    mutating func data(_ value: some Collection<UInt8>) {
+        integer(UInt32(truncatingIfNeeded: value.count))
+        bytes.append(contentsOf: value)
+    }
+
+    mutating func text(_ value: String) { data(Array(value.utf8)) }
+
+    mutating func optionalText(_ value: String?) {
+        byte(value == nil ? 0 : 1)
+        if let value { text(value) }
+    }
+
+    mutating func bool(_ value: Bool) { byte(value ? 1 : 0) }
+
+    /// Fills in the length and gives the bytes back.
+    mutating func finish() -> [UInt8] {
+        let length = UInt32(truncatingIfNeeded: bytes.count - start - 4)
+        for index in 0..<4 { bytes[start + index] = UInt8(truncatingIfNeeded: length >> UInt32(8 * index)) }
+        return bytes
+    }
+}

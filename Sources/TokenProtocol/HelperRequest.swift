@@ -1,0 +1,30 @@
+import JOSE
+
+/// What the daemon asks of the helper. `hello` comes first, on the control link; `sign` on the signing links; all else on the control link.
+public enum HelperRequest: Hashable, Sendable {
+    /// Loads the module, finds the token, logs in.
+    case hello(TokenConfiguration)
+    /// The same again where it did not succeed, or how things are where it did.
+    case status
+    case sign(TokenKeyReference, SigningMechanism, [UInt8])
+    case generate(label: String, id: [UInt8], algorithm: KeyAlgorithm)
+    /// Private keys that an RFC 7512 URI fits.
+    case find(uri: String)
+    /// Every private key.
+    case list
+    case destroy(TokenKeyReference)
+}
+
+/// What the helper answers.
+public enum HelperReply: Hashable, Sendable {
+    /// To `hello` and `status`.
+    case ready(TokenInformation)
+    case signature([UInt8])
+    /// To `generate`.
+    case key(TokenKey)
+    /// To `find` and `list`; `more` where further replies to the same request follow.
+    case keys([TokenKey], more: Bool)
+    /// To `destroy`.
+    case done
+    case failure(TokenFailure)
+}

@@ -1,0 +1,69 @@
+/// Why the token, or the helper before it, did not do what it was asked.
+public struct TokenFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Stable; the name of a case is what callers and logs see.
+    public enum Kind: UInt8, CaseIterable, Sendable {
+        /// The token refused the PIN.
+        case pinIncorrect = 1
+        /// The token has locked the PIN, or says that the next wrong one locks it.
+        case pinLocked
+        /// This PIN was refused before, so it was not tried again.
+        case pinNotTriedAgain
+        /// The PIN's file is missing, or others may read it.
+        case pinUnavailable
+        case noToken
+        case severalTokens
+        case noKey
+        case severalKeys
+        /// The key in the token is not the one that was pinned.
+        case keyMismatch
+        /// The token has no such mechanism, or no such key type.
+        case unsupported
+        case moduleNotLoaded
+        /// Others than root or the agent's user may write the module or a folder above it.
+        case moduleUntrusted
+        /// The device failed.
+        case device
+        case sessionLost
+        case helperDied
+        case timeout
+        case overloaded
+        case invalidRequest
+        /// No room for another key.
+        case tokenFull
+        /// The token made a key that is not as it must be: extractable, or usable for more than signing.
+        case keyRejected
+        /// The agent stops.
+        case stopped
+    }
+
+    public var kind: Kind
+    /// The Cryptoki function that failed, e.g. `C_Login`.
+    public var function: String?
+    /// Its CK_RV.
+    public var returnValue: UInt?
+    /// One sentence without a full stop.
+    public var message: String
+    public var hint: String?
+
+    public init(_ kind: Kind, function: String? = nil, returnValue: UInt? = nil, message: String, hint: String? = nil) {
+        self.kind = kind
+        self.function = function
+        self.returnValue = returnValue
+        self.message = message
+        self.hint = hint
+    }
+
+    public var description: String {
+        guard let function else { return message }
+        let value = returnValue.map { " returned 0x" + String($0, radix: 16) } ?? ""
+        return "\(message) (\(function)\(value))"
+    }
+
+    /// Whether the token may have done what it was asked all the same.
+    public var mayHaveHappened: Bool {
+        switch kind {
+        case .helperDied, .timeout, .sessionLost, .device: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,82 @@
+import JOSE
+
+/// Which object in a token a key is: CKA_ID, CKA_LABEL and the pinned public half, all three of which must fit.
+public struct TokenKeyReference: Hashable, Sendable {
+    public var id: [UInt8]
+    public var label: String
+    /// SubjectPublicKeyInfo, DER.
+    public var spki: [UInt8]
+
+    public init(id: [UInt8], label: String, spki: [UInt8]) {
+        self.id = id
+        self.label = label
+        self.spki = spki
+    }
+}
+
+/// A key pair that is in a token.
+public struct TokenKey: Hashable, Sendable {
+    public var reference: TokenKeyReference
+    public var algorithm: KeyAlgorithm
+    /// CKA_SENSITIVE, CKA_EXTRACTABLE, CKA_LOCAL (made in the token) of the private key.
+    public var isSensitive: Bool
+    public var isExtractable: Bool
+    public var isLocal: Bool
+
+    public init(reference: TokenKeyReference, algorithm: KeyAlgorithm, isSensitive: Bool, isExtractable: Bool, isLocal: Bool) {
+        self.reference = reference
+        self.algorithm = algorithm
+        self.isSensitive = isSensitive
+        self.isExtractable = isExtractable
+        self.isLocal = isLocal
+    }
+}
+
+/// What a token says of itself.
+public struct TokenInformation: Hashable, Sendable {
+    public var label: String
+    public var manufacturer: String
+    public var model: String
+    public var serial: String
+    /// Kinds of keys that the token's mechanisms make and sign with.
+    public var algorithms: [KeyAlgorithm]
+    /// Whether the helper is logged in.
+    public var isLoggedIn: Bool
+
+    public init(label: String, manufacturer: String, model: String, serial: String, algorithms: [KeyAlgorithm], isLoggedIn: Bool) {
+        self.label = label
+        self.manufacturer = manufacturer
+        self.model = model
+        self.serial = serial
+        self.algorithms = algorithms
+        self.isLoggedIn = isLoggedIn
+    }
+}
+
+/// How the token is to sign. Hashes are taken by the daemon: SoftHSM 2.6.1 has no hashing ECDSA mechanisms.
+public enum SigningMechanism: UInt8, CaseIterable, Sendable {
+    /// CKM_ECDSA: the digest in (32 bytes for P-256, 48 for P-384), r‖s out.
+    case ecdsa = 1
+    /// CKM_RSA_PKCS: the digest in; the helper puts the DigestInfo around it (RFC 8017 §9.2).
+    case rsaPKCS1SHA256 = 2
+    case rsaPKCS1SHA384 = 3
+    /// CKM_RSA_PKCS_PSS with a salt of the digest's length (RFC 8446 §4.2.3): the digest in.
+    case rsaPSSSHA256 = 4
+    case rsaPSSSHA384 = 5
+    /// CKM_EDDSA: the message in, at most `TokenLimits.message` bytes.
+    case ed25519 = 6
+}
+
+/// Bounds of the helper's protocol.
+public enum TokenLimits {
+    /// The longest message that is signed whole: a certificate signing request of 1,000 names.
+    public static let message = 256 * 1024
+    /// The longest frame, its length field not counted.
+    public static let frame = 512 * 1024
+    public static let label = 255
+    public static let id = 255
+    /// SubjectPublicKeyInfo of RSA-4096 has 550 bytes.
+    public static let spki = 4 * 1024
+    /// Keys in one reply of a listing.
+    public static let keysInReply = 256
+}
