@@ -110,7 +110,7 @@ let package = Package(
             exclude: ["run"],
             swiftSettings: settings),
         .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: settings),
-        .testTarget(name: "JOSETests", dependencies: ["JOSE", "StrictJSON", crypto], swiftSettings: settings),
+        .testTarget(name: "JOSETests", dependencies: ["JOSE", "StrictJSON", crypto], exclude: ["Fixtures"], swiftSettings: settings),
         .testTarget(name: "ACMETests", dependencies: ["ACME", "JOSE", "StrictJSON"], swiftSettings: settings),
         .testTarget(name: "PKCS11Tests", dependencies: ["PKCS11", "CPKCS11", "CP11Kit", crypto], swiftSettings: settings),
         .testTarget(

@@ -70,17 +70,22 @@ public enum Base64URL {
     /// bits set behind the last byte: each byte string has exactly one text (RFC 4648 §3.5).
     public static func decode(_ text: String) -> [UInt8]? {
         var text = text
-        return text.withUTF8 { decode(bytes: $0) }
+        return text.withUTF8 { decode($0) }
     }
 
     /// As `decode(_:)`, from ASCII.
     public static func decode(bytes text: some Collection<UInt8>) -> [UInt8]? {
+        // Over memory where there is some: this is called from other modules, where a generic loop goes through witnesses.
+        text.withContiguousStorageIfAvailable { decode($0) } ?? Array(text).withUnsafeBufferPointer { decode($0) }
+    }
+
+    private static func decode(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
         let count = text.count
         guard count % 4 != 1 else { return nil }
         var result: [UInt8] = []
         result.reserveCapacity(count / 4 * 3 + 2)
         var group: UInt32 = 0
-        var bits = 0
+        var bits: UInt32 = 0
         for letter in text {
             let value = values[Int(letter)]
             guard value != invalid else { return nil }
@@ -88,8 +93,8 @@ public enum Base64URL {
             bits += 6
             if bits >= 8 {
                 bits -= 8
-                result.append(UInt8(truncatingIfNeeded: group >> UInt32(bits)))
-                group &= (1 << UInt32(bits)) - 1
+                result.append(UInt8(truncatingIfNeeded: group >> bits))
+                group &= (1 << bits) - 1
             }
         }
         return group == 0 ? result : nil

@@ -22,7 +22,9 @@ public struct HMACKey: Sendable, CustomStringConvertible, CustomDebugStringConve
     /// Reads the base64url text in which CAs hand the secret out (RFC 8555 §7.3.4); padding is let pass, since some CAs write it, and
     /// nothing else is. The decoded bytes are wiped; the caller wipes the text.
     public init(base64URL text: UnsafeRawBufferPointer) throws(JOSEError) {
-        let letters = text.prefix { $0 != UInt8(ascii: "=") }
+        // As memory, so that decoding makes no copy that nobody wipes.
+        let text = text.bindMemory(to: UInt8.self)
+        let letters = UnsafeBufferPointer(rebasing: text.prefix { $0 != UInt8(ascii: "=") })
         let padding = text.count - letters.count
         guard padding == 0 || (padding == (4 - letters.count % 4) % 4 && text.suffix(padding).allSatisfy { $0 == UInt8(ascii: "=") }),
             letters.count <= Base64URL.encodedCount(HMACKey.maximumSize), var bytes = Base64URL.decode(bytes: letters)
