@@ -256,10 +256,13 @@ final class AuditCore: Sendable {
         wake.raise()
     }
 
+    /// Gives file and lock back whatever happens, and reports the first thing that went wrong. A second time does nothing.
     func close() throws(AuditError) {
-        try flush(generation: nil)
-        let file = state.withLock { $0.file }
-        if let file { synchronize(file, upTo: state.withLock { $0.written }) }
+        if failure?.reason == .closed { return }
+        var lost: AuditError?
+        do throws(AuditError) { try flush(generation: nil) } catch { lost = error }
+        let (file, written) = state.withLock { ($0.failure == nil ? $0.file : nil, $0.written) }
+        if let file { synchronize(file, upTo: written) }
         let failure = state.withLock { state -> AuditError? in
             let failure = state.failure
             if failure == nil { state.failure = AuditError(.closed, file: path, message: "the audit trail is closed") }
@@ -268,7 +271,7 @@ final class AuditCore: Sendable {
             return failure
         }
         failWaiters()
-        if let failure { throw failure }
+        if let failure = lost ?? failure { throw failure }
     }
 
     var head: AuditHead {

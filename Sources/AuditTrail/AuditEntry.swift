@@ -75,6 +75,21 @@ public struct AuditEntry: Hashable, Sendable {
         }
     }
 
+    /// The sequence that a line begins with, without reading the rest of it.
+    static func sequence(ofLine line: ArraySlice<UInt8>) -> UInt64? {
+        let start = Array("{\"sequence\":".utf8)
+        guard line.starts(with: start) else { return nil }
+        var value: UInt64 = 0
+        for byte in line.dropFirst(start.count) {
+            guard byte >= 0x30, byte <= 0x39 else { return byte == UInt8(ascii: ",") ? value : nil }
+            let (next, overflow) = value.multipliedReportingOverflow(by: 10)
+            let (sum, overflowToo) = next.addingReportingOverflow(UInt64(byte - 0x30))
+            guard !overflow, !overflowToo else { return nil }
+            value = sum
+        }
+        return nil
+    }
+
     private static func unsigned<Number: FixedWidthInteger>(_ object: JSONObject, _ name: String) throws(JSONError) -> Number? {
         guard let value = try object.optionalInteger(name) else { return nil }
         guard let number = Number(exactly: value) else { throw JSONError(.integerOutOfRange, offset: 0, member: name) }

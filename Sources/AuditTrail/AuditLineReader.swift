@@ -1,0 +1,52 @@
+import Glibc
+
+/// The whole lines of one file, from an offset on; reads 256 KiB at a time.
+struct AuditLineReader {
+    let file: AuditFile
+    let path: String
+    /// Where the next unread line begins, in bytes.
+    private(set) var offset: Int
+    private var buffer: [UInt8] = []
+    private var at = 0
+
+    /// A longer line is no record, and is given up on without reading it into memory whole.
+    static let maximumLine = 1 << 20
+    private static let chunk = 256 << 10
+
+    init(file: AuditFile, path: String, offset: Int = 0) {
+        self.file = file
+        self.path = path
+        self.offset = offset
+    }
+
+    /// Bytes read that are no whole line (yet).
+    var rest: Int { buffer.count - at }
+
+    /// The next line without its newline; `nil` where the file ends for now, a line without newline left unread.
+    mutating func next() throws(AuditError) -> ArraySlice<UInt8>? {
+        var searched = at
+        while true {
+            if let newline = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+                let line = buffer[at..<newline]
+                offset += newline + 1 - at
+                at = newline + 1
+                return line
+            }
+            guard buffer.count - at <= AuditLineReader.maximumLine else {
+                throw AuditError(.malformed, file: path, message: "a line is longer than any audit record")
+            }
+            buffer.removeFirst(at)
+            at = 0
+            searched = buffer.count
+            let more = try file.read(offset: offset + buffer.count, count: AuditLineReader.chunk, path: path)
+            guard !more.isEmpty else { return nil }
+            buffer += more
+        }
+    }
+
+    /// Forgets what was read beyond the last whole line, so that it is read again: the writer may have taken it back since.
+    mutating func refresh() {
+        buffer.removeAll(keepingCapacity: true)
+        at = 0
+    }
+}

@@ -1,0 +1,109 @@
+import Glibc
+
+/// Reads a trail in order, across its files, and goes on as it grows; polled, without a thread or a timer of its own. Each record's own hash is
+/// checked, the chain is the verifier's matter.
+public struct AuditReader {
+    private let folder: AuditFolder
+    private var lines: AuditLineReader?
+    /// The next record to be given.
+    private var next: UInt64
+
+    /// Begins at a record; one that is older than the oldest file begins there.
+    /// - Parameter path: The trail's current file.
+    public init(path: String, from sequence: UInt64 = 0) {
+        folder = AuditFolder(path: path)
+        next = sequence
+    }
+
+    /// Begins so that at most `count` records come before the end of the trail.
+    /// - Throws: `AuditError` if there is no trail or it cannot be read.
+    public init(path: String, last count: Int) throws(AuditError) {
+        let folder = AuditFolder(path: path)
+        guard let file = try AuditFolder.openForReading(path) else {
+            throw AuditError(.missing, file: path, message: "there is no audit trail")
+        }
+        let last = try AuditReader.lastSequence(file, path)
+        self.folder = folder
+        next = last.map { $0 &+ 1 >= UInt64(max(0, count)) ? $0 &+ 1 &- UInt64(max(0, count)) : 0 } ?? 0
+    }
+
+    /// The records that are there now and were not given yet, at most `limit` of them; none if nothing is new.
+    /// - Throws: `AuditError` `.malformed` or `.damaged` at a line that is not as it was written; `.unavailable`.
+    public mutating func read(limit: Int = 1_000) throws(AuditError) -> [AuditEntry] {
+        var result: [AuditEntry] = []
+        while result.count < limit {
+            if lines == nil {
+                guard let opened = try openFile() else { return result }
+                lines = opened
+            }
+            if let bytes = try lines?.next() {
+                try take(bytes, &result)
+                continue
+            }
+            // The end for now. If the file was rotated away, it gets no more and the next one goes on.
+            lines?.refresh()
+            if try isTakenBack() { continue }
+            guard isRotatedAway() else { return result }
+            // What came between the last look and the rotation.
+            if let bytes = try lines?.next() {
+                try take(bytes, &result)
+            } else {
+                lines = nil
+            }
+        }
+        return result
+    }
+
+    private mutating func take(_ bytes: ArraySlice<UInt8>, _ result: inout [AuditEntry]) throws(AuditError) {
+        // The way to the first record wanted is long in a large file; most lines are passed by their number alone.
+        if let sequence = AuditEntry.sequence(ofLine: bytes), sequence < next { return }
+        let entry = try AuditEntry(line: bytes, file: lines?.path ?? folder.path)
+        guard entry.record.sequence >= next else { return }
+        next = entry.record.sequence &+ 1
+        result.append(entry)
+    }
+
+    /// A batch was seen while it was being written, and then taken back since the disk was full: the reader goes on behind what is left.
+    private mutating func isTakenBack() throws(AuditError) -> Bool {
+        guard let reader = lines, let size = reader.file.status?.st_size, Int(size) < reader.offset else { return false }
+        next = try AuditReader.lastSequence(reader.file, reader.path).map { $0 &+ 1 } ?? next
+        lines = nil
+        return true
+    }
+
+    /// The file that has `next`: the newest whose first record is not behind it; the oldest if it is older than all.
+    private func openFile() throws(AuditError) -> AuditLineReader? {
+        let current = try AuditFolder.openForReading(folder.path)
+        let older = try folder.older()
+        if let current, let first = try AuditReader.firstSequence(current, folder.path), first <= next || older.isEmpty {
+            return AuditLineReader(file: current, path: folder.path)
+        }
+        guard let match = older.last(where: { $0.first <= next }) ?? older.first, let file = try AuditFolder.openForReading(match.path) else {
+            return nil
+        }
+        return AuditLineReader(file: file, path: match.path)
+    }
+
+    private func isRotatedAway() -> Bool {
+        guard let own = lines?.file.status else { return false }
+        var current = stat()
+        guard stat(folder.path, &current) == 0 else { return false }
+        return own.st_ino != current.st_ino || own.st_dev != current.st_dev
+    }
+
+    private static func firstSequence(_ file: AuditFile, _ path: String) throws(AuditError) -> UInt64? {
+        var lines = AuditLineReader(file: file, path: path)
+        guard let bytes = try lines.next() else { return nil }
+        return try AuditEntry(line: bytes, file: path).record.sequence
+    }
+
+    /// The sequence of the file's last whole record, found from its end.
+    private static func lastSequence(_ file: AuditFile, _ path: String) throws(AuditError) -> UInt64? {
+        let size = Int(file.status?.st_size ?? 0)
+        let start = max(0, size - AuditLimits.tail)
+        let bytes = try file.read(offset: start, count: size - start, path: path)
+        guard let end = bytes.lastIndex(of: UInt8(ascii: "\n")) else { return nil }
+        let begin = bytes[..<end].lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+        return try AuditEntry(line: bytes[begin..<end], file: path).record.sequence
+    }
+}

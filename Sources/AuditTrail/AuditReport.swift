@@ -1,0 +1,65 @@
+/// What a verification found.
+public struct AuditReport: Hashable, Sendable {
+    /// Files read, oldest first.
+    public var files: [String] = []
+    public var records: UInt64 = 0
+    public var bytes: Int = 0
+    /// Records of each kind.
+    public var kinds: [AuditRecord.Kind: UInt64] = [:]
+    /// The first record found: 0 unless older files were put away.
+    public var first: UInt64?
+    /// The trail's random id, if its genesis record was found.
+    public var trail: String?
+    /// The last good record and its hash; to be written down by an auditor and given to the next verification.
+    public var head: AuditHead?
+    /// Bytes behind the last whole line: a record that is being written just now, or one that a loss of power cut off.
+    public var unfinishedBytes: Int = 0
+    /// The first thing that is wrong; `nil` if the trail is whole.
+    public var fault: AuditFault?
+
+    public var isWhole: Bool { fault == nil }
+
+    public init() {}
+}
+
+/// Where a trail is broken, and how.
+public struct AuditFault: Hashable, Sendable, CustomStringConvertible {
+    /// Stable codes.
+    public enum Kind: String, CaseIterable, Sendable {
+        /// A record's content is not what its hash says, or it was replaced by another.
+        case changed
+        /// Records are missing before this one.
+        case removed
+        /// A record that does not belong here.
+        case inserted
+        /// Records stand in another order than they were written.
+        case reordered
+        /// The trail ends before the head that was expected.
+        case truncated
+        /// The expected head is in the trail with another hash: the trail was written anew.
+        case rewritten
+        /// A line that is no record at all.
+        case malformed
+        /// The trail does not begin with its genesis record.
+        case beginningMissing = "beginning-missing"
+    }
+
+    public var kind: Kind
+    public var file: String
+    /// From 1.
+    public var line: Int
+    /// The sequence that the record there claims or should have.
+    public var sequence: UInt64?
+    /// One sentence.
+    public var message: String
+
+    public init(_ kind: Kind, file: String, line: Int, sequence: UInt64?, message: String) {
+        self.kind = kind
+        self.file = file
+        self.line = line
+        self.sequence = sequence
+        self.message = message
+    }
+
+    public var description: String { "\(file):\(line): \(kind.rawValue): \(message)" }
+}

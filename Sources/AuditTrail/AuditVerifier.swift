@@ -1,0 +1,148 @@
+/// Verifies a trail from its first record to its last, across its files, without holding more than a line.
+///
+/// The chain alone proves that what is there is in order and unchanged since it was written; that nothing was cut off the end, or the
+/// whole written anew, is proved only against a head kept elsewhere (`expecting`). May run while the agent writes.
+public struct AuditVerifier: Sendable {
+    private let folder: AuditFolder
+    private let expected: [AuditHead]
+    private let acceptsMissingBeginning: Bool
+
+    /// - Parameters:
+    ///   - path: The trail's current file; older ones are found beside it.
+    ///   - expected: Heads that were noted earlier; each must be in the trail.
+    ///   - acceptsMissingBeginning: Whether the oldest files may have been put away.
+    public init(path: String, expecting expected: [AuditHead] = [], acceptsMissingBeginning: Bool = false) {
+        folder = AuditFolder(path: path)
+        self.expected = expected
+        self.acceptsMissingBeginning = acceptsMissingBeginning
+    }
+
+    /// Reads everything and stops at the first fault, which is in the report and no error.
+    /// - Throws: `AuditError` if a file cannot be read or there is none.
+    public func verify() throws(AuditError) -> AuditReport {
+        var run = Run(expected: expected, acceptsMissingBeginning: acceptsMissingBeginning)
+        // Listed anew after each file: a rotation may happen meanwhile. The current file is opened first, so that no rotation hides it.
+        guard let current = try AuditFolder.openForReading(folder.path) else {
+            throw AuditError(.missing, file: folder.path, message: "there is no audit trail")
+        }
+        let inode = current.status?.st_ino
+        for older in try folder.older() {
+            guard let file = try AuditFolder.openForReading(older.path), file.status?.st_ino != inode else { continue }
+            if try run.read(file, older.path) { return run.report }
+            if run.report.unfinishedBytes > 0 {
+                run.fail(.malformed, older.path, nil, "an older file does not end with a whole record")
+                return run.report
+            }
+        }
+        if try run.read(current, folder.path) { return run.report }
+        run.finish(folder.path)
+        return run.report
+    }
+
+    /// The walk along the chain.
+    private struct Run {
+        var report = AuditReport()
+        var expected: [AuditHead]
+        let acceptsMissingBeginning: Bool
+        private var line = 0
+
+        init(expected: [AuditHead], acceptsMissingBeginning: Bool) {
+            self.expected = expected
+            self.acceptsMissingBeginning = acceptsMissingBeginning
+        }
+
+        mutating func fail(_ kind: AuditFault.Kind, _ file: String, _ sequence: UInt64?, _ message: String) {
+            report.fault = AuditFault(kind, file: file, line: line, sequence: sequence, message: message)
+        }
+
+        /// Reads one file; true once something is wrong.
+        mutating func read(_ file: AuditFile, _ path: String) throws(AuditError) -> Bool {
+            report.files.append(path)
+            line = 0
+            var lines = AuditLineReader(file: file, path: path)
+            while true {
+                let bytes: ArraySlice<UInt8>?
+                do throws(AuditError) { bytes = try lines.next() } catch {
+                    guard error.reason == .malformed else { throw error }
+                    line += 1
+                    fail(.malformed, path, nil, error.message)
+                    return true
+                }
+                guard let bytes else { break }
+                line += 1
+                let entry: AuditEntry
+                do throws(AuditError) { entry = try AuditEntry(line: bytes, file: path) } catch {
+                    let should = report.head.map { $0.sequence &+ 1 } ?? 0
+                    fail(error.reason == .damaged ? .changed : .malformed, path, should, "\(error.message), where record \(should) should be")
+                    return true
+                }
+                if !follows(entry, path) {
+                    // Whether the record that should be here comes later tells records that were moved from records that are gone.
+                    if report.fault?.kind == .removed, let should = report.head.map({ $0.sequence &+ 1 }), try contains(should, &lines) {
+                        fail(.reordered, path, entry.record.sequence, "record \(entry.record.sequence) stands before record \(should)")
+                    }
+                    return true
+                }
+                take(entry, bytes.count + 1)
+                if !matchesExpected(entry, path) { return true }
+            }
+            report.unfinishedBytes = lines.rest
+            return false
+        }
+
+        private mutating func follows(_ entry: AuditEntry, _ path: String) -> Bool {
+            let sequence = entry.record.sequence
+            guard let head = report.head else {
+                if entry.record.kind == .genesis, sequence == 0, entry.previous.utf8.elementsEqual(AuditEntry.noPrevious) { return true }
+                if acceptsMissingBeginning, sequence > 0 { return true }
+                fail(.beginningMissing, path, sequence, "the trail begins with record \(sequence) and not with its genesis record")
+                return false
+            }
+            let should = head.sequence &+ 1
+            if sequence == should {
+                if entry.record.kind != .genesis, entry.previous == head.hash { return true }
+                fail(.changed, path, sequence, "record \(sequence) does not follow record \(head.sequence): one of the two was replaced")
+            } else if sequence > should {
+                let missing = sequence - should == 1 ? "record \(should) is" : "records \(should) to \(sequence - 1) are"
+                fail(.removed, path, sequence, "\(missing) missing before record \(sequence)")
+            } else {
+                fail(.inserted, path, sequence, "a record \(sequence) stands behind record \(head.sequence); one of its number came before")
+            }
+            return false
+        }
+
+        private mutating func take(_ entry: AuditEntry, _ size: Int) {
+            if report.first == nil { report.first = entry.record.sequence }
+            if let trail = entry.record.trail, entry.record.kind == .genesis { report.trail = trail }
+            report.records += 1
+            report.bytes += size
+            report.kinds[entry.record.kind, default: 0] += 1
+            report.head = AuditHead(sequence: entry.record.sequence, hash: entry.hash)
+        }
+
+        private mutating func matchesExpected(_ entry: AuditEntry, _ path: String) -> Bool {
+            guard let index = expected.firstIndex(where: { $0.sequence == entry.record.sequence }) else { return true }
+            let head = expected.remove(at: index)
+            guard head.hash == entry.hash else {
+                fail(.rewritten, path, head.sequence, "record \(head.sequence) has another hash than was noted for it: the trail was written anew")
+                return false
+            }
+            return true
+        }
+
+        private func contains(_ sequence: UInt64, _ lines: inout AuditLineReader) throws(AuditError) -> Bool {
+            while let bytes = try lines.next() {
+                if let entry = try? AuditEntry(line: bytes), entry.record.sequence == sequence { return true }
+            }
+            return false
+        }
+
+        mutating func finish(_ path: String) {
+            // Heads before the first record are of files that were put away.
+            let first = report.first ?? 0
+            guard let missing = expected.filter({ $0.sequence >= first }).min(by: { $0.sequence < $1.sequence }) else { return }
+            let last = report.head.map { "record \($0.sequence)" } ?? "nothing"
+            fail(.truncated, path, missing.sequence, "the trail ends with \(last); record \(missing.sequence) was in it")
+        }
+    }
+}

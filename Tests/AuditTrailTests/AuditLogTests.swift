@@ -1,0 +1,215 @@
+import Glibc
+import Synchronization
+import Testing
+
+@testable import AuditTrail
+
+@Suite("Audit log")
+struct AuditLogTests {
+    @Test("Records come back as they were written, chained from a genesis record with a random id")
+    func roundTrip() throws {
+        let trail = try TrailFolder(), other = try TrailFolder()
+        let log = try AuditLog(path: trail.path)
+        #expect(try log.record(sample()) == 1)
+        var outcome = AuditRecord(.outcome, time: 5)
+        outcome.result = "failed"
+        outcome.error = "TokenUnavailable"
+        outcome.detail = "a line\nwith \"quotes\" and \u{1B}[31m"
+        #expect(try log.record(outcome) == 2)
+        let head = log.head
+        try log.close()
+        try other.fill(0)
+
+        var reader = AuditReader(path: trail.path)
+        let entries = try reader.read()
+        #expect(entries.map(\.record.sequence) == [0, 1, 2])
+        #expect(entries[0].record.kind == .genesis && entries[0].record.trail?.utf8.count == 32)
+        #expect(entries[0].previous == String(repeating: "0", count: 64))
+        var expected = sample()
+        expected.sequence = 1
+        #expect(entries[1].record == expected)
+        outcome.sequence = 2
+        #expect(entries[2].record == outcome)
+        #expect(entries[2].previous == entries[1].hash)
+        #expect(head == AuditHead(sequence: 2, hash: entries[2].hash))
+        #expect(AuditHead(head.description) == head)
+        var otherReader = AuditReader(path: other.path)
+        #expect(try otherReader.read().first?.record.trail != entries[0].record.trail)
+    }
+
+    @Test("A line can be checked without this program: the hash is over the bytes before its own member")
+    func lineFormat() throws {
+        let trail = try TrailFolder()
+        try trail.fill(1)
+        let lines = try trail.lines()
+        let text = String(decoding: lines[1], as: UTF8.self)
+        let parts = text.split(separator: ",\"hash\":\"", maxSplits: 1)
+        #expect(parts.count == 2)
+        #expect(String(decoding: AuditEntry.hash(of: Array(parts[0].utf8)[...]), as: UTF8.self) + "\"}" == parts[1])
+        #expect(text.hasPrefix("{\"sequence\":1,\"time\":"))
+    }
+
+    @Test("Mode 0640 whatever the umask; the lock is 0600; a second writer is refused, a reader is not")
+    func modeAndLock() throws {
+        let trail = try TrailFolder()
+        let log = try AuditLog(path: trail.path)
+        var status = stat()
+        #expect(stat(trail.path, &status) == 0 && status.st_mode & 0o777 == 0o640)
+        #expect(stat(trail.path + ".lock", &status) == 0 && status.st_mode & 0o777 == 0o600)
+        #expect(reason { _ = try AuditLog(path: trail.path) } == .locked)
+        var reader = AuditReader(path: trail.path)
+        #expect(try reader.read().count == 1)
+        try log.close()
+        _ = try AuditLog(path: trail.path)
+    }
+
+    @Test("Opened again, the chain goes on")
+    func continues() throws {
+        let trail = try TrailFolder()
+        for _ in 0..<3 { try trail.fill(2) }
+        let report = try AuditVerifier(path: trail.path).verify()
+        #expect(report.isWhole && report.records == 7 && report.head?.sequence == 6)
+    }
+
+    @Test("A link, a FIFO, a file that others may write, a folder for everybody, a second name: refused")
+    func insecure() throws {
+        for kind in 0..<5 {
+            let trail = try TrailFolder()
+            switch kind {
+            case 0: symlink("/tmp/elsewhere", trail.path)
+            case 1: mkfifo(trail.path, 0o640)
+            case 2:
+                try trail.fill(1)
+                chmod(trail.path, 0o660)
+            case 3: chmod(trail.folder, 0o777)
+            default:
+                try trail.fill(1)
+                link(trail.path, trail.folder + "/second")
+            }
+            let got = reason { _ = try AuditLog(path: trail.path) }
+            #expect(got == .insecure || (kind == 0 && got == .unavailable), "kind \(kind): \(String(describing: got))")
+        }
+    }
+
+    @Test("One flush is one write, whatever the number of records")
+    func batches() throws {
+        let trail = try TrailFolder()
+        let log = try AuditLog(path: trail.path)
+        let writer = log.writer()
+        for index in 0..<100 { try writer.append(sample(index)) }
+        #expect(log.statistics.writes == 0)
+        try writer.flush()
+        try writer.flush()
+        #expect(log.statistics.writes == 1 && log.statistics.records == 100)
+    }
+
+    @Test("Several writers on several threads: every record once, in one chain")
+    func threads() async throws {
+        let trail = try TrailFolder()
+        let log = try AuditLog(path: trail.path)
+        let path = trail.path
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for task in 0..<4 {
+                group.addTask {
+                    let writer = log.writer()
+                    for index in 0..<250 {
+                        try writer.append(sample(task * 1_000 + index))
+                        if index % 10 == 9 { try writer.flush() }
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        try log.close()
+        let report = try AuditVerifier(path: path).verify()
+        #expect(report.isWhole && report.records == 1_001)
+    }
+
+    @Test("A record that is too long is refused and leaves no trace")
+    func tooLong() throws {
+        let trail = try TrailFolder()
+        let log = try AuditLog(path: trail.path, limits: AuditLimits(line: 2_000))
+        var record = sample()
+        record.detail = String(repeating: "x", count: 3_000)
+        #expect(reason { try log.record(record) } == .recordTooLarge)
+        #expect(try log.record(sample()) == 1)
+        try log.close()
+        #expect(try AuditVerifier(path: trail.path).verify().isWhole)
+    }
+
+    @Test("Rotation: the chain goes on across files whose names sort in its order")
+    func rotation() throws {
+        let trail = try TrailFolder()
+        try trail.fill(40, limits: AuditLimits(fileSize: 4_000))
+        try trail.fill(10, limits: AuditLimits(fileSize: 4_000))
+        let older = try AuditFolder(path: trail.path).older()
+        #expect(older.count > 3)
+        #expect(older.first?.path == trail.path + ".000000000000")
+        let report = try AuditVerifier(path: trail.path).verify()
+        #expect(report.isWhole && report.records == 51 && report.files.count == older.count + 1)
+        var reader = AuditReader(path: trail.path)
+        #expect(try reader.read().map(\.record.sequence) == Array(0...50))
+        var last = try AuditReader(path: trail.path, last: 15)
+        #expect(try last.read().map(\.record.sequence) == Array(36...50))
+    }
+
+    @Test("A rotation cut off between its two steps is finished on opening")
+    func rotationCutOff() throws {
+        let trail = try TrailFolder()
+        try trail.fill(3)
+        link(trail.path, trail.path + ".000000000000")
+        try trail.write([1, 2, 3], to: trail.path + ".new")
+        try trail.fill(1)
+        #expect(trail.names == ["audit.jsonl", "audit.jsonl.lock"])
+        #expect(try AuditVerifier(path: trail.path).verify().records == 5)
+    }
+
+    @Test("The current file gone or emptied while older ones are there is refused, not begun anew")
+    func missing() throws {
+        let trail = try TrailFolder()
+        try trail.fill(40, limits: AuditLimits(fileSize: 4_000))
+        let bytes = try trail.read(trail.path)
+        unlink(trail.path)
+        #expect(reason { try trail.fill(1) } == .missing)
+        try trail.write([], to: trail.path)
+        #expect(reason { try trail.fill(1) } == .missing)
+        try trail.write(bytes, to: trail.path)
+        try trail.fill(1)
+    }
+
+    @Test("Following sees new records, also across rotations")
+    func follow() throws {
+        let trail = try TrailFolder()
+        let log = try AuditLog(path: trail.path, limits: AuditLimits(fileSize: 3_000))
+        var reader = try AuditReader(path: trail.path, last: 0)
+        #expect(try reader.read().isEmpty)
+        var seen: [UInt64] = []
+        for index in 0..<30 {
+            try log.record(sample(index))
+            if index % 7 == 0 { seen += try reader.read().map(\.record.sequence) }
+        }
+        seen += try reader.read().map(\.record.sequence)
+        #expect(seen == Array(1...30))
+        #expect(try reader.read().isEmpty)
+    }
+
+    @Test("Closed: nothing more is taken")
+    func closed() throws {
+        let trail = try TrailFolder()
+        let log = try AuditLog(path: trail.path)
+        let writer = log.writer()
+        try writer.append(sample())
+        try log.close()
+        #expect(reason { try writer.append(sample()) } == .closed)
+        #expect(reason { try log.record(sample()) } == .closed)
+        #expect(try AuditVerifier(path: trail.path).verify().records == 2)
+    }
+}
+
+/// The reason of the error that a body throws.
+func reason(_ body: () throws -> Void) -> AuditError.Reason? {
+    do {
+        try body()
+        return nil
+    } catch { return (error as? AuditError)?.reason }
+}

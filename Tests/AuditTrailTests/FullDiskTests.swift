@@ -1,0 +1,153 @@
+import Glibc
+import Synchronization
+import Testing
+
+@testable import AuditTrail
+
+@Suite("Audit trail on a full disk")
+struct FullDiskTests {
+    /// A disk with room for so many bytes more; a write that does not fit is cut short first, as the kernel does it.
+    final class Disk: Sendable {
+        let room: Mutex<Int>
+        let number: Int32
+        let truncateFails = Atomic<Bool>(false)
+
+        init(room: Int, number: Int32 = ENOSPC) {
+            self.room = Mutex(room)
+            self.number = number
+        }
+
+        var system: AuditSystem {
+            AuditSystem(
+                write: { descriptor, bytes in
+                    self.room.withLock { room in
+                        let count = min(room, bytes.count)
+                        guard count > 0 else {
+                            errno = self.number
+                            return -1
+                        }
+                        let wrote = write(descriptor, bytes.baseAddress, count)
+                        if wrote > 0 { room -= wrote }
+                        return wrote
+                    }
+                },
+                truncate: { descriptor, size in
+                    guard !self.truncateFails.load(ordering: .relaxed) else {
+                        errno = EIO
+                        return -1
+                    }
+                    return ftruncate(descriptor, off_t(size))
+                })
+        }
+    }
+
+    @Test("A batch that does not fit is taken back whole and reported; with room it works again", arguments: [ENOSPC, EDQUOT, EIO])
+    func takenBack(number: Int32) throws {
+        let trail = try TrailFolder(), disk = Disk(room: 3_000, number: number)
+        let log = try AuditLog(path: trail.path, limits: .default, system: disk.system)
+        let writer = log.writer()
+        try writer.append(sample(1))
+        try writer.flush()
+        let whole = try trail.read(trail.path)
+        for index in 2..<12 { try writer.append(sample(index)) }
+        #expect(reason { try writer.flush() } == (number == EIO ? .notWritten : .storageFull))
+        #expect(try trail.read(trail.path) == whole)
+        // Nothing pending is left over, and an empty flush is no failure.
+        try writer.flush()
+        #expect(reason { try log.record(sample(20)) } != nil)
+        disk.room.withLock { $0 = 100_000 }
+        #expect(try log.record(sample(21)) == 2)
+        try log.close()
+        let report = try AuditVerifier(path: trail.path).verify()
+        #expect(report.isWhole && report.records == 3)
+    }
+
+    @Test("A writer hears of the loss of its records also when another's flush met it, and after the disk has room again")
+    func twoWriters() throws {
+        let trail = try TrailFolder(), disk = Disk(room: 600)
+        let log = try AuditLog(path: trail.path, limits: .default, system: disk.system)
+        let one = log.writer(), other = log.writer()
+        try one.append(sample(1))
+        try other.append(sample(2))
+        #expect(reason { try other.flush() } == .storageFull)
+        disk.room.withLock { $0 = 100_000 }
+        try one.append(sample(3))
+        #expect(reason { try one.flush() } == .storageFull)
+        try one.append(sample(4))
+        try one.flush()
+        try log.close()
+        #expect(try AuditVerifier(path: trail.path).verify().isWhole)
+    }
+
+    @Test("Half a batch that cannot be taken back ends the trail until it is opened again")
+    func cannotTruncate() throws {
+        let trail = try TrailFolder(), disk = Disk(room: 600)
+        let log = try AuditLog(path: trail.path, limits: .default, system: disk.system)
+        disk.truncateFails.store(true, ordering: .relaxed)
+        #expect(reason { try log.record(sample(1)) } == .failed)
+        disk.room.withLock { $0 = 100_000 }
+        #expect(reason { try log.record(sample(2)) } == .failed)
+        #expect(reason { try log.close() } == .failed)
+        try trail.fill(1)
+        #expect(trail.names.contains { $0.contains(".torn-") })
+        let report = try AuditVerifier(path: trail.path).verify()
+        #expect(report.isWhole && report.kinds[.event] == 1)
+    }
+
+    @Test("No room for a new file: the old one goes on, and is rotated once there is")
+    func rotationWithoutRoom() throws {
+        let trail = try TrailFolder(), disk = Disk(room: 100_000)
+        let log = try AuditLog(path: trail.path, limits: AuditLimits(fileSize: 2_000), system: disk.system)
+        for index in 0..<4 { try log.record(sample(index)) }
+        disk.room.withLock { $0 = 10 }
+        #expect(reason { try log.record(sample(9)) } == .storageFull)
+        disk.room.withLock { $0 = 100_000 }
+        for index in 10..<20 { try log.record(sample(index)) }
+        try log.close()
+        #expect(try AuditVerifier(path: trail.path).verify().isWhole)
+        #expect(!trail.names.contains("audit.jsonl.new"))
+    }
+
+    @Test("No room at all: the trail is not begun, and half of it is not left")
+    func noBeginning() throws {
+        let trail = try TrailFolder(), disk = Disk(room: 20)
+        #expect(reason { _ = try AuditLog(path: trail.path, limits: .default, system: disk.system) } == .storageFull)
+        #expect(!trail.names.contains("audit.jsonl") && !trail.names.contains("audit.jsonl.new"))
+        try trail.fill(1)
+    }
+
+    @Test("A real full file system", .enabled(if: geteuid() == 0))
+    func realDisk() throws {
+        let trail = try TrailFolder()
+        let mounted = trail.folder + "/small"
+        mkdir(mounted, 0o755)
+        guard mount("none", mounted, "tmpfs", 0, "size=64k,mode=0755") == 0 else {
+            // A container may be root and not be let mount; the injected disk above stands for it.
+            rmdir(mounted)
+            return
+        }
+        defer {
+            umount2(mounted, Int32(MNT_DETACH))
+            rmdir(mounted)
+        }
+        let path = mounted + "/audit.jsonl"
+        let log = try AuditLog(path: path)
+        let writer = log.writer()
+        var written: UInt64 = 0
+        var failure: AuditError?
+        for index in 0..<1_000 {
+            for part in 0..<5 { try writer.append(sample(index * 5 + part)) }
+            do throws(AuditError) { try writer.flush() } catch {
+                failure = error
+                break
+            }
+            written += 5
+        }
+        #expect(failure?.reason == .storageFull && failure?.errorNumber == ENOSPC && written > 20)
+        #expect(try AuditVerifier(path: path).verify().records == written + 1)
+        #expect(mount("none", mounted, "tmpfs", UInt(MS_REMOUNT), "size=256k,mode=0755") == 0)
+        #expect(try log.record(sample()) == written + 1)
+        try log.close()
+        #expect(try AuditVerifier(path: path).verify().isWhole)
+    }
+}
