@@ -12,14 +12,14 @@ public enum Identifier: Hashable, Sendable, Comparable, CustomStringConvertible 
         }
     }
 
-    /// From a person's word: an address if it reads as one, otherwise a name.
+    /// From a person's word: an address if it reads as one, otherwise a name, internationalised ones included (RFC 5891).
     public init(argument: String) throws(IdentifierError) {
         if argument.utf8.contains(UInt8(ascii: ":")) {
             self = .ip(try IPAddress(argument))
         } else if let address = try? IPAddress(argument) {
             self = .ip(address)
         } else {
-            self = .dns(try DNSName(argument))
+            self = .dns(try DNSName(try InternationalizedName.aLabels(argument)))
         }
     }
 

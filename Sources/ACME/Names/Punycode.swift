@@ -8,9 +8,12 @@ enum Punycode {
     private static let initialBias: UInt32 = 72
     private static let initialValue: UInt32 = 0x80
 
-    /// Whether the letters behind `xn--` are the one encoding of a label with at least one scalar beyond ASCII.
+    /// Whether the letters behind `xn--` are the one encoding of a label with at least one scalar beyond ASCII, and none that no script
+    /// writes: controls, spaces, directional marks, scalars without a meaning. What else IDNA forbids is the CA's to say.
     static func isCanonicalALabel(_ text: ArraySlice<UInt8>) -> Bool {
-        guard let scalars = decode(text), scalars.contains(where: { $0.value >= 0x80 }) else { return false }
+        guard let scalars = decode(text), scalars.contains(where: { $0.value >= 0x80 }),
+            scalars.allSatisfy({ TerminalText.isSafe($0) && !$0.properties.isWhitespace || $0.properties.isJoinControl })
+        else { return false }
         return encode(scalars).map { $0.elementsEqual(text) } ?? false
     }
 

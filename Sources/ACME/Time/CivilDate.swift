@@ -73,11 +73,4 @@ struct FieldReader {
         rest = rest.dropFirst(text.utf8.count)
         return true
     }
-
-    /// The next so many letters.
-    mutating func take(_ count: Int) -> String? {
-        guard rest.count >= count else { return nil }
-        defer { rest = rest.dropFirst(count) }
-        return String(decoding: rest.prefix(count), as: UTF8.self)
-    }
 }

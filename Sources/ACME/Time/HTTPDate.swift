@@ -1,16 +1,56 @@
-/// The preferred form of HTTP dates, IMF-fixdate (RFC 9110 §5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// HTTP dates (RFC 9110 §5.6.7): the one form that is sent today, and the two old ones that a recipient must take as well.
 public enum HTTPDate {
-    private static let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
+    private static let days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    private static let longDays = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
-    /// Unix seconds; `nil` where the text is not in that form. The day of the week has to be one, but not the right one.
-    public static func seconds(_ text: String) -> Int64? {
+    /// Unix seconds; `nil` where the text is in none of the forms. The day of the week has to be one, but not the right one.
+    /// - Parameter now: Unix seconds, for the form whose years have two digits.
+    public static func seconds(_ text: String, now: Int64) -> Int64? {
+        fixdate(text) ?? rfc850(text, now: now) ?? asctime(text)
+    }
+
+    /// `Sun, 06 Nov 1994 08:49:37 GMT`
+    private static func fixdate(_ text: String) -> Int64? {
         var reader = FieldReader(text)
-        guard let weekday = reader.take(3), weekdays.contains(weekday), reader.skip(", "), let day = reader.digits(2), reader.skip(" "),
-            let name = reader.take(3), let month = months.firstIndex(of: name), reader.skip(" "), let year = reader.digits(4),
-            reader.skip(" "), let hour = reader.digits(2), reader.skip(":"), let minute = reader.digits(2), reader.skip(":"),
-            let second = reader.digits(2), reader.skip(" GMT"), reader.isAtEnd
+        guard days.contains(where: { reader.skip($0 + ", ") }), let day = reader.digits(2), reader.skip(" "), let month = month(&reader),
+            reader.skip(" "), let year = reader.digits(4), reader.skip(" "), let time = time(&reader), reader.skip(" GMT"), reader.isAtEnd
         else { return nil }
-        return CivilDate.seconds(year: year, month: Int64(month) + 1, day: day, hour: hour, minute: minute, second: second)
+        return CivilDate.seconds(year: year, month: month, day: day, hour: time.hour, minute: time.minute, second: time.second)
+    }
+
+    /// `Sunday, 06-Nov-94 08:49:37 GMT`; a year that seems to be more than 50 years ahead is the one of the century before.
+    private static func rfc850(_ text: String, now: Int64) -> Int64? {
+        var reader = FieldReader(text)
+        guard longDays.contains(where: { reader.skip($0 + ", ") }), let day = reader.digits(2), reader.skip("-"),
+            let month = month(&reader), reader.skip("-"), let digits = reader.digits(2), reader.skip(" "), let time = time(&reader),
+            reader.skip(" GMT"), reader.isAtEnd
+        else { return nil }
+        let current = CivilDate.date(day: min(max(now, RFC3339.range.lowerBound), RFC3339.range.upperBound) / 86_400).year
+        var year = current - current % 100 + digits
+        if year > current + 50 { year -= 100 }
+        if year <= current - 50 { year += 100 }
+        return CivilDate.seconds(year: year, month: month, day: day, hour: time.hour, minute: time.minute, second: time.second)
+    }
+
+    /// `Sun Nov  6 08:49:37 1994`
+    private static func asctime(_ text: String) -> Int64? {
+        var reader = FieldReader(text)
+        guard days.contains(where: { reader.skip($0 + " ") }), let month = month(&reader), reader.skip(" "),
+            let day = reader.skip(" ") ? reader.digits(1) : reader.digits(2), reader.skip(" "), let time = time(&reader), reader.skip(" "),
+            let year = reader.digits(4), reader.isAtEnd
+        else { return nil }
+        return CivilDate.seconds(year: year, month: month, day: day, hour: time.hour, minute: time.minute, second: time.second)
+    }
+
+    private static func month(_ reader: inout FieldReader) -> Int64? {
+        for (index, name) in months.enumerated() where reader.skip(name) { return Int64(index) + 1 }
+        return nil
+    }
+
+    private static func time(_ reader: inout FieldReader) -> (hour: Int64, minute: Int64, second: Int64)? {
+        guard let hour = reader.digits(2), reader.skip(":"), let minute = reader.digits(2), reader.skip(":"), let second = reader.digits(2)
+        else { return nil }
+        return (hour, minute, second)
     }
 }

@@ -11,7 +11,7 @@ public enum RetryAfter {
         let trimmed = String(decoding: text.reversed().drop { $0 == 0x20 || $0 == 0x09 }.reversed(), as: UTF8.self)
         guard (1...maximumLength).contains(trimmed.utf8.count) else { return nil }
         if trimmed.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) { return Int64(trimmed) ?? Int64.max }
-        guard let date = HTTPDate.seconds(trimmed) else { return nil }
+        guard let date = HTTPDate.seconds(trimmed, now: now) else { return nil }
         let (wait, overflow) = date.subtractingReportingOverflow(now)
         return overflow ? nil : max(wait, 0)
     }

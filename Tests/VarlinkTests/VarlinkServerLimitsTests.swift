@@ -1,0 +1,199 @@
+import NIOCore
+import NIOEmbedded
+import Testing
+import Varlink
+
+/// What a client can make a connection cost, and how it ends.
+@Suite struct VarlinkServerLimitsTests {
+    private func limits(_ change: (inout VarlinkServerLimits) -> Void) -> VarlinkServerLimits {
+        var limits = VarlinkServerLimits()
+        change(&limits)
+        return limits
+    }
+
+    @Test func messageSize() throws {
+        let server = try EmbeddedServer(limits: limits { $0.messageSize = 64 })
+        try server.call("Echo", #"{"text":"1234"}"#)
+        #expect(try server.replies().count == 1)
+        try server.send(String(repeating: " ", count: 64))
+        #expect(server.closeReason == nil)
+        try server.send(" ")
+        #expect(server.closeReason == "a message was longer than 64 bytes")
+    }
+
+    @Test("a message that is begun has to be finished, however slowly it drips in")
+    func slowWriter() throws {
+        let server = try EmbeddedServer(limits: limits { $0.stalledPeerDeadline = .seconds(10) })
+        let loop = server.channel.embeddedEventLoop
+        loop.advanceTime(by: .hours(1))
+        try server.send("{")
+        for _ in 0..<9 {
+            loop.advanceTime(by: .seconds(1))
+            try server.send(" ")
+        }
+        #expect(server.closeReason == nil)
+        loop.advanceTime(by: .seconds(1))
+        #expect(server.closeReason == "a message was not finished in time")
+    }
+
+    @Test("each message has its own time, and a call that is being answered costs the client none")
+    func slowService() throws {
+        let server = try EmbeddedServer(limits: limits { $0.stalledPeerDeadline = .seconds(10) })
+        let loop = server.channel.embeddedEventLoop
+        try server.send("{")
+        loop.advanceTime(by: .seconds(9))
+        try server.send(#""method":"org.example.test.Hold","parameters":{"text":""}}|{"#)
+        loop.advanceTime(by: .hours(1))
+        #expect(server.closeReason == nil)
+        server.service.release()
+        #expect(try server.replies().count == 1)
+        loop.advanceTime(by: .seconds(9))
+        #expect(server.closeReason == nil)
+        loop.advanceTime(by: .seconds(1))
+        #expect(server.closeReason == "a message was not finished in time")
+    }
+
+    @Test func idle() throws {
+        let server = try EmbeddedServer(limits: limits { $0.idleTime = .seconds(60) })
+        let loop = server.channel.embeddedEventLoop
+        loop.advanceTime(by: .seconds(59))
+        try server.call("Hold", #"{"text":""}"#)
+        loop.advanceTime(by: .hours(1))
+        #expect(server.closeReason == nil)
+        server.service.release()
+        #expect(try server.replies().count == 1)
+        loop.advanceTime(by: .seconds(59))
+        #expect(server.closeReason == nil)
+        loop.advanceTime(by: .seconds(61))
+        #expect(server.closeReason == "idle for too long")
+    }
+
+    @Test("reading stops while a client is ahead of the service, and goes on when it is not")
+    func pipelinedBytes() throws {
+        let server = try EmbeddedServer(limits: limits { $0.pipelinedBytes = 200 })
+        try server.call("Hold", #"{"text":""}"#)
+        let before = server.reads.count
+        server.channel.read()
+        #expect(server.reads.count == before + 1)
+        for _ in 0..<4 { try server.call("Echo", #"{"text":"x"}"#) }
+        let held = server.reads.count
+        server.channel.read()
+        #expect(server.reads.count == held)
+        server.service.release()
+        #expect(server.reads.count == held + 1)
+        #expect(try server.replies().count == 5)
+    }
+
+    @Test("a client that does not read is served no further")
+    func unwritable() throws {
+        let server = try EmbeddedServer()
+        server.setWritable(false)
+        let held = server.reads.count
+        server.channel.read()
+        #expect(server.reads.count == held)
+        try server.call("Echo", #"{"text":"x"}"#)
+        #expect(try server.replies() == [])
+        #expect(server.service.log == ["opened peer"])
+        server.setWritable(true)
+        #expect(server.reads.count == held + 1)
+        #expect(try server.replies().count == 1)
+    }
+
+    @Test func slowReader() throws {
+        let server = try EmbeddedServer(limits: limits { $0.stalledPeerDeadline = .seconds(10) })
+        let loop = server.channel.embeddedEventLoop
+        server.setWritable(false)
+        loop.advanceTime(by: .seconds(9))
+        server.setWritable(true)
+        server.setWritable(false)
+        loop.advanceTime(by: .seconds(9))
+        #expect(server.closeReason == nil)
+        loop.advanceTime(by: .seconds(1))
+        #expect(server.closeReason == "replies were not read in time")
+    }
+
+    @Test("a stream waits for its reader")
+    func politeStream() throws {
+        let server = try EmbeddedServer()
+        server.setWritable(false)
+        server.setWritable(true)
+        try server.call("Hold", #"{"text":""}"#, #","more":true"#)
+        let reply = try #require(server.service.held.first?.reply)
+        var woken = 0
+        reply.onWritable { woken += 1 }
+        server.setWritable(false)
+        #expect(!reply.isWritable && reply.isOpen)
+        server.setWritable(true)
+        #expect(reply.isWritable)
+        #expect(woken == 1)
+        reply.succeed()
+        server.setWritable(false)
+        server.setWritable(true)
+        #expect(woken == 1)
+    }
+
+    @Test("half close: what was asked is answered, then the connection ends")
+    func halfClose() throws {
+        let server = try EmbeddedServer()
+        try server.call("Hold", #"{"text":"a"}"#)
+        try server.call("Echo", #"{"text":"b"}"#)
+        server.endInput()
+        #expect(server.channel.isActive)
+        #expect(server.closeReason == nil)
+        server.service.release()
+        #expect(try server.replies() == [#"{"parameters":{"text":"a"}}"#, #"{"parameters":{"text":"b"}}"#])
+        #expect(server.closeReason == "the client closed the connection")
+        #expect(server.service.log.last == "closed peer")
+        #expect(!server.service.log.contains("cancelled"))
+    }
+
+    @Test func halfCloseInAMessage() throws {
+        let server = try EmbeddedServer()
+        try server.send("{")
+        server.endInput()
+        #expect(server.closeReason == "the client went away before it was answered")
+    }
+
+    @Test("a call is cancelled, once, when its client goes away")
+    func cancellation() throws {
+        let server = try EmbeddedServer()
+        try server.call("Hold", #"{"text":""}"#)
+        try server.call("Echo", #"{"text":""}"#)
+        let reply = try #require(server.service.held.first?.reply)
+        server.channel.close(promise: nil)
+        server.channel.embeddedEventLoop.run()
+        #expect(server.service.log == ["opened peer", "Hold", "cancelled", "closed peer"])
+        #expect(!reply.isOpen)
+        reply.succeed()
+        reply.onCancel { Issue.record("cancelled twice") }
+        #expect(!reply.next { _ in })
+        #expect(server.closeReason == "the client went away before it was answered")
+    }
+
+    @Test func noCancellationAfterTheAnswer() throws {
+        let server = try EmbeddedServer()
+        try server.call("Hold", #"{"text":""}"#)
+        server.service.release()
+        server.channel.close(promise: nil)
+        server.channel.embeddedEventLoop.run()
+        #expect(server.service.log == ["opened peer", "Hold", "closed peer"])
+    }
+
+    @Test("told to stop, a connection finishes the call at hand and begins no other")
+    func quiescing() throws {
+        let server = try EmbeddedServer()
+        try server.call("Hold", #"{"text":"a"}"#)
+        try server.call("Echo", #"{"text":"b"}"#)
+        server.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        #expect(server.closeReason == nil)
+        server.service.release()
+        #expect(try server.replies() == [#"{"parameters":{"text":"a"}}"#])
+        #expect(server.closeReason == "the server stops")
+    }
+
+    @Test func socketErrors() throws {
+        let server = try EmbeddedServer()
+        server.channel.pipeline.fireErrorCaught(ChannelError.inputClosed)
+        #expect(server.closeReason?.hasPrefix("the connection failed") == true)
+    }
+}
