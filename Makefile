@@ -1,0 +1,41 @@
+# Everything that is done with this project by name. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo sandbox sandbox-stop test check bench format docs install
+
+# Where `make install` puts things: $(DESTDIR)$(PREFIX)/…; DESTDIR is for packagers.
+DESTDIR ?=
+PREFIX ?= /usr/local
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## from nothing to a certificate whose key never left the token, step by step
+	@Tests/Sandbox/demo
+
+sandbox: ## a token, an ACME CA and the daemon, left running in .sandbox for trying things by hand
+	@Tests/Sandbox/up
+
+sandbox-stop: ## end what `make sandbox` started
+	@Tests/Sandbox/down
+
+test: ## build and run every test; the last line counts them
+	@Tests/run
+
+check: ## prove the walls between the parts, the format, and that there is no warning
+	@Tests/check
+
+bench: ## measure against others (not there yet)
+	@echo "make bench: error: there is no benchmark program yet" >&2
+	@exit 1
+
+format: ## bring every Swift file into the form that `make check` wants
+	@swift format format --in-place --parallel --recursive Package.swift Sources Tests
+
+docs: ## check that the documents' links, commands and table of parts fit the tree
+	@Docs/check
+
+install: ## build for release and install programs, manual, units and examples under DESTDIR and PREFIX
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" Config/install
