@@ -128,7 +128,7 @@ let package = Package(
             name: "CertificateStoreTests", dependencies: ["CertificateStore", "ACME", "JOSE", x509, swiftASN1, crypto],
             swiftSettings: settings),
         .testTarget(
-            name: "KeyringTests", dependencies: ["Keyring", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras],
+            name: "KeyringTests", dependencies: ["Keyring", "DurableFile", "StrictJSON", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras],
             swiftSettings: settings),
         .testTarget(
             name: "AgentServiceTests",

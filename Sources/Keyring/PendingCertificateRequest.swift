@@ -1,0 +1,93 @@
+import ACME
+import JOSE
+import SwiftASN1
+import X509
+
+/// A PKCS#10 request (RFC 2986) that waits for its signature. The encoding is swift-certificates'; the key is in the token, so the request is
+/// made twice: once to learn the bytes that are to be signed, once more with the signature.
+struct PendingCertificateRequest: Sendable {
+    /// DER of CertificationRequestInfo: what the key signs.
+    let infoBytes: [UInt8]
+    private let publicKey: Certificate.PublicKey
+    private let attributes: CertificateSigningRequest.Attributes
+    private let algorithm: Certificate.SignatureAlgorithm
+    private let keyAlgorithm: KeyAlgorithm
+
+    /// - Throws: an error of swift-certificates or swift-asn1.
+    init(identifiers: [Identifier], key: SigningKey) throws {
+        switch key.verifier {
+        case .p256(let key): publicKey = Certificate.PublicKey(key)
+        case .p384(let key): publicKey = Certificate.PublicKey(key)
+        case .rsa(let key): publicKey = Certificate.PublicKey(key)
+        case .ed25519(let key): publicKey = Certificate.PublicKey(key)
+        }
+        let placeholder: ASN1BitString
+        switch key.algorithm {
+        // An ECDSA signature is a SEQUENCE of two INTEGERs; this one holds 1 and 1.
+        case .p256:
+            algorithm = .ecdsaWithSHA256
+            placeholder = ASN1BitString(bytes: [0x30, 0x06, 0x02, 0x01, 0x01, 0x02, 0x01, 0x01])
+        case .p384:
+            algorithm = .ecdsaWithSHA384
+            placeholder = ASN1BitString(bytes: [0x30, 0x06, 0x02, 0x01, 0x01, 0x02, 0x01, 0x01])
+        case .rsa2048, .rsa3072, .rsa4096:
+            algorithm = .sha256WithRSAEncryption
+            placeholder = ASN1BitString(bytes: [0])
+        case .ed25519:
+            algorithm = .ed25519
+            placeholder = ASN1BitString(bytes: [0])
+        }
+        keyAlgorithm = key.algorithm
+        // The subject stays empty: names are in the subjectAltName, which is all that CAs read (RFC 8555 §7.4).
+        let names = identifiers.map { identifier -> GeneralName in
+            switch identifier {
+            case .dns(let name): .dnsName(name.text)
+            case .ip(let address): .ipAddress(ASN1OctetString(contentBytes: address.bytes[...]))
+            }
+        }
+        let extensions = try Certificate.Extensions { SubjectAlternativeNames(names) }
+        attributes = CertificateSigningRequest.Attributes([try .init(ExtensionRequest(extensions: extensions))])
+        let draft = try CertificateSigningRequest(
+            version: .v1, subject: DistinguishedName(), publicKey: publicKey, attributes: attributes, signatureAlgorithm: algorithm,
+            signature: Certificate.Signature(signatureAlgorithm: algorithm, signatureBytes: placeholder))
+        infoBytes = try PendingCertificateRequest.info(of: PendingCertificateRequest.serialized(draft))
+    }
+
+    private static func serialized(_ request: CertificateSigningRequest) throws -> [UInt8] {
+        var serializer = DER.Serializer()
+        try serializer.serialize(request)
+        return serializer.serializedBytes
+    }
+
+    /// The first element of the outer SEQUENCE (RFC 2986 §4.2).
+    private static func info(of der: [UInt8]) throws -> [UInt8] {
+        let root = try DER.parse(der)
+        guard case .constructed(let children) = root.content, let info = children.first(where: { _ in true }) else {
+            throw ASN1Error.invalidASN1Object(reason: "not a certification request")
+        }
+        return Array(info.encodedBytes)
+    }
+
+    /// The whole request with the signature that the token gave.
+    /// - Throws: an error if the signature has not the form of the algorithm, or if the encoding differs from what was signed.
+    func complete(_ signature: [UInt8]) throws -> [UInt8] {
+        let encoded: [UInt8]
+        switch keyAlgorithm {
+        case .p256, .p384:
+            guard let der = ECDSASignature.der(raw: signature) else {
+                throw CompositionError("key", "gave a signature of the wrong length")
+            }
+            encoded = der
+        default: encoded = signature
+        }
+        let request = try CertificateSigningRequest(
+            version: .v1, subject: DistinguishedName(), publicKey: publicKey, attributes: attributes, signatureAlgorithm: algorithm,
+            signature: Certificate.Signature(
+                signatureAlgorithm: algorithm, signatureBytes: ASN1BitString(bytes: encoded[...])))
+        let der = try PendingCertificateRequest.serialized(request)
+        guard try PendingCertificateRequest.info(of: der) == infoBytes else {
+            throw CompositionError("key", "was given bytes that are not those of the request")
+        }
+        return der
+    }
+}

@@ -1,0 +1,74 @@
+import Crypto
+import CryptoExtras
+import JOSE
+
+/// What a key signs once its hash is taken: the digest that goes to the token, or for Ed25519 the message itself (RFC 8032).
+public enum SigningInput: Sendable {
+    case sha256(SHA256Digest)
+    case sha384(SHA384Digest)
+    case message([UInt8])
+
+    /// The bytes that go to the token.
+    public var tokenInput: [UInt8] {
+        switch self {
+        case .sha256(let digest): Array(digest)
+        case .sha384(let digest): Array(digest)
+        case .message(let bytes): bytes
+        }
+    }
+
+    /// Name and hex value of the digest, for the audit trail.
+    public var auditDigest: String {
+        switch self {
+        case .sha256(let digest): "sha256:" + Hexadecimal.encode(digest)
+        case .sha384(let digest): "sha384:" + Hexadecimal.encode(digest)
+        case .message(let bytes): "sha256:" + Hexadecimal.encode(SHA256.hash(data: bytes))
+        }
+    }
+}
+
+/// The pinned public half of a key, made ready for verification.
+///
+/// A faulty signature of RSA-CRT or Ed25519 gives the private key away, and a signature by another key would be lost work at best: what the
+/// token returns is checked before anyone sees it.
+public enum SignatureVerifier: Sendable {
+    case p256(P256.Signing.PublicKey)
+    case p384(P384.Signing.PublicKey)
+    case rsa(_RSA.Signing.PublicKey)
+    case ed25519(Curve25519.Signing.PublicKey)
+
+    /// - Throws: an error of swift-crypto if the key is not one, e.g. a point off its curve.
+    public init(_ key: PublicKey) throws {
+        switch key {
+        case .ec(curve: .p256, let x, let y): self = .p256(try P256.Signing.PublicKey(x963Representation: [0x04] + x + y))
+        case .ec(curve: .p384, let x, let y): self = .p384(try P384.Signing.PublicKey(x963Representation: [0x04] + x + y))
+        case .rsa: self = .rsa(try _RSA.Signing.PublicKey(derRepresentation: key.spki))
+        case .ed25519(let bytes): self = .ed25519(try Curve25519.Signing.PublicKey(rawRepresentation: bytes))
+        }
+    }
+
+    /// Whether a signature as the token gives it (ECDSA: r‖s) is one of this key over the input.
+    public func accepts(_ signature: [UInt8], over input: SigningInput, padding: RSAPadding = .pkcs1) -> Bool {
+        switch (self, input) {
+        case (.p256(let key), .sha256(let digest)):
+            guard let signature = try? P256.Signing.ECDSASignature(rawRepresentation: signature) else { return false }
+            return key.isValidSignature(signature, for: digest)
+        case (.p384(let key), .sha384(let digest)):
+            guard let signature = try? P384.Signing.ECDSASignature(rawRepresentation: signature) else { return false }
+            return key.isValidSignature(signature, for: digest)
+        case (.rsa(let key), .sha256(let digest)):
+            return key.isValidSignature(.init(rawRepresentation: signature), for: digest, padding: padding.cryptoPadding)
+        case (.rsa(let key), .sha384(let digest)):
+            return key.isValidSignature(.init(rawRepresentation: signature), for: digest, padding: padding.cryptoPadding)
+        case (.ed25519(let key), .message(let message)): return key.isValidSignature(signature, for: message)
+        default: return false
+        }
+    }
+}
+
+/// RFC 8017: PKCS #1 v1.5 for RS256 and certificate requests, PSS for TLS 1.3.
+public enum RSAPadding: Sendable {
+    case pkcs1, pss
+
+    var cryptoPadding: _RSA.Signing.Padding { self == .pkcs1 ? .insecurePKCS1v1_5 : .PSS }
+}

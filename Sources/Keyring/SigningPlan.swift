@@ -1,0 +1,265 @@
+import ACME
+import Crypto
+import JOSE
+import TokenProtocol
+
+/// One signature that the token has to make.
+public struct SigningTask: Sendable {
+    public let key: SigningKey
+    public let mechanism: SigningMechanism
+    public let input: SigningInput
+    public let padding: RSAPadding
+    /// What is signed, in words of RFC 8555, for the audit trail: `jws`, `csr`, `key-change-inner`, `handshake`.
+    public let what: String
+
+    init(_ what: String, key: SigningKey, bytes: [UInt8]) {
+        self.what = what
+        self.key = key
+        self.padding = .pkcs1
+        switch key.algorithm {
+        case .p256:
+            mechanism = .ecdsa
+            input = .sha256(SHA256.hash(data: bytes))
+        case .p384:
+            mechanism = .ecdsa
+            input = .sha384(SHA384.hash(data: bytes))
+        case .rsa2048, .rsa3072, .rsa4096:
+            mechanism = .rsaPKCS1SHA256
+            input = .sha256(SHA256.hash(data: bytes))
+        case .ed25519:
+            mechanism = .ed25519
+            input = .message(bytes)
+        }
+    }
+
+    init(_ what: String, key: SigningKey, mechanism: SigningMechanism, input: SigningInput, padding: RSAPadding) {
+        self.what = what
+        self.key = key
+        self.mechanism = mechanism
+        self.input = input
+        self.padding = padding
+    }
+
+    /// Whether the token's answer is a signature of the pinned key.
+    public func accepts(_ signature: [UInt8]) -> Bool { key.verifier.accepts(signature, over: input, padding: padding) }
+}
+
+/// What comes out at a plan's end.
+public struct SignedMeaning: Sendable {
+    public var jws: FlattenedJWS?
+    /// PKCS#10, DER.
+    public var certificateRequest: [UInt8]?
+    /// A TLS handshake's signature as TLS wants it.
+    public var handshake: [UInt8]?
+}
+
+/// A request that cannot be composed; nothing was signed.
+public struct CompositionError: Error, Sendable, CustomStringConvertible {
+    public var parameter: String
+    public var description: String
+
+    public init(_ parameter: String, _ description: String) {
+        self.parameter = parameter
+        self.description = description
+    }
+}
+
+/// The credential of an external account (RFC 8555 §7.3.4).
+public struct ExternalAccount: Sendable {
+    public var name: String
+    public var keyID: String
+    public var hmacKey: HMACKey
+
+    public init(name: String, keyID: String, hmacKey: HMACKey) {
+        self.name = name
+        self.keyID = keyID
+        self.hmacKey = hmacKey
+    }
+}
+
+/// How a request becomes signatures: one for most, two where a CSR or an inner JWS is within. A state machine that knows no token: it says what
+/// is to be signed next and takes the signature.
+public struct SigningPlan: Sendable {
+    public enum Step: Sendable {
+        case sign(SigningTask)
+        case done(SignedMeaning)
+    }
+
+    /// What a JWS says of itself besides its payload.
+    struct Envelope: Sendable {
+        var key: SigningKey
+        var url: ACMEURL
+        var nonce: String
+        var account: ACMEURL?
+
+        func signingInput(payload: [UInt8]) -> JWSSigningInput {
+            let header = JWSProtectedHeader(
+                alg: key.algorithm.jwsAlgorithm, nonce: nonce, url: url.text,
+                key: account.map { .kid($0.text) } ?? .jwk(key.publicKey))
+            return JWSSigningInput(header: header, payload: payload)
+        }
+    }
+
+    private enum State: Sendable {
+        case jws(JWSSigningInput, SigningKey, certificateRequest: [UInt8]?)
+        case csr(PendingCertificateRequest, SigningKey, CertificateRequest, Envelope?)
+        case innerKeyChange(JWSSigningInput, SigningKey, Envelope)
+        case handshake(SigningTask)
+        case finished
+    }
+
+    private var state: State
+
+    /// The plan for a message whose payload is known.
+    static func message(_ envelope: Envelope, payload: [UInt8]) -> SigningPlan {
+        SigningPlan(state: .jws(envelope.signingInput(payload: payload), envelope.key, certificateRequest: nil))
+    }
+
+    /// A plan for an ACME request.
+    /// - Parameters:
+    ///   - otherKey: the certificate key of a finalization, or the new account key of a key change.
+    ///   - externalAccount: the credential that a newAccount names.
+    /// - Throws: `CompositionError` if the request is not one that such a key may sign.
+    public static func plan(
+        _ request: ACMERequest, key: SigningKey, url: ACMEURL, nonce: String, account: ACMEURL?, otherKey: SigningKey? = nil,
+        externalAccount: ExternalAccount? = nil
+    ) throws(CompositionError) -> SigningPlan {
+        let envelope = Envelope(key: key, url: url, nonce: nonce, account: account)
+        do { try request.validate() } catch { throw CompositionError(error.member, error.reason) }
+        try checkUsage(of: key, request: request, account: account)
+        try checkTarget(request, url: url, account: account)
+        switch request {
+        case .newAccount(let newAccount):
+            var binding: FlattenedJWS?
+            if let externalAccount {
+                binding = ExternalAccountBinding.jws(
+                    keyID: externalAccount.keyID, hmacKey: externalAccount.hmacKey, accountKey: key.publicKey, url: url)
+            }
+            return message(envelope, payload: newAccount.payload(externalAccountBinding: binding))
+        case .updateAccount(let update): return message(envelope, payload: update.payload())
+        case .deactivateAccount, .deactivateAuthorization: return message(envelope, payload: Deactivation.payload())
+        case .newOrder(let order): return message(envelope, payload: order.payload())
+        case .postAsGet: return message(envelope, payload: [])
+        case .respondToChallenge: return message(envelope, payload: ChallengeResponse.payload())
+        case .revokeCertificate(let revocation): return message(envelope, payload: revocation.payload())
+        case .finalize(let certificateRequest):
+            guard let otherKey else { throw CompositionError("certificateKey", "is not a key") }
+            return SigningPlan(
+                state: .csr(try pending(certificateRequest, otherKey), otherKey, certificateRequest, envelope))
+        case .keyChange:
+            guard let otherKey, otherKey.usage == .account, otherKey.state == .active else {
+                throw CompositionError("newKey", "is not an active account key")
+            }
+            guard let account else { throw CompositionError("account", "is missing") }
+            guard otherKey.directory?.origin == key.directory?.origin else {
+                throw CompositionError("newKey", "is bound to another CA")
+            }
+            guard otherKey.publicKey != key.publicKey else { throw CompositionError("newKey", "is the key that is in use") }
+            let inner = KeyChange.innerSigningInput(newKey: otherKey.publicKey, oldKey: key.publicKey, account: account, url: url)
+            return SigningPlan(state: .innerKeyChange(inner, otherKey, envelope))
+        }
+    }
+
+    /// A plan for a certificate signing request outside an order.
+    public static func certificateRequest(_ request: CertificateRequest, key: SigningKey) throws(CompositionError) -> SigningPlan {
+        SigningPlan(state: .csr(try pending(request, key), key, request, nil))
+    }
+
+    /// A plan for a TLS 1.3 handshake signature; the content was parsed before.
+    public static func handshake(_ handshake: ServerHandshake, key: SigningKey) throws(CompositionError) -> SigningPlan {
+        SigningPlan(state: .handshake(try handshake.task(for: key)))
+    }
+
+    private static func pending(_ request: CertificateRequest, _ key: SigningKey) throws(CompositionError) -> PendingCertificateRequest {
+        guard key.usage == .certificate else { throw CompositionError("certificateKey", "is an account key (RFC 8555 section 11.1)") }
+        guard key.state == .active else { throw CompositionError("certificateKey", "is retired") }
+        do {
+            try request.validate()
+            return try PendingCertificateRequest(identifiers: request.identifiers, key: key)
+        } catch let error as ACMERequestError {
+            throw CompositionError(error.member, error.reason)
+        } catch {
+            throw CompositionError("identifiers", "cannot be put into a certificate signing request: \(error)")
+        }
+    }
+
+    /// RFC 8555 §11.1: account keys sign account requests, certificate keys nothing but their own revocation (§7.6).
+    private static func checkUsage(of key: SigningKey, request: ACMERequest, account: ACMEURL?) throws(CompositionError) {
+        let revokesByCertificateKey: Bool
+        if case .revokeCertificate = request, account == nil { revokesByCertificateKey = true } else { revokesByCertificateKey = false }
+        switch key.usage {
+        case .certificate:
+            guard revokesByCertificateKey else {
+                throw CompositionError("key", "is a certificate key, which signs no account request (RFC 8555 section 11.1)")
+            }
+        case .account:
+            guard !revokesByCertificateKey else {
+                throw CompositionError("account", "is missing: an account key revokes in the name of its account (RFC 8555 section 7.6)")
+            }
+            guard key.state == .active else { throw CompositionError("key", "is retired") }
+        }
+        // §6.2: jwk for newAccount and for revocation by certificate key, kid for all else.
+        if case .newAccount = request {
+            guard account == nil else { throw CompositionError("account", "does not belong in a newAccount request") }
+        } else if account == nil, !revokesByCertificateKey {
+            throw CompositionError("account", "is missing")
+        }
+    }
+
+    /// Two requests share the payload `{"status":"deactivated"}`, and an update is meant for the account only: what the URL is decides what the
+    /// CA does, so a front end must not be able to pass one off as the other.
+    private static func checkTarget(_ request: ACMERequest, url: ACMEURL, account: ACMEURL?) throws(CompositionError) {
+        guard let account else { return }
+        let asksAccount = url.isSameResource(as: account)
+        switch request {
+        case .updateAccount, .deactivateAccount:
+            guard url == account else { throw CompositionError("url", "must be the account's URL") }
+        case .postAsGet: return
+        default:
+            guard !asksAccount else { throw CompositionError("url", "must not be the account's URL") }
+        }
+    }
+
+    /// The first thing to be signed.
+    public func first() -> SigningTask? {
+        switch state {
+        case .jws(let input, let key, _): SigningTask("jws", key: key, bytes: input.bytes)
+        case .csr(let pending, let key, _, _): SigningTask("csr", key: key, bytes: pending.infoBytes)
+        case .innerKeyChange(let input, let key, _): SigningTask("key-change-inner", key: key, bytes: input.bytes)
+        case .handshake(let task): task
+        case .finished: nil
+        }
+    }
+
+    /// Takes a signature as the token gave it, verified before, and says what follows.
+    public mutating func resume(_ signature: [UInt8]) throws(CompositionError) -> Step {
+        let current = state
+        state = .finished
+        switch current {
+        case .jws(let input, _, let certificateRequest):
+            return .done(SignedMeaning(jws: input.flattened(signature: signature), certificateRequest: certificateRequest))
+        case .innerKeyChange(let input, _, let envelope):
+            return next(.jws(envelope.signingInput(payload: KeyChange.payload(inner: input.flattened(signature: signature))), envelope.key, certificateRequest: nil))
+        case .csr(let pending, _, let request, let envelope):
+            let der: [UInt8]
+            do { der = try pending.complete(signature) } catch {
+                throw CompositionError("certificateKey", "gave a signature that does not fit a certificate signing request: \(error)")
+            }
+            guard let envelope else { return .done(SignedMeaning(certificateRequest: der)) }
+            return next(
+                .jws(envelope.signingInput(payload: request.payload(csr: der)), envelope.key, certificateRequest: der))
+        case .handshake(let task):
+            guard let encoded = ServerHandshake.encode(signature, for: task.key) else {
+                throw CompositionError("key", "gave a signature of the wrong length")
+            }
+            return .done(SignedMeaning(handshake: encoded))
+        case .finished: throw CompositionError("", "is finished already")
+        }
+    }
+
+    private mutating func next(_ state: State) -> Step {
+        self.state = state
+        guard let task = first() else { return .done(SignedMeaning()) }
+        return .sign(task)
+    }
+}

@@ -1,0 +1,57 @@
+import ACME
+import Crypto
+import CryptoExtras
+import JOSE
+import Testing
+import TokenProtocol
+
+@testable import Keyring
+
+/// A key pair of swift-crypto's that stands in for a token.
+enum SoftwareKey {
+    case p256(P256.Signing.PrivateKey)
+    case p384(P384.Signing.PrivateKey)
+    case rsa(_RSA.Signing.PrivateKey)
+    case ed25519(Curve25519.Signing.PrivateKey)
+
+    static func make(_ algorithm: KeyAlgorithm) throws -> SoftwareKey {
+        switch algorithm {
+        case .p256: .p256(P256.Signing.PrivateKey())
+        case .p384: .p384(P384.Signing.PrivateKey())
+        case .rsa2048, .rsa3072, .rsa4096: .rsa(try _RSA.Signing.PrivateKey(keySize: .bits2048))
+        case .ed25519: .ed25519(Curve25519.Signing.PrivateKey())
+        }
+    }
+
+    var spki: [UInt8] {
+        switch self {
+        case .p256(let key): Array(key.publicKey.derRepresentation)
+        case .p384(let key): Array(key.publicKey.derRepresentation)
+        case .rsa(let key): Array(key.publicKey.derRepresentation)
+        // RFC 8410 §4: twelve fixed bytes before the key.
+        case .ed25519(let key):
+            [0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00] + Array(key.publicKey.rawRepresentation)
+        }
+    }
+
+    /// As the token would: r‖s for ECDSA.
+    func sign(_ input: SigningInput) throws -> [UInt8] {
+        switch (self, input) {
+        case (.p256(let key), .sha256(let digest)): Array(try key.signature(for: digest).rawRepresentation)
+        case (.p384(let key), .sha384(let digest)): Array(try key.signature(for: digest).rawRepresentation)
+        case (.rsa(let key), .sha256(let digest)): Array(try key.signature(for: digest, padding: .insecurePKCS1v1_5).rawRepresentation)
+        case (.ed25519(let key), .message(let message)): Array(try key.signature(for: message))
+        default: []
+        }
+    }
+
+    func signingKey(
+        _ name: String, _ usage: KeyUsage, directory: String? = "https://ca.example/directory", state: SigningKey.State = .active
+    ) throws -> SigningKey {
+        let publicKey = try PublicKey(spki: spki)
+        return try SigningKey(
+            name: try KeyName(name), usage: usage, algorithm: try #require(publicKey.algorithm), publicKey: publicKey, token: "t",
+            reference: TokenKeyReference(id: [1], label: name, spki: spki), uri: "pkcs11:object=\(name)",
+            directory: usage == .account ? try directory.map { try ACMEURL($0) } : nil, created: "2026-01-01T00:00:00Z", state: state)
+    }
+}
