@@ -1,1 +1,0 @@
-#include "CPKCS11.h"

@@ -1,0 +1,133 @@
+import CPKCS11
+import Glibc
+import Synchronization
+
+/// A loaded PKCS#11 module: the vendor's shared library and its function list. The only place of the whole project that calls dlopen.
+///
+/// A module is loaded once and stays until the process ends: unloading runs destructors under whatever threads the vendor started.
+/// Safe to use from many threads once `initialize()` has returned (CKF_OS_LOCKING_OK).
+public final class Module: @unchecked Sendable {
+    /// The path it was loaded from.
+    public let path: String
+    let functions: CK_FUNCTION_LIST
+    private let initializations = Atomic<UInt64>(0)
+
+    /// Loads the library at `path` and asks it for its functions: C_GetInterface (v3.0) if it has it, else C_GetFunctionList.
+    /// Whether the path may be trusted is for the caller to find out first. Throws `moduleNotLoaded`, or the failed call.
+    public init(path: String) throws(PKCS11Error) {
+        // dlopen searches the library path for a name without a slash.
+        guard path.utf8.first == UInt8(ascii: "/"), !path.utf8.contains(0) else {
+            throw .moduleNotLoaded(path: path, reason: "the path is not absolute")
+        }
+        guard let library = dlopen(path, RTLD_NOW | RTLD_LOCAL) else {
+            throw .moduleNotLoaded(path: path, reason: dlerror().map { String(cString: $0) } ?? "unknown reason")
+        }
+        self.path = path
+        functions = try Self.functionList(of: library, path: path).pointee
+    }
+
+    private static func functionList(
+        of library: UnsafeMutableRawPointer, path: String
+    ) throws(PKCS11Error) -> UnsafeMutablePointer<CK_FUNCTION_LIST> {
+        if let symbol = dlsym(library, "C_GetInterface") {
+            let getInterface = unsafeBitCast(symbol, to: cpkcs11_get_interface.self)
+            var interface: UnsafeMutablePointer<cpkcs11_interface>?
+            let returned = "PKCS 11".withCString { name in
+                name.withMemoryRebound(to: UInt8.self, capacity: 8) { getInterface($0, nil, &interface, 0) }
+            }
+            // A module that has the function and no such interface may still have the older function.
+            if returned == CKR_OK, let list = interface?.pointee.functions, isUsable(list) { return list }
+        }
+        guard let symbol = dlsym(library, "C_GetFunctionList") else {
+            throw .moduleNotLoaded(path: path, reason: "it has no C_GetFunctionList, so it is no PKCS#11 module")
+        }
+        typealias GetFunctionList = @convention(c) (UnsafeMutablePointer<UnsafeMutablePointer<CK_FUNCTION_LIST>?>) -> CK_RV
+        var list: UnsafeMutablePointer<CK_FUNCTION_LIST>?
+        let returned = unsafeBitCast(symbol, to: GetFunctionList.self)(&list)
+        guard returned == CKR_OK else { throw .call("C_GetFunctionList", returned) }
+        guard let list, isUsable(list) else {
+            throw .moduleNotLoaded(path: path, reason: "its function list is empty or of another version")
+        }
+        return list
+    }
+
+    private static func isUsable(_ list: UnsafeMutablePointer<CK_FUNCTION_LIST>) -> Bool {
+        (2...3).contains(list.pointee.version.major)
+    }
+
+    /// How often the module was initialised. Session and object handles are void in the next count.
+    public var epoch: UInt64 { initializations.load(ordering: .acquiring) }
+
+    /// Calls C_Initialize with operating system locks, since several threads sign. That it was initialised already, by a library that
+    /// shares the module, is no error (PKCS#11 v2.40 §5.4).
+    public func initialize() throws(PKCS11Error) {
+        var arguments = CK_C_INITIALIZE_ARGS()
+        arguments.flags = CKF_OS_LOCKING_OK
+        let returned = try call("C_Initialize", functions.C_Initialize)(&arguments)
+        guard returned == CKR_OK || returned == CKR_CRYPTOKI_ALREADY_INITIALIZED else { throw .call("C_Initialize", returned) }
+        initializations.add(1, ordering: .acquiringAndReleasing)
+    }
+
+    /// Calls C_Finalize, which ends every session. No other thread may be inside the module. To be followed by `initialize()`;
+    /// never called at the end of the process (SoftHSM #729: crash in destructors).
+    public func finalize() throws(PKCS11Error) {
+        initializations.add(1, ordering: .acquiringAndReleasing)
+        let returned = try call("C_Finalize", functions.C_Finalize)(nil)
+        guard returned == CKR_OK || returned == CKR_CRYPTOKI_NOT_INITIALIZED else { throw .call("C_Finalize", returned) }
+    }
+
+    /// The slots that hold a token now.
+    public func slotsWithToken() throws(PKCS11Error) -> [CK_SLOT_ID] {
+        let getSlotList = try call("C_GetSlotList", functions.C_GetSlotList)
+        // The list may grow between asking for its length and reading it.
+        for _ in 0..<4 {
+            var count: CK_ULONG = 0
+            let asked = getSlotList(CK_BBOOL(CK_TRUE), nil, &count)
+            guard asked == CKR_OK else { throw .call("C_GetSlotList", asked) }
+            guard count > 0 else { return [] }
+            guard count <= Self.mostSlots else { throw .call("C_GetSlotList", CKR_GENERAL_ERROR) }
+            var slots = [CK_SLOT_ID](repeating: 0, count: Int(count))
+            let returned = getSlotList(CK_BBOOL(CK_TRUE), &slots, &count)
+            if returned == CKR_BUFFER_TOO_SMALL { continue }
+            guard returned == CKR_OK else { throw .call("C_GetSlotList", returned) }
+            return Array(slots.prefix(Int(min(count, CK_ULONG(slots.count)))))
+        }
+        throw .call("C_GetSlotList", CKR_BUFFER_TOO_SMALL)
+    }
+
+    /// The token in `slot`.
+    public func tokenInfo(slot: CK_SLOT_ID) throws(PKCS11Error) -> TokenInfo {
+        var info = CK_TOKEN_INFO()
+        let returned = try call("C_GetTokenInfo", functions.C_GetTokenInfo)(slot, &info)
+        guard returned == CKR_OK else { throw .call("C_GetTokenInfo", returned) }
+        return TokenInfo(slot: slot, info: info)
+    }
+
+    /// The one initialised token that `uri` names. Throws `noToken` or `severalTokens`: nothing is guessed.
+    public func token(matching uri: TokenURI) throws(PKCS11Error) -> TokenInfo {
+        var matches: [TokenInfo] = []
+        for slot in try slotsWithToken() {
+            let token: TokenInfo
+            do {
+                token = try tokenInfo(slot: slot)
+            } catch {
+                // A reader with an unreadable card must not hide the token in the next one.
+                continue
+            }
+            guard token.flags & CKF_TOKEN_INITIALIZED != 0 else { continue }
+            if uri.matches(token) { matches.append(token) }
+        }
+        guard let first = matches.first else { throw .noToken(uri: uri.text) }
+        guard matches.count == 1 else { throw .severalTokens(uri: uri.text, count: matches.count) }
+        return first
+    }
+
+    /// Vendors leave functions out of the list that the standard asks to be there as stubs.
+    func call<Function>(_ name: String, _ function: Function?) throws(PKCS11Error) -> Function {
+        guard let function else { throw .call(name, CKR_FUNCTION_NOT_SUPPORTED) }
+        return function
+    }
+
+    /// More slots than any module has; a count above it is a broken module, and no reason to allocate.
+    private static let mostSlots: CK_ULONG = 4096
+}

@@ -1,0 +1,103 @@
+import CPKCS11
+import Glibc
+
+/// A user PIN, in a page of its own that is locked into memory, left out of core dumps, and wiped when the value goes.
+/// It is read from a file straight into that page and never becomes a String, an Array or Data.
+public struct PIN: ~Copyable, Sendable {
+    /// Why a PIN file is not accepted.
+    public enum SourceError: Error, Hashable, Sendable {
+        /// It cannot be opened or read; the system's error number.
+        case unreadable(errno: Int32)
+        /// It is a FIFO, a folder, a device.
+        case notRegularFile
+        /// It belongs to somebody who is neither root nor the user of this process.
+        case wrongOwner(uid: UInt32)
+        /// Its group or others may read or write it.
+        case wrongMode(UInt32)
+        /// It holds nothing.
+        case empty
+        /// It holds more than `longest` bytes.
+        case tooLong
+        /// No memory could be had for it.
+        case noMemory
+    }
+
+    /// The most bytes of a PIN; Cryptoki's own limits are far below.
+    public static let longest = 256
+    private static let pageSize = 4096
+
+    private nonisolated(unsafe) let page: UnsafeMutableRawPointer
+    private let length: Int
+
+    /// Reads the PIN from the file at `path`: a regular file of root or of this process's user, without any access for group and
+    /// others. One line feed at its end does not count.
+    public init(file path: String) throws(SourceError) {
+        // O_NONBLOCK: opening a FIFO must not wait for a writer.
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+        guard file >= 0 else { throw .unreadable(errno: errno) }
+        defer { close(file) }
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw .unreadable(errno: errno) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .notRegularFile }
+        guard status.st_uid == 0 || status.st_uid == geteuid() else { throw .wrongOwner(uid: status.st_uid) }
+        guard status.st_mode & 0o077 == 0 else { throw .wrongMode(status.st_mode & 0o7777) }
+
+        guard let page = mmap(nil, Self.pageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), page != MAP_FAILED else {
+            throw .noMemory
+        }
+        // Best effort: without the right to lock memory the wipe is what is left.
+        _ = mlock(page, Self.pageSize)
+        _ = madvise(page, Self.pageSize, Self.dontDump)
+
+        var count = 0
+        var failure: SourceError?
+        // One byte of PIN and one line feed more than may be there, to see that there is more.
+        while count < Self.longest + 2 {
+            let got = read(file, page + count, Self.longest + 2 - count)
+            if got < 0, errno == EINTR { continue }
+            if got < 0 { failure = .unreadable(errno: errno) }
+            if got <= 0 { break }
+            count += got
+        }
+        if count > 0, page.load(fromByteOffset: count - 1, as: UInt8.self) == UInt8(ascii: "\n") { count -= 1 }
+        if failure == nil, count == 0 { failure = .empty }
+        if failure == nil, count > Self.longest { failure = .tooLong }
+        if let failure {
+            Self.wipe(page)
+            throw failure
+        }
+        self.page = page
+        self.length = count
+    }
+
+    deinit { Self.wipe(page) }
+
+    /// Two bytes that tell whether this PIN was tried before and little else: 1 in 65,536 other PINs has the same.
+    /// Takes some 10 ms, so that trying all PINs against the two bytes is not free either.
+    public func tag(salt: [UInt8]) -> UInt16 {
+        var tag: (UInt8, UInt8) = (0, 0)
+        withUnsafeMutableBytes(of: &tag) { tag in
+            salt.withUnsafeBufferPointer { salt in
+                withBytes { pin in
+                    cpkcs11_pin_tag(
+                        salt.baseAddress, salt.count, pin.baseAddress, pin.count, Self.tagIterations,
+                        tag.baseAddress?.assumingMemoryBound(to: UInt8.self))
+                }
+            }
+        }
+        return UInt16(tag.0) << 8 | UInt16(tag.1)
+    }
+
+    func withBytes<Result>(_ body: (UnsafeMutableBufferPointer<UInt8>) -> Result) -> Result {
+        body(UnsafeMutableBufferPointer(start: page.assumingMemoryBound(to: UInt8.self), count: length))
+    }
+
+    private static func wipe(_ page: UnsafeMutableRawPointer) {
+        explicit_bzero(page, pageSize)
+        munmap(page, pageSize)
+    }
+
+    private static let tagIterations: UInt32 = 20_000
+    /// MADV_DONTDUMP, which the C header hides from Swift behind a feature macro.
+    private static let dontDump: Int32 = 16
+}

@@ -1,0 +1,49 @@
+import CPKCS11
+
+/// What a private key object tells about itself.
+struct PrivateKeyAttributes {
+    let handle: CK_OBJECT_HANDLE
+    let id: [UInt8]
+    let label: [UInt8]
+    let alwaysAuthenticate: Bool
+    let isSensitive: Bool
+    let isExtractable: Bool
+    let isLocal: Bool
+    /// RSA private keys usually tell their modulus. Nil if the object tells nothing.
+    let ownPublicKey: (type: KeyType, spki: [UInt8])?
+
+    /// The public half: of several objects with the same id the one with the same label; if several are left they must be equal.
+    func counterpart(among candidates: [PublicKeyAttributes]) throws(PKCS11Error) -> PublicKeyAttributes {
+        if let own = ownPublicKey { return PublicKeyAttributes(id: id, label: label, type: own.type, spki: own.spki) }
+        let sameLabel = candidates.filter { $0.label == label }
+        let remaining = sameLabel.isEmpty ? candidates : sameLabel
+        guard let first = remaining.first else {
+            throw .publicKeyUnreadable(reason: "the token has no public key object with the id of the private key")
+        }
+        guard remaining.allSatisfy({ $0.spki == first.spki }) else { throw .severalKeys(count: remaining.count) }
+        return first
+    }
+
+    func object(publicKey: PublicKeyAttributes) -> KeyObject {
+        KeyObject(
+            handle: handle, id: id, label: label, type: publicKey.type, spki: publicKey.spki, alwaysAuthenticate: alwaysAuthenticate,
+            isSensitive: isSensitive, isExtractable: isExtractable, isLocal: isLocal)
+    }
+}
+
+/// Reads private key objects, one call an object.
+struct PrivateKeyReader: ~Copyable {
+    private var reader = AttributeReader([
+        (CKA_ID, 256), (CKA_LABEL, 512), (CKA_KEY_TYPE, 8), (CKA_ALWAYS_AUTHENTICATE, 1), (CKA_SENSITIVE, 1), (CKA_EXTRACTABLE, 1),
+        (CKA_LOCAL, 1), (CKA_MODULUS, 1040), (CKA_PUBLIC_EXPONENT, 32),
+    ])
+
+    mutating func read(_ object: CK_OBJECT_HANDLE, session: borrowing Session) throws(PKCS11Error) -> PrivateKeyAttributes {
+        try reader.read(object, session: session)
+        return PrivateKeyAttributes(
+            handle: object, id: reader.bytes(0) ?? [], label: reader.bytes(1) ?? [], alwaysAuthenticate: reader.bool(3) ?? false,
+            isSensitive: reader.bool(4) ?? false, isExtractable: reader.bool(5) ?? true, isLocal: reader.bool(6) ?? false,
+            ownPublicKey: try? PublicKeyReader.publicKey(
+                keyType: reader.number(2), parameters: nil, point: nil, modulus: reader.bytes(7), exponent: reader.bytes(8)))
+    }
+}

@@ -1,0 +1,50 @@
+import CPKCS11
+
+/// What may bring a failed call back, by its return value. The table of devices that stay dead until somebody restarts a program
+/// (boulder #3468, fabric #1022, yubihsm-shell #541, thin-edge #4353) in one place; Docs publish it.
+public enum Recovery: Hashable, Sendable {
+    /// Trying again would fail again.
+    case none
+    /// The object handle is stale: find the object again.
+    case findAgain
+    /// The session is gone or stuck in an operation: take a new one and find the object again.
+    case newSession
+    /// The login is gone: log in again.
+    case logInAgain
+    /// The device or its driver is in trouble: a new session, then a new login, then C_Finalize and C_Initialize, then a new process.
+    case device
+    /// The PIN was judged: never without a person, because every try may be the one that locks the token.
+    case never
+
+    /// The row of the table for `returnValue`.
+    public init(for returnValue: ReturnValue) {
+        switch returnValue.rawValue {
+        case CKR_OBJECT_HANDLE_INVALID, CKR_KEY_HANDLE_INVALID:
+            self = .findAgain
+        case CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED, CKR_OPERATION_ACTIVE, CKR_OPERATION_NOT_INITIALIZED, CKR_FUNCTION_FAILED:
+            self = .newSession
+        case CKR_USER_NOT_LOGGED_IN:
+            self = .logInAgain
+        case CKR_GENERAL_ERROR, CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT, CKR_TOKEN_NOT_RECOGNIZED,
+            CKR_CRYPTOKI_NOT_INITIALIZED:
+            self = .device
+        case CKR_PIN_INCORRECT, CKR_PIN_INVALID, CKR_PIN_LEN_RANGE, CKR_PIN_EXPIRED, CKR_PIN_LOCKED, CKR_USER_PIN_NOT_INITIALIZED:
+            self = .never
+        default:
+            self = .none
+        }
+    }
+
+    /// True if a C_Login that returned `returnValue` certainly did not look at the PIN, so that the same PIN may be tried again.
+    /// CKR_GENERAL_ERROR and CKR_FUNCTION_FAILED are not among them: some drivers return them for a wrong PIN.
+    public static func pinWasNotJudged(_ returnValue: ReturnValue) -> Bool {
+        switch returnValue.rawValue {
+        case CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_DEVICE_MEMORY, CKR_HOST_MEMORY, CKR_TOKEN_NOT_PRESENT, CKR_TOKEN_NOT_RECOGNIZED,
+            CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED, CKR_CRYPTOKI_NOT_INITIALIZED, CKR_USER_PIN_NOT_INITIALIZED,
+            CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_USER_TOO_MANY_TYPES, CKR_OPERATION_NOT_INITIALIZED, CKR_FUNCTION_CANCELED:
+            true
+        default:
+            false
+        }
+    }
+}

@@ -1,0 +1,107 @@
+import CPKCS11
+
+/// A Cryptoki session, closed when the last reference goes. One thread at a time may use it: a session has one active operation.
+public final class Session: @unchecked Sendable {
+    /// The module the session belongs to.
+    public let module: Module
+    /// The slot it was opened on.
+    public let slot: CK_SLOT_ID
+    let handle: CK_SESSION_HANDLE
+    private let epoch: UInt64
+    private var isClosed = false
+
+    /// Opens a session on `slot`. Throws the failed C_OpenSession.
+    public init(module: Module, slot: CK_SLOT_ID, readWrite: Bool) throws(PKCS11Error) {
+        var handle: CK_SESSION_HANDLE = 0
+        let flags = CKF_SERIAL_SESSION | (readWrite ? CKF_RW_SESSION : 0)
+        let epoch = module.epoch
+        let returned = try module.call("C_OpenSession", module.functions.C_OpenSession)(slot, flags, nil, nil, &handle)
+        guard returned == CKR_OK else { throw .call("C_OpenSession", returned) }
+        self.module = module
+        self.slot = slot
+        self.handle = handle
+        self.epoch = epoch
+    }
+
+    deinit { close() }
+
+    /// Ends the session, if it is not ended yet.
+    public func close() {
+        // After C_Finalize the number may belong to another session.
+        guard !isClosed, epoch == module.epoch else { return }
+        isClosed = true
+        _ = module.functions.C_CloseSession?(handle)
+    }
+
+    /// The token has dropped the session: do not close it, its number may have been given out again.
+    public func abandon() { isClosed = true }
+
+    /// Logs in all sessions of this process on the token, with a PIN. One call is one try.
+    public func logIn(_ pin: borrowing PIN, user: CK_USER_TYPE = CKU_USER) throws(PKCS11Error) {
+        let login = try module.call("C_Login", module.functions.C_Login)
+        let returned = pin.withBytes { login(handle, user, $0.baseAddress, CK_ULONG($0.count)) }
+        guard returned == CKR_OK || (returned == CKR_USER_ALREADY_LOGGED_IN && user == CKU_USER) else {
+            throw .call("C_Login", returned)
+        }
+    }
+
+    /// Ends the login of all sessions of this process.
+    public func logOut() throws(PKCS11Error) {
+        let returned = try module.call("C_Logout", module.functions.C_Logout)(handle)
+        guard returned == CKR_OK || returned == CKR_USER_NOT_LOGGED_IN else { throw .call("C_Logout", returned) }
+    }
+
+    /// Whether the token has this session logged in as the user.
+    public func isLoggedIn() throws(PKCS11Error) -> Bool {
+        var info = CK_SESSION_INFO()
+        let returned = try module.call("C_GetSessionInfo", module.functions.C_GetSessionInfo)(handle, &info)
+        guard returned == CKR_OK else { throw .call("C_GetSessionInfo", returned) }
+        return info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS
+    }
+
+    /// Has the device do something small, so that it does not let the session go for idleness (YubiHSM: 30 s).
+    public func keepAlive() throws(PKCS11Error) {
+        var bytes = [UInt8](repeating: 0, count: 8)
+        let returned = try module.call("C_GenerateRandom", module.functions.C_GenerateRandom)(handle, &bytes, CK_ULONG(bytes.count))
+        // A token without a random generator is awake all the same once it has answered.
+        if returned == CKR_RANDOM_NO_RNG || returned == CKR_FUNCTION_NOT_SUPPORTED { return }
+        guard returned == CKR_OK else { throw .call("C_GenerateRandom", returned) }
+    }
+
+    /// The kinds of keys that the token can make and sign with.
+    public func supportedKeyTypes() throws(PKCS11Error) -> [KeyType] {
+        let getMechanismList = try module.call("C_GetMechanismList", module.functions.C_GetMechanismList)
+        var count: CK_ULONG = 0
+        var returned = getMechanismList(slot, nil, &count)
+        guard returned == CKR_OK else { throw .call("C_GetMechanismList", returned) }
+        guard count > 0, count <= Self.mostMechanisms else { return [] }
+        var list = [CK_MECHANISM_TYPE](repeating: 0, count: Int(count))
+        returned = getMechanismList(slot, &list, &count)
+        guard returned == CKR_OK else { throw .call("C_GetMechanismList", returned) }
+        let mechanisms = Set(list.prefix(Int(min(count, CK_ULONG(list.count)))))
+
+        var types: [KeyType] = []
+        if mechanisms.contains(CKM_ECDSA), let range = keySizes(CKM_ECDSA) {
+            if range.contains(256) { types.append(.p256) }
+            if range.contains(384) { types.append(.p384) }
+        }
+        if mechanisms.contains(CKM_RSA_PKCS), let range = keySizes(CKM_RSA_PKCS) {
+            types += [2048, 3072, 4096].filter { range.contains(CK_ULONG($0)) }.map { .rsa(bits: $0) }
+        }
+        if mechanisms.contains(CKM_EDDSA) { types.append(.ed25519) }
+        return types
+    }
+
+    private func keySizes(_ mechanism: CK_MECHANISM_TYPE) -> ClosedRange<CK_ULONG>? {
+        var info = CK_MECHANISM_INFO()
+        guard module.functions.C_GetMechanismInfo?(slot, mechanism, &info) == CKR_OK, info.ulMinKeySize <= info.ulMaxKeySize else {
+            return nil
+        }
+        // Some modules tell RSA sizes in bytes.
+        return info.ulMaxKeySize < 1024 && mechanism == CKM_RSA_PKCS
+            ? info.ulMinKeySize * 8...info.ulMaxKeySize * 8 : info.ulMinKeySize...info.ulMaxKeySize
+    }
+
+    /// Far above the number of mechanisms that were ever defined.
+    private static let mostMechanisms: CK_ULONG = 4096
+}
