@@ -71,6 +71,18 @@ public enum GrantGap: Hashable, Sendable, CustomStringConvertible {
     case identifiers([Identifier])
     case wildcards([Identifier])
 
+    /// How far a request came that failed here.
+    var stage: Int {
+        switch self {
+        case .peer: 0
+        case .key: 1
+        case .operation: 2
+        case .ca: 3
+        case .identifiers: 4
+        case .wildcards: 5
+        }
+    }
+
     /// One phrase for the administrator's log: `the identifiers "db.example.org"`.
     public var description: String {
         switch self {

@@ -88,15 +88,16 @@ public struct Policy: Sendable {
         return Refusal(reason, nearestGrant: Refusal.NearestGrant(name: closest.grant.name, lacks: closest.lacks), forCaller: caller)
     }
 
-    /// The grant with the fewest gaps, then with the fewest identifiers uncovered, then the first.
+    /// The grant with the fewest gaps; of several the one whose first gap comes last in the order of explaining (a grant for the right CA and
+    /// other names is closer than one for the right names at another CA); then with the fewest identifiers uncovered; then the first.
     private func nearest(_ question: PolicyQuestion, among grants: [Grant]) -> (grant: Grant, lacks: [GrantGap])? {
         var best: (grant: Grant, lacks: [GrantGap])?
-        var bestRank = (Int.max, Int.max)
+        var bestRank = (Int.max, Int.max, Int.max)
         for grant in grants {
             let lacks = grant.lacks(question)
             var uncovered = 0
             for case .identifiers(let identifiers) in lacks { uncovered += identifiers.count }
-            let rank = (lacks.count, uncovered)
+            let rank = (lacks.count, -(lacks.first?.stage ?? 0), uncovered)
             if rank < bestRank { (best, bestRank) = ((grant, lacks), rank) }
         }
         return best

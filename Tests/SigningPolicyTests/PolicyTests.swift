@@ -1,0 +1,226 @@
+import ACME
+import Testing
+
+@testable import SigningPolicy
+
+@Suite("Policy decisions")
+struct PolicyTests {
+    @Test("A grant that covers all of a request allows it, and is named")
+    func allowed() throws {
+        let policy = try Policy(grants: [webGrant("other", peers: [.user(2_000)]), webGrant()])
+        #expect(policy.decide(try question(identifiers: [dns("a.www.example.org")])) == .allowed(grant: "web"))
+        #expect(policy.decide(try question(.postAsGet, identifiers: [], url: "https://acme.example/order/1")) == .allowed(grant: "web"))
+        let finalize = try question(.finalize, keys: ["account", "web-1"], identifiers: [dns("a.www.example.org"), dns("b.www.example.org")])
+        #expect(policy.decide(finalize) == .allowed(grant: "web"))
+        let create = PolicyQuestion(peer: web, operation: .createKey, keys: ["web-7"])
+        #expect(policy.decide(create) == .allowed(grant: "web"))
+        #expect(policy.decide(PolicyQuestion(peer: web, operation: .listKeys)) == .allowed(grant: "web"))
+    }
+
+    @Test("One thing that is not covered refuses all of it, with its reason", arguments: Operation.allCases)
+    func everyOperation(operation: Operation) throws {
+        let all = Operation.allCases.map(\.rawValue)
+        let name = try dns("a.www.example.org"), foreign = try dns("db.example.org")
+        func asked(_ change: (inout PolicyQuestion) -> Void) throws -> PolicyQuestion {
+            var result = try question(operation, identifiers: [name])
+            change(&result)
+            return result
+        }
+        let policy = try Policy(grants: [webGrant(operations: all)])
+        #expect(policy.decide(try asked { _ in }) == .allowed(grant: "web"))
+        #expect(policy.decide(try asked { $0.peer = stranger }).refusal?.reason == .noGrant)
+        #expect(policy.decide(try asked { $0.keys = ["account", "db"] }).refusal?.reason == .keyNotGranted)
+        #expect(policy.decide(try asked { $0.identifiers.append(foreign) }).refusal?.reason == .identifierNotGranted)
+        let other = CABinding(origin: try origin("https://other.example"))
+        #expect(policy.decide(try asked { $0.binding = other }).refusal?.reason == .caNotGranted)
+        let without = try Policy(grants: [webGrant(operations: all.filter { $0 != operation.rawValue })])
+        #expect(without.decide(try asked { _ in }).refusal?.reason == .operationNotGranted)
+        #expect(Policy().decide(try asked { _ in }).refusal?.reason == .noGrant)
+        #expect(policy.decide(try asked { $0.peer.uid = 65_534 }).refusal?.reason == .unmappedUser)
+    }
+
+    @Test("Grants never add up")
+    func neverAdd() throws {
+        let policy = try Policy(grants: [
+            webGrant("names", identifiers: ["*.www.example.org"]), webGrant("mail", identifiers: ["mail.example.org"]),
+            webGrant("keys", keys: ["db"], identifiers: ["*"]), webGrant("ca", identifiers: ["*"], cas: ["https://other.example"]),
+            webGrant("wild", identifiers: [], wildcards: true), webGrant("revoke", operations: ["revoke-certificate"], identifiers: ["*"]),
+        ])
+        let www = try dns("a.www.example.org"), mailName = try dns("mail.example.org")
+        #expect(policy.decide(try question(identifiers: [www])) == .allowed(grant: "names"))
+        #expect(policy.decide(try question(identifiers: [mailName])) == .allowed(grant: "mail"))
+        let both = policy.decide(try question(identifiers: [www, mailName])).refusal
+        #expect(both?.reason == .identifierNotGranted)
+        #expect(both?.nearestGrant?.name == "names")
+        #expect(policy.decide(try question(.finalize, keys: ["account", "db"], identifiers: [www])).refusal?.reason == .keyNotGranted)
+        #expect(policy.decide(try question(identifiers: [dns("*.www.example.org")])).refusal?.reason == .wildcardNotGranted)
+        #expect(policy.decide(try question(identifiers: [dns("x.example.org")])).refusal != nil)
+    }
+
+    @Test("A wildcard certificate needs the name and the permission")
+    func wildcards() throws {
+        let star = try dns("*.www.example.org")
+        #expect(try Policy(grants: [webGrant()]).decide(question(identifiers: [star])).refusal?.reason == .wildcardNotGranted)
+        #expect(try Policy(grants: [webGrant(wildcards: true)]).decide(question(identifiers: [star])) == .allowed(grant: "web"))
+        let any = try Policy(grants: [webGrant(identifiers: ["*"])])
+        #expect(try any.decide(question(identifiers: [star])).refusal?.reason == .wildcardNotGranted)
+        let exact = try Policy(grants: [webGrant(identifiers: ["www.example.org"], wildcards: true)])
+        #expect(try exact.decide(question(identifiers: [star])).refusal?.reason == .identifierNotGranted)
+        let above = try Policy(grants: [webGrant(identifiers: ["*.example.org"], wildcards: true)])
+        #expect(try above.decide(question(identifiers: [star])).refusal?.reason == .identifierNotGranted)
+    }
+
+    @Test("The URL must be the key's CA's, whatever the grant lists")
+    func urls() throws {
+        let policy = try Policy(grants: [webGrant(cas: ["https://acme.example", "https://other.example"])])
+        let name = try dns("a.www.example.org")
+        for url in ["https://other.example/new-order", "https://acme.example:8443/x", "https://acme.example.evil.test/x", "https://evil.test/acme.example"] {
+            let refusal = policy.decide(try question(identifiers: [name], url: url)).refusal
+            #expect(refusal?.reason == .urlNotOfCA, "\(url)")
+            #expect(refusal?.forCaller.code == .urlRefused)
+        }
+        #expect(policy.decide(try question(identifiers: [name], url: "https://ACME.example:443/x")) == .allowed(grant: "web"))
+        // Resources on a second host of the CA: only where the configuration says so for it.
+        let elsewhere = "https://api.acme.example/finalize"
+        #expect(policy.decide(try question(identifiers: [name], url: elsewhere)).refusal?.reason == .urlNotOfCA)
+        #expect(policy.decide(try question(identifiers: [name], url: elsewhere, additional: ["https://api.acme.example"])) == .allowed(grant: "web"))
+        var missing = try question(identifiers: [name])
+        missing.url = nil
+        #expect(policy.decide(missing).refusal?.reason == .urlNotOfCA)
+        #expect(policy.decide(try question(identifiers: [name], boundTo: nil)).refusal?.reason == .urlNotOfCA)
+    }
+
+    @Test("A certificate key revokes its own certificate at a granted CA, and does nothing else at one")
+    func certificateKey() throws {
+        let policy = try Policy(grants: [webGrant(operations: ["revoke-certificate", "issue"])])
+        let name = try dns("a.www.example.org")
+        func asked(_ operation: Operation, _ url: String) throws -> PolicyDecision {
+            policy.decide(try question(operation, keys: ["web-1"], identifiers: [name], url: url, boundTo: nil))
+        }
+        #expect(try asked(.revokeCertificate, "https://acme.example/revoke") == .allowed(grant: "web"))
+        #expect(try asked(.revokeCertificate, "https://other.example/revoke").refusal?.reason == .caNotGranted)
+        #expect(try asked(.newOrder, "https://acme.example/x").refusal?.reason == .urlNotOfCA)
+    }
+
+    @Test("An order or a CSR for nothing is refused")
+    func nothing() throws {
+        let policy = try Policy(grants: [webGrant(operations: Operation.allCases.map(\.rawValue), identifiers: ["*"])])
+        for operation in [Operation.newOrder, .finalize, .signRequest] {
+            #expect(policy.decide(try question(operation, identifiers: [])).refusal?.reason == .noIdentifiers)
+        }
+    }
+
+    @Test("An unknown key and somebody else's look the same to the caller, not to the administrator")
+    func unknownKey() throws {
+        let policy = try Policy(grants: [webGrant(), webGrant("mail", peers: [.user(2_000)], keys: ["mail-*"])])
+        let name = try dns("a.www.example.org")
+        let others = try #require(policy.decide(try question(keys: ["mail-1"], identifiers: [name])).refusal)
+        let unknown = try #require(policy.decide(try question(keys: ["nothing"], identifiers: [name])).refusal)
+        #expect(others.forCaller == .keyNotFound("mail-1"))
+        #expect(unknown.forCaller == .keyNotFound("nothing"))
+        #expect(others.forCaller.message.replacingKey("mail-1") == unknown.forCaller.message.replacingKey("nothing"))
+        #expect(others.forCaller.hint == unknown.forCaller.hint)
+        #expect(others.nearestGrant?.lacks.contains(.key("mail-1")) == true || others.nearestGrant?.lacks.contains(.peer) == true)
+        // A caller without any grant hears the same.
+        let nobody = try #require(policy.decide(try question(peer: stranger, keys: ["mail-1"], identifiers: [name])).refusal)
+        #expect(nobody.reason == .noGrant)
+        #expect(nobody.forCaller == .keyNotFound("mail-1"))
+        // Of two keys, the one that is not the caller's is named.
+        let two = policy.decide(try question(.finalize, keys: ["account", "mail-1"], identifiers: [name])).refusal
+        #expect(two?.forCaller == .keyNotFound("mail-1"))
+    }
+
+    @Test("The refusals' texts: the administrator's with the nearest grant, the caller's with its own")
+    func texts() throws {
+        let policy = try Policy(grants: [webGrant(), webGrant("secret", peers: [.user(2_000)], keys: ["*"], identifiers: ["*"])])
+        let refusal = try #require(policy.decide(try question(identifiers: [dns("a.www.example.org"), dns("db.example.org")])).refusal)
+        #expect(refusal.forCaller.code == .identifierRefused)
+        #expect(refusal.forCaller.message == "the agent refused to sign for \"db.example.org\"")
+        #expect(refusal.forCaller.hint == "grant \"web\" covers *.www.example.org only")
+        #expect(refusal.forCaller.identifiers == ["db.example.org"])
+        #expect(refusal.description == "identifier-not-granted: nearest is grant \"web\", which lacks the identifiers \"db.example.org\"")
+
+        let operation = try #require(policy.decide(try question(.deactivateAccount, identifiers: [])).refusal)
+        #expect(operation.forCaller.code == .notPermitted)
+        #expect(operation.forCaller.hint?.contains("secret") == false)
+
+        let create = try #require(policy.decide(PolicyQuestion(peer: web, operation: .createKey, keys: ["db"])).refusal)
+        #expect(create.forCaller.code == .notPermitted)
+        #expect(create.forCaller.hint == "your grants are for account, web-* only")
+
+        let nobody = try #require(policy.decide(try question(peer: stranger, identifiers: [dns("a.www.example.org")])).refusal)
+        #expect(nobody.description == "no-grant: nearest is grant \"web\", which lacks the peer")
+
+        for refusal in [refusal, operation, create, nobody] {
+            #expect(!"\(refusal.forCaller)".contains("secret"))
+        }
+        let escape = policy.decide(try question(keys: ["a\u{1B}[31m\n"], identifiers: [dns("a.www.example.org")])).refusal
+        #expect(escape?.forCaller.message.utf8.contains(0x1B) == false && escape?.forCaller.message.utf8.contains(0x0A) == false)
+    }
+
+    @Test("A thousand identifiers make a bounded text")
+    func bounded() throws {
+        let policy = try Policy(grants: [webGrant()])
+        let names = try (0..<1_000).map { try dns("n\($0).example.org") }
+        let refusal = try #require(policy.decide(try question(identifiers: names)).refusal)
+        #expect(refusal.forCaller.message.utf8.count < 300 && refusal.description.utf8.count < 500)
+        #expect(refusal.forCaller.message.hasSuffix("and 992 more"))
+    }
+
+    @Test("Listing shows a peer its own keys")
+    func listing() throws {
+        let policy = try Policy(grants: [webGrant(), webGrant("quiet", peers: [.user(2_000)], operations: ["new-order"])])
+        #expect(policy.mayList(key: "web-1", peer: web))
+        #expect(!policy.mayList(key: "mail-1", peer: web))
+        #expect(!policy.mayList(key: "web-1", peer: mail))
+        #expect(!policy.mayList(key: "web-1", peer: stranger))
+        #expect(policy.grants(for: web).map(\.name) == ["web"])
+        #expect(policy.grants(for: Peer(uid: 65_534, gids: [33])).isEmpty)
+    }
+
+    @Test("Whatever is asked: allowed exactly where one grant covers every part")
+    func property() throws {
+        let grants = try [
+            webGrant("a"), webGrant("b", peers: [.group(33)], keys: ["account"], operations: ["issue", "revoke-certificate"], identifiers: ["*"]),
+            webGrant("c", peers: [.user(2_000)], keys: ["*"], operations: ["administer"], identifiers: ["192.0.2.0/24"], wildcards: true),
+            webGrant("d", peers: [.user(2_000)], operations: ["issue"], identifiers: ["*.example.org"], wildcards: true, cas: ["https://localhost:*"]),
+        ]
+        let policy = try Policy(grants: grants)
+        let identifierSets: [[Identifier]] = try [
+            [dns("a.www.example.org")], [dns("x.example.org")], [dns("*.example.org")], [ip("192.0.2.9")], [ip("192.0.3.9")],
+            [dns("a.www.example.org"), ip("192.0.2.9")], [dns("www.example.org"), dns("*.example.org")],
+        ]
+        var allowed = 0, asked = 0
+        for peer in [web, mail, stranger, Peer(uid: 65_534, gids: [33])] {
+            for operation in Operation.allCases {
+                for keys in [["account"], ["web-1"], ["account", "web-1"], ["account", "db"]] {
+                    for identifiers in identifierSets {
+                        for ca in ["https://acme.example", "https://localhost:14000"] {
+                            let one = try question(operation, peer: peer, keys: keys, identifiers: identifiers, url: ca + "/x", boundTo: ca)
+                            asked += 1
+                            // Said once more, in other words.
+                            let covering = grants.first { grant in
+                                peer.uid != 65_534 && grant.lacks(one).isEmpty
+                            }
+                            switch policy.decide(one) {
+                            case .allowed(let name):
+                                allowed += 1
+                                #expect(name == covering?.name)
+                            case .refused(let refusal):
+                                #expect(covering == nil, "\(one) \(refusal)")
+                                #expect(!refusal.forCaller.message.isEmpty)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        #expect(asked == 4 * Operation.allCases.count * 4 * 7 * 2 && allowed > 50 && allowed < asked / 4)
+    }
+}
+
+extension String {
+    fileprivate func replacingKey(_ key: String) -> String {
+        split(separator: key, omittingEmptySubsequences: false).joined(separator: "KEY")
+    }
+}
