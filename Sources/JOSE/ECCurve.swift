@@ -13,6 +13,7 @@ public enum ECCurve: String, CaseIterable, Hashable, Sendable {
         }
     }
 
+    /// The kind of key that is on this curve.
     public var keyAlgorithm: KeyAlgorithm {
         switch self {
         case .p256: .p256

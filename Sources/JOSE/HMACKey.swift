@@ -39,5 +39,6 @@ public struct HMACKey: Sendable, CustomStringConvertible, CustomDebugStringConve
 
     public var description: String { "HMACKey(redacted)" }
     public var debugDescription: String { description }
+    /// Nothing, so that `dump` finds nothing either.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }

@@ -1,10 +1,12 @@
 /// Lower-case hexadecimal.
 public enum Hexadecimal {
+    /// Two digits a byte, nothing between them.
     public static func encode(_ bytes: some Sequence<UInt8>) -> String {
         var text: [UInt8] = []
         text.reserveCapacity(96)
         for byte in bytes {
-            let high = byte >> 4, low = byte & 15
+            let high = byte >> 4
+            let low = byte & 15
             text.append(high < 10 ? 0x30 + high : 0x57 + high)
             text.append(low < 10 ? 0x30 + low : 0x57 + low)
         }

@@ -10,12 +10,16 @@ public struct JWSProtectedHeader: Hashable, Sendable {
         case kid(String)
     }
 
+    /// From the key that signs (RFC 8725 §3.1).
     public var alg: JWSAlgorithm
     /// Absent in inner JWSs only (RFC 8555 §7.3.4 and §7.3.5).
     public var nonce: String?
+    /// Where the request goes, byte by byte as it is sent (RFC 8555 §6.4).
     public var url: String
+    /// Who signs.
     public var key: Key
 
+    /// Takes what it is given; what a member may hold is for its types to say (`ACMENonce`, `ACMEURL`).
     public init(alg: JWSAlgorithm, nonce: String?, url: String, key: Key) {
         self.alg = alg
         self.nonce = nonce
@@ -42,11 +46,12 @@ public struct JWSProtectedHeader: Hashable, Sendable {
 
     /// What the JSON will take, roughly from above, so that it is written into one allocation.
     private var capacity: Int {
-        let key = switch key {
-        case .jwk(.rsa(let modulus, _)): modulus.count * 4 / 3 + 64
-        case .jwk: 192
-        case .kid(let kid): kid.utf8.count + 16
-        }
+        let key =
+            switch key {
+            case .jwk(.rsa(let modulus, _)): modulus.count * 4 / 3 + 64
+            case .jwk: 192
+            case .kid(let kid): kid.utf8.count + 16
+            }
         return key + (nonce?.utf8.count ?? 0) + url.utf8.count + 64
     }
 }

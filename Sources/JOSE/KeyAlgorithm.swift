@@ -17,6 +17,7 @@ public enum KeyAlgorithm: String, CaseIterable, Hashable, Sendable {
         }
     }
 
+    /// Whether it is RSA, of any size.
     public var isRSA: Bool { rsaBits != nil }
 
     /// The modulus' size; `nil` for a key that is not RSA.

@@ -31,14 +31,16 @@ struct ACMEURLTests {
     @Test(
         "What is refused, and why",
         arguments: [
-            ("http://ca.example/dir", .notHTTPS), ("ftp://ca.example/", .notHTTPS), ("//ca.example/", .notHTTPS), ("ca.example/", .notHTTPS),
+            ("http://ca.example/dir", .notHTTPS), ("ftp://ca.example/", .notHTTPS), ("//ca.example/", .notHTTPS),
+            ("ca.example/", .notHTTPS),
             ("", .notHTTPS), ("https:/ca.example/", .notHTTPS), ("https:ca.example", .notHTTPS), ("httpsx://ca.example/", .notHTTPS),
             ("https\u{1A}//ca.example/", .notHTTPS), (" https://ca.example/", .notHTTPS), ("javascript:alert(1)", .notHTTPS),
             ("https://user@ca.example/", .userInformation), ("https://user:pw@ca.example/", .userInformation),
             ("https://ca.example@evil.example/", .userInformation), ("https://@ca.example/", .userInformation),
             ("https://ca.example/#", .fragment), ("https://ca.example/a#b", .fragment), ("https://ca.example#/", .fragment),
             ("https://ca.example\\@evil.example/", .invalidByte), ("https://ca.example/a\\b", .invalidByte),
-            ("https://ca.example/a b", .invalidByte), ("https://ca.example/a\tb", .invalidByte), ("https://ca.example/a\r\nb", .invalidByte),
+            ("https://ca.example/a b", .invalidByte), ("https://ca.example/a\tb", .invalidByte),
+            ("https://ca.example/a\r\nb", .invalidByte),
             ("https://ca.example/\u{0}", .invalidByte), ("https://ca.example/\u{7F}", .invalidByte), ("https://ca.example/é", .invalidByte),
             ("https://ca。example/", .invalidByte), ("https://ca.example/<x>", .invalidByte), ("https://ca.example/\"", .invalidByte),
             ("https://ca.example/%", .invalidByte), ("https://ca.example/%2", .invalidByte), ("https://ca.example/%zz", .invalidByte),
@@ -51,14 +53,18 @@ struct ACMEURLTests {
             ("https://[127.0.0.1]/", .invalidHost), ("https://[::1]x/", .invalidHost), ("https://[ca.example]/", .invalidHost),
             ("https://ca_x.example/", .invalidHost), ("https://ca.example]/", .invalidHost), ("https://[/", .invalidHost),
             ("https://::1/", .invalidHost), ("https://ca.example:/", .invalidPort), ("https://ca.example:0/", .invalidPort),
-            ("https://ca.example:65536/", .invalidPort), ("https://ca.example:0443/", .invalidPort), ("https://ca.example:-1/", .invalidPort),
-            ("https://ca.example:+443/", .invalidPort), ("https://ca.example:443:443/", .invalidPort), ("https://ca.example:44a/", .invalidPort),
+            ("https://ca.example:65536/", .invalidPort), ("https://ca.example:0443/", .invalidPort),
+            ("https://ca.example:-1/", .invalidPort),
+            ("https://ca.example:+443/", .invalidPort), ("https://ca.example:443:443/", .invalidPort),
+            ("https://ca.example:44a/", .invalidPort),
             ("https://[::1]:/", .invalidPort), ("https://ca.example:99999999999999999999/", .invalidPort),
             ("https://ca.example", .noPath), ("https://ca.example?x", .noPath), ("https://ca.example:443", .noPath),
             ("https://ca.example/.", .dotSegment), ("https://ca.example/..", .dotSegment), ("https://ca.example/a/../b", .dotSegment),
             ("https://ca.example/./a", .dotSegment), ("https://ca.example/a/..?x", .dotSegment), ("https://ca.example/%2e/", .dotSegment),
-            ("https://ca.example/%2E%2e/b", .dotSegment), ("https://ca.example/.%2e/b", .dotSegment), ("https://ca.example/a%2f..%2fb", .dotSegment),
-            ("https://ca.example/a%5C..%5Cb", .dotSegment), ("https://ca.example/%00", .dotSegment), ("https://ca.example/a%0d%0ab", .dotSegment),
+            ("https://ca.example/%2E%2e/b", .dotSegment), ("https://ca.example/.%2e/b", .dotSegment),
+            ("https://ca.example/a%2f..%2fb", .dotSegment),
+            ("https://ca.example/a%5C..%5Cb", .dotSegment), ("https://ca.example/%00", .dotSegment),
+            ("https://ca.example/a%0d%0ab", .dotSegment),
             ("https://ca.example/" + String(repeating: "a", count: ACMEURL.maximumLength), .tooLong),
         ] as [(String, ACMEURLError)])
     func refused(text: String, reason: ACMEURLError) {
@@ -80,7 +86,9 @@ struct ACMEURLTests {
         #expect(one.origin == other.origin)
     }
 
-    @Test("Another scheme, host or port is another origin", arguments: ["https://ca.example:444", "https://ca.example.org", "https://a.ca.example"])
+    @Test(
+        "Another scheme, host or port is another origin",
+        arguments: ["https://ca.example:444", "https://ca.example.org", "https://a.ca.example"])
     func otherOrigin(text: String) throws {
         #expect(try Origin(text) != Origin("https://ca.example"))
     }
@@ -88,7 +96,8 @@ struct ACMEURLTests {
     @Test(
         "What is no origin",
         arguments: [
-            "https://ca.example/", "https://ca.example/x", "https://ca.example?x", "https://ca.example#", "http://ca.example", "ca.example", "null", "",
+            "https://ca.example/", "https://ca.example/x", "https://ca.example?x", "https://ca.example#", "http://ca.example", "ca.example",
+            "null", "",
             "https://", "https://*.example", "https://user@ca.example", "https://ca.example:0", "https://[::1", "https://[::ffff:1.2.3.4]",
         ])
     func noOrigin(text: String) {

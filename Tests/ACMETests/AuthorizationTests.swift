@@ -4,7 +4,8 @@ import Testing
 
 @Suite("Authorizations, challenges, key authorizations")
 struct AuthorizationTests {
-    static let challenge = #"{"type":"http-01","url":"https://ca.example/chall/1","status":"pending","token":"evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"}"#
+    static let challenge =
+        #"{"type":"http-01","url":"https://ca.example/chall/1","status":"pending","token":"evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"}"#
 
     static func authorization(_ challenges: String, end: String = "") -> String {
         #"{"identifier":{"type":"dns","value":"www.example.org"},"status":"pending","expires":"2016-01-02T14:09:30Z","challenges":[\#(challenges)]\#(end)}"#
@@ -12,7 +13,8 @@ struct AuthorizationTests {
 
     @Test("An authorization (RFC 8555 §7.1.4)")
     func whole() throws {
-        let dns = #"{"type":"dns-01","url":"https://ca.example/chall/2","status":"valid","token":"abc","validated":"2014-12-01T12:05:58.16Z"}"#
+        let dns =
+            #"{"type":"dns-01","url":"https://ca.example/chall/2","status":"valid","token":"abc","validated":"2014-12-01T12:05:58.16Z"}"#
         let new = #"{"type":"dns-persist-01","url":"https://ca.example/chall/3","status":"pending","issuer-domain-names":["ca.example"]}"#
         let authorization = try Authorization(
             json: try value(Self.authorization([Self.challenge, dns, new].joined(separator: ","), end: #","wildcard":true,"x":{}"#)))
@@ -53,7 +55,9 @@ struct AuthorizationTests {
         #expect(throws: ACMEDocumentError.self) { try Authorization(json: over) }
     }
 
-    @Test("Tokens that would be a path or a shell word", arguments: ["", "..", "../../etc/x", "a/b", "a b", "$(id)", "a;id", "a\\n", "a=", "a.b"])
+    @Test(
+        "Tokens that would be a path or a shell word",
+        arguments: ["", "..", "../../etc/x", "a/b", "a b", "$(id)", "a;id", "a\\n", "a=", "a.b"])
     func tokens(token: String) throws {
         let json = try value(Self.authorization(#"{"type":"http-01","url":"https://ca.example/c","status":"pending","token":"\#(token)"}"#))
         #expect(throws: ACMEDocumentError.self) { try Authorization(json: json) }
@@ -62,7 +66,8 @@ struct AuthorizationTests {
     @Test(
         "What is no challenge",
         arguments: [
-            "{}", #"{"type":"http-01","url":"https://ca.example/c","status":"pending"}"#, #"{"type":"http-01","status":"pending","token":"a"}"#,
+            "{}", #"{"type":"http-01","url":"https://ca.example/c","status":"pending"}"#,
+            #"{"type":"http-01","status":"pending","token":"a"}"#,
             #"{"type":"http-01","url":"http://ca.example/c","status":"pending","token":"a"}"#,
             #"{"type":"http-01","url":"https://ca.example/c","status":"done","token":"a"}"#,
             #"{"type":"http-01","url":"https://ca.example/c","status":"pending","token":1}"#,
@@ -74,7 +79,12 @@ struct AuthorizationTests {
         #expect(throws: ACMEDocumentError.self) { try Challenge(json: json) }
     }
 
-    @Test("What is no authorization", arguments: ["{}", #"{"status":"pending","challenges":[]}"#, #"{"identifier":{"type":"dns"},"status":"pending","challenges":[]}"#, #"{"identifier":{"type":"dns","value":"a.org"},"status":"pending"}"#])
+    @Test(
+        "What is no authorization",
+        arguments: [
+            "{}", #"{"status":"pending","challenges":[]}"#, #"{"identifier":{"type":"dns"},"status":"pending","challenges":[]}"#,
+            #"{"identifier":{"type":"dns","value":"a.org"},"status":"pending"}"#,
+        ])
     func noAuthorization(json: String) throws {
         let json = try value(json)
         #expect(throws: ACMEDocumentError.self) { try Authorization(json: json) }

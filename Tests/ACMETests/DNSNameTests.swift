@@ -20,7 +20,8 @@ struct DNSNameTests {
             ("xn--ihqwcrb4cv8a8dqg056pqjye.org", "xn--ihqwcrb4cv8a8dqg056pqjye.org"),
             ("xn--proprostnemluvesky-uyb24dma41a.org", "xn--proprostnemluvesky-uyb24dma41a.org"),
             ("xn--3b-ww4c5e180e575a65lsy2b.org", "xn--3b-ww4c5e180e575a65lsy2b.org"),
-            ("xn---with-super-monkeys-pc58ag80a8qai00g7n9n.org", "xn---with-super-monkeys-pc58ag80a8qai00g7n9n.org"), ("example.xn--p1ai", "example.xn--p1ai"), ("x.1a", "x.1a"),
+            ("xn---with-super-monkeys-pc58ag80a8qai00g7n9n.org", "xn---with-super-monkeys-pc58ag80a8qai00g7n9n.org"),
+            ("example.xn--p1ai", "example.xn--p1ai"), ("x.1a", "x.1a"),
             (label63 + ".org", label63 + ".org"), (name253, name253), (name253 + ".", name253),
         ])
     func canonical(text: String, canonical: String) throws {
@@ -48,9 +49,11 @@ struct DNSNameTests {
             // beyond ASCII, also what looks like ASCII
             "bücher.example", "еxample.org", "ｅxample.org", "\u{212A}.org", "straße.example",
             // addresses
-            "127.0.0.1", "1.2.3", "10", "010.0.0.1", "0x7f.1", "256.256.256.256", "1.2.3.4.", "::1", "[::1]", "::ffff:1.2.3.4", "example.123",
+            "127.0.0.1", "1.2.3", "10", "010.0.0.1", "0x7f.1", "256.256.256.256", "1.2.3.4.", "::1", "[::1]", "::ffff:1.2.3.4",
+            "example.123",
             // punycode
-            "xn--.example", "xn---.example", "xn--a.example", "xn--example-.org", "xn--abc-.org", "xn--99999999.example", "xn--bcher-kva!.org",
+            "xn--.example", "xn---.example", "xn--a.example", "xn--example-.org", "xn--abc-.org", "xn--99999999.example",
+            "xn--bcher-kva!.org",
             "xn--bcher-kvaz99999999.example", "xn--0.example", "xn--a-0000000000000000000000000000000000.example",
             // U+00A0, U+200B, U+202E, U+E000 and U+FFFF in their A-labels (U+0080 is "xn--a" above)
             "xn--ab-1ca.example", "xn--ab-g1t.example", "xn--ab-g4t.example", "xn--ab-je4l.example", "xn--ab-mg4n.example",

@@ -12,7 +12,8 @@ struct NameTests {
     @Test(
         "What is no key name",
         arguments: [
-            "", ".", "..", "../../x", "a..b", "a/b", "/a", "-rf", "_a", ".a", "--help", "A", "Web", "a b", " a", "a ", "a\n", "a\r\n", "a\u{0}", "a\\b",
+            "", ".", "..", "../../x", "a..b", "a/b", "/a", "-rf", "_a", ".a", "--help", "A", "Web", "a b", " a", "a ", "a\n", "a\r\n",
+            "a\u{0}", "a\\b",
             "\u{1B}[31mred", "\u{202E}gpj", "ä", "a;rm", "a$(x)", "a*", "a:b", "a%2f", "a+", "a@b", String(repeating: "a", count: 65),
             String(repeating: "a", count: 100_000),
         ])
@@ -34,7 +35,8 @@ struct NameTests {
     @Test(
         "What is no nonce",
         arguments: [
-            "", "a=", "a==", "a+b", "a/b", "a b", "a\n", "a\r\n", "\r\nx", "a\u{0}", "é", "a,b", "\"", "\u{1B}[31m", String(repeating: "x", count: 1025),
+            "", "a=", "a==", "a+b", "a/b", "a b", "a\n", "a\r\n", "\r\nx", "a\u{0}", "é", "a,b", "\"", "\u{1B}[31m",
+            String(repeating: "x", count: 1025),
             String(repeating: "x", count: 10_240),
         ])
     func noNonce(text: String) { #expect(!ACMENonce.isValid(text)) }
@@ -44,15 +46,19 @@ struct NameTests {
 
     @Test(
         "What is no token",
-        arguments: ["", "..", "../x", "a/b", "a.b", "$(x)", "`x`", "a;b", "a b", "a\n", "a=", "a'", "\u{0}", String(repeating: "x", count: 513)])
+        arguments: [
+            "", "..", "../x", "a/b", "a.b", "$(x)", "`x`", "a;b", "a b", "a\n", "a=", "a'", "\u{0}", String(repeating: "x", count: 513),
+        ])
     func noToken(text: String) { #expect(!ChallengeToken.isValid(text)) }
 
     @Test(
         "What a terminal would obey",
         arguments: [
             ("plain, ünïcode, 証明書", "plain, ünïcode, 証明書"), ("\u{1B}[2J", "\u{FFFD}[2J"), ("\u{9B}2J", "\u{FFFD}2J"),
-            ("a\nb\rc\td", "a\u{FFFD}b\u{FFFD}c\u{FFFD}d"), ("a\r\nb", "a\u{FFFD}\u{FFFD}b"), ("\u{0}\u{7}\u{8}\u{7F}", "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}"),
-            ("\u{202E}abc\u{2066}", "\u{FFFD}abc\u{FFFD}"), ("a\u{2028}b\u{2029}", "a\u{FFFD}b\u{FFFD}"), ("\u{200B}\u{FEFF}\u{E0041}", "\u{FFFD}\u{FFFD}\u{FFFD}"),
+            ("a\nb\rc\td", "a\u{FFFD}b\u{FFFD}c\u{FFFD}d"), ("a\r\nb", "a\u{FFFD}\u{FFFD}b"),
+            ("\u{0}\u{7}\u{8}\u{7F}", "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}"),
+            ("\u{202E}abc\u{2066}", "\u{FFFD}abc\u{FFFD}"), ("a\u{2028}b\u{2029}", "a\u{FFFD}b\u{FFFD}"),
+            ("\u{200B}\u{FEFF}\u{E0041}", "\u{FFFD}\u{FFFD}\u{FFFD}"),
             ("\u{E000}", "\u{FFFD}"),
         ])
     func terminal(text: String, safe: String) { #expect(TerminalText.safe(text) == safe) }

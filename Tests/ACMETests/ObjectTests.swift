@@ -44,10 +44,12 @@ struct ObjectTests {
         "What is no directory",
         arguments: [
             "[]", "{}", "null", #""x""#, directory + #","renewalInfo":"http://ca.example/ari"}"#, directory + #","renewalInfo":1}"#,
-            directory + #","meta":[]}"#, directory + #","meta":{"externalAccountRequired":"yes"}}"#, directory + #","meta":{"profiles":["x"]}}"#,
+            directory + #","meta":[]}"#, directory + #","meta":{"externalAccountRequired":"yes"}}"#,
+            directory + #","meta":{"profiles":["x"]}}"#,
             directory + #","meta":{"profiles":{"x":1}}}"#, directory + #","meta":{"caaIdentities":"x"}}"#,
             directory + #","meta":{"website":""# + String(repeating: "x", count: 5000) + #""}}"#,
-            directory + #","meta":{"profiles":{"# + (0...Directory.maximumProfiles).map { "\"p\($0)\":\"\"" }.joined(separator: ",") + "}}}",
+            directory + #","meta":{"profiles":{"# + (0...Directory.maximumProfiles).map { "\"p\($0)\":\"\"" }.joined(separator: ",")
+                + "}}}",
             directory + #","meta":{"caaIdentities":["# + [String](repeating: #""x""#, count: 101).joined(separator: ",") + "]}}",
             directory.replacing("https://ca.example/nonce", with: "http://ca.example/nonce") + "}",
         ])
@@ -60,7 +62,8 @@ struct ObjectTests {
     func anAccount() throws {
         let account = try Account(
             json: try value(
-                #"{"status":"valid","contact":["mailto:a@example.org"],"termsOfServiceAgreed":true,"orders":"https://ca.example/orders/1","key":{}}"#))
+                #"{"status":"valid","contact":["mailto:a@example.org"],"termsOfServiceAgreed":true,"orders":"https://ca.example/orders/1","key":{}}"#
+            ))
         #expect(account.status == .valid)
         #expect(account.contact == ["mailto:a@example.org"])
         #expect(account.orders?.text == "https://ca.example/orders/1")
@@ -72,7 +75,11 @@ struct ObjectTests {
         #expect(small.termsOfServiceAgreed == nil)
     }
 
-    @Test("What is no account", arguments: ["{}", #"{"status":"VALID"}"#, #"{"status":1}"#, #"{"status":"valid","contact":"x"}"#, #"{"status":"valid","contact":[1]}"#])
+    @Test(
+        "What is no account",
+        arguments: [
+            "{}", #"{"status":"VALID"}"#, #"{"status":1}"#, #"{"status":"valid","contact":"x"}"#, #"{"status":"valid","contact":[1]}"#,
+        ])
     func noAccount(json: String) throws {
         let json = try value(json)
         #expect(throws: ACMEDocumentError.self) { try Account(json: json) }
@@ -130,9 +137,12 @@ struct ObjectTests {
     @Test(
         "What is no order",
         arguments: [
-            "{}", order(status: "done"), order(#","certificate":"http://ca.example/c"}"#), order(#","certificate":"https://user@ca.example/c"}"#),
-            order(#","certificate":["https://ca.example/c"]}"#), order.replacing("dns", with: "email") + "}", order().replacing("192.0.2.1", with: "010.0.0.1"),
-            order().replacing("Example.org", with: "*.*.org"), order().replacing("https://ca.example/authz/1", with: "https://ca.example/../x"),
+            "{}", order(status: "done"), order(#","certificate":"http://ca.example/c"}"#),
+            order(#","certificate":"https://user@ca.example/c"}"#),
+            order(#","certificate":["https://ca.example/c"]}"#), order.replacing("dns", with: "email") + "}",
+            order().replacing("192.0.2.1", with: "010.0.0.1"),
+            order().replacing("Example.org", with: "*.*.org"),
+            order().replacing("https://ca.example/authz/1", with: "https://ca.example/../x"),
             order().replacing("finalize", with: "finalise"), #"{"status":"pending","finalize":"https://ca.example/f"}"#,
         ])
     func noOrder(json: String) throws {

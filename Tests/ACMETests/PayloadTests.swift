@@ -36,7 +36,8 @@ struct PayloadTests {
     @Test("Account update and deactivation (RFC 8555 §7.3.2, §7.3.6, §7.5.2)")
     func accountUpdate() {
         #expect(
-            text(AccountUpdate(contact: ["mailto:certificates@example.org"]).payload()) == #"{"contact":["mailto:certificates@example.org"]}"#)
+            text(AccountUpdate(contact: ["mailto:certificates@example.org"]).payload())
+                == #"{"contact":["mailto:certificates@example.org"]}"#)
         #expect(text(AccountUpdate(contact: []).payload()) == #"{"contact":[]}"#)
         #expect(text(AccountUpdate(termsOfServiceAgreed: true).payload()) == #"{"termsOfServiceAgreed":true}"#)
         #expect(text(Deactivation.payload()) == #"{"status":"deactivated"}"#)
@@ -62,13 +63,16 @@ struct PayloadTests {
         let names = [try Self.name("www.example.org"), try Self.name("*.Example.org"), try Self.name("2001:DB8::1")]
         #expect(
             text(NewOrder(identifiers: names).payload())
-                == #"{"identifiers":[{"type":"dns","value":"www.example.org"},{"type":"dns","value":"*.example.org"},{"type":"ip","value":"2001:db8::1"}]}"#)
+                == #"{"identifiers":[{"type":"dns","value":"www.example.org"},{"type":"dns","value":"*.example.org"},{"type":"ip","value":"2001:db8::1"}]}"#
+        )
         let order = NewOrder(
-            identifiers: [names[0]], profile: "shortlived", replaces: "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE", notBefore: "2016-01-01T00:04:00+04:00",
+            identifiers: [names[0]], profile: "shortlived", replaces: "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE",
+            notBefore: "2016-01-01T00:04:00+04:00",
             notAfter: "2016-01-08T00:04:00+04:00")
         #expect(
             text(order.payload())
-                == #"{"identifiers":[{"type":"dns","value":"www.example.org"}],"profile":"shortlived","replaces":"aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE","notBefore":"2016-01-01T00:04:00+04:00","notAfter":"2016-01-08T00:04:00+04:00"}"#)
+                == #"{"identifiers":[{"type":"dns","value":"www.example.org"}],"profile":"shortlived","replaces":"aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE","notBefore":"2016-01-01T00:04:00+04:00","notAfter":"2016-01-08T00:04:00+04:00"}"#
+        )
         try order.validate()
     }
 

@@ -32,7 +32,12 @@ struct ProblemTests {
         #expect(Problem(type: kind.rawValue).kind == nil)
     }
 
-    @Test("Half of one is better than none", arguments: ["{}", "[]", "null", "1", #""x""#, #"{"type":1,"detail":[],"status":"400","subproblems":{}}"#, #"{"status":99}"#, #"{"status":4294967296}"#])
+    @Test(
+        "Half of one is better than none",
+        arguments: [
+            "{}", "[]", "null", "1", #""x""#, #"{"type":1,"detail":[],"status":"400","subproblems":{}}"#, #"{"status":99}"#,
+            #"{"status":4294967296}"#,
+        ])
     func lenient(json: String) throws {
         let problem = Problem(json: try value(json))
         #expect(problem.type == "about:blank")

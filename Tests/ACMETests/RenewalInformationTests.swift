@@ -8,9 +8,13 @@ struct RenewalInformationTests {
         0x69, 0x88, 0x5B, 0x6B, 0x87, 0x46, 0x40, 0x41, 0xE1, 0xB3, 0x7B, 0x84, 0x7B, 0xA0, 0xAE, 0x2C, 0xDE, 0x01, 0xC8, 0xD4,
     ]
 
-    @Test("RFC 9773 §4.1, with and without the serial's sign byte", arguments: [[0x00, 0x87, 0x65, 0x43, 0x21], [0x87, 0x65, 0x43, 0x21], [0, 0, 0x87, 0x65, 0x43, 0x21]] as [[UInt8]])
+    @Test(
+        "RFC 9773 §4.1, with and without the serial's sign byte",
+        arguments: [[0x00, 0x87, 0x65, 0x43, 0x21], [0x87, 0x65, 0x43, 0x21], [0, 0, 0x87, 0x65, 0x43, 0x21]] as [[UInt8]])
     func certID(serial: [UInt8]) {
-        #expect(RenewalInformation.certID(authorityKeyIdentifier: Self.keyIdentifier, serialNumber: serial) == "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE")
+        #expect(
+            RenewalInformation.certID(authorityKeyIdentifier: Self.keyIdentifier, serialNumber: serial)
+                == "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE")
     }
 
     @Test("Serials without a sign byte, and zero")
@@ -24,7 +28,8 @@ struct RenewalInformationTests {
     func window() throws {
         let information = try RenewalInformation(
             json: try value(
-                #"{"suggestedWindow":{"start":"2025-01-02T04:00:00Z","end":"2025-01-03T04:00:00Z"},"explanationURL":"https://acme.example.com/docs/ari"}"#))
+                #"{"suggestedWindow":{"start":"2025-01-02T04:00:00Z","end":"2025-01-03T04:00:00Z"},"explanationURL":"https://acme.example.com/docs/ari"}"#
+            ))
         #expect(information.start == 1_735_790_400)
         #expect(information.end == 1_735_876_800)
         #expect(information.explanationURL == "https://acme.example.com/docs/ari")

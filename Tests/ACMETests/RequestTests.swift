@@ -17,7 +17,8 @@ struct RequestTests {
             (.newAccount(NewAccount()), .newAccount), (.updateAccount(AccountUpdate(contact: [])), .updateAccount),
             (.deactivateAccount, .deactivateAccount), (.keyChange(newKey: "next"), .keyChange),
             (.newOrder(NewOrder(identifiers: names)), .newOrder), (.postAsGet, .postAsGet), (.respondToChallenge, .respondToChallenge),
-            (.deactivateAuthorization, .deactivateAuthorization), (.finalize(CertificateRequest(key: "web", identifiers: names)), .finalize),
+            (.deactivateAuthorization, .deactivateAuthorization),
+            (.finalize(CertificateRequest(key: "web", identifiers: names)), .finalize),
             (.revokeCertificate(Revocation(certificate: [0x30])), .revokeCertificate),
         ]
         for (request, operation) in requests {
@@ -32,12 +33,15 @@ struct RequestTests {
         #expect(
             Operation.allCases.map(\.rawValue) == [
                 "new-account", "update-account", "deactivate-account", "key-change", "new-order", "post-as-get", "respond-to-challenge",
-                "deactivate-authorization", "finalize", "revoke-certificate", "create-key", "adopt-key", "retire-key", "delete-key", "list-keys",
+                "deactivate-authorization", "finalize", "revoke-certificate", "create-key", "adopt-key", "retire-key", "delete-key",
+                "list-keys",
                 "sign-certificate-request", "sign-handshake", "read-audit",
             ])
     }
 
-    @Test("Contacts", arguments: ["mailto:a@b.example", "mailto:first.last+tag@example.org", "mailto:o'neil@example.org", "mailto:a%25b@example.org"])
+    @Test(
+        "Contacts",
+        arguments: ["mailto:a@b.example", "mailto:first.last+tag@example.org", "mailto:o'neil@example.org", "mailto:a%25b@example.org"])
     func contact(text: String) throws {
         #expect(try Contact(text).text == text)
         #expect(try Contact(argument: String(text.dropFirst(7))).text == text)
@@ -48,10 +52,13 @@ struct RequestTests {
     @Test(
         "What is no contact",
         arguments: [
-            "", "mailto:", "MAILTO:a@b.example", "tel:+123", "https://example.org", "mailto:a", "mailto:@b.example", "mailto:a@", "mailto:a@b@c.example",
-            "mailto:a@b.example,c@d.example", "mailto:a@b.example?subject=x", "mailto:a@b.example?", "mailto:a b@c.example", "mailto:a@b.example ",
+            "", "mailto:", "MAILTO:a@b.example", "tel:+123", "https://example.org", "mailto:a", "mailto:@b.example", "mailto:a@",
+            "mailto:a@b@c.example",
+            "mailto:a@b.example,c@d.example", "mailto:a@b.example?subject=x", "mailto:a@b.example?", "mailto:a b@c.example",
+            "mailto:a@b.example ",
             "mailto:a@b.example\r\nBcc: x@y.example", "mailto:a@b.example\n", "mailto:a\u{0}@b.example", "mailto:\u{1B}[31m@b.example",
-            "mailto:é@b.example", "mailto:a@bücher.example", "mailto:a@-b.example", "mailto:a@*.example", "mailto:a@[127.0.0.1]", "mailto:a@127.0.0.1",
+            "mailto:é@b.example", "mailto:a@bücher.example", "mailto:a@-b.example", "mailto:a@*.example", "mailto:a@[127.0.0.1]",
+            "mailto:a@127.0.0.1",
             "mailto:a%2Cb@c.example", "mailto:a%0d%0a@c.example", "mailto:a%40b@c.example", "mailto:a%@c.example", "mailto:a%4@c.example",
             "mailto:a%zz@c.example", "mailto:<a@b.example>", "mailto:\"a\"@b.example", "mailto:a(b)@c.example", "mailto:a;b@c.example",
             "mailto:" + String(repeating: "a", count: 65) + "@b.example", "mailto:a@" + String(repeating: "b", count: 400),
@@ -97,7 +104,8 @@ struct RequestTests {
         for profile in ["", "a b", "é", "a\n", String(repeating: "a", count: 65)] {
             #expect(Self.member(.newOrder(NewOrder(identifiers: names, profile: profile))) == "profile")
         }
-        for replaces in ["", ".", "a.b", "aYhba4dGQEHhs3uEe6CuLN4ByNQ", "aYhba4dGQEHhs3uEe6CuLN4ByNQ.", ".AIdlQyE", "AA.AA.AA", "AA=.AA", "AA.AA\n",
+        for replaces in [
+            "", ".", "a.b", "aYhba4dGQEHhs3uEe6CuLN4ByNQ", "aYhba4dGQEHhs3uEe6CuLN4ByNQ.", ".AIdlQyE", "AA.AA.AA", "AA=.AA", "AA.AA\n",
             String(repeating: "A", count: 400) + ".AA",
         ] {
             #expect(Self.member(.newOrder(NewOrder(identifiers: names, replaces: replaces))) == "replaces")

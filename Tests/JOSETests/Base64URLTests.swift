@@ -5,7 +5,9 @@ import Testing
 struct Base64URLTests {
     @Test(
         "RFC 4648 §10, without the padding",
-        arguments: [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("fooba", "Zm9vYmE"), ("foobar", "Zm9vYmFy")])
+        arguments: [
+            ("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("fooba", "Zm9vYmE"), ("foobar", "Zm9vYmFy"),
+        ])
     func vectors(plain: String, text: String) {
         #expect(Base64URL.encode(plain.utf8) == text)
         #expect(Base64URL.encodeBytes(Array(plain.utf8)) == Array(text.utf8))
@@ -41,7 +43,8 @@ struct Base64URLTests {
     @Test(
         "One text for each byte string",
         arguments: [
-            "Zg==", "Zg=", "Z", "Zm9vZ", "Zh", "Zm9", "Zm+v", "Zm/v", " Zg", "Zg ", "Zg\n", "Z\r\ng", "Zg\u{0}", "Zé", "Zm9v=", "=", "====", "Zm.v",
+            "Zg==", "Zg=", "Z", "Zm9vZ", "Zh", "Zm9", "Zm+v", "Zm/v", " Zg", "Zg ", "Zg\n", "Z\r\ng", "Zg\u{0}", "Zé", "Zm9v=", "=", "====",
+            "Zm.v",
         ])
     func refused(text: String) {
         #expect(Base64URL.decode(text) == nil)

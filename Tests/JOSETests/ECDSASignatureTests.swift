@@ -29,7 +29,9 @@ struct ECDSASignatureTests {
         #expect(ECDSASignature.raw(der: der, size: 2) == raw)
     }
 
-    @Test("What is no raw signature", arguments: [[], [1], [1, 2, 3], [0, 1], [1, 0], [0, 0], [UInt8](repeating: 1, count: 134)] as [[UInt8]])
+    @Test(
+        "What is no raw signature",
+        arguments: [[], [1], [1, 2, 3], [0, 1], [1, 0], [0, 0], [UInt8](repeating: 1, count: 134)] as [[UInt8]])
     func refusedRaw(raw: [UInt8]) {
         #expect(ECDSASignature.der(raw: raw) == nil)
     }

@@ -22,4 +22,3 @@ enum Fixtures {
 }
 
 func object(_ json: String) throws -> JSONObject { try JSONDocument(parsing: Array(json.utf8)).root.object() }
-

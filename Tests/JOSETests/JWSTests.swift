@@ -11,10 +11,12 @@ struct JWSTests {
     @Test("A header with kid")
     func kid() {
         let header = JWSProtectedHeader(
-            alg: .ES256, nonce: "UQI1PoRi5OuXzxuX7V7wL0", url: "https://example.com/acme/new-order", key: .kid("https://example.com/acme/acct/evOfKhNU60wg"))
+            alg: .ES256, nonce: "UQI1PoRi5OuXzxuX7V7wL0", url: "https://example.com/acme/new-order",
+            key: .kid("https://example.com/acme/acct/evOfKhNU60wg"))
         #expect(
             Self.text(header)
-                == #"{"alg":"ES256","kid":"https://example.com/acme/acct/evOfKhNU60wg","nonce":"UQI1PoRi5OuXzxuX7V7wL0","url":"https://example.com/acme/new-order"}"#)
+                == #"{"alg":"ES256","kid":"https://example.com/acme/acct/evOfKhNU60wg","nonce":"UQI1PoRi5OuXzxuX7V7wL0","url":"https://example.com/acme/new-order"}"#
+        )
     }
 
     @Test("A header with jwk")
@@ -22,7 +24,8 @@ struct JWSTests {
         let header = JWSProtectedHeader(alg: .EdDSA, nonce: "n", url: "https://example.com/acme/new-account", key: .jwk(Self.key))
         #expect(
             Self.text(header)
-                == #"{"alg":"EdDSA","jwk":{"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},"nonce":"n","url":"https://example.com/acme/new-account"}"#)
+                == #"{"alg":"EdDSA","jwk":{"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},"nonce":"n","url":"https://example.com/acme/new-account"}"#
+        )
     }
 
     @Test("Without a nonce there is no member for it")
@@ -75,7 +78,8 @@ struct JWSTests {
     @Test(
         "What is no flattened JWS",
         arguments: [
-            #"[]"#, #"{}"#, #"{"protected":"e30","payload":""}"#, #"{"protected":"e30","signature":"AQ"}"#, #"{"payload":"","signature":"AQ"}"#,
+            #"[]"#, #"{}"#, #"{"protected":"e30","payload":""}"#, #"{"protected":"e30","signature":"AQ"}"#,
+            #"{"payload":"","signature":"AQ"}"#,
             #"{"protected":"e30","payload":"","signature":""}"#, #"{"protected":"","payload":"","signature":"AQ"}"#,
             #"{"protected":"e30=","payload":"","signature":"AQ"}"#, #"{"protected":"e31","payload":"","signature":"AQ"}"#,
             #"{"protected":"e30","payload":"e30.e30","signature":"AQ"}"#, #"{"protected":"e30","payload":{},"signature":"AQ"}"#,

@@ -109,7 +109,9 @@ struct PublicKeyTests {
     func berLengths() throws {
         let der = try Fixtures.bytes("valid/ed25519.der")
         let content = der.dropFirst(2)
-        for length in [[0x81, 0x2A], [0x82, 0x00, 0x2A], [0x84, 0, 0, 0, 0x2A], [0x80], [0x88, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]] as [[UInt8]] {
+        for length in [
+            [0x81, 0x2A], [0x82, 0x00, 0x2A], [0x84, 0, 0, 0, 0x2A], [0x80], [0x88, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF],
+        ] as [[UInt8]] {
             #expect(throws: JOSEError.self) { try PublicKey(spki: [0x30] + length + content) }
         }
     }
@@ -120,7 +122,8 @@ struct PublicKeyTests {
         func spki(_ modulus: [UInt8], _ exponent: [UInt8]) -> [UInt8] {
             func element(_ tag: UInt8, _ content: [UInt8]) -> [UInt8] {
                 let count = content.count
-                let length: [UInt8] = count < 0x80 ? [UInt8(count)] : count < 0x100 ? [0x81, UInt8(count)] : [0x82, UInt8(count >> 8), UInt8(count & 255)]
+                let length: [UInt8] =
+                    count < 0x80 ? [UInt8(count)] : count < 0x100 ? [0x81, UInt8(count)] : [0x82, UInt8(count >> 8), UInt8(count & 255)]
                 return [tag] + length + content
             }
             let algorithm: [UInt8] = [0x30, 0x0D, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01, 0x05, 0x00]

@@ -6,14 +6,17 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
 
     /// As given.
     public let text: String
+    /// Scheme, host and port in canonical form.
     public let origin: Origin
     /// Path and query as given; begins with `/`.
     public let path: String
 
     /// Lower case; an IPv6 address without brackets.
     public var host: String { origin.host }
+    /// 1 to 65535; 443 where the text has none.
     public var port: Int { origin.port }
 
+    /// - Throws: the first thing that is wrong with it.
     public init(_ text: String) throws(ACMEURLError) {
         let bytes = Array(text.utf8)
         let rest = try ACMEURL.afterScheme(bytes)

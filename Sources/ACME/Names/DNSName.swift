@@ -8,6 +8,7 @@ public struct DNSName: Hashable, Sendable, Comparable, CustomStringConvertible {
 
     /// The canonical text, with `*.` in front of a wildcard.
     public let text: String
+    /// Whether the first label is `*`.
     public let isWildcard: Bool
 
     /// Canonicalises upper case and one trailing dot; refuses everything else that is not in the form above. An internationalised

@@ -3,6 +3,7 @@ public struct IPAddress: Hashable, Sendable, Comparable, CustomStringConvertible
     /// 4 or 16 bytes in network order, as in a certificate's iPAddress (RFC 5280 §4.2.1.6).
     public let bytes: [UInt8]
 
+    /// Whether it has 4 bytes.
     public var isIPv4: Bool { bytes.count == 4 }
 
     /// Reads an address. `010.0.0.1` (octal to some), zone ids, dotted tails and IPv4-mapped addresses are refused: each is a second

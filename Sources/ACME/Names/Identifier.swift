@@ -39,6 +39,7 @@ public enum Identifier: Hashable, Sendable, Comparable, CustomStringConvertible 
         }
     }
 
+    /// Whether it is a name that begins with `*.`.
     public var isWildcard: Bool {
         switch self {
         case .dns(let name): name.isWildcard

@@ -2,14 +2,19 @@
 ///
 /// `[a-z0-9][a-z0-9._-]{0,63}` without `..`, so that it is never an option, a path out of a folder or an escape sequence.
 public struct KeyName: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// A folder's name, a token's label and a line of output all bear that.
     public static let maximumLength = 64
 
+    /// The name.
     public let rawValue: String
 
+    /// - Throws: a sentence that says which rule the text breaks.
     public init(_ text: String) throws(KeyNameError) {
         let bytes = Array(text.utf8)
         guard let first = bytes.first else { throw KeyNameError(text, "it is empty") }
-        guard bytes.count <= KeyName.maximumLength else { throw KeyNameError(text, "it is longer than \(KeyName.maximumLength) characters") }
+        guard bytes.count <= KeyName.maximumLength else {
+            throw KeyNameError(text, "it is longer than \(KeyName.maximumLength) characters")
+        }
         guard KeyName.isLetterOrDigit(first) else { throw KeyNameError(text, "it begins with neither a lower-case letter nor a digit") }
         for byte in bytes where !KeyName.isLetterOrDigit(byte) && !".-_".utf8.contains(byte) {
             throw KeyNameError(text, "only lower-case letters, digits, \".\", \"_\" and \"-\" may be in it")
@@ -33,6 +38,7 @@ public struct KeyName: Hashable, Sendable, Comparable, CustomStringConvertible {
 public struct KeyNameError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The text as it may be shown.
     public let name: String
+    /// A sentence's part.
     public let reason: String
 
     init(_ name: String, _ reason: String) {

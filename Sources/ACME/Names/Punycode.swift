@@ -57,8 +57,9 @@ enum Punycode {
         return output
     }
 
-    /// RFC 3492 §6.3.
+    /// RFC 3492 §6.3. `nil` for more scalars than a label has letters, which also bounds every sum below.
     static func encode(_ scalars: [Unicode.Scalar]) -> [UInt8]? {
+        guard scalars.count <= DNSName.maximumLabelLength else { return nil }
         var output = scalars.filter { $0.value < 0x80 }.map { UInt8(truncatingIfNeeded: $0.value) }
         let basic = UInt32(output.count)
         if basic > 0 { output.append(UInt8(ascii: "-")) }

@@ -10,12 +10,16 @@ public struct Authorization: Hashable, Sendable {
 
     /// Without `*.` for a wildcard; see `wildcard`.
     public var identifier: Identifier
+    /// Where it stands.
     public var status: AuthorizationStatus
     /// RFC 3339.
     public var expires: String?
+    /// The ways that the CA offers; one is enough.
     public var challenges: [Challenge]
+    /// Whether it is for the wildcard of `identifier`.
     public var wildcard: Bool
 
+    /// - Throws: where a member is missing, of another type or beyond its limit; unknown members are passed over.
     public init(json: JSONValue) throws(ACMEDocumentError) {
         let reader = try DocumentReader("authorization", json)
         let value: JSONValue

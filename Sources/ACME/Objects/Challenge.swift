@@ -7,10 +7,13 @@ public enum ChallengeStatus: String, CaseIterable, Hashable, Sendable { case pen
 public struct Challenge: Hashable, Sendable {
     /// As the CA says it, one that is not known here included.
     public var type: String
+    /// Where the response goes.
     public var url: ACMEURL
+    /// Where it stands.
     public var status: ChallengeStatus
     /// Checked to be base64url (see `ChallengeToken`); only types that are not known here come without.
     public var token: String?
+    /// Why it failed.
     public var error: Problem?
     /// RFC 3339.
     public var validated: String?
@@ -18,6 +21,7 @@ public struct Challenge: Hashable, Sendable {
     /// The type, where it is one that is answered here.
     public var kind: ChallengeType? { ChallengeType(rawValue: type) }
 
+    /// - Throws: where a member is missing, of another type or no base64url token; unknown members are passed over.
     public init(json: JSONValue) throws(ACMEDocumentError) {
         let reader = try DocumentReader("challenge", json)
         type = try reader.string("type")

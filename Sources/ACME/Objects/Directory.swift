@@ -4,23 +4,33 @@ import StrictJSON
 public struct Directory: Hashable, Sendable {
     /// A CA has a handful.
     public static let maximumProfiles = 100
+    /// A CA has one or two.
     public static let maximumCAAIdentities = 100
 
+    /// Answers HEAD with a nonce (RFC 8555 §7.2).
     public var newNonce: ACMEURL
+    /// RFC 8555 §7.3
     public var newAccount: ACMEURL
+    /// RFC 8555 §7.4
     public var newOrder: ACMEURL
+    /// RFC 8555 §7.6
     public var revokeCert: ACMEURL
+    /// RFC 8555 §7.3.5
     public var keyChange: ACMEURL
+    /// The part before the certID (RFC 9773 §4.1).
     public var renewalInfo: ACMEURL?
     /// For a person; not fetched by the client, so any URL. Not safe for a terminal as it is.
     public var termsOfService: String?
+    /// For a person. Not safe for a terminal as it is.
     public var website: String?
     /// Domains by which CAA records name this CA (RFC 8659).
     public var caaIdentities: [String]
+    /// Whether newAccount must come with an external account binding (RFC 8555 §7.3.4).
     public var externalAccountRequired: Bool
     /// Name to description.
     public var profiles: [String: String]
 
+    /// - Throws: where a member is missing, of another type or beyond its limit; unknown members are passed over.
     public init(json: JSONValue) throws(ACMEDocumentError) {
         let reader = try DocumentReader("directory", json)
         newNonce = try reader.url("newNonce")

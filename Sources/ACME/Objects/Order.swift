@@ -5,22 +5,33 @@ public enum OrderStatus: String, CaseIterable, Hashable, Sendable { case pending
 
 /// An order as the CA shows it (RFC 8555 §7.1.3); its URL comes only with its creation.
 public struct Order: Hashable, Sendable {
+    /// One for each identifier; see `NewOrder.maximumIdentifiers`.
     public static let maximumAuthorizations = 1000
 
+    /// Where it stands.
     public var status: OrderStatus
     /// RFC 3339.
     public var expires: String?
+    /// Canonical, in the CA's order, which need not be the one asked for.
     public var identifiers: [Identifier]
+    /// All that the order needs, valid ones included.
     public var authorizations: [ACMEURL]
+    /// Where the CSR goes once the order is ready.
     public var finalize: ACMEURL
+    /// There once the order is valid.
     public var certificate: ACMEURL?
+    /// Why the order is invalid.
     public var error: Problem?
     /// RFC 9773 §5.
     public var replaces: String?
+    /// As the CA took it (draft-ietf-acme-profiles).
     public var profile: String?
+    /// RFC 3339.
     public var notBefore: String?
+    /// RFC 3339.
     public var notAfter: String?
 
+    /// - Throws: where a member is missing, of another type or beyond its limit; unknown members are passed over.
     public init(json: JSONValue) throws(ACMEDocumentError) {
         let reader = try DocumentReader("order", json)
         status = try reader.status(OrderStatus.self)

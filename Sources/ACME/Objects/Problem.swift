@@ -3,6 +3,7 @@ import StrictJSON
 /// A problem document (RFC 9457, formerly RFC 7807) as ACME uses it (RFC 8555 §6.7), with one subproblem for each identifier concerned
 /// (§6.7.1). Read leniently: it is the explanation of a failure, and half of one is better than none.
 public struct Problem: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Subproblems kept; the rest is counted.
     public static let maximumSubproblems = 100
     /// Unicode scalars kept of `detail` and `title`.
     public static let maximumTextLength = 4096
@@ -10,17 +11,22 @@ public struct Problem: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// The full URN; `about:blank` where the document has none (RFC 9457 §4.2.1).
     public var type: String
+    /// What kind of problem it is, for a person. Not safe for a terminal as it is.
     public var title: String?
+    /// What happened this time, for a person. Not safe for a terminal as it is; see `summary`.
     public var detail: String?
     /// The HTTP status code, 100 to 599.
     public var status: Int?
+    /// A URI for this occurrence; with `userActionRequired` where the person has to go (RFC 8555 §7.3.3).
     public var instance: String?
     /// Only in subproblems.
     public var identifier: Identifier?
+    /// One for each identifier concerned; they have none themselves.
     public var subproblems: [Problem]
     /// Subproblems beyond `maximumSubproblems`, which were not kept.
     public var omittedSubproblems: Int
 
+    /// Takes what it is given.
     public init(
         type: String = "about:blank", title: String? = nil, detail: String? = nil, status: Int? = nil, instance: String? = nil,
         identifier: Identifier? = nil, subproblems: [Problem] = []

@@ -10,12 +10,14 @@ public struct RenewalInformation: Hashable, Sendable {
     /// For a person. Not safe for a terminal as it is.
     public var explanationURL: String?
 
+    /// Takes what it is given.
     public init(start: Int64, end: Int64, explanationURL: String? = nil) {
         self.start = start
         self.end = end
         self.explanationURL = explanationURL
     }
 
+    /// - Throws: where the window is missing, no pair of timestamps, or does not end after its start.
     public init(json: JSONValue) throws(ACMEDocumentError) {
         let reader = try DocumentReader("renewal information", json)
         let value: JSONValue

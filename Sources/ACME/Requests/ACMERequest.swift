@@ -12,6 +12,7 @@ public enum ACMERequest: Hashable, Sendable {
     case finalize(CertificateRequest)
     case revokeCertificate(Revocation)
 
+    /// What a grant has to name for it.
     public var operation: Operation {
         switch self {
         case .newAccount: .newAccount
@@ -52,6 +53,7 @@ public struct ACMERequestError: Error, Hashable, Sendable, CustomStringConvertib
     /// A sentence's part; printable.
     public let reason: String
 
+    /// Both parts have to be printable.
     public init(member: String, reason: String) {
         self.member = member
         self.reason = reason

@@ -4,8 +4,10 @@ import StrictJSON
 public struct AccountUpdate: Hashable, Sendable {
     /// `mailto:` URIs that replace those before; empty takes all away.
     public var contact: [String]?
+    /// Only `true` means anything (RFC 8555 §7.3.3).
     public var termsOfServiceAgreed: Bool?
 
+    /// Takes what it is given; see `validate()`.
     public init(contact: [String]? = nil, termsOfServiceAgreed: Bool? = nil) {
         self.contact = contact
         self.termsOfServiceAgreed = termsOfServiceAgreed
@@ -21,6 +23,7 @@ public struct AccountUpdate: Hashable, Sendable {
         return writer.bytes
     }
 
+    /// Something has to change; contacts as RFC 8555 §7.3 has them.
     public func validate() throws(ACMERequestError) {
         guard contact != nil || termsOfServiceAgreed != nil else {
             throw ACMERequestError(member: "contact", reason: "the update changes nothing")
@@ -31,5 +34,6 @@ public struct AccountUpdate: Hashable, Sendable {
 
 /// Ends an account (RFC 8555 §7.3.6) or an authorization (§7.5.2): the payload is the same.
 public enum Deactivation {
+    /// `{"status":"deactivated"}`
     public static func payload() -> [UInt8] { Array(#"{"status":"deactivated"}"#.utf8) }
 }

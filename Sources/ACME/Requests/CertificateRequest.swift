@@ -5,10 +5,12 @@ import StrictJSON
 public struct CertificateRequest: Hashable, Sendable {
     /// The agent's name of the certificate key.
     public var key: String
+    /// What the order is for.
     public var identifiers: [Identifier]
     /// Asks for the TLS feature extension status_request (RFC 7633).
     public var mustStaple: Bool
 
+    /// Takes what it is given; see `validate()`.
     public init(key: String, identifiers: [Identifier], mustStaple: Bool = false) {
         self.key = key
         self.identifiers = identifiers
@@ -26,6 +28,7 @@ public struct CertificateRequest: Hashable, Sendable {
         return writer.bytes
     }
 
+    /// A key's name, at least one identifier, none twice.
     public func validate() throws(ACMERequestError) {
         do { _ = try KeyName(key) } catch { throw ACMERequestError(member: "key", reason: error.description) }
         try NewOrder.validate(identifiers)

@@ -71,6 +71,7 @@ public struct Contact: Hashable, Sendable, CustomStringConvertible {
 public struct ContactError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The text as it may be shown.
     public let contact: String
+    /// A sentence's part.
     public let reason: String
 
     init(_ contact: String, _ reason: String) {

@@ -5,12 +5,14 @@ import StrictJSON
 public struct NewAccount: Hashable, Sendable {
     /// `mailto:` URIs; see `Contact`.
     public var contact: [String]
+    /// `nil` leaves the member out.
     public var termsOfServiceAgreed: Bool?
     /// Ask for an account that exists; none is created (RFC 8555 §7.3.1).
     public var onlyReturnExisting: Bool
     /// The name of an external account credential in the agent's configuration; its HMAC key never leaves the agent (RFC 8555 §7.3.4).
     public var externalAccount: String?
 
+    /// Takes what it is given; see `validate()`.
     public init(
         contact: [String] = [], termsOfServiceAgreed: Bool? = nil, onlyReturnExisting: Bool = false, externalAccount: String? = nil
     ) {
@@ -36,6 +38,7 @@ public struct NewAccount: Hashable, Sendable {
         return writer.bytes
     }
 
+    /// Contacts as RFC 8555 §7.3 has them, and a credential's name.
     public func validate() throws(ACMERequestError) {
         try Contact.validate(contact)
         if let externalAccount {

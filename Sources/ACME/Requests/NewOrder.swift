@@ -4,6 +4,7 @@ import StrictJSON
 public struct NewOrder: Hashable, Sendable {
     /// CAs take up to 100; this only bounds the work that one request makes.
     public static let maximumIdentifiers = 1000
+    /// Three times the longest one in use.
     public static let maximumProfileLength = 64
 
     /// In the order in which they came.
@@ -17,6 +18,7 @@ public struct NewOrder: Hashable, Sendable {
     /// RFC 3339.
     public var notAfter: String?
 
+    /// Takes what it is given; see `validate()`.
     public init(
         identifiers: [Identifier], profile: String? = nil, replaces: String? = nil, notBefore: String? = nil, notAfter: String? = nil
     ) {
@@ -48,6 +50,7 @@ public struct NewOrder: Hashable, Sendable {
         return writer.bytes
     }
 
+    /// At least one identifier, none twice; the other members in their forms; notBefore before notAfter.
     public func validate() throws(ACMERequestError) {
         try NewOrder.validate(identifiers)
         if let profile {

@@ -5,6 +5,7 @@ public enum ChallengeToken {
     /// RFC 8555 asks for 128 bits, which are 22 letters; CAs send 43.
     public static let maximumLength = 512
 
+    /// Letters only are checked: the value is never decoded.
     public static func isValid(_ token: String) -> Bool {
         (1...maximumLength).contains(token.utf8.count) && token.utf8.allSatisfy { Base64URL.isLetter($0) }
     }

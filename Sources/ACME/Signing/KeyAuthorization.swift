@@ -3,7 +3,9 @@ import JOSE
 
 /// A challenge's token with the account key's thumbprint (RFC 8555 §8.1).
 public struct KeyAuthorization: Hashable, Sendable {
+    /// The challenge's; see `ChallengeToken`.
     public let token: String
+    /// The account key's.
     public let thumbprint: String
 
     /// - Parameter thumbprint: `PublicKey.thumbprint` of the account key.
