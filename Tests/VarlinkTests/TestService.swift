@@ -30,6 +30,7 @@ final class TestService: VarlinkService {
     var onClose: ((VarlinkCloseReason) -> Void)?
     var onHold: (() -> Void)?
     var onCancel: (() -> Void)?
+    var onWait: (() -> Void)?
     /// Replies that Stream has given out, and how often it had to wait.
     private(set) var streamed = 0
     private(set) var waits = 0
@@ -85,6 +86,7 @@ final class TestService: VarlinkService {
         for number in first..<max(first, last) {
             if politely, !reply.isWritable, reply.isOpen {
                 waits += 1
+                onWait?()
                 return reply.onWritable { [weak self] in self?.stream(number, to: last, filling, politely: politely, reply) }
             }
             guard reply.next({ Self.write(number, filling, &$0) }) else { return log.append("stream ended at \(number)") }

@@ -12,7 +12,7 @@ public struct VarlinkReplier {
     /// Whether the call still waits for its answer: it was not answered yet and its connection is alive.
     public var isOpen: Bool { connection.isOpen(call) }
 
-    /// Whether the client keeps up. A service that streams with ``next(_:)-(_)`` stops while this is `false` and goes on when the closure
+    /// Whether the client keeps up. A service that streams with `next` stops while this is `false` and goes on when the closure
     /// given to ``onWritable(_:)`` is called.
     public var isWritable: Bool { connection.isWritable(call) }
 

@@ -1,6 +1,14 @@
 import NIOCore
 import StrictJSON
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// The server's end of one connection: a channel handler for the end of the pipeline, confined to its event loop.
 ///
 /// ``VarlinkServer`` adds one to each connection; whoever has a listener of another kind adds it to the pipeline.
@@ -144,7 +152,13 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     }
 
     public func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        closeNow(.failed(error))
+        closeNow(VarlinkServerHandler.isPeersEnd(error) ? .peerGone : .failed(error))
+    }
+
+    /// A client that closes with replies unread, or while it is written to, ends the connection by an error and not by its end.
+    private static func isPeersEnd(_ error: any Error) -> Bool {
+        guard let code = (error as? IOError)?.errnoCode else { return false }
+        return code == ECONNRESET || code == EPIPE
     }
 
     /// Begins no further call, lets the one at hand be answered, then closes.

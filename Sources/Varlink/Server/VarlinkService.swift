@@ -32,7 +32,8 @@ public protocol VarlinkService: AnyObject {
     /// Answers a call, now or later, on the event loop. A call that is never answered keeps its connection waiting for ever.
     func handle(_ call: VarlinkCall, peer: Peer, reply: VarlinkReplier)
 
-    /// A connection was opened.
+    /// A connection was opened. It is followed by one ``connectionClosed(peer:reason:)``, so this is where to count peers; a
+    /// connection that was admitted and is gone before it is open has neither.
     func connectionOpened(peer: Peer)
 
     /// A connection that was opened is gone; its unanswered call, if there was one, has been cancelled.

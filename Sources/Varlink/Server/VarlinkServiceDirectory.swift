@@ -53,10 +53,12 @@ public final class VarlinkServiceDirectory {
 
     func route(_ call: VarlinkCall) -> Route {
         let method = call.method
-        guard let entry = entries.first(where: { method.interface.elementsEqual($0.name) }) else {
+        let interface = method.interface, member = method.member
+        // Lengths first: names within one service begin alike.
+        guard let entry = entries.first(where: { $0.name.count == interface.count && $0.name.elementsEqual(interface) }) else {
             return .refuse(.interfaceNotFound(method.interfaceName))
         }
-        guard entry.methods.contains(where: { method.member.elementsEqual($0) }) else {
+        guard entry.methods.contains(where: { $0.count == member.count && $0.elementsEqual(member) }) else {
             return .refuse(.methodNotFound(method.description))
         }
         guard entry.name == VarlinkServiceDirectory.standardName else { return .service }
