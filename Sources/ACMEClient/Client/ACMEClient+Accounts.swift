@@ -12,6 +12,7 @@ extension ACMEClient {
     /// Makes an account for the signer's key, or finds the one it has (RFC 8555 §7.3); its URL is used from here on.
     /// - Throws: `ACMEClientError`; a `.problem` of kind `userActionRequired` where the terms of service were not agreed to.
     public func newAccount(_ request: NewAccount) async throws -> RegisteredAccount {
+        guard let signer else { throw ACMEClientError.noAccount }
         let url = try await directory().newAccount
         let response = try await post(.newAccount(request), to: url, as: .key(signer), accept: MediaType.json)
         let location = try location(response, url: url)

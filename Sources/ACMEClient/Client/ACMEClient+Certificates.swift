@@ -1,26 +1,24 @@
 import ACME
 
-/// A downloaded chain: certificates only, their content not yet looked at.
+/// A chain as it was downloaded; its content is not looked at here.
 public struct DownloadedChain: Sendable {
-    /// DER, leaf first.
-    public var certificates: [[UInt8]]
+    /// `application/pem-certificate-chain` (RFC 8555 §9.1), as received.
+    public var pem: [UInt8]
     /// URLs of other chains for the same leaf (RFC 8555 §7.4.2).
     public var alternates: [ACMEURL]
 }
 
 extension ACMEClient {
-    /// Downloads a chain (RFC 8555 §7.4.2).
-    /// - Throws: `ACMEClientError`; `.invalidChain` for anything that is not a certificate.
+    /// Downloads a chain (RFC 8555 §7.4.2). It MUST be checked before it is used (RFC 8555 §11.4): certificates only, for the right key.
+    /// - Throws: `ACMEClientError`.
     public func certificate(_ url: ACMEURL) async throws -> DownloadedChain {
         let response = try await post(.postAsGet, to: url, accept: MediaType.pemChain, limit: Self.chainLimit)
         let type = MediaType.of(response)
         guard type == MediaType.pemChain else {
             throw ACMEClientError.unexpectedContentType(type, expected: MediaType.pemChain, url: url)
         }
-        let certificates: [[UInt8]]
-        do { certificates = try PEMCertificateChain.decode(response.body) } catch { throw ACMEClientError.invalidChain(error, url: url) }
         let links = LinkHeader.targets(response.headers.all("Link"), relation: "alternate")
-        return DownloadedChain(certificates: certificates, alternates: links.compactMap { try? ACMEURL($0) })
+        return DownloadedChain(pem: response.body, alternates: links.compactMap { try? ACMEURL($0) })
     }
 
     /// Revokes a certificate (RFC 8555 §7.6).

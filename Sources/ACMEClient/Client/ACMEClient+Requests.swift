@@ -80,8 +80,8 @@ extension ACMEClient {
         let kid: ACMEURL?
         switch identity {
         case .account:
-            guard let account else { throw ACMEClientError.noAccount }
-            signer = self.signer
+            guard let account, let own = self.signer else { throw ACMEClientError.noAccount }
+            signer = own
             kid = account
         case .key(let other):
             signer = other

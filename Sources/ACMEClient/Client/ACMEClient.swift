@@ -14,11 +14,12 @@ public final class ACMEClient: Sendable {
     static let chainLimit = 256 << 10
 
     public let directoryURL: ACMEURL
-    public let signer: any AccountSigner
+    /// `nil`: the client can read the directory and nothing else.
+    public let signer: (any AccountSigner)?
     let transport: any HTTPTransport
     let time: any Timekeeping
     let observer: (@Sendable (ACMEClientEvent) -> Void)?
-    let nonces = NoncePool()
+    let nonces: NoncePool
 
     private struct State {
         var account: ACMEURL?
@@ -33,7 +34,7 @@ public final class ACMEClient: Sendable {
     ///   - account: the account's URL where it is known; `newAccount` and `findAccount` set it.
     ///   - observer: is told what happens; called from any thread.
     public init(
-        directory: ACMEURL, transport: any HTTPTransport, signer: any AccountSigner, account: ACMEURL? = nil,
+        directory: ACMEURL, transport: any HTTPTransport, signer: (any AccountSigner)? = nil, account: ACMEURL? = nil,
         time: any Timekeeping = SystemTime(), observer: (@Sendable (ACMEClientEvent) -> Void)? = nil
     ) {
         directoryURL = directory
@@ -41,7 +42,23 @@ public final class ACMEClient: Sendable {
         self.signer = signer
         self.time = time
         self.observer = observer
+        nonces = NoncePool()
         state = Mutex(State(account: account))
+    }
+
+    /// The same conversation (directory, nonces, connections) with another key.
+    public func signing(by signer: any AccountSigner, account: ACMEURL? = nil) -> ACMEClient {
+        ACMEClient(self, signer: signer, state: State(account: account, directory: state.withLock { $0.directory }))
+    }
+
+    private init(_ other: ACMEClient, signer: any AccountSigner, state: State) {
+        directoryURL = other.directoryURL
+        self.signer = signer
+        transport = other.transport
+        time = other.time
+        observer = other.observer
+        nonces = other.nonces
+        self.state = Mutex(state)
     }
 
     /// The account's URL: the `kid` of its requests (RFC 8555 §6.2).

@@ -13,7 +13,6 @@ public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
     case invalidDocument(url: ACMEURL, reason: String)
     /// `Location`, `Replay-Nonce`: the field that must be there.
     case missingHeader(String, url: ACMEURL)
-    case invalidChain(PEMChainError, url: ACMEURL)
     /// The CA refused every nonce that it had given out itself.
     case noncesExhausted(attempts: Int, url: ACMEURL)
     /// The request needs the account's URL.
@@ -41,7 +40,6 @@ public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
             return "the CA redirects \(from) to \(TerminalText.safe(to, limit: 300)) (status \(status)), which is not followed"
         case .invalidDocument(_, let reason): return reason
         case .missingHeader(let name, let url): return "the CA's answer to \(url) has no valid \(name)"
-        case .invalidChain(let error, _): return error.description
         case .noncesExhausted(let attempts, let url):
             return "the CA at \(url.origin) refused the nonces that it gives out, \(attempts) times one after another"
         case .noAccount: return "there is no account at this CA yet"

@@ -1,0 +1,147 @@
+import ACME
+import ACMEClient
+import CertificateStore
+import JOSE
+
+/// An account that somebody wants at a CA.
+public struct AccountRegistration: Sendable {
+    public var directory: ACMEURL
+    /// The agent's name of the account key; made where there is none.
+    public var key: KeyName
+    public var keyAlgorithm: KeyAlgorithm
+    public var contact: [Contact]
+    /// That the user agreed to the CA's terms of service, whatever their URL.
+    public var agreesToTerms: Bool
+    /// Name of an external account credential in the agent (RFC 8555 §7.3.4).
+    public var externalAccount: String?
+
+    public init(
+        directory: ACMEURL, key: KeyName, keyAlgorithm: KeyAlgorithm = .p256, contact: [Contact] = [], agreesToTerms: Bool = false,
+        externalAccount: String? = nil
+    ) {
+        self.directory = directory
+        self.key = key
+        self.keyAlgorithm = keyAlgorithm
+        self.contact = contact
+        self.agreesToTerms = agreesToTerms
+        self.externalAccount = externalAccount
+    }
+}
+
+/// Accounts at CAs: registered once, then found in the store.
+public struct AccountFlow: Sendable {
+    let store: any CertificateStore
+    let keys: any KeyProvider
+    let transport: any HTTPTransport
+    let time: any Timekeeping
+    let observer: IssuanceObserver
+
+    public init(
+        store: any CertificateStore, keys: any KeyProvider, transport: any HTTPTransport, time: any Timekeeping = SystemTime(),
+        observer: @escaping IssuanceObserver = { _ in }
+    ) {
+        self.store = store
+        self.keys = keys
+        self.transport = transport
+        self.time = time
+        self.observer = observer
+    }
+
+    /// Makes an account, or goes on with one whose making was interrupted; a key that has an account keeps it.
+    /// - Throws: `IssuanceError.termsNotAgreed`, `.externalAccountRequired`, `ACMEClientError`, `StoreError`, what the key provider says.
+    public func register(_ registration: AccountRegistration) async throws -> StoredAccount {
+        let anonymous = client(registration.directory)
+        let directory = try await anonymous.directory()
+        if let terms = directory.termsOfService, !registration.agreesToTerms { throw IssuanceError.termsNotAgreed(terms) }
+        let earlier = try await store.account(at: registration.directory)
+        var account = StoredAccount(
+            directory: registration.directory, key: registration.key.rawValue, contact: registration.contact.map(\.text),
+            termsOfService: directory.termsOfService)
+        let known = try await keys.key(named: registration.key)
+        if directory.externalAccountRequired, registration.externalAccount == nil, earlier?.url == nil, known == nil {
+            throw IssuanceError.externalAccountRequired(directory: registration.directory)
+        }
+        // Before the key is made: the next run finds its name here. An account that works is not given up for one that may not.
+        if earlier?.url == nil { try await store.save(account) }
+        let key: ManagedKey
+        if let known {
+            observer(.keyUsed(known))
+            key = known
+        } else {
+            key = try await keys.createKey(
+                named: registration.key, algorithm: registration.keyAlgorithm, purpose: .account(directory: registration.directory))
+            observer(.keyCreated(key))
+        }
+        let client = anonymous.signing(by: try await keys.signer(for: key))
+        // A key that was there may have an account: made by a run that was cut off before the answer.
+        let registered: RegisteredAccount
+        if known != nil, let found = try await client.findAccount() {
+            registered = found
+        } else {
+            registered = try await client.newAccount(
+                NewAccount(
+                    contact: registration.contact.map(\.text), termsOfServiceAgreed: registration.agreesToTerms ? true : nil,
+                    externalAccount: registration.externalAccount))
+        }
+        if !registered.isNew { account.contact = registered.account.contact }
+        account.url = registered.url
+        try await store.save(account)
+        observer(.accountRegistered(url: registered.url, key: registration.key.rawValue, isNew: registered.isNew))
+        return account
+    }
+
+    /// A client that signs for the account at this CA; no request is sent where the account's URL is known.
+    /// - Throws: `IssuanceError.noAccount`, `.keyMissing`.
+    public func client(for directory: ACMEURL) async throws -> ACMEClient {
+        guard var account = try await store.account(at: directory) else { throw IssuanceError.noAccount(directory: directory) }
+        guard let key = try await keys.key(named: try KeyName(account.key)) else { throw IssuanceError.keyMissing(account.key) }
+        let client = client(directory).signing(by: try await keys.signer(for: key), account: account.url)
+        if account.url == nil {
+            // newAccount was sent, or not; its answer did not come here (RFC 8555 §7.3.1).
+            guard let found = try await client.findAccount() else { throw IssuanceError.noAccount(directory: directory) }
+            account.url = found.url
+            try await store.save(account)
+        }
+        return client
+    }
+
+    /// The account as the CA has it.
+    public func show(_ directory: ACMEURL) async throws -> (stored: StoredAccount, account: Account) {
+        let account = try await client(for: directory).fetchAccount()
+        guard let stored = try await store.account(at: directory) else { throw IssuanceError.noAccount(directory: directory) }
+        return (stored, account)
+    }
+
+    /// Changes the contacts (RFC 8555 §7.3.2).
+    public func update(_ directory: ACMEURL, contact: [Contact]) async throws -> Account {
+        let account = try await client(for: directory).updateAccount(AccountUpdate(contact: contact.map(\.text)))
+        if var stored = try await store.account(at: directory) {
+            stored.contact = account.contact
+            try await store.save(stored)
+        }
+        return account
+    }
+
+    /// Deactivates the account for good (RFC 8555 §7.3.6) and forgets it; its key stays.
+    public func deactivate(_ directory: ACMEURL) async throws {
+        _ = try await client(for: directory).deactivateAccount()
+        try await store.removeAccount(at: directory)
+    }
+
+    private func client(_ directory: ACMEURL) -> ACMEClient {
+        ACMEClient(directory: directory, transport: transport, time: time, observer: IssuanceEvent.forward(to: observer))
+    }
+}
+
+extension IssuanceEvent {
+    /// Tells an observer of the flow what happens in a client.
+    public static func forward(to observer: @escaping IssuanceObserver) -> @Sendable (ACMEClientEvent) -> Void {
+        { event in
+            switch event {
+            case .signed(let request, let url, let key): observer(.signed(request, url: url, key: key))
+            case .waiting(let duration, let reason): observer(.waiting(seconds: duration.inSeconds, reason: reason))
+            case .exchanged, .nonceRefused: break
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+import ACME
+import CertificateStore
+
+/// Names for certificate keys that nobody named.
+enum CertificateKeyName {
+    /// The key's name made of the certificate's: `www.example.org` is `www.example.org`, `_wildcard_.example.org` is
+    /// `wildcard_.example.org`, what is too long is cut.
+    static func first(for name: CertificateName) throws -> KeyName {
+        let text = name.rawValue.drop { $0 == "_" }
+        return try KeyName(String(text.prefix(KeyName.maximumLength - 8)))
+    }
+
+    /// The next key of the same certificate: `www.example.org`, `www.example.org-2`, `www.example.org-3`.
+    static func next(after name: KeyName) throws -> KeyName {
+        let text = name.rawValue
+        if let dash = text.lastIndex(of: "-"), let number = Int(text[text.index(after: dash)...]), (2..<1_000_000).contains(number) {
+            return try KeyName(text[..<dash] + "-\(number + 1)")
+        }
+        return try KeyName(String(text.prefix(KeyName.maximumLength - 8)) + "-2")
+    }
+}

@@ -1,0 +1,90 @@
+import ACME
+import CertificateStore
+
+/// Why there is no certificate. What agent, CA client and store throw passes through as it is.
+public enum IssuanceError: Error, Sendable, CustomStringConvertible {
+    /// The CA could not see that these names are the account's; with its reasons.
+    case notProven([FailedIdentifier])
+    /// The CA gave the order up for another reason.
+    case orderFailed(Problem?)
+    /// The CA does not know the order (any more).
+    case orderGone(ACMEURL, Problem?)
+    /// No configured solver can do what the CA offers.
+    case noSolver(Identifier, offered: [String])
+    /// What was presented did not get there.
+    case solver(Identifier?, reason: String, hint: String?)
+    case timedOut(waitingFor: String, after: Duration)
+    /// The CA wants to be left alone for longer than is waited.
+    case askedToWait(seconds: Int64, reason: String)
+    case noIdentifiers
+    case noAccount(directory: ACMEURL)
+    /// The CA has terms of service, and nobody agreed to them.
+    case termsNotAgreed(String)
+    case externalAccountRequired(directory: ACMEURL)
+    /// The key that certificate or account should use is not in the agent, or not for this user.
+    case keyMissing(String)
+    case keyRetired(String)
+    /// The key is none of the wanted kind.
+    case unexpectedAnswer(String)
+    case notFound(CertificateName)
+    case alreadyRevoked(CertificateName)
+    /// The certificate is installed; the program that should take it into use failed.
+    case deployFailed(CertificateName, reason: String)
+
+    /// A name with the CA's reason.
+    public struct FailedIdentifier: Sendable, Hashable {
+        public var identifier: Identifier
+        public var problem: Problem?
+
+        public init(identifier: Identifier, problem: Problem?) {
+            self.identifier = identifier
+            self.problem = problem
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .notProven(let failures):
+            let lines = failures.map { "  \($0.identifier.value): \($0.problem?.summary ?? "the CA gives no reason")" }
+            return "the CA could not see that \(failures.count == 1 ? "this name is" : "these names are") yours:\n"
+                + lines.joined(separator: "\n")
+        case .orderFailed(let problem): return "the CA gave up the order: \(problem?.description ?? "it gives no reason")"
+        case .orderGone(let url, _): return "the CA does not know the order \(url)"
+        case .noSolver(let identifier, let offered):
+            let list = offered.map { TerminalText.safe($0, limit: 40) }.joined(separator: ", ")
+            return "no configured challenge can prove \(identifier.value); the CA offers \(list.isEmpty ? "none" : list)"
+        case .solver(let identifier, let reason, _):
+            return (identifier.map { "the challenge for \($0.value) could not be set up: " } ?? "") + reason
+        case .timedOut(let what, let duration): return "gave up waiting for \(what) after \(duration.components.seconds) s"
+        case .askedToWait(let seconds, let reason): return "the CA asks to wait \(seconds) s (\(reason)), which is too long"
+        case .noIdentifiers: return "a certificate needs a name"
+        case .noAccount(let directory): return "there is no account at \(directory) yet"
+        case .termsNotAgreed(let url): return "this CA has terms of service: \(TerminalText.safe(url, limit: 300))"
+        case .externalAccountRequired(let directory): return "the CA at \(directory.origin) wants an account that it knows from elsewhere"
+        case .keyMissing(let name): return "the agent has no key \"\(name)\" for you"
+        case .keyRetired(let name): return "the key \"\(name)\" is retired"
+        case .unexpectedAnswer(let reason): return reason
+        case .notFound(let name): return "there is no certificate \"\(name)\""
+        case .alreadyRevoked(let name): return "the certificate \"\(name)\" is revoked already"
+        case .deployFailed(let name, let reason): return "the certificate \"\(name)\" is installed, but its deploy hook failed: \(reason)"
+        }
+    }
+
+    /// What the user may do about it.
+    public var hint: String? {
+        switch self {
+        case .notProven: return "the CA must reach every name from outside; acme-agent takes down what it had set up"
+        case .noSolver(let identifier, _):
+            return identifier.isWildcard ? "a wildcard can be proven by dns-01 only: --dns-hook PROGRAM" : "choose --webroot, --http01-address or --dns-hook"
+        case .solver(_, _, let hint): return hint
+        case .timedOut, .askedToWait: return "run the command again later; it goes on where it stopped"
+        case .noAccount: return "acme-agent account register --agree-tos"
+        case .termsNotAgreed: return "read them, then add --agree-tos"
+        case .externalAccountRequired: return "name the credential that the agent's administrator has configured: --eab NAME"
+        case .keyMissing, .keyRetired: return "acme-agent keys list"
+        case .notFound: return "acme-agent list"
+        case .deployFailed: return "run the command again to try the hook again"
+        case .orderFailed, .orderGone, .noIdentifiers, .unexpectedAnswer, .alreadyRevoked: return nil
+        }
+    }
+}

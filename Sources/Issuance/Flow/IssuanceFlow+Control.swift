@@ -1,0 +1,187 @@
+import ACME
+import ACMEClient
+import CertificateStore
+
+/// A name that is to be proven, and how.
+private struct Proof: Sendable {
+    var authorization: IssuerAuthorization
+    var challenge: IssuerChallenge
+    var solvable: SolvableChallenge
+    var solver: any ChallengeSolver
+    var target: String
+
+    var presented: PresentedChallenge {
+        PresentedChallenge(
+            type: solvable.type, identifier: solvable.identifier, target: target, keyAuthorization: solvable.keyAuthorization.text)
+    }
+    var setUp: ChallengeSetUp {
+        ChallengeSetUp(kind: solvable.type, identifier: solvable.identifier, target: target, value: solvable.keyAuthorization.text)
+    }
+}
+
+extension IssuanceFlow {
+    /// How long a solver may watch for the CA's look before the CA is asked all the same.
+    static let longestWatch: Duration = .seconds(3)
+
+    /// Proves all names of an order side by side, and returns the order when it is no longer pending.
+    func proveControl(_ order: IssuerOrder, _ keeper: JournalKeeper) async throws -> IssuerOrder {
+        issuer.prepare(forIdentifiers: order.authorizations.count)
+        let authorizations = try await authorizations(of: order)
+        let proofs = try chooseProofs(authorizations)
+        guard !proofs.isEmpty else {
+            // Everything was proven before: the order changes without our doing.
+            return try await poll(order, for: "the CA to see that all names are proven", limit: limits.validation) { $0.state != .pending }
+        }
+        let inUse = distinctSolvers(proofs)
+        do {
+            for solver in inUse { try await solver.prepare() }
+            try await keeper.record(proofs.map { .challengeSetUp($0.setUp) })
+            try await present(proofs)
+            var hasLooked = true
+            for solver in inUse {
+                let own = proofs.filter { $0.solver.type == solver.type }.map(\.solvable)
+                hasLooked = await solver.waitForValidation(of: own, limit: Self.longestWatch) && hasLooked
+            }
+            try Task.checkCancellation()
+            // Where the CA was seen to look, all that is left is its own bookkeeping.
+            let firstStep: Duration = hasLooked ? .milliseconds(5) : PollingSchedule.firstStep
+            var polled = order
+            polled.retryAfter = nil
+            polled = try await poll(polled, for: "the CA to prove the names", limit: limits.validation, firstStep: firstStep) { $0.state != .pending }
+            await keeper.note(await cleanUp(proofs, inUse))
+            if polled.state != .failed {
+                for proof in proofs { observer(.validated(proof.authorization.identifier)) }
+            }
+            return polled
+        } catch {
+            let cleaned = await cleanUp(proofs, inUse)
+            // In a task of its own: a cancelled one may be refused the write.
+            await Task { try? await keeper.record(cleaned) }.value
+            throw error
+        }
+    }
+
+    /// Everything that stands in the way of an order, fetched side by side.
+    private func authorizations(of order: IssuerOrder) async throws -> [IssuerAuthorization] {
+        try await withThrowingTaskGroup(of: (Int, IssuerAuthorization).self) { group in
+            for (index, url) in order.authorizations.enumerated() {
+                group.addTask { (index, try await issuer.authorization(at: url)) }
+            }
+            var found: [(Int, IssuerAuthorization)] = []
+            for try await entry in group { found.append(entry) }
+            return found.sorted { $0.0 < $1.0 }.map(\.1)
+        }
+    }
+
+    private func chooseProofs(_ authorizations: [IssuerAuthorization]) throws -> [Proof] {
+        var proofs: [Proof] = []
+        var failures: [IssuanceError.FailedIdentifier] = []
+        for authorization in authorizations {
+            switch authorization.state {
+            case .proven: observer(.authorizationReused(authorization.identifier))
+            case .failed: failures.append(.init(identifier: authorization.identifier, problem: authorization.problem))
+            case .pending:
+                observer(.authorizationPending(authorization.identifier))
+                proofs.append(try chooseProof(authorization))
+            }
+        }
+        guard failures.isEmpty else { throw report(failures) }
+        return proofs
+    }
+
+    private func chooseProof(_ authorization: IssuerAuthorization) throws -> Proof {
+        for solver in solvers where solver.canSolve(authorization.identifier) {
+            guard let challenge = authorization.challenges.first(where: { $0.kind == solver.type }),
+                let keyAuthorization = challenge.keyAuthorization
+            else { continue }
+            let solvable = SolvableChallenge(
+                type: solver.type, identifier: authorization.identifier, keyAuthorization: keyAuthorization)
+            return Proof(
+                authorization: authorization, challenge: challenge, solvable: solvable, solver: solver, target: solver.target(of: solvable))
+        }
+        throw IssuanceError.noSolver(authorization.identifier, offered: authorization.challenges.map(\.type))
+    }
+
+    /// The solvers that have something to do, each once. There is one of a type at most: see `chooseProof`.
+    private func distinctSolvers(_ proofs: [Proof]) -> [any ChallengeSolver] {
+        var types: Set<ChallengeType> = []
+        return proofs.compactMap { types.insert($0.solver.type).inserted ? $0.solver : nil }
+    }
+
+    private func present(_ proofs: [Proof]) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for proof in proofs {
+                group.addTask {
+                    let identifier = proof.authorization.identifier
+                    try await proof.solver.present(proof.solvable)
+                    observer(.challengePresented(identifier, proof.solvable.type, target: proof.target))
+                    try await proof.solver.waitUntilVisible(proof.solvable)
+                    // RFC 8555 §8.2: a CA that is looking already does so again on its own.
+                    if !proof.challenge.isUnderWay { try await issuer.validate(proof.challenge) }
+                    observer(.challengeAnswered(identifier, proof.solvable.type))
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    /// Takes everything away that was or may have been presented, also where this task is cancelled.
+    /// - Returns: journal steps for what is gone.
+    private func cleanUp(_ proofs: [Proof], _ solvers: [any ChallengeSolver]) async -> [JournalStep] {
+        // A task of its own does not inherit the cancellation.
+        await Task {
+            let steps = await withTaskGroup(of: JournalStep?.self) { group in
+                for proof in proofs {
+                    group.addTask { await cleanUp(proof.presented, by: proof.solver) ? .challengeCleanedUp(proof.setUp) : nil }
+                }
+                var steps: [JournalStep] = []
+                for await step in group { if let step { steps.append(step) } }
+                return steps
+            }
+            for solver in solvers { await solver.finish() }
+            return steps
+        }.value
+    }
+
+    private func cleanUp(_ challenge: PresentedChallenge, by solver: any ChallengeSolver) async -> Bool {
+        do {
+            try await solver.cleanUp(challenge)
+            return true
+        } catch {
+            observer(.cleanUpFailed(challenge.identifier, target: challenge.target, reason: "\(error)"))
+            return false
+        }
+    }
+
+    /// Takes away what an interrupted run had presented.
+    func cleanUpLeftovers(of journal: OrderJournal) async -> OrderJournal {
+        var journal = journal
+        for setUp in journal.challengesToCleanUp {
+            let challenge = PresentedChallenge(
+                type: setUp.kind, identifier: setUp.identifier, target: setUp.target, keyAuthorization: setUp.value ?? "")
+            guard let solver = solvers.first(where: { $0.type == setUp.kind && $0.canSolve(setUp.identifier) }) else {
+                observer(
+                    .cleanUpFailed(setUp.identifier, target: setUp.target, reason: "\(setUp.kind.rawValue) is not configured in this run"))
+                continue
+            }
+            if await cleanUp(challenge, by: solver) { journal.append(.challengeCleanedUp(setUp)) }
+        }
+        return journal
+    }
+
+    /// Why an order failed: each name's own reason where there is one (RFC 8555 §7.5.1), the order's otherwise.
+    func failure(of order: IssuerOrder) async throws -> IssuanceError {
+        let failures = try await authorizations(of: order).filter { $0.state == .failed }
+            .map { IssuanceError.FailedIdentifier(identifier: $0.identifier, problem: $0.problem) }
+        guard failures.isEmpty else { return report(failures) }
+        for subproblem in order.problem?.subproblems ?? [] {
+            if let identifier = subproblem.identifier { observer(.failed(identifier, subproblem)) }
+        }
+        return .orderFailed(order.problem)
+    }
+
+    private func report(_ failures: [IssuanceError.FailedIdentifier]) -> IssuanceError {
+        for failure in failures { observer(.failed(failure.identifier, failure.problem)) }
+        return .notProven(failures)
+    }
+}

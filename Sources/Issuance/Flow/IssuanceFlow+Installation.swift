@@ -1,0 +1,82 @@
+import ACME
+import CertificateStore
+import X509
+
+extension IssuanceFlow {
+    /// More alternate chains than any CA has.
+    private static let maximumAlternates = 10
+
+    /// Downloads the certificate, checks it, makes it the current one and takes it into use.
+    func install(
+        _ url: ACMEURL, _ order: IssuerOrder, _ request: IssuanceRequest, _ key: ManagedKey, _ keeper: JournalKeeper, wasResumed: Bool
+    ) async throws -> IssuanceOutcome {
+        let chain = try await preferredChain(at: url, root: request.preferredRoot)
+        observer(.downloaded(chain.url))
+        try await keeper.record(.downloaded(chain.url))
+        // RFC 8555 §11.4: the store refuses what is no certificate, for another key, or for other names.
+        let stored = try await store.install(
+            NewCertificate(
+                name: request.name, pem: chain.pem, key: key.name.rawValue, keyURI: key.uri, spki: key.publicKey.spki,
+                identifiers: request.identifiers, directory: issuer.directory, account: issuer.account, order: order.url,
+                certificate: chain.url, profile: request.profile, time: time.unixTime()))
+        observer(.installed(stored))
+        try await keeper.record(.installed(generation: stored.metadata.generation))
+        try await takeIntoUse(stored, journal: await keeper.journal, oldKey: request.oldKey)
+        return IssuanceOutcome(certificate: stored, key: key, wasResumed: wasResumed)
+    }
+
+    /// The chain that leads to the wanted root (RFC 8555 §7.4.2), the CA's own choice otherwise.
+    private func preferredChain(at url: ACMEURL, root: String?) async throws -> IssuerChain {
+        let offered = try await issuer.chain(at: url)
+        guard let root, !leads(offered, to: root) else { return offered }
+        for alternate in offered.alternates.prefix(Self.maximumAlternates) {
+            let chain = try await issuer.chain(at: alternate)
+            if leads(chain, to: root) { return chain }
+        }
+        observer(.warning("the CA has no chain to \"\(TerminalText.safe(root, limit: 100))\"; its own choice is taken"))
+        return offered
+    }
+
+    /// Whether the chain has a certificate that a root with this common name has issued. A chain that cannot be read leads nowhere.
+    private func leads(_ chain: IssuerChain, to root: String) -> Bool {
+        guard let certificates = try? CertificateChain(pem: chain.pem).certificates else { return false }
+        return certificates.contains { commonNames($0.issuer).contains(root) }
+    }
+
+    private func commonNames(_ name: DistinguishedName) -> [String] {
+        name.flatMap { $0 }.filter { $0.type == .RDNAttributeType.commonName }.compactMap { String($0.value) }
+    }
+
+    /// The last steps: old keys, the deploy hook, the end of the journal.
+    private func takeIntoUse(_ stored: StoredCertificate, journal: OrderJournal, oldKey: IssuanceRequest.OldKey) async throws {
+        await settleOldKeys(journal, oldKey)
+        if let deploy {
+            do { try await deploy(stored) } catch let error as CancellationError { throw error } catch {
+                throw IssuanceError.deployFailed(stored.name, reason: "\(error)")
+            }
+            observer(.deployed(stored.name))
+        }
+        try await store.markDeployed(stored.name, generation: stored.metadata.generation)
+        try await store.removeJournal(named: stored.name)
+    }
+
+    /// Whether the journal's certificate is in the store already. `.installed` may be missing: the run may have been cut off between.
+    func isInstalled(_ journal: OrderJournal, _ stored: StoredCertificate?) -> Bool {
+        guard let stored else { return false }
+        if let generation = journal.installedGeneration { return generation == stored.metadata.generation }
+        guard let order = journal.order else { return false }
+        return stored.metadata.order == order
+    }
+
+    /// Does what is left of a run that was cut off behind the installation.
+    /// - Returns: the outcome where that was the very certificate which is wanted now.
+    func finishInstalled(_ journal: OrderJournal, _ stored: StoredCertificate?, _ request: IssuanceRequest) async throws -> IssuanceOutcome? {
+        guard let stored, isInstalled(journal, stored) else { return nil }
+        observer(.resumed(journal.name, order: journal.order))
+        try await takeIntoUse(stored, journal: journal, oldKey: request.oldKey)
+        guard Set(stored.metadata.identifiers) == Set(request.identifiers), stored.metadata.directory == issuer.directory,
+            let name = try? KeyName(stored.metadata.key.name), let key = try await keys.key(named: name)
+        else { return nil }
+        return IssuanceOutcome(certificate: stored, key: key, wasResumed: true)
+    }
+}

@@ -1,0 +1,120 @@
+import ACME
+import CertificateStore
+import JOSE
+
+/// Which key a certificate gets.
+struct KeyPlan: Sendable {
+    var name: KeyName
+    /// Whether it has to be made, as far as is known.
+    var isNew: Bool
+    /// The key of the certificate that is there, where another one takes its place.
+    var replaced: String?
+
+    /// The journal begins with these. The replaced key is in it too, so that the run which installs the certificate can retire it.
+    var steps: [JournalStep] {
+        let intent = JournalStep.intentKey(name: name.rawValue, isNew: isNew)
+        return replaced.map { [.intentKey(name: $0, isNew: false), intent] } ?? [intent]
+    }
+}
+
+extension IssuanceFlow {
+    /// Names tried for a new key before giving up: each is taken by a key that is not this certificate's.
+    private static let maximumNames = 100
+
+    func planKey(_ request: IssuanceRequest, stored: StoredCertificate?, earlier: OrderJournal?) async throws -> KeyPlan {
+        let current = try stored.map { try KeyName($0.metadata.key.name) }
+        if let plan = try await planFromEarlier(request, current: current, earlier: earlier) { return plan }
+        if let wanted = request.key, !(request.newKey && wanted == current) {
+            let exists = try await keys.key(named: wanted) != nil
+            return KeyPlan(name: wanted, isNew: !exists, replaced: current.flatMap { $0 == wanted ? nil : $0.rawValue })
+        }
+        if let current, !request.newKey { return KeyPlan(name: current, isNew: false) }
+        var name = try current.map { try CertificateKeyName.next(after: $0) } ?? CertificateKeyName.first(for: request.name)
+        for _ in 0..<Self.maximumNames {
+            guard let key = try await keys.key(named: name) else {
+                return KeyPlan(name: name, isNew: true, replaced: current?.rawValue)
+            }
+            // A key of this name without a certificate: somebody made it for this, or a store was lost.
+            if current == nil, !key.isRetired, key.algorithm == request.keyAlgorithm { return KeyPlan(name: name, isNew: false) }
+            name = try CertificateKeyName.next(after: name)
+        }
+        throw IssuanceError.unexpectedAnswer("no name is free for a new key after \"\(name)\"; give one")
+    }
+
+    /// A key that an interrupted run announced is used, or removed where this run wants another: never left behind.
+    private func planFromEarlier(_ request: IssuanceRequest, current: KeyName?, earlier: OrderJournal?) async throws -> KeyPlan? {
+        guard let earlier, let text = earlier.key, earlier.announcesNewKey, text != current?.rawValue else { return nil }
+        let name = try KeyName(text)
+        let key = try await keys.key(named: name)
+        let fits = key.map { !$0.isRetired && $0.algorithm == request.keyAlgorithm } ?? true
+        if fits, request.key == nil || request.key == name, current == nil || request.newKey || request.key == name || isResumable(earlier, request) {
+            return KeyPlan(name: name, isNew: true, replaced: current?.rawValue)
+        }
+        if key != nil {
+            do {
+                try await keys.deleteKey(named: name)
+                observer(.keyDeleted(name: text))
+            } catch {
+                observer(.warning("the key \"\(text)\" of an interrupted run is not used and could not be deleted: \(error)"))
+            }
+        }
+        return nil
+    }
+
+    private func isResumable(_ journal: OrderJournal, _ request: IssuanceRequest) -> Bool {
+        journal.order != nil && Set(journal.identifiers) == Set(request.identifiers)
+    }
+
+    /// The key in the agent, made where it is not there yet.
+    func obtainKey(_ plan: KeyPlan, _ request: IssuanceRequest, _ keeper: JournalKeeper) async throws -> ManagedKey {
+        if plan.isNew { try await keeper.write() }
+        if let key = try await keys.key(named: plan.name) {
+            guard !key.isRetired else { throw IssuanceError.keyRetired(plan.name.rawValue) }
+            observer(.keyUsed(key))
+            return key
+        }
+        guard plan.isNew else { throw IssuanceError.keyMissing(plan.name.rawValue) }
+        do {
+            let key = try await keys.createKey(named: plan.name, algorithm: request.keyAlgorithm, purpose: .certificate)
+            await keeper.note([.keyMade(fingerprint: key.fingerprint)])
+            observer(.keyCreated(key))
+            return key
+        } catch {
+            // A refusal leaves nothing to go on with. Where it is not known, the journal stays.
+            if !(error is CancellationError), case .some(.none) = try? await keys.key(named: plan.name) {
+                try? await store.removeJournal(named: request.name)
+            }
+            throw error
+        }
+    }
+
+    /// What becomes of the keys that the installed one has replaced.
+    func settleOldKeys(_ journal: OrderJournal, _ choice: IssuanceRequest.OldKey) async {
+        for case .intentKey(let old, false) in journal.steps where old != journal.key {
+            guard choice != .keep, let name = try? KeyName(old) else { continue }
+            do {
+                guard let key = try await keys.key(named: name) else { continue }
+                switch choice {
+                case .keep: break
+                case .retire where key.isRetired: break
+                case .retire:
+                    try await keys.retireKey(named: name)
+                    observer(.keyRetired(name: old))
+                case .delete:
+                    try await keys.deleteKey(named: name)
+                    observer(.keyDeleted(name: old))
+                }
+            } catch {
+                observer(.warning("the old key \"\(old)\" is still in use: \(error)"))
+            }
+        }
+    }
+}
+
+extension OrderJournal {
+    /// Whether the certificate's key was made for this order, or was to be.
+    var announcesNewKey: Bool {
+        for case .intentKey(_, let isNew) in steps.reversed() { return isNew }
+        return false
+    }
+}

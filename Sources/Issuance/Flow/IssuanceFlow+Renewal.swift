@@ -1,0 +1,68 @@
+import ACME
+import ACMEClient
+import CertificateStore
+import JOSE
+
+extension IssuanceFlow {
+    /// The request that gets a certificate anew: the same names, profile and key.
+    public static func renewalRequest(for certificate: StoredCertificate) throws -> IssuanceRequest {
+        IssuanceRequest(
+            name: certificate.name, identifiers: certificate.metadata.identifiers, profile: certificate.metadata.profile,
+            keyAlgorithm: certificate.chain.spki.flatMap { try? PublicKey(spki: $0).algorithm } ?? .p256)
+    }
+
+    /// Renews a certificate now, due or not; see `RenewalRule`.
+    /// - Parameter adjust: changes the request, for example to have a new key.
+    public func renew(_ name: CertificateName, _ adjust: (inout IssuanceRequest) -> Void = { _ in }) async throws -> IssuanceOutcome {
+        guard let certificate = try await store.certificate(named: name) else { throw IssuanceError.notFound(name) }
+        var request = try Self.renewalRequest(for: certificate)
+        adjust(&request)
+        return try await issue(request)
+    }
+
+    /// Revokes the current generation of a certificate (RFC 8555 §7.6).
+    /// - Parameter byCertificateKey: signs by the certificate's key, for where the account is lost.
+    /// - Throws: as `issue`; `IssuanceError.alreadyRevoked` where the store knows it to be.
+    public func revoke(_ name: CertificateName, reason: RevocationReason?, byCertificateKey: Bool = false) async throws {
+        let lock = try await store.lock(name)
+        defer { lock.release() }
+        guard let certificate = try await store.certificate(named: name) else { throw IssuanceError.notFound(name) }
+        guard !certificate.isRevoked else { throw IssuanceError.alreadyRevoked(name) }
+        var signer: (any AccountSigner)?
+        if byCertificateKey {
+            let keyName = try KeyName(certificate.metadata.key.name)
+            guard let key = try await keys.key(named: keyName) else { throw IssuanceError.keyMissing(keyName.rawValue) }
+            signer = try await keys.signer(for: key)
+        }
+        do {
+            try await issuer.revoke(Revocation(certificate: certificate.chain.leafDER, reason: reason), signedBy: signer)
+        } catch let error as ACMEClientError where error.problem?.kind == .alreadyRevoked {
+            // An earlier run was cut off between the CA's answer and the store: what was wanted holds.
+            observer(.warning("the CA had revoked it already"))
+        }
+        try await store.markRevoked(name, generation: certificate.metadata.generation)
+        observer(.revoked(name, serial: certificate.metadata.serial))
+    }
+
+    /// Revokes a certificate that is not in the store.
+    /// - Parameters:
+    ///   - certificate: DER.
+    ///   - key: the agent's key of that certificate; `nil` signs by the account's.
+    public func revoke(certificate der: [UInt8], reason: RevocationReason?, key: KeyName? = nil) async throws {
+        let chain = try CertificateChain(der: [der])
+        var signer: (any AccountSigner)?
+        if let key {
+            guard let managed = try await keys.key(named: key) else { throw IssuanceError.keyMissing(key.rawValue) }
+            signer = try await keys.signer(for: managed)
+        }
+        try await issuer.revoke(Revocation(certificate: der, reason: reason), signedBy: signer)
+        observer(.revoked(nil, serial: chain.serialNumber.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()))
+    }
+}
+
+extension RenewalRule {
+    /// The rule for a stored certificate.
+    public init(_ certificate: StoredCertificate) {
+        self.init(notBefore: certificate.metadata.notBefore, notAfter: certificate.metadata.notAfter)
+    }
+}

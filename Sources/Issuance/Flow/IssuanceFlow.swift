@@ -1,0 +1,182 @@
+import ACME
+import ACMEClient
+import CertificateStore
+import JOSE
+
+/// Issues, renews and revokes certificates: an order from a CA, a key from the agent, a place in the store.
+///
+/// Each step is in the journal before it is taken, so that a run which is cut off anywhere is gone on with by the next one: with the
+/// same key, the same order and, where the CA has made it already, the same certificate.
+public struct IssuanceFlow: Sendable {
+    /// Takes an installed certificate into use. Where it throws, the next run calls it again.
+    public typealias DeployHook = @Sendable (StoredCertificate) async throws -> Void
+
+    let issuer: any CertificateIssuer
+    let store: any CertificateStore
+    let keys: any KeyProvider
+    let solvers: [any ChallengeSolver]
+    let limits: IssuanceLimits
+    let time: any Timekeeping
+    let deploy: DeployHook?
+    let observer: IssuanceObserver
+
+    /// - Parameters:
+    ///   - solvers: in the order of preference; the first that can solve what the CA offers is taken.
+    ///   - deploy: called for each generation that is installed.
+    public init(
+        issuer: any CertificateIssuer, store: any CertificateStore, keys: any KeyProvider, solvers: [any ChallengeSolver],
+        limits: IssuanceLimits = IssuanceLimits(), time: any Timekeeping = SystemTime(), deploy: DeployHook? = nil,
+        observer: @escaping IssuanceObserver = { _ in }
+    ) {
+        self.issuer = issuer
+        self.store = store
+        self.keys = keys
+        self.solvers = solvers
+        self.limits = limits
+        self.time = time
+        self.deploy = deploy
+        self.observer = observer
+    }
+
+    /// Gets a certificate, or goes on where an earlier run for the same one stopped.
+    /// - Throws: `IssuanceError`, `ACMEClientError`, `StoreError` (`.locked` where another process is at it), what the key provider has
+    ///   to say, `CancellationError`. Challenges are cleaned up in every case.
+    public func issue(_ request: IssuanceRequest) async throws -> IssuanceOutcome {
+        guard !request.identifiers.isEmpty else { throw IssuanceError.noIdentifiers }
+        let lock = try await store.lock(request.name)
+        defer { lock.release() }
+        let stored = try await store.certificate(named: request.name)
+        var earlier = try await store.journal(named: request.name)
+        if let journal = earlier {
+            earlier = await cleanUpLeftovers(of: journal)
+            if let outcome = try await finishInstalled(journal, stored, request) { return outcome }
+            if isInstalled(journal, stored) { earlier = nil }
+        }
+        return try await run(request, stored: stored, earlier: earlier)
+    }
+
+    private func run(_ request: IssuanceRequest, stored: StoredCertificate?, earlier: OrderJournal?) async throws -> IssuanceOutcome {
+        let plan = try await planKey(request, stored: stored, earlier: earlier)
+        var journal = OrderJournal(
+            name: request.name, directory: issuer.directory, identifiers: request.identifiers, profile: request.profile,
+            accountKey: issuer.accountKey, started: time.unixTime(), steps: plan.steps)
+        var resumable: ACMEURL?
+        if let earlier, earlier.key == plan.name.rawValue, isSameOrder(earlier, request) {
+            journal = earlier
+            resumable = earlier.order
+            observer(.resumed(request.name, order: resumable))
+        }
+        let keeper = JournalKeeper(store: store, journal: journal)
+        let key = try await obtainKey(plan, request, keeper)
+        let wasResumed = resumable != nil
+        if let url = resumable, let outcome = try await goOn(with: url, request, key, keeper) { return outcome }
+        let order = try await placeOrder(request, keeper)
+        return try await complete(order, request, key, keeper, wasResumed: wasResumed)
+    }
+
+    /// Goes on with an order of an earlier run; `nil` where that leads nowhere and a new order is needed.
+    private func goOn(
+        with url: ACMEURL, _ request: IssuanceRequest, _ key: ManagedKey, _ keeper: JournalKeeper
+    ) async throws -> IssuanceOutcome? {
+        let order: IssuerOrder
+        do { order = try await issuer.order(at: url) } catch IssuanceError.orderGone { return nil }
+        if case .failed = order.state { return nil }
+        do {
+            return try await complete(order, request, key, keeper, wasResumed: true)
+        } catch let error as StoreError where error.reason == .chainRefused {
+            // The order was finalized for another key or is too old. Its certificate is of no use, which is no reason to have none.
+            observer(.warning("the order of the earlier run is given up: \(error.message)"))
+            return nil
+        }
+    }
+
+    private func isSameOrder(_ journal: OrderJournal, _ request: IssuanceRequest) -> Bool {
+        journal.directory == issuer.directory && journal.accountKey == issuer.accountKey && journal.profile == request.profile
+            && Set(journal.identifiers) == Set(request.identifiers)
+    }
+
+    private func placeOrder(_ request: IssuanceRequest, _ keeper: JournalKeeper) async throws -> IssuerOrder {
+        var order = NewOrder(
+            identifiers: request.identifiers, profile: request.profile, replaces: request.replaces, notBefore: request.notBefore,
+            notAfter: request.notAfter)
+        let placed: IssuerOrder
+        do {
+            placed = try await issuer.place(order)
+        } catch let error as ACMEClientError where error.problem?.kind == .alreadyReplaced && order.replaces != nil {
+            // RFC 9773 §5: the hint is not worth a certificate.
+            order.replaces = nil
+            placed = try await issuer.place(order)
+        }
+        try await keeper.record(.orderCreated(placed.url))
+        observer(.orderCreated(placed.url, identifiers: request.identifiers))
+        return placed
+    }
+
+    /// Takes an order from wherever it is to an installed certificate (RFC 8555 §7.1.6).
+    private func complete(
+        _ placed: IssuerOrder, _ request: IssuanceRequest, _ key: ManagedKey, _ keeper: JournalKeeper, wasResumed: Bool
+    ) async throws -> IssuanceOutcome {
+        /// A CA may say "ready" and refuse finalize as too early; after this many it is not meant well.
+        let maximumFinalizations = 5
+        var order = placed
+        var finalizations = 0
+        while true {
+            try Task.checkCancellation()
+            switch order.state {
+            case .pending:
+                order = try await proveControl(order, keeper)
+            case .ready:
+                finalizations += 1
+                guard finalizations <= maximumFinalizations else {
+                    throw IssuanceError.unexpectedAnswer("the CA says that the order is ready, and refuses to finalize it")
+                }
+                if finalizations > 1 { try await pause(.milliseconds(250 * finalizations), reason: "the CA is not ready to finalize") }
+                try await keeper.record(.finalized)
+                let certificate = CertificateRequest(key: key.name.rawValue, identifiers: request.identifiers, mustStaple: request.mustStaple)
+                order = try await issuer.finalize(order, certificate)
+                observer(.finalized(order: order.url))
+            case .processing:
+                order = try await poll(order, for: "the certificate", limit: limits.finalization) { $0.state != .processing }
+            case .failed:
+                throw try await failure(of: order)
+            case .issued(let url):
+                return try await install(url, order, request, key, keeper, wasResumed: wasResumed)
+            }
+        }
+    }
+
+    /// Asks for the order until it is as wanted.
+    func poll(
+        _ order: IssuerOrder, for what: String, limit: Duration, firstStep: Duration = PollingSchedule.firstStep,
+        until isDone: (IssuerOrder) -> Bool
+    ) async throws -> IssuerOrder {
+        var schedule = PollingSchedule(deadline: time.uptime() + limit, firstStep: firstStep)
+        var order = order
+        while true {
+            switch schedule.next(retryAfter: order.retryAfter, now: time.uptime()) {
+            case .giveUp:
+                if let seconds = order.retryAfter, seconds > limit.components.seconds {
+                    throw IssuanceError.askedToWait(seconds: seconds, reason: what)
+                }
+                throw IssuanceError.timedOut(waitingFor: what, after: limit)
+            case .wait(let duration, let asked):
+                if asked || duration >= .seconds(1) {
+                    observer(.waiting(seconds: duration.inSeconds, reason: asked ? "the CA asks to wait for \(what)" : "for \(what)"))
+                }
+                try await time.sleep(for: duration)
+            }
+            order = try await issuer.order(at: order.url)
+            if isDone(order) { return order }
+        }
+    }
+
+    func pause(_ duration: Duration, reason: String) async throws {
+        observer(.waiting(seconds: duration.inSeconds, reason: reason))
+        try await time.sleep(for: duration)
+    }
+}
+
+extension Duration {
+    /// For people and JSON; exact enough for both.
+    var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
+}

@@ -1,0 +1,102 @@
+import ACME
+import ACMEClient
+
+/// A CA that speaks ACME (RFC 8555).
+public struct ACMEIssuer: CertificateIssuer {
+    /// For this many names one more request may be on its way at once. Each costs a newNonce, a hundredth of an order's requests or less.
+    static let identifiersPerLane = 20
+
+    private let client: ACMEClient
+    private let thumbprint: String
+    public let accountKey: String
+
+    /// - Throws: `ACMEClientError.noAccount` where the client has no signer or no account.
+    public init(client: ACMEClient) throws {
+        guard let signer = client.signer, client.account != nil else { throw ACMEClientError.noAccount }
+        self.client = client
+        thumbprint = signer.publicKey.thumbprint
+        accountKey = signer.keyName
+    }
+
+    public var directory: ACMEURL { client.directoryURL }
+    public var account: ACMEURL? { client.account }
+
+    public func prepare(forIdentifiers count: Int) { client.allowParallelRequests(1 + count / Self.identifiersPerLane) }
+
+    public func place(_ order: NewOrder) async throws -> IssuerOrder { try Self.order(await client.newOrder(order)) }
+
+    public func order(at url: ACMEURL) async throws -> IssuerOrder {
+        do {
+            return try Self.order(await client.order(url))
+        } catch ACMEClientError.problem(let problem, let status, _, _) where status == 404 || status == 410 {
+            throw IssuanceError.orderGone(url, problem)
+        } catch ACMEClientError.unexpectedStatus(let status, _, _) where status == 404 || status == 410 {
+            throw IssuanceError.orderGone(url, nil)
+        }
+    }
+
+    public func authorization(at url: ACMEURL) async throws -> IssuerAuthorization {
+        let authorization = try await client.authorization(url).value
+        let state: IssuerAuthorization.State =
+            switch authorization.status {
+            case .pending: .pending
+            case .valid: .proven
+            case .invalid, .deactivated, .expired, .revoked: .failed
+            }
+        return IssuerAuthorization(
+            url: url, identifier: try Self.identifier(authorization), state: state,
+            challenges: authorization.challenges.map { challenge in
+                IssuerChallenge(
+                    type: challenge.type, url: challenge.url,
+                    keyAuthorization: challenge.kind == nil
+                        ? nil : challenge.token.map { KeyAuthorization(token: $0, thumbprint: thumbprint) },
+                    isUnderWay: challenge.status == .processing)
+            },
+            problem: authorization.error)
+    }
+
+    /// RFC 8555 §7.1.4: the identifier of a wildcard's authorization comes without its `*.`.
+    private static func identifier(_ authorization: Authorization) throws -> Identifier {
+        guard authorization.wildcard, case .dns(let name) = authorization.identifier, !name.isWildcard else { return authorization.identifier }
+        return .dns(try DNSName("*." + name.text))
+    }
+
+    public func validate(_ challenge: IssuerChallenge) async throws { _ = try await client.respond(to: challenge.url) }
+
+    public func finalize(_ order: IssuerOrder, _ request: CertificateRequest) async throws -> IssuerOrder {
+        do {
+            return try Self.order(await client.finalize(order.finalize, order: order.url, request))
+        } catch let error as ACMEClientError where error.problem?.kind == .orderNotReady {
+            return try await self.order(at: order.url)
+        }
+    }
+
+    public func chain(at url: ACMEURL) async throws -> IssuerChain {
+        let chain = try await client.certificate(url)
+        return IssuerChain(pem: chain.pem, url: url, alternates: chain.alternates)
+    }
+
+    public func revoke(_ revocation: Revocation, signedBy certificateSigner: (any AccountSigner)?) async throws {
+        try await client.revoke(revocation, signedBy: certificateSigner)
+    }
+
+    private static func order(_ resource: ACMEResource<Order>) throws -> IssuerOrder {
+        let order = resource.value
+        let state: IssuerOrder.State
+        switch order.status {
+        case .pending: state = .pending
+        case .ready: state = .ready
+        case .processing: state = .processing
+        case .invalid: state = .failed
+        case .valid:
+            // RFC 8555 §7.1.3: a valid order names its certificate.
+            guard let certificate = order.certificate else {
+                throw ACMEClientError.invalidDocument(url: resource.url, reason: "the CA's order is valid and names no certificate")
+            }
+            state = .issued(certificate: certificate)
+        }
+        return IssuerOrder(
+            url: resource.url, state: state, identifiers: order.identifiers, authorizations: order.authorizations,
+            finalize: order.finalize, problem: order.error, retryAfter: resource.retryAfter)
+    }
+}
