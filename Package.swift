@@ -63,7 +63,7 @@ let package = Package(
         .target(
             name: "TokenHelper", dependencies: ["TokenProtocol", "PKCS11", "CLinux", crypto], swiftSettings: settings),
         .target(
-            name: "TokenSupervisor", dependencies: ["TokenProtocol", "CLinux", nioCore, nioPosix, logging],
+            name: "TokenSupervisor", dependencies: ["TokenProtocol", "JOSE", "CLinux", nioCore, nioPosix, logging],
             swiftSettings: settings),
 
         // The daemon: frame, identity, decision, audit, composition, reply.

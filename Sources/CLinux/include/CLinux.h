@@ -1,1 +1,6 @@
 #pragma once
+
+/* What Linux offers and Swift's Glibc module does not: one header a topic. */
+#include "clinux_process.h"
+#include "clinux_spawn.h"
+#include "clinux_notify.h"

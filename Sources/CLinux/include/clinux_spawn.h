@@ -1,0 +1,10 @@
+#pragma once
+
+#include <sys/types.h>
+
+/* Starts a program with the given descriptors as 3, 4, … and with nothing else open but 0, 1 and 2 (0 is /dev/null); signals are at their defaults.
+   0 or errno. */
+int clinux_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count, pid_t *pid);
+
+/* A pair of connected stream sockets, closed on exec. 0 or errno. */
+int clinux_socketpair(int descriptors[2]);

@@ -1,0 +1,44 @@
+import NIOCore
+import TokenProtocol
+
+/// How a token is, as its supervisor sees it.
+public enum TokenState: Sendable {
+    /// A helper is being started, or logs in.
+    case starting
+    case ready(TokenInformation)
+    /// There is no token, no login, or no helper; looked at again from time to time.
+    case unavailable(TokenFailure)
+    case stopped
+}
+
+/// Numbers of one supervisor.
+public struct TokenStatistics: Sendable, Hashable {
+    /// Helpers started after the first.
+    public var restarts = 0
+    /// Signatures that wait for a link, and that the helper has in hand.
+    public var queued = 0
+    public var inFlight = 0
+    /// Signatures given since the start.
+    public var signatures: UInt64 = 0
+}
+
+/// How long a supervisor waits for what.
+public struct SupervisorLimits: Sendable {
+    /// A helper that has a signature in hand for longer than this hangs, and is killed.
+    public var signature = TimeAmount.seconds(10)
+    /// Loading a module and logging in: some network HSMs take half a minute.
+    public var hello = TimeAmount.seconds(60)
+    /// Making a key: RSA-4096 in a smart card takes a minute.
+    public var generation = TimeAmount.seconds(120)
+    /// All else on the control link.
+    public var control = TimeAmount.seconds(30)
+    /// How often a token that is not there is looked for again.
+    public var recheck = TimeAmount.seconds(30)
+    /// Pause before a helper is started again, doubled with each death that follows another.
+    public var firstPause = TimeAmount.milliseconds(100)
+    public var longestPause = TimeAmount.seconds(5)
+    /// A helper that lived this long was well: the pauses begin anew.
+    public var wellAfter = TimeAmount.seconds(30)
+
+    public init() {}
+}
