@@ -40,7 +40,7 @@ extension StoreDocument {
                 throw StoreError(.damaged, path: path, message: "not a \(Self.kind) file")
             }
             try self.init(object)
-        } catch let error as StoreError {
+        } catch let error as StoreError where error.path != nil {
             throw error
         } catch {
             throw StoreError(.damaged, path: path, message: "a damaged \(Self.kind) file: \(error)")

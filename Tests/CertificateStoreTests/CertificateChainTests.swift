@@ -1,0 +1,114 @@
+import ACME
+import Crypto
+import Glibc
+import JOSE
+import Testing
+import X509
+
+@testable import CertificateStore
+
+@Suite("Certificate chains")
+struct CertificateChainTests {
+    let folder: StoreFolder
+    let names: [Identifier]
+
+    init() throws {
+        folder = try StoreFolder()
+        names = try StoreFolder.names.map { try Identifier(argument: $0) }
+    }
+
+    private func check(_ chain: [[UInt8]], spki: [UInt8]? = nil, time: Int64 = TestCA.now) throws {
+        try CertificateChain(pem: TestCA.pem(chain)).check(spki: spki ?? folder.key.publicKey.spki, identifiers: names, time: time)
+    }
+
+    /// What the refusal says.
+    private func refusal(_ body: () throws -> Void) -> String? {
+        do {
+            try body()
+            return nil
+        } catch {
+            guard let error = error as? StoreError, error.reason == .chainRefused else { return "another error: \(error)" }
+            return error.message.replacing("the CA's certificate chain is refused: ", with: "")
+        }
+    }
+
+    @Test("The chain that was ordered is taken, with its facts")
+    func good() throws {
+        let der = try folder.ca.chain(key: folder.key.publicKey, names: StoreFolder.names, root: true)
+        try check(der)
+        let chain = try CertificateChain(pem: TestCA.pem(der))
+        #expect(chain.der == der)
+        #expect(chain.spki == folder.key.publicKey.spki)
+        #expect(try chain.identifiers() == names)
+        #expect(chain.notBefore == TestCA.now - 3_600 && chain.notAfter == TestCA.now + 7_776_000)
+        #expect(chain.authorityKeyIdentifier == [1, 2, 3])
+        #expect(chain.fullChainPEM == TestCA.pem(der))
+        // Order of the names does not matter, CRLF and blank lines neither.
+        try check(try folder.ca.chain(key: folder.key.publicKey, names: StoreFolder.names.reversed()))
+        let text = String(decoding: TestCA.pem(der), as: UTF8.self).replacing("\n", with: "\r\n") + "\r\n\r\n"
+        #expect(try CertificateChain(pem: Array(text.utf8)).der == der)
+    }
+
+    @Test("A chain for another key, other names or another time is refused with the reason")
+    func wrong() throws {
+        let ca = folder.ca, key = folder.key.publicKey
+        #expect(refusal { try check(ca.chain(key: P256.Signing.PrivateKey().publicKey, names: StoreFolder.names)) } == "it is for another key than the agent's")
+        #expect(refusal { try check(ca.chain(key: key, names: ["www.example.org"])) } == "it is not for \"192.0.2.1\"")
+        #expect(refusal { try check(ca.chain(key: key, names: StoreFolder.names + ["evil.test"])) } == "it is also for \"evil.test\", which was not ordered")
+        #expect(refusal { try check(ca.chain(key: key, names: ["*.example.org", "192.0.2.1"])) } == "it is not for \"www.example.org\"")
+        #expect(refusal { try check(ca.chain(key: key, names: StoreFolder.names, other: .rfc822Name("a@b.example"))) }?.contains("neither a DNS name") == true)
+        #expect(refusal { try check(ca.chain(key: key, names: [])) }?.hasPrefix("it is not for") == true)
+        #expect(refusal { try check(ca.chain(key: key, names: StoreFolder.names, to: -1)) }?.hasPrefix("it expired on") == true)
+        #expect(refusal { try check(ca.chain(key: key, names: StoreFolder.names, from: 86_400)) }?.hasPrefix("it begins on") == true)
+        #expect(refusal { try check(ca.chain(key: key, names: StoreFolder.names), time: TestCA.now + 31_536_000) }?.contains("by this machine's clock") == true)
+        let good = try ca.chain(key: key, names: StoreFolder.names, root: true)
+        #expect(refusal { try check([good[0], good[2], good[1]]) } == "certificate 1 was not issued by certificate 2")
+        #expect(refusal { try check([good[1], good[0]]) } == "it is for another key than the agent's")
+        let stranger = try TestCA().chain(key: key, names: StoreFolder.names)
+        #expect(refusal { try check([good[0], stranger[1]]) } == "certificate 1 was not issued by certificate 2")
+    }
+
+    @Test("Anything but certificates in the text is refused")
+    func foreign() throws {
+        let pem = String(decoding: TestCA.pem(try folder.ca.chain(key: folder.key.publicKey, names: StoreFolder.names)), as: UTF8.self)
+        let secret = folder.key.pemRepresentation
+        let texts: [(String, String)] = [
+            (pem + secret + "\n", "PRIVATE KEY"), (secret + "\n" + pem, "PRIVATE KEY"), ("", "no certificate"), ("hello\n", "text beside"),
+            (pem + "x", "text beside"), (String(pem.dropLast(5)), "does not end"), (pem.replacing("CERTIFICATE", with: "X509 CRL"), "X509 CRL"),
+            (pem.replacing("END CERTIFICATE", with: "END PRIVATE KEY"), "does not end"), ("-----BEGIN CERTIFICATE-----\n" + pem, "within another"),
+            ("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "not base64"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "not valid DER"),
+            ("-----BEGIN CERTIFICATE-----\nAAA\n-----END CERTIFICATE-----\n", "not base64"),
+            ("-----BEGIN CERTIFICATE-----\nA=AA\n-----END CERTIFICATE-----\n", "not base64"),
+            ("-----BEGIN CERTIFICATE-----\nAB==\n-----END CERTIFICATE-----\n", "not base64"),
+            (String(repeating: pem, count: 9), "more than 16"), (String(repeating: " ", count: 1 << 20) + pem, "larger than"),
+            ("<html>502 Bad Gateway</html>", "text beside"),
+        ]
+        for (text, reason) in texts {
+            let got = refusal { _ = try CertificateChain(pem: Array(text.utf8)) }
+            #expect(got?.contains(reason) == true, "\(got ?? "accepted"), not \(reason)")
+        }
+        #expect(refusal { _ = try CertificateChain(der: []) } != nil)
+        var der = try folder.ca.chain(key: folder.key.publicKey, names: StoreFolder.names)[0]
+        der.append(0)
+        #expect(refusal { _ = try CertificateChain(der: [der]) }?.contains("not valid DER") == true)
+    }
+
+    @Test("Export as PEM, DER and PKCS #7 that OpenSSL reads")
+    func export() throws {
+        let der = try folder.ca.chain(key: folder.key.publicKey, names: StoreFolder.names, root: true)
+        let chain = try CertificateChain(der: der)
+        #expect(chain.exported(as: .pem) == TestCA.pem(der))
+        #expect(chain.exported(as: .der) == der[0])
+        #expect(chain.leafPEM + chain.issuersPEM == chain.fullChainPEM)
+        let path = folder.folder + "/chain.p7b"
+        try DurableFiles(system: .real).create(path, with: chain.exported(as: .p7b), mode: 0o600)
+        let pipe = try #require(popen("openssl pkcs7 -inform DER -in \(path) -print_certs 2>&1", "r"))
+        var output: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 4_096)
+        while case let got = fread(&chunk, 1, chunk.count, pipe), got > 0 { output += chunk[..<got] }
+        #expect(pclose(pipe) == 0)
+        let text = String(decoding: output, as: UTF8.self)
+        for certificate in der { #expect(text.contains(PEM.encode(certificate, label: "CERTIFICATE"))) }
+    }
+}
