@@ -1,1 +1,50 @@
-@main struct Main { static func main() {} }
+import AgentService
+import ArgumentParser
+import Foundation
+import Logging
+
+/// `acme-agentd`: the privileged agent. Assembly only.
+@main
+struct Daemon: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "acme-agentd",
+        abstract: "Signs ACME requests, certificate requests and TLS handshakes with keys in a PKCS#11 token.",
+        discussion: "Exit status: 0 stopped as told, 1 could not start, 64 wrong use, 78 wrong configuration.",
+        version: "acme-agentd \(AgentVersion.current)")
+
+    @Option(name: .long, help: "The configuration file.")
+    var config = AgentConfiguration.defaultPath
+
+    @Flag(name: .long, help: "Check the configuration, say what it means, and end.")
+    var checkConfig = false
+
+    @Option(name: .long, help: "trace, debug, info, notice, warning, error or critical.")
+    var logLevel = Logger.Level.info
+
+    func run() throws {
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "acme-agentd")
+        logger.logLevel = logLevel
+        do {
+            let daemon = try AgentDaemon(configurationFile: config, logger: logger)
+            if checkConfig {
+                print(daemon.summary)
+                print("the configuration is valid")
+                return
+            }
+            try daemon.run()
+        } catch {
+            let error = DaemonError(error)
+            Daemon.report(error)
+            throw ExitCode(error.exitCode)
+        }
+    }
+
+    private static func report(_ error: DaemonError) {
+        var text = "acme-agentd: error: \(error.message)\n"
+        if let hint = error.hint { text += "acme-agentd: hint: \(hint)\n" }
+        FileHandle.standardError.write(Data(text.utf8))
+    }
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}

@@ -1,0 +1,79 @@
+import AgentInterface
+import AuditTrail
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+import Varlink
+
+/// Answers ReadAudit: the last records, and with `more` those that follow. The disk is read on another thread.
+final class AuditReading {
+    /// How often a reader that follows looks for new records.
+    private static let interval = TimeAmount.milliseconds(250)
+    /// Records in one reply.
+    private static let part = 500
+
+    private let path: String
+    private let eventLoop: any EventLoop
+    private let disk: NIOThreadPool
+    private let logger: Logger
+
+    init(path: String, eventLoop: any EventLoop, disk: NIOThreadPool, logger: Logger) {
+        self.path = path
+        self.eventLoop = eventLoop
+        self.disk = disk
+        self.logger = logger
+    }
+
+    /// A reader that is used on the disk's thread, one call at a time.
+    private final class Place: Sendable {
+        private let reader = Mutex<AuditReader?>(nil)
+
+        func read(path: String, last: Int, limit: Int) throws(AuditError) -> [String] {
+            try reader.withLock { reader throws(AuditError) in
+                var current = if let reader { reader } else { try AuditReader(path: path, last: last) }
+                defer { reader = current }
+                return try current.read(limit: limit).map { String(decoding: $0.line, as: UTF8.self) }
+            }
+        }
+    }
+
+    func read(last: Int, follow: Bool, reply: VarlinkReplier) {
+        let place = Place()
+        follow ? proceed(place, last: last, reply) : readAll(place, last: last, [], reply)
+    }
+
+    private func readAll(_ place: Place, last: Int, _ before: [String], _ reply: VarlinkReplier) {
+        part(of: place, last: last).assumeIsolated().whenComplete { result in
+            switch result {
+            case .failure(let error): self.fail(reply, error)
+            case .success(let lines):
+                let all = before + lines
+                if lines.count == AuditReading.part, all.count < last { return self.readAll(place, last: last, all, reply) }
+                reply.succeed { json in json.member("records", all) }
+            }
+        }
+    }
+
+    private func proceed(_ place: Place, last: Int, _ reply: VarlinkReplier) {
+        guard reply.isOpen else { return }
+        part(of: place, last: last).assumeIsolated().whenComplete { result in
+            switch result {
+            case .failure(let error): self.fail(reply, error)
+            case .success(let lines):
+                if !lines.isEmpty { guard reply.next({ json in json.member("records", lines) }) else { return } }
+                let pause = lines.count == AuditReading.part && reply.isWritable ? TimeAmount.zero : AuditReading.interval
+                self.eventLoop.assumeIsolated().scheduleTask(in: pause) { self.proceed(place, last: last, reply) }
+            }
+        }
+    }
+
+    private func part(of place: Place, last: Int) -> EventLoopFuture<[String]> {
+        disk.runIfActive(eventLoop: eventLoop) { [path] in try place.read(path: path, last: last, limit: AuditReading.part) }
+    }
+
+    private func fail(_ reply: VarlinkReplier, _ error: any Error) {
+        logger.error("the audit trail cannot be read", metadata: ["error": "\(error)"])
+        reply.fail(AgentError.auditUnavailable(message: "the audit trail cannot be read", hint: "the administrator's log says more"))
+    }
+}

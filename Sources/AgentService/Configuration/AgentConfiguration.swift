@@ -1,0 +1,175 @@
+import ACME
+import ConfigurationFile
+import Glibc
+import TokenProtocol
+
+/// The daemon's configuration as it is in force: every default is set here and nowhere else.
+public struct AgentConfiguration: Sendable {
+    public static let defaultPath = "/etc/acme-agent/acme-agentd.toml"
+
+    /// Which signatures are checked against the pinned public key before they are given out.
+    public enum Verification: String, Sendable, CaseIterable {
+        /// Every one.
+        case all
+        /// Those of RSA and Ed25519 keys only, where a faulty signature gives the private key away.
+        case faultSensitive = "fault-sensitive"
+    }
+
+    /// A CA's external account credential (RFC 8555 §7.3.4).
+    public struct ExternalAccountSetting: Sendable {
+        public var name: String
+        public var directory: ACMEURL
+        public var keyID: String
+        public var hmacKeyFile: String
+    }
+
+    /// A grant as it is written; users and groups are names or numbers.
+    public struct GrantSetting: Sendable {
+        public var name: String
+        public var users: [String]
+        public var groups: [String]
+        public var keys: [String]
+        public var operations: [String]
+        public var identifiers: [String]
+        public var wildcards: Bool
+        public var cas: [String]
+        /// For messages.
+        var table: ConfigurationTable
+    }
+
+    public var file: String
+    public var socket: String
+    /// Mode of the socket.
+    public var socketMode: UInt32
+    /// Group that owns the socket; `nil` leaves the daemon's own.
+    public var socketGroup: String?
+    public var stateDirectory: String
+    public var auditFile: String
+    /// Path of `acme-agent-token`; `nil` is beside the daemon.
+    public var helper: String?
+    public var verification: Verification
+    /// Connections one user may hold; the rest are closed at once.
+    public var connectionsPerUser: Int
+    /// Connections in all.
+    public var connections: Int
+    /// How long a signature may take, queue included.
+    public var signingDeadline: Int
+    public var tokens: [TokenConfiguration]
+    public var externalAccounts: [ExternalAccountSetting]
+    public var grants: [GrantSetting]
+
+    /// Reads a file.
+    /// - Throws: `ConfigurationError` with file and line.
+    public init(file path: String) throws(ConfigurationError) {
+        try self.init(ConfigurationFile.load(path))
+    }
+
+    public init(_ table: ConfigurationTable) throws(ConfigurationError) {
+        file = table.file
+        socket = try table.absolutePath("socket") ?? "/run/acme-agent/agent.sock"
+        // sun_path holds 108 bytes with the zero at its end.
+        guard socket.utf8.count < 108 else { throw table.error("socket", "is longer than a socket's path may be (107 bytes)") }
+        let mode = try table.string("socket-mode") ?? "0660"
+        guard let parsed = UInt32(mode, radix: 8), parsed <= 0o777 else { throw table.error("socket-mode", "must be an octal mode, e.g. \"0660\"") }
+        socketMode = parsed
+        socketGroup = try table.string("socket-group")
+        stateDirectory = try table.absolutePath("state-directory") ?? "/var/lib/acme-agentd"
+        helper = try table.absolutePath("helper")
+        let verification = try table.string("verify-signatures") ?? Verification.all.rawValue
+        guard let known = Verification(rawValue: verification) else {
+            throw table.error("verify-signatures", "must be \"all\" or \"fault-sensitive\"")
+        }
+        self.verification = known
+        connectionsPerUser = try table.integer("connections-per-user", in: 1...100_000) ?? 4_096
+        connections = try table.integer("connections", in: 1...1_000_000) ?? 16_384
+        signingDeadline = try table.integer("signing-deadline-seconds", in: 1...600) ?? 10
+
+        let audit = try table.table("audit")
+        auditFile = try audit?.absolutePath("file") ?? stateDirectory + "/audit/audit.jsonl"
+        try audit?.finish(known: ["file"])
+
+        tokens = []
+        for token in try table.tables("token") {
+            tokens.append(try TokenConfiguration(token, stateDirectory: stateDirectory))
+            guard Set(tokens.map(\.name)).count == tokens.count else { throw token.error("name", "is used by another token") }
+        }
+        guard !tokens.isEmpty else {
+            throw table.error(nil, "no [[token]] is configured", hint: "Config/acme-agentd.toml shows how one is written")
+        }
+
+        externalAccounts = []
+        for account in try table.tables("external-account") {
+            externalAccounts.append(try ExternalAccountSetting(account))
+            guard Set(externalAccounts.map(\.name)).count == externalAccounts.count else {
+                throw account.error("name", "is used by another external account")
+            }
+        }
+
+        grants = []
+        for grant in try table.tables("grant") {
+            grants.append(try GrantSetting(grant))
+            guard Set(grants.map(\.name)).count == grants.count else { throw grant.error("name", "is used by another grant") }
+        }
+        try table.finish(known: [
+            "socket", "socket-mode", "socket-group", "state-directory", "helper", "verify-signatures", "connections-per-user", "connections",
+            "signing-deadline-seconds", "audit", "token", "external-account", "grant",
+        ])
+    }
+}
+
+extension ConfigurationTable {
+    /// A path from the root; a relative one would depend on where the daemon was started.
+    func absolutePath(_ key: String) throws(ConfigurationError) -> String? {
+        guard let path = try string(key) else { return nil }
+        guard path.hasPrefix("/") else { throw error(key, "must be an absolute path") }
+        return path
+    }
+}
+
+extension TokenConfiguration {
+    fileprivate init(_ table: ConfigurationTable, stateDirectory: String) throws(ConfigurationError) {
+        let name = try table.requiredString("name")
+        do { _ = try KeyName(name) } catch { throw table.error("name", "\(error)") }
+        guard let module = try table.absolutePath("module") else { throw table.error(nil, "the setting \"module\" is missing") }
+        let uri = try table.requiredString("uri")
+        guard uri.hasPrefix("pkcs11:") else { throw table.error("uri", "must be a PKCS#11 URI (RFC 7512), e.g. \"pkcs11:token=acme\"") }
+        let environment = try table.table("environment")?.allStrings() ?? [:]
+        self.init(
+            name: name, module: module, uri: uri, pinSource: try table.absolutePath("pin-source"),
+            pool: try table.integer("pool", in: 1...64) ?? TokenConfiguration.defaultPool, stateDirectory: stateDirectory,
+            environment: environment)
+        try table.finish(known: ["name", "module", "uri", "pin-source", "pool", "environment"])
+    }
+
+    /// One signing session more than there are cores (Docs/decisions): the token's threads never wait for the daemon's.
+    public static var defaultPool: Int { max(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) + 1) }
+}
+
+extension AgentConfiguration.ExternalAccountSetting {
+    fileprivate init(_ table: ConfigurationTable) throws(ConfigurationError) {
+        name = try table.requiredString("name")
+        let text = try table.requiredString("directory")
+        do { directory = try ACMEURL(text) } catch { throw table.error("directory", "\(error)") }
+        keyID = try table.requiredString("key-id")
+        guard let path = try table.absolutePath("hmac-key-file") else { throw table.error(nil, "the setting \"hmac-key-file\" is missing") }
+        hmacKeyFile = path
+        try table.finish(known: ["name", "directory", "key-id", "hmac-key-file"])
+    }
+}
+
+extension AgentConfiguration.GrantSetting {
+    fileprivate init(_ table: ConfigurationTable) throws(ConfigurationError) {
+        self.table = table
+        name = try table.requiredString("name")
+        users = try table.names("users") ?? []
+        groups = try table.names("groups") ?? []
+        guard !users.isEmpty || !groups.isEmpty else { throw table.error(nil, "the grant names neither users nor groups") }
+        keys = try table.strings("keys") ?? []
+        operations = try table.strings("operations") ?? []
+        guard !operations.isEmpty else { throw table.error(nil, "the grant names no operations") }
+        identifiers = try table.strings("identifiers") ?? []
+        wildcards = try table.bool("wildcards") ?? false
+        cas = try table.strings("cas") ?? []
+        try table.finish(known: ["name", "users", "groups", "keys", "operations", "identifiers", "wildcards", "cas"])
+    }
+}

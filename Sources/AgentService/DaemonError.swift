@@ -1,0 +1,36 @@
+import AuditTrail
+import ConfigurationFile
+import DurableFile
+import Keyring
+
+/// What keeps the daemon from starting, as a person at the terminal reads it.
+public struct DaemonError: Error, Sendable {
+    /// sysexits.h: EX_CONFIG.
+    private static let configurationFault: Int32 = 78
+
+    public var message: String
+    public var hint: String?
+    public var exitCode: Int32
+
+    /// Any error of the start.
+    public init(_ error: any Error) {
+        exitCode = 1
+        hint = nil
+        switch error {
+        case let error as ConfigurationError:
+            message = error.description
+            hint = error.hint
+            exitCode = DaemonError.configurationFault
+        case let error as ListenError:
+            message = error.description
+            hint = error.hint
+        case let error as AuditError:
+            message = error.description
+            if error.reason == .locked { hint = "another acme-agentd writes this audit trail; each daemon needs its own state-directory" }
+            if error.reason == .storageFull { hint = "make room on the disk of the audit trail" }
+        case let error as FileError:
+            message = error.description
+        default: message = "\(error)"
+        }
+    }
+}

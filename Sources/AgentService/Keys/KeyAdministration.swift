@@ -1,0 +1,295 @@
+import ACME
+import AgentInterface
+import AuditTrail
+import DurableFile
+import JOSE
+import Keyring
+import Logging
+import NIOCore
+import NIOPosix
+import SigningPolicy
+import TokenProtocol
+import TokenSupervisor
+import Varlink
+
+/// Making, taking over, retiring and destroying keys. Off the signing path: futures are fine here, and what waits for the disk does so on
+/// another thread.
+///
+/// A key is written down before the token is asked for it, and its name is taken from then on; a run that is cut off in between is ended at the
+/// next start (`reconcile`), so that no key is left in a token without a name.
+final class KeyAdministration {
+    private let eventLoop: any EventLoop
+    private let folder: KeyFolder
+    private let disk: NIOThreadPool
+    private let audit: AuditLog
+    private let tokens: [String: TokenSupervisor]
+    private let defaultToken: String
+    private let logger: Logger
+    private(set) var keyring: Keyring
+    /// Names whose making is under way in this run; all others that are begun are left-overs.
+    private var underWay: Set<String> = []
+
+    init(
+        eventLoop: any EventLoop, folder: KeyFolder, keyring: Keyring, disk: NIOThreadPool, audit: AuditLog,
+        tokens: [String: TokenSupervisor], defaultToken: String, logger: Logger
+    ) {
+        self.eventLoop = eventLoop
+        self.folder = folder
+        self.keyring = keyring
+        self.disk = disk
+        self.audit = audit
+        self.tokens = tokens
+        self.defaultToken = defaultToken
+        self.logger = logger
+    }
+
+    // MARK: Making and taking over
+
+    func create(
+        _ creation: KeyCreation, operation: Operation, of peer: AgentPeer, correlation: String, reply: VarlinkReplier, policy: Policy
+    ) {
+        let question = PolicyQuestion(
+            peer: peer.identity, operation: operation, keys: [creation.name.rawValue],
+            binding: creation.directory.map { CABinding(origin: $0.origin) })
+        guard let request = admit(question, policy, peer, correlation, reply) else { return }
+        let token = creation.token ?? defaultToken
+        guard let supervisor = tokens[token] else {
+            return reply.fail(AgentError.invalidRequest(parameter: "token", message: "no token of that name is configured"))
+        }
+        guard keyring.isFree(creation.name) else { return reply.fail(AgentError.keyExists(name: creation.name.rawValue)) }
+        if case .unavailable(let failure) = supervisor.state { return reply.fail(AgentError(failure, token: token)) }
+        let id = (0..<16).map { _ in UInt8.random(in: .min ... .max) }
+        let name = creation.name.rawValue
+        underWay.insert(name)
+        let begun = KeyRecord(
+            name: creation.name, usage: creation.usage, algorithm: creation.algorithm ?? .p256, state: .creating, token: token, id: id,
+            label: name, spki: [], uri: creation.uri ?? "", directory: creation.directory, created: RFC3339.string(AuditRecord.now() / 1_000))
+        keyring.begin(begun)
+        let made = intend(request).assumeIsolated()
+            .flatMap { self.onDisk { [folder = self.folder] in try folder.write(begun) } }
+            .flatMap { self.key(for: creation, begun, supervisor) }
+            .flatMap { self.finish($0) }
+        made.whenComplete { result in
+            self.underWay.remove(name)
+            if case .failure(let error) = result { self.abandon(begun, after: error) }
+            self.conclude(request, result) { key in
+                reply.succeed { json in
+                    json.name("key")
+                    KeyDescription(key).write(to: &json)
+                }
+            }
+        }
+    }
+
+    /// The token's key: a new one, or the one that the URI names.
+    private func key(for creation: KeyCreation, _ begun: KeyRecord, _ supervisor: TokenSupervisor) -> EventLoopFuture<KeyRecord> {
+        if let uri = creation.uri {
+            return supervisor.find(uri: uri).assumeIsolated().flatMapThrowing { keys in
+                try self.adopted(keys, as: begun, uri: uri)
+            }.nonisolated()
+        }
+        guard let algorithm = creation.algorithm else {
+            return eventLoop.makeFailedFuture(AgentError.invalidRequest(parameter: "algorithm", message: "is missing"))
+        }
+        return supervisor.generate(label: begun.label, id: begun.id, algorithm: algorithm).assumeIsolated()
+            .flatMapThrowing { key in
+                var record = begun
+                record.spki = key.reference.spki
+                record.uri = KeyURI.text(label: key.reference.label, id: key.reference.id, supervisor.state)
+                record.state = .active
+                return record
+            }.nonisolated()
+    }
+
+    private func adopted(_ keys: [TokenKey], as begun: KeyRecord, uri: String) throws -> KeyRecord {
+        guard let key = keys.first, keys.count == 1 else {
+            throw AgentError.invalidRequest(
+                parameter: "uri", message: keys.isEmpty ? "names no private key in the token" : "names \(keys.count) private keys; add the id")
+        }
+        if let name = keyring.name(ofPublicKey: key.reference.spki) {
+            throw AgentError.refused(
+                reason: "key-has-a-name", message: "the key is known already",
+                hint: "one key has one name and one usage (RFC 8555 section 11.1); its name is \"\(name)\"")
+        }
+        guard let algorithm = try PublicKey(spki: key.reference.spki).algorithm else {
+            throw AgentError.invalidRequest(parameter: "uri", message: "names a key of a kind that the agent does not use")
+        }
+        var record = begun
+        record.id = key.reference.id
+        record.label = key.reference.label
+        record.spki = key.reference.spki
+        record.algorithm = algorithm
+        record.uri = uri
+        record.state = .active
+        return record
+    }
+
+    private func finish(_ record: KeyRecord) -> EventLoopFuture<SigningKey> {
+        onDisk { [folder] in try folder.write(record) }.assumeIsolated().flatMapThrowing { try self.keyring.put(record) }.nonisolated()
+    }
+
+    /// A key that was not made frees its name. Where the token may have made it all the same, the entry stays, and is looked at again when the
+    /// token is next ready.
+    private func abandon(_ record: KeyRecord, after error: any Error) {
+        if let failure = error as? TokenFailure, failure.mayHaveHappened { return }
+        keyring.remove(record.name)
+        onDisk { [folder] in try folder.remove(record.name) }.assumeIsolated().whenFailure { error in
+            self.logger.error("a key's entry could not be removed", metadata: ["key": "\(record.name)", "error": "\(error)"])
+        }
+    }
+
+    /// Ends what was begun and cut off: a key that is in the token gets its name, an entry without one is removed.
+    func reconcile(token: String) {
+        guard let supervisor = tokens[token] else { return }
+        for record in keyring.begun where record.token == token && !underWay.contains(record.name.rawValue) {
+            let name = record.name.rawValue
+            underWay.insert(name)
+            // An adopted key is in the token whatever happens; nothing is lost if its adoption is asked for again.
+            let lookup = record.uri.isEmpty ? supervisor.find(uri: KeyURI.search(id: record.id, label: record.label)) : eventLoop.makeSucceededFuture([])
+            lookup.assumeIsolated().flatMap { keys -> EventLoopFuture<Void> in
+                guard let key = keys.first, keys.count == 1, let algorithm = (try? PublicKey(spki: key.reference.spki))?.algorithm else {
+                    self.keyring.remove(record.name)
+                    return self.onDisk { [folder = self.folder] in try folder.remove(record.name) }
+                }
+                var found = record
+                found.spki = key.reference.spki
+                found.algorithm = algorithm
+                found.uri = KeyURI.text(label: record.label, id: record.id, supervisor.state)
+                found.state = .active
+                self.logger.notice("a key whose making was cut off is in the token and gets its name", metadata: ["key": "\(name)"])
+                return self.finish(found).map { _ in }
+            }.whenComplete { result in
+                self.underWay.remove(name)
+                if case .failure(let error) = result {
+                    self.logger.error("a key that was begun could not be looked at", metadata: ["key": "\(name)", "error": "\(error)"])
+                }
+            }
+        }
+    }
+
+    // MARK: Retiring and destroying
+
+    func retire(_ name: String, of peer: AgentPeer, correlation: String, reply: VarlinkReplier, policy: Policy) {
+        guard let (request, key) = existing(name, .retireKey, of: peer, correlation: correlation, reply: reply, policy: policy) else { return }
+        let retired = intend(request).assumeIsolated().flatMap { self.finish(KeyRecord(key, state: .retired)) }
+        retired.whenComplete { result in
+            self.conclude(request, result) { key in
+                reply.succeed { json in
+                    json.name("key")
+                    KeyDescription(key).write(to: &json)
+                }
+            }
+        }
+    }
+
+    func delete(_ name: String, of peer: AgentPeer, correlation: String, reply: VarlinkReplier, policy: Policy) {
+        guard let (request, key) = existing(name, .deleteKey, of: peer, correlation: correlation, reply: reply, policy: policy) else { return }
+        guard let supervisor = tokens[key.token] else {
+            return reply.fail(AgentError.tokenUnavailable(token: key.token, reason: "notConfigured", message: "the key's token is not configured", hint: nil))
+        }
+        // Retired first: if the daemon is cut off behind the destruction, the name stands for a key that does not sign.
+        let deleted = intend(request).assumeIsolated()
+            .flatMap { self.finish(KeyRecord(key, state: .retired)) }
+            .flatMap { _ in supervisor.destroy(key.reference) }
+            .flatMap { self.onDisk { [folder = self.folder] in try folder.remove(key.name) } }
+        deleted.whenComplete { result in
+            if case .success = result { self.keyring.remove(key.name) }
+            self.conclude(request, result) { _ in reply.succeed() }
+        }
+    }
+
+    private func existing(
+        _ name: String, _ operation: Operation, of peer: AgentPeer, correlation: String, reply: VarlinkReplier, policy: Policy
+    ) -> (Request, SigningKey)? {
+        let key = keyring.key(named: name)
+        let question = PolicyQuestion(
+            peer: peer.identity, operation: operation, keys: [name], binding: key?.directory.map { CABinding(origin: $0.origin) })
+        guard let request = admit(question, policy, peer, correlation, reply) else { return nil }
+        guard let key else {
+            reply.fail(AgentError.keyNotFound(name: name))
+            return nil
+        }
+        return (request, key)
+    }
+
+    // MARK: What all have in common
+
+    /// A request that policy has allowed.
+    private struct Request {
+        var record: AuditRecord
+        var reply: VarlinkReplier
+    }
+
+    private func admit(
+        _ question: PolicyQuestion, _ policy: Policy, _ peer: AgentPeer, _ correlation: String, _ reply: VarlinkReplier
+    ) -> Request? {
+        switch policy.decide(question) {
+        case .refused(let refusal):
+            RefusalReport(question: question, refusal: refusal, peer: peer, correlation: correlation).publish(to: audit, logger: logger)
+            reply.fail(AgentError(refusal, key: question.keys.first))
+            return nil
+        case .allowed(let grant):
+            var record = AuditRecord(.intent)
+            record.correlation = correlation
+            record.uid = peer.uid
+            record.gid = peer.gid
+            record.connection = peer.connection
+            record.grant = grant
+            record.key = question.keys.first
+            record.operation = question.operation.rawValue
+            record.ca = question.binding?.origin.description
+            return Request(record: record, reply: reply)
+        }
+    }
+
+    /// Writes the intent and waits until it is on the disk.
+    private func intend(_ request: Request) -> EventLoopFuture<Void> {
+        let promise = eventLoop.makePromise(of: Void.self)
+        do throws(AuditError) {
+            let sequence = try audit.record(request.record)
+            audit.synchronize(upTo: sequence) { result in promise.completeWith(result.mapError { $0 as any Error }) }
+        } catch {
+            promise.fail(error)
+        }
+        return promise.futureResult
+    }
+
+    private func conclude<Value>(_ request: Request, _ result: Result<Value, any Error>, _ succeed: (Value) -> Void) {
+        var record = request.record
+        record.kind = .outcome
+        record.time = AuditRecord.now()
+        var failure: AgentError?
+        if case .failure(let error) = result { failure = AgentError(cause: error) }
+        record.result = failure == nil ? "done" : "failed"
+        record.error = failure?.member
+        do throws(AuditError) { _ = try audit.record(record) } catch {
+            logger.error("the outcome could not be written to the audit trail", metadata: ["error": "\(error)"])
+        }
+        switch result {
+        case .success(let value): succeed(value)
+        case .failure(let error):
+            logger.warning("a key operation failed", metadata: ["key": "\(record.key ?? "")", "operation": "\(record.operation ?? "")", "error": "\(error)"])
+            request.reply.fail(failure ?? .signingFailed(message: "\(error)", hint: nil))
+        }
+    }
+
+    private func onDisk(_ work: @escaping @Sendable () throws -> Void) -> EventLoopFuture<Void> {
+        disk.runIfActive(eventLoop: eventLoop, work)
+    }
+}
+
+extension AgentError {
+    /// What the caller hears of a failed key operation.
+    init(cause error: any Error) {
+        switch error {
+        case let error as AgentError: self = error
+        case let error as TokenFailure: self = AgentError(error, token: "")
+        case let error as AuditError: self = AgentError(error)
+        case let error as FileError:
+            self = .signingFailed(
+                message: "the agent's state cannot be written: \(error.reason)",
+                hint: error.code == ENOSPC ? "make room on the disk of the agent's state" : "the administrator's log says more")
+        default: self = .signingFailed(message: "\(error)", hint: nil)
+        }
+    }
+}

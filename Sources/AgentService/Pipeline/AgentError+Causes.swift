@@ -1,0 +1,48 @@
+import AgentInterface
+import AuditTrail
+import JOSE
+import Keyring
+import StrictJSON
+import TokenProtocol
+import Varlink
+
+extension AgentError {
+    /// What the caller hears of a token's failure; function and return value are for the log.
+    init(_ failure: TokenFailure, token: String) {
+        switch failure.kind {
+        case .overloaded: self = .overloaded(message: failure.message)
+        case .noKey, .severalKeys, .keyMismatch, .unsupported, .invalidRequest:
+            self = .signingFailed(message: failure.message, hint: failure.hint)
+        default:
+            self = .tokenUnavailable(token: token, reason: "\(failure.kind)", message: failure.message, hint: failure.hint)
+        }
+    }
+
+    init(_ error: AuditError) {
+        self = .auditUnavailable(
+            message: "the audit trail cannot be written, so nothing is signed: \(error.reason.rawValue)",
+            hint: error.reason == .storageFull
+                ? "make room on the disk of the audit trail; the agent goes on by itself" : "the administrator's log says more")
+    }
+}
+
+extension VarlinkReplier {
+    func fail(_ error: AgentError) {
+        fail(error: error.name) { json in error.writeMembers(to: &json) }
+    }
+}
+
+extension SignedMeaning {
+    /// The members of the reply's parameters: of the methods that sign exactly those that each describes.
+    func writeMembers(to json: inout JSONWriter) {
+        if let jws { json.member("request", raw: jws.json()) }
+        if let certificateRequest {
+            json.name("csr")
+            json.plainString(Base64URL.encodeBytes(certificateRequest))
+        }
+        if let handshake {
+            json.name("signature")
+            json.plainString(Base64URL.encodeBytes(handshake))
+        }
+    }
+}

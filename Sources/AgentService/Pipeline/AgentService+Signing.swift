@@ -1,0 +1,114 @@
+import ACME
+import AgentInterface
+import AuditTrail
+import Keyring
+import NIOCore
+import SigningPolicy
+import Varlink
+
+extension AgentService {
+    /// An ACME request: which keys it uses, whether policy lets this peer have it, and its plan.
+    func sign(_ call: SigningCall, of peer: AgentPeer, correlation: String, reply: VarlinkReplier) {
+        let key = keys.keyring.key(named: call.key)
+        let otherName: String?
+        var identifiers: [Identifier] = []
+        switch call.request {
+        case .finalize(let request):
+            otherName = request.key
+            identifiers = request.identifiers
+        case .keyChange(let newKey): otherName = newKey
+        case .newOrder(let order):
+            otherName = nil
+            identifiers = order.identifiers
+        default: otherName = nil
+        }
+        // A key that does not exist is asked about as if it were bound to the URL's CA: the answer then depends on the grants alone, and
+        // "not found" and "not yours" look the same.
+        let binding = key == nil ? CABinding(origin: call.url.origin) : key?.directory.map { CABinding(origin: $0.origin) }
+        let question = PolicyQuestion(
+            peer: peer.identity, operation: call.request.operation, keys: [call.key] + (otherName.map { [$0] } ?? []), binding: binding,
+            url: call.url, identifiers: identifiers)
+        guard case .allowed(let grant) = decide(question, of: peer, correlation: correlation, reply: reply) else { return }
+        guard let key else { return reply.fail(AgentError.keyNotFound(name: call.key)) }
+        var otherKey: SigningKey?
+        if let otherName {
+            otherKey = keys.keyring.key(named: otherName)
+            guard otherKey != nil else { return reply.fail(AgentError.keyNotFound(name: otherName)) }
+        }
+        if let account = call.account, let binding, !binding.covers(account) {
+            return reply.fail(
+                AgentError.invalidRequest(parameter: "account", message: "is not a URL of the CA to which the key is bound"))
+        }
+        var externalAccount: ExternalAccount?
+        if case .newAccount(let request) = call.request, let name = request.externalAccount {
+            guard let loaded = externalAccounts[name], loaded.directory.origin == key.directory?.origin else {
+                return reply.fail(
+                    AgentError.invalidRequest(
+                        parameter: "externalAccount", message: "no external account of that name is configured for this CA"))
+            }
+            externalAccount = loaded.account
+        }
+        var record = record(operation: call.request.operation, grant: grant, key: key, of: peer, correlation: correlation)
+        record.ca = call.url.origin.description
+        record.url = call.url.text
+        record.identifiers = identifiers.map(\.value)
+        submit(reply: reply, key: key, correlation: correlation, record: record, waitsForDisk: call.request.changesState) {
+            () throws(CompositionError) in
+            try SigningPlan.plan(
+                call.request, key: key, url: call.url, nonce: call.nonce, account: call.account, otherKey: otherKey,
+                externalAccount: externalAccount)
+        }
+    }
+
+    /// A certificate signing request outside an order.
+    func sign(_ request: CertificateRequest, of peer: AgentPeer, correlation: String, reply: VarlinkReplier) {
+        let question = PolicyQuestion(
+            peer: peer.identity, operation: .signRequest, keys: [request.key], identifiers: request.identifiers)
+        guard case .allowed(let grant) = decide(question, of: peer, correlation: correlation, reply: reply) else { return }
+        guard let key = keys.keyring.key(named: request.key) else { return reply.fail(AgentError.keyNotFound(name: request.key)) }
+        var record = record(operation: .signRequest, grant: grant, key: key, of: peer, correlation: correlation)
+        record.identifiers = request.identifiers.map(\.value)
+        submit(reply: reply, key: key, correlation: correlation, record: record, waitsForDisk: true) { () throws(CompositionError) in
+            try SigningPlan.certificateRequest(request, key: key)
+        }
+    }
+
+    /// A TLS 1.3 server handshake.
+    func signHandshake(key name: String, content: [UInt8], scheme: String, of peer: AgentPeer, correlation: String, reply: VarlinkReplier) {
+        let question = PolicyQuestion(peer: peer.identity, operation: .signHandshake, keys: [name])
+        guard case .allowed(let grant) = decide(question, of: peer, correlation: correlation, reply: reply) else { return }
+        guard let key = keys.keyring.key(named: name) else { return reply.fail(AgentError.keyNotFound(name: name)) }
+        let record = record(operation: .signHandshake, grant: grant, key: key, of: peer, correlation: correlation)
+        submit(reply: reply, key: key, correlation: correlation, record: record, waitsForDisk: false) { () throws(CompositionError) in
+            try SigningPlan.handshake(try ServerHandshake(content: content, scheme: scheme), key: key)
+        }
+    }
+
+    private func submit(
+        reply: VarlinkReplier, key: SigningKey, correlation: String, record: AuditRecord, waitsForDisk: Bool,
+        _ compose: () throws(CompositionError) -> SigningPlan
+    ) {
+        do throws(CompositionError) {
+            let plan = try compose()
+            guard let task = plan.first() else { return reply.fail(AgentError.signingFailed(message: "there is nothing to sign", hint: nil)) }
+            pipeline.submit(
+                SignatureJob(
+                    correlation: correlation, key: key, reply: reply, record: record, waitsForDisk: waitsForDisk, plan: plan, task: task))
+        } catch {
+            reply.fail(AgentError.invalidRequest(parameter: error.parameter, message: error.description))
+        }
+    }
+
+    private func record(operation: Operation, grant: String, key: SigningKey, of peer: AgentPeer, correlation: String) -> AuditRecord {
+        var record = AuditRecord(.intent)
+        record.correlation = correlation
+        record.uid = peer.uid
+        record.gid = peer.gid
+        record.connection = peer.connection
+        record.grant = grant
+        record.key = key.name.rawValue
+        record.fingerprint = key.fingerprint
+        record.operation = operation.rawValue
+        return record
+    }
+}

@@ -1,0 +1,43 @@
+import ACME
+import AgentInterface
+import AuditTrail
+import Keyring
+import Varlink
+
+/// One request on its way through the pipeline, from the decision to the reply.
+final class SignatureJob {
+    /// Ties the records of one request together: connection and call.
+    let correlation: String
+    let key: SigningKey
+    let reply: VarlinkReplier
+    /// What is said of the request in the audit trail, the same in intent and outcome.
+    let record: AuditRecord
+    /// Whether the intent is on the disk before the reply goes out: for everything that changes something at a CA.
+    let waitsForDisk: Bool
+
+    var plan: SigningPlan
+    var task: SigningTask
+    /// What is to be answered, once the outcome is written.
+    var answer: Result<SignedMeaning, AgentError>?
+    /// Sequence of the last intent.
+    var intent: UInt64 = 0
+    /// Syncs that were asked for and have not been reported.
+    var pendingSyncs = 0
+    /// A sync that failed: what was signed must not be given out.
+    var syncFailure: AgentError?
+    /// Set once the outcome is in the file, so that the reply waits for nothing but the disk.
+    var isRecorded = false
+
+    init(
+        correlation: String, key: SigningKey, reply: VarlinkReplier, record: AuditRecord, waitsForDisk: Bool, plan: SigningPlan,
+        task: SigningTask
+    ) {
+        self.correlation = correlation
+        self.key = key
+        self.reply = reply
+        self.record = record
+        self.waitsForDisk = waitsForDisk
+        self.plan = plan
+        self.task = task
+    }
+}

@@ -1,0 +1,219 @@
+import AgentInterface
+import AuditTrail
+import Keyring
+import Logging
+import NIOCore
+import TokenProtocol
+import TokenSupervisor
+import Varlink
+
+/// The way of a signature: audit intent → token → check against the pinned key → audit outcome → reply.
+///
+/// Confined to one event loop and walked without a hand-over. Everything that one round of the loop brings shares one write to the audit
+/// trail: records are collected, and at the round's end written first; only then do the requests go to the token, and the replies out.
+/// If the write fails, nothing of the round is signed.
+final class SigningPipeline {
+    private let eventLoop: any EventLoop
+    private let audit: AuditLog
+    private let writer: AuditWriter
+    private let tokens: [String: TokenSupervisor]
+    private let verification: AgentConfiguration.Verification
+    private let deadline: TimeAmount
+    private let logger: Logger
+
+    /// Jobs whose intent was appended in this round.
+    private var intended: [SignatureJob] = []
+    /// Jobs whose outcome was appended in this round.
+    private var finished: [SignatureJob] = []
+    private var isRoundScheduled = false
+
+    init(
+        eventLoop: any EventLoop, audit: AuditLog, tokens: [String: TokenSupervisor], verification: AgentConfiguration.Verification,
+        deadline: TimeAmount, logger: Logger
+    ) {
+        self.eventLoop = eventLoop
+        self.audit = audit
+        self.writer = audit.writer()
+        self.tokens = tokens
+        self.verification = verification
+        self.deadline = deadline
+        self.logger = logger
+    }
+
+    /// Takes a request that policy has allowed.
+    func submit(_ job: SignatureJob) {
+        guard let supervisor = tokens[job.task.key.token] else {
+            return refuse(job, .tokenUnavailable(token: job.task.key.token, reason: "notConfigured", message: "the key's token is not configured", hint: nil))
+        }
+        // Known beforehand: saves the trail an intent that comes to nothing.
+        if case .unavailable(let failure) = supervisor.state { return refuse(job, AgentError(failure, token: job.task.key.token)) }
+        intend(job)
+    }
+
+    /// Appends the intent of the job's next signature.
+    private func intend(_ job: SignatureJob) {
+        var record = job.record
+        record.kind = .intent
+        record.time = AuditRecord.now()
+        record.key = job.task.key.name.rawValue
+        record.fingerprint = job.task.key.fingerprint
+        record.digest = job.task.input.auditDigest
+        record.detail = job.task.what
+        do throws(AuditError) { job.intent = try writer.append(record) } catch { return refuse(job, AgentError(error)) }
+        intended.append(job)
+        scheduleRound()
+    }
+
+    private func scheduleRound() {
+        guard !isRoundScheduled else { return }
+        isRoundScheduled = true
+        eventLoop.assumeIsolated().execute { self.endRound() }
+    }
+
+    private func endRound() {
+        isRoundScheduled = false
+        let intended = self.intended, finished = self.finished
+        self.intended.removeAll(keepingCapacity: true)
+        self.finished.removeAll(keepingCapacity: true)
+        do throws(AuditError) { try writer.flush() } catch {
+            logger.error("the audit trail cannot be written, nothing is signed", metadata: ["error": "\(error)"])
+            let failure = AgentError(error)
+            for job in intended { refuse(job, failure) }
+            // Signed, but without a record of it: the signature is not given out.
+            for job in finished { refuse(job, failure) }
+            return
+        }
+        for job in intended { sign(job) }
+        for job in finished {
+            job.isRecorded = true
+            if !job.waitsForDisk { keepGroup(job) }
+            answerIfReady(job)
+        }
+    }
+
+    private func sign(_ job: SignatureJob) {
+        if job.waitsForDisk {
+            // The disk works while the token does; the reply waits for both.
+            synchronize(job)
+        }
+        guard let supervisor = tokens[job.task.key.token] else { return }
+        supervisor.sign(job.task.key.reference, job.task.mechanism, job.task.input.tokenInput, deadline: .now() + deadline) { result in
+            self.signed(job, result)
+        }
+    }
+
+    private func synchronize(_ job: SignatureJob) {
+        job.pendingSyncs += 1
+        let bound = NIOLoopBound(job, eventLoop: eventLoop), pipeline = NIOLoopBound(self, eventLoop: eventLoop)
+        audit.synchronize(upTo: job.intent) { [eventLoop] result in
+            eventLoop.execute { pipeline.value.synchronized(bound.value, result) }
+        }
+    }
+
+    /// Holds a reply back that would get further ahead of the disk than the design allows.
+    private func keepGroup(_ job: SignatureJob) {
+        let bound = NIOLoopBound(job, eventLoop: eventLoop), pipeline = NIOLoopBound(self, eventLoop: eventLoop)
+        job.pendingSyncs += 1
+        let mayGo = audit.isWithinGroup(job.intent) { [eventLoop] result in
+            eventLoop.execute { pipeline.value.synchronized(bound.value, result) }
+        }
+        if mayGo { job.pendingSyncs -= 1 }
+    }
+
+    private func synchronized(_ job: SignatureJob, _ result: Result<Void, AuditError>) {
+        job.pendingSyncs -= 1
+        if case .failure(let error) = result { job.syncFailure = AgentError(error) }
+        answerIfReady(job)
+    }
+
+    private func signed(_ job: SignatureJob, _ result: Result<[UInt8], TokenFailure>) {
+        switch result {
+        case .failure(let failure):
+            logger.warning(
+                "the token did not sign",
+                metadata: [
+                    "correlation": "\(job.correlation)", "key": "\(job.task.key.name)", "function": "\(failure.function ?? "-")",
+                    "returnValue": "\(failure.returnValue.map { "0x" + String($0, radix: 16) } ?? "-")", "reason": "\(failure.kind)",
+                    "message": "\(failure.message)",
+                ])
+            conclude(job, .failure(AgentError(failure, token: job.task.key.token)))
+        case .success(let signature):
+            if needsCheck(job.task.key), !job.task.accepts(signature) {
+                // Either the token computed wrongly, which for RSA and Ed25519 gives the key away, or it used another key.
+                logger.error(
+                    "the token gave a signature that is not the pinned key's; it is thrown away",
+                    metadata: ["correlation": "\(job.correlation)", "key": "\(job.task.key.name)"])
+                return conclude(
+                    job,
+                    .failure(
+                        .signingFailed(
+                            message: "the token gave a signature that does not verify",
+                            hint: "the token may be faulty; do not use it until it has been examined")))
+            }
+            do throws(CompositionError) {
+                switch try job.plan.resume(signature) {
+                case .sign(let task):
+                    // The first signature's outcome and the second's intent: each signature has both.
+                    try record(job, result: "signed", error: nil)
+                    job.task = task
+                    intend(job)
+                case .done(let meaning): conclude(job, .success(meaning))
+                }
+            } catch {
+                conclude(job, .failure(.signingFailed(message: error.description, hint: nil)))
+            }
+        }
+    }
+
+    private func needsCheck(_ key: SigningKey) -> Bool {
+        switch verification {
+        case .all: return true
+        case .faultSensitive:
+            switch key.algorithm {
+            case .p256, .p384: return false
+            default: return true
+            }
+        }
+    }
+
+    private func record(_ job: SignatureJob, result: String, error: String?) throws(CompositionError) {
+        var record = job.record
+        record.kind = .outcome
+        record.time = AuditRecord.now()
+        record.key = job.task.key.name.rawValue
+        record.fingerprint = job.task.key.fingerprint
+        record.detail = job.task.what
+        record.identifiers = []
+        record.result = result
+        record.error = error
+        do throws(AuditError) { _ = try writer.append(record) } catch { throw CompositionError("audit", error.description) }
+    }
+
+    /// Writes the outcome; the reply follows once it is in the file.
+    private func conclude(_ job: SignatureJob, _ answer: Result<SignedMeaning, AgentError>) {
+        job.answer = answer
+        do throws(CompositionError) {
+            switch answer {
+            case .success: try record(job, result: "signed", error: nil)
+            case .failure(let error): try record(job, result: "failed", error: error.member)
+            }
+        } catch {
+            return refuse(job, .auditUnavailable(message: "the audit trail cannot be written: \(error)", hint: nil))
+        }
+        finished.append(job)
+        scheduleRound()
+    }
+
+    private func answerIfReady(_ job: SignatureJob) {
+        guard job.isRecorded, job.pendingSyncs == 0, let answer = job.answer else { return }
+        job.answer = nil
+        if let failure = job.syncFailure { return refuse(job, failure) }
+        switch answer {
+        case .failure(let error): refuse(job, error)
+        case .success(let meaning):
+            job.reply.succeed { json in meaning.writeMembers(to: &json) }
+        }
+    }
+
+    private func refuse(_ job: SignatureJob, _ error: AgentError) { job.reply.fail(error) }
+}
