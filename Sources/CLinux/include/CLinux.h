@@ -4,3 +4,4 @@
 #include "clinux_process.h"
 #include "clinux_spawn.h"
 #include "clinux_notify.h"
+#include "clinux_hook.h"

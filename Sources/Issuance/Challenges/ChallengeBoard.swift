@@ -1,0 +1,47 @@
+import ACME
+import Synchronization
+
+/// The answers that a listener shows now, and who has looked at them.
+final class ChallengeBoard: Sendable {
+    /// A CA looks several times, from several places (Let's Encrypt: five). When nobody has for this long, it has what it wants, or is
+    /// slower than a poll.
+    static let quiet: Duration = .milliseconds(12)
+
+    private let answers = Mutex<[String: (keyAuthorization: String, looks: Int)]>([:])
+    private let looks = EventCounter()
+
+    func show(_ keyAuthorization: KeyAuthorization) {
+        answers.withLock { $0[keyAuthorization.token] = (keyAuthorization.text, 0) }
+    }
+
+    func remove(token: String) { answers.withLock { _ = $0.removeValue(forKey: token) } }
+
+    var isEmpty: Bool { answers.withLock { $0.isEmpty } }
+
+    /// What to answer for a token, on behalf of a request.
+    func look(at token: String) -> String? {
+        answers.withLock { answers in
+            guard let entry = answers[token] else { return nil }
+            answers[token] = (entry.keyAuthorization, entry.looks + 1)
+            return entry.keyAuthorization
+        }
+    }
+
+    /// An answer was sent.
+    func answered() { looks.increment() }
+
+    /// Returns when each of the tokens was looked at and nobody has looked for a moment.
+    func waitForLooks(at tokens: [String], limit: Duration) async -> Bool {
+        let end = ContinuousClock.now + limit
+        var seen = looks.count
+        while !Task.isCancelled {
+            let all = answers.withLock { answers in tokens.allSatisfy { (answers[$0]?.looks ?? 0) > 0 } }
+            let remaining = end - ContinuousClock.now
+            guard remaining > .zero else { return false }
+            let now = await looks.wait(past: seen, limit: all ? min(Self.quiet, remaining) : remaining)
+            if all, now == seen { return true }
+            seen = now
+        }
+        return false
+    }
+}

@@ -1,0 +1,114 @@
+import CLinux
+import Glibc
+
+/// A child that was started, with what it prints. To be waited for on a thread that may block.
+struct ChildProcess: ~Copyable {
+    enum End: Equatable { case exited(Int32), signalled(Int32), timedOut, cancelled }
+
+    /// How long to sleep where nothing is printed: a program that hands its output to a daemon keeps the pipe open behind its end.
+    private static let tick: Int32 = 20
+
+    private let pid: pid_t
+    private let pipe: Int32
+    /// The last bytes of standard output and standard error.
+    private(set) var output: [UInt8] = []
+
+    /// - Throws: `ExternalProgramError`.
+    init(path: String, arguments: [String], environment: [String: String], input: [UInt8]) throws {
+        var ends: [Int32] = [-1, -1]
+        guard clinux_pipe(&ends) == 0 else { throw ExternalProgramError(path, .notStarted(errno: errno)) }
+        defer { close(ends[1]) }
+        // In memory, so that a program which does not read it blocks nobody.
+        let stdin = clinux_memory_file("stdin")
+        defer { if stdin >= 0 { close(stdin) } }
+        guard stdin >= 0, input.isEmpty || Glibc.write(stdin, input, input.count) == input.count, lseek(stdin, 0, SEEK_SET) == 0 else {
+            let number = errno
+            close(ends[0])
+            throw ExternalProgramError(path, .notStarted(errno: number))
+        }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, stdin, 0)
+        posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+        posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        // A group of its own: it is ended with all that it has started, and Ctrl-C reaches it by us alone, so that `cleanup` still runs.
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+        posix_spawnattr_setpgroup(&attributes, 0)
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        sigaddset(&signals, SIGPIPE)
+        sigaddset(&signals, SIGINT)
+        sigaddset(&signals, SIGTERM)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        var argv: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
+        var envp: [UnsafeMutablePointer<CChar>?] = environment.sorted { $0.key < $1.key }.map { strdup("\($0.key)=\($0.value)") } + [nil]
+        defer {
+            for pointer in argv { free(pointer) }
+            for pointer in envp { free(pointer) }
+        }
+        var child: pid_t = 0
+        let result = posix_spawn(&child, path, &actions, &attributes, &argv, &envp)
+        guard result == 0 else {
+            close(ends[0])
+            throw ExternalProgramError(path, .notStarted(errno: result))
+        }
+        pid = child
+        pipe = ends[0]
+    }
+
+    deinit { close(pipe) }
+
+    /// Reads what it prints until it ends, is told to end, or ends by force.
+    mutating func wait(timeout: Duration, grace: Duration, _ flag: CancellationFlag) -> End {
+        let deadline = ContinuousClock.now + timeout
+        var killAt: ContinuousClock.Instant?
+        var forced: End?
+        var isOpen = true
+        while true {
+            if isOpen { isOpen = collect(timeout: Self.tick) } else { usleep(UInt32(Self.tick) * 1000) }
+            var status: Int32 = 0
+            let reaped = waitpid(pid, &status, WNOHANG)
+            if reaped == pid || (reaped < 0 && errno == ECHILD) {
+                if isOpen { _ = collect(timeout: 0) }
+                // What it left running in its group.
+                if forced != nil { kill(-pid, SIGKILL) }
+                return forced ?? Self.end(status)
+            }
+            let now = ContinuousClock.now
+            if forced == nil, flag.isSet || now >= deadline {
+                forced = flag.isSet ? .cancelled : .timedOut
+                kill(-pid, SIGTERM)
+                killAt = now + grace
+            }
+            if let moment = killAt, now >= moment {
+                kill(-pid, SIGKILL)
+                killAt = nil
+            }
+        }
+    }
+
+    /// WIFEXITED and its like are macros that Swift does not see.
+    private static func end(_ status: Int32) -> End {
+        status & 0x7F == 0 ? .exited((status >> 8) & 0xFF) : .signalled(status & 0x7F)
+    }
+
+    /// - Returns: whether more may come.
+    private mutating func collect(timeout: Int32) -> Bool {
+        var poller = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
+        guard poll(&poller, 1, timeout) > 0 else { return true }
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        // As much as a program prints in a tick, not for ever.
+        for _ in 0..<64 {
+            let count = read(pipe, &buffer, buffer.count)
+            guard count > 0 else { return count < 0 && (errno == EAGAIN || errno == EINTR) }
+            output.append(contentsOf: buffer[..<count])
+            if output.count > ExternalProgram.outputLimit { output.removeFirst(output.count - ExternalProgram.outputLimit) }
+        }
+        return true
+    }
+}

@@ -1,0 +1,105 @@
+import ACME
+import Crypto
+import JOSE
+import StrictJSON
+
+/// dns-01 (RFC 8555 §8.4) by a program of the user's, which makes and removes a TXT record.
+///
+/// It is called as `PROGRAM present NAME VALUE` and `PROGRAM cleanup NAME VALUE`, where NAME is `_acme-challenge.example.org`. The same is
+/// in the environment (`ACME_AGENT_ACTION`, `ACME_AGENT_RECORD_NAME`, `ACME_AGENT_RECORD_VALUE`, `ACME_AGENT_IDENTIFIER`) and as a JSON
+/// object on standard input (`action`, `name`, `value`, `identifier`, `type`). No shell is between. The program
+/// - MUST exit with 0 only when the record is there (gone);
+/// - MUST keep several values of one name: a wildcard and its apex are proven side by side;
+/// - MUST succeed at `cleanup` where there is no such record;
+/// - SHOULD return from `present` only when the authoritative servers show the record.
+public struct DNS01Hook: ChallengeSolver {
+    /// Programs at once: more would only meet the DNS provider's rate limit.
+    static let maximumPrograms = 8
+
+    private let program: ExternalProgram
+    private let settle: Duration
+    private let gate = Gate(limit: DNS01Hook.maximumPrograms)
+
+    /// - Parameters:
+    ///   - settle: waited behind `present`, for providers whose servers are slower than their interface says.
+    public init(program: ExternalProgram, settle: Duration = .zero) {
+        self.program = program
+        self.settle = settle
+    }
+
+    public var type: ChallengeType { .dns01 }
+
+    /// RFC 8738 §7: an address cannot be proven by DNS.
+    public func canSolve(_ identifier: Identifier) -> Bool {
+        if case .dns = identifier { return true }
+        return false
+    }
+
+    /// The record's name (RFC 8555 §8.4); a wildcard is proven at the name behind its `*.` (§7.1.4).
+    public static func recordName(_ identifier: Identifier) -> String {
+        if case .dns(let name) = identifier { return "_acme-challenge." + name.base }
+        return "_acme-challenge." + identifier.value
+    }
+
+    public func target(of challenge: SolvableChallenge) -> String { Self.recordName(challenge.identifier) }
+
+    public func present(_ challenge: SolvableChallenge) async throws {
+        do {
+            try await run("present", Self.recordName(challenge.identifier), challenge.keyAuthorization.dns01Value, challenge.identifier)
+        } catch let error as ExternalProgramError {
+            throw IssuanceError.solver(challenge.identifier, reason: error.description, hint: nil)
+        }
+    }
+
+    public func waitUntilVisible(_ challenge: SolvableChallenge) async throws {
+        if settle > .zero { try await Task.sleep(for: settle) }
+    }
+
+    public func cleanUp(_ challenge: PresentedChallenge) async throws {
+        let value = Base64URL.encode(Array(SHA256.hash(data: Array(challenge.keyAuthorization.utf8))))
+        try await run("cleanup", challenge.target, value, challenge.identifier)
+    }
+
+    private func run(_ action: String, _ name: String, _ value: String, _ identifier: Identifier) async throws {
+        var input = JSONWriter()
+        input.beginObject()
+        input.member("action", action)
+        input.member("type", type.rawValue)
+        input.member("identifier", identifier.value)
+        input.member("name", name)
+        input.member("value", value)
+        input.endObject()
+        let environment = [
+            "ACME_AGENT_ACTION": action, "ACME_AGENT_RECORD_NAME": name, "ACME_AGENT_RECORD_VALUE": value,
+            "ACME_AGENT_IDENTIFIER": identifier.value,
+        ]
+        await gate.enter()
+        do {
+            try await program.run([action, name, value], environment: environment, input: input.bytes + [0x0A])
+            await gate.leave()
+        } catch {
+            await gate.leave()
+            throw error
+        }
+    }
+}
+
+/// Lets a bounded number of tasks through at once, in the order of their coming.
+actor Gate {
+    private var free: Int
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    init(limit: Int) { free = max(limit, 1) }
+
+    func enter() async {
+        if free > 0 {
+            free -= 1
+            return
+        }
+        await withCheckedContinuation { waiting.append($0) }
+    }
+
+    func leave() {
+        if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
+    }
+}

@@ -1,0 +1,90 @@
+import ACME
+import Glibc
+import NIOPosix
+import Synchronization
+
+/// Runs a program of the user's: arguments as an array, never through a shell, in a process group of its own, for a bounded time.
+public struct ExternalProgram: Sendable {
+    /// Path of the program.
+    public var path: String
+    /// What the program gets as its environment, before the additions of each call.
+    public var environment: [String: String]
+    public var timeout: Duration
+
+    /// What is kept of what it prints: enough for an error with its context.
+    static let outputLimit = 4096
+    static let outputLines = 10
+    /// Between SIGTERM and SIGKILL.
+    static let grace: Duration = .seconds(2)
+
+    public init(path: String, environment: [String: String], timeout: Duration) {
+        self.path = path
+        self.environment = environment
+        self.timeout = timeout
+    }
+
+    /// Runs it to its end. Where the task is cancelled the program is ended.
+    /// - Parameter input: what it reads as its standard input.
+    /// - Throws: `ExternalProgramError` unless it exits with 0; `CancellationError`.
+    public func run(_ arguments: [String], environment additions: [String: String] = [:], input: [UInt8] = []) async throws {
+        let flag = CancellationFlag()
+        let environment = self.environment.merging(additions) { $1 }
+        try await withTaskCancellationHandler {
+            // A thread that may block: poll and waitpid have no place on the cooperative pool.
+            try await NIOThreadPool.singleton.runIfActive {
+                var child = try ChildProcess(path: path, arguments: arguments, environment: environment, input: input)
+                let end = child.wait(timeout: timeout, grace: Self.grace, flag)
+                switch end {
+                case .exited(0): break
+                case .cancelled: throw CancellationError()
+                case .exited(let code): throw ExternalProgramError(path, .exit(code), output: child.output)
+                case .signalled(let signal): throw ExternalProgramError(path, .signal(signal), output: child.output)
+                case .timedOut: throw ExternalProgramError(path, .timeout(seconds: timeout.components.seconds), output: child.output)
+                }
+            }
+        } onCancel: {
+            flag.set()
+        }
+    }
+}
+
+/// Why a program of the user's did not do what it should.
+public struct ExternalProgramError: Error, Hashable, Sendable, CustomStringConvertible {
+    public enum Kind: Hashable, Sendable {
+        case notStarted(errno: Int32)
+        case exit(Int32)
+        case signal(Int32)
+        case timeout(seconds: Int64)
+    }
+
+    public var path: String
+    public var kind: Kind
+    /// The last lines that it printed, safe for a terminal.
+    public var output: [String]
+
+    init(_ path: String, _ kind: Kind, output: [UInt8] = []) {
+        self.path = path
+        self.kind = kind
+        let text = String(decoding: output, as: UTF8.self)
+        self.output = text.split(separator: "\n").suffix(ExternalProgram.outputLines).map { TerminalText.safe($0, limit: 300) }
+    }
+
+    public var description: String {
+        let what =
+            switch kind {
+            case .notStarted(let number): "could not be started: \(String(cString: strerror(number)))"
+            case .exit(let code): "ended with exit code \(code)"
+            case .signal(let signal): "was ended by signal \(signal)"
+            case .timeout(let seconds): "did not end within \(seconds) s"
+            }
+        let name = TerminalText.safe(path, limit: 200)
+        return output.isEmpty ? "\(name) \(what)" : "\(name) \(what):\n" + output.map { "  | \($0)" }.joined(separator: "\n")
+    }
+}
+
+/// Set by a cancellation handler, read by a thread.
+final class CancellationFlag: Sendable {
+    private let flag = Mutex(false)
+    func set() { flag.withLock { $0 = true } }
+    var isSet: Bool { flag.withLock { $0 } }
+}

@@ -1,0 +1,175 @@
+import ACME
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// http-01 (RFC 8555 §8.3) by a server of its own, which runs only while an order is being proven and shows nothing but its challenges.
+public final class HTTP01Listener: ChallengeSolver {
+    /// A CA opens a handful of connections for each name; more than this are scanners.
+    static let maximumConnections = 512
+    /// A CA's request comes at once; Let's Encrypt itself waits 10 s.
+    static let connectionTimeout: TimeAmount = .seconds(10)
+
+    private let addresses: [ListenAddress]
+    private let board = ChallengeBoard()
+    private let channels = Mutex<[any Channel]>([])
+    private let connections = Mutex(0)
+
+    /// - Parameter addresses: all of them are listened on; a CA prefers IPv6 where the name has an AAAA record.
+    public init(addresses: [ListenAddress]) { self.addresses = addresses }
+
+    public var type: ChallengeType { .http01 }
+
+    /// RFC 8555 §8.3: no wildcards. Addresses are proven by it too (RFC 8738 §3).
+    public func canSolve(_ identifier: Identifier) -> Bool { !identifier.isWildcard }
+
+    /// Where the server listens now, with the ports that the system chose.
+    public var boundAddresses: [String] { channels.withLock { $0.compactMap { $0.localAddress?.description } } }
+
+    /// The bound port of the first address; `nil` before `prepare`.
+    public var port: Int? { channels.withLock { $0.first?.localAddress?.port } }
+
+    public func prepare() async throws {
+        guard channels.withLock({ $0.isEmpty }) else { return }
+        for address in addresses {
+            do {
+                let channel = try await bind(address)
+                channels.withLock { $0.append(channel) }
+            } catch {
+                await finish()
+                throw Self.explain(error, address)
+            }
+        }
+    }
+
+    private func bind(_ address: ListenAddress) async throws -> any Channel {
+        let socket = try SocketAddress(ipAddress: address.address.text, port: address.port)
+        var bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(ChannelOptions.backlog, value: 256)
+            .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(ChannelOptions.maxMessagesPerRead, value: 1)
+            .childChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(ChallengeConnection(listener: self, board: board))
+                }
+            }
+        if !address.address.isIPv4 {
+            // So that [::] and 0.0.0.0 can be listened on side by side, whatever the system's default is.
+            bootstrap = bootstrap.serverChannelOption(ChannelOptions.socketOption(.ipv6_v6only), value: 1)
+        }
+        return try await bootstrap.bind(to: socket).get()
+    }
+
+    private static func explain(_ error: any Error, _ address: ListenAddress) -> IssuanceError {
+        let code = (error as? IOError)?.errnoCode
+        let reason: String
+        var hint: String?
+        switch code {
+        case 98:
+            reason = "another program listens on \(address)"
+            hint = "let that web server show the challenge: --webroot FOLDER"
+        case 13:
+            reason = "this user may not listen on \(address)"
+            hint = "ports below 1024 want CAP_NET_BIND_SERVICE; or use --webroot FOLDER"
+        case 99:
+            reason = "this machine has no address \(address.address)"
+        default: reason = "cannot listen on \(address): \(error)"
+        }
+        return .solver(nil, reason: reason, hint: hint)
+    }
+
+    public func target(of challenge: SolvableChallenge) -> String {
+        addresses.map(\.description).joined(separator: ",") + ChallengeRequest.prefix + challenge.keyAuthorization.token
+    }
+
+    public func present(_ challenge: SolvableChallenge) async throws { board.show(challenge.keyAuthorization) }
+
+    public func waitForValidation(of challenges: [SolvableChallenge], limit: Duration) async -> Bool {
+        await board.waitForLooks(at: challenges.map(\.keyAuthorization.token), limit: limit)
+    }
+
+    /// A listener of an earlier process is gone with it: then there is nothing here by that token.
+    public func cleanUp(_ challenge: PresentedChallenge) async throws {
+        guard let token = challenge.keyAuthorization.split(separator: ".").first else { return }
+        board.remove(token: String(token))
+    }
+
+    public func finish() async {
+        let open = channels.withLock { channels in
+            defer { channels = [] }
+            return channels
+        }
+        for channel in open { try? await channel.close().get() }
+    }
+
+    fileprivate func admit() -> Bool {
+        connections.withLock { count in
+            guard count < Self.maximumConnections else { return false }
+            count += 1
+            return true
+        }
+    }
+
+    fileprivate func leave() { connections.withLock { $0 -= 1 } }
+}
+
+/// One connection: one request, one response, the end.
+private final class ChallengeConnection: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let listener: HTTP01Listener
+    private let board: ChallengeBoard
+    private var received: [UInt8] = []
+    private var isAdmitted = false
+    private var isAnswered = false
+    private var timeout: Scheduled<Void>?
+
+    init(listener: HTTP01Listener, board: ChallengeBoard) {
+        self.listener = listener
+        self.board = board
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        isAdmitted = listener.admit()
+        guard isAdmitted else { return context.close(promise: nil) }
+        let channel = context.channel
+        timeout = context.eventLoop.scheduleTask(in: HTTP01Listener.connectionTimeout) { channel.close(promise: nil) }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        timeout?.cancel()
+        if isAdmitted { listener.leave() }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard isAdmitted, !isAnswered else { return }
+        received.append(contentsOf: unwrapInboundIn(data).readableBytesView)
+        switch ChallengeRequest.read(received) {
+        case .incomplete: break
+        case .malformed: answer(context, ChallengeRequest.response("400 Bad Request", body: "no request\n"), isLook: false)
+        case .request(let request):
+            let keyAuthorization = request.token.flatMap { board.look(at: $0) }
+            answer(context, request.response(keyAuthorization), isLook: keyAuthorization != nil)
+        }
+    }
+
+    private func answer(_ context: ChannelHandlerContext, _ bytes: [UInt8], isLook: Bool) {
+        isAnswered = true
+        received = []
+        let channel = context.channel
+        let board = board
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes))).whenComplete { _ in
+            if isLook { board.answered() }
+            // Half-closed first, so that a client that is still sending gets the answer and not a reset.
+            channel.close(mode: .output, promise: nil)
+            channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed = event as? ChannelEvent { context.close(promise: nil) }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}

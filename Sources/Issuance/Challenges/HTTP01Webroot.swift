@@ -1,0 +1,76 @@
+import ACME
+import Glibc
+import Synchronization
+
+/// http-01 (RFC 8555 §8.3) through the folder of a web server that runs already: a file for each challenge in
+/// `<webroot>/.well-known/acme-challenge`.
+public final class HTTP01Webroot: ChallengeSolver {
+    private let root: String
+    /// The watch on the folder while challenges are in it; see `ChallengeFolderWatch`.
+    private let watch = Mutex<ChallengeFolderWatch?>(nil)
+    /// Whether this process made the folders, so that it may remove them.
+    private let madeFolders = Mutex<[String]>([])
+
+    /// - Parameter root: the folder that the web server shows as `/` over plain HTTP for every name.
+    public init(root: String) { self.root = root.utf8.last == UInt8(ascii: "/") && root != "/" ? String(root.dropLast()) : root }
+
+    public var type: ChallengeType { .http01 }
+
+    public func canSolve(_ identifier: Identifier) -> Bool { !identifier.isWildcard }
+
+    private static let wellKnown = "/.well-known"
+    private static let suffix = "/.well-known/acme-challenge"
+    private var folder: String { root + Self.suffix }
+
+    public func target(of challenge: SolvableChallenge) -> String { folder + "/" + challenge.keyAuthorization.token }
+
+    public func prepare() async throws {
+        for path in [root + Self.wellKnown, folder] {
+            if mkdir(path, 0o755) == 0 {
+                madeFolders.withLock { $0.append(path) }
+            } else if errno != EEXIST {
+                throw Self.explain(errno, path)
+            }
+        }
+        let opened = try ChallengeFolder(folder)
+        watch.withLock { $0 = ChallengeFolderWatch(opened) }
+    }
+
+    private static func explain(_ number: Int32, _ path: String) -> IssuanceError {
+        IssuanceError.solver(
+            nil, reason: "\(TerminalText.safe(path, limit: 300)): \(String(cString: strerror(number)))",
+            hint: number == EACCES ? "this user must be able to write there" : nil)
+    }
+
+    public func present(_ challenge: SolvableChallenge) async throws {
+        let token = challenge.keyAuthorization.token
+        // Checked when it was read; a path component is not made of a CA's word without looking again (acme.sh #4659).
+        guard ChallengeToken.isValid(token) else { throw IssuanceError.solver(challenge.identifier, reason: "its token is no token", hint: nil) }
+        try ChallengeFolder(folder).write(token, Array(challenge.keyAuthorization.text.utf8))
+    }
+
+    public func waitForValidation(of challenges: [SolvableChallenge], limit: Duration) async -> Bool {
+        guard let watch = watch.withLock({ $0 }) else { return false }
+        return await watch.waitForLooks(at: Set(challenges.map(\.keyAuthorization.token)), limit: limit)
+    }
+
+    /// Removes the file if it has this challenge's content, wherever an earlier run's webroot was.
+    public func cleanUp(_ challenge: PresentedChallenge) async throws {
+        guard let slash = challenge.target.lastIndex(of: "/") else { return }
+        let folder = String(challenge.target[..<slash])
+        let token = String(challenge.target[challenge.target.index(after: slash)...])
+        guard folder.hasSuffix(Self.suffix), ChallengeToken.isValid(token) else { return }
+        guard access(folder, F_OK) == 0 else { return }
+        try ChallengeFolder(folder).remove(token, content: Array(challenge.keyAuthorization.utf8))
+    }
+
+    public func finish() async {
+        watch.withLock { $0 = nil }
+        let made = madeFolders.withLock { made in
+            defer { made = [] }
+            return made
+        }
+        // Fails where something else is in it by now, as it should.
+        for path in made.reversed() { rmdir(path) }
+    }
+}
