@@ -61,7 +61,7 @@ let package = Package(
         .target(
             name: "TokenProtocol", dependencies: ["JOSE"], swiftSettings: settings),
         .target(
-            name: "TokenHelper", dependencies: ["TokenProtocol", "PKCS11", "CLinux", crypto], swiftSettings: settings),
+            name: "TokenHelper", dependencies: ["JOSE", "TokenProtocol", "PKCS11", "CPKCS11", "CLinux"], swiftSettings: settings),
         .target(
             name: "TokenSupervisor", dependencies: ["TokenProtocol", "JOSE", "CLinux", nioCore, nioPosix, logging],
             swiftSettings: settings),
@@ -116,7 +116,7 @@ let package = Package(
         .testTarget(
             name: "TokenTests",
             dependencies: [
-                "TokenHelper", "TokenProtocol", "TokenSupervisor", "acme-agent-token", "CLinux", nioCore, nioPosix, crypto, cryptoExtras, logging,
+                "JOSE", "TokenHelper", "TokenProtocol", "TokenSupervisor", "acme-agent-token", "CLinux", nioCore, nioPosix, crypto, cryptoExtras, logging,
             ],
             swiftSettings: settings),
         .testTarget(

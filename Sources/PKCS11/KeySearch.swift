@@ -3,29 +3,21 @@ import CPKCS11
 extension Session {
     /// The one private key with this id and label, and its public half. Throws `noKey` and `severalKeys`; never guesses.
     public func key(id: [UInt8], label: [UInt8]) throws(PKCS11Error) -> KeyObject {
-        try key(matching: (id, label))
-    }
-
-    /// The one private key that `uri` names by its `id` and `object` attributes. Throws `invalidURI` if it has neither.
-    public func key(matching uri: TokenURI) throws(PKCS11Error) -> KeyObject {
-        if let objectClass = uri.objectClass, objectClass != CKO_PRIVATE_KEY {
-            throw .invalidURI(reason: "its type is not private")
-        }
-        guard uri.objectID != nil || uri.objectLabel != nil else {
-            throw .invalidURI(reason: "it names no key: neither id nor object is in it")
-        }
-        return try key(matching: (uri.objectID, uri.objectLabel))
-    }
-
-    private func key(matching name: (id: [UInt8]?, label: [UInt8]?)) throws(PKCS11Error) -> KeyObject {
-        let handles = try objects(of: CKO_PRIVATE_KEY, id: name.id, label: name.label, atMost: 2)
+        let handles = try objects(of: CKO_PRIVATE_KEY, id: id, label: label, atMost: 2)
         guard let handle = handles.first else { throw .noKey }
-        guard handles.count == 1 else {
-            throw .severalKeys(count: try objects(of: CKO_PRIVATE_KEY, id: name.id, label: name.label).count)
-        }
+        guard handles.count == 1 else { throw .severalKeys(count: try objects(of: CKO_PRIVATE_KEY, id: id, label: label).count) }
         var reader = PrivateKeyReader()
         let attributes = try reader.read(handle, session: self)
         return attributes.object(publicKey: try publicKey(of: attributes))
+    }
+
+    /// The private keys that `uri` names by its `id` and `object` attributes, as in `keys()`. Throws `invalidURI` if its `type` is
+    /// another one.
+    public func keys(matching uri: TokenURI) throws(PKCS11Error) -> [KeyObject] {
+        if let objectClass = uri.objectClass, objectClass != CKO_PRIVATE_KEY {
+            throw .invalidURI(reason: "its type is not private")
+        }
+        return try keys(id: uri.objectID, label: uri.objectLabel)
     }
 
     /// The public half of a private key: the public key object with its id and label; else what the private object itself tells.
@@ -42,10 +34,12 @@ extension Session {
 
     /// Every private key of the token whose public half can be read, in the order of the token. A token may hold thousands, and keys
     /// that are not ours: those whose public half is missing or ambiguous are left out.
-    public func keys() throws(PKCS11Error) -> [KeyObject] {
+    public func keys() throws(PKCS11Error) -> [KeyObject] { try keys(id: nil, label: nil) }
+
+    private func keys(id: [UInt8]?, label: [UInt8]?) throws(PKCS11Error) -> [KeyObject] {
         var publicKeys: [[UInt8]: [PublicKeyAttributes]] = [:]
         var publicReader = PublicKeyReader()
-        for handle in try objects(of: CKO_PUBLIC_KEY, id: nil, label: nil) {
+        for handle in try objects(of: CKO_PUBLIC_KEY, id: id, label: nil) {
             guard let key = try skippingUnreadable({ () throws(PKCS11Error) in try publicReader.read(handle, session: self) }) else {
                 continue
             }
@@ -53,7 +47,7 @@ extension Session {
         }
         var keys: [KeyObject] = []
         var privateReader = PrivateKeyReader()
-        for handle in try objects(of: CKO_PRIVATE_KEY, id: nil, label: nil) {
+        for handle in try objects(of: CKO_PRIVATE_KEY, id: id, label: label) {
             let found = try skippingUnreadable { () throws(PKCS11Error) in
                 let attributes = try privateReader.read(handle, session: self)
                 return attributes.object(

@@ -37,12 +37,20 @@ public final class Session: @unchecked Sendable {
     public func abandon() { isClosed = true }
 
     /// Logs in all sessions of this process on the token, with a PIN. One call is one try.
-    public func logIn(_ pin: borrowing PIN, user: CK_USER_TYPE = CKU_USER) throws(PKCS11Error) {
+    public func logIn(_ pin: borrowing PIN) throws(PKCS11Error) {
+        let returned = try logIn(pin, user: CKU_USER)
+        guard returned == CKR_OK || returned == CKR_USER_ALREADY_LOGGED_IN else { throw .call("C_Login", returned) }
+    }
+
+    /// Gives the PIN for the one operation that was just begun with a key that has CKA_ALWAYS_AUTHENTICATE (CKU_CONTEXT_SPECIFIC).
+    public func authenticate(_ pin: borrowing PIN) throws(PKCS11Error) {
+        let returned = try logIn(pin, user: CKU_CONTEXT_SPECIFIC)
+        guard returned == CKR_OK else { throw .call("C_Login", returned) }
+    }
+
+    private func logIn(_ pin: borrowing PIN, user: CK_USER_TYPE) throws(PKCS11Error) -> CK_RV {
         let login = try module.call("C_Login", module.functions.C_Login)
-        let returned = pin.withBytes { login(handle, user, $0.baseAddress, CK_ULONG($0.count)) }
-        guard returned == CKR_OK || (returned == CKR_USER_ALREADY_LOGGED_IN && user == CKU_USER) else {
-            throw .call("C_Login", returned)
-        }
+        return pin.withBytes { login(handle, user, $0.baseAddress, CK_ULONG($0.count)) }
     }
 
     /// Ends the login of all sessions of this process.

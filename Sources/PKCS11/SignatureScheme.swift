@@ -53,5 +53,5 @@ public enum SignatureScheme: Hashable, Sendable {
     }
 
     /// What an Ed25519 message may have: it crosses to the token whole.
-    static let longestMessage = 65_536
+    static let longestMessage = 256 * 1024
 }

@@ -1,1 +1,8 @@
-@main struct Main { static func main() {} }
+import TokenHelper
+
+@main
+struct Main {
+    static func main() {
+        Helper.run(CommandLine.arguments)
+    }
+}

@@ -5,3 +5,4 @@
 #include "clinux_spawn.h"
 #include "clinux_notify.h"
 #include "clinux_hook.h"
+#include "helper_process.h"

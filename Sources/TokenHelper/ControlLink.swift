@@ -1,0 +1,121 @@
+import Glibc
+import PKCS11
+import TokenProtocol
+
+/// The control link, on the main thread: opening the token and managing keys, one request after another. Its end is the helper's end.
+struct ControlLink {
+    let keeper: TokenKeeper
+
+    /// Serves `descriptor` until it ends. The parent's death ends it too.
+    func run(descriptor: Int32) {
+        let link = Link(descriptor: descriptor)
+        var decoder = FrameDecoder()
+        var output: [UInt8] = []
+        while true {
+            guard link.waits(milliseconds: Self.idleMilliseconds) else {
+                keeper.keepAlive()
+                continue
+            }
+            guard link.read({ decoder.append($0) }) else { return }
+            do throws(FrameError) {
+                while let (id, request) = try decoder.nextRequest() {
+                    for reply in replies(to: request) { reply.encode(id: id, to: &output) }
+                }
+            } catch {
+                Log.warning("the control link carries what is no request: \(error)")
+                _exit(ExitCode.misuse)
+            }
+            guard link.write(output) else { return }
+            output = []
+        }
+    }
+
+    private func replies(to request: HelperRequest) -> [HelperReply] {
+        switch request {
+        case .hello(let configuration): [ready(keeper.open(configuration))]
+        case .status: [ready(keeper.status())]
+        case .sign(let key, let mechanism, let input):
+            switch Signer(keeper: keeper).sign(key, mechanism, input) {
+            case .success(let signature): [.signature(signature)]
+            case .failure(let failure): [.failure(failure)]
+            }
+        case .generate(let label, let id, let algorithm): [generate(label: label, id: id, KeyType(algorithm))]
+        case .find(let uri): find(uri)
+        case .list: list(keeper.withAnchor { session throws(PKCS11Error) in try session.keys() })
+        case .destroy(let key): [destroy(key)]
+        }
+    }
+
+    private func ready(_ result: Result<TokenInformation, TokenFailure>) -> HelperReply {
+        switch result {
+        case .success(let information): .ready(information)
+        case .failure(let failure): .failure(failure)
+        }
+    }
+
+    private func generate(label: String, id: [UInt8], _ type: KeyType) -> HelperReply {
+        guard !label.isEmpty, !id.isEmpty else {
+            return .failure(TokenFailure(.invalidRequest, message: "a key needs a label and an id"))
+        }
+        let result = keeper.withAnchor { session throws(PKCS11Error) in
+            try session.generateKeyPair(type, id: id, label: Array(label.utf8))
+        }
+        switch result {
+        case .success(let object):
+            guard let key = TokenKey(object) else {
+                return .failure(TokenFailure(.unsupported, message: "the token made a key that cannot be named"))
+            }
+            return .key(key)
+        case .failure(let failure):
+            return .failure(failure)
+        }
+    }
+
+    private func find(_ text: String) -> [HelperReply] {
+        let uri: TokenURI
+        do {
+            uri = try TokenURI(text)
+        } catch {
+            return [.failure(TokenFailure(error))]
+        }
+        return list(keeper.withAnchor { session throws(PKCS11Error) in try session.keys(matching: uri) })
+    }
+
+    private func list(_ result: Result<[KeyObject], TokenFailure>) -> [HelperReply] {
+        switch result {
+        case .failure(let failure):
+            return [.failure(failure)]
+        case .success(let objects):
+            var keys = objects.compactMap { TokenKey($0) }[...]
+            var replies: [HelperReply] = []
+            repeat {
+                let page = keys.prefix(TokenLimits.keysInReply)
+                keys = keys.dropFirst(page.count)
+                replies.append(.keys(Array(page), more: !keys.isEmpty))
+            } while !keys.isEmpty
+            return replies
+        }
+    }
+
+    private func destroy(_ reference: TokenKeyReference) -> HelperReply {
+        let result = keeper.withAnchor { session throws(PKCS11Error) -> Bool in
+            let key = try session.key(id: reference.id, label: Array(reference.label.utf8))
+            guard key.spki == reference.spki else { return false }
+            try session.destroy(key)
+            return true
+        }
+        switch result {
+        case .success(true):
+            keeper.forget(reference)
+            return .done
+        case .success(false):
+            return .failure(
+                TokenFailure(.keyMismatch, message: "the token's key \"\(reference.label)\" is not the one that was pinned"))
+        case .failure(let failure):
+            return .failure(failure)
+        }
+    }
+
+    /// Half of the 30 s after which a YubiHSM drops an idle session (yubihsm-shell #541).
+    private static let idleMilliseconds: Int32 = 15_000
+}

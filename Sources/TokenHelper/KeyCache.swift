@@ -1,0 +1,38 @@
+import PKCS11
+import Synchronization
+import TokenProtocol
+
+/// The token's handles of keys that were used, for the sessions of one generation: a lookup in the token reads all its objects.
+final class KeyCache: Sendable {
+    private struct Contents {
+        var generation: UInt64 = 0
+        var keys: [TokenKeyReference: KeyObject] = [:]
+    }
+    private let contents = Mutex(Contents())
+
+    /// The key found before in `generation`, whose public half was the one in `reference`.
+    func key(_ reference: TokenKeyReference, generation: UInt64) -> KeyObject? {
+        contents.withLock { $0.generation == generation ? $0.keys[reference] : nil }
+    }
+
+    /// Remembers `key` for `reference`, unless its generation has passed.
+    func insert(_ key: KeyObject, for reference: TokenKeyReference, generation: UInt64) {
+        contents.withLock {
+            if $0.generation < generation {
+                $0.keys.removeAll(keepingCapacity: true)
+                $0.generation = generation
+            }
+            guard $0.generation == generation else { return }
+            if $0.keys.count >= Self.mostKeys { $0.keys.removeAll(keepingCapacity: true) }
+            $0.keys[reference] = key
+        }
+    }
+
+    /// Forgets a key that was destroyed or whose handle is stale.
+    func remove(_ reference: TokenKeyReference) {
+        contents.withLock { _ = $0.keys.removeValue(forKey: reference) }
+    }
+
+    /// A handle with its names is about 300 bytes: 10 MB at the most.
+    private static let mostKeys = 32_768
+}

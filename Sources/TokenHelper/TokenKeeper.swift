@@ -1,0 +1,267 @@
+import Glibc
+import JOSE
+import PKCS11
+import Synchronization
+import TokenProtocol
+
+/// Keeps one token usable: loads its module, finds it, holds the login in an anchor session, and brings it back when the device or a
+/// session fails. Used by the control thread and, for recovery, by signing threads; whoever comes second waits and finds it done.
+final class TokenKeeper: Sendable {
+    /// What signing threads need.
+    struct Service: Sendable {
+        let pool: SessionPool
+        let cache: KeyCache
+        /// Whether there is a PIN to log in with.
+        let hasPIN: Bool
+    }
+
+    private struct State {
+        var configuration: TokenConfiguration?
+        var module: Module?
+        var pool: SessionPool?
+        /// Holds the login; sessions of the pool come and go, and the last one to close would end it (SoftHSM #464).
+        var anchor: Session?
+        var information: TokenInformation?
+        var failure = TokenFailure(.invalidRequest, message: "the token was not opened yet")
+        var lastRecovery: ContinuousClock.Instant?
+        var step = RecoveryStep.logIn
+    }
+
+    /// How far the next recovery goes. A step that was followed by no signature is followed by the next one.
+    private enum RecoveryStep { case logIn, initialise, exit }
+
+    private let state = Mutex(State())
+    private let service = Mutex<Service?>(nil)
+    private let cache = KeyCache()
+    private let hasSigned = Atomic(false)
+    private let clock = ContinuousClock()
+
+    /// What signing threads use now, or nil before the token was opened.
+    func currentService() -> Service? { service.withLock { $0 } }
+
+    /// Why there is no service. Waits for an opening or a recovery that is under way.
+    func currentFailure() -> TokenFailure { state.withLock { $0.failure } }
+
+    /// Logs in for one signature of a key with CKA_ALWAYS_AUTHENTICATE.
+    func authenticate(_ session: Session) throws(TokenFailure) {
+        // Tries of the PIN go one after another, so that a wrong one is seen before the next.
+        let result = state.withLock { state -> Result<Void, TokenFailure> in
+            guard let configuration = state.configuration else { return .failure(state.failure) }
+            return Result { () throws(TokenFailure) in try Login(configuration: configuration).authenticate(session) }
+        }
+        try result.get()
+    }
+
+    /// A signature succeeded: the last recovery, if there was one, was enough.
+    func noteSignature() {
+        // A plain load first: the line stays shared between the threads.
+        if !hasSigned.load(ordering: .relaxed) { hasSigned.store(true, ordering: .relaxed) }
+    }
+
+    // MARK: Opening
+
+    /// Opens the token of `configuration`; a second call with the same one tries again what failed, or tells how things are.
+    func open(_ configuration: TokenConfiguration) -> Result<TokenInformation, TokenFailure> {
+        state.withLock { state in
+            if let known = state.configuration, known != configuration {
+                return .failure(TokenFailure(.invalidRequest, message: "this helper serves another token"))
+            }
+            guard Self.isFileName(configuration.name) else {
+                return .failure(TokenFailure(.invalidRequest, message: "the token's name cannot be part of a file's name"))
+            }
+            state.configuration = configuration
+            return status(&state)
+        }
+    }
+
+    /// The token as it is; tries again to open it if that failed.
+    func status() -> Result<TokenInformation, TokenFailure> { state.withLock { status(&$0) } }
+
+    private func status(_ state: inout State) -> Result<TokenInformation, TokenFailure> {
+        if let information = state.information { return .success(information) }
+        guard let configuration = state.configuration else { return .failure(state.failure) }
+        return open(configuration, &state)
+    }
+
+    /// Loads, initialises, finds, logs in. Leaves the state either open or closed with a failure.
+    private func open(_ configuration: TokenConfiguration, _ state: inout State) -> Result<TokenInformation, TokenFailure> {
+        do throws(TokenFailure) {
+            let module: Module
+            if let loaded = state.module {
+                module = loaded
+                // Modules look for tokens when they are initialised. Nobody is inside: nothing was open.
+                try failing { () throws(PKCS11Error) in
+                    try module.finalize()
+                    try module.initialize()
+                }
+            } else {
+                module = try load(configuration)
+                state.module = module
+            }
+            return .success(try unlock(module, configuration, &state))
+        } catch {
+            close(error, &state)
+            return .failure(error)
+        }
+    }
+
+    private func load(_ configuration: TokenConfiguration) throws(TokenFailure) -> Module {
+        let path = try ModuleTrust.resolve(configuration.module).get()
+        // Before the module is loaded, and before any thread reads the environment.
+        for (name, value) in configuration.environment { setenv(name, value, 1) }
+        return try failing { () throws(PKCS11Error) in
+            let module = try Module(path: path)
+            try module.initialize()
+            return module
+        }
+    }
+
+    private func unlock(
+        _ module: Module, _ configuration: TokenConfiguration, _ state: inout State
+    ) throws(TokenFailure) -> TokenInformation {
+        let uri = try failing { () throws(PKCS11Error) in try TokenURI(configuration.uri) }
+        let token = try failing { () throws(PKCS11Error) in try module.token(matching: uri) }
+        let anchor = try failing { () throws(PKCS11Error) in try Session(module: module, slot: token.slot, readWrite: true) }
+        if configuration.pinSource != nil {
+            try Login(configuration: configuration).logIn(anchor, token: token)
+        }
+        let isLoggedIn = try failing { () throws(PKCS11Error) in try anchor.isLoggedIn() }
+        let types = try failing { () throws(PKCS11Error) in try anchor.supportedKeyTypes() }
+
+        let pool = state.pool ?? SessionPool(module: module, capacity: configuration.pool, readWrite: false)
+        pool.open(slot: token.slot)
+        state.pool = pool
+        state.anchor = anchor
+        let information = TokenInformation(
+            label: token.label, manufacturer: token.manufacturer, model: token.model, serial: token.serialNumber,
+            algorithms: types.compactMap { $0.algorithm }, isLoggedIn: isLoggedIn)
+        state.information = information
+        service.withLock { $0 = Service(pool: pool, cache: cache, hasPIN: configuration.pinSource != nil) }
+        return information
+    }
+
+    private func close(_ failure: TokenFailure, _ state: inout State) {
+        service.withLock { $0 = nil }
+        state.pool?.drain()
+        state.anchor = nil
+        state.information = nil
+        state.failure = failure
+    }
+
+    // MARK: Recovery
+
+    /// Brings the token back after a call failed in a session of `generation`: a new login first; C_Finalize and C_Initialize if that
+    /// did not help; in the end a new process. At most once in 30 s, since devices need their time, and since a program that hammers
+    /// a sick device makes it worse (thin-edge #4353). The PIN is read again from its source, and judged like the first time.
+    ///
+    /// Nil if trying again makes sense, else why not. The caller must hold no session of the pool.
+    func recover(from generation: UInt64, after failure: TokenFailure) -> TokenFailure? {
+        state.withLock { state in
+            guard let module = state.module, let configuration = state.configuration, let pool = state.pool else { return state.failure }
+            // Somebody else was faster.
+            guard pool.generation == generation else { return state.information == nil ? state.failure : nil }
+            let now = clock.now
+            if let last = state.lastRecovery, now - last < Self.recoveryInterval { return failure }
+            state.lastRecovery = now
+            if hasSigned.exchange(false, ordering: .relaxed) { state.step = .logIn }
+            Log.warning("recovering the token after: \(failure)")
+            switch state.step {
+            case .logIn:
+                state.step = .initialise
+                do throws(TokenFailure) {
+                    state.anchor = nil
+                    _ = try unlock(module, configuration, &state)
+                    return nil
+                } catch {
+                    guard error.kind == .device || error.kind == .sessionLost || error.kind == .noToken else {
+                        close(error, &state)
+                        return error
+                    }
+                    return initialise(configuration, &state)
+                }
+            case .initialise:
+                return initialise(configuration, &state)
+            case .exit:
+                // The supervisor starts a new one, which loads the module afresh.
+                Log.warning("the token did not come back; the helper ends to be started again")
+                _exit(ExitCode.tokenLost)
+            }
+        }
+    }
+
+    private func initialise(_ configuration: TokenConfiguration, _ state: inout State) -> TokenFailure? {
+        state.step = .exit
+        service.withLock { $0 = nil }
+        // C_Finalize under a thread that signs is undefined: wait until all sessions are back.
+        state.pool?.drain()
+        state.anchor = nil
+        state.information = nil
+        switch open(configuration, &state) {
+        case .success: return nil
+        case .failure(let failure): return failure
+        }
+    }
+
+    // MARK: Management
+
+    /// Runs `body` with the anchor session; one caller at a time, which also makes key generation serial (SoftHSM #573).
+    /// A lost session or login is brought back once, under the rule of `recover`.
+    func withAnchor<Value: Sendable>(_ body: (Session) throws(PKCS11Error) -> Value) -> Result<Value, TokenFailure> {
+        var isSecondTry = false
+        while true {
+            let (result, generation) = state.withLock { state -> (Result<Value, PKCS11Error>?, UInt64) in
+                guard let anchor = state.anchor, let pool = state.pool else { return (nil, 0) }
+                do throws(PKCS11Error) {
+                    return (.success(try body(anchor)), pool.generation)
+                } catch {
+                    return (.failure(error), pool.generation)
+                }
+            }
+            guard let result else { return .failure(state.withLock { $0.failure }) }
+            switch result {
+            case .success(let value):
+                return .success(value)
+            case .failure(let error):
+                let failure = TokenFailure(error)
+                guard !isSecondTry, let call = error.cryptoki, Self.isLost(call.returnValue) else { return .failure(failure) }
+                if let stillFailing = recover(from: generation, after: failure) { return .failure(stillFailing) }
+                isSecondTry = true
+            }
+        }
+    }
+
+    /// Forgets a destroyed key's handle.
+    func forget(_ key: TokenKeyReference) { cache.remove(key) }
+
+    /// Between requests: has the device do something, so that it does not drop its session.
+    func keepAlive() {
+        guard currentService() != nil else { return }
+        if case .failure(let failure) = withAnchor({ session throws(PKCS11Error) in try session.keepAlive() }) {
+            Log.warning("the token did not answer when idle: \(failure)")
+        }
+    }
+
+    /// Whether the anchor session or the login it holds is gone.
+    private static func isLost(_ returnValue: ReturnValue) -> Bool {
+        switch Recovery(for: returnValue) {
+        case .newSession, .logInAgain, .device: true
+        case .none, .findAgain, .never: false
+        }
+    }
+
+    private static func isFileName(_ name: String) -> Bool {
+        !name.isEmpty && name.utf8.count <= 64 && name.utf8.first != UInt8(ascii: ".")
+            && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }
+    }
+
+    private static let recoveryInterval = Duration.seconds(30)
+}
+
+/// Runs `body`, its error as the daemon is told.
+func failing<Value>(_ body: () throws(PKCS11Error) -> Value) throws(TokenFailure) -> Value {
+    do {
+        return try body()
+    } catch {
+        throw TokenFailure(error)
+    }
+}
