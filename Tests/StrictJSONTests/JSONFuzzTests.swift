@@ -16,7 +16,8 @@ struct SplitMix64: RandomNumberGenerator {
 
 /// Nothing that comes in may trap or hang; whatever is accepted can be read to its last value and says what the text says.
 @Suite struct JSONFuzzTests {
-    private static let alphabet = Array(#"{}[]",:\/ue0123456789.-+Eabtrnflsdé"#.utf8) + [0x00, 0x20, 0x0A, 0xC3, 0xED, 0xA0, 0xF4, 0x80, 0xFF]
+    private static let alphabet =
+        Array(#"{}[]",:\/ue0123456789.-+Eabtrnflsdé"#.utf8) + [0x00, 0x20, 0x0A, 0xC3, 0xED, 0xA0, 0xF4, 0x80, 0xFF]
 
     /// Reads everything, and writes it anew.
     private func rewrite(_ value: JSONValue, _ writer: inout JSONWriter) throws {
@@ -72,7 +73,8 @@ struct SplitMix64: RandomNumberGenerator {
 
     @Test func mutatedMessages() throws {
         let message = Array(
-            #"{"method":"org.example.Thing.Do","parameters":{"n":["www.example.org","\u00e9\ud83d\ude00"],"i":-12.5e3,"o":{"p":null}}}"#.utf8)
+            #"{"method":"org.example.Thing.Do","parameters":{"n":["www.example.org","\u00e9\ud83d\ude00"],"i":-12.5e3,"o":{"p":null}}}"#
+                .utf8)
         var random = SplitMix64(state: 3)
         var accepted = 0
         for _ in 0..<40_000 {

@@ -23,24 +23,26 @@ import Testing
         #expect(refusal(text) == nil)
     }
 
-    @Test(arguments: [
-        ("", .endOfInput, 0), (" ", .endOfInput, 1), ("{", .endOfInput, 1), ("[1,", .endOfInput, 3), (#"{"a""#, .endOfInput, 4),
-        (#"{"a":"#, .endOfInput, 5), (#"""#, .endOfInput, 1), ("tru", .endOfInput, 3), ("-", .endOfInput, 1), ("1.", .endOfInput, 2),
-        ("1e", .endOfInput, 2), ("1e+", .endOfInput, 3), (#""\u12"#, .endOfInput, 5),
-        ("{}{}", .trailingBytes, 2), ("1 2", .trailingBytes, 2), ("[]]", .trailingBytes, 2), ("null,", .trailingBytes, 4),
-        ("[1,]", .unexpectedByte, 3), ("[,1]", .unexpectedByte, 1), ("[1 2]", .unexpectedByte, 3), (#"{"a":1,}"#, .unexpectedByte, 7),
-        ("{,}", .unexpectedByte, 1), (#"{"a" 1}"#, .unexpectedByte, 5), ("{a:1}", .unexpectedByte, 1), ("{1:1}", .unexpectedByte, 1),
-        ("[}", .unexpectedByte, 1), (#"{"a":1]"#, .unexpectedByte, 6), ("nul1", .unexpectedByte, 3), ("NaN", .unexpectedByte, 0),
-        ("Infinity", .unexpectedByte, 0), ("+1", .unexpectedByte, 0), (".5", .unexpectedByte, 0), ("'a'", .unexpectedByte, 0),
-        ("/* */1", .unexpectedByte, 0), ("\u{A0}1", .unexpectedByte, 0),
-        ("01", .invalidNumber, 1), ("-01", .invalidNumber, 2), ("1.e1", .invalidNumber, 2), ("1ex", .invalidNumber, 2),
-        ("-x", .invalidNumber, 1), ("0x10", .trailingBytes, 1),
-        (#""\x""#, .invalidEscape, 1), (#""\u12G4""#, .invalidEscape, 5), ("\"\u{1}\"", .controlCharacter, 1), ("\"\n\"", .controlCharacter, 1),
-        ("\"\u{0}\"", .controlCharacter, 1), (#""\u0000""#, .nulCharacter, 1),
-        (#""\uD800""#, .loneSurrogate, 1), (#""\uDC00""#, .loneSurrogate, 1), (#""\uD800x""#, .loneSurrogate, 1),
-        (#""\uD800\n""#, .loneSurrogate, 1), (#""\uD800\uD800""#, .loneSurrogate, 1), (#""\uD800\u0041""#, .loneSurrogate, 1),
-        (#""\uDBFF\uE000""#, .loneSurrogate, 1),
-    ] as [(String, JSONError.Reason, Int)])
+    @Test(
+        arguments: [
+            ("", .endOfInput, 0), (" ", .endOfInput, 1), ("{", .endOfInput, 1), ("[1,", .endOfInput, 3), (#"{"a""#, .endOfInput, 4),
+            (#"{"a":"#, .endOfInput, 5), (#"""#, .endOfInput, 1), ("tru", .endOfInput, 3), ("-", .endOfInput, 1), ("1.", .endOfInput, 2),
+            ("1e", .endOfInput, 2), ("1e+", .endOfInput, 3), (#""\u12"#, .endOfInput, 5),
+            ("{}{}", .trailingBytes, 2), ("1 2", .trailingBytes, 2), ("[]]", .trailingBytes, 2), ("null,", .trailingBytes, 4),
+            ("[1,]", .unexpectedByte, 3), ("[,1]", .unexpectedByte, 1), ("[1 2]", .unexpectedByte, 3), (#"{"a":1,}"#, .unexpectedByte, 7),
+            ("{,}", .unexpectedByte, 1), (#"{"a" 1}"#, .unexpectedByte, 5), ("{a:1}", .unexpectedByte, 1), ("{1:1}", .unexpectedByte, 1),
+            ("[}", .unexpectedByte, 1), (#"{"a":1]"#, .unexpectedByte, 6), ("nul1", .unexpectedByte, 3), ("NaN", .unexpectedByte, 0),
+            ("Infinity", .unexpectedByte, 0), ("+1", .unexpectedByte, 0), (".5", .unexpectedByte, 0), ("'a'", .unexpectedByte, 0),
+            ("/* */1", .unexpectedByte, 0), ("\u{A0}1", .unexpectedByte, 0),
+            ("01", .invalidNumber, 1), ("-01", .invalidNumber, 2), ("1.e1", .invalidNumber, 2), ("1ex", .invalidNumber, 2),
+            ("-x", .invalidNumber, 1), ("0x10", .trailingBytes, 1),
+            (#""\x""#, .invalidEscape, 1), (#""\u12G4""#, .invalidEscape, 5), ("\"\u{1}\"", .controlCharacter, 1),
+            ("\"\n\"", .controlCharacter, 1),
+            ("\"\u{0}\"", .controlCharacter, 1), (#""\u0000""#, .nulCharacter, 1),
+            (#""\uD800""#, .loneSurrogate, 1), (#""\uDC00""#, .loneSurrogate, 1), (#""\uD800x""#, .loneSurrogate, 1),
+            (#""\uD800\n""#, .loneSurrogate, 1), (#""\uD800\uD800""#, .loneSurrogate, 1), (#""\uD800\u0041""#, .loneSurrogate, 1),
+            (#""\uDBFF\uE000""#, .loneSurrogate, 1),
+        ] as [(String, JSONError.Reason, Int)])
     func isRefused(_ text: String, _ reason: JSONError.Reason, _ offset: Int) {
         #expect(refusal(text) == JSONError(reason, offset: offset))
     }

@@ -16,7 +16,8 @@ import Testing
 
     @Test func integers() throws {
         let object = try object(
-            #"{"a":9007199254740993,"b":9223372036854775807,"c":-9223372036854775808,"d":9223372036854775808,"e":1.0,"f":1e2,"g":"1","h":-0}"#)
+            #"{"a":9007199254740993,"b":9223372036854775807,"c":-9223372036854775808,"d":9223372036854775808,"e":1.0,"f":1e2,"g":"1","h":-0}"#
+        )
         #expect(try object.integer("a") == 9_007_199_254_740_993)
         #expect(try object.integer("b") == .max)
         #expect(try object.integer("c") == .min)

@@ -79,4 +79,3 @@ struct SocketServer: Sendable {
         try await expect { service, report in service.onHold = { report("held") } }
     }
 }
-

@@ -15,7 +15,8 @@ import Varlink
     func isName(_ text: String) { #expect(VarlinkMethodName(text) != nil) }
 
     @Test(arguments: [
-        "", ".", "C", "a.C", ".a.C", "a..b.C", "a.b.", "a.b.c", "a.b.C_", "a.b.Ç", "a.b.C ", " a.b.C", "1a.b.C", "-a.b.C", "a-.b.C", "a.-b.C",
+        "", ".", "C", "a.C", ".a.C", "a..b.C", "a.b.", "a.b.c", "a.b.C_", "a.b.Ç", "a.b.C ", " a.b.C", "1a.b.C", "-a.b.C", "a-.b.C",
+        "a.-b.C",
         "a.b-.C", "a.b.1C", "a.b_c.D", "a.b.C\u{0}", "a.b.C\n", "é.b.C", "a/b.C",
     ])
     func isNone(_ text: String) { #expect(VarlinkMethodName(text) == nil) }

@@ -156,10 +156,3 @@ public final class VarlinkConnection: Sendable {
         }
     }
 }
-
-/// Set when a task is cancelled, looked at on the event loop.
-private final class CancellationMark: Sendable {
-    private let value = Atomic(false)
-    var isSet: Bool { value.load(ordering: .relaxed) }
-    func set() { value.store(true, ordering: .relaxed) }
-}

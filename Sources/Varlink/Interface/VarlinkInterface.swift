@@ -53,38 +53,3 @@ public struct VarlinkInterface: Hashable, Sendable {
     public func type(named name: String) -> NamedType? { types.first { $0.name.utf8.elementsEqual(name.utf8) } }
     public func error(named name: String) -> ErrorDescription? { errors.first { $0.name.utf8.elementsEqual(name.utf8) } }
 }
-
-/// A field of a structure, or a parameter.
-public struct VarlinkField: Hashable, Sendable {
-    public var name: String
-    public var documentation: String
-    public var type: VarlinkType
-}
-
-/// A type of the interface language.
-public indirect enum VarlinkType: Hashable, Sendable {
-    case bool, int, float, string
-    /// A foreign object: any JSON object.
-    case object
-    /// Any JSON value.
-    case any
-    /// A type described in the interface.
-    case named(String)
-    case nullable(VarlinkType)
-    case array(VarlinkType)
-    /// `[string]T`; `[string]()` is a set of strings.
-    case dictionary(VarlinkType)
-    case structure([VarlinkField])
-    case enumeration([String])
-}
-
-/// Why a description was refused, and where.
-public struct VarlinkInterfaceError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// Counted from 1.
-    public var line: Int
-    /// Counted from 1, in bytes.
-    public var column: Int
-    public var message: String
-
-    public var description: String { "line \(line), column \(column): \(message)" }
-}

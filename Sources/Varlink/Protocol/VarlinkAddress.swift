@@ -8,7 +8,8 @@ public struct VarlinkAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// - Returns: `nil` if the path is empty, longer than 107 bytes, abstract (`@`) or holds a NUL.
     public init?(path: String) {
-        guard !path.isEmpty, path.utf8.count <= VarlinkAddress.maximumPathLength, !path.utf8.contains(0), path.utf8.first != UInt8(ascii: "@")
+        guard !path.isEmpty, path.utf8.count <= VarlinkAddress.maximumPathLength, !path.utf8.contains(0),
+            path.utf8.first != UInt8(ascii: "@")
         else { return nil }
         self.path = path
     }

@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// Cuts a byte stream into messages. UAPI.20, "Wire format": every message is ended by one NUL byte.
@@ -71,18 +71,6 @@ public struct VarlinkFramer: Sendable {
                 return nil
             }
             return UnsafeRawPointer(found) - base
-        }
-    }
-}
-
-/// Why a stream of messages cannot be read on.
-public enum VarlinkFramingError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// A message is longer than the limit, in bytes.
-    case messageTooLong(limit: Int)
-
-    public var description: String {
-        switch self {
-        case .messageTooLong(let limit): "a message is longer than \(limit) bytes"
         }
     }
 }

@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// Who was at the other end of a Unix socket when it was connected, as the kernel says.
@@ -26,21 +26,21 @@ public struct VarlinkPeerCredentials: Hashable, Sendable {
     /// - Returns: `nil` if the descriptor is not a connected Unix socket.
     public init?(descriptor: CInt) {
         #if os(Linux)
-        // struct ucred { pid_t pid; uid_t uid; gid_t gid; }
-        var credentials: (pid: Int32, uid: UInt32, gid: UInt32) = (0, .max, .max)
-        let size = MemoryLayout.size(ofValue: credentials)
-        var length = socklen_t(size)
-        let result = withUnsafeMutableBytes(of: &credentials) {
-            getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, $0.baseAddress, &length)
-        }
-        // A TCP socket answers too, with nobody's numbers. (pid 0 is a peer of another pid namespace.)
-        guard result == 0, Int(length) == size, credentials.uid != .max else { return nil }
-        self.init(uid: credentials.uid, gid: credentials.gid, pid: credentials.pid)
+            // struct ucred { pid_t pid; uid_t uid; gid_t gid; }
+            var credentials: (pid: Int32, uid: UInt32, gid: UInt32) = (0, .max, .max)
+            let size = MemoryLayout.size(ofValue: credentials)
+            var length = socklen_t(size)
+            let result = withUnsafeMutableBytes(of: &credentials) {
+                getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, $0.baseAddress, &length)
+            }
+            // A TCP socket answers too, with nobody's numbers. (pid 0 is a peer of another pid namespace.)
+            guard result == 0, Int(length) == size, credentials.uid != .max else { return nil }
+            self.init(uid: credentials.uid, gid: credentials.gid, pid: credentials.pid)
         #else
-        var uid: uid_t = .max
-        var gid: gid_t = .max
-        guard getpeereid(descriptor, &uid, &gid) == 0 else { return nil }
-        self.init(uid: uid, gid: gid, pid: 0)
+            var uid: uid_t = .max
+            var gid: gid_t = .max
+            guard getpeereid(descriptor, &uid, &gid) == 0 else { return nil }
+            self.init(uid: uid, gid: gid, pid: 0)
         #endif
     }
 }

@@ -2,11 +2,11 @@ import NIOCore
 import StrictJSON
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// The server's end of one connection: a channel handler for the end of the pipeline, confined to its event loop.

@@ -1,0 +1,10 @@
+/// Why a description was refused, and where.
+public struct VarlinkInterfaceError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Counted from 1.
+    public var line: Int
+    /// Counted from 1, in bytes.
+    public var column: Int
+    public var message: String
+
+    public var description: String { "line \(line), column \(column): \(message)" }
+}
