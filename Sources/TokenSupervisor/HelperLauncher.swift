@@ -46,7 +46,7 @@ public struct ProcessLauncher: HelperLauncher {
             theirs.append(pair[1])
         }
         var process: pid_t = -1
-        let arguments = [path, "--links", String(signingLinks), "--parent", String(getpid())]
+        let arguments = [path, "--links", String(signingLinks)]
         let environment = configuration.environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         let code = CStrings.with(arguments) { argv in
             CStrings.with(environment) { envp in
