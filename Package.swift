@@ -132,7 +132,10 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "AgentServiceTests",
-            dependencies: ["AgentService", "AgentInterface", "AgentClient", "Varlink", "SigningPolicy", nioCore, nioPosix, nioEmbedded],
+            dependencies: [
+                "AgentService", "AgentInterface", "AgentClient", "AuditTrail", "TokenSupervisor", "TokenProtocol", "Varlink", "ACME", "JOSE", crypto,
+                logging,
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "ACMEClientTests",

@@ -1,0 +1,105 @@
+import ACME
+import AgentClient
+import AgentInterface
+import Foundation
+import Logging
+import Synchronization
+import Testing
+
+@testable import AgentService
+
+/// A daemon in this process, on a socket of its own, with a token of swift-crypto's.
+final class AgentFixture: Sendable {
+    let folder: String
+    let socket: String
+    let token: FakeToken
+    private let stop = DispatchSemaphore(value: 0)
+    private let stopped = DispatchSemaphore(value: 0)
+    private let failure = Mutex<(any Error)?>(nil)
+
+    static let directory = "https://localhost:14000/dir"
+
+    /// - Parameter grants: TOML of the grants; the user who runs the test is `USER`.
+    init(grants: String, settings: String = "", token: FakeToken = FakeToken()) throws {
+        folder = FileManager.default.temporaryDirectory.path + "/agent-\(UUID().uuidString.prefix(13))"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        socket = folder + "/agent.sock"
+        self.token = token
+        let configuration = """
+            socket = "\(socket)"
+            state-directory = "\(folder)/state"
+            \(settings)
+            [[token]]
+            name = "fake"
+            module = "/nowhere.so"
+            uri = "pkcs11:token=fake"
+            pool = 2
+            \(grants.replacingOccurrences(of: "USER", with: String(geteuid())))
+            """
+        let file = folder + "/acme-agentd.toml"
+        try configuration.write(toFile: file, atomically: false, encoding: .utf8)
+        chmod(file, 0o600)
+        try start(file)
+    }
+
+    private func start(_ file: String) throws {
+        let daemon = try AgentDaemon(configurationFile: file, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let thread = Thread { [self] in
+            do { try daemon.run(launcher: token) { self.stop.wait(); return "test" } } catch { failure.withLock { $0 = error } }
+            stopped.signal()
+        }
+        thread.start()
+    }
+
+    /// A client, once the daemon listens.
+    func client() async throws -> AgentClient {
+        for _ in 0..<500 {
+            if let error = failure.withLock({ $0 }) { throw error }
+            if let client = try? await AgentClient.connect(socket: socket) { return client }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        return try await AgentClient.connect(socket: socket)
+    }
+
+    /// Stops the daemon and waits for its end.
+    func end() {
+        stop.signal()
+        stopped.wait()
+        try? FileManager.default.removeItem(atPath: folder)
+    }
+
+    /// Stops the daemon, and starts another on the same state.
+    func restart() throws {
+        stop.signal()
+        stopped.wait()
+        try start(folder + "/acme-agentd.toml")
+    }
+
+    var trail: [String] {
+        let text = (try? String(contentsOfFile: folder + "/state/audit/audit.jsonl", encoding: .utf8)) ?? ""
+        return text.split(separator: "\n").map(String.init)
+    }
+
+    static let everything = """
+        [[grant]]
+        name = "all"
+        users = [USER]
+        keys = ["*"]
+        operations = ["issue", "account", "administer", "sign-handshake", "sign-certificate-request", "read-audit"]
+        identifiers = ["*"]
+        wildcards = true
+        cas = ["https://localhost:*"]
+        """
+}
+
+extension AgentClient {
+    func accountKey(_ name: String = "account-1") async throws -> KeyDescription {
+        try await createKey(named: KeyName(name), usage: .account, algorithm: .p256, directory: ACMEURL(AgentFixture.directory))
+    }
+
+    func postAsGet(_ key: String = "account-1", url: String = "https://localhost:14000/order/1") async throws -> SignedReply {
+        try await sign(
+            SigningCall(
+                key: key, url: ACMEURL(url), nonce: "bm9uY2U", account: ACMEURL("https://localhost:14000/account/1"), request: .postAsGet))
+    }
+}

@@ -1,0 +1,255 @@
+import ACME
+import AgentInterface
+import AuditTrail
+import Crypto
+import Foundation
+import JOSE
+import TokenProtocol
+import Testing
+import Varlink
+
+@testable import AgentClient
+@testable import AgentService
+
+@Suite struct AgentServiceTests {
+    @Test func everyMethodOfTheInterfaceIsReadAndNoOther() throws {
+        let interface = try VarlinkInterface(parsing: AgentInterfaceText.text)
+        #expect(interface.name == AgentInterfaceText.name)
+        #expect(Set(interface.methods.map(\.name)) == Set(AgentCall.methods))
+    }
+
+    @Test func aKeyIsMadeListedUsedRetiredAndDestroyed() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        let key = try await client.accountKey()
+        #expect(key.usage == .account && key.algorithm == .p256 && key.state == .active)
+        #expect(key.directory == AgentFixture.directory)
+        #expect(try await client.keys() == [key])
+        #expect(try await client.key(named: "account-1") == key)
+        let signed = try await client.postAsGet().request
+        let public256 = try P256.Signing.PublicKey(derRepresentation: key.publicKey.spki)
+        let signature = try P256.Signing.ECDSASignature(rawRepresentation: signed.signatureBytes)
+        #expect(public256.isValidSignature(signature, for: signed.signedBytes))
+        #expect(try await client.retireKey(named: "account-1").state == .retired)
+        await #expect(throws: AgentError.self) { try await client.postAsGet() }
+        try await client.deleteKey(named: "account-1")
+        #expect(try await client.keys().isEmpty)
+        await #expect(throws: AgentError.keyNotFound(name: "account-1")) { try await client.key(named: "account-1") }
+    }
+
+    @Test func intentComesBeforeOutcomeAndTheTrailVerifies() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        _ = try await client.createKey(named: KeyName("web-1"), usage: .certificate, algorithm: .p256)
+        let identifiers = [try Identifier(argument: "www.example.org")]
+        let reply = try await client.sign(
+            SigningCall(
+                key: "account-1", url: ACMEURL("https://localhost:14000/finalize/1"), nonce: "bm9uY2U",
+                account: ACMEURL("https://localhost:14000/account/1"),
+                request: .finalize(CertificateRequest(key: "web-1", identifiers: identifiers))))
+        #expect(reply.certificateRequest?.isEmpty == false)
+        let entries = try agent.trail.map { try AuditEntry(line: Array($0.utf8)).record }
+        let finalization = entries.filter { $0.operation == "finalize" }
+        #expect(finalization.map(\.kind) == [.intent, .outcome, .intent, .outcome])
+        #expect(finalization.map(\.key) == ["web-1", "web-1", "account-1", "account-1"])
+        #expect(finalization[0].identifiers == ["www.example.org"])
+        #expect(finalization.allSatisfy { $0.grant == "all" && $0.uid == geteuid() })
+        let lines = try await { var lines: [String] = []; for try await line in try client.audit(last: 1_000, follow: false) { lines.append(line) }; return lines }()
+        #expect(lines == agent.trail)
+    }
+
+    @Test func whatNoGrantCoversIsRefusedAndWrittenDown() async throws {
+        let agent = try AgentFixture(
+            grants: """
+                [[grant]]
+                name = "web"
+                users = [USER]
+                keys = ["account-1", "web-1"]
+                operations = ["issue", "account", "create-key"]
+                identifiers = ["*.example.org"]
+                cas = ["https://localhost:*"]
+                """)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        func order(_ name: String, url: String = "https://localhost:14000/new-order") async throws {
+            _ = try await client.sign(
+                SigningCall(
+                    key: "account-1", url: ACMEURL(url), nonce: "bm9uY2U", account: ACMEURL("https://localhost:14000/account/1"),
+                    request: .newOrder(NewOrder(identifiers: [try Identifier(argument: name)]))))
+        }
+        try await order("www.example.org")
+        for name in ["example.org", "a.b.example.org", "www.evil-example.org", "*.example.org", "192.0.2.1"] {
+            do {
+                try await order(name)
+                Issue.record("\(name) was signed")
+            } catch let error as AgentError {
+                guard case .refused(let reason, _, let hint) = error else {
+                    Issue.record("\(error)")
+                    continue
+                }
+                #expect(reason == "identifier-refused")
+                #expect(hint?.contains("web") == true)
+            }
+        }
+        await #expect(throws: AgentError.self) { try await order("www.example.org", url: "https://other.example/new-order") }
+        await #expect(throws: AgentError.self) { try await order("www.example.org", url: "https://localhost:15000/new-order") }
+        await #expect(throws: AgentError.self) { try await client.deleteKey(named: "account-1") }
+        #expect(agent.trail.filter { $0.contains(#""kind":"refusal""#) }.count == 8)
+        #expect(agent.token.signatures == 1)
+    }
+
+    @Test func aKeyThatIsNotGrantedLooksLikeOneThatIsNotThere() async throws {
+        let token = FakeToken()
+        let agent = try AgentFixture(
+            grants: """
+                [[grant]]
+                name = "others"
+                users = [4242]
+                keys = ["*"]
+                operations = ["issue", "account", "administer"]
+                identifiers = ["*"]
+                cas = ["https://localhost:*"]
+                [[grant]]
+                name = "mine"
+                users = [USER]
+                keys = ["mine-*"]
+                operations = ["issue", "administer"]
+                identifiers = ["*"]
+                cas = ["https://localhost:*"]
+                """, token: token)
+        defer { agent.end() }
+        let client = try await agent.client()
+        for name in ["there-is-none", "account-1"] {
+            await #expect(throws: AgentError.keyNotFound(name: name)) { try await client.key(named: name) }
+            await #expect(throws: AgentError.keyNotFound(name: name)) { try await client.postAsGet(name) }
+            await #expect(throws: AgentError.keyNotFound(name: name)) { try await client.deleteKey(named: name) }
+        }
+        #expect(try await client.keys().isEmpty)
+    }
+
+    @Test func aFaultySignatureIsNotGivenOut() async throws {
+        let token = FakeToken()
+        let agent = try AgentFixture(grants: AgentFixture.everything, token: token)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        token.beFaulty()
+        do {
+            _ = try await client.postAsGet()
+            Issue.record("a faulty signature was given out")
+        } catch let error as AgentError {
+            guard case .signingFailed = error else {
+                Issue.record("\(error)")
+                return
+            }
+        }
+        #expect(agent.trail.last?.contains(#""error":"SigningFailed""#) == true)
+    }
+
+    @Test func aSignatureSurvivesTheHelpersDeath() async throws {
+        let token = FakeToken()
+        let agent = try AgentFixture(grants: AgentFixture.everything, token: token)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        token.die(afterSignatures: 20)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<50 { group.addTask { _ = try await client.postAsGet() } }
+            try await group.waitForAll()
+        }
+        #expect(token.launches == 2)
+        #expect(try await client.status().tokens.first?.restarts == 1)
+    }
+
+    @Test func aTokenThatIsLockedIsSaidToBe() async throws {
+        let token = FakeToken()
+        token.fail(with: TokenFailure(.pinIncorrect, function: "C_Login", returnValue: 0xA0, message: "the token refused the PIN", hint: "write the right PIN"))
+        let agent = try AgentFixture(grants: AgentFixture.everything, token: token)
+        defer { agent.end() }
+        let client = try await agent.client()
+        let status = try #require(try await client.status().tokens.first)
+        #expect(status.state == .unavailable && status.reason == "pinIncorrect")
+        do {
+            _ = try await client.accountKey()
+            Issue.record("a key was made")
+        } catch let error as AgentError {
+            #expect(error == .tokenUnavailable(token: "fake", reason: "pinIncorrect", message: "the token refused the PIN", hint: "write the right PIN"))
+        }
+    }
+
+    @Test func keysSurviveARestart() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let key = try await agent.client().accountKey()
+        try agent.restart()
+        let client = try await agent.client()
+        #expect(try await client.keys() == [key])
+        _ = try await client.postAsGet()
+    }
+
+    @Test func oneNameIsOneKeyAndOneKeyOneName() async throws {
+        let token = FakeToken()
+        let planted = token.plant(label: "old")
+        let agent = try AgentFixture(grants: AgentFixture.everything, token: token)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        await #expect(throws: AgentError.keyExists(name: "account-1")) { try await client.accountKey() }
+        let adopted = try await client.adoptKey(named: KeyName("web-1"), uri: "pkcs11:object=old", usage: .certificate)
+        #expect(adopted.publicKey.spki == planted.reference.spki)
+        await #expect(throws: AgentError.self) {
+            try await client.adoptKey(
+                named: KeyName("account-2"), uri: "pkcs11:object=old", usage: .account, directory: ACMEURL(AgentFixture.directory))
+        }
+        await #expect(throws: AgentError.self) {
+            try await client.adoptKey(named: KeyName("web-2"), uri: "pkcs11:object=none", usage: .certificate)
+        }
+        #expect(try await client.keys().map(\.name) == ["account-1", "web-1"])
+    }
+
+    @Test func aKeyWhoseMakingWasCutOffGetsItsName() async throws {
+        let token = FakeToken()
+        let agent = try AgentFixture(grants: AgentFixture.everything, token: token)
+        defer { agent.end() }
+        _ = try await agent.client().accountKey()
+        // As the daemon leaves it when it dies between the token's work and the second write.
+        let path = agent.folder + "/state/keys/account-1.json"
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+            .replacing(#""state":"active""#, with: #""state":"creating""#)
+            .replacing(/"spki":"[^"]*"/, with: #""spki":"""#).replacing(/"uri":"[^"]*"/, with: #""uri":"""#)
+        try text.write(toFile: path, atomically: false, encoding: .utf8)
+        try agent.restart()
+        let client = try await agent.client()
+        for _ in 0..<200 where try await client.keys().isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(try await client.keys().map(\.name) == ["account-1"])
+        _ = try await client.postAsGet()
+    }
+
+    @Test func aSecondDaemonOnTheSocketDoesNotStart() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        #expect(throws: ListenError.self) { try SocketPath(agent.socket) }
+        _ = try await client.status()
+    }
+
+    @Test func manyIdleConnectionsHoldUpNobody() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        var idle: [AgentClient] = []
+        for _ in 0..<2_000 { idle.append(try await AgentClient.connect(socket: agent.socket)) }
+        _ = try await client.postAsGet()
+        #expect(idle.count == 2_000)
+        for connection in idle { await connection.close() }
+    }
+}

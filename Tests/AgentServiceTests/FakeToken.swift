@@ -1,0 +1,145 @@
+import Crypto
+import Glibc
+import JOSE
+import Synchronization
+import TokenProtocol
+import TokenSupervisor
+
+/// A token of swift-crypto's keys: the helper's end of the links, on threads of the test.
+final class FakeToken: HelperLauncher {
+    private struct State {
+        var keys: [[UInt8]: (key: TokenKey, secret: P256.Signing.PrivateKey)] = [:]
+        var launches = 0
+        /// Answered to hello.
+        var fault: TokenFailure?
+        /// Signatures come out wrong.
+        var isFaulty = false
+        /// The helper dies before it answers the n-th signature from now on.
+        var diesAfter: Int?
+        var signatures = 0
+        var open: [CInt] = []
+    }
+
+    private let state = Mutex(State())
+
+    var launches: Int { state.withLock { $0.launches } }
+    var signatures: Int { state.withLock { $0.signatures } }
+
+    func fail(with fault: TokenFailure?) { state.withLock { $0.fault = fault } }
+    func beFaulty() { state.withLock { $0.isFaulty = true } }
+    func die(afterSignatures count: Int) { state.withLock { $0.diesAfter = count } }
+
+    /// Puts a key into the token that the agent did not make.
+    func plant(label: String) -> TokenKey { make(label: label, id: Array(label.utf8)) }
+
+    private func make(label: String, id: [UInt8]) -> TokenKey {
+        let secret = P256.Signing.PrivateKey()
+        let key = TokenKey(
+            reference: TokenKeyReference(id: id, label: label, spki: Array(secret.publicKey.derRepresentation)), algorithm: .p256,
+            isSensitive: true, isExtractable: false, isLocal: true)
+        state.withLock { $0.keys[key.reference.spki] = (key, secret) }
+        return key
+    }
+
+    func launch(_ configuration: TokenConfiguration, signingLinks: Int) throws(TokenFailure) -> LaunchedHelper {
+        var ours: [CInt] = []
+        for index in 0...signingLinks {
+            var pair: [CInt] = [0, 0]
+            guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0 else {
+                throw TokenFailure(.helperDied, message: "socketpair")
+            }
+            ours.append(pair[0])
+            let theirs = pair[1]
+            state.withLock { $0.open.append(theirs) }
+            start { self.serve(theirs, isControl: index == 0) }
+        }
+        state.withLock { $0.launches += 1 }
+        return LaunchedHelper(process: -1, links: ours)
+    }
+
+    func end(_ helper: LaunchedHelper) { die() }
+
+    private func die() {
+        let open = state.withLock { state in
+            defer { state.open = [] }
+            return state.open
+        }
+        for descriptor in open { shutdown(descriptor, Int32(SHUT_RDWR)) }
+    }
+
+    private func start(_ body: @escaping @Sendable () -> Void) {
+        var thread = pthread_t()
+        let box = Unmanaged.passRetained(Body(body))
+        pthread_create(
+            &thread, nil,
+            { argument in
+                if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().body() }
+                return nil
+            }, box.toOpaque())
+        pthread_detach(thread)
+    }
+
+    private final class Body: Sendable {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+
+    private func serve(_ descriptor: CInt, isControl: Bool) {
+        defer { close(descriptor) }
+        var decoder = FrameDecoder()
+        var chunk = [UInt8](repeating: 0, count: 16_384)
+        while true {
+            let count = read(descriptor, &chunk, chunk.count)
+            guard count > 0 else { return }
+            chunk[..<count].withUnsafeBytes { decoder.append($0) }
+            while let (id, request) = try? decoder.nextRequest() {
+                guard let reply = answer(request) else { return die() }
+                var bytes: [UInt8] = []
+                reply.encode(id: id, to: &bytes)
+                _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+            }
+        }
+    }
+
+    /// `nil` to die.
+    private func answer(_ request: HelperRequest) -> HelperReply? {
+        switch request {
+        case .hello, .status:
+            if let fault = state.withLock({ $0.fault }) { return .failure(fault) }
+            return .ready(
+                TokenInformation(label: "fake", manufacturer: "test", model: "fake", serial: "1", algorithms: [.p256], isLoggedIn: true))
+        case .sign(let reference, _, let digest):
+            return state.withLock { state in
+                if let left = state.diesAfter {
+                    state.diesAfter = left > 0 ? left - 1 : nil
+                    if left == 0 { return nil }
+                }
+                guard let (_, secret) = state.keys[reference.spki] else { return .failure(TokenFailure(.noKey, message: "no such key")) }
+                state.signatures += 1
+                guard var signature = try? Array(secret.signature(for: FakeDigest(bytes: digest)).rawRepresentation) else { return nil }
+                if state.isFaulty { signature[10] ^= 1 }
+                return .signature(signature)
+            }
+        case .generate(let label, let id, _): return .key(make(label: label, id: id))
+        case .find(let uri):
+            let keys = state.withLock { state in state.keys.values.map(\.key).filter { uri.contains("object=\($0.reference.label)") } }
+            return .keys(keys, more: false)
+        case .list: return .keys(state.withLock { $0.keys.values.map(\.key) }, more: false)
+        case .destroy(let reference):
+            state.withLock { $0.keys[reference.spki] = nil }
+            return .done
+        }
+    }
+}
+
+/// A SHA-256 digest that came as bytes.
+private struct FakeDigest: Digest {
+    static let byteCount = 32
+    let bytes: [UInt8]
+
+    func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R { try bytes.withUnsafeBytes(body) }
+    func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
+    static func == (one: FakeDigest, other: FakeDigest) -> Bool { one.bytes == other.bytes }
+    func makeIterator() -> Array<UInt8>.Iterator { bytes.makeIterator() }
+    var description: String { "digest" }
+}
