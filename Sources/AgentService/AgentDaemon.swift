@@ -72,6 +72,7 @@ public final class AgentDaemon: Sendable {
         _ = clinux_make_undumpable()
         _ = clinux_batch_scheduling()
         let path = try SocketPath(configuration.socket)
+        defer { path.release() }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let disk = NIOThreadPool(numberOfThreads: 1)
         disk.start()

@@ -29,7 +29,7 @@ import Varlink
         #expect(try await client.key(named: "account-1") == key)
         let signed = try await client.postAsGet().request
         let public256 = try P256.Signing.PublicKey(derRepresentation: key.publicKey.spki)
-        let signature = try P256.Signing.ECDSASignature(rawRepresentation: signed.signatureBytes)
+        let signature = try P256.Signing.ECDSASignature(rawRepresentation: try #require(Base64URL.decode(signed.signature)))
         #expect(public256.isValidSignature(signature, for: signed.signedBytes))
         #expect(try await client.retireKey(named: "account-1").state == .retired)
         await #expect(throws: AgentError.self) { try await client.postAsGet() }

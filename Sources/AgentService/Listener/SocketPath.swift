@@ -81,6 +81,9 @@ final class SocketPath: Sendable {
         return descriptor
     }
 
+    /// Lets another daemon have the path.
+    func release() { flock(lock, LOCK_UN) }
+
     /// Takes the socket away, so that clients hear at once that nobody is there.
     func remove() { unlink(path) }
 
