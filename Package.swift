@@ -69,8 +69,8 @@ let package = Package(
         // The daemon: frame, identity, decision, audit, composition, reply.
         .target(name: "Varlink", dependencies: ["StrictJSON", nioCore, nioPosix], swiftSettings: settings),
         .target(name: "AgentInterface", dependencies: ["StrictJSON", "Varlink", "ACME", "JOSE"], swiftSettings: settings),
-        .target(name: "SigningPolicy", dependencies: ["ACME", "JOSE"], swiftSettings: settings),
-        .target(name: "AuditTrail", dependencies: ["StrictJSON", crypto, "CLinux"], swiftSettings: settings),
+        .target(name: "SigningPolicy", dependencies: ["ACME"], swiftSettings: settings),
+        .target(name: "AuditTrail", dependencies: ["StrictJSON", crypto], swiftSettings: settings),
         .target(
             name: "Keyring",
             dependencies: ["StrictJSON", "DurableFile", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras],
@@ -123,7 +123,7 @@ let package = Package(
             name: "VarlinkTests", dependencies: ["Varlink", "StrictJSON", "varlink-certification", nioCore, nioPosix, nioEmbedded],
             swiftSettings: settings),
         .testTarget(name: "SigningPolicyTests", dependencies: ["SigningPolicy", "ACME"], swiftSettings: settings),
-        .testTarget(name: "AuditTrailTests", dependencies: ["AuditTrail", "CLinux", crypto], swiftSettings: settings),
+        .testTarget(name: "AuditTrailTests", dependencies: ["AuditTrail"], swiftSettings: settings),
         .testTarget(
             name: "CertificateStoreTests", dependencies: ["CertificateStore", "ACME", "JOSE", x509, swiftASN1, crypto],
             swiftSettings: settings),

@@ -53,7 +53,8 @@ final class AuditCore: Sendable {
         let last = opened.next &- 1
         state = Mutex(
             State(
-                lock: opened.lock, file: opened.file, size: opened.size, first: opened.first, rotateAt: opening.limits.fileSize, written: last,
+                lock: opened.lock, file: opened.file, size: opened.size, first: opened.first, rotateAt: opening.limits.fileSize,
+                written: last,
                 writtenHash: opened.head, appended: last, appendedHash: opened.head, synced: last))
     }
 
@@ -61,12 +62,14 @@ final class AuditCore: Sendable {
         try state.withLock { (state) throws(AuditError) in
             if let failure = state.failure { throw failure }
             let sequence = state.appended &+ 1
-            let (line, hash) = AuditEntry.line(record, sequence: sequence, previous: state.appendedHash)
-            guard line.count <= limits.line else {
-                throw AuditError(.recordTooLarge, file: path, message: "an audit record of \(line.count) bytes is too long")
+            let start = state.pending.count
+            let hash = AuditLine.append(record, sequence: sequence, previous: state.appendedHash, to: &state.pending)
+            let length = state.pending.count - start
+            guard length <= limits.line else {
+                state.pending.removeLast(length)
+                throw AuditError(.recordTooLarge, file: path, message: "an audit record of \(length) bytes is too long")
             }
             let generation = state.generation
-            state.pending.append(contentsOf: line)
             state.pending.append(UInt8(ascii: "\n"))
             state.appended = sequence
             state.appendedHash = hash
@@ -116,15 +119,18 @@ final class AuditCore: Sendable {
     }
 
     private func commit(_ state: inout State, grownBy count: Int) {
-        let wasSynced = state.synced == state.written
+        let before = state.written
+        let wasSynced = state.synced == before
         state.statistics.records &+= state.appended &- state.written
         state.size += count
         state.written = state.appended
         state.writtenHash = state.appendedHash
         state.pending.removeAll(keepingCapacity: true)
         if wasSynced { state.unsyncedSince = WakeSignal.now() }
-        // Idle before: the thread starts its 50 ms. Half full: it syncs at once.
-        if wasSynced || state.written &- state.synced >= UInt64(limits.unsyncedRecords / 2) { wake.raise() }
+        // Idle before: the thread starts its 50 ms. Now half full: it syncs at once. Between the two it need not be woken.
+        let half = UInt64(limits.unsyncedRecords / 2)
+        let isHalfFull = state.written &- state.synced >= half, wasHalfFull = before &- state.synced >= half
+        if wasSynced || (isHalfFull && !wasHalfFull) { wake.raise() }
     }
 
     private func fail(_ state: inout State, _ failure: AuditError) -> AuditError {

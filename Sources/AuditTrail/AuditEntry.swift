@@ -1,4 +1,3 @@
-import Crypto
 import StrictJSON
 
 /// A record as it stands in a file: one line of JSON, chained to the line before it.
@@ -22,7 +21,8 @@ public struct AuditEntry: Hashable, Sendable {
     private static let hashMember = Array(",\"hash\":\"".utf8)
     private static let suffixLength = 9 + 64 + 2
     private static let members = [
-        "sequence", "time", "kind", "format", "trail", "correlation", "uid", "gid", "connection", "grant", "key", "fingerprint", "operation",
+        "sequence", "time", "kind", "format", "trail", "correlation", "uid", "gid", "connection", "grant", "key", "fingerprint",
+        "operation",
         "ca", "url", "identifiers", "digest", "result", "error", "detail", "previous", "hash",
     ]
 
@@ -36,7 +36,9 @@ public struct AuditEntry: Hashable, Sendable {
             // A record is flat; 4 levels leave room. 4,096 values: 1,000 identifiers and the members.
             object = try JSONDocument(parsing: bytes, limits: JSONLimits(depth: 4, values: 4_096)).root.object()
             try object.finish(known: AuditEntry.members)
-            guard let kind = AuditRecord.Kind(rawValue: try object.string("kind")) else { throw JSONError(.invalidValue, offset: 0, member: "kind") }
+            guard let kind = AuditRecord.Kind(rawValue: try object.string("kind")) else {
+                throw JSONError(.invalidValue, offset: 0, member: "kind")
+            }
             var record = AuditRecord(kind, time: try object.integer("time"))
             record.sequence = try AuditEntry.unsigned(object, "sequence") ?? 0
             if kind == .genesis, try object.integer("format") != AuditEntry.format {
@@ -70,7 +72,7 @@ public struct AuditEntry: Hashable, Sendable {
             bytes[(bytes.count - AuditEntry.suffixLength)...].starts(with: AuditEntry.hashMember),
             bytes.suffix(2).elementsEqual("\"}".utf8)
         else { throw malformed("it does not end in its hash") }
-        guard AuditEntry.hash(of: bytes.dropLast(AuditEntry.suffixLength)).elementsEqual(hash.utf8) else {
+        guard AuditLine.hash(of: bytes.dropLast(AuditEntry.suffixLength)).elementsEqual(hash.utf8) else {
             throw AuditError(.damaged, file: file, message: "the record's hash is not that of its line")
         }
     }
@@ -95,56 +97,4 @@ public struct AuditEntry: Hashable, Sendable {
         guard let number = Number(exactly: value) else { throw JSONError(.integerOutOfRange, offset: 0, member: name) }
         return number
     }
-
-    /// The line of a record without its newline, and its hash.
-    static func line(_ record: AuditRecord, sequence: UInt64, previous: [UInt8]) -> (line: [UInt8], hash: [UInt8]) {
-        var writer = JSONWriter(reservingCapacity: 768)
-        writer.beginObject()
-        writer.member("sequence", sequence)
-        writer.member("time", record.time)
-        writer.member("kind", record.kind.rawValue)
-        if record.kind == .genesis { writer.member("format", format) }
-        writer.member("trail", ifPresent: record.trail)
-        writer.member("correlation", ifPresent: record.correlation)
-        if let uid = record.uid { writer.member("uid", uid) }
-        if let gid = record.gid { writer.member("gid", gid) }
-        if let connection = record.connection { writer.member("connection", connection) }
-        writer.member("grant", ifPresent: record.grant)
-        writer.member("key", ifPresent: record.key)
-        writer.member("fingerprint", ifPresent: record.fingerprint)
-        writer.member("operation", ifPresent: record.operation)
-        writer.member("ca", ifPresent: record.ca)
-        writer.member("url", ifPresent: record.url)
-        if !record.identifiers.isEmpty { writer.member("identifiers", record.identifiers) }
-        writer.member("digest", ifPresent: record.digest)
-        writer.member("result", ifPresent: record.result)
-        writer.member("error", ifPresent: record.error)
-        writer.member("detail", ifPresent: record.detail)
-        writer.name("previous")
-        writer.plainString(previous)
-        let hash = hash(of: writer.bytes[...])
-        writer.name("hash")
-        writer.plainString(hash)
-        writer.endObject()
-        return (writer.bytes, hash)
-    }
-
-    /// SHA-256 as lower-case hex digits.
-    static func hash(of bytes: ArraySlice<UInt8>) -> [UInt8] {
-        var hasher = SHA256()
-        bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) }
-        return hex(hasher.finalize())
-    }
-
-    static func hex(_ bytes: some Sequence<UInt8>) -> [UInt8] {
-        var result: [UInt8] = []
-        result.reserveCapacity(64)
-        for byte in bytes {
-            result.append(digit(byte >> 4))
-            result.append(digit(byte & 15))
-        }
-        return result
-    }
-
-    private static func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
 }

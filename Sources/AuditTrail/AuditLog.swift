@@ -53,8 +53,8 @@ public final class AuditLog: Sendable {
         return sequence
     }
 
-    /// Calls back once every record up to `sequence` is on the disk, on the log's own thread (or at once, on the caller's, if it is already);
-    /// many callers share one fdatasync.
+    /// Calls back once every record up to `sequence` is on the disk, on the log's own thread (or at once, on the caller's, if it is
+    /// already); many callers share one fdatasync.
     /// - Parameter sequence: Of a record whose flush has succeeded.
     public func synchronize(upTo sequence: UInt64, _ completion: @escaping @Sendable (Result<Void, AuditError>) -> Void) {
         core.synchronize(upTo: sequence, completion)

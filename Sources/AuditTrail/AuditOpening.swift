@@ -98,8 +98,9 @@ struct AuditOpening {
         var random = SystemRandomNumberGenerator()
         var id: [UInt8] = []
         for _ in 0..<16 { id.append(UInt8.random(in: 0...255, using: &random)) }
-        genesis.trail = String(decoding: AuditEntry.hex(id), as: UTF8.self)
-        var (line, hash) = AuditEntry.line(genesis, sequence: 0, previous: AuditEntry.noPrevious)
+        genesis.trail = String(decoding: AuditLine.hex(id), as: UTF8.self)
+        var line: [UInt8] = []
+        let hash = AuditLine.append(genesis, sequence: 0, previous: AuditEntry.noPrevious, to: &line)
         line.append(UInt8(ascii: "\n"))
         let file = try makeNext(holding: line)
         guard rename(folder.new, folder.path) == 0 else { throw .system("rename", file: folder.path, errorNumber: errno) }

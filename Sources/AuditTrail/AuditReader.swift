@@ -1,7 +1,7 @@
 import Glibc
 
-/// Reads a trail in order, across its files, and goes on as it grows; polled, without a thread or a timer of its own. Each record's own hash is
-/// checked, the chain is the verifier's matter.
+/// Reads a trail in order, across its files, and goes on as it grows; polled, without a thread or a timer of its own. Each record's own
+/// hash is checked, the chain is the verifier's matter.
 public struct AuditReader {
     private let folder: AuditFolder
     private var lines: AuditLineReader?
@@ -78,7 +78,8 @@ public struct AuditReader {
         if let current, let first = try AuditReader.firstSequence(current, folder.path), first <= next || older.isEmpty {
             return AuditLineReader(file: current, path: folder.path)
         }
-        guard let match = older.last(where: { $0.first <= next }) ?? older.first, let file = try AuditFolder.openForReading(match.path) else {
+        guard let match = older.last(where: { $0.first <= next }) ?? older.first, let file = try AuditFolder.openForReading(match.path)
+        else {
             return nil
         }
         return AuditLineReader(file: file, path: match.path)

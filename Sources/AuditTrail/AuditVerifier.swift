@@ -73,7 +73,9 @@ public struct AuditVerifier: Sendable {
                 let entry: AuditEntry
                 do throws(AuditError) { entry = try AuditEntry(line: bytes, file: path) } catch {
                     let should = report.head.map { $0.sequence &+ 1 } ?? 0
-                    fail(error.reason == .damaged ? .changed : .malformed, path, should, "\(error.message), where record \(should) should be")
+                    fail(
+                        error.reason == .damaged ? .changed : .malformed, path, should, "\(error.message), where record \(should) should be"
+                    )
                     return true
                 }
                 if !follows(entry, path) {
@@ -124,7 +126,9 @@ public struct AuditVerifier: Sendable {
             guard let index = expected.firstIndex(where: { $0.sequence == entry.record.sequence }) else { return true }
             let head = expected.remove(at: index)
             guard head.hash == entry.hash else {
-                fail(.rewritten, path, head.sequence, "record \(head.sequence) has another hash than was noted for it: the trail was written anew")
+                fail(
+                    .rewritten, path, head.sequence,
+                    "record \(head.sequence) has another hash than was noted for it: the trail was written anew")
                 return false
             }
             return true

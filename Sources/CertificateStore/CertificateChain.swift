@@ -51,7 +51,9 @@ public struct CertificateChain: Sendable {
     /// - Throws: `StoreError` `.chainRefused` if it has a name that is neither a DNS name nor an IP address.
     public func identifiers() throws(StoreError) -> [Identifier] {
         let names: SubjectAlternativeNames?
-        do { names = try leaf.extensions.subjectAlternativeNames } catch { throw CertificatePEM.refuse("its subjectAltName cannot be read") }
+        do { names = try leaf.extensions.subjectAlternativeNames } catch {
+            throw CertificatePEM.refuse("its subjectAltName cannot be read")
+        }
         var result: [Identifier] = []
         for name in names ?? SubjectAlternativeNames() {
             do {
@@ -68,8 +70,8 @@ public struct CertificateChain: Sendable {
     /// Clocks of CA and host may differ by this much (seconds); Let's Encrypt dates certificates back by an hour.
     static let clockTolerance: Int64 = 300
 
-    /// Checks that this is the certificate that was ordered: for the agent's key (RFC 8555 §11.4), for exactly the ordered identifiers, valid
-    /// now, each certificate issued by the one behind it.
+    /// Checks that this is the certificate that was ordered: for the agent's key (RFC 8555 §11.4), for exactly the ordered identifiers,
+    /// valid now, each certificate issued by the one behind it.
     /// - Parameter time: Now, Unix seconds.
     /// - Throws: `StoreError` `.chainRefused`, with what is wrong.
     public func check(spki: [UInt8], identifiers ordered: [Identifier], time: Int64) throws(StoreError) {

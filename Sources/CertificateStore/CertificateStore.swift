@@ -1,7 +1,7 @@
 import ACME
 
-/// Where certificates, accounts and the order journal are kept. `FolderStore` is the first implementation; a store shared by a fleet of hosts
-/// can be another, since nothing here speaks of files, and no private key is ever in it.
+/// Where certificates, accounts and the order journal are kept. `FolderStore` is the first implementation; a store shared by a fleet of
+/// hosts can be another, since nothing here speaks of files, and no private key is ever in it.
 ///
 /// Everything that returns without throwing is durable: it survives a loss of power.
 public protocol CertificateStore: Sendable {
@@ -16,8 +16,8 @@ public protocol CertificateStore: Sendable {
     func certificate(named name: CertificateName) async throws(StoreError) -> StoredCertificate?
     /// Names of all certificates, sorted.
     func certificateNames() async throws(StoreError) -> [CertificateName]
-    /// Checks a downloaded chain (`CertificateChain.check`) and makes it the current generation in one step: a reader sees the old one or the new
-    /// one, never a mix. On any failure the old one stays.
+    /// Checks a downloaded chain (`CertificateChain.check`) and makes it the current generation in one step: a reader sees the old one or
+    /// the new one, never a mix. On any failure the old one stays.
     func install(_ certificate: NewCertificate) async throws(StoreError) -> StoredCertificate
     /// Notes that the deploy hook ran for this generation.
     func markDeployed(_ name: CertificateName, generation: Int) async throws(StoreError)
@@ -34,8 +34,8 @@ public protocol CertificateStore: Sendable {
     func write(_ journal: OrderJournal) async throws(StoreError)
     func removeJournal(named name: CertificateName) async throws(StoreError)
 
-    /// Takes the lock of one certificate, or fails at once with `.locked` if another process has it. It is held until released, at the latest until
-    /// this process dies.
+    /// Takes the lock of one certificate, or fails at once with `.locked` if another process has it. It is held until released, at the
+    /// latest until this process dies.
     func lock(_ name: CertificateName) async throws(StoreError) -> any CertificateLock
 }
 

@@ -41,7 +41,8 @@ extension FolderStore {
         let number = try (generations(new.name).last ?? 0) + 1
         let metadata = CertificateMetadata(
             name: new.name, generation: number, identifiers: new.identifiers,
-            key: KeyReference(name: new.key, uri: new.keyURI, fingerprint: Hex.encode(SHA256.hash(data: new.spki))), directory: new.directory,
+            key: KeyReference(name: new.key, uri: new.keyURI, fingerprint: Hex.encode(SHA256.hash(data: new.spki))),
+            directory: new.directory,
             account: new.account, order: new.order, certificate: new.certificate, profile: new.profile,
             serial: Hex.encode(chain.serialNumber), notBefore: chain.notBefore, notAfter: chain.notAfter, installed: new.time)
         try writeGeneration(metadata, chain)

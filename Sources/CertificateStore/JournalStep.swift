@@ -104,7 +104,9 @@ public enum JournalStep: Hashable, Sendable {
 
     private static func challenge(_ object: JSONObject) throws -> ChallengeSetUp {
         try object.finish(known: ["step", "kind", "identifier", "target", "value"])
-        guard let kind = ChallengeType(rawValue: try object.string("kind")) else { throw JSONError(.invalidValue, offset: 0, member: "kind") }
+        guard let kind = ChallengeType(rawValue: try object.string("kind")) else {
+            throw JSONError(.invalidValue, offset: 0, member: "kind")
+        }
         return ChallengeSetUp(
             kind: kind, identifier: try IdentifierList.read(object.object("identifier")), target: try object.string("target"),
             value: try object.optionalString("value"))

@@ -22,7 +22,8 @@ public struct NewCertificate: Sendable {
     public var time: Int64
 
     public init(
-        name: CertificateName, pem: [UInt8], key: String, keyURI: String? = nil, spki: [UInt8], identifiers: [Identifier], directory: ACMEURL,
+        name: CertificateName, pem: [UInt8], key: String, keyURI: String? = nil, spki: [UInt8], identifiers: [Identifier],
+        directory: ACMEURL,
         account: ACMEURL? = nil, order: ACMEURL? = nil, certificate: ACMEURL? = nil, profile: String? = nil, time: Int64
     ) {
         self.name = name

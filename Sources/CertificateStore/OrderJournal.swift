@@ -1,8 +1,9 @@
 import ACME
 import StrictJSON
 
-/// What was begun for a certificate and how far it came. Each step is written down before it is taken (`intentKey`) or, where its result matters,
-/// at once after the answer and before the next request (`orderCreated`: no CA can be relied on to list its orders, RFC 8555 §7.1.2.1).
+/// What was begun for a certificate and how far it came. Each step is written down before it is taken (`intentKey`) or, where its result
+/// matters, at once after the answer and before the next request (`orderCreated`: no CA can be relied on to list its orders, RFC 8555
+/// §7.1.2.1).
 public struct OrderJournal: Hashable, Sendable {
     public var name: CertificateName
     public var directory: ACMEURL

@@ -34,7 +34,8 @@ extension StoreDocument {
             let version = try object.integer("version")
             guard version <= StoreFormat.version else {
                 throw StoreError(
-                    .newerFormat, path: path, message: "written by a newer version of this program (format \(version), known is \(StoreFormat.version))")
+                    .newerFormat, path: path,
+                    message: "written by a newer version of this program (format \(version), known is \(StoreFormat.version))")
             }
             guard version == StoreFormat.version, try object.string("kind") == Self.kind else {
                 throw StoreError(.damaged, path: path, message: "not a \(Self.kind) file")

@@ -104,7 +104,9 @@ extension CertificateMetadata: StoreDocument {
             "serial", "notBefore", "notAfter", "installed",
         ])
         func time(_ member: String) throws -> Int64 {
-            guard let seconds = RFC3339.seconds(try object.string(member)) else { throw JSONError(.invalidValue, offset: 0, member: member) }
+            guard let seconds = RFC3339.seconds(try object.string(member)) else {
+                throw JSONError(.invalidValue, offset: 0, member: member)
+            }
             return seconds
         }
         func url(_ member: String) throws -> ACMEURL? { try object.optionalString(member).map { try ACMEURL($0) } }

@@ -49,7 +49,8 @@ extension Operation {
     /// Whether a JWS for a CA is made, so that a URL is signed (RFC 8555 §6.4).
     var isForCA: Bool {
         switch self {
-        case .newAccount, .updateAccount, .deactivateAccount, .keyChange, .newOrder, .postAsGet, .respondToChallenge, .deactivateAuthorization,
+        case .newAccount, .updateAccount, .deactivateAccount, .keyChange, .newOrder, .postAsGet, .respondToChallenge,
+            .deactivateAuthorization,
             .finalize, .revokeCertificate:
             true
         case .createKey, .adoptKey, .retireKey, .deleteKey, .listKeys, .signRequest, .signHandshake, .readAudit: false

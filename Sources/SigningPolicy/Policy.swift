@@ -33,7 +33,9 @@ public struct Policy: Sendable {
         guard let grant = grants.first(where: { $0.covers(question) }) else { return .refused(refusal(of: question)) }
         if question.operation.needsIdentifiers, question.identifiers.isEmpty {
             return .refused(
-                Refusal(.noIdentifiers, forCaller: CallerRefusal(.identifierRefused, message: "a certificate must be for at least one identifier")))
+                Refusal(
+                    .noIdentifiers,
+                    forCaller: CallerRefusal(.identifierRefused, message: "a certificate must be for at least one identifier")))
         }
         if question.operation.isForCA, !isURLOfCA(question) {
             return .refused(Refusal(.urlNotOfCA, forCaller: Policy.wrongURL(question)))
@@ -67,7 +69,8 @@ public struct Policy: Sendable {
             return CallerRefusal(.urlRefused, message: "key \"\(key)\" is not bound to a CA, so it signs no account requests")
         }
         return CallerRefusal(
-            .urlRefused, message: "the URL is not of the CA to which key \"\(key)\" is bound", hint: "the key signs for \(binding.origin) only")
+            .urlRefused, message: "the URL is not of the CA to which key \"\(key)\" is bound",
+            hint: "the key signs for \(binding.origin) only")
     }
 
     // MARK: Refusing
@@ -88,8 +91,8 @@ public struct Policy: Sendable {
         return Refusal(reason, nearestGrant: Refusal.NearestGrant(name: closest.grant.name, lacks: closest.lacks), forCaller: caller)
     }
 
-    /// The grant with the fewest gaps; of several the one whose first gap comes last in the order of explaining (a grant for the right CA and
-    /// other names is closer than one for the right names at another CA); then with the fewest identifiers uncovered; then the first.
+    /// The grant with the fewest gaps; of several the one whose first gap comes last in the order of explaining (a grant for the right CA
+    /// and other names is closer than one for the right names at another CA); then with the fewest identifiers uncovered; then the first.
     private func nearest(_ question: PolicyQuestion, among grants: [Grant]) -> (grant: Grant, lacks: [GrantGap])? {
         var best: (grant: Grant, lacks: [GrantGap])?
         var bestRank = (Int.max, Int.max, Int.max)

@@ -16,7 +16,8 @@ public struct PolicyQuestion: Hashable, Sendable {
     public var identifiers: [Identifier]
 
     public init(
-        peer: Peer, operation: Operation, keys: [String] = [], binding: CABinding? = nil, url: ACMEURL? = nil, identifiers: [Identifier] = []
+        peer: Peer, operation: Operation, keys: [String] = [], binding: CABinding? = nil, url: ACMEURL? = nil,
+        identifiers: [Identifier] = []
     ) {
         self.peer = peer
         self.operation = operation
@@ -30,7 +31,8 @@ public struct PolicyQuestion: Hashable, Sendable {
     var origin: Origin? { binding?.origin ?? url?.origin }
 }
 
-/// The origin of the CA directory to which an account key was bound when it was made, and further origins where that CA serves its resources.
+/// The origin of the CA directory to which an account key was bound when it was made, and further origins where that CA serves its
+/// resources.
 public struct CABinding: Hashable, Sendable {
     public var origin: Origin
     /// From the configuration; empty for most CAs.

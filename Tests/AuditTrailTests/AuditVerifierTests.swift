@@ -14,23 +14,73 @@ struct AuditVerifierTests {
         let text = String(decoding: line, as: UTF8.self).split(separator: ",\"hash\":")[0]
         var bytes = Array(text.utf8)
         if let range = bytes.firstRange(of: Array(old.utf8)) { bytes.replaceSubrange(range, with: Array(new.utf8)) }
-        return bytes + Array(",\"hash\":\"".utf8) + AuditEntry.hash(of: bytes[...]) + Array("\"}".utf8)
+        return bytes + Array(",\"hash\":\"".utf8) + AuditLine.hash(of: bytes[...]) + Array("\"}".utf8)
     }
 
     @Test("Each way of tampering is found where it is, and named")
     func tampering() throws {
         let cases: [(AuditFault.Kind, Int, UInt64?, ([[UInt8]]) -> [[UInt8]])] = [
-            (.changed, 4, 3, { var lines = $0; lines[3][lines[3].count / 2] ^= 1; return lines }),
+            (
+                .changed, 4, 3,
+                {
+                    var lines = $0; lines[3][lines[3].count / 2] ^= 1; return lines
+                }
+            ),
             // Rehashed by somebody who knows the format: the next line gives it away.
-            (.changed, 5, 4, { var lines = $0; lines[3] = forge(lines[3], "\"uid\":1000", "\"uid\":1001"); return lines }),
-            (.removed, 4, 4, { var lines = $0; lines.remove(at: 3); return lines }),
-            (.removed, 4, 6, { var lines = $0; lines.removeSubrange(3...5); return lines }),
-            (.inserted, 5, 3, { var lines = $0; lines.insert(lines[3], at: 4); return lines }),
-            (.inserted, 6, 1, { var lines = $0; lines.insert(lines[1], at: 5); return lines }),
-            (.reordered, 4, 4, { var lines = $0; lines.swapAt(3, 4); return lines }),
-            (.malformed, 4, 3, { var lines = $0; lines[3] = Array("{}".utf8); return lines }),
-            (.malformed, 4, 3, { var lines = $0; lines[3] = []; return lines }),
-            (.beginningMissing, 1, 1, { var lines = $0; lines.removeFirst(); return lines }),
+            (
+                .changed, 5, 4,
+                {
+                    var lines = $0; lines[3] = forge(lines[3], "\"uid\":1000", "\"uid\":1001"); return lines
+                }
+            ),
+            (
+                .removed, 4, 4,
+                {
+                    var lines = $0; lines.remove(at: 3); return lines
+                }
+            ),
+            (
+                .removed, 4, 6,
+                {
+                    var lines = $0; lines.removeSubrange(3...5); return lines
+                }
+            ),
+            (
+                .inserted, 5, 3,
+                {
+                    var lines = $0; lines.insert(lines[3], at: 4); return lines
+                }
+            ),
+            (
+                .inserted, 6, 1,
+                {
+                    var lines = $0; lines.insert(lines[1], at: 5); return lines
+                }
+            ),
+            (
+                .reordered, 4, 4,
+                {
+                    var lines = $0; lines.swapAt(3, 4); return lines
+                }
+            ),
+            (
+                .malformed, 4, 3,
+                {
+                    var lines = $0; lines[3] = Array("{}".utf8); return lines
+                }
+            ),
+            (
+                .malformed, 4, 3,
+                {
+                    var lines = $0; lines[3] = []; return lines
+                }
+            ),
+            (
+                .beginningMissing, 1, 1,
+                {
+                    var lines = $0; lines.removeFirst(); return lines
+                }
+            ),
         ]
         for (index, (kind, line, sequence, tamper)) in cases.enumerated() {
             let trail = try TrailFolder()
@@ -144,7 +194,8 @@ struct AuditVerifierTests {
     func hostile() throws {
         let texts = [
             "", "{", "[]", "null", "{\"sequence\":-1}", "{\"sequence\":18446744073709551616}", "{\"sequence\":1,\"sequence\":1}",
-            String(repeating: "[", count: 10_000), "{\"hash\":\"\"}", "{\"sequence\":1,\"time\":1e3,\"kind\":\"intent\",\"previous\":\"\",\"hash\":\"\"}",
+            String(repeating: "[", count: 10_000), "{\"hash\":\"\"}",
+            "{\"sequence\":1,\"time\":1e3,\"kind\":\"intent\",\"previous\":\"\",\"hash\":\"\"}",
             "{\"sequence\":1,\"time\":1,\"kind\":\"intent\",\"extra\":1,\"previous\":\"\",\"hash\":\"\"}",
             "{\"sequence\":1,\"time\":1,\"kind\":\"intent\",\"previous\":\"\",\"hash\":\"\"}",
         ]

@@ -52,15 +52,23 @@ struct CertificateChainTests {
     @Test("A chain for another key, other names or another time is refused with the reason")
     func wrong() throws {
         let ca = folder.ca, key = folder.key.publicKey
-        #expect(refusal { try check(ca.chain(key: P256.Signing.PrivateKey().publicKey, names: StoreFolder.names)) } == "it is for another key than the agent's")
+        #expect(
+            refusal { try check(ca.chain(key: P256.Signing.PrivateKey().publicKey, names: StoreFolder.names)) }
+                == "it is for another key than the agent's")
         #expect(refusal { try check(ca.chain(key: key, names: ["www.example.org"])) } == "it is not for \"192.0.2.1\"")
-        #expect(refusal { try check(ca.chain(key: key, names: StoreFolder.names + ["evil.test"])) } == "it is also for \"evil.test\", which was not ordered")
+        #expect(
+            refusal { try check(ca.chain(key: key, names: StoreFolder.names + ["evil.test"])) }
+                == "it is also for \"evil.test\", which was not ordered")
         #expect(refusal { try check(ca.chain(key: key, names: ["*.example.org", "192.0.2.1"])) } == "it is not for \"www.example.org\"")
-        #expect(refusal { try check(ca.chain(key: key, names: StoreFolder.names, other: .rfc822Name("a@b.example"))) }?.contains("neither a DNS name") == true)
+        #expect(
+            refusal { try check(ca.chain(key: key, names: StoreFolder.names, other: .rfc822Name("a@b.example"))) }?.contains(
+                "neither a DNS name") == true)
         #expect(refusal { try check(ca.chain(key: key, names: [])) }?.hasPrefix("it is not for") == true)
         #expect(refusal { try check(ca.chain(key: key, names: StoreFolder.names, to: -1)) }?.hasPrefix("it expired on") == true)
         #expect(refusal { try check(ca.chain(key: key, names: StoreFolder.names, from: 86_400)) }?.hasPrefix("it begins on") == true)
-        #expect(refusal { try check(ca.chain(key: key, names: StoreFolder.names), time: TestCA.now + 31_536_000) }?.contains("by this machine's clock") == true)
+        #expect(
+            refusal { try check(ca.chain(key: key, names: StoreFolder.names), time: TestCA.now + 31_536_000) }?.contains(
+                "by this machine's clock") == true)
         let good = try ca.chain(key: key, names: StoreFolder.names, root: true)
         #expect(refusal { try check([good[0], good[2], good[1]]) } == "certificate 1 was not issued by certificate 2")
         #expect(refusal { try check([good[1], good[0]]) } == "it is for another key than the agent's")
@@ -74,8 +82,10 @@ struct CertificateChainTests {
         let secret = folder.key.pemRepresentation
         let texts: [(String, String)] = [
             (pem + secret + "\n", "PRIVATE KEY"), (secret + "\n" + pem, "PRIVATE KEY"), ("", "no certificate"), ("hello\n", "text beside"),
-            (pem + "x", "text beside"), (String(pem.dropLast(5)), "does not end"), (pem.replacing("CERTIFICATE", with: "X509 CRL"), "X509 CRL"),
-            (pem.replacing("END CERTIFICATE", with: "END PRIVATE KEY"), "does not end"), ("-----BEGIN CERTIFICATE-----\n" + pem, "within another"),
+            (pem + "x", "text beside"), (String(pem.dropLast(5)), "does not end"),
+            (pem.replacing("CERTIFICATE", with: "X509 CRL"), "X509 CRL"),
+            (pem.replacing("END CERTIFICATE", with: "END PRIVATE KEY"), "does not end"),
+            ("-----BEGIN CERTIFICATE-----\n" + pem, "within another"),
             ("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "not base64"),
             ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "not valid DER"),
             ("-----BEGIN CERTIFICATE-----\nAAA\n-----END CERTIFICATE-----\n", "not base64"),

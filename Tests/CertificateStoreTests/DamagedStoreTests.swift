@@ -14,10 +14,12 @@ struct DamagedStoreTests {
         let good = String(decoding: try folder.read(path), as: UTF8.self)
         let cases: [(String, StoreError.Reason)] = [
             ("", .damaged), ("{", .damaged), ("[]", .damaged), (String(good.dropLast(4)), .damaged), (good + good, .damaged),
-            (good.replacing("\"version\":1", with: "\"version\":2"), .newerFormat), (good.replacing("\"version\":1", with: "\"version\":0"), .damaged),
+            (good.replacing("\"version\":1", with: "\"version\":2"), .newerFormat),
+            (good.replacing("\"version\":1", with: "\"version\":0"), .damaged),
             (good.replacing("\"order\"", with: "\"account\""), .damaged), (good.replacing("\"steps\"", with: "\"stepz\""), .damaged),
             (good.replacing("https://", with: "http://"), .damaged), (good.replacing("www.example.org", with: "../../etc"), .damaged),
-            (good.replacing("www.example.org", with: "other.example.org"), .damaged), (good.replacing("\"account\"", with: "\"-rf\""), .damaged),
+            (good.replacing("www.example.org", with: "other.example.org"), .damaged),
+            (good.replacing("\"account\"", with: "\"-rf\""), .damaged),
             (good.replacing("[]", with: "[{\"step\":\"unknown\"}]"), .damaged), (good.replacing("{", with: "{\"version\":1,"), .damaged),
             (good.replacing("[]", with: "[{\"step\":\"finalized\",\"more\":1}]"), .damaged),
             (good.replacing("[]", with: "[{\"step\":\"installed\",\"generation\":99999999999999999999}]"), .damaged),
@@ -73,7 +75,9 @@ struct DamagedStoreTests {
         #expect(try await store.certificate(named: folder.name)?.metadata.generation == 2)
     }
 
-    @Test("A disk that fills or fails at any single call: a clear error, the old state whole, and the next try succeeds", arguments: [ENOSPC, EIO])
+    @Test(
+        "A disk that fills or fails at any single call: a clear error, the old state whole, and the next try succeeds",
+        arguments: [ENOSPC, EIO])
     func everyCall(number: Int32) async throws {
         let folder = try StoreFolder(), disk = FailingDisk(number: number), store = folder.store(disk.system)
         let old = try await store.install(folder.new())

@@ -39,11 +39,14 @@ struct FolderStoreTests {
         try await store.write(journal)
         let order = try ACMEURL("https://acme.example/order/7")
         let file = ChallengeSetUp(kind: .http01, identifier: journal.identifiers[0], target: "/srv/www/.well-known/x")
-        let record = ChallengeSetUp(kind: .dns01, identifier: journal.identifiers[0], target: "_acme-challenge.www.example.org", value: "abc")
+        let record = ChallengeSetUp(
+            kind: .dns01, identifier: journal.identifiers[0], target: "_acme-challenge.www.example.org", value: "abc")
         #expect(journal.key == nil && !journal.isKeyMade && journal.order == nil && !journal.isFinalizing && !journal.isDone)
         let steps: [JournalStep] = [
-            .intentKey(name: "web", isNew: true), .keyMade(fingerprint: "00ff"), .orderCreated(order), .challengeSetUp(file), .challengeSetUp(record),
-            .challengeCleanedUp(file), .finalized, .downloaded(try ACMEURL("https://acme.example/cert/7")), .installed(generation: 3), .hookRun,
+            .intentKey(name: "web", isNew: true), .keyMade(fingerprint: "00ff"), .orderCreated(order), .challengeSetUp(file),
+            .challengeSetUp(record),
+            .challengeCleanedUp(file), .finalized, .downloaded(try ACMEURL("https://acme.example/cert/7")), .installed(generation: 3),
+            .hookRun,
         ]
         for step in steps {
             try await store.record(step, in: &journal)
@@ -74,7 +77,9 @@ struct FolderStoreTests {
         let path = try #require(stored.folder)
         #expect(path == folder.state + "/certificates/www.example.org")
         // What a server is configured with are plain paths, and they follow a renewal.
-        for (file, expected) in zip(FolderLayout.files, [first.chain.leafPEM, first.chain.issuersPEM, first.chain.fullChainPEM, first.chain.leafDER]) {
+        for (file, expected) in zip(
+            FolderLayout.files, [first.chain.leafPEM, first.chain.issuersPEM, first.chain.fullChainPEM, first.chain.leafDER])
+        {
             #expect(try readFollowing("\(path)/\(file)") == expected)
         }
         let text = String(decoding: try readFollowing("\(path)/metadata.json"), as: UTF8.self)

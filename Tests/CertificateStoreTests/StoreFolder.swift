@@ -49,7 +49,8 @@ final class StoreFolder: Sendable {
 
     func journal() throws -> OrderJournal {
         OrderJournal(
-            name: name, directory: try ACMEURL("https://acme.example/directory"), identifiers: [try Identifier(argument: "www.example.org")],
+            name: name, directory: try ACMEURL("https://acme.example/directory"),
+            identifiers: [try Identifier(argument: "www.example.org")],
             accountKey: "account", started: TestCA.now)
     }
 }

@@ -37,7 +37,8 @@ struct TestCA {
         }
         return try Certificate(
             version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: key,
-            notValidBefore: Date(timeIntervalSince1970: TimeInterval(now + from)), notValidAfter: Date(timeIntervalSince1970: TimeInterval(now + to)),
+            notValidBefore: Date(timeIntervalSince1970: TimeInterval(now + from)),
+            notValidAfter: Date(timeIntervalSince1970: TimeInterval(now + to)),
             issuer: try DistinguishedName { CommonName(issuer) }, subject: try DistinguishedName { if isCA { CommonName(subject) } },
             signatureAlgorithm: .ecdsaWithSHA256, extensions: extensions, issuerPrivateKey: signer)
     }
@@ -50,7 +51,8 @@ struct TestCA {
 
     /// A chain of leaf, issuer and, if asked for, root; DER.
     func chain(
-        key: P256.Signing.PublicKey, names: [String], from: Int64 = -3_600, to: Int64 = 7_776_000, other: GeneralName? = nil, root: Bool = false
+        key: P256.Signing.PublicKey, names: [String], from: Int64 = -3_600, to: Int64 = 7_776_000, other: GeneralName? = nil,
+        root: Bool = false
     ) throws -> [[UInt8]] {
         var general: [GeneralName] = try names.map { name in
             switch try Identifier(argument: name) {

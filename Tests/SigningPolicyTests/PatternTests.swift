@@ -8,13 +8,20 @@ struct PatternTests {
     @Test("Names: what a pattern covers, and what looks like it and is not")
     func names() throws {
         let cases: [(String, covered: [String], not: [String])] = [
-            ("www.example.org", ["www.example.org", "WWW.Example.ORG", "www.example.org."], [
-                "example.org", "a.www.example.org", "www.example.org.evil.test", "evil-www.example.org", "www.example.com", "*.example.org",
-            ]),
-            ("*.example.org", ["www.example.org", "a-b.example.org", "xn--bcher-kva.example.org", "*.example.org"], [
-                "example.org", "a.b.example.org", "*.b.example.org", "evil-example.org", "wwwexample.org", "www.example.org.evil.test",
-                "www.example.com", "org",
-            ]),
+            (
+                "www.example.org", ["www.example.org", "WWW.Example.ORG", "www.example.org."],
+                [
+                    "example.org", "a.www.example.org", "www.example.org.evil.test", "evil-www.example.org", "www.example.com",
+                    "*.example.org",
+                ]
+            ),
+            (
+                "*.example.org", ["www.example.org", "a-b.example.org", "xn--bcher-kva.example.org", "*.example.org"],
+                [
+                    "example.org", "a.b.example.org", "*.b.example.org", "evil-example.org", "wwwexample.org", "www.example.org.evil.test",
+                    "www.example.com", "org",
+                ]
+            ),
             ("*.org", ["example.org"], ["www.example.org", "org"]),
             ("localhost", ["localhost"], ["a.localhost", "localhost.example"]),
             ("*", ["www.example.org", "*.example.org", "localhost"], []),
@@ -59,10 +66,18 @@ struct PatternTests {
         let texts = [
             "", "**", "*.*.example.org", "a*.example.org", "*a.example.org", "www.*.org", "*.", ".example.org", "www..example.org",
             "*.192.0.2.1", "192.0.2.0/33", "192.0.2.0/-1", "192.0.2.0/024", "192.0.2.0/", "192.0.2.0/2/4", "192.0.2.1/24", "example.org/24",
-            "2001:db8::/129", "2001:db8::1/64", "::ffff:192.0.2.0/120", "010.0.0.1", "010.0.0.0/8", "www.example.org:443", "https://x", "bücher.example",
-            "xn--a.example\n", "-x.example", String(repeating: "a", count: 64) + ".example", "www.example.org ", "fe80::1%eth0", "*.*", "*/0",
+            "2001:db8::/129", "2001:db8::1/64", "::ffff:192.0.2.0/120", "010.0.0.1", "010.0.0.0/8", "www.example.org:443", "https://x",
+           
+            "xn--a.example\n", "-x.example", String(repeating: "a", count: 64) + ".example", "www.example.org ", "fe80::1%eth0", "*.*",
+            "*/0",
         ]
         for text in texts { #expect(throws: PatternError.self, "\(text)") { try IdentifierPattern(text) } }
+    }
+
+    @Test("An internationalised name is a person's word for its A-labels")
+    func internationalised() throws {
+        #expect(try IdentifierPattern("*.Bücher.example").description == "*.xn--bcher-kva.example")
+        #expect(try IdentifierPattern("*.bücher.example").covers(dns("www.xn--bcher-kva.example")))
     }
 
     @Test("Keys: exact names and prefixes, compared as bytes")
@@ -106,9 +121,10 @@ struct PatternTests {
 
     @Test("Operations: bundles hold what they say; the dangerous ones are in none but administer")
     func operations() throws {
-        #expect(try OperationBundle.operations(named: ["issue"]) == [
-            .newOrder, .postAsGet, .respondToChallenge, .deactivateAuthorization, .finalize, .listKeys,
-        ])
+        #expect(
+            try OperationBundle.operations(named: ["issue"]) == [
+                .newOrder, .postAsGet, .respondToChallenge, .deactivateAuthorization, .finalize, .listKeys,
+            ])
         #expect(try OperationBundle.operations(named: ["account", "sign-handshake"]).contains(.signHandshake))
         for bundle in OperationBundle.allCases {
             for operation in [Operation.signHandshake, .signRequest, .readAudit] { #expect(!bundle.operations.contains(operation)) }

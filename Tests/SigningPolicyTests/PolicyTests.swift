@@ -10,7 +10,8 @@ struct PolicyTests {
         let policy = try Policy(grants: [webGrant("other", peers: [.user(2_000)]), webGrant()])
         #expect(policy.decide(try question(identifiers: [dns("a.www.example.org")])) == .allowed(grant: "web"))
         #expect(policy.decide(try question(.postAsGet, identifiers: [], url: "https://acme.example/order/1")) == .allowed(grant: "web"))
-        let finalize = try question(.finalize, keys: ["account", "web-1"], identifiers: [dns("a.www.example.org"), dns("b.www.example.org")])
+        let finalize = try question(
+            .finalize, keys: ["account", "web-1"], identifiers: [dns("a.www.example.org"), dns("b.www.example.org")])
         #expect(policy.decide(finalize) == .allowed(grant: "web"))
         let create = PolicyQuestion(peer: web, operation: .createKey, keys: ["web-7"])
         #expect(policy.decide(create) == .allowed(grant: "web"))
@@ -74,7 +75,10 @@ struct PolicyTests {
     func urls() throws {
         let policy = try Policy(grants: [webGrant(cas: ["https://acme.example", "https://other.example"])])
         let name = try dns("a.www.example.org")
-        for url in ["https://other.example/new-order", "https://acme.example:8443/x", "https://acme.example.evil.test/x", "https://evil.test/acme.example"] {
+        for url in [
+            "https://other.example/new-order", "https://acme.example:8443/x", "https://acme.example.evil.test/x",
+            "https://evil.test/acme.example",
+        ] {
             let refusal = policy.decide(try question(identifiers: [name], url: url)).refusal
             #expect(refusal?.reason == .urlNotOfCA, "\(url)")
             #expect(refusal?.forCaller.code == .urlRefused)
@@ -83,7 +87,9 @@ struct PolicyTests {
         // Resources on a second host of the CA: only where the configuration says so for it.
         let elsewhere = "https://api.acme.example/finalize"
         #expect(policy.decide(try question(identifiers: [name], url: elsewhere)).refusal?.reason == .urlNotOfCA)
-        #expect(policy.decide(try question(identifiers: [name], url: elsewhere, additional: ["https://api.acme.example"])) == .allowed(grant: "web"))
+        #expect(
+            policy.decide(try question(identifiers: [name], url: elsewhere, additional: ["https://api.acme.example"]))
+                == .allowed(grant: "web"))
         var missing = try question(identifiers: [name])
         missing.url = nil
         #expect(policy.decide(missing).refusal?.reason == .urlNotOfCA)
@@ -181,9 +187,12 @@ struct PolicyTests {
     @Test("Whatever is asked: allowed exactly where one grant covers every part")
     func property() throws {
         let grants = try [
-            webGrant("a"), webGrant("b", peers: [.group(33)], keys: ["account"], operations: ["issue", "revoke-certificate"], identifiers: ["*"]),
+            webGrant("a"),
+            webGrant("b", peers: [.group(33)], keys: ["account"], operations: ["issue", "revoke-certificate"], identifiers: ["*"]),
             webGrant("c", peers: [.user(2_000)], keys: ["*"], operations: ["administer"], identifiers: ["192.0.2.0/24"], wildcards: true),
-            webGrant("d", peers: [.user(2_000)], operations: ["issue"], identifiers: ["*.example.org"], wildcards: true, cas: ["https://localhost:*"]),
+            webGrant(
+                "d", peers: [.user(2_000)], operations: ["issue"], identifiers: ["*.example.org"], wildcards: true,
+                cas: ["https://localhost:*"]),
         ]
         let policy = try Policy(grants: grants)
         let identifierSets: [[Identifier]] = try [

@@ -1,0 +1,115 @@
+import Crypto
+
+/// Writes a record's line straight behind those that are pending. On the path of every signature, twice, so it does without the
+/// intermediate steps of a general JSON writer; the strict reader reads every line of the tests back.
+enum AuditLine {
+    /// Appends the line without its newline.
+    /// - Parameter previous: The hash of the line before, 64 hex digits.
+    /// - Returns: The line's own hash, 64 hex digits.
+    static func append(_ record: AuditRecord, sequence: UInt64, previous: [UInt8], to bytes: inout [UInt8]) -> [UInt8] {
+        let start = bytes.count
+        number("{\"sequence\":", sequence, &bytes)
+        number(",\"time\":", record.time, &bytes)
+        string(",\"kind\":", record.kind.rawValue, &bytes)
+        if record.kind == .genesis { number(",\"format\":", AuditEntry.format, &bytes) }
+        string(",\"trail\":", record.trail, &bytes)
+        string(",\"correlation\":", record.correlation, &bytes)
+        if let uid = record.uid { number(",\"uid\":", uid, &bytes) }
+        if let gid = record.gid { number(",\"gid\":", gid, &bytes) }
+        if let connection = record.connection { number(",\"connection\":", connection, &bytes) }
+        string(",\"grant\":", record.grant, &bytes)
+        string(",\"key\":", record.key, &bytes)
+        string(",\"fingerprint\":", record.fingerprint, &bytes)
+        string(",\"operation\":", record.operation, &bytes)
+        string(",\"ca\":", record.ca, &bytes)
+        string(",\"url\":", record.url, &bytes)
+        if !record.identifiers.isEmpty {
+            text(",\"identifiers\":", &bytes)
+            for (index, identifier) in record.identifiers.enumerated() { string(index == 0 ? "[" : ",", identifier, &bytes) }
+            text("]", &bytes)
+        }
+        string(",\"digest\":", record.digest, &bytes)
+        string(",\"result\":", record.result, &bytes)
+        string(",\"error\":", record.error, &bytes)
+        string(",\"detail\":", record.detail, &bytes)
+        text(",\"previous\":\"", &bytes)
+        bytes.append(contentsOf: previous)
+        text("\"", &bytes)
+        let hash = hash(of: bytes[start...])
+        text(",\"hash\":\"", &bytes)
+        bytes.append(contentsOf: hash)
+        text("\"}", &bytes)
+        return hash
+    }
+
+    /// SHA-256 as lower-case hex digits.
+    static func hash(of bytes: ArraySlice<UInt8>) -> [UInt8] {
+        var hasher = SHA256()
+        bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) }
+        return hasher.finalize().withUnsafeBytes { hex($0) }
+    }
+
+    static func hex(_ bytes: some Collection<UInt8>) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: bytes.count * 2) { buffer, initialized in
+            for byte in bytes {
+                buffer[initialized] = digit(byte >> 4)
+                buffer[initialized + 1] = digit(byte & 15)
+                initialized += 2
+            }
+        }
+    }
+
+    private static func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
+
+    private static func text(_ text: StaticString, _ bytes: inout [UInt8]) {
+        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    private static func number(_ name: StaticString, _ value: some FixedWidthInteger, _ bytes: inout [UInt8]) {
+        text(name, &bytes)
+        var rest = value.magnitude
+        if value < 0 { bytes.append(UInt8(ascii: "-")) }
+        // 20 digits are the longest number of 64 bits.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+            var at = 20
+            repeat {
+                at -= 1
+                digits[at] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0 && at > 0
+            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: digits[at...]))
+        }
+    }
+
+    /// Nothing where there is no value.
+    private static func string(_ name: StaticString, _ value: String?, _ bytes: inout [UInt8]) {
+        guard var value else { return }
+        text(name, &bytes)
+        bytes.append(UInt8(ascii: "\""))
+        value.withUTF8 { utf8 in
+            if utf8.contains(where: needsEscape) {
+                for byte in utf8 { escaped(byte, &bytes) }
+            } else {
+                bytes.append(contentsOf: utf8)
+            }
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// RFC 8259 §7, and U+007F, which a terminal would act on.
+    private static func needsEscape(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
+    }
+
+    private static func escaped(_ byte: UInt8, _ bytes: inout [UInt8]) {
+        guard needsEscape(byte) else { return bytes.append(byte) }
+        bytes.append(UInt8(ascii: "\\"))
+        if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+            bytes.append(byte)
+        } else {
+            text("u00", &bytes)
+            bytes.append(digit(byte >> 4))
+            bytes.append(digit(byte & 15))
+        }
+    }
+}
