@@ -100,7 +100,7 @@ let package = Package(
         .executableTarget(name: "acme-agentd", dependencies: ["AgentService", argumentParser, logging], swiftSettings: settings),
         .executableTarget(
             name: "acme-agent",
-            dependencies: ["StrictJSON", "AgentClient", "AgentInterface", "Issuance", "ACMEClient", "CertificateStore", "AuditTrail", "ACME", "JOSE", "CLinux", argumentParser,
+            dependencies: ["StrictJSON", "AgentClient", "AgentInterface", "Issuance", "ACMEClient", "CertificateStore", "AuditTrail", "ACME", "JOSE", argumentParser, crypto,
                 "ConfigurationFile", "DurableFile", logging, x509, swiftASN1,
             ], swiftSettings: settings),
 

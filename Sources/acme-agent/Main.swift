@@ -1,1 +1,39 @@
-@main struct Main { static func main() {} }
+import ArgumentParser
+import Glibc
+
+/// The program: reads the command line, runs one command, and says how it ended.
+@main
+enum Main {
+    static func main() async {
+        // A reader that went away (`| head`) is noticed by write(2) and must not end an issuance in the middle.
+        Interruption.catchBrokenPipes()
+        let command: any ParsableCommand
+        do {
+            command = try await AcmeAgent.asyncParseAsRoot()
+        } catch {
+            exit(CommandLineFailure.report(error, arguments: Array(CommandLine.arguments.dropFirst())))
+        }
+        exit(await run(command))
+    }
+
+    /// - Returns: The exit status.
+    private static func run(_ command: any ParsableCommand) async -> Int32 {
+        guard let command = command as? any AgentCommand else {
+            // A group without a subcommand: its help.
+            var command = command
+            do { try command.run() } catch { return CommandLineFailure.report(error, arguments: []) }
+            return ExitStatus.success.rawValue
+        }
+        let output = Output(command.options)
+        do {
+            let settings = try Settings(command.options, environment: Environment.current)
+            return try await command.run(Session(settings: settings, output: output)).rawValue
+        } catch is OutputClosed {
+            return ExitStatus.success.rawValue
+        } catch {
+            let failure = Failure(error)
+            output.report(failure)
+            return failure.exitStatus.rawValue
+        }
+    }
+}

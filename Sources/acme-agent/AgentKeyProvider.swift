@@ -1,0 +1,59 @@
+import ACME
+import AgentClient
+import AgentInterface
+import Issuance
+import JOSE
+import Synchronization
+
+/// Keys for the flow from the agent: made, found and used there.
+final class AgentKeyProvider: KeyProvider {
+    private let agent: AgentClient
+    /// The configured token for new keys; `nil` is the agent's first.
+    private let token: String?
+    /// Descriptions that the agent gave, so that a signer needs no further call.
+    private let known = Mutex<[KeyName: KeyDescription]>([:])
+
+    init(agent: AgentClient, token: String? = nil) {
+        self.agent = agent
+        self.token = token
+    }
+
+    func key(named name: KeyName) async throws -> ManagedKey? {
+        do {
+            return try remember(try await agent.key(named: name.rawValue), as: name)
+        } catch AgentError.keyNotFound {
+            return nil
+        }
+    }
+
+    func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
+        switch purpose {
+        case .account(let directory):
+            try remember(
+                try await agent.createKey(named: name, usage: .account, algorithm: algorithm, directory: directory, token: token), as: name)
+        case .certificate:
+            try remember(try await agent.createKey(named: name, usage: .certificate, algorithm: algorithm, token: token), as: name)
+        }
+    }
+
+    func retireKey(named name: KeyName) async throws { _ = try remember(try await agent.retireKey(named: name.rawValue), as: name) }
+
+    func deleteKey(named name: KeyName) async throws {
+        try await agent.deleteKey(named: name.rawValue)
+        known.withLock { $0[name] = nil }
+    }
+
+    func signer(for key: ManagedKey) async throws -> any AccountSigner {
+        if let description = known.withLock({ $0[key.name] }), description.publicKey == key.publicKey {
+            return agent.signer(for: description)
+        }
+        return agent.signer(for: try await agent.key(named: key.name.rawValue))
+    }
+
+    private func remember(_ description: KeyDescription, as name: KeyName) throws -> ManagedKey {
+        known.withLock { $0[name] = description }
+        return ManagedKey(
+            name: name, algorithm: description.algorithm, publicKey: description.publicKey, uri: description.uri,
+            isRetired: description.state == .retired)
+    }
+}

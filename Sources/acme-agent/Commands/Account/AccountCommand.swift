@@ -1,0 +1,78 @@
+import ACME
+import ArgumentParser
+import CertificateStore
+import Issuance
+import StrictJSON
+
+/// `account`: who the CA takes this host for.
+struct AccountCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "account", abstract: "Register and manage the account at the CA.",
+        subcommands: [AccountRegister.self, AccountShow.self, AccountUpdateCommand.self, AccountDeactivate.self])
+
+    @OptionGroup(visibility: .hidden) var options: GlobalOptions
+}
+
+/// An account as the commands show it.
+struct AccountReport {
+    var stored: StoredAccount
+    /// As the CA has it, where it was asked.
+    var account: Account?
+
+    var text: String {
+        var list = FieldList()
+        list.add("account", stored.url?.text)
+        list.add("status", account?.status.rawValue)
+        list.add("contact", account?.contact ?? stored.contact)
+        list.add("key", stored.key)
+        list.add("directory", stored.directory.text)
+        list.add("terms", stored.termsOfService)
+        return list.text
+    }
+
+    func writeMember(to json: inout JSONWriter) {
+        json.name("account")
+        json.beginObject()
+        json.member("url", ifPresent: stored.url?.text)
+        json.member("status", ifPresent: account?.status.rawValue)
+        json.member("contact", account?.contact ?? stored.contact)
+        json.member("key", stored.key)
+        json.member("directory", stored.directory.text)
+        json.member("termsOfService", ifPresent: stored.termsOfService)
+        json.endObject()
+    }
+}
+
+extension Session {
+    /// Runs `body` with the account flow of the configured CA; a signal cancels it.
+    func withAccounts<Result: Sendable>(
+        _ body: @escaping @Sendable (AccountFlow, ACMEURL) async throws -> Result
+    ) async throws -> Result {
+        let directory = settings.directory
+        let display = ProgressDisplay(output)
+        do {
+            let result = try await Interruption.cancelling(notice: { Interruption.announce(display) }) {
+                let keys = AgentKeyProvider(agent: try await agent())
+                return try await withTransport(to: directory) { transport in
+                    try await body(AccountFlow(store: store, keys: keys, transport: transport, observer: display.observer), directory)
+                }
+            }
+            display.finish(summary: output.verbosity == .verbose)
+            return result
+        } catch {
+            display.finish(summary: false)
+            throw error
+        }
+    }
+}
+
+extension Contact {
+    /// From the command line; a failure is one of usage.
+    static func parse(_ texts: [String]) throws(Failure) -> [Contact] {
+        var contacts: [Contact] = []
+        for text in texts {
+            do { contacts.append(try Contact(argument: text)) } catch { throw .usage(error.description) }
+        }
+        return contacts
+    }
+}

@@ -1,0 +1,27 @@
+import ArgumentParser
+
+struct AccountDeactivate: AgentCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "deactivate", abstract: "Deactivate the account for good.",
+        discussion: "Its certificates stay valid; nothing can be ordered with it any more, and its key stays in the token. There is no way back.")
+
+    @Flag(help: "Do not ask.")
+    var yes = false
+
+    @OptionGroup var options: GlobalOptions
+
+    func run(_ session: Session) async throws -> ExitStatus {
+        let directory = session.settings.directory
+        let stored = try await session.store.account(at: directory)
+        try session.confirm("deactivate the account at \(directory.origin) for good", yes: yes)
+        try await session.withAccounts { flow, directory in try await flow.deactivate(directory) }
+        try session.output.result("deactivated the account at \(directory.origin)") { json in
+            json.name("deactivated")
+            json.beginObject()
+            json.member("url", ifPresent: stored?.url?.text)
+            json.member("directory", directory.text)
+            json.endObject()
+        }
+        return .success
+    }
+}

@@ -1,0 +1,16 @@
+import ArgumentParser
+
+struct AccountShow: AgentCommand {
+    static let configuration = CommandConfiguration(commandName: "show", abstract: "Show the account as the CA has it.")
+
+    @OptionGroup var options: GlobalOptions
+
+    func run(_ session: Session) async throws -> ExitStatus {
+        let report = try await session.withAccounts { flow, directory in
+            let shown = try await flow.show(directory)
+            return AccountReport(stored: shown.stored, account: shown.account)
+        }
+        try session.output.result(report.text, json: report.writeMember)
+        return .success
+    }
+}

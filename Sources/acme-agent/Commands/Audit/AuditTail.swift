@@ -1,0 +1,51 @@
+import ACME
+import ArgumentParser
+import AuditTrail
+
+struct AuditTail: AgentCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tail", abstract: "Show the last records of the audit trail.",
+        discussion: "The agent reads them out, for whom its policy allows read-audit. With --json each record is one line, as it stands in the file.")
+
+    @Option(name: [.customShort("n"), .customLong("last")], help: ArgumentHelp("So many records.", valueName: "count"))
+    var last = 10
+
+    @Flag(name: .shortAndLong, help: "Go on with new ones as they are written.")
+    var follow = false
+
+    @OptionGroup var options: GlobalOptions
+
+    func validate() throws {
+        if !(0...100_000).contains(last) { throw ValidationError("-n must be from 0 to 100000") }
+    }
+
+    func run(_ session: Session) async throws -> ExitStatus {
+        let agent = try await session.agent()
+        for try await line in try agent.audit(last: last, follow: follow) {
+            let text = session.output.isJSON ? line : AuditTail.text(line)
+            try session.output.write(Array((text + "\n").utf8))
+        }
+        return .success
+    }
+
+    /// One line for a person; a line that is no record as it is.
+    static func text(_ line: String) -> String {
+        guard let entry = try? AuditEntry(line: Array(line.utf8)) else { return TerminalText.safe(line) }
+        return TerminalText.safe(text(entry.record))
+    }
+
+    static func text(_ record: AuditRecord) -> String {
+        let milliseconds = Int(record.time % 1000)
+        let moment = RFC3339.string(record.time / 1000, milliseconds: milliseconds)
+        var parts = ["\(record.sequence)", moment, record.result ?? record.kind.rawValue]
+        if let operation = record.operation { parts.append(operation) }
+        if let key = record.key { parts.append("by key \(key)") }
+        if !record.identifiers.isEmpty { parts.append("for \(Wording.list(record.identifiers))") }
+        if let ca = record.ca { parts.append("at \(ca)") }
+        if let uid = record.uid { parts.append("asked by user \(uid)") }
+        if let grant = record.grant { parts.append("(grant \(grant))") }
+        if let error = record.error { parts.append("[\(error)]") }
+        if let detail = record.detail { parts.append("- \(detail)") }
+        return parts.joined(separator: " ")
+    }
+}

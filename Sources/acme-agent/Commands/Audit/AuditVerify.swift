@@ -1,0 +1,91 @@
+import ACME
+import ArgumentParser
+import AuditTrail
+import StrictJSON
+
+struct AuditVerify: AgentCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Verify that the audit trail is whole and unchanged.",
+        discussion: """
+            Reads the files themselves, so it needs the right to; the agent may be running. That nothing was cut off the end, or the whole \
+            written anew, is proved only by a head that was noted earlier: --expect SEQUENCE:HASH, as this command prints it. The exit status \
+            is 1 if the trail is broken.
+            """)
+
+    @Argument(help: ArgumentHelp("The trail's current file. (default: \(Settings.defaultAuditFile))", valueName: "file"), completion: .file())
+    var file: String?
+
+    @Option(help: ArgumentHelp("A head that must be in the trail; may be repeated.", valueName: "sequence:hash"))
+    var expect: [String] = []
+
+    @Flag(help: "The oldest files may have been put away.")
+    var partial = false
+
+    @OptionGroup var options: GlobalOptions
+
+    func run(_ session: Session) async throws -> ExitStatus {
+        var heads: [AuditHead] = []
+        for text in expect {
+            guard let head = AuditHead(text) else {
+                throw Failure.usage(
+                    "\"\(TerminalText.safe(text, limit: 100))\" is not SEQUENCE:HASH", hint: "as acme-agent audit verify has printed it")
+            }
+            heads.append(head)
+        }
+        let path = file ?? session.settings.auditFile
+        let report = try AuditVerifier(path: path, expecting: heads, acceptsMissingBeginning: partial).verify()
+        let failure = report.fault.map { fault in
+            Failure(
+                "audit-\(fault.kind.rawValue)", .failed, "the audit trail is broken: \(TerminalText.safe(fault.description))",
+                hint: "keep the files as they are: what is behind this line cannot be trusted")
+        }
+        if let failure { session.output.report(failure, json: false) }
+        try session.output.result(failure == nil ? AuditVerify.text(report) : "") { json in
+            json.name("audit")
+            AuditVerify.write(report, to: &json)
+            if let failure {
+                json.name("error")
+                failure.write(to: &json)
+            }
+        }
+        return failure?.exitStatus ?? .success
+    }
+
+    private static func text(_ report: AuditReport) -> String {
+        var list = FieldList()
+        list.add("audit trail", "whole")
+        list.add("records", "\(report.records)" + (report.first.map { $0 > 0 ? ", from \($0) on" : "" } ?? ""))
+        list.add("of these", AuditRecord.Kind.allCases.compactMap { kind in report.kinds[kind].map { "\($0) \(kind.rawValue)" } }.joined(separator: ", "))
+        list.add("files", report.files)
+        list.add("trail", report.trail)
+        list.add("head", report.head?.description)
+        if report.unfinishedBytes > 0 { list.add("unfinished", "\(report.unfinishedBytes) bytes behind the last record") }
+        return list.text
+    }
+
+    private static func write(_ report: AuditReport, to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("whole", report.isWhole)
+        json.member("records", report.records)
+        if let first = report.first { json.member("first", first) }
+        json.member("trail", ifPresent: report.trail)
+        json.member("head", ifPresent: report.head?.description)
+        json.member("files", report.files)
+        json.member("unfinishedBytes", report.unfinishedBytes)
+        json.name("kinds")
+        json.beginObject()
+        for kind in AuditRecord.Kind.allCases { if let count = report.kinds[kind] { json.member(kind.rawValue, count) } }
+        json.endObject()
+        if let fault = report.fault {
+            json.name("fault")
+            json.beginObject()
+            json.member("kind", fault.kind.rawValue)
+            json.member("file", fault.file)
+            json.member("line", fault.line)
+            if let sequence = fault.sequence { json.member("sequence", sequence) }
+            json.member("message", fault.message)
+            json.endObject()
+        }
+        json.endObject()
+    }
+}

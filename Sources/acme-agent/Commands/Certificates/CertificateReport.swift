@@ -1,0 +1,118 @@
+import ACME
+import CertificateStore
+import Crypto
+import Issuance
+import JOSE
+import StrictJSON
+
+/// A certificate as the commands show it.
+struct CertificateReport: Sendable {
+    enum State: String { case valid, due, expired, revoked, notYetValid = "not-yet-valid" }
+
+    let certificate: StoredCertificate
+    /// Unix seconds.
+    let now: Int64
+
+    init(_ certificate: StoredCertificate, now: Int64 = Session.now) {
+        self.certificate = certificate
+        self.now = now
+    }
+
+    private var metadata: CertificateMetadata { certificate.metadata }
+    var renewalDue: Int64 { RenewalRule(certificate).due }
+
+    var state: State {
+        if certificate.isRevoked { return .revoked }
+        if now > metadata.notAfter { return .expired }
+        if now < metadata.notBefore { return .notYetValid }
+        return now >= renewalDue ? .due : .valid
+    }
+
+    /// SHA-256 of the certificate, lower-case hex.
+    var fingerprint: String { Hexadecimal.encode(Array(SHA256.hash(data: certificate.chain.leafDER))) }
+    var issuer: String { certificate.chain.leaf.issuer.description }
+    private var keyAlgorithm: KeyAlgorithm? { certificate.chain.spki.flatMap { try? PublicKey(spki: $0).algorithm } ?? nil }
+
+    /// Every detail, for a person.
+    var text: String {
+        var list = FieldList()
+        list.add("certificate", certificate.name.rawValue)
+        list.add("names", metadata.identifiers.map(\.value))
+        list.add("state", stateText)
+        list.add("not before", RFC3339.string(metadata.notBefore))
+        list.add("not after", "\(RFC3339.string(metadata.notAfter)) (\(Wording.moment(metadata.notAfter, from: now)))")
+        list.add("renewal due", "\(RFC3339.string(renewalDue)) (\(Wording.moment(renewalDue, from: now)))")
+        list.add("issuer", issuer)
+        list.add("chain", Wording.count(certificate.chain.certificates.count, "certificate"))
+        list.add("serial", metadata.serial)
+        list.add("SHA-256", fingerprint)
+        list.add("key", "\(metadata.key.reference)" + (keyAlgorithm.map { " (\($0.rawValue), in the token)" } ?? ""))
+        list.add("key URI", metadata.key.uri)
+        list.add("key SHA-256", metadata.key.fingerprint)
+        list.add("generation", String(metadata.generation))
+        list.add("profile", metadata.profile)
+        list.add("CA", metadata.directory.text)
+        list.add("order", metadata.order?.text)
+        list.add("files", certificate.folder)
+        return list.text
+    }
+
+    private var stateText: String {
+        switch state {
+        case .valid: certificate.isDeployed ? "valid" : "valid; its deploy hook has not run yet"
+        case .due: "valid, and due for renewal"
+        case .expired: "expired"
+        case .revoked: "revoked"
+        case .notYetValid: "not valid yet"
+        }
+    }
+
+    /// What `issue` and `renew` print: what there is now and where.
+    var brief: String {
+        var list = FieldList()
+        list.add("certificate", certificate.name.rawValue)
+        list.add("names", Wording.list(metadata.identifiers, limit: 20))
+        list.add("valid", "\(RFC3339.string(metadata.notBefore)) to \(RFC3339.string(metadata.notAfter))")
+        list.add("issuer", issuer)
+        list.add("key", "\(metadata.key.reference)" + (keyAlgorithm.map { " (\($0.rawValue), in the token)" } ?? ""))
+        list.add("files", certificate.folder)
+        return list.text
+    }
+
+    /// The certificate as a value.
+    /// - Parameter withPEM: adds the chain.
+    func write(to json: inout JSONWriter, withPEM: Bool = false) {
+        json.beginObject()
+        json.member("name", certificate.name.rawValue)
+        json.name("identifiers")
+        json.beginArray()
+        for identifier in metadata.identifiers { identifier.write(to: &json) }
+        json.endArray()
+        json.member("state", state.rawValue)
+        json.member("generation", metadata.generation)
+        json.member("deployed", certificate.isDeployed)
+        json.member("serial", metadata.serial)
+        json.member("fingerprint", fingerprint)
+        json.member("issuer", issuer)
+        json.member("notBefore", RFC3339.string(metadata.notBefore))
+        json.member("notAfter", RFC3339.string(metadata.notAfter))
+        json.member("renewalDue", RFC3339.string(renewalDue))
+        json.member("installed", RFC3339.string(metadata.installed))
+        json.name("key")
+        json.beginObject()
+        json.member("name", metadata.key.name)
+        json.member("reference", metadata.key.reference)
+        json.member("uri", ifPresent: metadata.key.uri)
+        json.member("fingerprint", metadata.key.fingerprint)
+        json.member("algorithm", ifPresent: keyAlgorithm?.rawValue)
+        json.endObject()
+        json.member("directory", metadata.directory.text)
+        json.member("account", ifPresent: metadata.account?.text)
+        json.member("order", ifPresent: metadata.order?.text)
+        json.member("url", ifPresent: metadata.certificate?.text)
+        json.member("profile", ifPresent: metadata.profile)
+        json.member("folder", ifPresent: certificate.folder)
+        if withPEM { json.member("pem", String(decoding: certificate.chain.fullChainPEM, as: UTF8.self)) }
+        json.endObject()
+    }
+}

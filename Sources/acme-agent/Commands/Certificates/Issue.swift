@@ -1,0 +1,79 @@
+import ACME
+import ArgumentParser
+import CertificateStore
+import Issuance
+import JOSE
+
+struct Issue: AgentCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Get a certificate for one or more names.",
+        discussion: """
+            The key is made in the token and stays there. An order that was interrupted is gone on with. How the certificate was ordered is \
+            remembered for its renewals.
+            """)
+
+    @Option(
+        name: [.customShort("d"), .customLong("domain")],
+        help: ArgumentHelp("A DNS name or an IP address; may be repeated. \"*.\" in front is a wildcard.", valueName: "name"))
+    var domains: [String] = []
+
+    @Option(help: ArgumentHelp("The certificate's name here. (default: its first name)", valueName: "certificate"))
+    var name: String?
+
+    @Option(help: ArgumentHelp("The certificate key's name in the agent; made if it is not there.", valueName: "key"))
+    var key: String?
+
+    @Option(help: ArgumentHelp("The token for a new key. (default: the agent's first)", valueName: "token"))
+    var token: String?
+
+    @Flag(help: "Ask for the TLS feature \"must staple\" (RFC 7633).")
+    var mustStaple = false
+
+    @OptionGroup(title: "Order") var certificate: CertificateOptions
+    @OptionGroup(title: "Global") var options: GlobalOptions
+
+    func validate() throws {
+        if domains.isEmpty { throw ValidationError("a certificate needs a name: -d NAME") }
+    }
+
+    func run(_ session: Session) async throws -> ExitStatus {
+        let identifiers = try Issue.identifiers(domains)
+        guard let first = identifiers.first else { throw Failure.usage("a certificate needs a name", hint: "-d NAME") }
+        let name = try name.map { try CertificateName($0) } ?? CertificateName(first)
+        let given = try certificate.settings
+        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
+        let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: try memory.read(name))
+        let request = IssuanceRequest(
+            name: name, identifiers: identifiers, profile: settings.profile, key: try key.map { try KeyName(argument: $0) },
+            keyAlgorithm: settings.keyType ?? Settings.defaultKeyType, newKey: certificate.newKey, oldKey: try certificate.oldKeyChoice,
+            mustStaple: mustStaple, preferredRoot: settings.preferredChain)
+        let display = ProgressDisplay(session.output)
+        let outcome = try await session.followed(display) { [token] in
+            let keys = AgentKeyProvider(agent: try await session.agent(), token: token)
+            // Before the order, so that an interrupted one can be gone on with by `renew`.
+            try memory.remember(given, for: name)
+            return try await session.withFlow(at: session.settings.directory, keys: keys, settings, display) { try await $0.issue(request) }
+        }
+        let report = CertificateReport(outcome.certificate)
+        try session.output.result(report.brief) { json in
+            json.name("certificate")
+            report.write(to: &json)
+            json.member("resumed", outcome.wasResumed)
+        }
+        return .success
+    }
+
+    /// In the order given, each once. A comma may stand between names too.
+    static func identifiers(_ texts: [String]) throws(Failure) -> [Identifier] {
+        var result: [Identifier] = []
+        for text in texts.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }) {
+            do {
+                let identifier = try Identifier(argument: text)
+                if !result.contains(identifier) { result.append(identifier) }
+            } catch {
+                throw .usage("\"\(TerminalText.safe(text, limit: 100))\" cannot be in a certificate: \(error)")
+            }
+        }
+        return result
+    }
+}

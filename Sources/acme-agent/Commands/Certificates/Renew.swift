@@ -1,0 +1,162 @@
+import ACME
+import ArgumentParser
+import CertificateStore
+import Issuance
+import JOSE
+import StrictJSON
+
+struct Renew: AgentCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Renew certificates that are due, and finish what was interrupted.",
+        discussion: """
+            Due is a certificate after two thirds of its lifetime, after half of it where that is below ten days. It keeps its names, profile \
+            and key. To be run from a timer: renew --all.
+            """)
+
+    @Argument(help: ArgumentHelp("Names of certificates.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
+    var names: [String] = []
+
+    @Flag(help: "Every certificate.")
+    var all = false
+
+    @Flag(help: "Renew what is not due, too.")
+    var force = false
+
+    @OptionGroup(title: "Order") var certificate: CertificateOptions
+    @OptionGroup(title: "Global") var options: GlobalOptions
+
+    func validate() throws {
+        if names.isEmpty != all { throw ValidationError(all ? "--all and names exclude each other" : "which certificates? NAME or --all") }
+    }
+
+    /// What became of each.
+    struct Report: Sendable {
+        var renewed: [IssuanceOutcome] = []
+        var notDue: [StoredCertificate] = []
+        var failed: [(name: CertificateName, failure: Failure)] = []
+    }
+
+    func run(_ session: Session) async throws -> ExitStatus {
+        let store = session.store
+        var names: [CertificateName] = []
+        for text in self.names { names.append(try CertificateName(argument: text)) }
+        if all { names = Set(try await store.certificateNames() + store.journalNames()).sorted() }
+        // Nothing is asked of agent or CA where nothing is to do.
+        var report = Report()
+        var due: [CertificateName] = []
+        for name in names {
+            let stored = try await store.certificate(named: name)
+            guard try await isToDo(name, stored, store) else {
+                if let stored, !stored.isRevoked || !all { report.notDue.append(stored) }
+                continue
+            }
+            due.append(name)
+        }
+        if !due.isEmpty { report = try await renew(due, report, session) }
+        return try finish(report, session.output)
+    }
+
+    private func isToDo(_ name: CertificateName, _ stored: StoredCertificate?, _ store: FolderStore) async throws -> Bool {
+        if try await store.journal(named: name) != nil { return true }
+        guard let stored else { throw IssuanceError.notFound(name) }
+        // A revoked certificate is not kept alive by a timer; who wants one in its place says so.
+        if stored.isRevoked { return force && !all }
+        return force || RenewalRule(stored).isDue(Session.now)
+    }
+
+    private func renew(_ names: [CertificateName], _ before: Report, _ session: Session) async throws -> Report {
+        let display = ProgressDisplay(session.output)
+        let given = try certificate.settings
+        let oldKey = try certificate.oldKeyChoice
+        return try await session.followed(display) { [self] in
+            let keys = AgentKeyProvider(agent: try await session.agent())
+            var report = before
+            for name in names {
+                do {
+                    report.renewed.append(try await renew(name, given, oldKey, keys, display, session))
+                } catch {
+                    try Task.checkCancellation()
+                    let failure = Failure(error)
+                    report.failed.append((name, failure))
+                    display.erase()
+                    session.output.reportPart(failure, of: name.rawValue)
+                }
+            }
+            return report
+        }
+    }
+
+    private func renew(
+        _ name: CertificateName, _ given: CertificateSettings, _ oldKey: IssuanceRequest.OldKey, _ keys: AgentKeyProvider,
+        _ display: ProgressDisplay, _ session: Session
+    ) async throws -> IssuanceOutcome {
+        let store = session.store
+        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
+        let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: try memory.read(name))
+        let journal = try await store.journal(named: name)
+        var request: IssuanceRequest
+        var directory: ACMEURL
+        if let stored = try await store.certificate(named: name) {
+            request = try IssuanceFlow.renewalRequest(for: stored)
+            directory = stored.metadata.directory
+        } else if let journal {
+            // The first order of this certificate never came to its end.
+            var key: ManagedKey?
+            if let name = journal.key { key = try await keys.key(named: KeyName(name)) }
+            request = IssuanceRequest(
+                name: name, identifiers: journal.identifiers, profile: journal.profile,
+                keyAlgorithm: key?.algorithm ?? settings.keyType ?? Settings.defaultKeyType)
+            directory = journal.directory
+        } else {
+            throw IssuanceError.notFound(name)
+        }
+        if session.settings.isDirectoryGiven { directory = session.settings.directory }
+        request.newKey = certificate.newKey
+        request.oldKey = oldKey
+        if certificate.newKey || given.keyType != nil, let type = settings.keyType {
+            // Another type is another key.
+            if type != request.keyAlgorithm { request.newKey = true }
+            request.keyAlgorithm = type
+        }
+        request.profile = given.profile ?? request.profile
+        request.preferredRoot = settings.preferredChain
+        return try await session.withFlow(at: directory, keys: keys, settings, display) { [request] in try await $0.issue(request) }
+    }
+
+    private func finish(_ report: Report, _ output: Output) throws -> ExitStatus {
+        let now = Session.now
+        var lines = report.renewed.map { CertificateReport($0.certificate).brief }
+        for certificate in report.notDue {
+            let due = RenewalRule(certificate).due
+            lines.append("\(certificate.name): \(certificate.isRevoked ? "revoked" : "not due until \(RFC3339.string(due)) (\(Wording.moment(due, from: now)))")")
+        }
+        if lines.isEmpty, report.failed.isEmpty { output.note("there are no certificates to renew") }
+        try output.result(lines.joined(separator: "\n")) { json in
+            json.name("renewed")
+            json.beginArray()
+            for outcome in report.renewed { CertificateReport(outcome.certificate).write(to: &json) }
+            json.endArray()
+            json.name("notDue")
+            json.beginArray()
+            for certificate in report.notDue { CertificateReport(certificate).write(to: &json) }
+            json.endArray()
+            json.name("failed")
+            json.beginArray()
+            for (name, failure) in report.failed {
+                json.beginObject()
+                json.member("name", name.rawValue)
+                json.name("error")
+                failure.write(to: &json)
+                json.endObject()
+            }
+            json.endArray()
+        }
+        return Renew.status(report.failed.map(\.failure.exitStatus))
+    }
+
+    /// The failures' own status where they agree, 1 otherwise.
+    static func status(_ failures: [ExitStatus]) -> ExitStatus {
+        guard let first = failures.first else { return .success }
+        return failures.allSatisfy { $0 == first } ? first : .failed
+    }
+}

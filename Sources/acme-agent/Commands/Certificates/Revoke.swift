@@ -1,0 +1,53 @@
+import ACME
+import ArgumentParser
+import CertificateStore
+import Issuance
+
+struct Revoke: AgentCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Revoke a certificate.", discussion: "There is no way back. The certificate and its key stay where they are.")
+
+    @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
+    var name: String
+
+    @Option(
+        help: ArgumentHelp("Why, by RFC 5280's name or number, e.g. keyCompromise or superseded.", valueName: "reason"),
+        completion: .list(RevocationReason.allCases.map(\.name)))
+    var reason: String?
+
+    @Flag(help: "Sign by the certificate's own key instead of the account's.")
+    var byCertificateKey = false
+
+    @OptionGroup var options: GlobalOptions
+
+    func run(_ session: Session) async throws -> ExitStatus {
+        let name = try CertificateName(argument: name)
+        let reason = try reason.map { text in
+            guard let reason = RevocationReason(argument: text) else {
+                let all = RevocationReason.allCases.map(\.name).joined(separator: ", ")
+                throw Failure.usage("\"\(TerminalText.safe(text, limit: 40))\" is no reason", hint: "reasons: \(all)")
+            }
+            return reason
+        }
+        guard let stored = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
+        let directory = session.settings.isDirectoryGiven ? session.settings.directory : stored.metadata.directory
+        let display = ProgressDisplay(session.output)
+        try await session.followed(display) { [byCertificateKey] in
+            let keys = AgentKeyProvider(agent: try await session.agent())
+            try await session.withFlow(at: directory, keys: keys, CertificateSettings(), display) {
+                try await $0.revoke(name, reason: reason, byCertificateKey: byCertificateKey)
+            }
+        }
+        try session.output.result("revoked \(name), serial \(stored.metadata.serial)" + (reason.map { " (\($0.name))" } ?? "")) { json in
+            json.name("revoked")
+            json.beginObject()
+            json.member("name", name.rawValue)
+            json.member("serial", stored.metadata.serial)
+            json.member("generation", stored.metadata.generation)
+            json.member("reason", ifPresent: reason?.name)
+            json.member("signedBy", byCertificateKey ? "certificate" : "account")
+            json.endObject()
+        }
+        return .success
+    }
+}

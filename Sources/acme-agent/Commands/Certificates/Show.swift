@@ -1,0 +1,56 @@
+import ACME
+import ArgumentParser
+import CertificateStore
+import DurableFile
+import Glibc
+import Issuance
+
+struct Show: AgentCommand {
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case text, pem, der, p7b
+
+        var export: ExportFormat? { ExportFormat(rawValue: rawValue) }
+    }
+
+    static let configuration = CommandConfiguration(
+        abstract: "Show a certificate, or hand it out in a format.",
+        discussion: "pem is the whole chain, der the certificate alone, p7b the chain as PKCS #7 (Windows, Java).")
+
+    @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
+    var name: String
+
+    @Option(help: "text, pem, der or p7b.")
+    var format = Format.text
+
+    @Option(help: ArgumentHelp("Write it to this file.", valueName: "file"), completion: .file())
+    var out: String?
+
+    @OptionGroup var options: GlobalOptions
+
+    func run(_ session: Session) async throws -> ExitStatus {
+        let name = try CertificateName(argument: name)
+        guard let certificate = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
+        let report = CertificateReport(certificate)
+        let bytes = format.export.map { certificate.chain.exported(as: $0) } ?? Array((report.text + "\n").utf8)
+        if let out {
+            try DurableFile.replace(out, with: bytes, mode: 0o644)
+            try session.output.result("wrote \(TerminalText.safe(out)) (\(format.rawValue), \(Wording.count(bytes.count, "byte")))") { json in
+                json.name("certificate")
+                report.write(to: &json)
+                json.member("file", out)
+                json.member("format", format.rawValue)
+            }
+        } else if session.output.isJSON {
+            try session.output.result("") { json in
+                json.name("certificate")
+                report.write(to: &json, withPEM: true)
+            }
+        } else {
+            guard format == .text || format == .pem || !Output.isStandardOutputTerminal else {
+                throw Failure.usage("\(format.rawValue) is not for a terminal", hint: "--out FILE")
+            }
+            try session.output.write(bytes)
+        }
+        return .success
+    }
+}

@@ -1,0 +1,64 @@
+import ACME
+import AgentInterface
+import ArgumentParser
+import JOSE
+import StrictJSON
+
+/// `keys`: what the agent has, and what may be done about it.
+struct Keys: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make and look at keys in the token.",
+        discussion: "A key of usage \"account\" signs requests to one CA, one of usage \"certificate\" signs certificate requests and handshakes.",
+        subcommands: [KeysCreate.self, KeysAdopt.self, KeysList.self, KeysShow.self, KeysRetire.self, KeysDelete.self])
+
+    @OptionGroup(visibility: .hidden) var options: GlobalOptions
+}
+
+/// The options that `create` and `adopt` have in common.
+struct KeyOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("What the key is for: certificate or account.", valueName: "usage"), completion: .list(["certificate", "account"]))
+    var usage = "certificate"
+
+    @Option(help: ArgumentHelp("The token, by its name in the agent's configuration. (default: its first)", valueName: "name"))
+    var token: String?
+
+    var keyUsage: KeyUsage {
+        get throws(Failure) {
+            guard let value = KeyUsage(rawValue: usage) else {
+                throw .usage("\"\(TerminalText.safe(usage, limit: 40))\" is not a usage", hint: "a key's usage is certificate or account")
+            }
+            return value
+        }
+    }
+}
+
+extension KeyName {
+    /// From the command line.
+    init(argument: String) throws(Failure) {
+        do { try self.init(argument) } catch { throw .usage(error.description) }
+    }
+}
+
+extension KeyDescription {
+    /// For a person.
+    var fields: String {
+        var list = FieldList()
+        list.add("name", name)
+        list.add("usage", usage.rawValue)
+        list.add("algorithm", algorithm.rawValue)
+        list.add("state", state == .retired ? "retired: signs nothing any more but a revocation" : state.rawValue)
+        list.add("token", token)
+        list.add("uri", uri)
+        list.add("directory", directory)
+        list.add("fingerprint", fingerprint)
+        list.add("thumbprint", publicKey.thumbprint)
+        list.add("created", created)
+        return list.text
+    }
+
+    /// `key` as a member of the object that is open.
+    func writeMember(to json: inout JSONWriter) {
+        json.name("key")
+        write(to: &json)
+    }
+}

@@ -1,0 +1,33 @@
+import ACME
+import ArgumentParser
+import JOSE
+
+struct KeysCreate: AgentCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "create", abstract: "Make a key in the token.",
+        discussion: "The private key is made inside the token, for signing only, and cannot be taken out of it.")
+
+    @Argument(help: "The key's name: a-z, 0-9, \".\", \"_\" and \"-\".")
+    var name: String
+
+    @OptionGroup var key: KeyOptions
+
+    @Option(
+        name: [.customLong("key-type"), .customLong("algorithm")],
+        help: ArgumentHelp("P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519. (default: P-256)", valueName: "type"),
+        completion: .list(KeyAlgorithm.allCases.map(\.rawValue)))
+    var keyType: String?
+
+    @OptionGroup var options: GlobalOptions
+
+    func run(_ session: Session) async throws -> ExitStatus {
+        let usage = try key.keyUsage
+        let algorithm = try keyType.map { try KeyAlgorithm(argument: $0) } ?? session.settings.certificate.keyType ?? Settings.defaultKeyType
+        let name = try KeyName(argument: name)
+        session.output.detail("a key of \(algorithm.rawValue) is made in the token")
+        let made = try await session.agent().createKey(
+            named: name, usage: usage, algorithm: algorithm, directory: usage == .account ? session.settings.directory : nil, token: key.token)
+        try session.output.result("made key \(made.name) in the token\n\(made.fields)", json: made.writeMember)
+        return .success
+    }
+}

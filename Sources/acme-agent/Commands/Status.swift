@@ -1,0 +1,68 @@
+import ACME
+import AgentInterface
+import ArgumentParser
+import StrictJSON
+
+struct Status: AgentCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show how the agent is, who it takes you for and what you may do.",
+        discussion: "The exit status is 3 if the agent is not reachable or a token is not available.")
+
+    @OptionGroup var options: GlobalOptions
+
+    func run(_ session: Session) async throws -> ExitStatus {
+        let status = try await session.agent().status()
+        let settings = session.settings
+        let account = try await session.store.account(at: settings.directory)
+        let names = try await session.store.certificateNames()
+        try session.output.result(text(status, settings, account: account?.url?.text, certificates: names.count)) { json in
+            json.name("agent")
+            json.beginObject()
+            status.writeMembers(to: &json)
+            json.endObject()
+            json.name("client")
+            json.beginObject()
+            json.member("version", Version.number)
+            json.member("configuration", ifPresent: settings.file)
+            json.member("socket", settings.socket)
+            json.member("directory", settings.directory.text)
+            json.member("stateDirectory", settings.stateDirectory)
+            json.member("account", ifPresent: account?.url?.text)
+            json.member("certificates", names.count)
+            json.endObject()
+        }
+        return status.tokens.contains { $0.state == .unavailable } ? .agentUnavailable : .success
+    }
+
+    private func text(_ status: AgentStatus, _ settings: Settings, account: String?, certificates: Int) -> String {
+        var list = FieldList()
+        list.add("agent", "acme-agentd \(status.version) on \(settings.socket)")
+        list.add("you are", "user \(status.user), " + Wording.count(status.groups.count, "group") + ": \(Wording.list(status.groups.map { "\($0)" }, limit: 32))")
+        list.add("tokens", status.tokens.flatMap(Status.lines))
+        list.add("you may", status.grants.isEmpty ? ["nothing: no grant of the policy names you"] : status.grants.map(Status.line))
+        list.add("external accounts", status.externalAccounts)
+        list.add("audit trail", "\(status.auditState), last record \(status.auditSequence)")
+        list.add("configuration", settings.file ?? "none: defaults")
+        list.add("CA", settings.directory.text)
+        list.add("account", account ?? "none yet: acme-agent account register --agree-tos")
+        list.add("certificates", "\(certificates) in \(settings.stateDirectory)")
+        return list.text
+    }
+
+    private static func lines(_ token: TokenStatus) -> [String] {
+        let what = [token.label.map { "\"\($0)\"" }, token.model].compactMap(\.self).joined(separator: ", ")
+        let restarts = token.restarts > 0 ? ", its helper started again " + Wording.count(token.restarts, "time") : ""
+        var lines = ["\(token.name): \(token.state.rawValue)" + (what.isEmpty ? "" : " (\(what))") + restarts]
+        if let message = token.message { lines.append("  \(message)" + (token.reason.map { " (\($0))" } ?? "")) }
+        if let hint = token.hint { lines.append("  hint: \(hint)") }
+        return lines
+    }
+
+    private static func line(_ grant: GrantStatus) -> String {
+        var parts = ["\(grant.name): \(grant.operations.joined(separator: " ")) with keys \(grant.keys.joined(separator: " "))"]
+        if !grant.identifiers.isEmpty { parts.append("for \(grant.identifiers.joined(separator: " "))") }
+        if grant.wildcards { parts.append("and wildcards") }
+        if !grant.cas.isEmpty { parts.append("at \(grant.cas.joined(separator: " "))") }
+        return parts.joined(separator: " ")
+    }
+}

@@ -1,0 +1,81 @@
+import ACME
+import Glibc
+import Issuance
+import JOSE
+
+/// How the answers to challenges get where the CA looks for them.
+enum ChallengeMethod: Sendable, Equatable {
+    /// http-01 by a listener of this program, on these addresses.
+    case listener([ListenAddress])
+    /// http-01 by files for a web server that is there: the folder that it serves.
+    case webroot(String)
+    /// dns-01 by a program that puts the TXT record in place.
+    case dnsHook(String)
+
+    /// Every address of this host, port 80: where the CA comes (RFC 8555 §8.3).
+    static var standard: ChallengeMethod { .listener(everyAddress(port: 80)) }
+
+    /// IPv6 only where this host has it.
+    private static func everyAddress(port: UInt16) -> [ListenAddress] {
+        let texts = access("/proc/net/if_inet6", F_OK) == 0 ? ["[::]:\(port)", "0.0.0.0:\(port)"] : ["0.0.0.0:\(port)"]
+        return texts.compactMap { try? ListenAddress($0) }
+    }
+
+    /// `IP:PORT`, an IPv6 address in brackets, or `*:PORT`.
+    private static func addresses(_ text: String) throws(Failure) -> [ListenAddress] {
+        if text.hasPrefix("*:"), let port = UInt16(text.dropFirst(2)), port > 0 { return everyAddress(port: port) }
+        if let address = try? ListenAddress(text), address.port > 0 { return [address] }
+        throw .usage(
+            "\"\(TerminalText.safe(text, limit: 80))\" is not an address and port",
+            hint: "write 192.0.2.1:80 or [2001:db8::1]:80, or *:80 for all addresses")
+    }
+
+    /// One of three at most, from wherever they were given.
+    /// - Throws: `Failure` of usage where several are.
+    init?(addresses: [String], webroot: String?, dnsHook: String?) throws(Failure) {
+        let given = [addresses.isEmpty ? nil : "http01-address", webroot == nil ? nil : "webroot", dnsHook == nil ? nil : "dns-hook"]
+            .compactMap(\.self)
+        guard given.count < 2 else {
+            throw .usage("\(given[0]) and \(given[1]) exclude each other", hint: "one way of answering challenges is enough")
+        }
+        if let webroot {
+            self = .webroot(webroot)
+        } else if let dnsHook {
+            self = .dnsHook(dnsHook)
+        } else if !addresses.isEmpty {
+            var parsed: [ListenAddress] = []
+            for text in addresses {
+                parsed += try ChallengeMethod.addresses(text)
+            }
+            self = .listener(parsed)
+        } else {
+            return nil
+        }
+    }
+
+    /// The solver of `Issuance`.
+    /// - Parameter dnsWait: seconds between the hook's end and the CA's look.
+    func solver(dnsWait: Int) -> any ChallengeSolver {
+        switch self {
+        case .listener(let addresses): HTTP01Listener(addresses: addresses)
+        case .webroot(let folder): HTTP01Webroot(root: folder)
+        case .dnsHook(let program): DNS01Hook(program: Hooks.program(program), settle: .seconds(dnsWait))
+        }
+    }
+}
+
+extension KeyAlgorithm {
+    /// From a person's word, in any case: `p-256`, `P256`, `rsa-2048`, `rsa2048`, `ed25519`.
+    init(argument: String) throws(Failure) {
+        func plain(_ text: String) -> String { text.lowercased().filter { $0 != "-" } }
+        guard let match = KeyAlgorithm.allCases.first(where: { plain($0.rawValue) == plain(argument) }) else {
+            let all = KeyAlgorithm.allCases.map(\.rawValue).joined(separator: ", ")
+            throw .usage("\"\(TerminalText.safe(argument, limit: 40))\" is not a type of key", hint: "types of keys: \(all)")
+        }
+        self = match
+    }
+}
+
+extension Failure: CustomStringConvertible {
+    var description: String { message }
+}

@@ -1,0 +1,81 @@
+import ACME
+import CertificateStore
+import DurableFile
+import Issuance
+import JOSE
+import StrictJSON
+
+/// How a certificate was ordered on the command line, kept for its renewals: `<state>/settings/<name>.json`. What the configuration says for the
+/// certificate goes before.
+struct RememberedSettings {
+    private let folder: String
+    private static let version: Int64 = 1
+    private static let limit = 64 * 1024
+
+    /// - Parameter stateDirectory: the store's folder
+    init(stateDirectory: String) { folder = stateDirectory + "/settings" }
+
+    func path(_ name: CertificateName) -> String { "\(folder)/\(name.rawValue).json" }
+
+    /// - Throws: `FileError`; `Failure` where the file is not as this program writes it.
+    func read(_ name: CertificateName) throws -> CertificateSettings {
+        let bytes: [UInt8]
+        do { bytes = try DurableFile.read(path(name), limit: RememberedSettings.limit) } catch {
+            guard error.isMissing else { throw error }
+            return CertificateSettings()
+        }
+        do {
+            return try RememberedSettings.decode(bytes)
+        } catch {
+            throw Failure(
+                "settings-damaged", .failed, "\(path(name)) is not as this program writes it: \(TerminalText.safe("\(error)", limit: 200))",
+                hint: "remove it; the next issue writes it anew")
+        }
+    }
+
+    /// Adds what was given to what is remembered; writes nothing where that changes nothing.
+    func remember(_ given: CertificateSettings, for name: CertificateName) throws {
+        let before = try read(name)
+        let after = given.over(before)
+        guard after != before else { return }
+        try DurableFile.createFolder(folder, mode: 0o700)
+        try DurableFile.replace(path(name), with: RememberedSettings.encode(after) + [0x0A], mode: 0o600)
+    }
+
+    static func encode(_ settings: CertificateSettings) -> [UInt8] {
+        var json = JSONWriter()
+        json.beginObject()
+        json.member("version", version)
+        switch settings.challenge {
+        case .listener(let addresses)?: json.member("http01Addresses", addresses.map(\.description))
+        case .webroot(let folder)?: json.member("webroot", folder)
+        case .dnsHook(let program)?: json.member("dnsHook", program)
+        case nil: break
+        }
+        json.member("dnsWaitSeconds", ifPresent: settings.dnsWait.map { Int64($0) })
+        json.member("deployHook", ifPresent: settings.deployHook)
+        json.member("keyType", ifPresent: settings.keyType?.rawValue)
+        json.member("profile", ifPresent: settings.profile)
+        json.member("preferredChain", ifPresent: settings.preferredChain)
+        json.endObject()
+        return json.bytes
+    }
+
+    static func decode(_ bytes: [UInt8]) throws -> CertificateSettings {
+        let object = try JSONDocument(parsing: bytes).root.object()
+        try object.finish(known: [
+            "version", "http01Addresses", "webroot", "dnsHook", "dnsWaitSeconds", "deployHook", "keyType", "profile", "preferredChain",
+        ])
+        guard try object.integer("version") == version else { throw JSONError(.invalidValue, offset: 0, member: "version") }
+        var settings = CertificateSettings()
+        settings.challenge = try ChallengeMethod(
+            addresses: object.optionalStrings("http01Addresses") ?? [], webroot: object.optionalString("webroot"),
+            dnsHook: object.optionalString("dnsHook"))
+        settings.dnsWait = try object.optionalInteger("dnsWaitSeconds").map { Int(min(max($0, 0), 3600)) }
+        settings.deployHook = try object.optionalString("deployHook")
+        settings.keyType = try object.optionalString("keyType").map { try KeyAlgorithm(argument: $0) }
+        settings.profile = try object.optionalString("profile")
+        settings.preferredChain = try object.optionalString("preferredChain")
+        return settings
+    }
+}

@@ -1,0 +1,104 @@
+import ACME
+import ACMEClient
+import AgentClient
+import DurableFile
+import Glibc
+import JOSE
+
+/// Everything that a command may need to know, from the command line, the environment, the configuration and the defaults, in this order.
+struct Settings: Sendable {
+    static let defaultFile = "/etc/acme-agent/acme-agent.toml"
+    /// Let's Encrypt. Nothing is ordered there before a person has registered an account.
+    static let defaultDirectory = "https://acme-v02.api.letsencrypt.org/directory"
+    /// Where the daemon's configuration puts the trail by default.
+    static let defaultAuditFile = "/var/lib/acme-agentd/audit/audit.jsonl"
+    static let defaultKeyType = KeyAlgorithm.p256
+
+    /// The file that was read, if one was.
+    var file: String?
+    var socket: String
+    /// The CA that new certificates come from.
+    var directory: ACMEURL
+    /// Whether the command line itself names the CA, which then counts for certificates of others too.
+    var isDirectoryGiven: Bool
+    var stateDirectory: String
+    var auditFile: String
+    /// What the configuration says of its CA.
+    private var configuredCA: CASettings
+    /// `--ca-certificate`
+    private var givenCACertificate: String?
+    /// For every certificate; the command line goes before.
+    var certificate: CertificateSettings
+    /// For single certificates, by name.
+    var certificates: [String: CertificateSettings]
+
+    /// - Throws: `Failure`, `ConfigurationError`.
+    init(_ options: GlobalOptions, environment: Environment) throws {
+        var path = options.config ?? environment.configuration
+        // A file that was named must be there; the default one may be missing.
+        if path == nil, access(Settings.defaultFile, F_OK) == 0 { path = Settings.defaultFile }
+        let configured = try path.map { path throws in try SettingsFile.load(path) } ?? SettingsFile()
+        try self.init(options, environment: environment, configured: configured, file: path)
+    }
+
+    init(_ options: GlobalOptions, environment: Environment, configured: SettingsFile, file: String?) throws {
+        self.file = file
+        socket = options.socket ?? environment.socket ?? configured.socket ?? AgentClient.defaultSocket
+        directory = try Settings.directory(options, environment, configured)
+        isDirectoryGiven = options.directory != nil
+        configuredCA = configured.ca
+        givenCACertificate = options.caCertificate
+        guard let state = options.stateDirectory ?? configured.stateDirectory ?? environment.stateDirectory else {
+            throw Failure.configuration("there is no place for certificates: HOME is not set", hint: "--state-directory FOLDER")
+        }
+        stateDirectory = state
+        auditFile = configured.auditFile ?? Settings.defaultAuditFile
+        certificate = configured.certificate
+        certificates = configured.certificates
+    }
+
+    private static func directory(_ options: GlobalOptions, _ environment: Environment, _ configured: SettingsFile) throws -> ACMEURL {
+        let given = options.directory.map { ($0, "--directory") } ?? environment.directory.map { ($0, "ACME_DIRECTORY") }
+        if let (text, source) = given {
+            do { return try ACMEURL(text) } catch {
+                let text = TerminalText.safe(text, limit: 200)
+                throw Failure("usage", source == "--directory" ? .usage : .configuration, "\(source) \"\(text)\" is refused: \(error)")
+            }
+        }
+        if let directory = configured.ca.directory { return directory }
+        return try ACMEURL(defaultDirectory)
+    }
+
+    /// What the configuration says of a CA: nothing, if it speaks of another.
+    func ca(at directory: ACMEURL) -> CASettings {
+        guard let own = configuredCA.directory else { return configuredCA }
+        return own.origin == directory.origin ? configuredCA : CASettings()
+    }
+
+    /// What the CA's own HTTPS certificate must chain to.
+    func trustRoots(for directory: ACMEURL) -> TrustRoots {
+        (givenCACertificate ?? ca(at: directory).caCertificate).map { .file($0) } ?? .system
+    }
+
+    /// How a certificate is ordered: what the command line says, then the configuration's part for this name, then what was said when it was first
+    /// ordered, then the configuration's general part.
+    func certificate(named name: String, given: CertificateSettings, remembered: CertificateSettings) -> CertificateSettings {
+        given.over(certificates[name] ?? CertificateSettings()).over(remembered).over(certificate)
+    }
+
+    /// The agent's name of the account key: configured, or made of the CA's host and port, e.g. `account-localhost-14000`.
+    func accountKeyName(at directory: ACMEURL) throws -> KeyName {
+        try ca(at: directory).accountKey ?? Settings.derivedAccountKeyName(for: directory)
+    }
+
+    static func derivedAccountKeyName(for directory: ACMEURL) throws(KeyNameError) -> KeyName {
+        var name = "account-" + directory.host.map { $0 == ":" || $0 == "*" ? "-" : String($0) }.joined()
+        if directory.port != 443 { name += "-\(directory.port)" }
+        // A longer name keeps its end, which differs where two hosts of one provider have the beginning in common.
+        if name.utf8.count > KeyName.maximumLength {
+            let rest = name.utf8.suffix(KeyName.maximumLength - 8).drop { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-") }
+            name = "account-" + String(decoding: rest, as: UTF8.self)
+        }
+        return try KeyName(name)
+    }
+}

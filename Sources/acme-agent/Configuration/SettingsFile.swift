@@ -1,0 +1,128 @@
+import ACME
+import ConfigurationFile
+import JOSE
+
+/// What `acme-agent.toml` may say; Config/acme-agent.toml explains every setting.
+struct SettingsFile: Sendable {
+    var socket: String?
+    var stateDirectory: String?
+    var auditFile: String?
+    var ca = CASettings()
+    var certificate = CertificateSettings()
+    /// By the certificate's name.
+    var certificates: [String: CertificateSettings] = [:]
+
+    static let certificateSettings = [
+        "http01-address", "webroot", "dns-hook", "dns-wait-seconds", "deploy-hook", "key-type", "profile", "preferred-chain",
+    ]
+    static let settings =
+        ["socket", "state-directory", "audit-file", "directory", "ca-certificate", "account-key", "external-account", "contact", "certificate"]
+        + certificateSettings
+
+    init() {}
+
+    /// - Throws: `ConfigurationError` with file and line.
+    init(_ table: ConfigurationTable) throws(ConfigurationError) {
+        try table.finish(known: SettingsFile.settings)
+        socket = try table.path("socket")
+        stateDirectory = try table.path("state-directory")
+        auditFile = try table.path("audit-file")
+        ca = try CASettings(table)
+        certificate = try CertificateSettings(table)
+        for entry in try table.tables("certificate") {
+            try entry.finish(known: ["name"] + SettingsFile.certificateSettings)
+            let name = try entry.requiredString("name")
+            guard certificates[name] == nil else { throw entry.error("name", "is there twice: \(TerminalText.safe(name, limit: 80))") }
+            certificates[name] = try CertificateSettings(entry)
+        }
+    }
+
+    static func load(_ path: String) throws(ConfigurationError) -> SettingsFile { try SettingsFile(ConfigurationFile.load(path)) }
+}
+
+/// What belongs to one CA. It counts for the file's `directory` only, not for another that the command line names.
+struct CASettings: Sendable {
+    var directory: ACMEURL?
+    var caCertificate: String?
+    var accountKey: KeyName?
+    var externalAccount: KeyName?
+    var contact: [Contact]?
+
+    init() {}
+
+    init(_ table: ConfigurationTable) throws(ConfigurationError) {
+        directory = try table.parsed("directory") { try ACMEURL($0) }
+        caCertificate = try table.path("ca-certificate")
+        accountKey = try table.parsed("account-key") { try KeyName($0) }
+        externalAccount = try table.parsed("external-account") { try KeyName($0) }
+        if let texts = try table.strings("contact") {
+            var contacts: [Contact] = []
+            for text in texts {
+                do { contacts.append(try Contact(argument: text)) } catch { throw table.error("contact", "is refused: \(error)") }
+            }
+            contact = contacts
+        }
+    }
+}
+
+/// How certificates are ordered, or one of them.
+struct CertificateSettings: Sendable, Equatable {
+    var challenge: ChallengeMethod?
+    /// Seconds between the end of the dns hook and the CA's look.
+    var dnsWait: Int?
+    var deployHook: String?
+    var keyType: KeyAlgorithm?
+    var profile: String?
+    var preferredChain: String?
+
+    init() {}
+
+    init(_ table: ConfigurationTable) throws(ConfigurationError) {
+        let webroot = try table.path("webroot"), dnsHook = try table.path("dns-hook")
+        let addresses = try table.oneOrMore("http01-address")
+        do throws(Failure) {
+            challenge = try ChallengeMethod(addresses: addresses, webroot: webroot, dnsHook: dnsHook)
+        } catch {
+            let key = addresses.isEmpty ? "webroot" : "http01-address"
+            throw ConfigurationError(file: table.file, line: table.line(of: key), message: error.message, hint: error.hint)
+        }
+        dnsWait = try table.integer("dns-wait-seconds", in: 0...3600)
+        deployHook = try table.path("deploy-hook")
+        keyType = try table.parsed("key-type") { try KeyAlgorithm(argument: $0) }
+        profile = try table.string("profile")
+        preferredChain = try table.string("preferred-chain")
+    }
+
+    /// These settings, with those of `other` where these say nothing.
+    func over(_ other: CertificateSettings) -> CertificateSettings {
+        var result = self
+        result.challenge = challenge ?? other.challenge
+        result.dnsWait = dnsWait ?? other.dnsWait
+        result.deployHook = deployHook ?? other.deployHook
+        result.keyType = keyType ?? other.keyType
+        result.profile = profile ?? other.profile
+        result.preferredChain = preferredChain ?? other.preferredChain
+        return result
+    }
+}
+
+extension ConfigurationTable {
+    /// A string, or an array of strings.
+    fileprivate func oneOrMore(_ key: String) throws(ConfigurationError) -> [String] {
+        if let text = try? string(key) { return [text] }
+        return try strings(key) ?? []
+    }
+
+    /// An absolute path: what a relative one means would depend on where the program is started.
+    fileprivate func path(_ key: String) throws(ConfigurationError) -> String? {
+        guard let path = try string(key) else { return nil }
+        guard path.hasPrefix("/") else { throw error(key, "must be an absolute path") }
+        guard !path.utf8.contains(0) else { throw error(key, "has a NUL in it") }
+        return path
+    }
+
+    fileprivate func parsed<Value>(_ key: String, _ parse: (String) throws -> Value) throws(ConfigurationError) -> Value? {
+        guard let text = try string(key) else { return nil }
+        do { return try parse(text) } catch { throw self.error(key, "is refused: \(TerminalText.safe("\(error)", limit: 300))") }
+    }
+}

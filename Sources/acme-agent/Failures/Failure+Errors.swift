@@ -1,0 +1,96 @@
+import ACME
+import ACMEClient
+import AgentClient
+import AgentInterface
+import AuditTrail
+import CertificateStore
+import ConfigurationFile
+import DurableFile
+import Issuance
+import StrictJSON
+import Varlink
+
+extension Failure {
+    /// Any error of the layers below. The one place that knows them all.
+    init(_ error: any Error) {
+        switch error {
+        case let error as Failure: self = error
+        case let error as AgentError: self = Failure(agent: error)
+        case let error as AgentConnectionError:
+            self.init("agent-unreachable", .agentUnavailable, TerminalText.safe(error.description), hint: error.hint)
+        case let error as VarlinkConnectionError:
+            self.init(
+                "agent-unreachable", .agentUnavailable, "the agent did not answer: \(TerminalText.safe(error.description))",
+                hint: "run the command again; acme-agentd's log says what happened")
+        case let error as AgentReplyError: self.init("agent-protocol", .agentUnavailable, TerminalText.safe(error.description))
+        case let error as VarlinkError: self.init("agent-protocol", .agentUnavailable, "the agent answered \(TerminalText.safe(error.name))")
+        case let error as ACMEClientError: self = Failure(client: error)
+        case let error as IssuanceError: self = Failure(issuance: error)
+        case let error as Problem: self = Failure(problem: error, retryAfter: nil, message: "the CA refused: \(error.summary)", hint: nil)
+        case let error as TransportConfigurationError:
+            self = .configuration(error.description, hint: "--ca-certificate or ca-certificate names a PEM file")
+        case let error as ConfigurationError: self = .configuration(TerminalText.safe(error.description), hint: error.hint)
+        case let error as StoreError: self = Failure(store: error)
+        case let error as FileError: self.init("file", .failed, TerminalText.safe(error.description))
+        case let error as AuditError: self.init("audit-\(error.reason.rawValue)", .failed, TerminalText.safe(error.description))
+        case let error as ACMERequestError: self = .usage(error.description)
+        case is CancellationError: self.init("interrupted", .interrupted, "interrupted")
+        default: self.init("failed", .failed, TerminalText.safe("\(error)", limit: 1000))
+        }
+    }
+
+    private init(agent error: AgentError) {
+        let code: String
+        let status: ExitStatus
+        switch error {
+        case .refused: (code, status) = ("refused", .refused)
+        case .keyNotFound: (code, status) = ("key-not-found", .refused)
+        case .keyExists: (code, status) = ("key-exists", .failed)
+        case .invalidRequest: (code, status) = ("invalid-request", .failed)
+        case .tokenUnavailable: (code, status) = ("token-unavailable", .agentUnavailable)
+        case .signingFailed: (code, status) = ("signing-failed", .agentUnavailable)
+        case .auditUnavailable: (code, status) = ("audit-unavailable", .agentUnavailable)
+        case .overloaded: (code, status) = ("overloaded", .temporary)
+        }
+        self.init(code, status, TerminalText.safe(error.message), hint: error.hint.map { TerminalText.safe($0) })
+    }
+
+    private init(client error: ACMEClientError) {
+        switch error {
+        case .problem(let problem, _, let url, let retryAfter):
+            self = Failure(
+                problem: problem, retryAfter: retryAfter, message: "the CA at \(url.origin) refused: \(problem.summary)", hint: error.hint)
+        case .transport(let cause):
+            let status: ExitStatus = cause.isTransient ? .temporary : .caRefused
+            self.init(
+                cause.isTransient ? "ca-unreachable" : "ca-\(cause.kind.rawValue.lowercased())", status, cause.description, hint: cause.hint)
+        case .noAccount: self.init("no-account", .failed, error.description, hint: error.hint)
+        case .unexpectedStatus, .unexpectedContentType, .redirect, .invalidDocument, .missingHeader, .noncesExhausted:
+            self.init("ca-protocol", .caRefused, TerminalText.safe(error.description), hint: error.hint)
+        }
+    }
+
+    /// - Parameter retryAfter: seconds
+    init(problem: Problem, retryAfter: Int64?, message: String, hint: String?) {
+        switch problem.kind {
+        case .rateLimited:
+            let wait = retryAfter.map { "the CA asks to wait \(Wording.duration(seconds: $0))" }
+            self.init("rate-limited", .temporary, message, hint: wait ?? hint ?? "try again later", problem: problem)
+        case .serverInternal where problem.status.map({ $0 >= 500 }) ?? true:
+            self.init("ca-unavailable", .temporary, message, hint: hint ?? "this is the CA's own fault: try again later", problem: problem)
+        case .accountDoesNotExist: self.init("no-account", .caRefused, message, hint: hint, problem: problem)
+        default: self.init("ca-refused", .caRefused, message, hint: hint, problem: problem)
+        }
+    }
+
+    private init(store error: StoreError) {
+        let status: ExitStatus =
+            switch error.reason {
+            case .locked, .storageFull: .temporary
+            case .invalidName: .usage
+            case .chainRefused: .caRefused
+            default: .failed
+            }
+        self.init("store-\(error.reason.rawValue)", status, error.description, hint: error.hint)
+    }
+}

@@ -1,0 +1,52 @@
+import ACME
+import CertificateStore
+import Issuance
+
+extension Failure {
+    /// Why there is no certificate.
+    init(issuance error: IssuanceError) {
+        let hint = error.hint.map { TerminalText.safe($0) }
+        switch error {
+        case .notProven(let failures):
+            let message = failures.count == 1 ? "the CA could not see that this name is yours" : "the CA could not see that these names are yours"
+            self.init("validation-failed", .validationFailed, message, hint: hint)
+            identifiers = failures.map {
+                IdentifierFailure(
+                    identifier: $0.identifier.value, challenge: nil, message: $0.problem?.summary ?? "the CA gives no reason",
+                    problem: $0.problem)
+            }
+        case .orderFailed(let problem):
+            guard let problem else {
+                self.init("ca-refused", .caRefused, "the CA gave up the order and gives no reason", hint: hint)
+                return
+            }
+            self = Failure(problem: problem, retryAfter: nil, message: "the CA gave up the order: \(problem.summary)", hint: hint)
+        case .noSolver(let identifier, let offered):
+            self.init("no-challenge", .validationFailed, Failure.noSolver(identifier, offered), hint: hint)
+        case .solver(let identifier, let reason, _):
+            let place = identifier.map { "the challenge for \($0.value) could not be set up: " } ?? ""
+            self.init("challenge-setup", .validationFailed, place + TerminalText.safe(reason), hint: hint)
+        case .timedOut: self.init("timeout", .temporary, TerminalText.safe(error.description), hint: hint)
+        case .askedToWait(let seconds, let reason):
+            let wait = Wording.duration(seconds: seconds)
+            self.init("rate-limited", .temporary, "the CA asks to wait \(wait) (\(TerminalText.safe(reason)))", hint: hint)
+        case .orderGone: self.init("order-gone", .caRefused, TerminalText.safe(error.description), hint: hint)
+        case .unexpectedAnswer: self.init("ca-protocol", .caRefused, TerminalText.safe(error.description), hint: hint)
+        case .noAccount(let directory):
+            self.init("no-account", .failed, "there is no account at \(directory.origin) yet", hint: hint)
+        case .termsNotAgreed: self.init("terms-not-agreed", .failed, TerminalText.safe(error.description), hint: hint)
+        case .externalAccountRequired: self.init("external-account-required", .failed, TerminalText.safe(error.description), hint: hint)
+        case .keyMissing: self.init("key-not-found", .refused, TerminalText.safe(error.description), hint: hint)
+        case .keyRetired: self.init("key-retired", .refused, TerminalText.safe(error.description), hint: hint)
+        case .noIdentifiers: self.init("usage", .usage, error.description, hint: "-d NAME")
+        case .notFound: self.init("certificate-not-found", .failed, error.description, hint: hint)
+        case .alreadyRevoked: self.init("already-revoked", .failed, error.description, hint: hint)
+        case .deployFailed: self.init("deploy-failed", .failed, TerminalText.safe(error.description), hint: hint)
+        }
+    }
+
+    private static func noSolver(_ identifier: Identifier, _ offered: [String]) -> String {
+        let list = offered.map { TerminalText.safe($0, limit: 40) }.joined(separator: ", ")
+        return "the chosen challenge cannot prove \(identifier.value); the CA offers \(list.isEmpty ? "none" : list)"
+    }
+}

@@ -1,0 +1,122 @@
+import ACME
+import StrictJSON
+
+/// Why a command failed, as a user is told: every error of the libraries below becomes one of these at the very end.
+struct Failure: Error, Equatable {
+    /// Stable; what a script looks at.
+    var code: String
+    var exitStatus: ExitStatus
+    /// A sentence, lower case, without a full stop; safe for a terminal.
+    var message: String
+    /// What to do about it.
+    var hint: String?
+    /// The CA's explanation, where there is one.
+    var problem: Problem?
+    /// What the CA says of single identifiers.
+    var identifiers: [IdentifierFailure] = []
+
+    init(_ code: String, _ exitStatus: ExitStatus, _ message: String, hint: String? = nil, problem: Problem? = nil) {
+        self.code = code
+        self.exitStatus = exitStatus
+        self.message = message
+        self.hint = hint
+        self.problem = problem
+    }
+
+    /// The command line says something that cannot be.
+    static func usage(_ message: String, hint: String? = nil) -> Failure { Failure("usage", .usage, message, hint: hint) }
+    /// A setting, from wherever it came.
+    static func configuration(_ message: String, hint: String? = nil) -> Failure {
+        Failure("configuration", .configuration, message, hint: hint)
+    }
+
+    /// The lines for a person.
+    var lines: [String] {
+        var lines = ["acme-agent: error: \(message)"]
+        for identifier in identifiers { lines.append("  \(identifier.line)") }
+        for problem in problem?.subproblems ?? [] where !identifiers.contains(where: { $0.problem == problem }) {
+            lines.append("  \(problem.description)")
+        }
+        if let omitted = problem?.omittedSubproblems, omitted > 0 { lines.append("  and \(omitted) more") }
+        if let hint { lines.append("acme-agent: hint: \(hint)") }
+        return lines
+    }
+
+    /// Writes the failure as a value: an object with `code`, `message`, `exitStatus` and what else there is.
+    func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("code", code)
+        json.member("message", message)
+        json.member("hint", ifPresent: hint)
+        json.member("exitStatus", exitStatus.rawValue)
+        if let problem {
+            json.name("problem")
+            problem.write(to: &json)
+        }
+        if !identifiers.isEmpty {
+            json.name("identifiers")
+            json.beginArray()
+            for identifier in identifiers { identifier.write(to: &json) }
+            json.endArray()
+        }
+        json.endObject()
+    }
+}
+
+/// What went wrong for one identifier of an order.
+struct IdentifierFailure: Equatable {
+    var identifier: String
+    /// The challenge that failed, if one was begun.
+    var challenge: String?
+    var message: String
+    var problem: Problem?
+
+    var line: String { challenge.map { "\(identifier): \($0): \(message)" } ?? "\(identifier): \(message)" }
+
+    func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("identifier", identifier)
+        json.member("challenge", ifPresent: challenge)
+        json.member("message", message)
+        if let problem {
+            json.name("problem")
+            problem.write(to: &json)
+        }
+        json.endObject()
+    }
+}
+
+extension Problem {
+    /// The problem document (RFC 9457, RFC 8555 §6.7.1) as the CA sent it, as far as it was kept.
+    func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("type", type)
+        json.member("title", ifPresent: title)
+        json.member("detail", ifPresent: detail)
+        json.member("status", ifPresent: status.map { Int64($0) })
+        json.member("instance", ifPresent: instance)
+        if let identifier { identifier.writeMember(to: &json) }
+        if !subproblems.isEmpty {
+            json.name("subproblems")
+            json.beginArray()
+            for problem in subproblems { problem.write(to: &json) }
+            json.endArray()
+        }
+        json.endObject()
+    }
+}
+
+extension Identifier {
+    /// ACME's object of `type` and `value` (RFC 8555 §7.1.3), as a value.
+    func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("type", type)
+        json.member("value", value)
+        json.endObject()
+    }
+
+    fileprivate func writeMember(to json: inout JSONWriter) {
+        json.name("identifier")
+        write(to: &json)
+    }
+}

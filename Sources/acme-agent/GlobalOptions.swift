@@ -1,0 +1,40 @@
+import ArgumentParser
+
+/// Options of every command; before or behind the command's name.
+struct GlobalOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Read this configuration. (default: $ACME_AGENT_CONFIG, or \(Settings.defaultFile) if it is there)", valueName: "file"),
+        completion: .file(extensions: ["toml"]))
+    var config: String?
+
+    @Option(help: ArgumentHelp("The agent's socket. (default: $ACME_AGENT_SOCKET)", valueName: "path"), completion: .file())
+    var socket: String?
+
+    @Option(help: ArgumentHelp("The CA's ACME directory. (default: $ACME_DIRECTORY)", valueName: "url"))
+    var directory: String?
+
+    @Option(
+        help: ArgumentHelp("Trust this certificate, and no other, for the CA's own HTTPS.", valueName: "file"),
+        completion: .file(extensions: ["pem", "crt"]))
+    var caCertificate: String?
+
+    @Option(help: ArgumentHelp("Where certificates and accounts are kept.", valueName: "folder"), completion: .directory)
+    var stateDirectory: String?
+
+    @Flag(help: "Print one JSON object, errors included, on standard output.")
+    var json = false
+
+    @Flag(name: .shortAndLong, help: "Print no progress, only results and errors.")
+    var quiet = false
+
+    @Flag(name: .shortAndLong, help: "Print every request and every signature.")
+    var verbose = false
+
+    /// None of them given.
+    static var unset: GlobalOptions { (try? GlobalOptions.parse([])) ?? GlobalOptions() }
+
+    func validate() throws {
+        if quiet, verbose { throw ValidationError("--quiet and --verbose exclude each other") }
+    }
+}

@@ -1,0 +1,42 @@
+import CertificateStore
+import DurableFile
+import Issuance
+import JOSE
+import StrictJSON
+
+/// Programs of the user's that are run at certain moments.
+enum Hooks {
+    /// Longer than any reload; a program that hangs must not hold the certificate's lock for ever.
+    static let timeout: Duration = .seconds(300)
+
+    /// The environment of this process as it was started: a hook finds its credentials there.
+    static var environment: [String: String] {
+        guard let bytes = try? DurableFile.read("/proc/self/environ", limit: 4 << 20) else { return [:] }
+        var variables: [String: String] = [:]
+        for entry in bytes.split(separator: 0) {
+            guard let sign = entry.firstIndex(of: UInt8(ascii: "=")) else { continue }
+            variables[String(decoding: entry[..<sign], as: UTF8.self)] = String(decoding: entry[entry.index(after: sign)...], as: UTF8.self)
+        }
+        return variables
+    }
+
+    static func program(_ path: String) -> ExternalProgram { ExternalProgram(path: path, environment: environment, timeout: timeout) }
+
+    /// Takes a certificate into use: `PROGRAM NAME FOLDER`, the same and more in the environment, and the certificate as JSON on standard input.
+    static func deploy(_ path: String) -> IssuanceFlow.DeployHook {
+        { certificate in
+            let folder = certificate.folder ?? ""
+            var variables = [
+                "ACME_AGENT_CERTIFICATE": certificate.name.rawValue,
+                "ACME_AGENT_FOLDER": folder,
+                "ACME_AGENT_GENERATION": String(certificate.metadata.generation),
+                "ACME_AGENT_IDENTIFIERS": certificate.metadata.identifiers.map(\.value).joined(separator: " "),
+                "ACME_AGENT_KEY": certificate.metadata.key.name,
+            ]
+            variables["ACME_AGENT_KEY_URI"] = certificate.metadata.key.uri
+            var input = JSONWriter(reservingCapacity: 1024)
+            CertificateReport(certificate).write(to: &input)
+            try await program(path).run([certificate.name.rawValue, folder], environment: variables, input: input.bytes + [0x0A])
+        }
+    }
+}

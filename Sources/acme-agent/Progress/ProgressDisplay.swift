@@ -1,0 +1,131 @@
+import Glibc
+import Issuance
+import Synchronization
+
+/// Shows a running issuance on standard error: on a terminal with a block of identifiers that is drawn again and again, elsewhere in plain
+/// lines. Whatever takes over a second is named.
+final class ProgressDisplay: Sendable {
+    /// Identifiers drawn at once; a screen has 24 lines.
+    private static let maximumRows = 12
+    /// Seconds between two plain lines about one wait.
+    private static let plainInterval = 10
+
+    private struct State {
+        var model: ProgressModel
+        var drawnLines = 0
+        var ticker: Task<Void, Never>?
+        /// Seconds on the monotonic clock of the last event.
+        var lastEvent: Int
+        var lastNotice: Int
+    }
+
+    private let state: Mutex<State>
+    private let output: Output
+    private let isLive: Bool
+
+    init(_ output: Output) {
+        self.output = output
+        let isDumb = getenv("TERM").map { String(cString: $0) == "dumb" } ?? true
+        isLive = output.verbosity == .normal && Output.isStandardErrorTerminal && !isDumb
+        let now = ProgressDisplay.seconds
+        state = Mutex(State(model: ProgressModel(isVerbose: output.verbosity == .verbose), lastEvent: now, lastNotice: now))
+    }
+
+    /// For the flow.
+    var observer: IssuanceObserver { { [weak self] event in self?.show(event) } }
+
+    func show(_ event: IssuanceEvent) {
+        state.withLock { state in
+            let lines = state.model.apply(event)
+            state.lastEvent = ProgressDisplay.seconds
+            state.lastNotice = state.lastEvent
+            // A warning is for `--quiet` too.
+            let shown = output.verbosity == .quiet ? lines.filter { $0.hasPrefix("acme-agent: warning:") } : lines
+            draw(shown, &state)
+            if state.ticker == nil, output.verbosity > .quiet {
+                state.ticker = Task { [weak self] in
+                    while !Task.isCancelled {
+                        try? await Task.sleep(for: .seconds(1))
+                        guard !Task.isCancelled, let self else { return }
+                        self.tick()
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the block away; to be called when the work is over, however it ended.
+    func finish(summary: Bool) {
+        state.withLock { state in
+            state.ticker?.cancel()
+            state.ticker = nil
+            erase(&state)
+            if summary, output.verbosity > .quiet { Output.write(state.model.summary.map { $0 + "\n" }.joined(), to: STDERR_FILENO) }
+        }
+    }
+
+    /// Takes the block away for a moment: something else is to be printed.
+    func erase() { state.withLock { erase(&$0) } }
+
+    private func tick() {
+        state.withLock { state in
+            // The work is over.
+            guard state.ticker != nil else { return }
+            let now = ProgressDisplay.seconds
+            if isLive {
+                draw([], &state)
+            } else if let reason = state.model.waitsFor {
+                let since = now &- state.lastEvent
+                let isFirst = state.lastNotice == state.lastEvent && since >= 2
+                guard isFirst || now &- state.lastNotice >= ProgressDisplay.plainInterval else { return }
+                state.lastNotice = now
+                Output.write("waiting for \(reason), \(Wording.duration(seconds: Int64(since))) so far\n", to: STDERR_FILENO)
+            }
+        }
+    }
+
+    // MARK: Drawing
+
+    private func draw(_ lines: [String], _ state: inout State) {
+        guard isLive else {
+            if !lines.isEmpty { Output.write(lines.map { $0 + "\n" }.joined(), to: STDERR_FILENO) }
+            return
+        }
+        erase(&state)
+        // What an identifier's row shows needs no line of its own.
+        var text = lines.filter { !$0.hasPrefix("  ") }.map { $0 + "\n" }.joined()
+        let width = ProgressDisplay.columns
+        let open = state.model.entries.filter { !$0.isDone }
+        var rows: [String] = []
+        if !open.isEmpty {
+            rows = state.model.entries.sorted { !$0.isDone && $1.isDone }.prefix(ProgressDisplay.maximumRows).map { "  \($0.identifier): \($0.state)" }
+            let more = state.model.entries.count - rows.count
+            if more > 0 { rows.append("  and \(more) more, \(Wording.count(open.count, "name")) open in all") }
+        }
+        let since = ProgressDisplay.seconds &- state.lastEvent
+        if since >= 1, let reason = state.model.waitsFor { rows.append("waiting for \(reason), \(Wording.duration(seconds: Int64(since)))") }
+        rows = rows.map { String($0.prefix(width)) }
+        text += rows.map { $0 + "\n" }.joined()
+        state.drawnLines = rows.count
+        Output.write(text, to: STDERR_FILENO)
+    }
+
+    /// Back to the block's first line, and everything below away.
+    private func erase(_ state: inout State) {
+        guard state.drawnLines > 0 else { return }
+        Output.write("\u{1B}[\(state.drawnLines)A\r\u{1B}[J", to: STDERR_FILENO)
+        state.drawnLines = 0
+    }
+
+    private static var columns: Int {
+        var size = winsize()
+        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 10 else { return 79 }
+        return Int(size.ws_col) - 1
+    }
+
+    private static var seconds: Int {
+        var moment = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &moment)
+        return moment.tv_sec
+    }
+}

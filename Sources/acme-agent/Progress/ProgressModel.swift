@@ -1,0 +1,121 @@
+import ACME
+import Issuance
+
+/// What is known of a running issuance, and what is to be said about each event. Pure: knows no terminal and no clock.
+struct ProgressModel: Sendable {
+    /// One identifier's place in the order.
+    struct Entry: Sendable, Equatable {
+        var identifier: String
+        var state: String
+        var isDone = false
+    }
+
+    private(set) var entries: [Entry] = []
+    /// What is being waited for.
+    private(set) var waitsFor: String?
+    /// Signatures by key and meaning, for the summary.
+    private(set) var signatures: [String: [Operation: Int]] = [:]
+    private var lastKey: String?
+    private let isVerbose: Bool
+
+    init(isVerbose: Bool) { self.isVerbose = isVerbose }
+
+    /// Takes an event in. - Returns: The lines that stay.
+    mutating func apply(_ event: IssuanceEvent) -> [String] {
+        switch event {
+        case .signed(let request, let url, let key): return sign(request, url, key)
+        case .authorizationPending(let identifier): return move(identifier, "to be proven", line: nil)
+        case .authorizationReused(let identifier):
+            return move(identifier, "proven already", line: "the CA has a proof from before", isDone: true)
+        case .challengePresented(let identifier, let type, let target):
+            return move(identifier, "\(type.rawValue) is in place", line: isVerbose ? "\(type.rawValue) answer in \(safe(target))" : nil)
+        case .challengeAnswered(let identifier, let type):
+            waitsFor = "the CA to look at the challenges"
+            let signer = lastKey.map { "key \(safe($0)) signed that the \(type.rawValue) answer is in place" } ?? "the CA was told to look"
+            return move(identifier, "the CA looks (\(type.rawValue))", line: signer)
+        case .validated(let identifier): return move(identifier, "validated", line: "validated", isDone: true)
+        case .failed(let identifier, let problem):
+            return move(identifier, "failed", line: "failed: \(problem?.summary ?? "the CA gives no reason")", isDone: true)
+        case .waiting(let seconds, let reason):
+            waitsFor = safe(reason)
+            guard seconds >= 1 else { return [] }
+            return ["waiting \(Wording.duration(seconds: Int64(seconds.rounded(.up)))): \(safe(reason))"]
+        default:
+            guard let line = ProgressModel.line(event) else { return [] }
+            waitsFor = ProgressModel.next(event)
+            return [line]
+        }
+    }
+
+    private mutating func sign(_ request: ACMERequest, _ url: ACMEURL, _ key: String) -> [String] {
+        signatures[key, default: [:]][request.operation, default: 0] += 1
+        lastKey = key
+        switch request {
+        case .postAsGet, .respondToChallenge:
+            // An identifier's own line says so for its challenge; questions are counted.
+            return isVerbose ? ["key \(safe(key)) signed \(request.meaning), for \(url.text)"] : []
+        case .newAccount, .updateAccount, .deactivateAccount: waitsFor = "the CA to answer for the account"
+        case .keyChange: waitsFor = "the CA to change the key"
+        case .newOrder: waitsFor = "the CA to make the order"
+        case .finalize: waitsFor = "the CA to issue the certificate"
+        case .revokeCertificate: waitsFor = "the CA to revoke the certificate"
+        case .deactivateAuthorization: break
+        }
+        return ["key \(safe(key)) signed \(safe(request.meaning))"]
+    }
+
+    private mutating func move(_ identifier: Identifier, _ state: String, line: String?, isDone: Bool = false) -> [String] {
+        let name = identifier.value
+        if let index = entries.firstIndex(where: { $0.identifier == name }) {
+            entries[index].state = state
+            entries[index].isDone = isDone
+        } else {
+            entries.append(Entry(identifier: name, state: state, isDone: isDone))
+        }
+        return line.map { ["  \(name): \($0)"] } ?? []
+    }
+
+    private func safe(_ text: String) -> String { TerminalText.safe(text, limit: 500) }
+
+    private static func line(_ event: IssuanceEvent) -> String? {
+        func safe(_ text: String) -> String { TerminalText.safe(text, limit: 500) }
+        switch event {
+        case .resumed(let name, let order):
+            return order == nil ? "going on with \(name), which was interrupted" : "going on with the interrupted order for \(name)"
+        case .keyCreated(let key): return "made key \(key.name) (\(key.algorithm.rawValue)) in the token"
+        case .keyUsed(let key): return "using key \(key.name) (\(key.algorithm.rawValue)) in the token"
+        case .orderCreated(let url, let identifiers): return "ordered \(Wording.list(identifiers)): \(url)"
+        case .cleanUpFailed(let identifier, let target, let reason):
+            return "acme-agent: warning: the challenge for \(identifier.value) could not be taken away (\(safe(target))): \(safe(reason))"
+        case .finalized: return nil
+        case .downloaded: return nil
+        case .installed(let certificate): return "installed \(certificate.name), generation \(certificate.metadata.generation)"
+        case .deployed(let name): return "deploy hook done for \(name)"
+        case .keyRetired(let name): return "retired the old key \(safe(name))"
+        case .keyDeleted(let name): return "destroyed key \(safe(name))"
+        case .warning(let text): return "acme-agent: warning: \(safe(text))"
+        case .accountRegistered(let url, _, let isNew): return isNew ? "registered account \(url)" : "the key has an account already: \(url)"
+        case .revoked(let name, let serial): return "revoked \(name.map { "\($0), " } ?? "")serial \(safe(serial))"
+        default: return nil
+        }
+    }
+
+    /// What comes behind an event.
+    private static func next(_ event: IssuanceEvent) -> String? {
+        switch event {
+        case .resumed, .keyUsed, .keyCreated, .orderCreated: "the CA"
+        case .installed: "the deploy hook"
+        default: nil
+        }
+    }
+
+    /// What each key signed in all: `key account-x signed 9 requests: 1 new-order, 2 respond-to-challenge, …`
+    var summary: [String] {
+        signatures.keys.sorted().compactMap { key in
+            guard let counts = signatures[key] else { return nil }
+            let total = counts.values.reduce(0, +)
+            let parts = Operation.allCases.compactMap { operation in counts[operation].map { "\($0) \(operation.rawValue)" } }
+            return "key \(safe(key)) signed \(Wording.count(total, "request")): \(parts.joined(separator: ", "))"
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import ACME
+import ACMEClient
+import AgentClient
+import AgentInterface
+import CertificateStore
+import Glibc
+
+/// What a running command works with: settings, output, and connections that are made when they are first needed.
+struct Session: Sendable {
+    let settings: Settings
+    let output: Output
+
+    var store: FolderStore { FolderStore(folder: settings.stateDirectory) }
+
+    /// - Throws: `AgentConnectionError`.
+    func agent() async throws -> AgentClient {
+        output.detail("agent: \(settings.socket)")
+        return try await AgentClient.connect(socket: settings.socket)
+    }
+
+    /// Runs `body` with a transport to a CA, which is closed behind it.
+    func withTransport<Result: Sendable>(
+        to directory: ACMEURL, _ body: (AsyncHTTPTransport) async throws -> Result
+    ) async throws -> Result {
+        output.detail("CA: \(directory)")
+        let transport = try AsyncHTTPTransport(trustRoots: settings.trustRoots(for: directory), userAgent: Version.userAgent)
+        do {
+            let result = try await body(transport)
+            await transport.shutdown()
+            return result
+        } catch {
+            await transport.shutdown()
+            throw error
+        }
+    }
+
+    /// Unix seconds.
+    static var now: Int64 { Int64(time(nil)) }
+
+    /// Asks before something that cannot be taken back; `--yes` answers beforehand.
+    func confirm(_ question: String, yes: Bool) throws {
+        if yes { return }
+        guard Output.isStandardInputTerminal, Output.isStandardErrorTerminal, !output.isJSON else {
+            throw Failure.usage("\(question) needs --yes where nobody can be asked")
+        }
+        Output.write("\(question)? [y/N] ", to: STDERR_FILENO)
+        guard let answer = readLine(), answer.lowercased() == "y" || answer.lowercased() == "yes" else {
+            throw Failure("not-confirmed", .failed, "nothing was changed")
+        }
+    }
+}
