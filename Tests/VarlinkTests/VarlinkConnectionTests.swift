@@ -130,6 +130,24 @@ import Varlink
         }
     }
 
+    @Test("what a server sent before it closed reaches a reader that was slow")
+    func serverClosesBehindAStream() async throws {
+        try await SocketServer.with { server in
+            let connection = try await server.connect()
+            let replies = try connection.callMore("org.example.test.Stream", parameters: streamParameters(60, 1000)).makeAsyncIterator()
+            #expect(try await replies.next() != nil)
+            let closed = connection.eventLoop.makePromise(of: VarlinkReply.self)
+            let held = try await server.expectHold()
+            connection.call("org.example.test.Hold", parameters: parameters("x")) { closed.completeWith($0) }
+            _ = try await held.get()
+            try await server.shutDown(within: .zero)
+            for number in 2...60 { #expect(try await replies.next()?.parameters.integer("number") == Int64(number)) }
+            let end = try await replies.next()
+            #expect(end?.continues == nil)
+            await #expect(throws: VarlinkConnectionError.self) { try await closed.futureResult.get() }
+        }
+    }
+
     @Test("leaving a stream ends the connection, which is how the service hears of it")
     func leavingAStream() async throws {
         try await SocketServer.with { server in

@@ -105,6 +105,7 @@ final class VarlinkClientHandler: ChannelDuplexHandler {
             }
         }
         isRunning = false
+        if context == nil { abandonUnlessHeldBack() }
         if isReadHeldBack, !state.isHeldBack {
             isReadHeldBack = false
             context?.read()
@@ -126,8 +127,9 @@ final class VarlinkClientHandler: ChannelDuplexHandler {
         if output.capacity <= VarlinkClientHandler.keptOutputCapacity { output.clear() } else { output = ByteBuffer() }
     }
 
+    /// The server broke the protocol, or a stream was left: what it sent besides is of no use.
     private func close(_ error: VarlinkConnectionError) {
-        failure = failure ?? error
+        state.isHeldBack = false
         let context = context
         end(error)
         context?.close(promise: nil)
@@ -138,7 +140,13 @@ final class VarlinkClientHandler: ChannelDuplexHandler {
         context = nil
         failure = failure ?? error
         output = ByteBuffer()
-        for receiver in state.abandonAll() { VarlinkClientHandler.fail(receiver, failure ?? error) }
+        abandonUnlessHeldBack()
+    }
+
+    /// Replies that came before the end and that a slow reader has not asked for are still given out.
+    private func abandonUnlessHeldBack() {
+        guard !state.isHeldBack else { return }
+        for receiver in state.abandonAll() { VarlinkClientHandler.fail(receiver, failure ?? .closed) }
     }
 
     private static func fail(_ receiver: Receiver, _ error: any Error) {

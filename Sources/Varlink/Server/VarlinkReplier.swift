@@ -59,7 +59,8 @@ public struct VarlinkReplier {
     /// If the call is not open any more, nothing is kept and nothing is run.
     public func onCancel(_ closure: @escaping () -> Void) { connection.setCancellation(call, closure) }
 
-    /// Runs the closure each time that ``isWritable`` has become `true` again while the call is open.
+    /// Runs the closure once, as soon as ``isWritable`` is `true` (again) and not before this function has returned; never if the call is
+    /// over before. A later closure replaces an earlier one that has not run.
     public func onWritable(_ closure: @escaping () -> Void) { connection.setWritability(call, closure) }
 
     /// For completions that arrive through a future or another thread: take it along and unwrap it on the loop.

@@ -48,9 +48,9 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     private var deadlines: VarlinkServerDeadlines
     private var closeReason: VarlinkCloseReason?
     private var isRunning = false
-    private var isInRead = false
-    private var isRunScheduled = false
-    private var isFlushScheduled = false
+    /// Whoever is running now flushes at the end.
+    private var flushFollows = false
+    private var isRoundScheduled = false
     private var isReadHeldBack = false
 
     /// - Parameters:
@@ -108,7 +108,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     }
 
     public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        isInRead = true
+        flushFollows = true
         let buffer = unwrapInboundIn(data)
         state.received(buffer.readableBytesView)
         deadlines.sawActivity(eventLoop)
@@ -116,7 +116,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     }
 
     public func channelReadComplete(context: ChannelHandlerContext) {
-        isInRead = false
+        flushFollows = false
         flush()
     }
 
@@ -131,12 +131,9 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
 
     public func channelWritabilityChanged(context: ChannelHandlerContext) {
         state.isWritable = context.channel.isWritable
-        if state.isWritable {
-            if state.current != nil { writability?() }
-            run()
-        } else {
-            updateDeadline()
-        }
+        updateDeadline()
+        // Not now: the channel may say so in the middle of a write of this handler's, and that in the middle of the service's.
+        if state.isWritable { scheduleRound() }
     }
 
     public func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -175,7 +172,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         var left = limits.callsInARow
         loop: while true {
             guard left > 0 else {
-                scheduleRun()
+                scheduleRound()
                 break
             }
             left -= 1
@@ -205,12 +202,21 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         }
     }
 
-    private func scheduleRun() {
-        guard !isRunScheduled else { return }
-        isRunScheduled = true
+    /// Once more, when whoever is running now has come to an end: what has been asked meanwhile is begun, and what has been answered goes
+    /// out in one write.
+    private func scheduleRound() {
+        guard !isRoundScheduled else { return }
+        isRoundScheduled = true
         eventLoop.assumeIsolated().execute {
-            self.isRunScheduled = false
+            self.isRoundScheduled = false
+            self.flushFollows = true
+            if self.state.isWritable, let goOn = self.writability {
+                self.writability = nil
+                goOn()
+            }
             self.run()
+            self.flushFollows = false
+            self.flush()
         }
     }
 
@@ -225,7 +231,8 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         writability = nil
         if !isOneway { write(answer) }
         deadlines.sawActivity(eventLoop)
-        run()
+        // The next call is not begun from within the answer to this one: the service may be in the middle of something.
+        if !isRunning { scheduleRound() }
     }
 
     func proceed(_ call: UInt64, with parameters: [UInt8]) -> Bool {
@@ -249,6 +256,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     func setWritability(_ call: UInt64, _ closure: @escaping () -> Void) {
         guard state.current == call else { return }
         writability = closure
+        if state.isWritable { scheduleRound() }
     }
 
     func withParameters<Result>(_ members: (inout JSONWriter) -> Void, _ body: ([UInt8]) -> Result) -> Result {
@@ -268,13 +276,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
 
     private func flushSoon() {
         if output.readableBytes >= VarlinkServerHandler.flushThreshold { return flush() }
-        // Within a read the end of it flushes.
-        guard !isInRead, !isFlushScheduled else { return }
-        isFlushScheduled = true
-        eventLoop.assumeIsolated().execute {
-            self.isFlushScheduled = false
-            self.flush()
-        }
+        if !flushFollows { scheduleRound() }
     }
 
     private func flush(promise: EventLoopPromise<Void>? = nil) {
