@@ -61,6 +61,9 @@ final class AuditCore: Sendable {
     func append(_ record: AuditRecord) throws(AuditError) -> (sequence: UInt64, generation: UInt64) {
         try state.withLock { (state) throws(AuditError) in
             if let failure = state.failure { throw failure }
+            guard record.kind != .genesis else {
+                throw AuditError(.malformed, file: path, message: "a trail has one genesis record, its first")
+            }
             let sequence = state.appended &+ 1
             let start = state.pending.count
             let hash = AuditLine.append(record, sequence: sequence, previous: state.appendedHash, to: &state.pending)

@@ -33,8 +33,8 @@ public struct AuditEntry: Hashable, Sendable {
         func malformed(_ why: String) -> AuditError { AuditError(.malformed, file: file, message: "not an audit record: \(why)") }
         let object: JSONObject
         do throws(JSONError) {
-            // A record is flat; 4 levels leave room. 4,096 values: 1,000 identifiers and the members.
-            object = try JSONDocument(parsing: bytes, limits: JSONLimits(depth: 4, values: 4_096)).root.object()
+            // What the log takes must be read again, whatever strings were in it: U+0000 too, and as many values as a line can hold.
+            object = try JSONDocument(parsing: bytes, limits: JSONLimits(depth: 4, values: bytes.count, allowsNUL: true)).root.object()
             try object.finish(known: AuditEntry.members)
             guard let kind = AuditRecord.Kind(rawValue: try object.string("kind")) else {
                 throw JSONError(.invalidValue, offset: 0, member: "kind")

@@ -2,7 +2,8 @@
 public struct AuditLimits: Sendable {
     /// A file this large (bytes) is rotated away before the next batch. 64 MiB holds about 130,000 records and is verified in a second.
     public var fileSize: Int
-    /// A record whose line would be longer (bytes) is not taken. 1,000 names of 253 bytes and a long URL fit.
+    /// A record whose line would be longer (bytes) is not taken; at most 512 KiB, which readers rely on. 1,000 names of 253 bytes and a long
+    /// URL fit.
     public var line: Int
     /// How far records that nobody waits for may be behind the disk: the design allows 100 ms …
     public var unsyncedMilliseconds: Int
@@ -10,16 +11,18 @@ public struct AuditLimits: Sendable {
     public var unsyncedRecords: Int
 
     public init(
-        fileSize: Int = 64 << 20, line: Int = 512 << 10, unsyncedMilliseconds: Int = 100, unsyncedRecords: Int = 1_000
+        fileSize: Int = 64 << 20, line: Int = AuditLimits.longestLine, unsyncedMilliseconds: Int = 100, unsyncedRecords: Int = 1_000
     ) {
         self.fileSize = fileSize
-        self.line = line
+        self.line = min(line, AuditLimits.longestLine)
         self.unsyncedMilliseconds = unsyncedMilliseconds
         self.unsyncedRecords = unsyncedRecords
     }
 
     public static let `default` = AuditLimits()
 
+    /// Bytes that a line may have under any limits; trails are read with this in mind.
+    public static let longestLine = 512 << 10
     /// Bytes waiting for a flush beyond which `append` flushes by itself: bounds memory if a round of the loop takes very many requests.
     static let pending = 4 << 20
     /// How much of the last file is verified when a trail is opened (bytes): more than two of the longest lines, and read in a millisecond.

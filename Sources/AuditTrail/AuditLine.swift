@@ -16,7 +16,8 @@ enum AuditLine {
         string(",\"correlation\":", record.correlation, &bytes)
         if let uid = record.uid { number(",\"uid\":", uid, &bytes) }
         if let gid = record.gid { number(",\"gid\":", gid, &bytes) }
-        if let connection = record.connection { number(",\"connection\":", connection, &bytes) }
+        // The reader's integers have 63 bits.
+        if let connection = record.connection { number(",\"connection\":", Int64(clamping: connection), &bytes) }
         string(",\"grant\":", record.grant, &bytes)
         string(",\"key\":", record.key, &bytes)
         string(",\"fingerprint\":", record.fingerprint, &bytes)

@@ -159,7 +159,7 @@ struct AuditOpening {
     }
 
     private func firstSequence(_ file: AuditFile) throws(AuditError) -> UInt64 {
-        let start = try file.read(offset: 0, count: limits.line + 1, path: folder.path)
+        let start = try file.read(offset: 0, count: AuditLineReader.maximumLine, path: folder.path)
         return try AuditEntry(line: start.prefix { $0 != UInt8(ascii: "\n") }, file: folder.path).record.sequence
     }
 
@@ -187,7 +187,7 @@ struct AuditOpening {
         guard written == 0, fsync(descriptor) == 0 else {
             let number = written == 0 ? errno : written
             unlink(path)
-            throw .system("write", file: path, errorNumber: number)
+            throw failure(of: "write", number)
         }
         try folder.synchronize()
     }

@@ -12,7 +12,7 @@ public final class AuditWriter {
 
     /// Puts a record behind the others in memory and computes its link of the chain; about a microsecond, no system call.
     /// - Returns: The record's sequence; void if the flush fails.
-    /// - Throws: `AuditError` `.failed`, `.closed`, `.recordTooLarge`.
+    /// - Throws: `AuditError` `.failed`, `.closed`, `.recordTooLarge`, `.malformed` for a second genesis record.
     @discardableResult
     public func append(_ record: AuditRecord) throws(AuditError) -> UInt64 {
         let (sequence, generation) = try core.append(record)

@@ -62,7 +62,8 @@ extension FolderStore {
         let name = metadata.name
         let interim = layout.generations(name) + "/.new"
         try files.removeTree(interim)
-        let contents = [chain.leafPEM, chain.issuersPEM, chain.fullChainPEM, chain.leafDER, metadata.encoded()]
+        let description = try metadata.encoded(for: interim + "/metadata.json")
+        let contents = [chain.leafPEM, chain.issuersPEM, chain.fullChainPEM, chain.leafDER, description]
         do throws(StoreError) {
             try files.makeFolder(interim)
             for (file, bytes) in zip(FolderLayout.files, contents) { try files.create("\(interim)/\(file)", with: bytes, mode: 0o644) }
@@ -115,7 +116,7 @@ extension FolderStore {
         guard try currentGeneration(name) != nil else { throw notFound(name) }
         var state = try state(name)
         body(&state)
-        try files.replace(layout.state(name), with: state.encoded(), mode: 0o644)
+        try files.replace(layout.state(name), with: try state.encoded(for: layout.state(name)), mode: 0o644)
     }
 
     private func state(_ name: CertificateName) throws(StoreError) -> CertificateState {

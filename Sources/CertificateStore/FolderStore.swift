@@ -41,7 +41,8 @@ public struct FolderStore: CertificateStore {
 
     public func save(_ account: StoredAccount) async throws(StoreError) {
         try files.makeFolder(layout.accounts)
-        try files.replace(layout.account(account.directory), with: account.encoded(), mode: 0o600)
+        let path = layout.account(account.directory)
+        try files.replace(path, with: try account.encoded(for: path), mode: 0o600)
     }
 
     public func removeAccount(at directory: ACMEURL) async throws(StoreError) { try files.remove(layout.account(directory)) }
@@ -66,7 +67,8 @@ public struct FolderStore: CertificateStore {
 
     public func write(_ journal: OrderJournal) async throws(StoreError) {
         try files.makeFolder(layout.orders)
-        try files.replace(layout.order(journal.name), with: journal.encoded(), mode: 0o600)
+        let path = layout.order(journal.name)
+        try files.replace(path, with: try journal.encoded(for: path), mode: 0o600)
     }
 
     public func removeJournal(named name: CertificateName) async throws(StoreError) { try files.remove(layout.order(name)) }

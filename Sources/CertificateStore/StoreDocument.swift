@@ -17,8 +17,16 @@ enum StoreFormat {
 }
 
 extension StoreDocument {
-    /// The file's bytes: one line, so that it can be read by other programs line by line.
-    func encoded() -> [UInt8] {
+    /// The file's bytes, read back: what the next run could not read is refused now, while nothing is lost.
+    func encoded(for path: String) throws(StoreError) -> [UInt8] {
+        let bytes = text
+        guard bytes.count <= StoreFormat.maximumSize else { throw StoreError(.damaged, path: path, message: "too large to be written") }
+        _ = try Self(bytes, path: path)
+        return bytes
+    }
+
+    /// One line, so that it can be read by other programs line by line.
+    private var text: [UInt8] {
         var writer = JSONWriter(reservingCapacity: 1_024)
         writer.beginObject()
         writer.member("version", StoreFormat.version)
@@ -30,7 +38,7 @@ extension StoreDocument {
 
     init(_ bytes: [UInt8], path: String) throws(StoreError) {
         do {
-            let object = try JSONDocument(parsing: bytes).root.object()
+            let object = try JSONDocument(parsing: bytes, limits: JSONLimits(allowsNUL: true)).root.object()
             let version = try object.integer("version")
             guard version <= StoreFormat.version else {
                 throw StoreError(

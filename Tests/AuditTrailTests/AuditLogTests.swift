@@ -137,6 +137,53 @@ struct AuditLogTests {
         #expect(try AuditVerifier(path: trail.path).verify().isWhole)
     }
 
+    @Test("Whatever is in the strings, a line is read back as it was written")
+    func anyStrings() throws {
+        let trail = try TrailFolder()
+        var random = SplitMix(state: 20_261_125)
+        func text() -> String {
+            var result = String.UnicodeScalarView()
+            for _ in 0..<Int.random(in: 0...40, using: &random) {
+                let value =
+                    switch Int.random(in: 0...4, using: &random) {
+                    case 0: UInt32.random(in: 0...0x1F, using: &random)
+                    case 1: UInt32.random(in: 0x20...0x7F, using: &random)
+                    case 2: ([0x22, 0x5C, 0x2F, 0, 0x7F] as [UInt32]).randomElement(using: &random) ?? 0
+                    case 3: UInt32.random(in: 0x80...0xFFFF, using: &random)
+                    default: UInt32.random(in: 0x1_0000...0x10_FFFF, using: &random)
+                    }
+                if let scalar = Unicode.Scalar(value) { result.append(scalar) }
+            }
+            return String(result)
+        }
+        let log = try AuditLog(path: trail.path)
+        var written: [AuditRecord] = []
+        for _ in 0..<300 {
+            var record = AuditRecord(.event, time: .random(in: .min ... .max, using: &random))
+            record.uid = .random(in: 0...UInt32.max, using: &random)
+            record.connection = .random(in: 0...UInt64(Int64.max), using: &random)
+            record.correlation = text()
+            record.key = text()
+            record.url = text()
+            record.identifiers = (0..<Int.random(in: 0...3, using: &random)).map { _ in text() }
+            record.detail = text()
+            record.sequence = try log.record(record)
+            written.append(record)
+        }
+        var many = AuditRecord(.event, time: 1)
+        many.identifiers = (0..<20_000).map { "n\($0)" }
+        many.connection = .max
+        many.sequence = try log.record(many)
+        #expect(reason { try log.record(AuditRecord(.genesis)) } == .malformed)
+        try log.close()
+        try trail.fill(1)
+        var reader = AuditReader(path: trail.path, from: 1)
+        let entries = try reader.read()
+        #expect(entries.dropLast(2).map(\.record) == written)
+        #expect(entries[300].record.identifiers == many.identifiers)
+        #expect(try AuditVerifier(path: trail.path).verify().isWhole)
+    }
+
     @Test("Rotation: the chain goes on across files whose names sort in its order")
     func rotation() throws {
         let trail = try TrailFolder()
@@ -212,4 +259,17 @@ func reason(_ body: () throws -> Void) -> AuditError.Reason? {
         try body()
         return nil
     } catch { return (error as? AuditError)?.reason }
+}
+
+/// Random numbers that are the same in every run.
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
 }

@@ -31,6 +31,16 @@ struct FolderStoreTests {
         #expect(try await store.accounts().map(\.key) == ["other"])
     }
 
+    @Test("What could not be read back is not written")
+    func unreadable() async throws {
+        let folder = try StoreFolder(), store = folder.store
+        let directory = try ACMEURL("https://acme.example/directory")
+        let good = StoredAccount(directory: directory, key: "account", contact: ["\u{0}\u{1B}\"\\ü\u{1F511}"])
+        try await store.save(good)
+        #expect(await failure { try await store.save(StoredAccount(directory: directory, key: "../x")) }?.reason == .damaged)
+        #expect(try await store.account(at: directory) == good)
+    }
+
     @Test("The journal keeps every step and what it means for the next run")
     func journal() async throws {
         let folder = try StoreFolder(), store = folder.store

@@ -67,7 +67,7 @@ struct PatternTests {
             "", "**", "*.*.example.org", "a*.example.org", "*a.example.org", "www.*.org", "*.", ".example.org", "www..example.org",
             "*.192.0.2.1", "192.0.2.0/33", "192.0.2.0/-1", "192.0.2.0/024", "192.0.2.0/", "192.0.2.0/2/4", "192.0.2.1/24", "example.org/24",
             "2001:db8::/129", "2001:db8::1/64", "::ffff:192.0.2.0/120", "010.0.0.1", "010.0.0.0/8", "www.example.org:443", "https://x",
-           
+
             "xn--a.example\n", "-x.example", String(repeating: "a", count: 64) + ".example", "www.example.org ", "fe80::1%eth0", "*.*",
             "*/0",
         ]
