@@ -137,12 +137,17 @@ let package = Package(
                 logging,
             ],
             swiftSettings: settings),
+        // Software keys, a CA in memory, and Pebble on free ports.
+        .target(
+            name: "TestSupport",
+            dependencies: ["Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", x509, swiftASN1, crypto],
+            path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
             name: "ACMEClientTests",
-            dependencies: ["ACMEClient", "ACME", "JOSE", nioCore, nioPosix, nioHTTP1, crypto], swiftSettings: settings),
+            dependencies: ["TestSupport", "ACMEClient", "ACME", "JOSE", "StrictJSON", crypto], swiftSettings: settings),
         .testTarget(
             name: "IssuanceTests",
-            dependencies: ["Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", nioCore, nioPosix, nioHTTP1, x509, swiftASN1, crypto],
+            dependencies: ["TestSupport", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", nioCore, nioPosix, x509, crypto],
             swiftSettings: settings),
         .testTarget(
             name: "EndToEndTests",

@@ -1,0 +1,162 @@
+import ACME
+import ACMEClient
+import CertificateStore
+import Issuance
+import JOSE
+import Synchronization
+import TestSupport
+
+/// A CA, a store, keys and a solver in one test, and flows over them that may be killed.
+final class Bench: Sendable {
+    let time = VirtualTime()
+    let solver = MemorySolver()
+    let keys = SoftwareKeys()
+    let folder: TemporaryFolder
+    let store: FolderStore
+    let ca: FakeCA
+    let accountKey: SoftwareSigner
+    let account: ACMEURL
+    let events = Mutex<[IssuanceEvent]>([])
+
+    init(_ behaviour: FakeCA.Behaviour = .init()) throws {
+        let solver = solver
+        folder = try TemporaryFolder()
+        store = FolderStore(folder: folder.file("state"))
+        ca = FakeCA(time: time, behaviour: behaviour) { _, _, token in solver.answer(token) }
+        accountKey = SoftwareSigner(keys: keys)
+        account = try ca.addAccount(accountKey.publicKey)
+    }
+
+    func flow(
+        killedBy killSwitch: KillSwitch = KillSwitch(), deploy: IssuanceFlow.DeployHook? = nil, solvers: [any ChallengeSolver]? = nil,
+        limits: IssuanceLimits = IssuanceLimits()
+    ) throws -> IssuanceFlow {
+        let client = ACMEClient(
+            directory: try ca.directory, transport: KillableTransport(base: ca, killSwitch), signer: accountKey, account: account, time: time,
+            observer: IssuanceEvent.forward { [self] event in record(event) })
+        return IssuanceFlow(
+            issuer: try ACMEIssuer(client: client), store: KillableStore(base: store, killSwitch),
+            keys: KillableKeys(base: keys, killSwitch), solvers: solvers ?? [KillableSolver(base: solver, killSwitch)], limits: limits,
+            time: time, deploy: deploy, observer: { [self] event in record(event) })
+    }
+
+    private func record(_ event: IssuanceEvent) { events.withLock { $0.append(event) } }
+
+    var eventNames: [String] { events.withLock { $0.map(\.name) } }
+
+    static func request(_ names: [String] = ["www.example.org"]) throws -> IssuanceRequest {
+        let identifiers = try names.map { try Identifier(argument: $0) }
+        return IssuanceRequest(name: CertificateName(identifiers[0]), identifiers: identifiers)
+    }
+}
+
+/// Ends everything behind it after a number of steps, as SIGKILL would: what was done stays, nothing more happens, no answer arrives.
+final class KillSwitch: Sendable {
+    struct Killed: Error {}
+    private let steps: Mutex<(left: Int, taken: Int)>
+
+    init(after limit: Int = .max) { steps = Mutex((limit, 0)) }
+
+    var isDead: Bool { steps.withLock { $0.left <= 0 } }
+    var taken: Int { steps.withLock { $0.taken } }
+
+    func step() throws {
+        try steps.withLock { steps in
+            guard steps.left > 0 else { throw Killed() }
+            steps.left -= 1
+            steps.taken += 1
+        }
+    }
+
+    /// One step before, and one behind: the deed is done, its result is lost.
+    func around<Result>(_ deed: () async throws -> Result) async throws -> Result {
+        try step()
+        let result = try await deed()
+        try step()
+        return result
+    }
+
+    func around<Result>(_ deed: () async throws(StoreError) -> Result) async throws(StoreError) -> Result {
+        do { try step() } catch { throw StoreError(.unavailable, message: "killed") }
+        let result = try await deed()
+        do { try step() } catch { throw StoreError(.unavailable, message: "killed") }
+        return result
+    }
+}
+
+struct KillableTransport: HTTPTransport {
+    let base: any HTTPTransport
+    let killSwitch: KillSwitch
+    init(base: any HTTPTransport, _ killSwitch: KillSwitch) { (self.base, self.killSwitch) = (base, killSwitch) }
+
+    func send(_ request: HTTPRequest) async throws -> HTTPResponse { try await killSwitch.around { try await base.send(request) } }
+}
+
+struct KillableKeys: KeyProvider {
+    let base: SoftwareKeys
+    let killSwitch: KillSwitch
+    init(base: SoftwareKeys, _ killSwitch: KillSwitch) { (self.base, self.killSwitch) = (base, killSwitch) }
+
+    func key(named name: KeyName) async throws -> ManagedKey? { try await killSwitch.around { try await base.key(named: name) } }
+    func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
+        try await killSwitch.around { try await base.createKey(named: name, algorithm: algorithm, purpose: purpose) }
+    }
+    func retireKey(named name: KeyName) async throws { try await killSwitch.around { try await base.retireKey(named: name) } }
+    func deleteKey(named name: KeyName) async throws { try await killSwitch.around { try await base.deleteKey(named: name) } }
+    func signer(for key: ManagedKey) async throws -> any AccountSigner { try await base.signer(for: key) }
+}
+
+struct KillableSolver: ChallengeSolver {
+    let base: any ChallengeSolver
+    let killSwitch: KillSwitch
+    init(base: any ChallengeSolver, _ killSwitch: KillSwitch) { (self.base, self.killSwitch) = (base, killSwitch) }
+
+    var type: ChallengeType { base.type }
+    func canSolve(_ identifier: Identifier) -> Bool { base.canSolve(identifier) }
+    func target(of challenge: SolvableChallenge) -> String { base.target(of: challenge) }
+    func present(_ challenge: SolvableChallenge) async throws { try await killSwitch.around { try await base.present(challenge) } }
+    func waitForValidation(of challenges: [SolvableChallenge], limit: Duration) async -> Bool {
+        await base.waitForValidation(of: challenges, limit: limit)
+    }
+    func cleanUp(_ challenge: PresentedChallenge) async throws { try await killSwitch.around { try await base.cleanUp(challenge) } }
+}
+
+struct KillableStore: CertificateStore {
+    let base: any CertificateStore
+    let killSwitch: KillSwitch
+    init(base: any CertificateStore, _ killSwitch: KillSwitch) { (self.base, self.killSwitch) = (base, killSwitch) }
+
+    func account(at directory: ACMEURL) async throws(StoreError) -> StoredAccount? {
+        try await killSwitch.around { () async throws(StoreError) in try await base.account(at: directory) }
+    }
+    func accounts() async throws(StoreError) -> [StoredAccount] { try await base.accounts() }
+    func save(_ account: StoredAccount) async throws(StoreError) {
+        try await killSwitch.around { () async throws(StoreError) in try await base.save(account) }
+    }
+    func removeAccount(at directory: ACMEURL) async throws(StoreError) { try await base.removeAccount(at: directory) }
+    func certificate(named name: CertificateName) async throws(StoreError) -> StoredCertificate? {
+        try await killSwitch.around { () async throws(StoreError) in try await base.certificate(named: name) }
+    }
+    func certificateNames() async throws(StoreError) -> [CertificateName] { try await base.certificateNames() }
+    func install(_ certificate: NewCertificate) async throws(StoreError) -> StoredCertificate {
+        try await killSwitch.around { () async throws(StoreError) in try await base.install(certificate) }
+    }
+    func markDeployed(_ name: CertificateName, generation: Int) async throws(StoreError) {
+        try await killSwitch.around { () async throws(StoreError) in try await base.markDeployed(name, generation: generation) }
+    }
+    func markRevoked(_ name: CertificateName, generation: Int) async throws(StoreError) {
+        try await killSwitch.around { () async throws(StoreError) in try await base.markRevoked(name, generation: generation) }
+    }
+    func removeCertificate(named name: CertificateName) async throws(StoreError) { try await base.removeCertificate(named: name) }
+    func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal? {
+        try await killSwitch.around { () async throws(StoreError) in try await base.journal(named: name) }
+    }
+    func journalNames() async throws(StoreError) -> [CertificateName] { try await base.journalNames() }
+    func write(_ journal: OrderJournal) async throws(StoreError) {
+        try await killSwitch.around { () async throws(StoreError) in try await base.write(journal) }
+    }
+    func removeJournal(named name: CertificateName) async throws(StoreError) {
+        try await killSwitch.around { () async throws(StoreError) in try await base.removeJournal(named: name) }
+    }
+    func lock(_ name: CertificateName) async throws(StoreError) -> any CertificateLock { try await base.lock(name) }
+}

@@ -1,0 +1,57 @@
+import ACME
+import Crypto
+import Foundation
+import JOSE
+import SwiftASN1
+import X509
+
+/// The certificates of a CA in memory: two roots, one intermediate that both have signed, and leaves for certificate requests.
+public struct FakeAuthority: Sendable {
+    private let roots: [(name: String, key: P256.Signing.PrivateKey)]
+    private let intermediate = P256.Signing.PrivateKey()
+    private static let intermediateName = "Fake Intermediate"
+
+    public init() { roots = [("Fake Root A", .init()), ("Fake Root B", .init())] }
+
+    private static func name(_ text: String) throws -> DistinguishedName { try DistinguishedName { CommonName(text) } }
+
+    private func pem(_ certificate: Certificate) throws -> String {
+        var serializer = DER.Serializer()
+        try serializer.serialize(certificate)
+        return PEM.encode(serializer.serializedBytes, label: "CERTIFICATE")
+    }
+
+    /// - Parameters:
+    ///   - csr: DER; its signature is checked.
+    ///   - now: Unix seconds; the certificate begins an hour before and lasts `days`.
+    ///   - names: in place of those of the request.
+    /// - Returns: PEM of the chain to the root of that number, without the root.
+    public func issue(csr: [UInt8], now: Int64, days: Int = 90, root: Int = 0, names: [String]? = nil) throws -> [UInt8] {
+        let request = try CertificateSigningRequest(derEncoded: csr)
+        guard request.publicKey.isValidSignature(request.signature, for: request) else { throw FakeAuthorityError.badSignature }
+        var san = SubjectAlternativeNames()
+        for attribute in request.attributes where attribute.oid == .CSRAttributes.extensionRequest {
+            if let found = try ExtensionRequest(attribute).extensions.subjectAlternativeNames { san = found }
+        }
+        if let names { san = SubjectAlternativeNames(names.map { .dnsName($0) }) }
+        let start = Date(timeIntervalSince1970: TimeInterval(now - 3600))
+        let leaf = try Certificate(
+            version: .v3, serialNumber: .init(), publicKey: request.publicKey, notValidBefore: start,
+            notValidAfter: start.addingTimeInterval(TimeInterval(days) * 86_400), issuer: Self.name(Self.intermediateName),
+            subject: DistinguishedName([RelativeDistinguishedName]()), signatureAlgorithm: .ecdsaWithSHA256,
+            extensions: Certificate.Extensions {
+                Critical(san)
+                AuthorityKeyIdentifier(keyIdentifier: [1, 2, 3, 4])
+            }, issuerPrivateKey: .init(intermediate))
+        let parent = roots[root]
+        let issuer = try Certificate(
+            version: .v3, serialNumber: .init(), publicKey: .init(intermediate.publicKey), notValidBefore: start.addingTimeInterval(-86_400),
+            notValidAfter: start.addingTimeInterval(1000 * 86_400), issuer: Self.name(parent.name), subject: Self.name(Self.intermediateName),
+            signatureAlgorithm: .ecdsaWithSHA256,
+            extensions: Certificate.Extensions { Critical(BasicConstraints.isCertificateAuthority(maxPathLength: 0)) },
+            issuerPrivateKey: .init(parent.key))
+        return Array((try pem(leaf) + pem(issuer)).utf8)
+    }
+}
+
+public enum FakeAuthorityError: Error { case badSignature }

@@ -1,0 +1,130 @@
+import ACME
+import ACMEClient
+import Crypto
+import JOSE
+import StrictJSON
+import Synchronization
+
+/// An ACME CA in memory, behind the transport: no sockets, no sleeps. It checks what a real one checks (nonces once, URLs, signatures,
+/// states), and can be told to be slow, strict or hostile. For tests only.
+public final class FakeCA: HTTPTransport {
+    /// What it does beyond the plain way.
+    public struct Behaviour: Sendable {
+        /// So many requests from now on are answered with badNonce.
+        public var noncesToRefuse = 0
+        /// badNonce answers bring no fresh nonce.
+        public var withholdsNonces = false
+        /// Polls of an order that say "processing" behind finalize; the answer to finalize is one more.
+        public var processingPolls = 0
+        /// Retry-After on orders that are pending or processing.
+        public var retryAfter: String?
+        /// Polls that an order stays pending though all is proven.
+        public var pendingPolls = 0
+        /// By identifier: validation fails with this detail.
+        public var refusals: [String: String] = [:]
+        /// Identifiers with a valid authorization from before.
+        public var proven: Set<String> = []
+        public var requiresExternalAccount = false
+        public var termsOfService: String?
+        public var alternateChain = false
+        /// Looks at every answer before it goes out.
+        public var tamper: (@Sendable (_ request: HTTPRequest, _ response: HTTPResponse) -> HTTPResponse)?
+        /// Takes the place of an answer.
+        public var intercept: (@Sendable (_ request: HTTPRequest, _ count: Int) -> HTTPResponse?)?
+        /// finalize answers orderNotReady so many times.
+        public var notReady = 0
+        /// Names that go into certificates in place of the ordered ones.
+        public var certifiedNames: [String]?
+        /// The certificate is for another key.
+        public var certifiesAnotherKey = false
+
+        public init() {}
+    }
+
+    struct StoredOrder {
+        var identifiers: [Identifier]
+        var authorizations: [Int]
+        var csr: [UInt8]?
+        var pollsLeft = 0
+        var pendingLeft = 0
+        var chain: [UInt8]?
+        var replaces: String?
+    }
+
+    struct StoredAuthorization {
+        var identifier: Identifier
+        var token: String
+        var status = "pending"
+        var detail: String?
+        var attempted = false
+    }
+
+    struct State {
+        var behaviour = Behaviour()
+        var nonces: Set<String> = []
+        var nonceCount = 0
+        var accounts: [String: PublicKey] = [:]
+        var orders: [StoredOrder] = []
+        var authorizations: [StoredAuthorization] = []
+        var revoked: [[UInt8]] = []
+        var log: [String] = []
+        var finalizations = 0
+    }
+
+    public static let base = "https://ca.test"
+    public let authority = FakeAuthority()
+    public let time: any Timekeeping
+    /// Looks whether an identifier's challenge answer is where a CA would see it: `(identifier, type, token)` to key authorization.
+    public let look: @Sendable (Identifier, String, String) -> String?
+    let state = Mutex(State())
+    /// Key of the request that was verified last; tests of accounts send one at a time.
+    let lastKey = Mutex<PublicKey?>(nil)
+    /// By order: the chain to the second root.
+    let alternates = Mutex<[Int: [UInt8]]>([:])
+
+    public init(
+        time: any Timekeeping = VirtualTime(), behaviour: Behaviour = Behaviour(),
+        look: @escaping @Sendable (Identifier, String, String) -> String? = { _, _, _ in nil }
+    ) {
+        self.time = time
+        self.look = look
+        state.withLock { $0.behaviour = behaviour }
+    }
+
+    public var directory: ACMEURL { get throws { try ACMEURL(Self.base + "/dir") } }
+
+    /// Method and path of every request.
+    public var log: [String] { state.withLock { $0.log } }
+    public var orderCount: Int { state.withLock { $0.orders.count } }
+    public var finalizationCount: Int { state.withLock { $0.finalizations } }
+    public var revocations: [[UInt8]] { state.withLock { $0.revoked } }
+    public func clearLog() { state.withLock { $0.log = [] } }
+    public func change(_ change: (inout Behaviour) -> Void) { state.withLock { change(&$0.behaviour) } }
+
+    /// Registers an account without a request.
+    public func addAccount(_ key: PublicKey) throws -> ACMEURL {
+        let url = Self.base + "/acct/\(key.thumbprint)"
+        state.withLock { $0.accounts[url] = key }
+        return try ACMEURL(url)
+    }
+
+    public func send(_ request: HTTPRequest) async throws -> HTTPResponse {
+        try Task.checkCancellation()
+        let (behaviour, count) = state.withLock { state in
+            state.log.append("\(request.method.rawValue) \(request.url.path)")
+            return (state.behaviour, state.log.count)
+        }
+        var response: HTTPResponse
+        if let replacement = behaviour.intercept?(request, count) {
+            response = replacement
+        } else {
+            response = try answer(request)
+        }
+        if let tamper = behaviour.tamper { response = tamper(request, response) }
+        // What a transport does of its own.
+        guard response.body.count <= request.responseLimit else {
+            throw TransportError(.tooLarge, origin: request.url.origin, detail: "the limit is \(request.responseLimit) bytes")
+        }
+        return response
+    }
+}

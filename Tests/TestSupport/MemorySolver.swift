@@ -1,0 +1,34 @@
+import ACME
+import Issuance
+import Synchronization
+
+/// Shows challenges in memory, for a `FakeCA` to look at. For tests only.
+public final class MemorySolver: ChallengeSolver {
+    public let type: ChallengeType
+    private let answers = Mutex<[String: String]>([:])
+    private let counts = Mutex<(presented: Int, cleaned: Int)>((0, 0))
+    private let atOnce = Mutex<(now: Int, most: Int)>((0, 0))
+
+    public init(_ type: ChallengeType = .http01) { self.type = type }
+
+    /// What a CA finds for a token.
+    public func answer(_ token: String) -> String? { answers.withLock { $0[token] } }
+    public var isEmpty: Bool { answers.withLock { $0.isEmpty } }
+    public var presented: Int { counts.withLock { $0.presented } }
+    public var cleaned: Int { counts.withLock { $0.cleaned } }
+
+    public func canSolve(_ identifier: Identifier) -> Bool { type == .dns01 || !identifier.isWildcard }
+    public func target(of challenge: SolvableChallenge) -> String { "memory:" + challenge.keyAuthorization.token }
+
+    public func present(_ challenge: SolvableChallenge) async throws {
+        answers.withLock { $0[challenge.keyAuthorization.token] = challenge.keyAuthorization.text }
+        counts.withLock { $0.presented += 1 }
+    }
+
+    public func waitForValidation(of challenges: [SolvableChallenge], limit: Duration) async -> Bool { true }
+
+    public func cleanUp(_ challenge: PresentedChallenge) async throws {
+        answers.withLock { _ = $0.removeValue(forKey: String(challenge.target.dropFirst("memory:".count))) }
+        counts.withLock { $0.cleaned += 1 }
+    }
+}
