@@ -2,8 +2,8 @@
 public struct AuditLimits: Sendable {
     /// A file this large (bytes) is rotated away before the next batch. 64 MiB holds about 130,000 records and is verified in a second.
     public var fileSize: Int
-    /// A record whose line would be longer (bytes) is not taken; at most 512 KiB, which readers rely on. 1,000 names of 253 bytes and a long
-    /// URL fit.
+    /// A record whose line would be longer (bytes) is not taken; at most 512 KiB, which readers rely on. 1,000 names of 253 bytes and a
+    /// long URL fit.
     public var line: Int
     /// How far records that nobody waits for may be behind the disk: the design allows 100 ms …
     public var unsyncedMilliseconds: Int
