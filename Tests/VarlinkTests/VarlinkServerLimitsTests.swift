@@ -207,6 +207,33 @@ import Varlink
         #expect(server.closeReason == "the server stops")
     }
 
+    @Test("a connection that is over is not kept by what it was given, nor what it was given by it")
+    func nothingIsKept() throws {
+        let service = try TestService()
+        let channel = EmbeddedChannel()
+        weak var handler: VarlinkServerHandler?
+        weak var captured: ReadCounter?
+        do {
+            let made = VarlinkServerHandler(
+                service: service, peer: "peer", directory: VarlinkServiceDirectory(service), eventLoop: channel.eventLoop,
+                limits: limits { $0.idleTime = .seconds(60) })
+            handler = made
+            try channel.pipeline.syncOperations.addHandler(made)
+            channel.connect(to: try SocketAddress(unixDomainSocketPath: "/test"), promise: nil)
+            let call = #"{"method":"org.example.test.Hold","parameters":{"text":""},"more":true}"#
+            try channel.writeInbound(ByteBuffer(bytes: Array(call.utf8) + [0]))
+            let object = ReadCounter()
+            captured = object
+            let reply = try #require(service.held.first?.reply)
+            reply.onCancel { [object, reply] in _ = (object, reply) }
+            reply.onWritable { [object, reply] in _ = (object, reply) }
+        }
+        #expect(handler != nil && captured != nil)
+        _ = try channel.finish(acceptAlreadyClosed: true)
+        service.release()
+        #expect(handler == nil && captured == nil)
+    }
+
     @Test func socketErrors() throws {
         let server = try EmbeddedServer()
         server.channel.pipeline.fireErrorCaught(ChannelError.inputClosed)

@@ -3,12 +3,12 @@ import NIOPosix
 
 /// A Varlink service on a Unix socket: listens, lets peers in, counts them, and stops in good order.
 ///
-/// Make it and use it on its event loop, where all its connections live too. The one hand-over is `await`ing the futures it returns.
+/// Make it and use it on its event loop, where all its connections live too; it lives as long as it listens or is connected.
 /// ```swift
 /// let server = VarlinkServer(service: service, eventLoop: loop) { descriptor in
 ///     VarlinkPeerCredentials(descriptor: descriptor).flatMap { $0.uid == 0 ? $0 : nil }
 /// }
-/// server.listen(at: address)
+/// return server.listen(at: address)
 /// ```
 public final class VarlinkServer<Service: VarlinkService> {
     public let eventLoop: any EventLoop
