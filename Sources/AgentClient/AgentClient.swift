@@ -83,8 +83,8 @@ public final class AgentClient: Sendable {
     public func sign(_ call: SigningCall) async throws -> SignedReply { try SignedReply(reply: await self.call(.sign(call))) }
 
     /// A PKCS#10 request for the identifiers, DER, signed by the certificate key.
-    public func certificateRequest(key: String, identifiers: [Identifier]) async throws -> [UInt8] {
-        try await bytes("csr", .signCertificateRequest(CertificateRequest(key: key, identifiers: identifiers)))
+    public func certificateRequest(key: String, identifiers: [Identifier], mustStaple: Bool = false) async throws -> [UInt8] {
+        try await bytes("csr", .signCertificateRequest(CertificateRequest(key: key, identifiers: identifiers, mustStaple: mustStaple)))
     }
 
     /// Signs a TLS 1.3 server CertificateVerify (RFC 8446 §4.4.3).

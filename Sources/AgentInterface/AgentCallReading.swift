@@ -79,8 +79,10 @@ extension AgentCall {
         case "SignChallengeResponse": self = .sign(try reader.signing(.respondToChallenge))
         case "SignAuthorizationDeactivation": self = .sign(try reader.signing(.deactivateAuthorization))
         case "SignFinalize":
-            let request = CertificateRequest(key: try reader.text("certificateKey"), identifiers: try reader.identifiers())
-            self = .sign(try reader.signing(.finalize(request), and: ["certificateKey", "identifiers"]))
+            let request = CertificateRequest(
+                key: try reader.text("certificateKey"), identifiers: try reader.identifiers(),
+                mustStaple: try reader.optionalBool("mustStaple") ?? false)
+            self = .sign(try reader.signing(.finalize(request), and: ["certificateKey", "identifiers", "mustStaple"]))
         case "SignRevocation":
             let certificate = try reader.base64url("certificate", limit: CallLimits.certificate)
             var reason: RevocationReason?
@@ -96,8 +98,10 @@ extension AgentCall {
                     .revokeCertificate(Revocation(certificate: certificate, reason: reason)), hasAccount: hasAccount,
                     and: ["account", "certificate", "reason"]))
         case "SignCertificateRequest":
-            let request = CertificateRequest(key: try reader.text("key"), identifiers: try reader.identifiers())
-            try reader.finish(["key", "identifiers"])
+            let request = CertificateRequest(
+                key: try reader.text("key"), identifiers: try reader.identifiers(),
+                mustStaple: try reader.optionalBool("mustStaple") ?? false)
+            try reader.finish(["key", "identifiers", "mustStaple"])
             self = .signCertificateRequest(request)
         case "SignHandshake":
             self = .signHandshake(

@@ -20,6 +20,7 @@ extension AgentCall {
         case .signCertificateRequest(let request):
             json.member("key", request.key)
             AgentCall.write(request.identifiers, to: &json)
+            if request.mustStaple { json.member("mustStaple", true) }
         case .signHandshake(let key, let content, let scheme):
             json.member("key", key)
             json.member("content", Base64URL.encode(content))
@@ -67,6 +68,7 @@ extension SigningCall {
         case .finalize(let request):
             json.member("certificateKey", request.key)
             AgentCall.write(request.identifiers, to: &json)
+            if request.mustStaple { json.member("mustStaple", true) }
         case .revokeCertificate(let revocation):
             json.member("certificate", Base64URL.encode(revocation.certificate))
             if let reason = revocation.reason { json.member("reason", reason.rawValue) }

@@ -120,9 +120,9 @@ public enum AgentInterfaceText {
         method SignAuthorizationDeactivation(key: string, url: string, nonce: string, account: string) -> (request: SignedRequest)
 
         # Finalization of an order (section 7.4): the agent makes the certificate signing request for the identifiers with certificateKey.
-        # csr: the PKCS#10 request (RFC 2986), DER in base64url.
+        # mustStaple asks for the TLS feature of RFC 7633. csr: the PKCS#10 request (RFC 2986), DER in base64url.
         method SignFinalize(
-          key: string, url: string, nonce: string, account: string, certificateKey: string, identifiers: []Identifier
+          key: string, url: string, nonce: string, account: string, certificateKey: string, identifiers: []Identifier, mustStaple: ?bool
         ) -> (request: SignedRequest, csr: string)
 
         # Revocation (section 7.6). With account: signed by the account key. Without: signed by the certificate's own key.
@@ -132,7 +132,7 @@ public enum AgentInterfaceText {
         ) -> (request: SignedRequest)
 
         # A certificate signing request for use outside an ACME order. csr: DER in base64url.
-        method SignCertificateRequest(key: string, identifiers: []Identifier) -> (csr: string)
+        method SignCertificateRequest(key: string, identifiers: []Identifier, mustStaple: ?bool) -> (csr: string)
 
         # A TLS 1.3 server CertificateVerify (RFC 8446 section 4.4.3). content: base64url of exactly the content that section describes,
         # 130 or 146 bytes. scheme: a SignatureScheme of section 4.2.3, such as "ecdsa_secp256r1_sha256".

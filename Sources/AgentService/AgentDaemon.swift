@@ -71,6 +71,7 @@ public final class AgentDaemon: Sendable {
         // A core dump would hold MAC keys. SCHED_BATCH keeps wake-ups from pre-empting the signers (Docs/decisions).
         _ = clinux_make_undumpable()
         _ = clinux_batch_scheduling()
+        AgentDaemon.raiseDescriptorLimit()
         let path = try SocketPath(configuration.socket)
         defer { path.release() }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -98,6 +99,14 @@ public final class AgentDaemon: Sendable {
         logger.info("stopping", metadata: ["signal": "\(signal)"])
         path.remove()
         try loop.flatSubmit { parts.value.stop(within: AgentDaemon.stopTime) }.wait()
+    }
+
+    /// A descriptor for each connection: the soft limit of 1,024 that a shell gives would turn callers away long before the configured bound.
+    private static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
     private func notify(_ state: String) { _ = clinux_notify(state) }

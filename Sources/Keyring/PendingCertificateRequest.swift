@@ -14,7 +14,7 @@ struct PendingCertificateRequest: Sendable {
     private let keyAlgorithm: KeyAlgorithm
 
     /// - Throws: an error of swift-certificates or swift-asn1.
-    init(identifiers: [Identifier], key: SigningKey) throws {
+    init(_ request: CertificateRequest, key: SigningKey) throws {
         switch key.verifier {
         case .p256(let key): publicKey = Certificate.PublicKey(key)
         case .p384(let key): publicKey = Certificate.PublicKey(key)
@@ -39,13 +39,18 @@ struct PendingCertificateRequest: Sendable {
         }
         keyAlgorithm = key.algorithm
         // The subject stays empty: names are in the subjectAltName, which is all that CAs read (RFC 8555 §7.4).
-        let names = identifiers.map { identifier -> GeneralName in
+        let names = request.identifiers.map { identifier -> GeneralName in
             switch identifier {
             case .dns(let name): .dnsName(name.text)
             case .ip(let address): .ipAddress(ASN1OctetString(contentBytes: address.bytes[...]))
             }
         }
-        let extensions = try Certificate.Extensions { SubjectAlternativeNames(names) }
+        var extensions = try Certificate.Extensions { SubjectAlternativeNames(names) }
+        if request.mustStaple {
+            // RFC 7633 §4: SEQUENCE OF INTEGER, 5 is status_request.
+            try extensions.append(
+                Certificate.Extension(oid: [1, 3, 6, 1, 5, 5, 7, 1, 24], critical: false, value: [0x30, 0x03, 0x02, 0x01, 0x05]))
+        }
         attributes = CertificateSigningRequest.Attributes([try .init(ExtensionRequest(extensions: extensions))])
         let draft = try CertificateSigningRequest(
             version: .v1, subject: DistinguishedName(), publicKey: publicKey, attributes: attributes, signatureAlgorithm: algorithm,

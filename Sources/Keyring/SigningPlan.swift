@@ -175,7 +175,7 @@ public struct SigningPlan: Sendable {
         guard key.state == .active else { throw CompositionError("certificateKey", "is retired") }
         do {
             try request.validate()
-            return try PendingCertificateRequest(identifiers: request.identifiers, key: key)
+            return try PendingCertificateRequest(request, key: key)
         } catch let error as ACMERequestError {
             throw CompositionError(error.member, error.reason)
         } catch {

@@ -1,0 +1,170 @@
+import Foundation
+import Testing
+
+/// The whole way as a user goes it: real programs, a real socket, SoftHSM, Pebble.
+@Suite struct IssuanceFlowTests {
+    @Test func fromAnAccountToARevokedCertificate() async throws {
+        let sandbox = try await Sandbox()
+        let registered = try await sandbox.agent("account", "register", "--agree-tos", "--email", "admin@example.org", "--json")
+        try #require(registered.status == 0, "\(registered)")
+
+        let issued = try await sandbox.agent(
+            "issue", "-d", "www.example.org", "-d", "example.org", "-d", "mail.example.org", "-d", "127.0.0.1", "--json")
+        try #require(issued.status == 0, "\(issued)")
+        let folder = sandbox.folder + "/state/certificates/www.example.org"
+        let verified = try await sandbox.shell(
+            """
+            curl -sS --cacert "$CA_CERTIFICATE" "$PEBBLE_MANAGEMENT/roots/0" >"$SANDBOX_DIR/root.pem"
+            openssl verify -CAfile "$SANDBOX_DIR/root.pem" -untrusted '\(folder)/chain.pem' '\(folder)/cert.pem'
+            openssl x509 -in '\(folder)/cert.pem' -noout -ext subjectAltName
+            openssl x509 -inform der -in '\(folder)/cert.der' -noout -serial
+            acme=$(\(Program.folder)/acme-agent show www.example.org --format der | openssl x509 -inform der -noout -serial)
+            test "$acme" = "$(openssl x509 -in '\(folder)/cert.pem' -noout -serial)"
+            """)
+        #expect(verified.status == 0, "\(verified)")
+        #expect(verified.output.contains(": OK"))
+        for name in ["DNS:www.example.org", "DNS:example.org", "DNS:mail.example.org", "IP Address:127.0.0.1"] {
+            #expect(verified.output.contains(name))
+        }
+
+        // The private key is in the token, does not come out, and signs only.
+        let key = try await sandbox.shell(
+            """
+            pkcs11-tool --module /usr/lib/softhsm/libsofthsm2.so --login --pin "$(cat "$PIN_FILE")" --list-objects --type privkey --label www.example.org
+            """)
+        #expect(key.output.contains("sensitive") && key.output.contains("never extractable"), "\(key)")
+        #expect(key.output.range(of: "Usage: +sign\n", options: .regularExpression) != nil, "\(key)")
+
+        let serial = verified.output
+        let renewed = try await sandbox.agent("renew", "www.example.org", "--force")
+        #expect(renewed.status == 0, "\(renewed)")
+        let after = try await sandbox.shell("openssl x509 -inform der -in '\(folder)/cert.der' -noout -serial")
+        #expect(!serial.contains(after.output))
+
+        let revoked = try await sandbox.agent("revoke", "www.example.org", "--reason", "keyCompromise")
+        #expect(revoked.status == 0, "\(revoked)")
+        let status = try await sandbox.shell(
+            """
+            serial=$(openssl x509 -in '\(folder)/cert.pem' -noout -serial | cut -d= -f2)
+            curl -sS --cacert "$CA_CERTIFICATE" "$PEBBLE_MANAGEMENT/cert-status-by-serial/$serial"
+            """)
+        #expect(status.output.contains(#""Status": "Revoked""#), "\(status)")
+        let trail = try await sandbox.agent("audit", "verify")
+        #expect(trail.status == 0, "\(trail)")
+        await sandbox.end()
+    }
+
+    /// Directory, nonce, order, authorization, challenge, order, finalization, order, certificate.
+    @Test func oneNameTakesAtMostNineRequests() async throws {
+        let sandbox = try await Sandbox()
+        #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
+        try FileManager.default.createDirectory(atPath: sandbox.folder + "/web", withIntermediateDirectories: true)
+        var counts: [Int] = []
+        for name in 1...5 {
+            let before = try sandbox.requests()
+            let issued = try await sandbox.agent("issue", "-d", "n\(name).example.org")
+            #expect(issued.status == 0, "\(issued)")
+            counts.append(try sandbox.requests() - before)
+        }
+        #expect(counts.allSatisfy { $0 <= 9 }, "\(counts)")
+        await sandbox.end()
+    }
+
+    @Test(arguments: [50, 90])
+    func refusedNoncesAreNoObstacle(_ percent: Int) async throws {
+        let sandbox = try await Sandbox(pebble: ["PEBBLE_WFE_NONCEREJECT": String(percent)])
+        #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
+        let issued = try await sandbox.agent("issue", "-d", "www.example.org", "-d", "127.0.0.1")
+        #expect(issued.status == 0, "\(issued)")
+        await sandbox.end()
+    }
+
+    @Test func aCAThatWantsAnExternalAccountGetsOne() async throws {
+        let sandbox = try await Sandbox()
+        let environment = ["ACME_DIRECTORY": sandbox.environment["ACME_DIRECTORY_EAB"] ?? ""]
+        let without = try await sandbox.agent(["account", "register", "--agree-tos"], environment: environment)
+        #expect(without.status != 0)
+        #expect(without.error.contains("hint:"), "\(without)")
+        let with = try await sandbox.agent(["account", "register", "--agree-tos", "--eab", "sandbox"], environment: environment)
+        #expect(with.status == 0, "\(with)")
+        let issued = try await sandbox.agent(["issue", "-d", "www.example.org"], environment: environment)
+        #expect(issued.status == 0, "\(issued)")
+        await sandbox.end()
+    }
+
+    @Test func anAlternateChainIsChosenByItsRoot() async throws {
+        let sandbox = try await Sandbox(pebble: ["PEBBLE_ALTERNATE_ROOTS": "2"])
+        #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
+        let roots = try await sandbox.shell(
+            """
+            for root in 0 1 2; do curl -sS --cacert "$CA_CERTIFICATE" "$PEBBLE_MANAGEMENT/roots/$root" >"$SANDBOX_DIR/root$root.pem"; done
+            openssl x509 -in "$SANDBOX_DIR/root2.pem" -noout -subject -nameopt multiline | sed -n 's/ *commonName *= //p'
+            """)
+        let root = roots.output.trimmingCharacters(in: .whitespacesAndNewlines)
+        let issued = try await sandbox.agent("issue", "-d", "www.example.org", "--preferred-chain", root)
+        #expect(issued.status == 0, "\(issued)")
+        let folder = sandbox.folder + "/state/certificates/www.example.org"
+        let verified = try await sandbox.shell(
+            """
+            openssl verify -CAfile "$SANDBOX_DIR/root2.pem" -untrusted '\(folder)/chain.pem' '\(folder)/cert.pem'
+            ! openssl verify -CAfile "$SANDBOX_DIR/root0.pem" -untrusted '\(folder)/chain.pem' '\(folder)/cert.pem'
+            """)
+        #expect(verified.status == 0, "\(verified)")
+        await sandbox.end()
+    }
+
+    @Test func theCAsReasonForAFailedChallengeReachesTheUser() async throws {
+        let sandbox = try await Sandbox()
+        #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
+        try FileManager.default.createDirectory(atPath: sandbox.folder + "/web", withIntermediateDirectories: true)
+        // A folder that no server serves: the CA's connection is refused.
+        let failed = try await sandbox.agent("issue", "-d", "www.example.org", "--webroot", sandbox.folder + "/web")
+        #expect(failed.status == 5, "\(failed)")
+        #expect(failed.error.contains("www.example.org"))
+        #expect(failed.error.contains("error:") && failed.error.lowercased().contains("connection refused"), "\(failed)")
+        // Nothing of the challenge is left behind.
+        let left = try await sandbox.shell("find '\(sandbox.folder)/web' -type f | wc -l")
+        #expect(left.output.trimmingCharacters(in: .whitespacesAndNewlines) == "0")
+        await sandbox.end()
+    }
+
+    @Test func aWebrootAndAHookAnswerChallenges() async throws {
+        let sandbox = try await Sandbox()
+        #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
+        let web = sandbox.folder + "/web"
+        try FileManager.default.createDirectory(atPath: web, withIntermediateDirectories: true)
+        let server = try Program.start(
+            "/usr/bin/env", ["python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", web, sandbox.environment["HTTP01_PORT"] ?? "0"],
+            environment: sandbox.environment)
+        _ = try await sandbox.shell("for i in $(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/$HTTP01_PORT) 2>/dev/null && break; sleep 0.05; done")
+        let webroot = try await sandbox.agent("issue", "-d", "www.example.org", "--webroot", web)
+        server.process.terminate()
+        #expect(webroot.status == 0, "\(webroot)")
+
+        let hook = sandbox.folder + "/hook"
+        try """
+            #!/bin/bash
+            set -euo pipefail
+            case $1 in
+            present) curl -sS -d "{\\"host\\":\\"$2.\\",\\"value\\":\\"$3\\"}" "$CHALLTESTSRV/set-txt" ;;
+            cleanup) curl -sS -d "{\\"host\\":\\"$2.\\"}" "$CHALLTESTSRV/clear-txt"; echo "$2" >>"$SANDBOX_DIR/cleaned" ;;
+            esac
+            """.write(toFile: hook, atomically: false, encoding: .utf8)
+        chmod(hook, 0o755)
+        let wildcard = try await sandbox.agent("issue", "-d", "*.example.org", "-d", "example.org", "--dns-hook", hook)
+        #expect(wildcard.status == 0, "\(wildcard)")
+        let cleaned = try String(contentsOfFile: sandbox.folder + "/cleaned", encoding: .utf8)
+        #expect(cleaned.split(separator: "\n").count == 2, "\(cleaned)")
+        await sandbox.end()
+    }
+
+    @Test(arguments: ["P-256", "P-384", "RSA-2048"])
+    func everyKindOfKeyThatTheCATakes(_ type: String) async throws {
+        let sandbox = try await Sandbox()
+        let registered = try await sandbox.agent("account", "register", "--agree-tos", "--key-type", type)
+        #expect(registered.status == 0, "\(registered)")
+        let issued = try await sandbox.agent("issue", "-d", "www.example.org", "--key-type", type)
+        #expect(issued.status == 0, "\(issued)")
+        await sandbox.end()
+    }
+}
