@@ -202,7 +202,7 @@ private final class Parts {
             }
             self.server = server
             let descriptor = try path.bind(
-                mode: configuration.socketMode, group: configuration.socketGroup.flatMap { UserDirectory.group($0) }, backlog: 1024)
+                mode: configuration.socketMode, group: configuration.socketGroup.flatMap { UserDirectory.group($0) }, backlog: 4096)
             return server.listen(on: descriptor)
         } catch {
             return loop.makeFailedFuture(error)

@@ -81,13 +81,14 @@ import Testing
 
     @Test func aCAThatWantsAnExternalAccountGetsOne() async throws {
         let sandbox = try await Sandbox()
-        let environment = ["ACME_DIRECTORY": sandbox.environment["ACME_DIRECTORY_EAB"] ?? ""]
-        let without = try await sandbox.agent(["account", "register", "--agree-tos"], environment: environment)
+        // Another CA than the configured one wants its own trust root named.
+        let ca = ["--directory", sandbox.environment["ACME_DIRECTORY_EAB"] ?? "", "--ca-certificate", sandbox.environment["CA_CERTIFICATE"] ?? ""]
+        let without = try await sandbox.agent(["account", "register", "--agree-tos"] + ca)
         #expect(without.status != 0)
         #expect(without.error.contains("hint:"), "\(without)")
-        let with = try await sandbox.agent(["account", "register", "--agree-tos", "--eab", "sandbox"], environment: environment)
+        let with = try await sandbox.agent(["account", "register", "--agree-tos", "--eab", "sandbox"] + ca)
         #expect(with.status == 0, "\(with)")
-        let issued = try await sandbox.agent(["issue", "-d", "www.example.org"], environment: environment)
+        let issued = try await sandbox.agent(["issue", "-d", "www.example.org"] + ca)
         #expect(issued.status == 0, "\(issued)")
         await sandbox.end()
     }

@@ -33,10 +33,16 @@ final class Sandbox: Sendable {
     }
 
     /// Stops everything and removes the folder.
-    func end() async {
+    func end() async { stop() }
+
+    /// Also where a test ended early.
+    deinit { stop() }
+
+    private func stop() {
+        guard FileManager.default.fileExists(atPath: folder) else { return }
         var variables = Sandbox.plain
         variables["SANDBOX_DIR"] = folder
-        _ = try? await Program.run("/bin/bash", ["Tests/Sandbox/down"], environment: variables)
+        if let down = try? Program.start("/bin/bash", ["Tests/Sandbox/down"], environment: variables) { down.process.waitUntilExit() }
         try? FileManager.default.removeItem(atPath: folder)
     }
 
