@@ -51,7 +51,7 @@ extension HelperRequest {
         case .generate:
             self = .generate(
                 label: try frame.text(limit: TokenLimits.label), id: try frame.data(limit: TokenLimits.id), algorithm: try frame.algorithm())
-        case .find: self = .find(uri: try frame.text(limit: 4_096))
+        case .find: self = .find(uri: try frame.text(limit: TokenLimits.uri))
         case .destroy: self = .destroy(try TokenKeyReference(reading: &frame))
         }
     }
@@ -60,8 +60,19 @@ extension HelperRequest {
 extension HelperReply {
     private enum Kind: UInt8 { case ready = 1, signature, key, keys, done, failure }
 
-    /// Appends the reply's frame.
+    /// Appends the reply's frame; more than one where a listing has more keys than go into one.
     public func encode(id: UInt32, to bytes: inout [UInt8]) {
+        guard case .keys(let keys, let more) = self else { return encodeFrame(id: id, to: &bytes) }
+        // A foreign key beyond the bounds is none that the agent could name; it must not make the whole list unreadable.
+        var rest = keys.filter(\.reference.isWithinLimits)[...]
+        repeat {
+            let page = rest.prefix(TokenLimits.keysInReply)
+            rest = rest.dropFirst(page.count)
+            HelperReply.keys(Array(page), more: more || !rest.isEmpty).encodeFrame(id: id, to: &bytes)
+        } while !rest.isEmpty
+    }
+
+    private func encodeFrame(id: UInt32, to bytes: inout [UInt8]) {
         let taken = bytes
         bytes = []
         var frame = FrameWriter(appendingTo: taken, id: id, kind: kind.rawValue)
@@ -94,7 +105,7 @@ extension HelperReply {
         guard let kind = Kind(rawValue: try frame.byte()) else { throw FrameError("an unknown reply") }
         switch kind {
         case .ready: self = .ready(try TokenInformation(reading: &frame))
-        case .signature: self = .signature(try frame.data(limit: 4_096))
+        case .signature: self = .signature(try frame.data(limit: TokenLimits.signature))
         case .key: self = .key(try TokenKey(reading: &frame))
         case .keys:
             let more = try frame.bool()
@@ -149,18 +160,15 @@ extension TokenKey {
 
 extension TokenInformation {
     fileprivate func write(to frame: inout FrameWriter) {
-        frame.text(label)
-        frame.text(manufacturer)
-        frame.text(model)
-        frame.text(serial)
+        for text in [label, manufacturer, model, serial] { frame.shortened(text, limit: TokenLimits.text) }
         frame.byte(UInt8(truncatingIfNeeded: algorithms.count))
         for algorithm in algorithms { frame.text(algorithm.rawValue) }
         frame.bool(isLoggedIn)
     }
 
     fileprivate init(reading frame: inout FrameReader) throws(FrameError) {
-        let label = try frame.text(limit: 256), manufacturer = try frame.text(limit: 256), model = try frame.text(limit: 256)
-        let serial = try frame.text(limit: 256)
+        let label = try frame.text(limit: TokenLimits.text), manufacturer = try frame.text(limit: TokenLimits.text)
+        let model = try frame.text(limit: TokenLimits.text), serial = try frame.text(limit: TokenLimits.text)
         var algorithms: [KeyAlgorithm] = []
         for _ in 0..<(try frame.byte()) { algorithms.append(try frame.algorithm()) }
         self.init(
@@ -171,21 +179,21 @@ extension TokenInformation {
 extension TokenFailure {
     fileprivate func write(to frame: inout FrameWriter) {
         frame.byte(kind.rawValue)
-        frame.optionalText(function)
+        frame.optionalShortened(function, limit: TokenLimits.text)
         frame.bool(returnValue != nil)
         frame.long(UInt64(returnValue ?? 0))
-        frame.text(message)
-        frame.optionalText(hint)
+        frame.shortened(message, limit: TokenLimits.sentence)
+        frame.optionalShortened(hint, limit: TokenLimits.sentence)
     }
 
     fileprivate init(reading frame: inout FrameReader) throws(FrameError) {
         guard let kind = Kind(rawValue: try frame.byte()) else { throw FrameError("an unknown failure") }
-        let function = try frame.optionalText(limit: 256)
+        let function = try frame.optionalText(limit: TokenLimits.text)
         let hasValue = try frame.bool()
         let value = try frame.long()
         self.init(
-            kind, function: function, returnValue: hasValue ? UInt(truncatingIfNeeded: value) : nil, message: try frame.text(limit: 4_096),
-            hint: try frame.optionalText(limit: 4_096))
+            kind, function: function, returnValue: hasValue ? UInt(truncatingIfNeeded: value) : nil, message: try frame.text(limit: TokenLimits.sentence),
+            hint: try frame.optionalText(limit: TokenLimits.sentence))
     }
 }
 
@@ -205,16 +213,19 @@ extension TokenConfiguration {
     }
 
     fileprivate init(reading frame: inout FrameReader) throws(FrameError) {
-        let name = try frame.text(limit: 256), module = try frame.text(limit: 4_096), uri = try frame.text(limit: 4_096)
-        let pinSource = try frame.optionalText(limit: 4_096)
+        let name = try frame.text(limit: TokenLimits.text), module = try frame.text(limit: TokenLimits.path)
+        let uri = try frame.text(limit: TokenLimits.uri)
+        let pinSource = try frame.optionalText(limit: TokenLimits.path)
         let pool = Int(try frame.integer())
-        let stateDirectory = try frame.text(limit: 4_096)
+        let stateDirectory = try frame.text(limit: TokenLimits.path)
         let count = try frame.integer()
-        guard count <= 256, pool <= 1_024 else { throw FrameError("a configuration out of bounds") }
+        guard count <= UInt32(TokenLimits.environment), (1...TokenLimits.pool).contains(pool) else { throw FrameError("a configuration out of bounds") }
         var environment: [String: String] = [:]
         for _ in 0..<count {
-            let name = try frame.text(limit: 256)
-            environment[name] = try frame.text(limit: 65_536)
+            let name = try frame.text(limit: TokenLimits.text)
+            guard environment.updateValue(try frame.text(limit: TokenLimits.path), forKey: name) == nil else {
+                throw FrameError("an environment variable that comes twice")
+            }
         }
         self.init(
             name: name, module: module, uri: uri, pinSource: pinSource, pool: pool, stateDirectory: stateDirectory, environment: environment)

@@ -1,8 +1,12 @@
 /// Takes bytes as they come and gives whole frames: a 32-bit little-endian length, a 32-bit number of the request, a byte for the kind, fields.
 /// A state machine without I/O, used by both ends.
+///
+/// An error is final, since nothing tells where the next frame would begin: every later call throws it again.
 public struct FrameDecoder: Sendable {
     private var buffer: [UInt8] = []
+    /// Offset of the first byte that was not taken.
     private var start = 0
+    private var failure: FrameError?
 
     public init() { buffer.reserveCapacity(16 * 1024) }
 
@@ -10,8 +14,10 @@ public struct FrameDecoder: Sendable {
     public var isInFrame: Bool { start < buffer.count }
 
     public mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        guard failure == nil else { return }
         if start == buffer.count {
-            buffer.removeAll(keepingCapacity: true)
+            // A long message must not keep its memory for good.
+            buffer.removeAll(keepingCapacity: buffer.capacity <= 64 * 1024)
             start = 0
         } else if start > 64 * 1024 {
             buffer.removeFirst(start)
@@ -20,36 +26,53 @@ public struct FrameDecoder: Sendable {
         buffer.append(contentsOf: bytes)
     }
 
-    private mutating func frame() throws(FrameError) -> ArraySlice<UInt8>? {
-        guard buffer.count - start >= 4 else { return nil }
-        var reader = FrameReader(buffer[start..<(start + 4)])
-        let length = Int(try reader.integer())
-        guard length >= 5, length <= TokenLimits.frame else { throw FrameError("a frame of \(length) bytes") }
-        guard buffer.count - start - 4 >= length else { return nil }
-        let frame = buffer[(start + 4)..<(start + 4 + length)]
-        start += 4 + length
-        return frame
-    }
-
     /// The next request, `nil` until one is whole.
     /// - Throws: `FrameError`; nothing more is to be read from this end.
     public mutating func nextRequest() throws(FrameError) -> (id: UInt32, request: HelperRequest)? {
-        guard let frame = try frame() else { return nil }
-        var reader = FrameReader(frame)
-        let id = try reader.integer()
-        let request = try HelperRequest(reading: &reader)
-        try reader.finish()
-        return (id, request)
+        try next { (frame) throws(FrameError) in try HelperRequest(reading: &frame) }
     }
 
     /// The next reply, `nil` until one is whole.
     /// - Throws: `FrameError`; nothing more is to be read from this end.
     public mutating func nextReply() throws(FrameError) -> (id: UInt32, reply: HelperReply)? {
-        guard let frame = try frame() else { return nil }
-        var reader = FrameReader(frame)
-        let id = try reader.integer()
-        let reply = try HelperReply(reading: &reader)
-        try reader.finish()
-        return (id, reply)
+        try next { (frame) throws(FrameError) in try HelperReply(reading: &frame) }
+    }
+
+    private mutating func next<Message>(
+        _ parse: (inout FrameReader) throws(FrameError) -> Message
+    ) throws(FrameError) -> (UInt32, Message)? {
+        if let failure { throw failure }
+        let start = start
+        let result: Result<(length: Int, id: UInt32, message: Message)?, FrameError> = buffer.withUnsafeBytes { bytes in
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
+            return Result { () throws(FrameError) in try FrameDecoder.frame(at: rest, parse) }
+        }
+        switch result {
+        case .success(nil): return nil
+        case .success(let frame?):
+            self.start += frame.length
+            return (frame.id, frame.message)
+        case .failure(let error):
+            failure = error
+            buffer = []
+            self.start = 0
+            throw error
+        }
+    }
+
+    private static func frame<Message>(
+        at bytes: UnsafeRawBufferPointer, _ parse: (inout FrameReader) throws(FrameError) -> Message
+    ) throws(FrameError) -> (length: Int, id: UInt32, message: Message)? {
+        guard bytes.count >= 4 else { return nil }
+        var head = FrameReader(UnsafeRawBufferPointer(rebasing: bytes[..<4]))
+        let length = Int(try head.integer())
+        // Judged before the frame is whole, so that a wrong length never has gigabytes collected.
+        guard length >= 5, length <= TokenLimits.frame else { throw FrameError("a frame of \(length) bytes") }
+        guard bytes.count - 4 >= length else { return nil }
+        var frame = FrameReader(UnsafeRawBufferPointer(rebasing: bytes[4..<(4 + length)]))
+        let id = try frame.integer()
+        let message = try parse(&frame)
+        try frame.finish()
+        return (4 + length, id, message)
     }
 }

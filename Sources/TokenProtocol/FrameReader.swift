@@ -4,43 +4,37 @@ public struct FrameError: Error, Hashable, Sendable, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// Reads one frame's fields. Every read is checked: the helper runs vendor code, and what comes from it is not trusted.
+/// Reads one frame's fields. Every read is checked: the helper runs vendor code, and what comes from it is not trusted. Nothing is
+/// allocated for a field before its bound was checked.
 struct FrameReader {
-    private let bytes: ArraySlice<UInt8>
-    private var at: Int
+    private let bytes: UnsafeRawBufferPointer
+    private var at = 0
 
-    init(_ bytes: ArraySlice<UInt8>) {
-        self.bytes = bytes
-        at = bytes.startIndex
+    /// - Parameter bytes: Must outlive the reader.
+    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+    private mutating func take(_ count: Int) throws(FrameError) -> UnsafeRawBufferPointer {
+        guard count <= bytes.count - at else { throw FrameError("a frame ends early") }
+        defer { at += count }
+        return UnsafeRawBufferPointer(rebasing: bytes[at..<(at + count)])
     }
 
-    mutating func byte() throws(FrameError) -> UInt8 {
-        guard at < bytes.endIndex else { throw FrameError("a frame ends early") }
-        defer { at += 1 }
-        return bytes[at]
-    }
+    mutating func byte() throws(FrameError) -> UInt8 { try take(1)[0] }
 
-    mutating func integer() throws(FrameError) -> UInt32 {
-        guard bytes.endIndex - at >= 4 else { throw FrameError("a frame ends early") }
-        defer { at += 4 }
-        return UInt32(bytes[at]) | UInt32(bytes[at + 1]) << 8 | UInt32(bytes[at + 2]) << 16 | UInt32(bytes[at + 3]) << 24
-    }
+    mutating func integer() throws(FrameError) -> UInt32 { UInt32(littleEndian: try take(4).loadUnaligned(as: UInt32.self)) }
 
-    mutating func long() throws(FrameError) -> UInt64 {
-        let low = try integer(), high = try integer()
-        return UInt64(low) | UInt64(high) << 32
-    }
+    mutating func long() throws(FrameError) -> UInt64 { UInt64(littleEndian: try take(8).loadUnaligned(as: UInt64.self)) }
 
-    mutating func data(limit: Int) throws(FrameError) -> [UInt8] {
+    private mutating func counted(limit: Int) throws(FrameError) -> UnsafeRawBufferPointer {
         let count = Int(try integer())
         guard count <= limit else { throw FrameError("a field of \(count) bytes is longer than \(limit)") }
-        guard bytes.endIndex - at >= count else { throw FrameError("a frame ends early") }
-        defer { at += count }
-        return Array(bytes[at..<(at + count)])
+        return try take(count)
     }
 
+    mutating func data(limit: Int) throws(FrameError) -> [UInt8] { [UInt8](try counted(limit: limit)) }
+
     mutating func text(limit: Int) throws(FrameError) -> String {
-        guard let text = String(validating: try data(limit: limit), as: UTF8.self) else { throw FrameError("a text is not UTF-8") }
+        guard let text = String(validating: try counted(limit: limit), as: UTF8.self) else { throw FrameError("a text is not UTF-8") }
         return text
     }
 
@@ -55,6 +49,6 @@ struct FrameReader {
     }
 
     func finish() throws(FrameError) {
-        guard at == bytes.endIndex else { throw FrameError("a frame has bytes behind its last field") }
+        guard at == bytes.count else { throw FrameError("a frame has bytes behind its last field") }
     }
 }

@@ -14,25 +14,37 @@ struct FrameWriter {
 
     mutating func byte(_ value: UInt8) { bytes.append(value) }
 
-    mutating func integer(_ value: UInt32) {
-        for shift in [0, 8, 16, 24] as [UInt32] { bytes.append(UInt8(truncatingIfNeeded: value >> shift)) }
-    }
+    mutating func integer(_ value: UInt32) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
 
-    mutating func long(_ value: UInt64) {
-        integer(UInt32(truncatingIfNeeded: value))
-        integer(UInt32(truncatingIfNeeded: value >> 32))
-    }
+    mutating func long(_ value: UInt64) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
 
     mutating func data(_ value: some Collection<UInt8>) {
         integer(UInt32(truncatingIfNeeded: value.count))
         bytes.append(contentsOf: value)
     }
 
-    mutating func text(_ value: String) { data(Array(value.utf8)) }
+    mutating func text(_ value: String) { data(value.utf8) }
 
     mutating func optionalText(_ value: String?) {
         byte(value == nil ? 0 : 1)
         if let value { text(value) }
+    }
+
+    /// A text for people: cut at its bound, never within a character, since what it tells must reach the reader in any case.
+    mutating func shortened(_ value: String, limit: Int) {
+        guard value.utf8.count > limit else { return text(value) }
+        var kept: [UInt8] = []
+        for scalar in value.unicodeScalars {
+            let encoded = UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter
+            guard kept.count + encoded.count <= limit else { break }
+            kept.append(contentsOf: encoded)
+        }
+        data(kept)
+    }
+
+    mutating func optionalShortened(_ value: String?, limit: Int) {
+        byte(value == nil ? 0 : 1)
+        if let value { shortened(value, limit: limit) }
     }
 
     mutating func bool(_ value: Bool) { byte(value ? 1 : 0) }

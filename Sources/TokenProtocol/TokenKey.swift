@@ -66,17 +66,3 @@ public enum SigningMechanism: UInt8, CaseIterable, Sendable {
     /// CKM_EDDSA: the message in, at most `TokenLimits.message` bytes.
     case ed25519 = 6
 }
-
-/// Bounds of the helper's protocol.
-public enum TokenLimits {
-    /// The longest message that is signed whole: a certificate signing request of 1,000 names.
-    public static let message = 256 * 1024
-    /// The longest frame, its length field not counted.
-    public static let frame = 512 * 1024
-    public static let label = 255
-    public static let id = 255
-    /// SubjectPublicKeyInfo of RSA-4096 has 550 bytes.
-    public static let spki = 4 * 1024
-    /// Keys in one reply of a listing.
-    public static let keysInReply = 256
-}

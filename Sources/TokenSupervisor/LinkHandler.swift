@@ -39,20 +39,20 @@ final class LinkHandler: ChannelInboundHandler {
         do throws(FrameError) {
             while let (id, reply) = try decoder.nextReply() { received(id, reply) }
         } catch {
-            end("the helper sent what is no reply: \(error)")
+            end("it sent what is no reply: \(error)")
             context.close(promise: nil)
         }
     }
 
-    func channelInactive(context: ChannelHandlerContext) { end("the helper has ended") }
+    func channelInactive(context: ChannelHandlerContext) { end("it ended a link") }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        end("a link to the helper failed: \(error)")
+        end("a link failed: \(error)")
         context.close(promise: nil)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        end("a link to the helper was closed")
+        end("a link was closed")
         self.context = nil
     }
 

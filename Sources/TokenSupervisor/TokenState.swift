@@ -20,6 +20,8 @@ public struct TokenStatistics: Sendable, Hashable {
     public var inFlight = 0
     /// Signatures given since the start.
     public var signatures: UInt64 = 0
+    /// Changes whenever a helper starts or ends.
+    public var generation = 0
 }
 
 /// How long a supervisor waits for what.
@@ -39,6 +41,8 @@ public struct SupervisorLimits: Sendable {
     public var longestPause = TimeAmount.seconds(5)
     /// A helper that lived this long was well: the pauses begin anew.
     public var wellAfter = TimeAmount.seconds(30)
+    /// What a helper has to end by itself when the agent stops: a key that is being made is finished.
+    public var stop = TimeAmount.seconds(2)
 
     public init() {}
 }

@@ -1,0 +1,80 @@
+/// Bounds of the helper's protocol, checked by both ends before anything is allocated.
+public enum TokenLimits {
+    /// The longest message that is signed whole: a certificate signing request of 1,000 names.
+    public static let message = 256 * 1024
+    /// The longest frame, its length field not counted: the longest message twice.
+    public static let frame = 512 * 1024
+    /// Bytes of a CKA_LABEL and of a CKA_ID.
+    public static let label = 255
+    public static let id = 255
+    /// SubjectPublicKeyInfo of RSA-4096 has 550 bytes.
+    public static let spki = 4 * 1024
+    /// A signature of RSA-4096 has 512 bytes.
+    public static let signature = 4 * 1024
+    /// Keys in one reply of a listing: with every field at its bound they fill 300 KiB.
+    public static let keysInReply = 64
+    /// PATH_MAX; also the value of an environment variable.
+    public static let path = 4 * 1024
+    /// RFC 7512 sets none; longer than all attributes at their bounds, percent-encoded.
+    public static let uri = 4 * 1024
+    /// What a token says of itself (64 bytes at most), names of functions and variables.
+    public static let text = 256
+    /// A failure's sentence and hint; longer ones are cut.
+    public static let sentence = 4 * 1024
+    /// Environment variables of a helper.
+    public static let environment = 64
+    /// Signing sessions of a helper; tokens have fewer.
+    public static let pool = 256
+}
+
+extension TokenKeyReference {
+    var isWithinLimits: Bool { id.count <= TokenLimits.id && label.utf8.count <= TokenLimits.label && spki.count <= TokenLimits.spki }
+}
+
+extension SigningMechanism {
+    /// Whether an input of `count` bytes can be one: the digest's length, or a message within its bound.
+    public func accepts(inputOf count: Int) -> Bool {
+        switch self {
+        case .ecdsa: count == 32 || count == 48
+        case .rsaPKCS1SHA256, .rsaPSSSHA256: count == 32
+        case .rsaPKCS1SHA384, .rsaPSSSHA384: count == 48
+        case .ed25519: count <= TokenLimits.message
+        }
+    }
+}
+
+extension HelperRequest {
+    /// Why the request must not be sent, `nil` if it may: a helper ends itself when it reads a frame out of bounds, so whoever can have
+    /// one sent could keep the token from everybody else.
+    public var refusal: TokenFailure? {
+        let message: String? =
+            switch self {
+            case .hello(let configuration): configuration.refusal
+            case .status, .list: nil
+            case .sign(let key, let mechanism, let input):
+                if !key.isWithinLimits {
+                    "the key's id, label or public key is too long"
+                } else if !mechanism.accepts(inputOf: input.count) {
+                    "\(input.count) bytes are no input for \(mechanism)"
+                } else {
+                    nil
+                }
+            case .generate(let label, let id, _):
+                label.utf8.count > TokenLimits.label || id.count > TokenLimits.id ? "the key's id or label is too long" : nil
+            case .find(let uri): uri.utf8.count > TokenLimits.uri ? "the URI is longer than \(TokenLimits.uri) bytes" : nil
+            case .destroy(let key): key.isWithinLimits ? nil : "the key's id, label or public key is too long"
+            }
+        return message.map { TokenFailure(.invalidRequest, message: $0) }
+    }
+}
+
+extension TokenConfiguration {
+    fileprivate var refusal: String? {
+        let paths = [module, stateDirectory] + [pinSource].compactMap { $0 } + environment.values
+        if paths.contains(where: { $0.utf8.count > TokenLimits.path }) { return "a path or variable of the token's configuration is too long" }
+        if uri.utf8.count > TokenLimits.uri { return "the token's URI is longer than \(TokenLimits.uri) bytes" }
+        if ([name] + environment.keys).contains(where: { $0.utf8.count > TokenLimits.text }) { return "a name of the token's configuration is too long" }
+        if environment.count > TokenLimits.environment { return "the token's environment has more than \(TokenLimits.environment) variables" }
+        return (1...TokenLimits.pool).contains(pool) ? nil : "the token's pool is not between 1 and \(TokenLimits.pool)"
+    }
+}

@@ -1,0 +1,132 @@
+import NIOCore
+import TokenProtocol
+
+/// A call on the control link.
+struct ControlCall {
+    let request: HelperRequest
+    /// How long the helper may work on it.
+    let time: TimeAmount
+    let completion: (Result<HelperReply, TokenFailure>) -> Void
+    /// When nobody waits any more for a helper that could take it.
+    var expires: NIODeadline
+    /// Helpers that died with it in hand.
+    var deaths = 0
+
+    /// Part of a helper's start: goes before all else, and ends with its helper.
+    var isGreeting: Bool {
+        switch request {
+        case .hello, .status: true
+        default: false
+        }
+    }
+
+    /// Asks only, so that it can be asked twice.
+    var isRepeatable: Bool {
+        switch request {
+        case .find, .list: true
+        default: false
+        }
+    }
+}
+
+/// What goes over the control link: one call after another. A state machine without I/O and clock.
+struct ControlQueue {
+    /// Key management is an administrator's work; more than this at once is a mistake.
+    static let limit = 256
+    /// Keys of one listing. A token has a few thousand at most; a helper that sends more without end must not fill the daemon's memory.
+    static let keysInListing = 16_384
+
+    enum Reception {
+        case finished(ControlCall, HelperReply)
+        /// More of the same listing follows.
+        case continues
+        /// The helper talks nonsense.
+        case unexpected
+    }
+
+    private struct Current {
+        let id: UInt32
+        let call: ControlCall
+        let deadline: NIODeadline
+        var keys: [TokenKey] = []
+    }
+
+    private var waiting: [ControlCall] = []
+    private var current: Current?
+    private var nextID: UInt32 = 1
+
+    var isIdle: Bool { current == nil && waiting.isEmpty }
+
+    /// Takes a call.
+    /// - Returns: Whether there was room for it.
+    mutating func enqueue(_ call: ControlCall) -> Bool {
+        if call.isGreeting {
+            waiting.insert(call, at: 0)
+            return true
+        }
+        guard waiting.count < ControlQueue.limit else { return false }
+        waiting.append(call)
+        return true
+    }
+
+    /// The next call to send, `nil` while another is in the helper's hand. A helper that is not ready gets greetings only.
+    mutating func next(isReady: Bool, now: NIODeadline) -> (id: UInt32, request: HelperRequest)? {
+        guard current == nil, let call = waiting.first, isReady || call.isGreeting else { return nil }
+        waiting.removeFirst()
+        let id = nextID
+        nextID = nextID == .max ? 1 : nextID + 1
+        current = Current(id: id, call: call, deadline: now + call.time)
+        return (id, call.request)
+    }
+
+    /// Takes note of a reply.
+    mutating func receive(_ reply: HelperReply, id: UInt32, now: NIODeadline) -> Reception {
+        guard var answered = current, answered.id == id else { return .unexpected }
+        var whole = reply
+        if case .keys(let keys, let more) = reply {
+            guard answered.keys.count + keys.count <= ControlQueue.keysInListing, !more || !keys.isEmpty else { return .unexpected }
+            answered.keys += keys
+            if more {
+                current = answered
+                return .continues
+            }
+            whole = .keys(answered.keys, more: false)
+        }
+        current = nil
+        // Those behind it did not wait for lack of a helper.
+        for index in waiting.indices { waiting[index].expires = max(waiting[index].expires, now + waiting[index].time) }
+        return .finished(answered.call, whole)
+    }
+
+    /// The helper is gone: what only asks is asked again once.
+    /// - Returns: Calls that must not be tried again, because they may have been done or because they belonged to that helper.
+    mutating func lose() -> [ControlCall] {
+        var lost = waiting.filter(\.isGreeting)
+        waiting.removeAll(where: \.isGreeting)
+        if var call = current?.call {
+            call.deaths += 1
+            if call.isRepeatable, call.deaths <= LinkScheduler.deathsAllowed { waiting.insert(call, at: 0) } else { lost.append(call) }
+        }
+        current = nil
+        return lost
+    }
+
+    /// Whether the helper has worked on a call for longer than it may.
+    func isOverdue(now: NIODeadline) -> Bool { current.map { $0.deadline <= now } ?? false }
+
+    /// Calls that have waited too long for a helper that could take them.
+    mutating func expire(now: NIODeadline) -> [ControlCall] {
+        guard current == nil else { return [] }
+        let expired = waiting.filter { $0.expires <= now }
+        if !expired.isEmpty { waiting.removeAll { $0.expires <= now } }
+        return expired
+    }
+
+    /// Everything, for the end.
+    mutating func drain() -> [ControlCall] {
+        let all = [current?.call].compactMap { $0 } + waiting
+        current = nil
+        waiting = []
+        return all
+    }
+}

@@ -1,0 +1,165 @@
+import Logging
+import NIOCore
+import NIOPosix
+import TokenProtocol
+
+/// The life of helpers: start, links, greeting, death, the next one.
+extension TokenSupervisor {
+    func launch() {
+        if case .stopped = state { return }
+        generation += 1
+        launched = .now()
+        do throws(TokenFailure) {
+            if let refusal = HelperRequest.hello(configuration).refusal { throw refusal }
+            let helper = try launcher.launch(configuration, signingLinks: configuration.pool)
+            self.helper = helper
+            logger.debug("helper started", metadata: ["process": "\(helper.process)", "links": "\(helper.links.count)"])
+            connect(helper, generation)
+        } catch {
+            becomeUnavailable(error)
+            restartLater()
+        }
+    }
+
+    private func connect(_ helper: LaunchedHelper, _ generation: Int) {
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let channels = helper.links.enumerated().map { index, descriptor in
+            ClientBootstrap(group: eventLoop)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(bound.value.handler(for: index, generation))
+                    }
+                }
+                .withConnectedSocket(descriptor)
+        }
+        EventLoopFuture.andAllSucceed(channels, on: eventLoop).assumeIsolated().whenComplete { result in
+            guard generation == self.generation else { return }
+            switch result {
+            case .success: self.greet(.hello(self.configuration), generation)
+            case .failure(let error): self.helperEnded("a link to it could not be opened: \(error)", generation)
+            }
+        }
+    }
+
+    private func handler(for index: Int, _ generation: Int) -> LinkHandler {
+        let handler = LinkHandler(
+            received: { [weak self] id, reply in
+                if index == 0 {
+                    self?.receivedControl(reply, id: id, generation: generation)
+                } else {
+                    self?.received(reply, id: id, link: index - 1, generation: generation)
+                }
+            },
+            ended: { [weak self] why in self?.helperEnded(why, generation) })
+        if index == 0 {
+            control = handler
+            links = []
+        } else {
+            links.append(handler)
+        }
+        return handler
+    }
+
+    private func greet(_ greeting: HelperRequest, _ generation: Int) {
+        send(greeting, within: limits.hello) { result in
+            guard generation == self.generation else { return }
+            self.greeted(result, generation)
+        }
+    }
+
+    private func greeted(_ result: Result<HelperReply, TokenFailure>, _ generation: Int) {
+        switch result {
+        case .success(.ready(let information)):
+            isReady = true
+            policy.becameReady()
+            scheduler.open(links: links.count)
+            state = .ready(information)
+            settled()
+            dispatch()
+            sendNextCall()
+        case .success(.failure(let failure)):
+            becomeUnavailable(failure)
+            recheckLater(generation)
+        case .success: helperEnded("it sent another kind of reply", generation)
+        // The helper's end is dealt with where it is noticed.
+        case .failure: break
+        }
+    }
+
+    func becomeUnavailable(_ failure: TokenFailure) {
+        defer { settled() }
+        switch state {
+        case .stopped: return
+        case .unavailable(let former) where former == failure: return
+        default: break
+        }
+        state = .unavailable(failure)
+        failAll(failure)
+    }
+
+    /// Looks again whether the token is there: a device may have been plugged in, a PIN's file corrected. No PIN is tried twice by that:
+    /// the helper remembers on disk, before it tries one, which it was, and does not try it again.
+    private func recheckLater(_ generation: Int) {
+        eventLoop.assumeIsolated().scheduleTask(in: limits.recheck) {
+            guard generation == self.generation, !self.isReady, self.control != nil else { return }
+            self.greet(.status, generation)
+        }
+    }
+
+    func settled() {
+        settlement?.succeed()
+        settlement = nil
+    }
+
+    /// The helper died, hangs or talks nonsense.
+    func helperEnded(_ why: String, _ generation: Int) {
+        guard generation == self.generation, helper != nil else { return }
+        if case .stopped = state { return }
+        let wasReady = isReady
+        let process = helper?.process ?? 0
+        let inFlight = scheduler.inFlight
+        endHelper(after: .zero) { [logger] exit in
+            logger.error(
+                "the token's helper is gone and is started again",
+                metadata: [
+                    "why": "\(why)", "exit": "\(exit)", "process": "\(process)", "inFlight": "\(inFlight)", "wasReady": "\(wasReady)",
+                ])
+        }
+        let failure = TokenFailure(
+            .helperDied, message: "the token's helper died while it worked on this",
+            hint: "the agent's log says more; the helper is started again")
+        if case .ready = state { state = .starting }
+        for request in scheduler.lose() { request.completion(.failure(failure)) }
+        for call in calls.lose() { call.completion(.failure(failure)) }
+        restartLater(wasReady: wasReady)
+    }
+
+    /// - Parameter ended: Called on any thread once the process has ended; at once if there is none.
+    func endHelper(after grace: TimeAmount, ended: @escaping @Sendable (HelperExit) -> Void) {
+        generation += 1
+        isReady = false
+        control?.close()
+        for link in links { link.close() }
+        control = nil
+        links = []
+        guard let helper else { return ended(.unknown) }
+        self.helper = nil
+        launcher.end(helper, after: grace, ended: ended)
+    }
+
+    private func restartLater(wasReady: Bool = false) {
+        restarts += 1
+        let wait = policy.ended(after: .now() - launched, wasReady: wasReady)
+        if policy.isHopeless {
+            let former: TokenFailure? = if case .unavailable(let failure) = state { failure } else { nil }
+            // What the last helper said, or why none could be started, tells more than that it died.
+            if former == nil {
+                becomeUnavailable(
+                    TokenFailure(
+                        .helperDied, message: "the token's helper dies again and again",
+                        hint: "the agent's log says why; the PKCS#11 module may crash"))
+            }
+        }
+        eventLoop.assumeIsolated().scheduleTask(in: wait) { self.launch() }
+    }
+}
