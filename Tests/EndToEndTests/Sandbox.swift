@@ -76,9 +76,9 @@ final class Sandbox: Sendable {
 
     /// The helper's process: the daemon's child.
     var helper: Int32 {
-        get throws {
-            let children = try String(contentsOfFile: "/proc/\(daemon)/task/\(daemon)/children", encoding: .utf8)
-            return try #require(children.split(separator: " ").first.flatMap { Int32($0) })
+        get async throws {
+            let children = try await shell("pgrep -P \(daemon)")
+            return try #require(children.output.split(separator: "\n").first.flatMap { Int32($0) })
         }
     }
 
@@ -88,7 +88,7 @@ final class Sandbox: Sendable {
             """
             cd '\(Program.root)'; program=test; . Tests/Sandbox/processes
             start_process agentd '\(Program.folder)/acme-agentd' --config "$SANDBOX_DIR/acme-agentd.toml"
-            answers() { '\(Program.folder)/acme-agent' status >/dev/null 2>&1; }
+            answers() { '\(Program.folder)/acme-agent' keys list >/dev/null 2>&1; }
             wait_until 20 answers
             """)
         try #require(started.status == 0, "\(started)")

@@ -22,7 +22,6 @@ final class KeyListing {
 
     func run(inParts: Bool) {
         guard inParts else { return reply.succeed { json in write(keys[...], to: &json) } }
-        reply.onWritable { [self] in proceed() }
         proceed()
     }
 
@@ -34,6 +33,7 @@ final class KeyListing {
             if end == keys.count { return reply.succeed { json in write(slice, to: &json) } }
             guard reply.next({ json in write(slice, to: &json) }) else { return }
         }
+        if reply.isOpen { reply.onWritable { [self] in proceed() } }
     }
 
     private func write(_ keys: ArraySlice<SigningKey>, to json: inout JSONWriter) {

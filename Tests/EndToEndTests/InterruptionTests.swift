@@ -1,0 +1,89 @@
+import Foundation
+import Testing
+
+/// SIGKILL in the middle of an issuance: the next run ends with a certificate, and no key is left without a name.
+@Suite struct InterruptionTests {
+    /// Keys in the token are those that have a name, and no name is without its key.
+    private func expectNoOrphans(_ sandbox: Sandbox) async throws {
+        let listed = try await sandbox.agent("keys", "list", "--json")
+        let keys = try #require(listed.json["keys"] as? [Any], "\(listed)")
+        #expect(try await sandbox.privateKeysInToken() == keys.count, "\(listed.output)")
+    }
+
+    private func prepared() async throws -> Sandbox {
+        let sandbox = try await Sandbox()
+        let registered = try await sandbox.agent("account", "register", "--agree-tos")
+        try #require(registered.status == 0, "\(registered)")
+        return sandbox
+    }
+
+    /// Moments from the first call to the agent to the installed certificate.
+    @Test(arguments: [5, 15, 25, 35, 45, 60, 80, 100, 130])
+    func theFrontEndIsKilled(afterMilliseconds delay: Int) async throws {
+        let sandbox = try await prepared()
+        let first = try sandbox.start("issue", "-d", "www.example.org", "-d", "a.example.org")
+        try await Task.sleep(for: .milliseconds(delay))
+        kill(first.process.processIdentifier, SIGKILL)
+        _ = await first.end()
+        let second = try await sandbox.agent("issue", "-d", "www.example.org", "-d", "a.example.org")
+        #expect(second.status == 0, "\(second)")
+        try await expectNoOrphans(sandbox)
+        #expect(try await sandbox.agent("audit", "verify").status == 0)
+        await sandbox.end()
+    }
+
+    @Test(arguments: [10, 30, 60, 100])
+    func theDaemonIsKilled(afterMilliseconds delay: Int) async throws {
+        let sandbox = try await prepared()
+        let daemon = try sandbox.daemon
+        let first = try sandbox.start("issue", "-d", "www.example.org", "-d", "a.example.org")
+        try await Task.sleep(for: .milliseconds(delay))
+        kill(daemon, SIGKILL)
+        let interrupted = await first.end()
+        // Done before the daemon died, or told that it is gone.
+        #expect(interrupted.status == 0 || interrupted.error.contains("error:"), "\(interrupted)")
+        try await sandbox.restartDaemon()
+        let second = try await sandbox.agent("issue", "-d", "www.example.org", "-d", "a.example.org")
+        #expect(second.status == 0, "\(second)")
+        try await expectNoOrphans(sandbox)
+        #expect(try await sandbox.agent("audit", "verify").status == 0)
+        await sandbox.end()
+    }
+
+    /// A client notices no more than a pause.
+    @Test(arguments: [0, 20, 40, 60])
+    func theHelperIsKilled(afterMilliseconds delay: Int) async throws {
+        let sandbox = try await prepared()
+        let helper = try await sandbox.helper
+        let first = try sandbox.start("issue", "-d", "www.example.org", "-d", "a.example.org")
+        try await Task.sleep(for: .milliseconds(delay))
+        kill(helper, SIGKILL)
+        let outcome = await first.end()
+        if outcome.status != 0 {
+            #expect(outcome.error.contains("error:"), "\(outcome)")
+            let second = try await sandbox.agent("issue", "-d", "www.example.org", "-d", "a.example.org")
+            #expect(second.status == 0, "\(second)")
+        }
+        try await expectNoOrphans(sandbox)
+        let status = try await sandbox.agent("status", "--json")
+        #expect(status.output.contains(#""restarts":1"#), "\(status)")
+        await sandbox.end()
+    }
+
+    /// Ctrl-C: what was presented is taken away again, and the next run goes on.
+    @Test func anInterruptCleansUp() async throws {
+        let sandbox = try await prepared()
+        let web = sandbox.folder + "/web"
+        try FileManager.default.createDirectory(atPath: web, withIntermediateDirectories: true)
+        let run = try sandbox.start("issue", "-d", "www.example.org", "--webroot", web)
+        let challenge = "\(web)/.well-known/acme-challenge"
+        for _ in 0..<200 where (try? FileManager.default.contentsOfDirectory(atPath: challenge))?.isEmpty ?? true {
+            try await Task.sleep(for: .milliseconds(2))
+        }
+        run.process.interrupt()
+        let outcome = await run.end()
+        #expect(outcome.status != 0, "\(outcome)")
+        #expect((try? FileManager.default.contentsOfDirectory(atPath: challenge))?.isEmpty ?? true)
+        await sandbox.end()
+    }
+}
