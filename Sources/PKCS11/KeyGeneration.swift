@@ -14,6 +14,7 @@ extension Session {
 
         let (publicKey, privateKey) = try generate(type, id: id, label: label)
         do throws(PKCS11Error) {
+            forbidOtherUses(of: privateKey)
             try checkProtection(of: privateKey)
             let key = try self.key(id: id, label: label)
             guard key.type == type else { throw .keyNotProtected(attribute: "CKA_KEY_TYPE") }
@@ -97,21 +98,34 @@ extension Session {
         return template
     }
 
+    /// What a smaller template left to the token's defaults (SoftHSM's are true) is set afterwards. Whether that worked is for the
+    /// check to say.
+    private func forbidOtherUses(of key: CK_OBJECT_HANDLE) {
+        var reader = AttributeReader(Self.forbiddenUses.map { ($0.type, 1) })
+        guard let setAttributeValue = module.functions.C_SetAttributeValue, (try? reader.read(key, session: self)) != nil else { return }
+        for (index, use) in Self.forbiddenUses.enumerated() where reader.bool(index) == true {
+            var template = AttributeTemplate()
+            template.add(use.type, false)
+            _ = template.withAttributes { setAttributeValue(handle, key, $0, $1) }
+        }
+    }
+
+    private static let forbiddenUses: [(type: CK_ATTRIBUTE_TYPE, name: String)] = [
+        (CKA_DECRYPT, "CKA_DECRYPT"), (CKA_UNWRAP, "CKA_UNWRAP"), (CKA_DERIVE, "CKA_DERIVE"),
+    ]
+
     /// The token must say that the key is sensitive and not extractable; the other uses it may leave unsaid, but not allow.
     private func checkProtection(of key: CK_OBJECT_HANDLE) throws(PKCS11Error) {
         let required: [(CK_ATTRIBUTE_TYPE, String, Bool)] = [
             (CKA_SENSITIVE, "CKA_SENSITIVE", true), (CKA_EXTRACTABLE, "CKA_EXTRACTABLE", false), (CKA_TOKEN, "CKA_TOKEN", true),
         ]
-        let forbidden: [(CK_ATTRIBUTE_TYPE, String)] = [
-            (CKA_DECRYPT, "CKA_DECRYPT"), (CKA_UNWRAP, "CKA_UNWRAP"), (CKA_DERIVE, "CKA_DERIVE"),
-        ]
-        var reader = AttributeReader(required.map { ($0.0, 1) } + forbidden.map { ($0.0, 1) })
+        var reader = AttributeReader(required.map { ($0.0, 1) } + Self.forbiddenUses.map { ($0.type, 1) })
         try reader.read(key, session: self)
         for (index, item) in required.enumerated() where reader.bool(index) != item.2 {
             throw .keyNotProtected(attribute: item.1)
         }
-        for (index, item) in forbidden.enumerated() where reader.bool(required.count + index) == true {
-            throw .keyNotProtected(attribute: item.1)
+        for (index, use) in Self.forbiddenUses.enumerated() where reader.bool(required.count + index) == true {
+            throw .keyNotProtected(attribute: use.name)
         }
     }
 

@@ -9,17 +9,10 @@ struct Login {
     func logIn(_ session: Session, token: TokenInfo) throws(TokenFailure) {
         guard let source = configuration.pinSource else { return }
         if try failing({ () throws(PKCS11Error) in try session.isLoggedIn() }) { return }
-        if token.isPINLocked {
-            throw TokenFailure(
-                .pinLocked, message: "the token's user PIN is locked", hint: "unlock it with the security officer's PIN")
+        let module = session.module.path
+        try attempt(source, unless: { Self.refusal(by: token, module: module) }) { (pin: borrowing PIN) throws(PKCS11Error) in
+            try session.logIn(pin)
         }
-        // The flags can lie (OpenSC #871), but only a person can know.
-        if token.isPINCountLow {
-            throw TokenFailure(
-                .pinLocked, message: "the token says that few tries of the user PIN are left, so none is made",
-                hint: "log in once by hand, for example with pkcs11-tool --login, which sets the count back")
-        }
-        try attempt(source) { (pin: borrowing PIN) throws(PKCS11Error) in try session.logIn(pin) }
     }
 
     /// The login that a key with CKA_ALWAYS_AUTHENTICATE wants between C_SignInit and C_Sign.
@@ -30,7 +23,23 @@ struct Login {
         try attempt(source) { (pin: borrowing PIN) throws(PKCS11Error) in try session.authenticate(pin) }
     }
 
-    private func attempt(_ source: String, _ login: (borrowing PIN) throws(PKCS11Error) -> Void) throws(TokenFailure) {
+    /// Why the token's flags forbid a try. They can lie (OpenSC #871), but only a person can know.
+    private static func refusal(by token: TokenInfo, module: String) -> TokenFailure? {
+        if token.isPINLocked {
+            return TokenFailure(.pinLocked, message: "the token's user PIN is locked", hint: "unlock it with the security officer's PIN")
+        }
+        if token.isPINCountLow {
+            return TokenFailure(
+                .pinLocked, message: "a wrong PIN was given to the token and few tries are left, so none is made",
+                hint: "log in by hand, which sets the count back: "
+                    + "pkcs11-tool --module \(module) --token-label \"\(token.label)\" --login --list-objects")
+        }
+        return nil
+    }
+
+    private func attempt(
+        _ source: String, unless refusal: () -> TokenFailure? = { nil }, _ login: (borrowing PIN) throws(PKCS11Error) -> Void
+    ) throws(TokenFailure) {
         let pin: PIN
         do {
             pin = try PIN(file: source)
@@ -43,6 +52,7 @@ struct Login {
                 .pinNotTriedAgain, message: "the token refused this PIN before, so it is not tried again",
                 hint: "correct \"\(source)\"; if the PIN is right, remove \"\(memory.path)\"")
         }
+        if let refusal = refusal() { throw refusal }
         do {
             try memory.record(pin)
         } catch {

@@ -1,0 +1,90 @@
+import Crypto
+import Foundation
+import Testing
+
+/// A folder with a SoftHSM token, a PIN file and the module with faults, for one test. Removed with the value.
+final class HelperFixture {
+    let folder: String
+    let configurationFile: String
+    let pinFile: String
+    let uri: String
+    static let softHSM = "/usr/lib/softhsm/libsofthsm2.so"
+
+    init(label: String = "unit") throws {
+        folder = FileManager.default.temporaryDirectory.path + "/acme-agent-token-\(UUID().uuidString)"
+        try Self.run(Self.repository + "/softhsm/token-up", [folder + "/token", label, "271828"])
+        configurationFile = folder + "/token/softhsm2.conf"
+        pinFile = folder + "/token/\(label).pin"
+        uri = "pkcs11:token=\(label)"
+        for name in ["state", "faults", "module"] {
+            try FileManager.default.createDirectory(
+                atPath: folder + "/" + name, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        }
+        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: folder)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+    static var repository: String { URL(fileURLWithPath: #filePath).pathComponents.dropLast(3).joined(separator: "/").replacing("//", with: "/") }
+
+    /// SoftHSM with faults, built for this test.
+    func faultModule() throws -> String {
+        let path = folder + "/module/fault-module.so"
+        if !FileManager.default.fileExists(atPath: path) {
+            try Self.run(
+                "/usr/bin/env",
+                ["cc", "-shared", "-fPIC", "-I/usr/include/p11-kit-1", "-o", path, Self.repository + "/softhsm/fault-module.c", "-ldl"])
+        }
+        return path
+    }
+
+    func write(_ text: String, to path: String, mode: Int = 0o600) throws {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+    }
+
+    /// Has the module with faults do something; see softhsm/fault-module.c.
+    func fault(_ name: String, _ text: String = "") throws { try write(text, to: folder + "/faults/" + name) }
+
+    func endFault(_ name: String) { try? FileManager.default.removeItem(atPath: folder + "/faults/" + name) }
+
+    /// How often the module with faults was called.
+    func calls(_ function: String) -> Int {
+        guard let text = try? String(contentsOfFile: folder + "/faults/calls", encoding: .utf8) else { return 0 }
+        return text.split(separator: "\n").filter { $0 == function }.count
+    }
+
+    /// Imports a private key (PKCS#8 PEM) by SoftHSM's own tool.
+    func importKey(pem: String, id: String, label: String) throws {
+        let path = folder + "/import.pem"
+        try write(pem, to: path)
+        try Self.run(
+            "/usr/bin/env",
+            [
+                "SOFTHSM2_CONF=\(configurationFile)", "softhsm2-util", "--import", path, "--token", "unit", "--pin", "271828", "--id", id,
+                "--label", label, "--force",
+            ])
+    }
+
+    /// Logs in as a person would, which ends CKF_USER_PIN_COUNT_LOW.
+    func logInByHand() throws { try importKey(pem: P256.Signing.PrivateKey().pemRepresentation, id: "FF", label: "by hand") }
+
+    func addToken(label: String) throws {
+        try Self.run(
+            "/usr/bin/env",
+            [
+                "SOFTHSM2_CONF=\(configurationFile)", "softhsm2-util", "--init-token", "--free", "--label", label, "--pin", "271828",
+                "--so-pin", "5678",
+            ])
+    }
+
+    private static func run(_ program: String, _ arguments: [String]) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments = arguments
+        process.standardOutput = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0, "\(program) \(arguments)")
+    }
+}

@@ -1,0 +1,143 @@
+import CLinux
+import Foundation
+import JOSE
+import Testing
+import TokenProtocol
+
+/// acme-agent-token as a child, spoken to over its links by hand.
+final class HelperProcess {
+    let identifier: pid_t
+    private var links: [Int32]
+    private var decoders: [FrameDecoder]
+    private var status: Int32?
+
+    init(links count: Int = 1) throws {
+        var ours: [Int32] = []
+        var theirs: [Int32] = []
+        for _ in 0...count {
+            var pair: [Int32] = [0, 0]
+            try #require(clinux_socketpair(&pair) == 0)
+            var patience = timeval(tv_sec: 60, tv_usec: 0)
+            setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+            ours.append(pair[0])
+            theirs.append(pair[1])
+        }
+        defer { for descriptor in theirs { close(descriptor) } }
+        let program = try Self.program()
+        var arguments: [UnsafeMutablePointer<CChar>?] = ["acme-agent-token", "--links", String(count)].map { (text: String) in strdup(text) } + [nil]
+        var environment: [UnsafeMutablePointer<CChar>?] = [strdup("PATH=/usr/bin:/bin"), nil]
+        defer { for text in arguments + environment { free(text) } }
+        var pid: pid_t = 0
+        try #require(clinux_spawn(program, &arguments, &environment, theirs, Int32(theirs.count), &pid) == 0)
+        identifier = pid
+        links = ours
+        decoders = ours.map { _ in FrameDecoder() }
+    }
+
+    deinit {
+        for link in links { close(link) }
+        if status == nil {
+            kill(identifier, SIGKILL)
+            var status: Int32 = 0
+            waitpid(identifier, &status, 0)
+        }
+    }
+
+    private static func program() throws -> String {
+        let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
+        let candidates = [tests + "/acme-agent-token", HelperFixture.repository + "/.build/debug/acme-agent-token"]
+        return try #require(candidates.first { FileManager.default.isExecutableFile(atPath: $0) })
+    }
+
+    func send(_ requests: [(UInt32, HelperRequest)], link: Int = 0) throws {
+        var bytes: [UInt8] = []
+        for (id, request) in requests { request.encode(id: id, to: &bytes) }
+        try send(bytes: bytes, link: link)
+    }
+
+    func send(bytes: [UInt8], link: Int = 0) throws {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes[sent...].withUnsafeBytes { Foundation.send(links[link], $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            try #require(count > 0)
+            sent += count
+        }
+    }
+
+    func receive(link: Int = 0) throws -> (id: UInt32, reply: HelperReply) {
+        while true {
+            if let reply = try decoders[link].nextReply() { return reply }
+            var buffer = [UInt8](repeating: 0, count: 65_536)
+            let count = recv(links[link], &buffer, buffer.count, 0)
+            try #require(count > 0, "the helper closed the link or did not answer")
+            buffer.withUnsafeBytes { decoders[link].append(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        }
+    }
+
+    func ask(_ request: HelperRequest, link: Int = 0) throws -> HelperReply {
+        try send([(7, request)], link: link)
+        let (id, reply) = try receive(link: link)
+        #expect(id == 7)
+        return reply
+    }
+
+    /// What a request failed with; nil if it did not fail.
+    func failure(_ request: HelperRequest, link: Int = 0) throws -> TokenFailure? {
+        if case .failure(let failure) = try ask(request, link: link) { failure } else { nil }
+    }
+
+    func hello(
+        _ fixture: HelperFixture, module: String = HelperFixture.softHSM, uri: String? = nil, pinSource: String? = nil, pool: Int = 4
+    ) throws -> HelperReply {
+        try ask(
+            .hello(
+                TokenConfiguration(
+                    name: "unit", module: module, uri: uri ?? fixture.uri, pinSource: pinSource ?? fixture.pinFile, pool: pool,
+                    stateDirectory: fixture.folder + "/state",
+                    environment: ["SOFTHSM2_CONF": fixture.configurationFile, "FAULT_DIRECTORY": fixture.folder + "/faults"])))
+    }
+
+    /// Opens the token and makes sure that it is open.
+    func open(_ fixture: HelperFixture, module: String = HelperFixture.softHSM, pool: Int = 4) throws -> TokenInformation {
+        let reply = try hello(fixture, module: module, pool: pool)
+        guard case .ready(let information) = reply else {
+            Issue.record("\(reply)")
+            throw FixtureError()
+        }
+        return information
+    }
+
+    func generate(_ algorithm: KeyAlgorithm = .p256, label: String = "key") throws -> TokenKey {
+        let reply = try ask(.generate(label: label, id: Array(label.utf8), algorithm: algorithm))
+        guard case .key(let key) = reply else {
+            Issue.record("\(reply)")
+            throw FixtureError()
+        }
+        return key
+    }
+
+    func signature(_ key: TokenKeyReference, _ mechanism: SigningMechanism = .ecdsa, _ input: [UInt8], link: Int = 1) throws -> [UInt8] {
+        let reply = try ask(.sign(key, mechanism, input), link: link)
+        guard case .signature(let signature) = reply else {
+            Issue.record("\(reply)")
+            throw FixtureError()
+        }
+        return signature
+    }
+
+    /// Closes the links, the control link first, and gives the exit status as waitpid does.
+    func end() -> Int32 {
+        for link in links { close(link) }
+        links = []
+        return wait()
+    }
+
+    func wait() -> Int32 {
+        var status: Int32 = 0
+        waitpid(identifier, &status, 0)
+        self.status = status
+        return status
+    }
+
+    struct FixtureError: Error {}
+}

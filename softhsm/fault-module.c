@@ -1,0 +1,188 @@
+// A PKCS#11 module for tests: SoftHSM, with the faults that real tokens have and SoftHSM has not.
+//
+// FAULT_DIRECTORY names a folder. Every watched call appends its name to the file `calls`. A file with the name of a function, for
+// example C_Sign, holds "RETURN-VALUE COUNT": so many calls return that value and do nothing else. Further files:
+//   token-flags     flags (hexadecimal) that C_GetTokenInfo adds
+//   extractable     keys are made extractable, whatever the template says
+//   always-auth     keys are made with CKA_ALWAYS_AUTHENTICATE
+//   logged-out      the next C_SignInit finds the login gone (the file is removed)
+//   sessions-lost   the next C_SignInit finds every session of its slot gone (the file is removed)
+//   session-limit   the most sessions that may be open
+// Built by the tests: cc -shared -fPIC $(pkg-config --cflags p11-kit-1) -o fault-module.so fault-module.c -ldl
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <p11-kit/pkcs11.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static CK_FUNCTION_LIST real, faulty;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static long open_sessions;
+
+static void path_of(const char *name, char *path, size_t size) {
+    const char *directory = getenv("FAULT_DIRECTORY");
+    snprintf(path, size, "%s/%s", directory != NULL ? directory : "/nonexistent", name);
+}
+
+static int present(const char *name) {
+    char path[4096];
+    path_of(name, path, sizeof path);
+    return access(path, F_OK) == 0;
+}
+
+static int consumed(const char *name) {
+    char path[4096];
+    path_of(name, path, sizeof path);
+    return unlink(path) == 0;
+}
+
+static unsigned long number_in(const char *name, unsigned long otherwise) {
+    char path[4096];
+    unsigned long value = otherwise;
+    path_of(name, path, sizeof path);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) return otherwise;
+    if (fscanf(file, "%lx", &value) != 1) value = otherwise;
+    fclose(file);
+    return value;
+}
+
+// Notes the call and gives the return value that is wanted for it, or CKR_OK.
+static CK_RV fault(const char *function) {
+    char path[4096];
+    unsigned long value = CKR_OK, count = 0;
+    pthread_mutex_lock(&lock);
+    path_of("calls", path, sizeof path);
+    FILE *calls = fopen(path, "ae");
+    if (calls != NULL) {
+        fprintf(calls, "%s\n", function);
+        fclose(calls);
+    }
+    path_of(function, path, sizeof path);
+    FILE *file = fopen(path, "re");
+    if (file != NULL) {
+        if (fscanf(file, "%lx %lu", &value, &count) != 2) value = CKR_OK, count = 0;
+        fclose(file);
+        if (count <= 1) {
+            unlink(path);
+        } else {
+            file = fopen(path, "we");
+            if (file != NULL) {
+                fprintf(file, "%lx %lu\n", value, count - 1);
+                fclose(file);
+            }
+        }
+        if (count == 0) value = CKR_OK;
+    }
+    pthread_mutex_unlock(&lock);
+    return value;
+}
+
+#define FAULT(name)                     \
+    do {                                \
+        CK_RV wanted = fault(#name);    \
+        if (wanted != CKR_OK) return wanted; \
+    } while (0)
+
+static CK_RV f_Initialize(void *arguments) {
+    FAULT(C_Initialize);
+    return real.C_Initialize(arguments);
+}
+
+static CK_RV f_Finalize(void *reserved) {
+    FAULT(C_Finalize);
+    open_sessions = 0;
+    return real.C_Finalize(reserved);
+}
+
+static CK_RV f_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info) {
+    FAULT(C_GetTokenInfo);
+    CK_RV returned = real.C_GetTokenInfo(slot, info);
+    if (returned == CKR_OK) info->flags |= number_in("token-flags", 0);
+    return returned;
+}
+
+static CK_RV f_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTIFY notify, CK_SESSION_HANDLE *session) {
+    FAULT(C_OpenSession);
+    pthread_mutex_lock(&lock);
+    int is_full = open_sessions >= (long)number_in("session-limit", 0x7fffffff);
+    if (!is_full) open_sessions++;
+    pthread_mutex_unlock(&lock);
+    return is_full ? CKR_SESSION_COUNT : real.C_OpenSession(slot, flags, application, notify, session);
+}
+
+static CK_RV f_CloseSession(CK_SESSION_HANDLE session) {
+    CK_RV returned = real.C_CloseSession(session);
+    pthread_mutex_lock(&lock);
+    if (returned == CKR_OK) open_sessions--;
+    pthread_mutex_unlock(&lock);
+    return returned;
+}
+
+static CK_RV f_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char *pin, unsigned long length) {
+    FAULT(C_Login);
+    return real.C_Login(session, user, pin, length);
+}
+
+static CK_RV f_SignInit(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key) {
+    FAULT(C_SignInit);
+    if (consumed("logged-out")) real.C_Logout(session);
+    if (consumed("sessions-lost")) {
+        CK_SESSION_INFO info;
+        if (real.C_GetSessionInfo(session, &info) == CKR_OK) real.C_CloseAllSessions(info.slotID);
+    }
+    return real.C_SignInit(session, mechanism, key);
+}
+
+static CK_RV f_Sign(CK_SESSION_HANDLE session, unsigned char *data, unsigned long length, unsigned char *signature, unsigned long *size) {
+    FAULT(C_Sign);
+    return real.C_Sign(session, data, length, signature, size);
+}
+
+static CK_RV f_GenerateRandom(CK_SESSION_HANDLE session, unsigned char *bytes, unsigned long length) {
+    FAULT(C_GenerateRandom);
+    return real.C_GenerateRandom(session, bytes, length);
+}
+
+static CK_RV f_GenerateKeyPair(
+    CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *public_template, unsigned long public_count,
+    CK_ATTRIBUTE *private_template, unsigned long private_count, CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key) {
+    static CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE attributes[64];
+    FAULT(C_GenerateKeyPair);
+    if (private_count > 60) return CKR_TEMPLATE_INCONSISTENT;
+    memcpy(attributes, private_template, private_count * sizeof *attributes);
+    if (present("extractable"))
+        for (unsigned long i = 0; i < private_count; i++)
+            if (attributes[i].type == CKA_EXTRACTABLE) attributes[i].pValue = &yes;
+    if (present("always-auth")) attributes[private_count++] = (CK_ATTRIBUTE){CKA_ALWAYS_AUTHENTICATE, &yes, sizeof yes};
+    return real.C_GenerateKeyPair(
+        session, mechanism, public_template, public_count, attributes, private_count, public_key, private_key);
+}
+
+CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list) {
+    if (faulty.C_Sign == NULL) {
+        void *module = dlopen("/usr/lib/softhsm/libsofthsm2.so", RTLD_NOW | RTLD_LOCAL);
+        CK_C_GetFunctionList get = module != NULL ? (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList") : NULL;
+        CK_FUNCTION_LIST *functions;
+        if (get == NULL || get(&functions) != CKR_OK) return CKR_GENERAL_ERROR;
+        real = *functions;
+        faulty = real;
+        faulty.C_Initialize = f_Initialize;
+        faulty.C_Finalize = f_Finalize;
+        faulty.C_GetTokenInfo = f_GetTokenInfo;
+        faulty.C_OpenSession = f_OpenSession;
+        faulty.C_CloseSession = f_CloseSession;
+        faulty.C_Login = f_Login;
+        faulty.C_SignInit = f_SignInit;
+        faulty.C_Sign = f_Sign;
+        faulty.C_GenerateRandom = f_GenerateRandom;
+        faulty.C_GenerateKeyPair = f_GenerateKeyPair;
+    }
+    *list = &faulty;
+    return CKR_OK;
+}
