@@ -1,0 +1,36 @@
+import ACME
+import AgentClient
+import Foundation
+import Testing
+
+// README.md shows the lines between the two marks; Docs/check compares them.
+// readme: begin
+/// Lists the keys that policy gives to this process and has a certificate request signed by one of them.
+func certificateRequest(for name: String, socket: String = AgentClient.defaultSocket) async throws -> [UInt8] {
+    let agent = try await AgentClient.connect(socket: socket)
+    for key in try await agent.keys() {
+        print(key.name, key.algorithm.rawValue, key.fingerprint)
+    }
+    let request = try await agent.certificateRequest(key: name, identifiers: [Identifier(argument: name)])
+    await agent.close()
+    return request
+}
+// readme: end
+
+@Suite struct ReadmeClientTests {
+    @Test func theClientOfTheReadmeWorks() async throws {
+        let sandbox = try await Sandbox()
+        #expect(try await sandbox.agent("keys", "create", "www.example.org").status == 0)
+        let request = try await certificateRequest(for: "www.example.org", socket: #require(sandbox.environment["ACME_AGENT_SOCKET"]))
+        let file = sandbox.folder + "/request.der"
+        try writeFile(file, request)
+        let verified = try await sandbox.shell("openssl req -inform der -in '\(file)' -verify -noout -text")
+        #expect(verified.status == 0, "\(verified)")
+        #expect(verified.output.contains("DNS:www.example.org"), "\(verified)")
+        await sandbox.end()
+    }
+
+    private func writeFile(_ path: String, _ bytes: [UInt8]) throws {
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+    }
+}
