@@ -1,0 +1,70 @@
+import JOSE
+import TokenProtocol
+
+/// One of each message, with every optional field both ways.
+enum ProtocolSamples {
+    static let reference = TokenKeyReference(id: [1, 2, 3], label: "wéb", spki: [UInt8](repeating: 7, count: 91))
+    static let key = TokenKey(reference: reference, algorithm: .p384, isSensitive: true, isExtractable: false, isLocal: true)
+    static let configuration = TokenConfiguration(
+        name: "main", module: "/usr/lib/softhsm/libsofthsm2.so", uri: "pkcs11:token=main", pinSource: "/etc/pin", pool: 3,
+        stateDirectory: "/var/lib/x", environment: ["SOFTHSM2_CONF": "/etc/softhsm2.conf", "B": ""])
+    static let information = TokenInformation(
+        label: "main", manufacturer: "SoftHSM project", model: "SoftHSM v2", serial: "00af", algorithms: KeyAlgorithm.allCases, isLoggedIn: true)
+
+    static var requests: [HelperRequest] {
+        var withoutPIN = configuration
+        withoutPIN.pinSource = nil
+        withoutPIN.environment = [:]
+        var requests: [HelperRequest] = [
+            .hello(configuration), .hello(withoutPIN), .status, .find(uri: "pkcs11:object=web;type=private"), .list, .destroy(reference),
+        ]
+        for mechanism in SigningMechanism.allCases {
+            let count = [.rsaPKCS1SHA384, .rsaPSSSHA384].contains(mechanism) ? 48 : 32
+            requests.append(.sign(reference, mechanism, [UInt8](repeating: 9, count: count)))
+        }
+        for algorithm in KeyAlgorithm.allCases { requests.append(.generate(label: "a", id: [0], algorithm: algorithm)) }
+        return requests
+    }
+
+    static var replies: [HelperReply] {
+        var replies: [HelperReply] = [
+            .ready(information), .signature([]), .signature([UInt8](repeating: 1, count: 512)), .key(key), .keys([], more: false),
+            .keys([key, key], more: true), .done,
+        ]
+        for kind in TokenFailure.Kind.allCases { replies.append(.failure(TokenFailure(kind, message: "no"))) }
+        replies.append(.failure(TokenFailure(.device, function: "C_Sign", returnValue: .max, message: "broken", hint: "look at it")))
+        return replies
+    }
+
+    static func bytes(_ request: HelperRequest, id: UInt32 = 1) -> [UInt8] {
+        var bytes: [UInt8] = []
+        request.encode(id: id, to: &bytes)
+        return bytes
+    }
+
+    static func bytes(_ reply: HelperReply, id: UInt32 = 1) -> [UInt8] {
+        var bytes: [UInt8] = []
+        reply.encode(id: id, to: &bytes)
+        return bytes
+    }
+}
+
+extension FrameDecoder {
+    mutating func append(_ bytes: some Sequence<UInt8>) { Array(bytes).withUnsafeBytes { append($0) } }
+}
+
+/// SplitMix64: the same numbers on every run.
+struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+/// What a mutating call gave; `#expect` cannot take such a call apart itself.
+func got<Value>(_ value: Value) -> Value { value }
