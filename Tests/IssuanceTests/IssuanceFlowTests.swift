@@ -265,7 +265,7 @@ import Testing
         let stuck = StuckSolver(base: bench.solver)
         let flow = try bench.flow(solvers: [stuck])
         let task = Task { try await flow.issue(try Bench.request()) }
-        while bench.solver.isEmpty { try await Task.sleep(for: .milliseconds(2)) }
+        for _ in 0..<5000 where bench.solver.isEmpty { try await Task.sleep(for: .milliseconds(2)) }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
         #expect(bench.solver.isEmpty)

@@ -32,6 +32,8 @@ struct ChildProcess: ~Copyable {
         posix_spawn_file_actions_adddup2(&actions, stdin, 0)
         posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
         posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
+        // Nothing else is inherited: a daemon that a hook starts must not keep our listener's port, or a lock, for as long as it lives.
+        _ = clinux_close_from(&actions, 3)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

@@ -16,6 +16,8 @@ public struct ExternalProgram: Sendable {
     static let outputLines = 10
     /// Between SIGTERM and SIGKILL.
     static let grace: Duration = .seconds(2)
+    /// Of 10 ms each.
+    private static let busyAttempts = 20
 
     public init(path: String, environment: [String: String], timeout: Duration) {
         self.path = path
@@ -32,7 +34,7 @@ public struct ExternalProgram: Sendable {
         try await withTaskCancellationHandler {
             // A thread that may block: poll and waitpid have no place on the cooperative pool.
             try await NIOThreadPool.singleton.runIfActive {
-                var child = try ChildProcess(path: path, arguments: arguments, environment: environment, input: input)
+                var child = try start(arguments, environment, input)
                 let end = child.wait(timeout: timeout, grace: Self.grace, flag)
                 switch end {
                 case .exited(0): break
@@ -45,6 +47,18 @@ public struct ExternalProgram: Sendable {
         } onCancel: {
             flag.set()
         }
+    }
+
+    /// A script that was written a moment ago may still be open in a child of another thread, between fork and exec: ETXTBSY passes.
+    private func start(_ arguments: [String], _ environment: [String: String], _ input: [UInt8]) throws -> ChildProcess {
+        for _ in 0..<Self.busyAttempts {
+            do {
+                return try ChildProcess(path: path, arguments: arguments, environment: environment, input: input)
+            } catch let error as ExternalProgramError where error.kind == .notStarted(errno: ETXTBSY) {
+                usleep(10_000)
+            }
+        }
+        return try ChildProcess(path: path, arguments: arguments, environment: environment, input: input)
     }
 }
 

@@ -55,7 +55,7 @@ public final class HTTP01Listener: ChallengeSolver {
             }
         if !address.address.isIPv4 {
             // So that [::] and 0.0.0.0 can be listened on side by side, whatever the system's default is.
-            bootstrap = bootstrap.serverChannelOption(ChannelOptions.socketOption(.ipv6_v6only), value: 1)
+            bootstrap = bootstrap.serverChannelOption(ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 1)
         }
         return try await bootstrap.bind(to: socket).get()
     }
