@@ -68,7 +68,7 @@ let package = Package(
 
         // The daemon: frame, identity, decision, audit, composition, reply.
         .target(name: "Varlink", dependencies: ["StrictJSON", nioCore, nioPosix], swiftSettings: settings),
-        .target(name: "AgentInterface", dependencies: ["StrictJSON", "Varlink", "ACME", "JOSE"], swiftSettings: settings),
+        .target(name: "AgentInterface", dependencies: ["StrictJSON", "ACME", "JOSE"], swiftSettings: settings),
         .target(name: "SigningPolicy", dependencies: ["ACME"], swiftSettings: settings),
         .target(name: "AuditTrail", dependencies: ["StrictJSON", crypto], swiftSettings: settings),
         .target(
@@ -77,12 +77,16 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "AgentService",
-            dependencies: ["StrictJSON", "AgentInterface", "Varlink", "SigningPolicy", "AuditTrail", "Keyring", "TokenSupervisor", "TokenProtocol", "ACME", "JOSE",
+            dependencies: [
+                "StrictJSON", "AgentInterface", "Varlink", "SigningPolicy", "AuditTrail", "Keyring", "TokenSupervisor", "TokenProtocol",
+                "ACME", "JOSE",
                 "CLinux", "ConfigurationFile", "DurableFile", nioCore, nioPosix, logging,
             ], swiftSettings: settings),
 
         // What callers use.
-        .target(name: "AgentClient", dependencies: ["StrictJSON", "AgentInterface", "Varlink", "ACME", "JOSE", nioCore], swiftSettings: settings),
+        .target(
+            name: "AgentClient", dependencies: ["StrictJSON", "AgentInterface", "Varlink", "ACME", "JOSE", nioCore], swiftSettings: settings
+        ),
 
         // The front end: plumbing, store, flow.
         .target(
@@ -92,16 +96,17 @@ let package = Package(
             name: "CertificateStore", dependencies: ["StrictJSON", "ACME", "JOSE", x509, swiftASN1, crypto], swiftSettings: settings),
         .target(
             name: "Issuance",
-            dependencies: ["StrictJSON", "ACMEClient", "CertificateStore", "ACME", "JOSE", "CLinux", nioCore, nioPosix, nioHTTP1, x509, swiftASN1, crypto,
-            ], swiftSettings: settings),
+            dependencies: ["StrictJSON", "ACMEClient", "CertificateStore", "ACME", "JOSE", "CLinux", nioCore, nioPosix, x509, crypto],
+            swiftSettings: settings),
 
         // The three programs: assembly only.
         .executableTarget(name: "acme-agent-token", dependencies: ["TokenHelper"], swiftSettings: settings),
         .executableTarget(name: "acme-agentd", dependencies: ["AgentService", argumentParser, logging], swiftSettings: settings),
         .executableTarget(
             name: "acme-agent",
-            dependencies: ["StrictJSON", "AgentClient", "AgentInterface", "Issuance", "ACMEClient", "CertificateStore", "AuditTrail", "ACME", "JOSE", argumentParser, crypto,
-                "ConfigurationFile", "DurableFile", logging, x509, swiftASN1,
+            dependencies: [
+                "StrictJSON", "AgentClient", "AgentInterface", "Issuance", "ACMEClient", "CertificateStore", "AuditTrail", "ACME", "JOSE",
+                "ConfigurationFile", "DurableFile", argumentParser, crypto,
             ], swiftSettings: settings),
 
         // Tests.
@@ -116,7 +121,8 @@ let package = Package(
         .testTarget(
             name: "TokenTests",
             dependencies: [
-                "JOSE", "TokenHelper", "TokenProtocol", "TokenSupervisor", "acme-agent-token", "CLinux", nioCore, nioPosix, crypto, cryptoExtras, logging,
+                "JOSE", "TokenHelper", "TokenProtocol", "TokenSupervisor", "acme-agent-token", "CLinux", nioCore, nioPosix, crypto,
+                cryptoExtras, logging,
             ],
             swiftSettings: settings),
         .testTarget(
@@ -128,12 +134,14 @@ let package = Package(
             name: "CertificateStoreTests", dependencies: ["CertificateStore", "ACME", "JOSE", x509, swiftASN1, crypto],
             swiftSettings: settings),
         .testTarget(
-            name: "KeyringTests", dependencies: ["Keyring", "DurableFile", "StrictJSON", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras],
+            name: "KeyringTests",
+            dependencies: ["Keyring", "DurableFile", "StrictJSON", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras],
             swiftSettings: settings),
         .testTarget(
             name: "AgentServiceTests",
             dependencies: [
-                "AgentService", "AgentInterface", "AgentClient", "AuditTrail", "TokenSupervisor", "TokenProtocol", "Varlink", "ACME", "JOSE", crypto,
+                "AgentService", "AgentInterface", "AgentClient", "AuditTrail", "TokenSupervisor", "TokenProtocol", "Varlink", "ACME",
+                "JOSE", crypto,
                 logging,
             ],
             swiftSettings: settings),
@@ -147,7 +155,9 @@ let package = Package(
             dependencies: ["TestSupport", "ACMEClient", "ACME", "JOSE", "StrictJSON", crypto], swiftSettings: settings),
         .testTarget(
             name: "IssuanceTests",
-            dependencies: ["TestSupport", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", nioCore, nioPosix, x509, crypto],
+            dependencies: [
+                "TestSupport", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", nioCore, nioPosix, x509, crypto,
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "EndToEndTests",
