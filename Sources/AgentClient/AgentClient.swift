@@ -6,9 +6,9 @@ import StrictJSON
 import Varlink
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// A connection to the agent: lists keys, has requests signed. Any task may use it, and many at a time.

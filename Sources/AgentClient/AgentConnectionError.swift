@@ -20,7 +20,8 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
                 socket: socket, "is held by another user (uid \(error.uid)), so it is not trusted",
                 hint: "the agent runs as root, as you, or as the owner of the socket's folder")
         case let error as IOError where error.errnoCode == 2:
-            self.init(socket: socket, "is not there", hint: "is acme-agentd running? Another socket is named by --socket or ACME_AGENT_SOCKET")
+            self.init(
+                socket: socket, "is not there", hint: "is acme-agentd running? Another socket is named by --socket or ACME_AGENT_SOCKET")
         case let error as IOError where error.errnoCode == 13:
             self.init(socket: socket, "may not be opened by you", hint: "ask the administrator to let you into the socket's group")
         case let error as IOError where error.errnoCode == 111:

@@ -40,7 +40,8 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var hint: String? {
         switch self {
-        case .refused(_, _, let hint), .tokenUnavailable(_, _, _, let hint), .signingFailed(_, let hint), .auditUnavailable(_, let hint): hint
+        case .refused(_, _, let hint), .tokenUnavailable(_, _, _, let hint), .signingFailed(_, let hint), .auditUnavailable(_, let hint):
+            hint
         case .keyNotFound: "`acme-agent keys list` shows the keys that the agent's policy gives you"
         case .keyExists: "choose another name, or use the key as it is"
         case .overloaded: "try again in a moment"

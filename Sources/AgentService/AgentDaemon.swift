@@ -111,7 +111,8 @@ public final class AgentDaemon: Sendable {
 
     private func notify(_ state: String) { _ = clinux_notify(state) }
 
-    private func assemble(_ path: SocketPath, _ loop: any EventLoop, _ disk: NIOThreadPool, _ launcher: any HelperLauncher) throws -> Parts {
+    private func assemble(_ path: SocketPath, _ loop: any EventLoop, _ disk: NIOThreadPool, _ launcher: any HelperLauncher) throws -> Parts
+    {
         try DurableFile.createFolder(configuration.stateDirectory, mode: 0o700)
         var tokens: [String: TokenSupervisor] = [:]
         for token in configuration.tokens {
@@ -174,7 +175,8 @@ private final class Parts {
                     logger.error(
                         "token unavailable",
                         metadata: [
-                            "token": "\(name)", "reason": "\(failure.kind)", "message": "\(failure.message)", "hint": "\(failure.hint ?? "")",
+                            "token": "\(name)", "reason": "\(failure.kind)", "message": "\(failure.message)",
+                            "hint": "\(failure.hint ?? "")",
                             "function": "\(failure.function ?? "")",
                             "returnValue": "\(failure.returnValue.map { "0x" + String($0, radix: 16) } ?? "")",
                         ])
@@ -197,7 +199,9 @@ private final class Parts {
             let service = self.service
             let server = VarlinkServer(service: service, eventLoop: loop, limits: limits) { descriptor in
                 self.connections &+= 1
-                guard let peer = AgentPeer(descriptor: descriptor, connection: self.connections), service.mayConnect(peer) else { return nil }
+                guard let peer = AgentPeer(descriptor: descriptor, connection: self.connections), service.mayConnect(peer) else {
+                    return nil
+                }
                 return peer
             }
             self.server = server

@@ -37,7 +37,8 @@ final class AgentService: VarlinkService {
         tokens: [String: TokenSupervisor], tokenNames: [String], pipeline: SigningPipeline, keys: KeyAdministration, trail: AuditReading,
         connectionsPerUser: Int, logger: Logger
     ) throws {
-        info = VarlinkServiceInfo(vendor: "acme-agent", product: "acme-agentd", version: AgentVersion.current, url: "https://github.com/acme-agent")
+        info = VarlinkServiceInfo(
+            vendor: "acme-agent", product: "acme-agentd", version: AgentVersion.current, url: "https://github.com/acme-agent")
         interfaces = [try VarlinkInterface(parsing: AgentInterfaceText.text)]
         self.eventLoop = eventLoop
         self.policy = policy
@@ -111,8 +112,10 @@ final class AgentService: VarlinkService {
                 json.name("key")
                 KeyDescription(key).write(to: &json)
             }
-        case .createKey(let creation): keys.create(creation, operation: .createKey, of: peer, correlation: correlation, reply: reply, policy: policy)
-        case .adoptKey(let creation): keys.create(creation, operation: .adoptKey, of: peer, correlation: correlation, reply: reply, policy: policy)
+        case .createKey(let creation):
+            keys.create(creation, operation: .createKey, of: peer, correlation: correlation, reply: reply, policy: policy)
+        case .adoptKey(let creation):
+            keys.create(creation, operation: .adoptKey, of: peer, correlation: correlation, reply: reply, policy: policy)
         case .retireKey(let name): keys.retire(name, of: peer, correlation: correlation, reply: reply, policy: policy)
         case .deleteKey(let name): keys.delete(name, of: peer, correlation: correlation, reply: reply, policy: policy)
         case .readAudit(let last):

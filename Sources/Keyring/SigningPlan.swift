@@ -239,7 +239,10 @@ public struct SigningPlan: Sendable {
         case .jws(let input, _, let certificateRequest):
             return .done(SignedMeaning(jws: input.flattened(signature: signature), certificateRequest: certificateRequest))
         case .innerKeyChange(let input, _, let envelope):
-            return next(.jws(envelope.signingInput(payload: KeyChange.payload(inner: input.flattened(signature: signature))), envelope.key, certificateRequest: nil))
+            return next(
+                .jws(
+                    envelope.signingInput(payload: KeyChange.payload(inner: input.flattened(signature: signature))), envelope.key,
+                    certificateRequest: nil))
         case .csr(let pending, _, let request, let envelope):
             let der: [UInt8]
             do { der = try pending.complete(signature) } catch {

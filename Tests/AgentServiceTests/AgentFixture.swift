@@ -45,7 +45,11 @@ final class AgentFixture: Sendable {
     private func start(_ file: String) throws {
         let daemon = try AgentDaemon(configurationFile: file, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let thread = Thread { [self] in
-            do { try daemon.run(launcher: token) { self.stop.wait(); return "test" } } catch { failure.withLock { $0 = error } }
+            do {
+                try daemon.run(launcher: token) {
+                    self.stop.wait(); return "test"
+                }
+            } catch { failure.withLock { $0 = error } }
             stopped.signal()
         }
         thread.start()

@@ -4,8 +4,8 @@ import AuditTrail
 import Crypto
 import Foundation
 import JOSE
-import TokenProtocol
 import Testing
+import TokenProtocol
 import Varlink
 
 @testable import AgentClient
@@ -16,6 +16,32 @@ import Varlink
         let interface = try VarlinkInterface(parsing: AgentInterfaceText.text)
         #expect(interface.name == AgentInterfaceText.name)
         #expect(Set(interface.methods.map(\.name)) == Set(AgentCall.methods))
+    }
+
+    /// What is answered is what the published text says.
+    @Test func repliesAreAsTheInterfaceDescribesThem() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        _ = try await client.createKey(named: KeyName("web-1"), usage: .certificate, algorithm: .p256)
+        let interface = try VarlinkInterface(parsing: AgentInterfaceText.text)
+        let connection = try await VarlinkConnection.connect(to: try #require(VarlinkAddress(path: agent.socket)))
+        let identifiers = #""identifiers":[{"type":"dns","value":"www.example.org"}]"#
+        let signing = #""key":"account-1","url":"https://localhost:14000/x","nonce":"bm8","account":"https://localhost:14000/a""#
+        let calls = [
+            ("GetStatus", "{}"), ("ListKeys", "{}"), ("DescribeKey", #"{"name":"web-1"}"#), ("SignPostAsGet", "{\(signing)}"),
+            ("SignNewOrder", "{\(signing),\(identifiers)}"), ("SignFinalize", #"{\#(signing),\#(identifiers),"certificateKey":"web-1"}"#),
+            ("SignCertificateRequest", #"{"key":"web-1",\#(identifiers)}"#), ("ReadAudit", #"{"last":2}"#),
+            ("SignNewAccount", #"{"key":"account-1","url":"https://localhost:14000/x","nonce":"bm8"}"#), ("RetireKey", #"{"name":"web-1"}"#),
+            ("SignRevocation", #"{\#(signing),"certificate":"MAA"}"#), ("DeleteKey", #"{"name":"web-1"}"#),
+        ]
+        for (name, parameters) in calls {
+            let method = try #require(interface.methods.first { $0.name == name })
+            let reply = try await connection.call("\(interface.name).\(name)", parameters: Array(parameters.utf8))
+            #expect(throws: Never.self, "\(name)") { try interface.check(reply.parameters, against: method.reply) }
+        }
+        await connection.close()
     }
 
     @Test func aKeyIsMadeListedUsedRetiredAndDestroyed() async throws {
@@ -57,7 +83,10 @@ import Varlink
         #expect(finalization.map(\.key) == ["web-1", "web-1", "account-1", "account-1"])
         #expect(finalization[0].identifiers == ["www.example.org"])
         #expect(finalization.allSatisfy { $0.grant == "all" && $0.uid == geteuid() })
-        let lines = try await { var lines: [String] = []; for try await line in try client.audit(last: 1_000, follow: false) { lines.append(line) }; return lines }()
+        let lines = try await {
+            var lines: [String] = []; for try await line in try client.audit(last: 1_000, follow: false) { lines.append(line) };
+            return lines
+        }()
         #expect(lines == agent.trail)
     }
 
@@ -167,7 +196,9 @@ import Varlink
 
     @Test func aTokenThatIsLockedIsSaidToBe() async throws {
         let token = FakeToken()
-        token.fail(with: TokenFailure(.pinIncorrect, function: "C_Login", returnValue: 0xA0, message: "the token refused the PIN", hint: "write the right PIN"))
+        token.fail(
+            with: TokenFailure(
+                .pinIncorrect, function: "C_Login", returnValue: 0xA0, message: "the token refused the PIN", hint: "write the right PIN"))
         let agent = try AgentFixture(grants: AgentFixture.everything, token: token)
         defer { agent.end() }
         let client = try await agent.client()
@@ -177,7 +208,10 @@ import Varlink
             _ = try await client.accountKey()
             Issue.record("a key was made")
         } catch let error as AgentError {
-            #expect(error == .tokenUnavailable(token: "fake", reason: "pinIncorrect", message: "the token refused the PIN", hint: "write the right PIN"))
+            #expect(
+                error
+                    == .tokenUnavailable(
+                        token: "fake", reason: "pinIncorrect", message: "the token refused the PIN", hint: "write the right PIN"))
         }
     }
 

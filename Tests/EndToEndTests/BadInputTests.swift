@@ -13,7 +13,9 @@ import Testing
 
     @Test func theCAIsNotReachableOrNotHTTPSOrNotTrusted() async throws {
         let sandbox = try await Sandbox()
-        expectError(try await sandbox.agent("account", "register", "--agree-tos", "--directory", "https://localhost:1/dir"), status: 75, "localhost:1")
+        expectError(
+            try await sandbox.agent("account", "register", "--agree-tos", "--directory", "https://localhost:1/dir"), status: 75,
+            "localhost:1")
         let plain = try await sandbox.agent("account", "register", "--agree-tos", "--directory", "http://localhost:80/dir")
         expectError(plain, status: 64, "https")
         let untrusted = try await sandbox.agent(

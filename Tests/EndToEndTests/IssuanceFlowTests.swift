@@ -82,7 +82,9 @@ import Testing
     @Test func aCAThatWantsAnExternalAccountGetsOne() async throws {
         let sandbox = try await Sandbox()
         // Another CA than the configured one wants its own trust root named.
-        let ca = ["--directory", sandbox.environment["ACME_DIRECTORY_EAB"] ?? "", "--ca-certificate", sandbox.environment["CA_CERTIFICATE"] ?? ""]
+        let ca = [
+            "--directory", sandbox.environment["ACME_DIRECTORY_EAB"] ?? "", "--ca-certificate", sandbox.environment["CA_CERTIFICATE"] ?? "",
+        ]
         let without = try await sandbox.agent(["account", "register", "--agree-tos"] + ca)
         #expect(without.status != 0)
         #expect(without.error.contains("hint:"), "\(without)")
@@ -135,22 +137,24 @@ import Testing
         let web = sandbox.folder + "/web"
         try FileManager.default.createDirectory(atPath: web, withIntermediateDirectories: true)
         let server = try Program.start(
-            "/usr/bin/env", ["python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", web, sandbox.environment["HTTP01_PORT"] ?? "0"],
+            "/usr/bin/env",
+            ["python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", web, sandbox.environment["HTTP01_PORT"] ?? "0"],
             environment: sandbox.environment)
-        _ = try await sandbox.shell("for i in $(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/$HTTP01_PORT) 2>/dev/null && break; sleep 0.05; done")
+        _ = try await sandbox.shell(
+            "for i in $(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/$HTTP01_PORT) 2>/dev/null && break; sleep 0.05; done")
         let webroot = try await sandbox.agent("issue", "-d", "www.example.org", "--webroot", web)
         server.process.terminate()
         #expect(webroot.status == 0, "\(webroot)")
 
         let hook = sandbox.folder + "/hook"
         try """
-            #!/bin/bash
-            set -euo pipefail
-            case $1 in
-            present) curl -sS -d "{\\"host\\":\\"$2.\\",\\"value\\":\\"$3\\"}" "$CHALLTESTSRV/set-txt" ;;
-            cleanup) curl -sS -d "{\\"host\\":\\"$2.\\"}" "$CHALLTESTSRV/clear-txt"; echo "$2" >>"$SANDBOX_DIR/cleaned" ;;
-            esac
-            """.write(toFile: hook, atomically: false, encoding: .utf8)
+        #!/bin/bash
+        set -euo pipefail
+        case $1 in
+        present) curl -sS -d "{\\"host\\":\\"$2.\\",\\"value\\":\\"$3\\"}" "$CHALLTESTSRV/set-txt" ;;
+        cleanup) curl -sS -d "{\\"host\\":\\"$2.\\"}" "$CHALLTESTSRV/clear-txt"; echo "$2" >>"$SANDBOX_DIR/cleaned" ;;
+        esac
+        """.write(toFile: hook, atomically: false, encoding: .utf8)
         chmod(hook, 0o755)
         let wildcard = try await sandbox.agent("issue", "-d", "*.example.org", "-d", "example.org", "--dns-hook", hook)
         #expect(wildcard.status == 0, "\(wildcard)")

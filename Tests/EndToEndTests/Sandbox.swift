@@ -83,12 +83,12 @@ final class Sandbox: Sendable {
     }
 
     /// Starts the daemon again, after it was killed.
-    func restartDaemon() async throws {
+    func restartDaemon(socket: String? = nil) async throws {
         let started = try await shell(
             """
             cd '\(Program.root)'; program=test; . Tests/Sandbox/processes
             start_process agentd '\(Program.folder)/acme-agentd' --config "$SANDBOX_DIR/acme-agentd.toml"
-            answers() { '\(Program.folder)/acme-agent' keys list >/dev/null 2>&1; }
+            answers() { '\(Program.folder)/acme-agent' --socket '\(socket ?? environment["ACME_AGENT_SOCKET"] ?? "")' keys list >/dev/null 2>&1; }
             wait_until 20 answers
             """)
         try #require(started.status == 0, "\(started)")
@@ -105,7 +105,8 @@ final class Sandbox: Sendable {
     /// Objects in the token, as pkcs11-tool lists them: private keys and public keys.
     func privateKeysInToken() async throws -> Int {
         let listed = try await shell(
-            "pkcs11-tool --module /usr/lib/softhsm/libsofthsm2.so --login --pin \"$(cat \"$PIN_FILE\")\" --list-objects --type privkey | grep -c '^Private Key Object' || true")
+            "pkcs11-tool --module /usr/lib/softhsm/libsofthsm2.so --login --pin \"$(cat \"$PIN_FILE\")\" --list-objects --type privkey | grep -c '^Private Key Object' || true"
+        )
         return Int(listed.output.split(separator: "\n").last.map(String.init)?.trimmingCharacters(in: .whitespaces) ?? "") ?? -1
     }
 }

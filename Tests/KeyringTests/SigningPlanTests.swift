@@ -65,7 +65,8 @@ import X509
     @Test func aNewAccountCarriesTheKeyAndItsExternalBinding() throws {
         let hmac = try [UInt8](repeating: 7, count: 32).withUnsafeBytes { try HMACKey(copying: $0) }
         let plan = try SigningPlan.plan(
-            .newAccount(NewAccount(contact: ["mailto:a@example.org"], termsOfServiceAgreed: true, externalAccount: "eab")), key: key, url: url,
+            .newAccount(NewAccount(contact: ["mailto:a@example.org"], termsOfServiceAgreed: true, externalAccount: "eab")), key: key,
+            url: url,
             nonce: "bm9uY2U", account: nil, externalAccount: ExternalAccount(name: "eab", keyID: "kid-1", hmacKey: hmac))
         let (meaning, _) = try run(plan, ["account-1": software])
         let jws = try #require(meaning.jws)
@@ -163,7 +164,8 @@ import X509
 
     /// `{"status":"deactivated"}` at the account's URL ends the account, at an authorization's the authorization (RFC 8555 §7.3.6, §7.5.2).
     @Test(arguments: [
-        "https://ca.example/account/7", "https://ca.example/account/7/", "https://ca.example//account/7", "https://ca.example/account/7?x=1",
+        "https://ca.example/account/7", "https://ca.example/account/7/", "https://ca.example//account/7",
+        "https://ca.example/account/7?x=1",
         "https://ca.example/account/%37", "https://ca.example/ACCOUNT/7", "https://ca.example/account/7;a=b",
     ])
     func anAuthorizationsDeactivationIsNotOneOfTheAccount(_ text: String) throws {

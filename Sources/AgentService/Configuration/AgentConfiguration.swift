@@ -70,7 +70,9 @@ public struct AgentConfiguration: Sendable {
         // sun_path holds 108 bytes with the zero at its end.
         guard socket.utf8.count < 108 else { throw table.error("socket", "is longer than a socket's path may be (107 bytes)") }
         let mode = try table.string("socket-mode") ?? "0660"
-        guard let parsed = UInt32(mode, radix: 8), parsed <= 0o777 else { throw table.error("socket-mode", "must be an octal mode, e.g. \"0660\"") }
+        guard let parsed = UInt32(mode, radix: 8), parsed <= 0o777 else {
+            throw table.error("socket-mode", "must be an octal mode, e.g. \"0660\"")
+        }
         socketMode = parsed
         socketGroup = try table.string("socket-group")
         stateDirectory = try table.absolutePath("state-directory") ?? "/var/lib/acme-agentd"
@@ -111,7 +113,8 @@ public struct AgentConfiguration: Sendable {
             guard Set(grants.map(\.name)).count == grants.count else { throw grant.error("name", "is used by another grant") }
         }
         try table.finish(known: [
-            "socket", "socket-mode", "socket-group", "state-directory", "helper", "verify-signatures", "connections-per-user", "connections",
+            "socket", "socket-mode", "socket-group", "state-directory", "helper", "verify-signatures", "connections-per-user",
+            "connections",
             "signing-deadline-seconds", "audit", "token", "external-account", "grant",
         ])
     }

@@ -40,7 +40,8 @@ extension Grant {
             throw table.error("operations", "holds \(error.description)")
         }
         self.init(
-            name: setting.name, peers: peers, keys: try patterns("keys", setting.keys) { text throws(PatternError) in try KeyPattern(text) },
+            name: setting.name, peers: peers,
+            keys: try patterns("keys", setting.keys) { text throws(PatternError) in try KeyPattern(text) },
             operations: operations,
             identifiers: try patterns("identifiers", setting.identifiers) { text throws(PatternError) in try IdentifierPattern(text) },
             wildcards: setting.wildcards, cas: try patterns("cas", setting.cas) { text throws(PatternError) in try CAPattern(text) })

@@ -63,7 +63,8 @@ final class KeyAdministration {
         underWay.insert(name)
         let begun = KeyRecord(
             name: creation.name, usage: creation.usage, algorithm: creation.algorithm ?? .p256, state: .creating, token: token, id: id,
-            label: name, spki: [], uri: creation.uri ?? "", directory: creation.directory, created: RFC3339.string(AuditRecord.now() / 1_000))
+            label: name, spki: [], uri: creation.uri ?? "", directory: creation.directory,
+            created: RFC3339.string(AuditRecord.now() / 1_000))
         keyring.begin(begun)
         let made = intend(request).assumeIsolated()
             .flatMap { self.onDisk { [folder = self.folder] in try folder.write(begun) } }
@@ -104,7 +105,8 @@ final class KeyAdministration {
     private func adopted(_ keys: [TokenKey], as begun: KeyRecord, uri: String) throws -> KeyRecord {
         guard let key = keys.first, keys.count == 1 else {
             throw AgentError.invalidRequest(
-                parameter: "uri", message: keys.isEmpty ? "names no private key in the token" : "names \(keys.count) private keys; add the id")
+                parameter: "uri",
+                message: keys.isEmpty ? "names no private key in the token" : "names \(keys.count) private keys; add the id")
         }
         if let name = keyring.name(ofPublicKey: key.reference.spki) {
             throw AgentError.refused(
@@ -145,7 +147,9 @@ final class KeyAdministration {
             let name = record.name.rawValue
             underWay.insert(name)
             // An adopted key is in the token whatever happens; nothing is lost if its adoption is asked for again.
-            let lookup = record.uri.isEmpty ? supervisor.find(uri: KeyURI.search(id: record.id, label: record.label)) : eventLoop.makeSucceededFuture([])
+            let lookup =
+                record.uri.isEmpty
+                ? supervisor.find(uri: KeyURI.search(id: record.id, label: record.label)) : eventLoop.makeSucceededFuture([])
             lookup.assumeIsolated().flatMap { keys -> EventLoopFuture<Void> in
                 guard let key = keys.first, keys.count == 1, let algorithm = (try? PublicKey(spki: key.reference.spki))?.algorithm else {
                     self.keyring.remove(record.name)
@@ -170,7 +174,9 @@ final class KeyAdministration {
     // MARK: Retiring and destroying
 
     func retire(_ name: String, of peer: AgentPeer, correlation: String, reply: VarlinkReplier, policy: Policy) {
-        guard let (request, key) = existing(name, .retireKey, of: peer, correlation: correlation, reply: reply, policy: policy) else { return }
+        guard let (request, key) = existing(name, .retireKey, of: peer, correlation: correlation, reply: reply, policy: policy) else {
+            return
+        }
         let retired = intend(request).assumeIsolated().flatMap { self.finish(KeyRecord(key, state: .retired)) }
         retired.whenComplete { result in
             self.conclude(request, result) { key in
@@ -183,9 +189,13 @@ final class KeyAdministration {
     }
 
     func delete(_ name: String, of peer: AgentPeer, correlation: String, reply: VarlinkReplier, policy: Policy) {
-        guard let (request, key) = existing(name, .deleteKey, of: peer, correlation: correlation, reply: reply, policy: policy) else { return }
+        guard let (request, key) = existing(name, .deleteKey, of: peer, correlation: correlation, reply: reply, policy: policy) else {
+            return
+        }
         guard let supervisor = tokens[key.token] else {
-            return reply.fail(AgentError.tokenUnavailable(token: key.token, reason: "notConfigured", message: "the key's token is not configured", hint: nil))
+            return reply.fail(
+                AgentError.tokenUnavailable(
+                    token: key.token, reason: "notConfigured", message: "the key's token is not configured", hint: nil))
         }
         // Retired first: if the daemon is cut off behind the destruction, the name stands for a key that does not sign.
         let deleted = intend(request).assumeIsolated()
@@ -268,7 +278,9 @@ final class KeyAdministration {
         switch result {
         case .success(let value): succeed(value)
         case .failure(let error):
-            logger.warning("a key operation failed", metadata: ["key": "\(record.key ?? "")", "operation": "\(record.operation ?? "")", "error": "\(error)"])
+            logger.warning(
+                "a key operation failed",
+                metadata: ["key": "\(record.key ?? "")", "operation": "\(record.operation ?? "")", "error": "\(error)"])
             request.reply.fail(failure ?? .signingFailed(message: "\(error)", hint: nil))
         }
     }

@@ -1,9 +1,9 @@
 import AgentInterface
 import Keyring
+import SigningPolicy
 import StrictJSON
 import TokenProtocol
 import TokenSupervisor
-import SigningPolicy
 import Varlink
 
 /// Answers ListKeys: in one reply, or with `more` in parts, as fast as the client reads them.
@@ -69,7 +69,8 @@ extension TokenStatus {
             self.init(name: name, state: .ready, label: information.label, model: information.model, restarts: restarts)
         case .unavailable(let failure):
             self.init(
-                name: name, state: .unavailable, reason: "\(failure.kind)", message: failure.message, hint: failure.hint, restarts: restarts)
+                name: name, state: .unavailable, reason: "\(failure.kind)", message: failure.message, hint: failure.hint, restarts: restarts
+            )
         case .stopped: self.init(name: name, state: .unavailable, reason: "stopped", message: "the agent stops", restarts: restarts)
         }
     }

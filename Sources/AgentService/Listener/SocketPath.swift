@@ -22,7 +22,9 @@ final class SocketPath: Sendable {
         try DurableFile.createFolder(folder, mode: 0o755)
         let lockPath = path + ".lock"
         lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard lock >= 0 else { throw ListenError(description: "the lock \(lockPath) cannot be opened: \(String(cString: strerror(errno)))") }
+        guard lock >= 0 else {
+            throw ListenError(description: "the lock \(lockPath) cannot be opened: \(String(cString: strerror(errno)))")
+        }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             close(lock)
             throw ListenError(

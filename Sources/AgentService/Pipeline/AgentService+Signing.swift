@@ -90,7 +90,9 @@ extension AgentService {
     ) {
         do throws(CompositionError) {
             let plan = try compose()
-            guard let task = plan.first() else { return reply.fail(AgentError.signingFailed(message: "there is nothing to sign", hint: nil)) }
+            guard let task = plan.first() else {
+                return reply.fail(AgentError.signingFailed(message: "there is nothing to sign", hint: nil))
+            }
             pipeline.submit(
                 SignatureJob(
                     correlation: correlation, key: key, reply: reply, record: record, waitsForDisk: waitsForDisk, plan: plan, task: task))

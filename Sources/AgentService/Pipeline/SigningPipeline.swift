@@ -43,7 +43,10 @@ final class SigningPipeline {
     /// Takes a request that policy has allowed.
     func submit(_ job: SignatureJob) {
         guard let supervisor = tokens[job.task.key.token] else {
-            return refuse(job, .tokenUnavailable(token: job.task.key.token, reason: "notConfigured", message: "the key's token is not configured", hint: nil))
+            return refuse(
+                job,
+                .tokenUnavailable(
+                    token: job.task.key.token, reason: "notConfigured", message: "the key's token is not configured", hint: nil))
         }
         // Known beforehand: saves the trail an intent that comes to nothing.
         if case .unavailable(let failure) = supervisor.state { return refuse(job, AgentError(failure, token: job.task.key.token)) }

@@ -1,0 +1,56 @@
+import ACME
+import AgentClient
+import AgentInterface
+import Foundation
+import Testing
+
+/// Others than `acme-agent` at the socket: the Swift library, and a Varlink client that knows nothing of this project.
+@Suite struct ClientsTests {
+    @Test func theLinesInTheReadmeAreTheLinesThatCompile() throws {
+        let source = try String(contentsOfFile: Program.root + "/Tests/EndToEndTests/ReadmeExample.swift", encoding: .utf8)
+        let begin = try #require(source.range(of: "// README begins\n")), end = try #require(source.range(of: "    // README ends"))
+        let lines = source[begin.upperBound..<end.lowerBound].split(separator: "\n").map { $0.dropFirst(4) }
+        #expect(lines.count <= 10)
+        let readme = try String(contentsOfFile: Program.root + "/README.md", encoding: .utf8)
+        #expect(readme.contains(lines.joined(separator: "\n")))
+    }
+
+    @Test func theLibraryListsKeysAndHasARequestSigned() async throws {
+        let sandbox = try await Sandbox()
+        #expect(try await sandbox.agent("keys", "create", "www.example.org").status == 0)
+        let agent = try await AgentClient.connect(socket: sandbox.environment["ACME_AGENT_SOCKET"] ?? "")
+        #expect(try await agent.keys().map(\.name) == ["www.example.org"])
+        let request = try await agent.certificateRequest(
+            key: "www.example.org", identifiers: [Identifier(argument: "www.example.org")], mustStaple: true)
+        try Data(request).write(to: URL(fileURLWithPath: sandbox.folder + "/request.der"))
+        let read = try await sandbox.shell("openssl req -inform der -in '\(sandbox.folder)/request.der' -verify -noout -text 2>&1")
+        #expect(read.output.contains("verify OK") && read.output.contains("DNS:www.example.org"), "\(read)")
+        #expect(read.output.contains("TLS Feature") && read.output.contains("status_request"), "\(read)")
+        await sandbox.end()
+    }
+
+    /// `varlink` of PyPI, as it comes, in the environment that Tests/VarlinkCertification/run has made.
+    @Test func aReadyMadeVarlinkClientListsKeys() async throws {
+        let sandbox = try await Sandbox()
+        #expect(try await sandbox.agent("keys", "create", "www.example.org").status == 0)
+        let listed = try await sandbox.shell(
+            """
+            venv='\(Program.root)/.build/varlink-client-venv'
+            (
+                flock 9
+                if ! "$venv/bin/python" -c 'import varlink' 2>/dev/null; then
+                    rm -rf "$venv"
+                    python3 -m venv "$venv"
+                    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check varlink==31.0.0
+                fi
+            ) 9>"$venv.lock"
+            "$venv/bin/python" -m varlink.cli call "unix:$ACME_AGENT_SOCKET/org.acmeagent.Agent.ListKeys"
+            "$venv/bin/python" -m varlink.cli info "unix:$ACME_AGENT_SOCKET"
+            "$venv/bin/python" -m varlink.cli help "unix:$ACME_AGENT_SOCKET/org.acmeagent.Agent"
+            """)
+        #expect(listed.status == 0, "\(listed)")
+        #expect(listed.output.contains(#""name": "www.example.org""#), "\(listed)")
+        #expect(listed.output.contains("acme-agentd") && listed.output.contains("method SignNewOrder"), "\(listed)")
+        await sandbox.end()
+    }
+}
