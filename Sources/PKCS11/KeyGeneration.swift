@@ -16,7 +16,11 @@ extension Session {
         do throws(PKCS11Error) {
             forbidOtherUses(of: privateKey)
             try checkProtection(of: privateKey)
-            let key = try self.key(id: id, label: label)
+            // Not by a search: that one reads every object of the token.
+            var privateReader = PrivateKeyReader()
+            var publicReader = PublicKeyReader()
+            let key = try privateReader.read(privateKey, session: self).object(publicKey: publicReader.read(publicKey, session: self))
+            guard key.id == id, key.label == label else { throw .keyNotProtected(attribute: "CKA_ID or CKA_LABEL") }
             guard key.type == type else { throw .keyNotProtected(attribute: "CKA_KEY_TYPE") }
             return key
         } catch {

@@ -41,7 +41,7 @@ struct ControlLink {
             }
         case .generate(let label, let id, let algorithm): [generate(label: label, id: id, KeyType(algorithm))]
         case .find(let uri): find(uri)
-        case .list: list(keeper.withAnchor { session throws(PKCS11Error) in try session.keys() })
+        case .list: list(keeper.keys(matching: nil))
         case .destroy(let key): [destroy(key)]
         }
     }
@@ -78,7 +78,7 @@ struct ControlLink {
         } catch {
             return [.failure(TokenFailure(error))]
         }
-        return list(keeper.withAnchor { session throws(PKCS11Error) in try session.keys(matching: uri) })
+        return list(keeper.keys(matching: uri))
     }
 
     private func list(_ result: Result<[KeyObject], TokenFailure>) -> [HelperReply] {

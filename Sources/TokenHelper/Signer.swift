@@ -14,7 +14,10 @@ struct Signer {
         var hasNewSession = false
         var hasRecovered = false
         while true {
-            guard let service = keeper.currentService() else { return .failure(keeper.currentFailure()) }
+            guard let service = keeper.currentService() else {
+                if let failure = keeper.reopen() { return .failure(failure) }
+                continue
+            }
             let lease: SessionPool.Lease
             do {
                 lease = try service.pool.checkOut()

@@ -32,6 +32,8 @@ final class TokenKeeper: Sendable {
 
     private let state = Mutex(State())
     private let service = Mutex<Service?>(nil)
+    /// Tries of the PIN go one after another, so that a wrong one is seen before the next. Taken after the state's lock or alone.
+    private let login = Mutex<Login?>(nil)
     private let cache = KeyCache()
     private let hasSigned = Atomic(false)
     private let clock = ContinuousClock()
@@ -39,15 +41,12 @@ final class TokenKeeper: Sendable {
     /// What signing threads use now, or nil before the token was opened.
     func currentService() -> Service? { service.withLock { $0 } }
 
-    /// Why there is no service. Waits for an opening or a recovery that is under way.
-    func currentFailure() -> TokenFailure { state.withLock { $0.failure } }
-
     /// Logs in for one signature of a key with CKA_ALWAYS_AUTHENTICATE.
     func authenticate(_ session: Session) throws(TokenFailure) {
-        // Tries of the PIN go one after another, so that a wrong one is seen before the next.
-        let result = state.withLock { state -> Result<Void, TokenFailure> in
-            guard let configuration = state.configuration else { return .failure(state.failure) }
-            return Result { () throws(TokenFailure) in try Login(configuration: configuration).authenticate(session) }
+        // Not under the state's lock: a recovery that holds it may be waiting for this very session to come back.
+        let result = login.withLock { login -> Result<Void, TokenFailure> in
+            guard let login else { return .failure(TokenFailure(.invalidRequest, message: "the token was not opened yet")) }
+            return Result { () throws(TokenFailure) in try login.authenticate(session) }
         }
         try result.get()
     }
@@ -70,6 +69,7 @@ final class TokenKeeper: Sendable {
                 return .failure(TokenFailure(.invalidRequest, message: "the token's name cannot be part of a file's name"))
             }
             state.configuration = configuration
+            login.withLock { $0 = Login(configuration: configuration) }
             return status(&state)
         }
     }
@@ -122,9 +122,10 @@ final class TokenKeeper: Sendable {
         let uri = try failing { () throws(PKCS11Error) in try TokenURI(configuration.uri) }
         let token = try failing { () throws(PKCS11Error) in try module.token(matching: uri) }
         let anchor = try failing { () throws(PKCS11Error) in try Session(module: module, slot: token.slot, readWrite: true) }
-        if configuration.pinSource != nil {
-            try Login(configuration: configuration).logIn(anchor, token: token)
+        let result = login.withLock { login in
+            Result { () throws(TokenFailure) in try login?.logIn(anchor, token: token) }
         }
+        _ = try result.get()
         let isLoggedIn = try failing { () throws(PKCS11Error) in try anchor.isLoggedIn() }
         let types = try failing { () throws(PKCS11Error) in try anchor.supportedKeyTypes() }
 
@@ -141,11 +142,25 @@ final class TokenKeeper: Sendable {
     }
 
     private func close(_ failure: TokenFailure, _ state: inout State) {
+        state.lastRecovery = clock.now
         service.withLock { $0 = nil }
         state.pool?.drain()
         state.anchor = nil
         state.information = nil
         state.failure = failure
+    }
+
+    /// Tries again to open a token that was lost, when somebody wants a signature, at most once in 30 s.
+    func reopen() -> TokenFailure? {
+        state.withLock { state in
+            guard state.information == nil else { return nil }
+            guard let configuration = state.configuration else { return state.failure }
+            let now = clock.now
+            if let last = state.lastRecovery, now - last < Self.recoveryInterval { return state.failure }
+            state.lastRecovery = now
+            if case .failure(let failure) = open(configuration, &state) { return failure }
+            return nil
+        }
     }
 
     // MARK: Recovery
@@ -207,6 +222,12 @@ final class TokenKeeper: Sendable {
     /// Runs `body` with the anchor session; one caller at a time, which also makes key generation serial (SoftHSM #573).
     /// A lost session or login is brought back once, under the rule of `recover`.
     func withAnchor<Value: Sendable>(_ body: (Session) throws(PKCS11Error) -> Value) -> Result<Value, TokenFailure> {
+        withAnchorAndGeneration(body).map { $0.value }
+    }
+
+    private func withAnchorAndGeneration<Value: Sendable>(
+        _ body: (Session) throws(PKCS11Error) -> Value
+    ) -> Result<(value: Value, generation: UInt64), TokenFailure> {
         var isSecondTry = false
         while true {
             let (result, generation) = state.withLock { state -> (Result<Value, PKCS11Error>?, UInt64) in
@@ -220,7 +241,7 @@ final class TokenKeeper: Sendable {
             guard let result else { return .failure(state.withLock { $0.failure }) }
             switch result {
             case .success(let value):
-                return .success(value)
+                return .success((value, generation))
             case .failure(let error):
                 let failure = TokenFailure(error)
                 guard !isSecondTry, let call = error.cryptoki, Self.isLost(call.returnValue) else { return .failure(failure) }
@@ -230,12 +251,37 @@ final class TokenKeeper: Sendable {
         }
     }
 
+    /// All keys that fit `uri`, or all. Their handles are remembered, so that the first signature of each needs no search.
+    func keys(matching uri: TokenURI?) -> Result<[KeyObject], TokenFailure> {
+        let result = withAnchorAndGeneration { session throws(PKCS11Error) -> [KeyObject] in
+            if let uri { try session.keys(matching: uri) } else { try session.keys() }
+        }
+        // A search by URI may not see the key's double.
+        guard uri == nil, case .success((let keys, let generation)) = result else { return result.map { $0.value } }
+        // A key that shares its names with another is never signed with.
+        var holders: [KeyNames: Int] = [:]
+        for key in keys { holders[KeyNames(id: key.id, label: key.label), default: 0] += 1 }
+        for key in keys where holders[KeyNames(id: key.id, label: key.label)] == 1 {
+            if let reference = TokenKey(key)?.reference { cache.insert(key, for: reference, generation: generation) }
+        }
+        return .success(keys)
+    }
+
+    private struct KeyNames: Hashable {
+        let id: [UInt8]
+        let label: [UInt8]
+    }
+
     /// Forgets a destroyed key's handle.
     func forget(_ key: TokenKeyReference) { cache.remove(key) }
 
     /// Between requests: has the device do something, so that it does not drop its session.
     func keepAlive() {
-        guard currentService() != nil else { return }
+        guard currentService() != nil else {
+            // A device that was unplugged may be back.
+            _ = reopen()
+            return
+        }
         if case .failure(let failure) = withAnchor({ session throws(PKCS11Error) in try session.keepAlive() }) {
             Log.warning("the token did not answer when idle: \(failure)")
         }
