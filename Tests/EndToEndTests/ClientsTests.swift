@@ -6,15 +6,6 @@ import Testing
 
 /// Others than `acme-agent` at the socket: the Swift library, and a Varlink client that knows nothing of this project.
 @Suite struct ClientsTests {
-    @Test func theLinesInTheReadmeAreTheLinesThatCompile() throws {
-        let source = try String(contentsOfFile: Program.root + "/Tests/EndToEndTests/ReadmeExample.swift", encoding: .utf8)
-        let begin = try #require(source.range(of: "// README begins\n")), end = try #require(source.range(of: "    // README ends"))
-        let lines = source[begin.upperBound..<end.lowerBound].split(separator: "\n").map { $0.dropFirst(4) }
-        #expect(lines.count <= 10)
-        let readme = try String(contentsOfFile: Program.root + "/README.md", encoding: .utf8)
-        #expect(readme.contains(lines.joined(separator: "\n")))
-    }
-
     @Test func theLibraryListsKeysAndHasARequestSigned() async throws {
         let sandbox = try await Sandbox()
         #expect(try await sandbox.agent("keys", "create", "www.example.org").status == 0)

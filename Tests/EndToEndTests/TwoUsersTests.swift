@@ -68,7 +68,7 @@ import Testing
             s=socket.socket(socket.AF_UNIX); s.bind("agent.sock"); s.listen(); time.sleep(5)' &
             for i in $(seq 100); do [ -S agent.sock ] && break; sleep 0.02; done
             chmod 0666 agent.sock
-            setpriv --reuid \(TwoUsersTests.anna) --regid \(TwoUsersTests.anna) --clear-groups env -i '\(place)/acme-agent' --socket "$PWD/agent.sock" status
+            setpriv --reuid \(TwoUsersTests.anna) --regid \(TwoUsersTests.anna) --clear-groups env -i HOME=/ '\(place)/acme-agent' --socket "$PWD/agent.sock" status
             """)
         #expect(posed.status == 3 && posed.error.contains("not trusted"), "\(posed)")
         await sandbox.end()
