@@ -52,7 +52,8 @@ extension Session {
             // Cryptoki does not write to the input; its C types cannot say so.
             data.withUnsafeBufferPointer { data in
                 written = CK_ULONG(output.count)
-                returned = sign(handle, UnsafeMutablePointer(mutating: data.baseAddress), CK_ULONG(data.count), output.baseAddress, &written)
+                returned = sign(
+                    handle, UnsafeMutablePointer(mutating: data.baseAddress), CK_ULONG(data.count), output.baseAddress, &written)
             }
             count = returned == CKR_OK ? min(Int(clamping: written), length) : 0
         }

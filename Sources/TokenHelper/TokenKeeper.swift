@@ -282,9 +282,16 @@ final class TokenKeeper: Sendable {
             _ = reopen()
             return
         }
-        if case .failure(let failure) = withAnchor({ session throws(PKCS11Error) in try session.keepAlive() }) {
-            Log.warning("the token did not answer when idle: \(failure)")
+        // What fails here is brought back by the next request that needs it: a token whose random numbers fail may sign all the same.
+        let failure = state.withLock { state -> PKCS11Error? in
+            do throws(PKCS11Error) {
+                try state.anchor?.keepAlive()
+                return nil
+            } catch {
+                return error
+            }
         }
+        if let failure { Log.warning("the token did not answer when idle: \(failure)") }
     }
 
     /// Whether the anchor session or the login it holds is gone.

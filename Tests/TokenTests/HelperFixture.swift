@@ -25,7 +25,9 @@ final class HelperFixture {
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
-    static var repository: String { URL(fileURLWithPath: #filePath).pathComponents.dropLast(3).joined(separator: "/").replacing("//", with: "/") }
+    static var repository: String {
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+    }
 
     /// SoftHSM with faults, built for this test.
     func faultModule() throws -> String {

@@ -24,7 +24,8 @@ final class HelperProcess {
         }
         defer { for descriptor in theirs { close(descriptor) } }
         let program = try Self.program()
-        var arguments: [UnsafeMutablePointer<CChar>?] = ["acme-agent-token", "--links", String(count)].map { (text: String) in strdup(text) } + [nil]
+        let words = ["acme-agent-token", "--links", String(count)]
+        var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         var environment: [UnsafeMutablePointer<CChar>?] = [strdup("PATH=/usr/bin:/bin"), nil]
         defer { for text in arguments + environment { free(text) } }
         var pid: pid_t = 0
