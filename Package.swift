@@ -160,6 +160,13 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
+            name: "CommandLineTests",
+            dependencies: [
+                "acme-agent", "StrictJSON", "ConfigurationFile", "DurableFile", "JOSE", "ACME", "AuditTrail", "AgentInterface", "ACMEClient",
+                "CertificateStore", "Issuance", argumentParser,
+            ],
+            swiftSettings: settings),
+        .testTarget(
             name: "EndToEndTests",
             dependencies: ["acme-agent", "acme-agentd", "acme-agent-token", "AgentClient", "AgentInterface", "ACME", "JOSE", x509, crypto],
             swiftSettings: settings),

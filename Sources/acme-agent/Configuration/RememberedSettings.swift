@@ -1,6 +1,7 @@
 import ACME
 import CertificateStore
 import DurableFile
+import Glibc
 import Issuance
 import JOSE
 import StrictJSON
@@ -33,13 +34,16 @@ struct RememberedSettings {
         }
     }
 
-    /// Adds what was given to what is remembered; writes nothing where that changes nothing.
+    /// Keeps what was given in the place of what was remembered; writes nothing where that changes nothing.
     func remember(_ given: CertificateSettings, for name: CertificateName) throws {
-        let before = try read(name)
-        let after = given.over(before)
-        guard after != before else { return }
+        guard (try? read(name)) != given else { return }
         try DurableFile.createFolder(folder, mode: 0o700)
-        try DurableFile.replace(path(name), with: RememberedSettings.encode(after) + [0x0A], mode: 0o600)
+        try DurableFile.replace(path(name), with: RememberedSettings.encode(given) + [0x0A], mode: 0o600)
+    }
+
+    func forget(_ name: CertificateName) throws(FileError) {
+        guard access(path(name), F_OK) == 0 else { return }
+        try DurableFile.remove(path(name))
     }
 
     static func encode(_ settings: CertificateSettings) -> [UInt8] {

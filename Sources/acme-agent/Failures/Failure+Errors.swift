@@ -6,6 +6,7 @@ import AuditTrail
 import CertificateStore
 import ConfigurationFile
 import DurableFile
+import Glibc
 import Issuance
 import StrictJSON
 import Varlink
@@ -32,10 +33,10 @@ extension Failure {
         case let error as ConfigurationError: self = .configuration(TerminalText.safe(error.description), hint: error.hint)
         case let error as StoreError: self = Failure(store: error)
         case let error as FileError: self.init("file", .failed, TerminalText.safe(error.description))
-        case let error as AuditError: self.init("audit-\(error.reason.rawValue)", .failed, TerminalText.safe(error.description))
+        case let error as AuditError: self = Failure(audit: error)
         case let error as ACMERequestError: self = .usage(error.description)
         case is CancellationError: self.init("interrupted", .interrupted, "interrupted")
-        default: self.init("failed", .failed, TerminalText.safe("\(error)", limit: 1000))
+        default: self.init("failed", .failed, lines: "\(error)")
         }
     }
 
@@ -61,9 +62,13 @@ extension Failure {
             self = Failure(
                 problem: problem, retryAfter: retryAfter, message: "the CA at \(url.origin) refused: \(problem.summary)", hint: error.hint)
         case .transport(let cause):
-            let status: ExitStatus = cause.isTransient ? .temporary : .caRefused
-            self.init(
-                cause.isTransient ? "ca-unreachable" : "ca-\(cause.kind.rawValue.lowercased())", status, cause.description, hint: cause.hint)
+            let code =
+                switch cause.kind {
+                case .unreachable, .timeout: "ca-unreachable"
+                case .tls: "ca-tls"
+                case .tooLarge, .protocolError: "ca-protocol"
+                }
+            self.init(code, cause.isTransient ? .temporary : .caRefused, cause.description, hint: cause.hint)
         case .noAccount: self.init("no-account", .failed, error.description, hint: error.hint)
         case .unexpectedStatus, .unexpectedContentType, .redirect, .invalidDocument, .missingHeader, .noncesExhausted:
             self.init("ca-protocol", .caRefused, TerminalText.safe(error.description), hint: error.hint)
@@ -80,6 +85,15 @@ extension Failure {
             self.init("ca-unavailable", .temporary, message, hint: hint ?? "this is the CA's own fault: try again later", problem: problem)
         case .accountDoesNotExist: self.init("no-account", .caRefused, message, hint: hint, problem: problem)
         default: self.init("ca-refused", .caRefused, message, hint: hint, problem: problem)
+        }
+    }
+
+    private init(audit error: AuditError) {
+        self.init("audit-\(error.reason.rawValue)", .failed, TerminalText.safe(error.description))
+        if error.errorNumber == EACCES || error.errorNumber == EPERM {
+            hint = "only root and the agent's user read its files; acme-agent audit tail asks the agent instead"
+        } else if error.reason == .missing {
+            hint = "acme-agent audit verify FILE, or audit-file in the configuration"
         }
     }
 

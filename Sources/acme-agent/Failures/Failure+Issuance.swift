@@ -25,7 +25,7 @@ extension Failure {
             self.init("no-challenge", .validationFailed, Failure.noSolver(identifier, offered), hint: hint)
         case .solver(let identifier, let reason, _):
             let place = identifier.map { "the challenge for \($0.value) could not be set up: " } ?? ""
-            self.init("challenge-setup", .validationFailed, place + TerminalText.safe(reason), hint: hint)
+            self.init("challenge-setup", .validationFailed, lines: place + reason, hint: hint)
         case .timedOut: self.init("timeout", .temporary, TerminalText.safe(error.description), hint: hint)
         case .askedToWait(let seconds, let reason):
             let wait = Wording.duration(seconds: seconds)
@@ -41,7 +41,7 @@ extension Failure {
         case .noIdentifiers: self.init("usage", .usage, error.description, hint: "-d NAME")
         case .notFound: self.init("certificate-not-found", .failed, error.description, hint: hint)
         case .alreadyRevoked: self.init("already-revoked", .failed, error.description, hint: hint)
-        case .deployFailed: self.init("deploy-failed", .failed, TerminalText.safe(error.description), hint: hint)
+        case .deployFailed: self.init("deploy-failed", .failed, lines: error.description, hint: hint)
         }
     }
 

@@ -12,6 +12,8 @@ struct Failure: Error, Equatable {
     var hint: String?
     /// The CA's explanation, where there is one.
     var problem: Problem?
+    /// Further lines, such as what a hook printed; each safe for a terminal.
+    var details: [String] = []
     /// What the CA says of single identifiers.
     var identifiers: [IdentifierFailure] = []
 
@@ -23,6 +25,15 @@ struct Failure: Error, Equatable {
         self.problem = problem
     }
 
+    /// From a text of several lines: the first is the message, the others are details.
+    init(_ code: String, _ exitStatus: ExitStatus, lines text: String, hint: String? = nil) {
+        let lines = text.split(whereSeparator: \.isNewline).map { TerminalText.safe($0, limit: 500) }
+        self.init(code, exitStatus, lines.first.map(Failure.withoutColon) ?? "failed without a reason", hint: hint)
+        details = lines.dropFirst().map { String($0.drop { $0 == " " }) }
+    }
+
+    private static func withoutColon(_ text: String) -> String { text.hasSuffix(":") ? String(text.dropLast()) : text }
+
     /// The command line says something that cannot be.
     static func usage(_ message: String, hint: String? = nil) -> Failure { Failure("usage", .usage, message, hint: hint) }
     /// A setting, from wherever it came.
@@ -33,6 +44,7 @@ struct Failure: Error, Equatable {
     /// The lines for a person.
     var lines: [String] {
         var lines = ["acme-agent: error: \(message)"]
+        lines += details.map { "  \($0)" }
         for identifier in identifiers { lines.append("  \(identifier.line)") }
         for problem in problem?.subproblems ?? [] where !identifiers.contains(where: { $0.problem == problem }) {
             lines.append("  \(problem.description)")
@@ -49,6 +61,7 @@ struct Failure: Error, Equatable {
         json.member("message", message)
         json.member("hint", ifPresent: hint)
         json.member("exitStatus", exitStatus.rawValue)
+        if !details.isEmpty { json.member("details", details) }
         if let problem {
             json.name("problem")
             problem.write(to: &json)

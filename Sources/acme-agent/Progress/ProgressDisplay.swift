@@ -39,9 +39,7 @@ final class ProgressDisplay: Sendable {
             let lines = state.model.apply(event)
             state.lastEvent = ProgressDisplay.seconds
             state.lastNotice = state.lastEvent
-            // A warning is for `--quiet` too.
-            let shown = output.verbosity == .quiet ? lines.filter { $0.hasPrefix("acme-agent: warning:") } : lines
-            draw(shown, &state)
+            draw(output.verbosity == .quiet ? lines.filter { $0.kind == .warning } : lines, &state)
             if state.ticker == nil, output.verbosity > .quiet {
                 state.ticker = Task { [weak self] in
                     while !Task.isCancelled {
@@ -86,22 +84,18 @@ final class ProgressDisplay: Sendable {
 
     // MARK: Drawing
 
-    private func draw(_ lines: [String], _ state: inout State) {
+    private func draw(_ lines: [ProgressModel.Line], _ state: inout State) {
         guard isLive else {
-            if !lines.isEmpty { Output.write(lines.map { $0 + "\n" }.joined(), to: STDERR_FILENO) }
+            if !lines.isEmpty { Output.write(lines.map { $0.text + "\n" }.joined(), to: STDERR_FILENO) }
             return
         }
         erase(&state)
         // What an identifier's row shows needs no line of its own.
-        var text = lines.filter { !$0.hasPrefix("  ") }.map { $0 + "\n" }.joined()
+        var text = lines.filter { $0.kind != .step }.map { $0.text + "\n" }.joined()
         let width = ProgressDisplay.columns
         let open = state.model.entries.filter { !$0.isDone }
-        var rows: [String] = []
-        if !open.isEmpty {
-            rows = state.model.entries.sorted { !$0.isDone && $1.isDone }.prefix(ProgressDisplay.maximumRows).map { "  \($0.identifier): \($0.state)" }
-            let more = state.model.entries.count - rows.count
-            if more > 0 { rows.append("  and \(more) more, \(Wording.count(open.count, "name")) open in all") }
-        }
+        var rows = open.prefix(ProgressDisplay.maximumRows).map { "  \($0.identifier): \($0.state)" }
+        if open.count > rows.count { rows.append("  and \(open.count - rows.count) more") }
         let since = ProgressDisplay.seconds &- state.lastEvent
         if since >= 1, let reason = state.model.waitsFor { rows.append("waiting for \(reason), \(Wording.duration(seconds: Int64(since)))") }
         rows = rows.map { String($0.prefix(width)) }

@@ -10,6 +10,20 @@ struct ProgressModel: Sendable {
         var isDone = false
     }
 
+    /// A line that is said about an event.
+    struct Line: Sendable, Equatable {
+        enum Kind: Sendable {
+            case lasting
+            /// A step of one identifier, which a row that is drawn anew shows as well.
+            case step
+            /// Said even to who wants no progress.
+            case warning
+        }
+
+        var text: String
+        var kind = Kind.lasting
+    }
+
     private(set) var entries: [Entry] = []
     /// What is being waited for.
     private(set) var waitsFor: String?
@@ -20,11 +34,13 @@ struct ProgressModel: Sendable {
 
     init(isVerbose: Bool) { self.isVerbose = isVerbose }
 
-    /// Takes an event in. - Returns: The lines that stay.
-    mutating func apply(_ event: IssuanceEvent) -> [String] {
+    /// Takes an event in. - Returns: What is to be said about it.
+    mutating func apply(_ event: IssuanceEvent) -> [Line] {
         switch event {
         case .signed(let request, let url, let key): return sign(request, url, key)
-        case .authorizationPending(let identifier): return move(identifier, "to be proven", line: nil)
+        case .authorizationPending(let identifier):
+            waitsFor = "the challenges' answers to be put in place"
+            return move(identifier, "to be proven", line: nil)
         case .authorizationReused(let identifier):
             return move(identifier, "proven already", line: "the CA has a proof from before", isDone: true)
         case .challengePresented(let identifier, let type, let target):
@@ -37,23 +53,30 @@ struct ProgressModel: Sendable {
         case .failed(let identifier, let problem):
             return move(identifier, "failed", line: "failed: \(problem?.summary ?? "the CA gives no reason")", isDone: true)
         case .waiting(let seconds, let reason):
-            waitsFor = safe(reason)
+            // "for the certificate", or a sentence of its own.
+            let isObject = reason.hasPrefix("for ")
+            waitsFor = isObject ? safe(String(reason.dropFirst(4))) : "the next attempt"
             guard seconds >= 1 else { return [] }
-            return ["waiting \(Wording.duration(seconds: Int64(seconds.rounded(.up)))): \(safe(reason))"]
+            let duration = Wording.duration(seconds: Int64(min(seconds, 1e9).rounded(.up)))
+            return [Line(text: "waiting \(duration)\(isObject ? " " : ": ")\(safe(reason))")]
+        case .cleanUpFailed(let identifier, let target, let reason):
+            let text = "the challenge for \(identifier.value) could not be taken away (\(safe(target))): \(safe(reason))"
+            return [Line(text: "acme-agent: warning: \(text)", kind: .warning)]
+        case .warning(let text): return [Line(text: "acme-agent: warning: \(safe(text))", kind: .warning)]
         default:
             guard let line = ProgressModel.line(event) else { return [] }
             waitsFor = ProgressModel.next(event)
-            return [line]
+            return [Line(text: line)]
         }
     }
 
-    private mutating func sign(_ request: ACMERequest, _ url: ACMEURL, _ key: String) -> [String] {
+    private mutating func sign(_ request: ACMERequest, _ url: ACMEURL, _ key: String) -> [Line] {
         signatures[key, default: [:]][request.operation, default: 0] += 1
         lastKey = key
         switch request {
         case .postAsGet, .respondToChallenge:
             // An identifier's own line says so for its challenge; questions are counted.
-            return isVerbose ? ["key \(safe(key)) signed \(request.meaning), for \(url.text)"] : []
+            return isVerbose ? [Line(text: "key \(safe(key)) signed \(request.meaning), for \(url.text)")] : []
         case .newAccount, .updateAccount, .deactivateAccount: waitsFor = "the CA to answer for the account"
         case .keyChange: waitsFor = "the CA to change the key"
         case .newOrder: waitsFor = "the CA to make the order"
@@ -61,10 +84,10 @@ struct ProgressModel: Sendable {
         case .revokeCertificate: waitsFor = "the CA to revoke the certificate"
         case .deactivateAuthorization: break
         }
-        return ["key \(safe(key)) signed \(safe(request.meaning))"]
+        return [Line(text: "key \(safe(key)) signed \(safe(request.meaning))")]
     }
 
-    private mutating func move(_ identifier: Identifier, _ state: String, line: String?, isDone: Bool = false) -> [String] {
+    private mutating func move(_ identifier: Identifier, _ state: String, line: String?, isDone: Bool = false) -> [Line] {
         let name = identifier.value
         if let index = entries.firstIndex(where: { $0.identifier == name }) {
             entries[index].state = state
@@ -72,7 +95,7 @@ struct ProgressModel: Sendable {
         } else {
             entries.append(Entry(identifier: name, state: state, isDone: isDone))
         }
-        return line.map { ["  \(name): \($0)"] } ?? []
+        return line.map { [Line(text: "  \(name): \($0)", kind: isDone ? .lasting : .step)] } ?? []
     }
 
     private func safe(_ text: String) -> String { TerminalText.safe(text, limit: 500) }
@@ -85,15 +108,10 @@ struct ProgressModel: Sendable {
         case .keyCreated(let key): return "made key \(key.name) (\(key.algorithm.rawValue)) in the token"
         case .keyUsed(let key): return "using key \(key.name) (\(key.algorithm.rawValue)) in the token"
         case .orderCreated(let url, let identifiers): return "ordered \(Wording.list(identifiers)): \(url)"
-        case .cleanUpFailed(let identifier, let target, let reason):
-            return "acme-agent: warning: the challenge for \(identifier.value) could not be taken away (\(safe(target))): \(safe(reason))"
-        case .finalized: return nil
-        case .downloaded: return nil
         case .installed(let certificate): return "installed \(certificate.name), generation \(certificate.metadata.generation)"
         case .deployed(let name): return "deploy hook done for \(name)"
         case .keyRetired(let name): return "retired the old key \(safe(name))"
         case .keyDeleted(let name): return "destroyed key \(safe(name))"
-        case .warning(let text): return "acme-agent: warning: \(safe(text))"
         case .accountRegistered(let url, _, let isNew): return isNew ? "registered account \(url)" : "the key has an account already: \(url)"
         case .revoked(let name, let serial): return "revoked \(name.map { "\($0), " } ?? "")serial \(safe(serial))"
         default: return nil

@@ -18,6 +18,13 @@ struct CertificateReport: Sendable {
         self.now = now
     }
 
+    /// What an issuance has ended with; its hook has run, or there is none.
+    init(_ outcome: IssuanceOutcome) {
+        var certificate = outcome.certificate
+        certificate.deployedGeneration = certificate.metadata.generation
+        self.init(certificate)
+    }
+
     private var metadata: CertificateMetadata { certificate.metadata }
     var renewalDue: Int64 { RenewalRule(certificate).due }
 

@@ -12,49 +12,33 @@ struct Issue: AgentCommand {
             remembered for its renewals.
             """)
 
-    @Option(
-        name: [.customShort("d"), .customLong("domain")],
-        help: ArgumentHelp("A DNS name or an IP address; may be repeated. \"*.\" in front is a wildcard.", valueName: "name"))
-    var domains: [String] = []
-
-    @Option(help: ArgumentHelp("The certificate's name here. (default: its first name)", valueName: "certificate"))
-    var name: String?
-
-    @Option(help: ArgumentHelp("The certificate key's name in the agent; made if it is not there.", valueName: "key"))
-    var key: String?
-
-    @Option(help: ArgumentHelp("The token for a new key. (default: the agent's first)", valueName: "token"))
-    var token: String?
-
-    @Flag(help: "Ask for the TLS feature \"must staple\" (RFC 7633).")
-    var mustStaple = false
-
+    @OptionGroup(title: "Certificate") var subject: SubjectOptions
     @OptionGroup(title: "Order") var certificate: CertificateOptions
     @OptionGroup(title: "Global") var options: GlobalOptions
 
-    func validate() throws {
-        if domains.isEmpty { throw ValidationError("a certificate needs a name: -d NAME") }
-    }
-
     func run(_ session: Session) async throws -> ExitStatus {
-        let identifiers = try Issue.identifiers(domains)
+        let identifiers = try Issue.identifiers(subject.domains)
         guard let first = identifiers.first else { throw Failure.usage("a certificate needs a name", hint: "-d NAME") }
-        let name = try name.map { try CertificateName($0) } ?? CertificateName(first)
+        let name = try subject.name.map { try CertificateName($0) } ?? CertificateName(first)
         let given = try certificate.settings
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
-        let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: try memory.read(name))
+        let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: CertificateSettings())
         let request = IssuanceRequest(
-            name: name, identifiers: identifiers, profile: settings.profile, key: try key.map { try KeyName(argument: $0) },
+            name: name, identifiers: identifiers, profile: settings.profile, key: try subject.key.map { try KeyName(argument: $0) },
             keyAlgorithm: settings.keyType ?? Settings.defaultKeyType, newKey: certificate.newKey, oldKey: try certificate.oldKeyChoice,
-            mustStaple: mustStaple, preferredRoot: settings.preferredChain)
+            mustStaple: subject.mustStaple, preferredRoot: settings.preferredChain)
         let display = ProgressDisplay(session.output)
-        let outcome = try await session.followed(display) { [token] in
+        let outcome = try await session.followed(display) { [token = subject.token] in
             let keys = AgentKeyProvider(agent: try await session.agent(), token: token)
-            // Before the order, so that an interrupted one can be gone on with by `renew`.
+            // Before the first order, so that `renew` can go on with an interrupted one. Later ones change it when they have succeeded.
+            if try await session.store.certificate(named: name) == nil { try memory.remember(given, for: name) }
+            let outcome = try await session.withFlow(at: session.settings.directory, keys: keys, settings, display) {
+                try await $0.issue(request)
+            }
             try memory.remember(given, for: name)
-            return try await session.withFlow(at: session.settings.directory, keys: keys, settings, display) { try await $0.issue(request) }
+            return outcome
         }
-        let report = CertificateReport(outcome.certificate)
+        let report = CertificateReport(outcome)
         try session.output.result(report.brief) { json in
             json.name("certificate")
             report.write(to: &json)
@@ -75,5 +59,29 @@ struct Issue: AgentCommand {
             }
         }
         return result
+    }
+}
+
+/// What the certificate is for, and whose key it gets.
+struct SubjectOptions: ParsableArguments {
+    @Option(
+        name: [.customShort("d"), .customLong("domain")],
+        help: ArgumentHelp("A DNS name or an IP address; may be repeated. \"*.\" in front is a wildcard.", valueName: "name"))
+    var domains: [String] = []
+
+    @Option(help: ArgumentHelp("The certificate's name here. (default: its first name)", valueName: "certificate"))
+    var name: String?
+
+    @Option(help: ArgumentHelp("The certificate key's name in the agent; made if it is not there.", valueName: "key"))
+    var key: String?
+
+    @Option(help: ArgumentHelp("The token for a new key. (default: the agent's first)", valueName: "token"))
+    var token: String?
+
+    @Flag(help: "Ask for the TLS feature \"must staple\" (RFC 7633).")
+    var mustStaple = false
+
+    func validate() throws {
+        if domains.isEmpty { throw ValidationError("a certificate needs a name: -d NAME") }
     }
 }

@@ -125,7 +125,7 @@ struct Renew: AgentCommand {
 
     private func finish(_ report: Report, _ output: Output) throws -> ExitStatus {
         let now = Session.now
-        var lines = report.renewed.map { CertificateReport($0.certificate).brief }
+        var lines = report.renewed.map { CertificateReport($0).brief }
         for certificate in report.notDue {
             let due = RenewalRule(certificate).due
             lines.append("\(certificate.name): \(certificate.isRevoked ? "revoked" : "not due until \(RFC3339.string(due)) (\(Wording.moment(due, from: now)))")")
@@ -134,7 +134,7 @@ struct Renew: AgentCommand {
         try output.result(lines.joined(separator: "\n")) { json in
             json.name("renewed")
             json.beginArray()
-            for outcome in report.renewed { CertificateReport(outcome.certificate).write(to: &json) }
+            for outcome in report.renewed { CertificateReport(outcome).write(to: &json) }
             json.endArray()
             json.name("notDue")
             json.beginArray()

@@ -1,0 +1,28 @@
+import AuditTrail
+import Testing
+
+@testable import acme_agent
+
+@Suite struct AuditLineTests {
+    @Test func aRecordIsALine() {
+        var record = AuditRecord(.outcome, time: 1_795_568_620_615)
+        record.sequence = 104
+        record.result = "signed"
+        record.operation = "new-order"
+        record.key = "account-ca"
+        record.identifiers = ["www.example.org"]
+        record.ca = "https://ca.example"
+        record.uid = 1000
+        record.grant = "web"
+        #expect(
+            AuditTail.text(record)
+                == "104 2026-11-25T01:03:40.615Z signed new-order by key account-ca for www.example.org at https://ca.example asked by user 1000 (grant web)")
+    }
+
+    @Test func aTimeThatCannotBeIsNoTrap() {
+        _ = AuditTail.text(AuditRecord(.event, time: .max))
+        _ = AuditTail.text(AuditRecord(.event, time: .min))
+    }
+
+    @Test func whatIsNoRecordIsShownSafely() { #expect(AuditTail.text("no\u{1B}record") == "no\u{FFFD}record") }
+}

@@ -1,0 +1,90 @@
+import ArgumentParser
+import Testing
+
+@testable import acme_agent
+
+/// What the command line takes and what it refuses, as a user types it.
+@Suite struct CommandLineTests {
+    private func parse(_ line: String) throws -> any ParsableCommand {
+        try AcmeAgent.parseAsRoot(line.split(separator: " ").map(String.init))
+    }
+
+    private func refusal(_ line: String) -> Failure? {
+        do {
+            _ = try parse(line)
+            return nil
+        } catch {
+            return CommandLineFailure.failure(error)
+        }
+    }
+
+    @Test(arguments: [
+        "account register --agree-tos --email a@example.org --eab zerossl --key account-x",
+        "account show", "account update --email b@example.org", "account update --no-contact", "account deactivate --yes",
+        "issue -d www.example.org -d 192.0.2.1 -d 2001:db8::1 --name web --http01-address 127.0.0.1:5002 --http01-address [::1]:5002",
+        "issue -d *.example.org --dns-hook /etc/hook --dns-wait 30 --deploy-hook reload --key-type rsa-2048 --new-key --old-key keep",
+        "issue -d www.example.org --webroot /var/www --profile shortlived --preferred-chain Root --must-staple --token hsm",
+        "renew www.example.org other.example.org --force", "renew --all --new-key",
+        "revoke www.example.org --reason keyCompromise --by-certificate-key", "list --json", "forget www.example.org --yes",
+        "show www.example.org --format p7b --out /tmp/x", "keys create web --usage certificate --algorithm P-384",
+        "keys create web --key-type P-384", "keys adopt pkcs11:object=web --name web", "keys list", "keys show web --format jwk",
+        "keys retire web --yes", "keys delete web --yes", "audit verify /var/log/audit --expect 1:ab --partial", "audit tail -n 5 -f",
+        "status --quiet",
+    ]) func takes(line: String) throws {
+        let command = try parse(line)
+        #expect(command is any AgentCommand, "\(line)")
+    }
+
+    @Test func globalOptionsStandBeforeOrBehindTheCommand() throws {
+        for line in ["--json --socket /a list", "list --json --socket /a", "--json list --socket /a"] {
+            let command = try #require(try parse(line) as? List)
+            #expect(command.options.json, "\(line)")
+            #expect(command.options.socket == "/a", "\(line)")
+        }
+        let nested = try #require(try parse("--verbose keys --socket /a list") as? KeysList)
+        #expect(nested.options.verbose)
+        #expect(nested.options.socket == "/a")
+    }
+
+    @Test(arguments: [
+        ("issue", "a certificate needs a name: -d NAME"),
+        ("renew", "which certificates? NAME or --all"),
+        ("renew --all www.example.org", "--all and names exclude each other"),
+        ("account update", "either --email ADDRESS or --no-contact is needed"),
+        ("list --quiet --verbose", "--quiet and --verbose exclude each other"),
+        ("audit tail -n 1000000", "-n must be from 0 to 100000"),
+        ("--bogus", "unknown option '--bogus'"),
+        ("revoke", "missing expected argument '<name>'"),
+    ]) func refuses(line: String, message: String) throws {
+        let failure = try #require(refusal(line))
+        #expect(failure.message == message)
+        #expect(failure.exitStatus == .usage)
+        #expect(failure.hint?.hasPrefix("usage: acme-agent") == true)
+    }
+
+    @Test func unknownFormatsAreNamedWithTheKnownOnes() throws {
+        let failure = try #require(refusal("show x --format doc"))
+        #expect(failure.message.contains("doc"))
+        #expect(!failure.message.hasSuffix("."))
+        #expect(!failure.message.contains("\n"))
+    }
+
+    @Test(arguments: [
+        ("Missing expected argument '<name>'.", "missing expected argument '<name>'"), ("ACME is capitals", "ACME is capitals"), ("", "the command line cannot be understood"),
+        ("Two\n  lines.", "two lines"),
+    ]) func sentences(text: String, expected: String) { #expect(CommandLineFailure.sentence(text) == expected) }
+
+    @Test func identifiersAreCanonicalAndSingle() throws {
+        let identifiers = try Issue.identifiers(["WWW.Example.org", "www.example.org,192.0.2.1", "2001:DB8:0::1"])
+        #expect(identifiers.map(\.value) == ["www.example.org", "192.0.2.1", "2001:db8::1"])
+        #expect(throws: Failure.self) { try Issue.identifiers(["a..b"]) }
+        #expect(throws: Failure.self) { try Issue.identifiers(["a.example,"]) }
+    }
+
+    @Test func theKeysNameIsTheObjectOfItsURI() {
+        #expect(KeysAdopt.object(of: "pkcs11:token=web;object=www;type=private") == "www")
+        #expect(KeysAdopt.object(of: "pkcs11:object=a%20b") == nil)
+        #expect(KeysAdopt.object(of: "pkcs11:token=web?object=no") == nil)
+        #expect(KeysAdopt.object(of: "pkcs11:object=") == nil)
+    }
+}

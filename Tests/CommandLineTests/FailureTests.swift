@@ -1,0 +1,123 @@
+import ACME
+import ACMEClient
+import AgentInterface
+import CertificateStore
+import ConfigurationFile
+import Issuance
+import StrictJSON
+import Testing
+
+@testable import acme_agent
+
+/// What a user and a script are told, and with which status the program ends.
+@Suite struct FailureTests {
+    private static let url = try? ACMEURL("https://ca.example/order/1")
+
+    private static func problem(_ kind: String, _ detail: String, status: Int = 403) -> Problem {
+        Problem(type: "urn:ietf:params:acme:error:\(kind)", detail: detail, status: status)
+    }
+
+    private func failure(_ problem: Problem, status: Int = 403, retryAfter: Int64? = nil) throws -> Failure {
+        Failure(ACMEClientError.problem(problem, status: status, url: try #require(Self.url), retryAfter: retryAfter))
+    }
+
+    @Test func refusalsOfTheAgent() {
+        let failure = Failure(AgentError.refused(reason: "identifier", message: "the agent refused to sign for \"db.example.org\"", hint: "grant \"web\" covers *.www.example.org only"))
+        #expect(failure.exitStatus == .refused)
+        #expect(failure.lines == [
+            "acme-agent: error: the agent refused to sign for \"db.example.org\"",
+            "acme-agent: hint: grant \"web\" covers *.www.example.org only",
+        ])
+    }
+
+    /// "Not yours" and "not there" look alike, to scripts too.
+    @Test func aKeyThatIsNotThereIsRefused() {
+        #expect(Failure(AgentError.keyNotFound(name: "x")).exitStatus == Failure(AgentError.refused(reason: "r", message: "m", hint: nil)).exitStatus)
+        #expect(Failure(IssuanceError.keyMissing("x")).code == Failure(AgentError.keyNotFound(name: "x")).code)
+    }
+
+    @Test(arguments: [
+        ("unauthorized", 403, acme_agent.ExitStatus.caRefused, "ca-refused"), ("rateLimited", 429, .temporary, "rate-limited"),
+        ("serverInternal", 500, .temporary, "ca-unavailable"), ("accountDoesNotExist", 400, .caRefused, "no-account"),
+    ]) func problemsOfTheCA(kind: String, status: Int, exit: acme_agent.ExitStatus, code: String) throws {
+        let failure = try failure(Self.problem(kind, "because", status: status), status: status)
+        #expect(failure.exitStatus == exit)
+        #expect(failure.code == code)
+        #expect(failure.message == "the CA at https://ca.example refused: because (\(kind))")
+    }
+
+    @Test func aRateLimitSaysHowLong() throws {
+        #expect(try failure(Self.problem("rateLimited", "too many"), retryAfter: 5400).hint == "the CA asks to wait 1 h 30 min")
+    }
+
+    @Test func subproblemsAreShownByIdentifier() throws {
+        var problem = Self.problem("rejectedIdentifier", "some names")
+        var part = Self.problem("caa", "CAA forbids\u{1B}[2J it")
+        part.identifier = try Identifier(argument: "www.example.org")
+        problem.subproblems = [part]
+        let failure = try failure(problem)
+        #expect(failure.lines[1] == "  www.example.org: CAA forbids\u{FFFD}[2J it (caa)")
+        let json = try object(failure)
+        let shown = try #require(try json.object("problem").array("subproblems").first).object()
+        #expect(try shown.object("identifier").string("value") == "www.example.org")
+        #expect(try shown.string("type").hasSuffix(":caa"))
+    }
+
+    @Test func namesThatWereNotProvenHaveTheirReasons() throws {
+        let name = try Identifier(argument: "www.example.org")
+        let failure = Failure(IssuanceError.notProven([.init(identifier: name, problem: Self.problem("connection", "refused"))]))
+        #expect(failure.exitStatus == .validationFailed)
+        #expect(failure.lines.prefix(2) == [
+            "acme-agent: error: the CA could not see that this name is yours", "  www.example.org: refused (connection)",
+        ])
+        let json = try object(failure)
+        #expect(try json.string("code") == "validation-failed")
+        #expect(try json.integer("exitStatus") == 5)
+        let shown = try #require(try json.array("identifiers").first).object()
+        #expect(try shown.string("identifier") == "www.example.org")
+    }
+
+    @Test func whatAHookPrintedIsInDetails() throws {
+        let failure = Failure(IssuanceError.deployFailed(try CertificateName("www"), reason: "/hook ended with exit code 3:\n  | one\n  | two\u{7}"))
+        #expect(failure.message == "the certificate \"www\" is installed, but its deploy hook failed: /hook ended with exit code 3")
+        #expect(failure.details == ["| one", "| two\u{FFFD}"])
+    }
+
+    @Test(arguments: [
+        (TransportError.Kind.unreachable, acme_agent.ExitStatus.temporary, "ca-unreachable"), (.timeout, .temporary, "ca-unreachable"),
+        (.tls, .caRefused, "ca-tls"), (.tooLarge, .caRefused, "ca-protocol"), (.protocolError, .caRefused, "ca-protocol"),
+    ]) func transport(kind: TransportError.Kind, exit: acme_agent.ExitStatus, code: String) throws {
+        let origin = try #require(Self.url).origin
+        let failure = Failure(ACMEClientError.transport(TransportError(kind, origin: origin, detail: "d")))
+        #expect(failure.exitStatus == exit)
+        #expect(failure.code == code)
+    }
+
+    @Test func configurationAndStore() {
+        let configuration = Failure(ConfigurationError(file: "f.toml", line: 3, message: "is wrong", hint: "mend it"))
+        #expect(configuration.lines == ["acme-agent: error: f.toml:3: is wrong", "acme-agent: hint: mend it"])
+        #expect(configuration.exitStatus == .configuration)
+        #expect(Failure(StoreError(.locked, message: "busy")).exitStatus == .temporary)
+        #expect(Failure(StoreError(.storageFull, message: "full")).exitStatus == .temporary)
+        #expect(Failure(StoreError(.damaged, message: "damaged")).exitStatus == .failed)
+    }
+
+    /// Messages follow age's manner: lower case, no full stop.
+    @Test func sentencesAreInOneManner() throws {
+        let all: [Failure] = [
+            Failure(AgentError.overloaded(message: "too much")), Failure(IssuanceError.noIdentifiers), Failure(CancellationError()),
+            Failure(IssuanceError.timedOut(waitingFor: "x", after: .seconds(1))), Failure(IssuanceError.orderFailed(nil)),
+            Failure(IssuanceError.askedToWait(seconds: 90, reason: "r")), try failure(Self.problem("malformed", "m")),
+        ]
+        for failure in all {
+            #expect(failure.message.first?.isUppercase == false, "\(failure.message)")
+            #expect(!failure.message.hasSuffix("."), "\(failure.message)")
+        }
+    }
+
+    private func object(_ failure: Failure) throws -> JSONObject {
+        var json = JSONWriter()
+        failure.write(to: &json)
+        return try JSONDocument(parsing: json.bytes).root.object()
+    }
+}

@@ -1,0 +1,55 @@
+import CertificateStore
+import DurableFile
+import Glibc
+import JOSE
+import Testing
+
+@testable import acme_agent
+
+/// How a certificate was ordered comes back for its renewal.
+@Suite struct RememberedSettingsTests {
+    private func withFolder(_ body: (RememberedSettings, CertificateName) throws -> Void) throws {
+        var template = Array("/tmp/acme-agent-settings-XXXXXX".utf8CString)
+        let folder = try #require(mkdtemp(&template).map { String(cString: $0) })
+        let memory = RememberedSettings(stateDirectory: folder)
+        let name = try CertificateName("www.example.org")
+        defer {
+            unlink(memory.path(name))
+            rmdir(folder + "/settings")
+            rmdir(folder)
+        }
+        try body(memory, name)
+    }
+
+    @Test func comesBackAsItWas() throws {
+        try withFolder { memory, name in
+            #expect(try memory.read(name) == CertificateSettings())
+            var settings = CertificateSettings()
+            settings.challenge = try ChallengeMethod(addresses: ["127.0.0.1:5002", "[::1]:5002"], webroot: nil, dnsHook: nil)
+            settings.dnsWait = 7
+            settings.deployHook = "/hook"
+            settings.keyType = .rsa3072
+            settings.profile = "short\"lived"
+            settings.preferredChain = "Röot"
+            try memory.remember(settings, for: name)
+            #expect(try memory.read(name) == settings)
+            var other = CertificateSettings()
+            other.challenge = .dnsHook("/dns")
+            try memory.remember(other, for: name)
+            #expect(try memory.read(name) == other)
+            try memory.forget(name)
+            try memory.forget(name)
+            #expect(try memory.read(name) == CertificateSettings())
+        }
+    }
+
+    @Test(arguments: ["", "{}", "[]", "{\"version\":2}", "{\"version\":1,\"x\":1}", "{\"version\":1,\"webroot\":\"/a\",\"dnsHook\":\"/b\"}", "{\"version\":1,\"keyType\":\"x\"}"])
+    func aDamagedFileIsNamed(text: String) throws {
+        try withFolder { memory, name in
+            try memory.remember(CertificateSettings(), for: name)
+            try DurableFile.createFolder(String(memory.path(name).dropLast("/www.example.org.json".count)), mode: 0o700)
+            try DurableFile.replace(memory.path(name), with: Array(text.utf8), mode: 0o600)
+            #expect { try memory.read(name) } throws: { ($0 as? Failure)?.code == "settings-damaged" }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+import ACME
+import ACMEClient
+import ConfigurationFile
+import JOSE
+import Testing
+
+@testable import acme_agent
+
+/// Command line before environment before file before default.
+@Suite struct SettingsTests {
+    private func settings(_ arguments: [String] = [], _ toml: String = "", _ change: (inout Environment) -> Void = { _ in }) throws -> Settings {
+        var environment = Environment()
+        environment.home = "/home/u"
+        change(&environment)
+        let file = try SettingsFile(ConfigurationFile.parse(Array(toml.utf8), file: "t.toml"))
+        return try Settings(try GlobalOptions.parse(arguments), environment: environment, configured: file, file: toml.isEmpty ? nil : "t.toml")
+    }
+
+    private func error(_ toml: String) -> String? {
+        do {
+            _ = try SettingsFile(ConfigurationFile.parse(Array(toml.utf8), file: "t.toml"))
+            return nil
+        } catch { return "\(error)" }
+    }
+
+    @Test func defaults() throws {
+        let settings = try settings()
+        #expect(settings.socket == "/run/acme-agent/agent.sock")
+        #expect(settings.directory.text == Settings.defaultDirectory)
+        #expect(settings.stateDirectory == "/home/u/.local/state/acme-agent")
+        #expect(settings.trustRoots(for: settings.directory) == .system)
+        #expect(!settings.isDirectoryGiven)
+    }
+
+    @Test func stateDirectoryFollowsRootAndXDG() throws {
+        #expect(try settings([], "") { $0.isRoot = true }.stateDirectory == "/var/lib/acme-agent")
+        #expect(try settings([], "") { $0.stateHome = "/state" }.stateDirectory == "/state/acme-agent")
+        #expect(try settings([], "") { $0.stateHome = "relative" }.stateDirectory == "/home/u/.local/state/acme-agent")
+        #expect(throws: Failure.self) { try settings([], "") { $0.home = nil } }
+    }
+
+    @Test func precedence() throws {
+        let toml = "socket = \"/file\"\ndirectory = \"https://file.example/dir\""
+        #expect(try settings([], toml).socket == "/file")
+        #expect(try settings([], toml) { $0.socket = "/environment" }.socket == "/environment")
+        #expect(try settings(["--socket", "/option"], toml) { $0.socket = "/environment" }.socket == "/option")
+        #expect(try settings([], toml).directory.host == "file.example")
+        #expect(try settings([], toml) { $0.directory = "https://env.example/dir" }.directory.host == "env.example")
+        let given = try settings(["--directory", "https://option.example/dir"], toml) { $0.directory = "https://env.example/dir" }
+        #expect(given.directory.host == "option.example")
+        #expect(given.isDirectoryGiven)
+    }
+
+    @Test func plainHTTPIsRefused() throws {
+        #expect { try settings(["--directory", "http://ca.example/dir"]) } throws: { ($0 as? Failure)?.exitStatus == .usage }
+        #expect { try settings([], "") { $0.directory = "http://ca.example/dir" } } throws: { ($0 as? Failure)?.exitStatus == .configuration }
+        #expect(error("directory = \"http://ca.example/dir\"")?.hasPrefix("t.toml:1: \"directory\" is refused") == true)
+    }
+
+    @Test func whatIsSaidOfOneCACountsForNoOther() throws {
+        let toml = """
+            directory = "https://ca.example/dir"
+            ca-certificate = "/ca.pem"
+            account-key = "mine"
+            external-account = "eab"
+            contact = ["a@example.org"]
+            """
+        let own = try settings([], toml)
+        #expect(own.trustRoots(for: own.directory) == .file("/ca.pem"))
+        #expect(try own.accountKeyName(at: own.directory).rawValue == "mine")
+        #expect(own.ca(at: own.directory).contact?.map(\.text) == ["mailto:a@example.org"])
+        let other = try settings(["--directory", "https://other.example/dir"], toml)
+        #expect(other.trustRoots(for: other.directory) == .system)
+        #expect(try other.accountKeyName(at: other.directory).rawValue == "account-other.example")
+        #expect(other.ca(at: other.directory).externalAccount == nil)
+        let given = try settings(["--directory", "https://other.example/dir", "--ca-certificate", "/o.pem"], toml)
+        #expect(given.trustRoots(for: given.directory) == .file("/o.pem"))
+    }
+
+    @Test(arguments: [
+        ("https://localhost:14000/dir", "account-localhost-14000"), ("https://acme.example/dir", "account-acme.example"),
+        ("https://[2001:db8::1]:8443/d", "account-2001-db8--1-8443"), ("https://127.0.0.1/", "account-127.0.0.1"),
+    ]) func accountKeysAreNamedByTheirCA(directory: String, name: String) throws {
+        #expect(try Settings.derivedAccountKeyName(for: ACMEURL(directory)).rawValue == name)
+    }
+
+    @Test func aLongHostStillMakesAKeyName() throws {
+        let host = Array(repeating: "a-label-of-some-length", count: 8).joined(separator: ".")
+        let name = try Settings.derivedAccountKeyName(for: ACMEURL("https://\(host).example/dir"))
+        #expect(name.rawValue.utf8.count <= KeyName.maximumLength)
+        #expect(name.rawValue.hasPrefix("account-"))
+        #expect(name.rawValue.hasSuffix(".example"))
+    }
+
+    @Test func oneCertificateMayDiffer() throws {
+        let toml = """
+            webroot = "/general"
+            key-type = "P-384"
+            deploy-hook = "/general-hook"
+            [[certificate]]
+            name = "www.example.org"
+            http01-address = "127.0.0.1:5002"
+            """
+        let settings = try settings([], toml)
+        var remembered = CertificateSettings()
+        remembered.challenge = .dnsHook("/remembered")
+        remembered.deployHook = "/remembered-hook"
+        let own = settings.certificate(named: "www.example.org", given: CertificateSettings(), remembered: remembered)
+        #expect(own.challenge == (try ChallengeMethod(addresses: ["127.0.0.1:5002"], webroot: nil, dnsHook: nil)))
+        #expect(own.deployHook == "/remembered-hook")
+        #expect(own.keyType == .p384)
+        let other = settings.certificate(named: "other", given: CertificateSettings(), remembered: CertificateSettings())
+        #expect(other.challenge == .webroot("/general"))
+        var given = CertificateSettings()
+        given.challenge = .webroot("/given")
+        #expect(settings.certificate(named: "www.example.org", given: given, remembered: remembered).challenge == .webroot("/given"))
+    }
+
+    @Test(arguments: [
+        ("\nsokket = \"/x\"", "t.toml:2: \"sokket\" is not a setting here"),
+        ("webroot = \"www\"", "t.toml:1: \"webroot\" must be an absolute path"),
+        ("\n\nwebroot = \"/a\"\ndns-hook = \"/b\"", "t.toml:3: webroot and dns-hook exclude each other"),
+        ("key-type = \"P-512\"", "t.toml:1: \"key-type\" is refused: \"P-512\" is not a type of key"),
+        ("http01-address = \"80\"", "t.toml:1: \"80\" is not an address and port"),
+        ("http01-address = [1]", "t.toml:1: \"http01-address\" must hold strings, and holds an integer"),
+        ("account-key = \"../x\"", "t.toml:1: \"account-key\" is refused: \"../x\" is not a key name: it begins with neither a lower-case letter nor a digit"),
+        ("dns-wait-seconds = 100000", "t.toml:1: \"dns-wait-seconds\" must be from 0 to 3600"),
+        ("[[certificate]]\nwebroot = \"/a\"", "t.toml:1: the setting \"name\" is missing"),
+        ("[[certificate]]\nname = \"a\"\n[[certificate]]\nname = \"a\"", "t.toml:4: \"name\" is there twice: a"),
+    ]) func errorsHaveAFileAndALine(toml: String, message: String) { #expect(error(toml) == message) }
+
+    @Test func everyAddress() throws {
+        let method = try #require(try ChallengeMethod(addresses: ["*:5002"], webroot: nil, dnsHook: nil))
+        guard case .listener(let addresses) = method else {
+            Testing.Issue.record("no listener")
+            return
+        }
+        #expect(addresses.map(\.description).contains("0.0.0.0:5002"))
+        for text in ["*:0", "*:", "127.0.0.1:0", "127.0.0.1", "::1:80x", "[::1:80", "*:70000", "localhost:80"] {
+            #expect(throws: Failure.self, "\(text)") { try ChallengeMethod(addresses: [text], webroot: nil, dnsHook: nil) }
+        }
+    }
+
+    @Test(arguments: [("p256", KeyAlgorithm.p256), ("P-384", .p384), ("RSA4096", .rsa4096), ("rsa-2048", .rsa2048), ("ed25519", .ed25519)])
+    func keyTypesInAnySpelling(text: String, type: KeyAlgorithm) throws { #expect(try KeyAlgorithm(argument: text) == type) }
+}
