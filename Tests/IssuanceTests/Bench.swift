@@ -28,14 +28,14 @@ final class Bench: Sendable {
     }
 
     func flow(
-        killedBy killSwitch: KillSwitch = KillSwitch(), deploy: IssuanceFlow.DeployHook? = nil, solvers: [any ChallengeSolver]? = nil,
+        killedBy killSwitch: KillSwitch = KillSwitch(), onFullDisk isFull: Bool = false, deploy: IssuanceFlow.DeployHook? = nil, solvers: [any ChallengeSolver]? = nil,
         limits: IssuanceLimits = IssuanceLimits()
     ) throws -> IssuanceFlow {
         let client = ACMEClient(
             directory: try ca.directory, transport: KillableTransport(base: ca, killSwitch), signer: accountKey, account: account, time: time,
             observer: IssuanceEvent.forward { [self] event in record(event) })
         return IssuanceFlow(
-            issuer: try ACMEIssuer(client: client), store: KillableStore(base: store, killSwitch),
+            issuer: try ACMEIssuer(client: client), store: KillableStore(base: store, killSwitch, isFull: isFull),
             keys: KillableKeys(base: keys, killSwitch), solvers: solvers ?? [KillableSolver(base: solver, killSwitch)], limits: limits,
             time: time, deploy: deploy, observer: { [self] event in record(event) })
     }
@@ -124,7 +124,14 @@ struct KillableSolver: ChallengeSolver {
 struct KillableStore: CertificateStore {
     let base: any CertificateStore
     let killSwitch: KillSwitch
-    init(base: any CertificateStore, _ killSwitch: KillSwitch) { (self.base, self.killSwitch) = (base, killSwitch) }
+    /// Journals cannot be written: the disk is full.
+    let isFull: Bool
+
+    init(base: any CertificateStore, _ killSwitch: KillSwitch, isFull: Bool = false) {
+        self.base = base
+        self.killSwitch = killSwitch
+        self.isFull = isFull
+    }
 
     func account(at directory: ACMEURL) async throws(StoreError) -> StoredAccount? {
         try await killSwitch.around { () async throws(StoreError) in try await base.account(at: directory) }
@@ -153,6 +160,7 @@ struct KillableStore: CertificateStore {
     }
     func journalNames() async throws(StoreError) -> [CertificateName] { try await base.journalNames() }
     func write(_ journal: OrderJournal) async throws(StoreError) {
+        if isFull { throw StoreError(.storageFull, message: "there is no room to write") }
         try await killSwitch.around { () async throws(StoreError) in try await base.write(journal) }
     }
     func removeJournal(named name: CertificateName) async throws(StoreError) {

@@ -252,6 +252,19 @@ import Testing
         #expect(try await bench.store.certificate(named: outcome.certificate.name)?.isDeployed == true)
     }
 
+    @Test func withoutRoomForTheJournalNothingIsMadeOrSigned() async throws {
+        let bench = try Bench()
+        await #expect { try await bench.flow(onFullDisk: true).issue(try Bench.request()) } throws: {
+            ($0 as? StoreError)?.reason == .storageFull
+        }
+        #expect(bench.keys.names.isEmpty && bench.ca.log.isEmpty)
+        // Nor at a renewal, which makes no key.
+        _ = try await bench.flow().issue(try Bench.request())
+        bench.ca.clearLog()
+        await #expect(throws: StoreError.self) { try await bench.flow(onFullDisk: true).renew(try CertificateName("www.example.org")) }
+        #expect(bench.ca.log.isEmpty)
+    }
+
     @Test func twoRunsForOneNameDoNotMeet() async throws {
         let bench = try Bench()
         let lock = try await bench.store.lock(try CertificateName("www.example.org"))

@@ -252,4 +252,36 @@ struct PebbleTests {
         #expect(limit > 8)
         await user.end()
     }
+
+    @Test func aKeyChangeMayBeCutOffAnywhere() async throws {
+        let user = try await User()
+        let directory = user.pebble.directory
+        var account = try await user.register()
+        var limit = 0
+        while true {
+            let killSwitch = KillSwitch(after: limit)
+            let flow = AccountFlow(
+                store: KillableStore(base: user.store, killSwitch), keys: KillableKeys(base: user.keys, killSwitch),
+                transport: KillableTransport(base: user.transport, killSwitch))
+            let next = try KeyName("account-\(limit)")
+            do {
+                account = try await flow.changeKey(directory, to: next)
+                #expect(account.key == next.rawValue)
+                break
+            } catch {}
+            // Whichever key the CA has, the next run finds the account by it.
+            #expect(try await user.accounts.show(directory).account.status == .valid)
+            let settled = try #require(try await user.store.account(at: directory))
+            #expect(settled.nextKey == nil && settled.url == account.url)
+            limit += 1
+        }
+        #expect(limit > 8)
+        #expect(!user.keys.retired.contains(account.key))
+        // Another account's key is refused by the CA, and the old one stays.
+        let other = AccountFlow(store: FolderStore(folder: user.folder.file("other")), keys: user.keys, transport: user.transport)
+        _ = try await other.register(AccountRegistration(directory: directory, key: try KeyName("taken"), agreesToTerms: true))
+        await #expect(throws: ACMEClientError.self) { try await user.accounts.changeKey(directory, to: try KeyName("taken")) }
+        #expect(try await user.accounts.show(directory).stored.key == account.key)
+        await user.end()
+    }
 }

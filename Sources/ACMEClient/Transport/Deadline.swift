@@ -1,7 +1,7 @@
 /// Bounds an asynchronous operation in time.
-public enum Deadline {
+enum Deadline {
     /// Runs `operation`; where it takes longer than `duration` it is cancelled, and what `orThrow` makes is thrown.
-    public static func within<Result: Sendable>(
+    static func within<Result: Sendable>(
         _ duration: Duration, _ operation: @escaping @Sendable () async throws -> Result, orThrow error: @escaping @Sendable () -> any Error
     ) async throws -> Result {
         try await withThrowingTaskGroup(of: Result?.self) { group in

@@ -94,8 +94,9 @@ public struct AccountFlow: Sendable {
     /// - Throws: `IssuanceError.noAccount`, `.keyMissing`.
     public func client(for directory: ACMEURL) async throws -> ACMEClient {
         guard var account = try await store.account(at: directory) else { throw IssuanceError.noAccount(directory: directory) }
-        guard let key = try await keys.key(named: try KeyName(account.key)) else { throw IssuanceError.keyMissing(account.key) }
-        let client = client(directory).signing(by: try await keys.signer(for: key), account: account.url)
+        let anonymous = client(directory)
+        if account.nextKey != nil { account = try await settleKeyChange(account, anonymous) }
+        let client = anonymous.signing(by: try await signer(account.key), account: account.url)
         if account.url == nil {
             // newAccount was sent, or not; its answer did not come here (RFC 8555 §7.3.1).
             guard let found = try await client.findAccount() else { throw IssuanceError.noAccount(directory: directory) }
@@ -103,6 +104,11 @@ public struct AccountFlow: Sendable {
             try await store.save(account)
         }
         return client
+    }
+
+    private func signer(_ name: String) async throws -> any AccountSigner {
+        guard let key = try await keys.key(named: try KeyName(name)) else { throw IssuanceError.keyMissing(name) }
+        return try await keys.signer(for: key)
     }
 
     /// The account as the CA has it.

@@ -20,8 +20,8 @@ private struct Proof: Sendable {
 }
 
 extension IssuanceFlow {
-    /// How long a solver may watch for the CA's look before the CA is asked all the same.
-    static let longestWatch: Duration = .seconds(3)
+    /// How long a solver may watch for the CA to look before the CA is asked all the same: where it cannot reach us, it never will.
+    static let longestWatch: Duration = .seconds(1)
 
     /// Proves all names of an order side by side, and returns the order when it is no longer pending.
     func proveControl(_ order: IssuerOrder, _ keeper: JournalKeeper) async throws -> IssuerOrder {

@@ -67,7 +67,8 @@ extension IssuanceFlow {
 
     /// The key in the agent, made where it is not there yet.
     func obtainKey(_ plan: KeyPlan, _ request: IssuanceRequest, _ keeper: JournalKeeper) async throws -> ManagedKey {
-        if plan.isNew { try await keeper.write() }
+        // The intent of all that follows. Where it cannot be written nothing is made and nothing signed.
+        try await keeper.write()
         if let key = try await keys.key(named: plan.name) {
             guard !key.isRetired else { throw IssuanceError.keyRetired(plan.name.rawValue) }
             observer(.keyUsed(key))
