@@ -22,7 +22,8 @@ enum Hooks {
 
     static func program(_ path: String) -> ExternalProgram { ExternalProgram(path: path, environment: environment, timeout: timeout) }
 
-    /// Takes a certificate into use: `PROGRAM NAME FOLDER`, the same and more in the environment, and the certificate as JSON on standard input.
+    /// Takes a certificate into use: `PROGRAM NAME FOLDER`, the same and more in the environment, and the certificate as JSON on standard
+    /// input.
     static func deploy(_ path: String) -> IssuanceFlow.DeployHook {
         { certificate in
             let folder = certificate.folder ?? ""

@@ -4,7 +4,8 @@ import Synchronization
 
 /// SIGINT and SIGTERM: the first cancels the work, so that challenges are taken down; the second ends the program at once.
 ///
-/// Handlers, not ignored signals: a program started from here (a hook) must have the default behaviour again, and `exec` keeps what is ignored.
+/// Handlers, not ignored signals: a program started from here (a hook) must have the default behaviour again, and `exec` keeps what is
+/// ignored.
 enum Interruption {
     /// Signals so far, and the last one's number.
     private static let count = Atomic<Int>(0)
@@ -46,7 +47,8 @@ enum Interruption {
             let isTermination = last.load(ordering: .sequentiallyConsistent) == SIGTERM
             // Something else may have gone wrong just then; it is told, since it is not what the user did.
             guard error is CancellationError || Failure(error).code == "interrupted" else { throw error }
-            throw Failure("interrupted", isTermination ? .terminated : .interrupted, "interrupted", hint: "the same command goes on from here")
+            throw Failure(
+                "interrupted", isTermination ? .terminated : .interrupted, "interrupted", hint: "the same command goes on from here")
         }
     }
 

@@ -18,13 +18,17 @@ import Testing
     /// The comment signs taken away, one alternative of the three left.
     @Test func everySettingIsExplainedAndValid() throws {
         let lines = try text().split(separator: "\n", omittingEmptySubsequences: false)
-        let settings = lines.filter { $0.hasPrefix("#") && $0.dropFirst().first.map { $0.isLetter || $0 == "[" } == true }.map { $0.dropFirst() }
+        let settings = lines.filter { $0.hasPrefix("#") && $0.dropFirst().first.map { $0.isLetter || $0 == "[" } == true }.map {
+            $0.dropFirst()
+        }
         let general = settings.prefix { !$0.hasPrefix("[[") }
         let names = Set(general.map { String($0.prefix { $0 != " " }) })
         #expect(names.union(["certificate"]) == Set(SettingsFile.settings))
         let alternatives = ["webroot", "dns-hook", "http01-address"]
         for chosen in alternatives {
-            let toml = settings.filter { line in !alternatives.contains { $0 != chosen && line.hasPrefix($0 + " ") } || line.hasPrefix(chosen) }
+            let toml = settings.filter { line in
+                !alternatives.contains { $0 != chosen && line.hasPrefix($0 + " ") } || line.hasPrefix(chosen)
+            }
             _ = try SettingsFile(ConfigurationFile.parse(Array(toml.joined(separator: "\n").utf8), file: Self.path))
         }
     }
@@ -33,7 +37,8 @@ import Testing
         let text = try text()
         for line in [
             "#socket = \"/run/acme-agent/agent.sock\"", "#directory = \"\(Settings.defaultDirectory)\"",
-            "#audit-file = \"\(Settings.defaultAuditFile)\"", "#key-type = \"\(Settings.defaultKeyType.rawValue)\"", "#http01-address = \"*:80\"",
+            "#audit-file = \"\(Settings.defaultAuditFile)\"", "#key-type = \"\(Settings.defaultKeyType.rawValue)\"",
+            "#http01-address = \"*:80\"",
             "#dns-wait-seconds = 0",
         ] {
             #expect(text.contains("\n" + line + "\n"), "\(line)")

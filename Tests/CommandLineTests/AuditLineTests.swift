@@ -16,7 +16,8 @@ import Testing
         record.grant = "web"
         #expect(
             AuditTail.text(record)
-                == "104 2026-11-25T01:03:40.615Z signed new-order by key account-ca for www.example.org at https://ca.example asked by user 1000 (grant web)")
+                == "104 2026-11-25T01:03:40.615Z signed new-order by key account-ca for www.example.org at https://ca.example asked by user 1000 (grant web)"
+        )
     }
 
     @Test func aTimeThatCannotBeIsNoTrap() {

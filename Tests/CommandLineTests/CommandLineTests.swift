@@ -70,7 +70,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("Missing expected argument '<name>'.", "missing expected argument '<name>'"), ("ACME is capitals", "ACME is capitals"), ("", "the command line cannot be understood"),
+        ("Missing expected argument '<name>'.", "missing expected argument '<name>'"), ("ACME is capitals", "ACME is capitals"),
+        ("", "the command line cannot be understood"),
         ("Two\n  lines.", "two lines"),
     ]) func sentences(text: String, expected: String) { #expect(CommandLineFailure.sentence(text) == expected) }
 

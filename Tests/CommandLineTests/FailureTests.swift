@@ -22,17 +22,23 @@ import Testing
     }
 
     @Test func refusalsOfTheAgent() {
-        let failure = Failure(AgentError.refused(reason: "identifier", message: "the agent refused to sign for \"db.example.org\"", hint: "grant \"web\" covers *.www.example.org only"))
+        let failure = Failure(
+            AgentError.refused(
+                reason: "identifier", message: "the agent refused to sign for \"db.example.org\"",
+                hint: "grant \"web\" covers *.www.example.org only"))
         #expect(failure.exitStatus == .refused)
-        #expect(failure.lines == [
-            "acme-agent: error: the agent refused to sign for \"db.example.org\"",
-            "acme-agent: hint: grant \"web\" covers *.www.example.org only",
-        ])
+        #expect(
+            failure.lines == [
+                "acme-agent: error: the agent refused to sign for \"db.example.org\"",
+                "acme-agent: hint: grant \"web\" covers *.www.example.org only",
+            ])
     }
 
     /// "Not yours" and "not there" look alike, to scripts too.
     @Test func aKeyThatIsNotThereIsRefused() {
-        #expect(Failure(AgentError.keyNotFound(name: "x")).exitStatus == Failure(AgentError.refused(reason: "r", message: "m", hint: nil)).exitStatus)
+        #expect(
+            Failure(AgentError.keyNotFound(name: "x")).exitStatus
+                == Failure(AgentError.refused(reason: "r", message: "m", hint: nil)).exitStatus)
         #expect(Failure(IssuanceError.keyMissing("x")).code == Failure(AgentError.keyNotFound(name: "x")).code)
     }
 
@@ -67,9 +73,10 @@ import Testing
         let name = try Identifier(argument: "www.example.org")
         let failure = Failure(IssuanceError.notProven([.init(identifier: name, problem: Self.problem("connection", "refused"))]))
         #expect(failure.exitStatus == .validationFailed)
-        #expect(failure.lines.prefix(2) == [
-            "acme-agent: error: the CA could not see that this name is yours", "  www.example.org: refused (connection)",
-        ])
+        #expect(
+            failure.lines.prefix(2) == [
+                "acme-agent: error: the CA could not see that this name is yours", "  www.example.org: refused (connection)",
+            ])
         let json = try object(failure)
         #expect(try json.string("code") == "validation-failed")
         #expect(try json.integer("exitStatus") == 5)
@@ -78,7 +85,8 @@ import Testing
     }
 
     @Test func whatAHookPrintedIsInDetails() throws {
-        let failure = Failure(IssuanceError.deployFailed(try CertificateName("www"), reason: "/hook ended with exit code 3:\n  | one\n  | two\u{7}"))
+        let failure = Failure(
+            IssuanceError.deployFailed(try CertificateName("www"), reason: "/hook ended with exit code 3:\n  | one\n  | two\u{7}"))
         #expect(failure.message == "the certificate \"www\" is installed, but its deploy hook failed: /hook ended with exit code 3")
         #expect(failure.details == ["| one", "| two\u{FFFD}"])
     }

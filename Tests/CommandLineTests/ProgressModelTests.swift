@@ -26,11 +26,14 @@ import Testing
             .signed(.respondToChallenge, url: url, key: "account-ca"), .challengeAnswered(name, .http01), .validated(name),
         ]
         for event in events { lines += model.apply(event).map(\.text) }
-        #expect(lines == [
-            "key account-ca signed an order for www.example.org, 192.0.2.1", "ordered www.example.org and 192.0.2.1: https://ca.example/x",
-            "  192.0.2.1: the CA has a proof from before", "  www.example.org: key account-ca signed that the http-01 answer is in place",
-            "  www.example.org: validated",
-        ])
+        #expect(
+            lines == [
+                "key account-ca signed an order for www.example.org, 192.0.2.1",
+                "ordered www.example.org and 192.0.2.1: https://ca.example/x",
+                "  192.0.2.1: the CA has a proof from before",
+                "  www.example.org: key account-ca signed that the http-01 answer is in place",
+                "  www.example.org: validated",
+            ])
         #expect(!model.entries.contains { !$0.isDone })
         #expect(model.summary == ["key account-ca signed 3 requests: 1 new-order, 1 post-as-get, 1 respond-to-challenge"])
     }
@@ -46,7 +49,10 @@ import Testing
     @Test func warningsAreMarkedAndSafe() {
         var model = ProgressModel(isVerbose: false)
         let lines = model.apply(.cleanUpFailed(name, target: "t\u{9B}", reason: "r"))
-        #expect(lines == [.init(text: "acme-agent: warning: the challenge for www.example.org could not be taken away (t\u{FFFD}): r", kind: .warning)])
+        #expect(
+            lines == [
+                .init(text: "acme-agent: warning: the challenge for www.example.org could not be taken away (t\u{FFFD}): r", kind: .warning)
+            ])
     }
 
     @Test func whatIsWaitedForIsNamed() {
@@ -54,7 +60,8 @@ import Testing
         #expect(model.apply(.waiting(seconds: 0.5, reason: "for the certificate")).isEmpty)
         #expect(model.waitsFor == "the certificate")
         #expect(model.apply(.waiting(seconds: 4.2, reason: "for the certificate")).map(\.text) == ["waiting 5 s for the certificate"])
-        #expect(model.apply(.waiting(seconds: 90, reason: "the CA's rate limit")).map(\.text) == ["waiting 1 min 30 s: the CA's rate limit"])
+        #expect(
+            model.apply(.waiting(seconds: 90, reason: "the CA's rate limit")).map(\.text) == ["waiting 1 min 30 s: the CA's rate limit"])
         #expect(model.apply(.waiting(seconds: .infinity, reason: "x")).count == 1)
         #expect(model.apply(.waiting(seconds: .nan, reason: "x")).isEmpty)
     }

@@ -43,7 +43,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "{}", "[]", "{\"version\":2}", "{\"version\":1,\"x\":1}", "{\"version\":1,\"webroot\":\"/a\",\"dnsHook\":\"/b\"}", "{\"version\":1,\"keyType\":\"x\"}"])
+    @Test(arguments: [
+        "", "{}", "[]", "{\"version\":2}", "{\"version\":1,\"x\":1}", "{\"version\":1,\"webroot\":\"/a\",\"dnsHook\":\"/b\"}",
+        "{\"version\":1,\"keyType\":\"x\"}",
+    ])
     func aDamagedFileIsNamed(text: String) throws {
         try withFolder { memory, name in
             try memory.remember(CertificateSettings(), for: name)

@@ -8,12 +8,15 @@ import Testing
 
 /// Command line before environment before file before default.
 @Suite struct SettingsTests {
-    private func settings(_ arguments: [String] = [], _ toml: String = "", _ change: (inout Environment) -> Void = { _ in }) throws -> Settings {
+    private func settings(_ arguments: [String] = [], _ toml: String = "", _ change: (inout Environment) -> Void = { _ in }) throws
+        -> Settings
+    {
         var environment = Environment()
         environment.home = "/home/u"
         change(&environment)
         let file = try SettingsFile(ConfigurationFile.parse(Array(toml.utf8), file: "t.toml"))
-        return try Settings(try GlobalOptions.parse(arguments), environment: environment, configured: file, file: toml.isEmpty ? nil : "t.toml")
+        return try Settings(
+            try GlobalOptions.parse(arguments), environment: environment, configured: file, file: toml.isEmpty ? nil : "t.toml")
     }
 
     private func error(_ toml: String) -> String? {
@@ -53,7 +56,9 @@ import Testing
 
     @Test func plainHTTPIsRefused() throws {
         #expect { try settings(["--directory", "http://ca.example/dir"]) } throws: { ($0 as? Failure)?.exitStatus == .usage }
-        #expect { try settings([], "") { $0.directory = "http://ca.example/dir" } } throws: { ($0 as? Failure)?.exitStatus == .configuration }
+        #expect { try settings([], "") { $0.directory = "http://ca.example/dir" } } throws: {
+            ($0 as? Failure)?.exitStatus == .configuration
+        }
         #expect(error("directory = \"http://ca.example/dir\"")?.hasPrefix("t.toml:1: \"directory\" is refused") == true)
     }
 
@@ -123,7 +128,10 @@ import Testing
         ("key-type = \"P-512\"", "t.toml:1: \"key-type\" is refused: \"P-512\" is not a type of key"),
         ("http01-address = \"80\"", "t.toml:1: \"80\" is not an address and port"),
         ("http01-address = [1]", "t.toml:1: \"http01-address\" must hold strings, and holds an integer"),
-        ("account-key = \"../x\"", "t.toml:1: \"account-key\" is refused: \"../x\" is not a key name: it begins with neither a lower-case letter nor a digit"),
+        (
+            "account-key = \"../x\"",
+            "t.toml:1: \"account-key\" is refused: \"../x\" is not a key name: it begins with neither a lower-case letter nor a digit"
+        ),
         ("dns-wait-seconds = 100000", "t.toml:1: \"dns-wait-seconds\" must be from 0 to 3600"),
         ("[[certificate]]\nwebroot = \"/a\"", "t.toml:1: the setting \"name\" is missing"),
         ("[[certificate]]\nname = \"a\"\n[[certificate]]\nname = \"a\"", "t.toml:4: \"name\" is there twice: a"),

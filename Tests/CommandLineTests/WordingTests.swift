@@ -3,10 +3,12 @@ import Testing
 @testable import acme_agent
 
 @Suite struct WordingTests {
-    @Test(arguments: [
-        (0, "0 s"), (59, "59 s"), (90, "1 min 30 s"), (3600, "1 h"), (5400, "1 h 30 min"), (86_400, "1 day"), (90_000, "1 day 1 h"),
-        (89 * 86_400 + 7200, "89 days"), (-5, "0 s"),
-    ] as [(Int64, String)]) func durations(seconds: Int64, text: String) { #expect(Wording.duration(seconds: seconds) == text) }
+    @Test(
+        arguments: [
+            (0, "0 s"), (59, "59 s"), (90, "1 min 30 s"), (3600, "1 h"), (5400, "1 h 30 min"), (86_400, "1 day"), (90_000, "1 day 1 h"),
+            (89 * 86_400 + 7200, "89 days"), (-5, "0 s"),
+        ] as [(Int64, String)]) func durations(seconds: Int64, text: String)
+    { #expect(Wording.duration(seconds: seconds) == text) }
 
     @Test func moments() {
         #expect(Wording.moment(200, from: 100) == "in 1 min 40 s")

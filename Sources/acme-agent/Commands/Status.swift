@@ -37,7 +37,10 @@ struct Status: AgentCommand {
     private func text(_ status: AgentStatus, _ settings: Settings, account: String?, certificates: Int) -> String {
         var list = FieldList()
         list.add("agent", "acme-agentd \(status.version) on \(settings.socket)")
-        list.add("you are", "user \(status.user), " + Wording.count(status.groups.count, "group") + ": \(Wording.list(status.groups.map { "\($0)" }, limit: 32))")
+        list.add(
+            "you are",
+            "user \(status.user), " + Wording.count(status.groups.count, "group")
+                + ": \(Wording.list(status.groups.map { "\($0)" }, limit: 32))")
         list.add("tokens", status.tokens.flatMap(Status.lines))
         list.add("you may", status.grants.isEmpty ? ["nothing: no grant of the policy names you"] : status.grants.map(Status.line))
         list.add("external accounts", status.externalAccounts)

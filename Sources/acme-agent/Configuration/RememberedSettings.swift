@@ -6,8 +6,8 @@ import Issuance
 import JOSE
 import StrictJSON
 
-/// How a certificate was ordered on the command line, kept for its renewals: `<state>/settings/<name>.json`. What the configuration says for the
-/// certificate goes before.
+/// How a certificate was ordered on the command line, kept for its renewals: `<state>/settings/<name>.json`. What the configuration says
+/// for the certificate goes before.
 struct RememberedSettings {
     private let folder: String
     private static let version: Int64 = 1

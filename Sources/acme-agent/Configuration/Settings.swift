@@ -80,8 +80,8 @@ struct Settings: Sendable {
         (givenCACertificate ?? ca(at: directory).caCertificate).map { .file($0) } ?? .system
     }
 
-    /// How a certificate is ordered: what the command line says, then the configuration's part for this name, then what was said when it was first
-    /// ordered, then the configuration's general part.
+    /// How a certificate is ordered: what the command line says, then the configuration's part for this name, then what was said when it
+    /// was first ordered, then the configuration's general part.
     func certificate(named name: String, given: CertificateSettings, remembered: CertificateSettings) -> CertificateSettings {
         given.over(certificates[name] ?? CertificateSettings()).over(remembered).over(certificate)
     }

@@ -16,7 +16,10 @@ struct SettingsFile: Sendable {
         "http01-address", "webroot", "dns-hook", "dns-wait-seconds", "deploy-hook", "key-type", "profile", "preferred-chain",
     ]
     static let settings =
-        ["socket", "state-directory", "audit-file", "directory", "ca-certificate", "account-key", "external-account", "contact", "certificate"]
+        [
+            "socket", "state-directory", "audit-file", "directory", "ca-certificate", "account-key", "external-account", "contact",
+            "certificate",
+        ]
         + certificateSettings
 
     init() {}

@@ -24,7 +24,8 @@ extension Failure {
                 "agent-unreachable", .agentUnavailable, "the agent did not answer: \(TerminalText.safe(error.description))",
                 hint: "run the command again; acme-agentd's log says what happened")
         case let error as AgentReplyError: self.init("agent-protocol", .agentUnavailable, TerminalText.safe(error.description))
-        case let error as VarlinkError: self.init("agent-protocol", .agentUnavailable, "the agent answered \(TerminalText.safe(error.name))")
+        case let error as VarlinkError:
+            self.init("agent-protocol", .agentUnavailable, "the agent answered \(TerminalText.safe(error.name))")
         case let error as ACMEClientError: self = Failure(client: error)
         case let error as IssuanceError: self = Failure(issuance: error)
         case let error as Problem: self = Failure(problem: error, retryAfter: nil, message: "the CA refused: \(error.summary)", hint: nil)

@@ -8,7 +8,8 @@ extension Failure {
         let hint = error.hint.map { TerminalText.safe($0) }
         switch error {
         case .notProven(let failures):
-            let message = failures.count == 1 ? "the CA could not see that this name is yours" : "the CA could not see that these names are yours"
+            let message =
+                failures.count == 1 ? "the CA could not see that this name is yours" : "the CA could not see that these names are yours"
             self.init("validation-failed", .validationFailed, message, hint: hint)
             identifiers = failures.map {
                 IdentifierFailure(

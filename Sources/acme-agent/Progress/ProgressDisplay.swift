@@ -97,7 +97,9 @@ final class ProgressDisplay: Sendable {
         var rows = open.prefix(ProgressDisplay.maximumRows).map { "  \($0.identifier): \($0.state)" }
         if open.count > rows.count { rows.append("  and \(open.count - rows.count) more") }
         let since = ProgressDisplay.seconds &- state.lastEvent
-        if since >= 1, let reason = state.model.waitsFor { rows.append("waiting for \(reason), \(Wording.duration(seconds: Int64(since)))") }
+        if since >= 1, let reason = state.model.waitsFor {
+            rows.append("waiting for \(reason), \(Wording.duration(seconds: Int64(since)))")
+        }
         rows = rows.map { String($0.prefix(width)) }
         text += rows.map { $0 + "\n" }.joined()
         state.drawnLines = rows.count

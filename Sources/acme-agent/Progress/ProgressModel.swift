@@ -112,7 +112,8 @@ struct ProgressModel: Sendable {
         case .deployed(let name): return "deploy hook done for \(name)"
         case .keyRetired(let name): return "retired the old key \(safe(name))"
         case .keyDeleted(let name): return "destroyed key \(safe(name))"
-        case .accountRegistered(let url, _, let isNew): return isNew ? "registered account \(url)" : "the key has an account already: \(url)"
+        case .accountRegistered(let url, _, let isNew):
+            return isNew ? "registered account \(url)" : "the key has an account already: \(url)"
         case .revoked(let name, let serial): return "revoked \(name.map { "\($0), " } ?? "")serial \(safe(serial))"
         default: return nil
         }

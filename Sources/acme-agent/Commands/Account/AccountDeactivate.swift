@@ -3,7 +3,8 @@ import ArgumentParser
 struct AccountDeactivate: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "deactivate", abstract: "Deactivate the account for good.",
-        discussion: "Its certificates stay valid; nothing can be ordered with it any more, and its key stays in the token. There is no way back.")
+        discussion:
+            "Its certificates stay valid; nothing can be ordered with it any more, and its key stays in the token. There is no way back.")
 
     @Flag(help: "Do not ask.")
     var yes = false

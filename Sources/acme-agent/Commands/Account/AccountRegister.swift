@@ -11,7 +11,9 @@ struct AccountRegister: AgentCommand {
     @Flag(help: "You agree to the CA's terms of service.")
     var agreeTos = false
 
-    @Option(name: [.customLong("email"), .customLong("contact")], help: ArgumentHelp("A contact for the CA; may be repeated.", valueName: "address"))
+    @Option(
+        name: [.customLong("email"), .customLong("contact")],
+        help: ArgumentHelp("A contact for the CA; may be repeated.", valueName: "address"))
     var email: [String] = []
 
     @Option(

@@ -5,7 +5,9 @@ import AuditTrail
 struct AuditTail: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "tail", abstract: "Show the last records of the audit trail.",
-        discussion: "The agent reads them out, for whom its policy allows read-audit. With --json each record is one line, as it stands in the file.")
+        discussion:
+            "The agent reads them out, for whom its policy allows read-audit. With --json each record is one line, as it stands in the file."
+    )
 
     @Option(name: [.customShort("n"), .customLong("last")], help: ArgumentHelp("So many records.", valueName: "count"))
     var last = 10

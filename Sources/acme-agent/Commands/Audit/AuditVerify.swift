@@ -12,7 +12,8 @@ struct AuditVerify: AgentCommand {
             is 1 if the trail is broken.
             """)
 
-    @Argument(help: ArgumentHelp("The trail's current file. (default: \(Settings.defaultAuditFile))", valueName: "file"), completion: .file())
+    @Argument(
+        help: ArgumentHelp("The trail's current file. (default: \(Settings.defaultAuditFile))", valueName: "file"), completion: .file())
     var file: String?
 
     @Option(help: ArgumentHelp("A head that must be in the trail; may be repeated.", valueName: "sequence:hash"))
@@ -55,7 +56,9 @@ struct AuditVerify: AgentCommand {
         var list = FieldList()
         list.add("audit trail", "whole")
         list.add("records", "\(report.records)" + (report.first.map { $0 > 0 ? ", from \($0) on" : "" } ?? ""))
-        list.add("of these", AuditRecord.Kind.allCases.compactMap { kind in report.kinds[kind].map { "\($0) \(kind.rawValue)" } }.joined(separator: ", "))
+        list.add(
+            "of these",
+            AuditRecord.Kind.allCases.compactMap { kind in report.kinds[kind].map { "\($0) \(kind.rawValue)" } }.joined(separator: ", "))
         list.add("files", report.files)
         list.add("trail", report.trail)
         list.add("head", report.head?.description)

@@ -12,7 +12,8 @@ struct CertificateOptions: ParsableArguments {
         help: ArgumentHelp("Answer http-01 challenges by an own listener there; may be repeated. (default: port 80)", valueName: "ip:port"))
     var http01Address: [String] = []
 
-    @Option(help: ArgumentHelp("Answer http-01 challenges by files in this web server's folder.", valueName: "folder"), completion: .directory)
+    @Option(
+        help: ArgumentHelp("Answer http-01 challenges by files in this web server's folder.", valueName: "folder"), completion: .directory)
     var webroot: String?
 
     @Option(
@@ -31,7 +32,9 @@ struct CertificateOptions: ParsableArguments {
     @Flag(help: "Make a new key, though the certificate has one; the old one is retired.")
     var newKey = false
 
-    @Option(help: ArgumentHelp("What becomes of the old key: retire, delete or keep.", valueName: "fate"), completion: .list(["retire", "delete", "keep"]))
+    @Option(
+        help: ArgumentHelp("What becomes of the old key: retire, delete or keep.", valueName: "fate"),
+        completion: .list(["retire", "delete", "keep"]))
     var oldKey = "retire"
 
     @Option(help: ArgumentHelp("The CA's name for a kind of certificate.", valueName: "profile"))
@@ -52,7 +55,8 @@ struct CertificateOptions: ParsableArguments {
         get throws {
             var settings = CertificateSettings()
             settings.challenge = try ChallengeMethod(
-                addresses: http01Address, webroot: webroot.map(CertificateOptions.absolute), dnsHook: dnsHook.map(CertificateOptions.absolute))
+                addresses: http01Address, webroot: webroot.map(CertificateOptions.absolute),
+                dnsHook: dnsHook.map(CertificateOptions.absolute))
             settings.dnsWait = dnsWait
             settings.deployHook = try deployHook.map(CertificateOptions.absolute)
             settings.keyType = try keyType.map { try KeyAlgorithm(argument: $0) }
@@ -68,7 +72,8 @@ struct CertificateOptions: ParsableArguments {
             case "retire": .retire
             case "delete": .delete
             case "keep": .keep
-            default: throw .usage("\"\(TerminalText.safe(oldKey, limit: 40))\" is no fate of a key", hint: "--old-key retire, delete or keep")
+            default:
+                throw .usage("\"\(TerminalText.safe(oldKey, limit: 40))\" is no fate of a key", hint: "--old-key retire, delete or keep")
             }
         }
     }
@@ -104,14 +109,17 @@ extension Session {
             let client = try await accounts.client(for: directory)
             let method = certificate.challenge ?? .standard
             let flow = IssuanceFlow(
-                issuer: try ACMEIssuer(client: client), store: store, keys: keys, solvers: [method.solver(dnsWait: certificate.dnsWait ?? 0)],
+                issuer: try ACMEIssuer(client: client), store: store, keys: keys,
+                solvers: [method.solver(dnsWait: certificate.dnsWait ?? 0)],
                 deploy: certificate.deployHook.map(Hooks.deploy), observer: display.observer)
             return try await body(flow)
         }
     }
 
     /// Runs work that a signal cancels, and takes the progress away behind it.
-    func followed<Result: Sendable>(_ display: ProgressDisplay, _ work: @escaping @Sendable () async throws -> Result) async throws -> Result {
+    func followed<Result: Sendable>(_ display: ProgressDisplay, _ work: @escaping @Sendable () async throws -> Result) async throws
+        -> Result
+    {
         do {
             let result = try await Interruption.cancelling(notice: { Interruption.announce(display) }, work)
             display.finish(summary: true)

@@ -31,7 +31,8 @@ struct List: AgentCommand {
         let isEmpty = reports.isEmpty && interrupted.isEmpty
         if isEmpty { session.output.note("no certificates in \(session.settings.stateDirectory)") }
         if !interrupted.isEmpty {
-            session.output.note("interrupted: \(Wording.list(interrupted.map(\.name.rawValue))); `acme-agent renew NAME` goes on, `acme-agent forget NAME` gives it up")
+            session.output.note("interrupted: \(Wording.list(interrupted.map(\.name.rawValue)))")
+            session.output.note("acme-agent: hint: `acme-agent renew NAME` goes on, `acme-agent forget NAME` gives it up")
         }
         try session.output.result(isEmpty ? "" : table.text) { json in
             json.name("certificates")

@@ -128,7 +128,8 @@ struct Renew: AgentCommand {
         var lines = report.renewed.map { CertificateReport($0).brief }
         for certificate in report.notDue {
             let due = RenewalRule(certificate).due
-            lines.append("\(certificate.name): \(certificate.isRevoked ? "revoked" : "not due until \(RFC3339.string(due)) (\(Wording.moment(due, from: now)))")")
+            let state = certificate.isRevoked ? "revoked" : "not due until \(RFC3339.string(due)) (\(Wording.moment(due, from: now)))"
+            lines.append("\(certificate.name): \(state)")
         }
         if lines.isEmpty, report.failed.isEmpty { output.note("there are no certificates to renew") }
         try output.result(lines.joined(separator: "\n")) { json in

@@ -8,7 +8,8 @@ import StrictJSON
 struct Keys: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make and look at keys in the token.",
-        discussion: "A key of usage \"account\" signs requests to one CA, one of usage \"certificate\" signs certificate requests and handshakes.",
+        discussion:
+            "A key of usage \"account\" signs requests to one CA, one of usage \"certificate\" signs certificate requests and handshakes.",
         subcommands: [KeysCreate.self, KeysAdopt.self, KeysList.self, KeysShow.self, KeysRetire.self, KeysDelete.self])
 
     @OptionGroup(visibility: .hidden) var options: GlobalOptions
@@ -16,7 +17,9 @@ struct Keys: AsyncParsableCommand {
 
 /// The options that `create` and `adopt` have in common.
 struct KeyOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("What the key is for: certificate or account.", valueName: "usage"), completion: .list(["certificate", "account"]))
+    @Option(
+        help: ArgumentHelp("What the key is for: certificate or account.", valueName: "usage"),
+        completion: .list(["certificate", "account"]))
     var usage = "certificate"
 
     @Option(help: ArgumentHelp("The token, by its name in the agent's configuration. (default: its first)", valueName: "name"))

@@ -33,7 +33,8 @@ struct KeysAdopt: AgentCommand {
         return .success
     }
 
-    /// The label in a URI's `object` attribute (RFC 7512 §2.3); `nil` where there is none, or it is percent-encoded, which no key name needs.
+    /// The label in a URI's `object` attribute (RFC 7512 §2.3); `nil` where there is none, or it is percent-encoded, which no key name
+    /// needs.
     static func object(of uri: String) -> String? {
         let path = uri.dropFirst("pkcs11:".count).prefix { $0 != "?" }
         for attribute in path.split(separator: ";") where attribute.hasPrefix("object=") {

@@ -22,11 +22,13 @@ struct KeysCreate: AgentCommand {
 
     func run(_ session: Session) async throws -> ExitStatus {
         let usage = try key.keyUsage
-        let algorithm = try keyType.map { try KeyAlgorithm(argument: $0) } ?? session.settings.certificate.keyType ?? Settings.defaultKeyType
+        let algorithm =
+            try keyType.map { try KeyAlgorithm(argument: $0) } ?? session.settings.certificate.keyType ?? Settings.defaultKeyType
         let name = try KeyName(argument: name)
         session.output.detail("a key of \(algorithm.rawValue) is made in the token")
         let made = try await session.agent().createKey(
-            named: name, usage: usage, algorithm: algorithm, directory: usage == .account ? session.settings.directory : nil, token: key.token)
+            named: name, usage: usage, algorithm: algorithm, directory: usage == .account ? session.settings.directory : nil,
+            token: key.token)
         try session.output.result("made key \(made.name) in the token\n\(made.fields)", json: made.writeMember)
         return .success
     }
