@@ -162,7 +162,8 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "acme-agent", "StrictJSON", "ConfigurationFile", "DurableFile", "JOSE", "ACME", "AuditTrail", "AgentInterface", "ACMEClient",
+                "acme-agent", "StrictJSON", "ConfigurationFile", "DurableFile", "JOSE", "ACME", "AuditTrail", "AgentInterface",
+                "ACMEClient",
                 "CertificateStore", "Issuance", argumentParser,
             ],
             swiftSettings: settings),

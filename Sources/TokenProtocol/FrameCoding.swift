@@ -50,7 +50,8 @@ extension HelperRequest {
             self = .sign(key, mechanism, try frame.data(limit: TokenLimits.message))
         case .generate:
             self = .generate(
-                label: try frame.text(limit: TokenLimits.label), id: try frame.data(limit: TokenLimits.id), algorithm: try frame.algorithm())
+                label: try frame.text(limit: TokenLimits.label), id: try frame.data(limit: TokenLimits.id), algorithm: try frame.algorithm()
+            )
         case .find: self = .find(uri: try frame.text(limit: TokenLimits.uri))
         case .destroy: self = .destroy(try TokenKeyReference(reading: &frame))
         }
@@ -192,7 +193,8 @@ extension TokenFailure {
         let hasValue = try frame.bool()
         let value = try frame.long()
         self.init(
-            kind, function: function, returnValue: hasValue ? UInt(truncatingIfNeeded: value) : nil, message: try frame.text(limit: TokenLimits.sentence),
+            kind, function: function, returnValue: hasValue ? UInt(truncatingIfNeeded: value) : nil,
+            message: try frame.text(limit: TokenLimits.sentence),
             hint: try frame.optionalText(limit: TokenLimits.sentence))
     }
 }
@@ -219,7 +221,9 @@ extension TokenConfiguration {
         let pool = Int(try frame.integer())
         let stateDirectory = try frame.text(limit: TokenLimits.path)
         let count = try frame.integer()
-        guard count <= UInt32(TokenLimits.environment), (1...TokenLimits.pool).contains(pool) else { throw FrameError("a configuration out of bounds") }
+        guard count <= UInt32(TokenLimits.environment), (1...TokenLimits.pool).contains(pool) else {
+            throw FrameError("a configuration out of bounds")
+        }
         var environment: [String: String] = [:]
         for _ in 0..<count {
             let name = try frame.text(limit: TokenLimits.text)
@@ -228,6 +232,7 @@ extension TokenConfiguration {
             }
         }
         self.init(
-            name: name, module: module, uri: uri, pinSource: pinSource, pool: pool, stateDirectory: stateDirectory, environment: environment)
+            name: name, module: module, uri: uri, pinSource: pinSource, pool: pool, stateDirectory: stateDirectory, environment: environment
+        )
     }
 }

@@ -16,7 +16,8 @@ public struct TokenConfiguration: Hashable, Sendable {
     public var environment: [String: String]
 
     public init(
-        name: String, module: String, uri: String, pinSource: String?, pool: Int, stateDirectory: String, environment: [String: String] = [:]
+        name: String, module: String, uri: String, pinSource: String?, pool: Int, stateDirectory: String,
+        environment: [String: String] = [:]
     ) {
         self.name = name
         self.module = module

@@ -71,10 +71,16 @@ extension HelperRequest {
 extension TokenConfiguration {
     fileprivate var refusal: String? {
         let paths = [module, stateDirectory] + [pinSource].compactMap { $0 } + environment.values
-        if paths.contains(where: { $0.utf8.count > TokenLimits.path }) { return "a path or variable of the token's configuration is too long" }
+        if paths.contains(where: { $0.utf8.count > TokenLimits.path }) {
+            return "a path or variable of the token's configuration is too long"
+        }
         if uri.utf8.count > TokenLimits.uri { return "the token's URI is longer than \(TokenLimits.uri) bytes" }
-        if ([name] + environment.keys).contains(where: { $0.utf8.count > TokenLimits.text }) { return "a name of the token's configuration is too long" }
-        if environment.count > TokenLimits.environment { return "the token's environment has more than \(TokenLimits.environment) variables" }
+        if ([name] + environment.keys).contains(where: { $0.utf8.count > TokenLimits.text }) {
+            return "a name of the token's configuration is too long"
+        }
+        if environment.count > TokenLimits.environment {
+            return "the token's environment has more than \(TokenLimits.environment) variables"
+        }
         return (1...TokenLimits.pool).contains(pool) ? nil : "the token's pool is not between 1 and \(TokenLimits.pool)"
     }
 }

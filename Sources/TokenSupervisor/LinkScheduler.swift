@@ -55,7 +55,9 @@ struct LinkScheduler {
     /// Takes a request.
     /// - Returns: Whether there was room for it.
     mutating func enqueue(_ request: SignatureRequest) -> Bool {
-        guard queue.count < LinkScheduler.queueLimit, queue.bytes + request.input.count <= LinkScheduler.queueBytesLimit else { return false }
+        guard queue.count < LinkScheduler.queueLimit, queue.bytes + request.input.count <= LinkScheduler.queueBytesLimit else {
+            return false
+        }
         queue.append(request)
         return true
     }

@@ -199,7 +199,11 @@ private struct Conversation {
         behaviour.tamper = { _, response in response }
         let conversation = try Conversation(behaviour)
         let order = try await conversation.order()
-        let flaky = FlakyTransport(base: conversation.ca) { _ in failures.withLock { $0 += 1; return $0 <= 2 } }
+        let flaky = FlakyTransport(base: conversation.ca) { _ in
+            failures.withLock {
+                $0 += 1; return $0 <= 2
+            }
+        }
         let client = ACMEClient(
             directory: try conversation.ca.directory, transport: flaky, signer: conversation.signer, account: conversation.client.account,
             time: conversation.time)

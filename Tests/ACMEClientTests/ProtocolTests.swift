@@ -55,8 +55,10 @@ import Testing
 @Suite struct LinkHeaderTests {
     @Test(arguments: [
         (["<https://ca/1>;rel=\"alternate\""], ["https://ca/1"]),
-        (["<https://ca/1>; rel=alternate , <https://ca/2>;rel=\"up\"", "<https://ca/3>;title=\"a,b;c\";rel=\"next alternate\""],
-            ["https://ca/1", "https://ca/3"]),
+        (
+            ["<https://ca/1>; rel=alternate , <https://ca/2>;rel=\"up\"", "<https://ca/3>;title=\"a,b;c\";rel=\"next alternate\""],
+            ["https://ca/1", "https://ca/3"]
+        ),
         (["<https://ca/1", "rel=alternate", ",,,", "<>"], []),
         (["<https://ca/1>;rel=\"index\";rel=\"alternate\""], []),
     ])

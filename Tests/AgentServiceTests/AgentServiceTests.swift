@@ -33,7 +33,8 @@ import Varlink
             ("GetStatus", "{}"), ("ListKeys", "{}"), ("DescribeKey", #"{"name":"web-1"}"#), ("SignPostAsGet", "{\(signing)}"),
             ("SignNewOrder", "{\(signing),\(identifiers)}"), ("SignFinalize", #"{\#(signing),\#(identifiers),"certificateKey":"web-1"}"#),
             ("SignCertificateRequest", #"{"key":"web-1",\#(identifiers)}"#), ("ReadAudit", #"{"last":2}"#),
-            ("SignNewAccount", #"{"key":"account-1","url":"https://localhost:14000/x","nonce":"bm8"}"#), ("RetireKey", #"{"name":"web-1"}"#),
+            ("SignNewAccount", #"{"key":"account-1","url":"https://localhost:14000/x","nonce":"bm8"}"#),
+            ("RetireKey", #"{"name":"web-1"}"#),
             ("SignRevocation", #"{\#(signing),"certificate":"MAA"}"#), ("DeleteKey", #"{"name":"web-1"}"#),
         ]
         for (name, parameters) in calls {

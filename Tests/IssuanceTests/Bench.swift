@@ -28,11 +28,13 @@ final class Bench: Sendable {
     }
 
     func flow(
-        killedBy killSwitch: KillSwitch = KillSwitch(), onFullDisk isFull: Bool = false, deploy: IssuanceFlow.DeployHook? = nil, solvers: [any ChallengeSolver]? = nil,
+        killedBy killSwitch: KillSwitch = KillSwitch(), onFullDisk isFull: Bool = false, deploy: IssuanceFlow.DeployHook? = nil,
+        solvers: [any ChallengeSolver]? = nil,
         limits: IssuanceLimits = IssuanceLimits()
     ) throws -> IssuanceFlow {
         let client = ACMEClient(
-            directory: try ca.directory, transport: KillableTransport(base: ca, killSwitch), signer: accountKey, account: account, time: time,
+            directory: try ca.directory, transport: KillableTransport(base: ca, killSwitch), signer: accountKey, account: account,
+            time: time,
             observer: IssuanceEvent.forward { [self] event in record(event) })
         return IssuanceFlow(
             issuer: try ACMEIssuer(client: client), store: KillableStore(base: store, killSwitch, isFull: isFull),

@@ -86,7 +86,9 @@ import Testing
         }
     }
 
-    private func expectNothingLeft(_ bench: Bench, _ name: CertificateName, _ certificate: StoredCertificate, _ comment: Comment) async throws {
+    private func expectNothingLeft(_ bench: Bench, _ name: CertificateName, _ certificate: StoredCertificate, _ comment: Comment)
+        async throws
+    {
         #expect(bench.solver.isEmpty, comment)
         #expect(try await bench.store.journal(named: name) == nil, comment)
         let stored = try await bench.store.certificate(named: name)

@@ -223,7 +223,9 @@ import Testing
         let third = try await bench.flow().renew(name) { $0.newKey = true }
         #expect(third.key.name.rawValue == "www.example.org-2")
         #expect(bench.keys.retired == ["www.example.org"])
-        let fourth = try await bench.flow().renew(name) { $0.newKey = true; $0.oldKey = .delete }
+        let fourth = try await bench.flow().renew(name) {
+            $0.newKey = true; $0.oldKey = .delete
+        }
         #expect(fourth.key.name.rawValue == "www.example.org-3")
         #expect(bench.keys.names == ["www.example.org", "www.example.org-3"])
     }

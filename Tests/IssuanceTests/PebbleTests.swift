@@ -121,7 +121,9 @@ struct PebbleTests {
         let secret: [UInt8] = Array("a secret of thirty-two bytes or more".utf8)
         var options = PebbleFixture.Options()
         options.externalAccounts = ["kid-1": Base64URL.encode(secret)]
-        let keys = SoftwareKeys(externalAccounts: ["corp": (keyID: "kid-1", hmacKey: try secret.withUnsafeBytes { try HMACKey(copying: $0) })])
+        let keys = SoftwareKeys(externalAccounts: [
+            "corp": (keyID: "kid-1", hmacKey: try secret.withUnsafeBytes { try HMACKey(copying: $0) })
+        ])
         let user = try await User(options, keys: keys)
         await #expect { try await user.register() } throws: { error in
             guard case .externalAccountRequired? = error as? IssuanceError else { return false }

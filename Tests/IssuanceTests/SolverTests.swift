@@ -12,7 +12,9 @@ enum FileTests {
     static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 }
 
-private func challenge(_ name: String = "www.example.org", token: String = "dG9rZW4", type: ChallengeType = .http01) throws -> SolvableChallenge {
+private func challenge(_ name: String = "www.example.org", token: String = "dG9rZW4", type: ChallengeType = .http01) throws
+    -> SolvableChallenge
+{
     SolvableChallenge(
         type: type, identifier: try Identifier(argument: name), keyAuthorization: KeyAuthorization(token: token, thumbprint: "thumb"))
 }
@@ -28,23 +30,27 @@ extension ChallengeSolver {
 @Suite struct ChallengeRequestTests {
     private func read(_ text: String) -> ChallengeRequest.Reading { ChallengeRequest.read(Array(text.utf8)) }
 
-    @Test(arguments: [
-        ("GET /.well-known/acme-challenge/abc HTTP/1.1\r\nHost: x\r\n\r\n", "abc"),
-        ("HEAD /.well-known/acme-challenge/abc HTTP/1.0\r\n\r\n", "abc"),
-        ("GET http://x:80/.well-known/acme-challenge/abc HTTP/1.1\r\n\r\n", "abc"),
-        ("GET /.well-known/acme-challenge/abc HTTP/1.1\n\n", "abc"),
-        ("GET /.well-known/acme-challenge/../abc HTTP/1.1\r\n\r\n", "../abc"),
-        ("GET /.well-known/acme-challenge/abc?x HTTP/1.1\r\n\r\n", "abc?x"),
-        ("GET / HTTP/1.1\r\n\r\n", nil),
-        ("GET http://x HTTP/1.1\r\n\r\n", nil),
-        ("POST /.well-known/acme-challenge/abc HTTP/1.1\r\n\r\n", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("GET /.well-known/acme-challenge/abc HTTP/1.1\r\nHost: x\r\n\r\n", "abc"),
+            ("HEAD /.well-known/acme-challenge/abc HTTP/1.0\r\n\r\n", "abc"),
+            ("GET http://x:80/.well-known/acme-challenge/abc HTTP/1.1\r\n\r\n", "abc"),
+            ("GET /.well-known/acme-challenge/abc HTTP/1.1\n\n", "abc"),
+            ("GET /.well-known/acme-challenge/../abc HTTP/1.1\r\n\r\n", "../abc"),
+            ("GET /.well-known/acme-challenge/abc?x HTTP/1.1\r\n\r\n", "abc?x"),
+            ("GET / HTTP/1.1\r\n\r\n", nil),
+            ("GET http://x HTTP/1.1\r\n\r\n", nil),
+            ("POST /.well-known/acme-challenge/abc HTTP/1.1\r\n\r\n", nil),
+        ] as [(String, String?)])
     func targets(text: String, token: String?) {
         guard case .request(let request) = read(text) else { Issue.record("no request"); return }
         #expect(request.token == token)
     }
 
-    @Test(arguments: ["\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/2.0\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "GET /\u{0} HTTP/1.1\r\n\r\n", "\u{16}\u{3}\u{1}\n\n"])
+    @Test(arguments: [
+        "\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/2.0\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "GET /\u{0} HTTP/1.1\r\n\r\n",
+        "\u{16}\u{3}\u{1}\n\n",
+    ])
     func whatIsNoHTTPIsRefused(text: String) { #expect(read(text) == .malformed) }
 
     @Test func aHeadIsBounded() {
@@ -80,7 +86,10 @@ extension ChallengeSolver {
         let good = try await exchange(port, "GET /.well-known/acme-challenge/dG9rZW4 HTTP/1.1\r\nHost: www.example.org\r\n\r\n")
         #expect(good.hasPrefix("HTTP/1.1 200 ") && good.hasSuffix("\r\n\r\ndG9rZW4.thumb"))
         #expect(good.contains("application/octet-stream"))
-        for path in ["/", "/.well-known/acme-challenge/", "/.well-known/acme-challenge/dG9rZW4/", "/.well-known/acme-challenge/dG9rZW4?a", "/.well-known/acme-challenge/../../etc/passwd"] {
+        for path in [
+            "/", "/.well-known/acme-challenge/", "/.well-known/acme-challenge/dG9rZW4/", "/.well-known/acme-challenge/dG9rZW4?a",
+            "/.well-known/acme-challenge/../../etc/passwd",
+        ] {
             #expect(try await exchange(port, "GET \(path) HTTP/1.1\r\n\r\n").hasPrefix("HTTP/1.1 404 "))
         }
         #expect(try await exchange(port, "\u{16}\u{3}\n\n").hasPrefix("HTTP/1.1 400 "))
@@ -107,7 +116,9 @@ extension ChallengeSolver {
             let port = try #require(probe.port)
             await probe.finish()
             let listener = HTTP01Listener(addresses: [try ListenAddress("0.0.0.0:\(port)"), try ListenAddress("[::]:\(port)")])
-            do { try await listener.prepare() } catch IssuanceError.solver(_, let reason, _) where reason.contains("another program") { continue }
+            do { try await listener.prepare() } catch IssuanceError.solver(_, let reason, _) where reason.contains("another program") {
+                continue
+            }
             return listener
         }
         throw PebbleError(message: "no port is free for both families")
@@ -244,7 +255,9 @@ extension ChallengeSolver {
         let folder = try TemporaryFolder()
         let out = folder.file("out")
         let solver = try hook(
-            folder, "{ printf '%s\\n' \"$#\" \"$@\" \"$ACME_AGENT_ACTION\" \"$ACME_AGENT_RECORD_NAME\" \"$ACME_AGENT_IDENTIFIER\"; cat; } > '\(out)'\n")
+            folder,
+            "{ printf '%s\\n' \"$#\" \"$@\" \"$ACME_AGENT_ACTION\" \"$ACME_AGENT_RECORD_NAME\" \"$ACME_AGENT_IDENTIFIER\"; cat; } > '\(out)'\n"
+        )
         let shown = try challenge("*.example.org", type: .dns01)
         try await solver.present(shown)
         let value = shown.keyAuthorization.dns01Value
@@ -307,9 +320,10 @@ extension ChallengeSolver {
 }
 
 @Suite struct RenewalRuleTests {
-    @Test(arguments: [
-        (90 * 86_400, 60 * 86_400), (10 * 86_400, 864_000 - 288_000), (6 * 86_400, 3 * 86_400), (1, 0),
-    ] as [(Int64, Int64)])
+    @Test(
+        arguments: [
+            (90 * 86_400, 60 * 86_400), (10 * 86_400, 864_000 - 288_000), (6 * 86_400, 3 * 86_400), (1, 0),
+        ] as [(Int64, Int64)])
     func due(lifetime: Int64, after: Int64) {
         let rule = RenewalRule(notBefore: 1000, notAfter: 1000 + lifetime)
         #expect(rule.due == 1000 + after)

@@ -32,7 +32,9 @@ final class StaticServer: Sendable {
             guard case .request(let request) = ChallengeRequest.read(received) else { return }
             let text = request.token.flatMap { try? String(contentsOfFile: root + ChallengeRequest.prefix + $0, encoding: .utf8) }
             let channel = context.channel
-            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: request.response(text)))).whenComplete { _ in channel.close(promise: nil) }
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: request.response(text)))).whenComplete { _ in
+                channel.close(promise: nil)
+            }
         }
     }
 }

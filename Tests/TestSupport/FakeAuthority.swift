@@ -45,8 +45,10 @@ public struct FakeAuthority: Sendable {
             }, issuerPrivateKey: .init(intermediate))
         let parent = roots[root]
         let issuer = try Certificate(
-            version: .v3, serialNumber: .init(), publicKey: .init(intermediate.publicKey), notValidBefore: start.addingTimeInterval(-86_400),
-            notValidAfter: start.addingTimeInterval(1000 * 86_400), issuer: Self.name(parent.name), subject: Self.name(Self.intermediateName),
+            version: .v3, serialNumber: .init(), publicKey: .init(intermediate.publicKey),
+            notValidBefore: start.addingTimeInterval(-86_400),
+            notValidAfter: start.addingTimeInterval(1000 * 86_400), issuer: Self.name(parent.name),
+            subject: Self.name(Self.intermediateName),
             signatureAlgorithm: .ecdsaWithSHA256,
             extensions: Certificate.Extensions { Critical(BasicConstraints.isCertificateAuthority(maxPathLength: 0)) },
             issuerPrivateKey: .init(parent.key))

@@ -254,7 +254,8 @@ extension FakeCA {
         }
         guard isReady else { throw Refusal(status: 403, type: "orderNotReady", detail: "not ready") }
         let behaviour = state.withLock { $0.behaviour }
-        let signed = behaviour.certifiesAnotherKey
+        let signed =
+            behaviour.certifiesAnotherKey
             ? try SoftwareKey().certificateRequest(state.withLock { $0.orders[number].identifiers }) : csr
         let chain = try authority.issue(csr: signed, now: time.unixTime(), names: behaviour.certifiedNames)
         let alternate = try authority.issue(csr: signed, now: time.unixTime(), root: 1, names: behaviour.certifiedNames)
@@ -269,7 +270,8 @@ extension FakeCA {
     }
 
     private func certificate(_ number: Int, root: Int) throws -> HTTPResponse {
-        let chain = root == 0
+        let chain =
+            root == 0
             ? state.withLock { $0.orders.indices.contains(number) ? $0.orders[number].chain : nil } : alternates.withLock { $0[number] }
         guard let chain else { throw Refusal(status: 404, type: "malformed", detail: "no such certificate") }
         var headers: HTTPFields = ["Content-Type": "application/pem-certificate-chain"]

@@ -37,7 +37,9 @@ public final class PebbleFixture: Sendable {
 
     /// Whether the programs are installed.
     public static var isAvailable: Bool {
-        ["/usr/bin/pebble", "/usr/bin/pebble-challtestsrv", "/usr/bin/openssl"].allSatisfy { FileManager.default.isExecutableFile(atPath: $0) }
+        ["/usr/bin/pebble", "/usr/bin/pebble-challtestsrv", "/usr/bin/openssl"].allSatisfy {
+            FileManager.default.isExecutableFile(atPath: $0)
+        }
     }
 
     public init(_ options: Options = Options()) async throws {

@@ -30,7 +30,8 @@ public struct SoftwareKey: Sendable {
         let extensions = try Certificate.Extensions { SubjectAlternativeNames(names) }
         let request = try CertificateSigningRequest(
             version: .v1, subject: DistinguishedName([RelativeDistinguishedName]()), privateKey: Certificate.PrivateKey(key),
-            attributes: CertificateSigningRequest.Attributes([CertificateSigningRequest.Attribute(ExtensionRequest(extensions: extensions))]),
+            attributes: CertificateSigningRequest.Attributes([CertificateSigningRequest.Attribute(ExtensionRequest(extensions: extensions))]
+            ),
             signatureAlgorithm: .ecdsaWithSHA256)
         var serializer = DER.Serializer()
         try serializer.serialize(request)

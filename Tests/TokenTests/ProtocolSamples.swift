@@ -9,7 +9,8 @@ enum ProtocolSamples {
         name: "main", module: "/usr/lib/softhsm/libsofthsm2.so", uri: "pkcs11:token=main", pinSource: "/etc/pin", pool: 3,
         stateDirectory: "/var/lib/x", environment: ["SOFTHSM2_CONF": "/etc/softhsm2.conf", "B": ""])
     static let information = TokenInformation(
-        label: "main", manufacturer: "SoftHSM project", model: "SoftHSM v2", serial: "00af", algorithms: KeyAlgorithm.allCases, isLoggedIn: true)
+        label: "main", manufacturer: "SoftHSM project", model: "SoftHSM v2", serial: "00af", algorithms: KeyAlgorithm.allCases,
+        isLoggedIn: true)
 
     static var requests: [HelperRequest] {
         var withoutPIN = configuration

@@ -62,7 +62,9 @@ struct SupervisorSchedulerTests {
         scheduler.open(links: 2)
         #expect(got(scheduler.enqueue(request(1))))
         let assignment = assignAll(&scheduler)[0]
-        for (link, id) in [(1 - assignment.link, assignment.id), (assignment.link, assignment.id &+ 1), (7, assignment.id), (-1, assignment.id)] {
+        for (link, id) in [
+            (1 - assignment.link, assignment.id), (assignment.link, assignment.id &+ 1), (7, assignment.id), (-1, assignment.id),
+        ] {
             guard case .unknown = scheduler.complete(link: link, id: id, now: Self.start) else {
                 Issue.record("link \(link) id \(id)")
                 continue

@@ -163,7 +163,9 @@ struct SupervisorTests {
 
     @Test("A call that hangs costs the helper, and the next one is served")
     func controlHang() async throws {
-        let helper = SupervisorFakeHelper { request, launch in launch == 1 && request == .destroy(ProtocolSamples.reference) ? .nothing : nil }
+        let helper = SupervisorFakeHelper { request, launch in
+            launch == 1 && request == .destroy(ProtocolSamples.reference) ? .nothing : nil
+        }
         var limits = SupervisorHarness.limits
         limits.control = .milliseconds(300)
         let harness = try await SupervisorHarness(helper, limits: limits)
@@ -174,7 +176,8 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
-    @Test("A refused PIN: said at once, and the helper is not started again for it", arguments: [TokenFailure.Kind.pinIncorrect, .pinLocked])
+    @Test(
+        "A refused PIN: said at once, and the helper is not started again for it", arguments: [TokenFailure.Kind.pinIncorrect, .pinLocked])
     func pin(_ kind: TokenFailure.Kind) async throws {
         let helper = SupervisorFakeHelper { request, _ in
             switch request {

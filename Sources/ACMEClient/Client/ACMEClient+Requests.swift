@@ -21,7 +21,8 @@ extension ACMEClient {
     ///   - limit: bytes of answer at most.
     /// - Throws: `ACMEClientError`, what the signer throws, `CancellationError`.
     func post(
-        _ request: ACMERequest, to url: ACMEURL, as identity: Identity = .account, accept: String? = nil, limit: Int = ACMEClient.documentLimit
+        _ request: ACMERequest, to url: ACMEURL, as identity: Identity = .account, accept: String? = nil,
+        limit: Int = ACMEClient.documentLimit
     ) async throws -> HTTPResponse {
         var policy = RetryPolicy()
         while true {

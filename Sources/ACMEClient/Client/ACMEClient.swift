@@ -82,7 +82,11 @@ public final class ACMEClient: Sendable {
             return task
         }
         do {
-            return try await withTaskCancellationHandler { try await task.value } onCancel: { task.cancel() }
+            return try await withTaskCancellationHandler {
+                try await task.value
+            } onCancel: {
+                task.cancel()
+            }
         } catch {
             state.withLock { $0.directory = nil }
             throw error

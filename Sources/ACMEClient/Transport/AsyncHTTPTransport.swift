@@ -24,7 +24,9 @@ public final class AsyncHTTPTransport: HTTPTransport {
         tls.minimumTLSVersion = .tlsv12
         if case .file(let path) = trustRoots {
             let roots: [NIOSSLCertificate]
-            do { roots = try NIOSSLCertificate.fromPEMFile(path) } catch { throw TransportConfigurationError(path: path, reason: "\(error)") }
+            do { roots = try NIOSSLCertificate.fromPEMFile(path) } catch {
+                throw TransportConfigurationError(path: path, reason: "\(error)")
+            }
             guard !roots.isEmpty else { throw TransportConfigurationError(path: path, reason: "no certificate is in it") }
             tls.trustRoots = .certificates(roots)
         }

@@ -45,7 +45,9 @@ public final class HTTP01Webroot: ChallengeSolver {
     public func present(_ challenge: SolvableChallenge) async throws {
         let token = challenge.keyAuthorization.token
         // Checked when it was read; a path component is not made of a CA's word without looking again (acme.sh #4659).
-        guard ChallengeToken.isValid(token) else { throw IssuanceError.solver(challenge.identifier, reason: "its token is no token", hint: nil) }
+        guard ChallengeToken.isValid(token) else {
+            throw IssuanceError.solver(challenge.identifier, reason: "its token is no token", hint: nil)
+        }
         try ChallengeFolder(folder).write(token, Array(challenge.keyAuthorization.text.utf8))
     }
 

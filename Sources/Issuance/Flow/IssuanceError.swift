@@ -75,7 +75,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .notProven: return "the CA must reach every name from outside; acme-agent takes down what it had set up"
         case .noSolver(let identifier, _):
-            return identifier.isWildcard ? "a wildcard can be proven by dns-01 only: --dns-hook PROGRAM" : "choose --webroot, --http01-address or --dns-hook"
+            return identifier.isWildcard
+                ? "a wildcard can be proven by dns-01 only: --dns-hook PROGRAM" : "choose --webroot, --http01-address or --dns-hook"
         case .solver(_, _, let hint): return hint
         case .timedOut, .askedToWait: return "run the command again later; it goes on where it stopped"
         case .noAccount: return "acme-agent account register --agree-tos"

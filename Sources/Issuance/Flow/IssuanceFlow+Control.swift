@@ -47,7 +47,9 @@ extension IssuanceFlow {
             let firstStep: Duration = hasLooked ? .milliseconds(5) : PollingSchedule.firstStep
             var polled = order
             polled.retryAfter = nil
-            polled = try await poll(polled, for: "the CA to prove the names", limit: limits.validation, firstStep: firstStep) { $0.state != .pending }
+            polled = try await poll(polled, for: "the CA to prove the names", limit: limits.validation, firstStep: firstStep) {
+                $0.state != .pending
+            }
             await keeper.note(await cleanUp(proofs, inUse))
             if polled.state != .failed {
                 for proof in proofs { observer(.validated(proof.authorization.identifier)) }

@@ -70,7 +70,8 @@ extension IssuanceFlow {
 
     /// Does what is left of a run that was cut off behind the installation.
     /// - Returns: the outcome where that was the very certificate which is wanted now.
-    func finishInstalled(_ journal: OrderJournal, _ stored: StoredCertificate?, _ request: IssuanceRequest) async throws -> IssuanceOutcome? {
+    func finishInstalled(_ journal: OrderJournal, _ stored: StoredCertificate?, _ request: IssuanceRequest) async throws -> IssuanceOutcome?
+    {
         guard let stored, isInstalled(journal, stored) else { return nil }
         observer(.resumed(journal.name, order: journal.order))
         try await takeIntoUse(stored, journal: journal, oldKey: request.oldKey)

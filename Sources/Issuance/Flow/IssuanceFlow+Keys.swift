@@ -47,7 +47,9 @@ extension IssuanceFlow {
         let name = try KeyName(text)
         let key = try await keys.key(named: name)
         let fits = key.map { !$0.isRetired && $0.algorithm == request.keyAlgorithm } ?? true
-        if fits, request.key == nil || request.key == name, current == nil || request.newKey || request.key == name || isResumable(earlier, request) {
+        if fits, request.key == nil || request.key == name,
+            current == nil || request.newKey || request.key == name || isResumable(earlier, request)
+        {
             return KeyPlan(name: name, isNew: true, replaced: current?.rawValue)
         }
         if key != nil {

@@ -132,7 +132,8 @@ public struct IssuanceFlow: Sendable {
                 }
                 if finalizations > 1 { try await pause(.milliseconds(250 * finalizations), reason: "the CA is not ready to finalize") }
                 try await keeper.record(.finalized)
-                let certificate = CertificateRequest(key: key.name.rawValue, identifiers: request.identifiers, mustStaple: request.mustStaple)
+                let certificate = CertificateRequest(
+                    key: key.name.rawValue, identifiers: request.identifiers, mustStaple: request.mustStaple)
                 order = try await issuer.finalize(order, certificate)
                 observer(.finalized(order: order.url))
             case .processing:

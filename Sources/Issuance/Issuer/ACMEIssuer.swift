@@ -57,7 +57,9 @@ public struct ACMEIssuer: CertificateIssuer {
 
     /// RFC 8555 §7.1.4: the identifier of a wildcard's authorization comes without its `*.`.
     private static func identifier(_ authorization: Authorization) throws -> Identifier {
-        guard authorization.wildcard, case .dns(let name) = authorization.identifier, !name.isWildcard else { return authorization.identifier }
+        guard authorization.wildcard, case .dns(let name) = authorization.identifier, !name.isWildcard else {
+            return authorization.identifier
+        }
         return .dns(try DNSName("*." + name.text))
     }
 
