@@ -44,7 +44,7 @@ final class HelperProcess {
         }
     }
 
-    private static func program() throws -> String {
+    static func program() throws -> String {
         let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
         let candidates = [tests + "/acme-agent-token", HelperFixture.repository + "/.build/debug/acme-agent-token"]
         return try #require(candidates.first { FileManager.default.isExecutableFile(atPath: $0) })

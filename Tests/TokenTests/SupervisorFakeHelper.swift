@@ -19,7 +19,8 @@ final class SupervisorFakeHelper: HelperLauncher {
     private struct State {
         var launches = 0
         var ends = 0
-        var open: [CInt] = []
+        /// Of each helper.
+        var open: [Int: [CInt]] = [:]
         var seen: [HelperRequest] = []
     }
 
@@ -58,26 +59,26 @@ final class SupervisorFakeHelper: HelperLauncher {
             guard clinux_socketpair(&pair) == 0 else { throw TokenFailure(.helperDied, message: "socketpair") }
             ours.append(pair[0])
             let theirs = pair[1]
-            state.withLock { $0.open.append(theirs) }
+            state.withLock { $0.open[launch, default: []].append(theirs) }
             SupervisorThread.start { self.serve(theirs, launch) }
         }
-        return LaunchedHelper(process: -1, links: ours)
+        return LaunchedHelper(process: Int32(launch), links: ours)
     }
 
     func end(_ helper: LaunchedHelper) {
         state.withLock { $0.ends += 1 }
-        die()
+        die(Int(helper.process))
     }
 
-    private func die() {
+    private func die(_ launch: Int) {
         // Closed by the thread that reads it.
-        for descriptor in state.withLock({ $0.open }) { shutdown(descriptor, Int32(SHUT_RDWR)) }
+        state.withLock { for descriptor in $0.open[launch] ?? [] { shutdown(descriptor, Int32(SHUT_RDWR)) } }
     }
 
     private func serve(_ descriptor: CInt, _ launch: Int) {
         defer {
             state.withLock { state in
-                state.open.removeAll { $0 == descriptor }
+                state.open[launch]?.removeAll { $0 == descriptor }
                 close(descriptor)
             }
         }
@@ -95,7 +96,7 @@ final class SupervisorFakeHelper: HelperLauncher {
                 case .replyAs(let other, let reply): reply.encode(id: other, to: &bytes)
                 case .bytes(let raw): bytes = raw
                 case .nothing: break
-                case .death: return die()
+                case .death: return die(launch)
                 }
                 if !bytes.isEmpty { _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
             }
