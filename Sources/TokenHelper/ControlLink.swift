@@ -14,6 +14,7 @@ struct ControlLink {
         while true {
             guard link.waits(milliseconds: Self.idleMilliseconds) else {
                 keeper.keepAlive()
+                if MemoryWatch.isGrown { keeper.retire() }
                 continue
             }
             guard link.read({ decoder.append($0) }) else { return }

@@ -19,4 +19,6 @@ enum ExitCode {
     static let system: Int32 = 71
     /// The token did not come back by anything a process can do.
     static let tokenLost: Int32 = 75
+    /// The module has leaked too much memory.
+    static let grown: Int32 = 76
 }

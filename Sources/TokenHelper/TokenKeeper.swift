@@ -294,6 +294,14 @@ final class TokenKeeper: Sendable {
         if let failure { Log.warning("the token did not answer when idle: \(failure)") }
     }
 
+    /// Ends the process between signatures, so that the daemon starts a fresh one.
+    func retire() -> Never {
+        let pool = currentService()?.pool
+        Log.warning("the helper has grown and ends to be started again")
+        pool?.drain()
+        _exit(ExitCode.grown)
+    }
+
     /// Whether the anchor session or the login it holds is gone.
     private static func isLost(_ returnValue: ReturnValue) -> Bool {
         switch Recovery(for: returnValue) {
