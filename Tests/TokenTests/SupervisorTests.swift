@@ -188,7 +188,9 @@ struct SupervisorTests {
         }
         let harness = try await SupervisorHarness(helper)
         let states = SupervisorTexts()
-        try await harness.on { supervisor in supervisor.onStateChange = { states.append("\($0.failure.map { "\($0.kind) \($0.function ?? "")" } ?? "")") } }
+        try await harness.on { supervisor in
+            supervisor.onStateChange = { states.append("\($0.failure.map { "\($0.kind) \($0.function ?? "")" } ?? "")") }
+        }
         try await harness.start()
         try await harness.until { $0.state.failure?.kind == .pinNotTriedAgain }
         #expect(states.all == ["\(kind) C_Login", "pinNotTriedAgain "])

@@ -124,7 +124,8 @@ struct SupervisorTokenTests {
                 for round in 1...3 {
                     // Not before the last one's work was taken up again: what two helpers die with is not tried a third time.
                     try await harness.until { supervisor in
-                        supervisor.state.isReady && launcher.processes.count == round && supervisor.statistics.signatures > UInt64(round * 500)
+                        supervisor.state.isReady && launcher.processes.count == round
+                            && supervisor.statistics.signatures > UInt64(round * 500)
                     }
                     launcher.signal(SIGKILL)
                 }
