@@ -1,0 +1,104 @@
+import ACME
+import NIOCore
+import NIOPosix
+import TestSupport
+import Testing
+
+@testable import Issuance
+
+@Suite struct HTTP01ListenerTests {
+    /// One exchange over a socket.
+    private func exchange(_ port: Int, _ text: String, host: String = "127.0.0.1") async throws -> String {
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(host: host, port: port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                }
+            }
+        return try await channel.executeThenClose { inbound, outbound in
+            try await outbound.write(ByteBuffer(string: text))
+            var answer = ""
+            for try await buffer in inbound { answer += String(buffer: buffer) }
+            return answer
+        }
+    }
+
+    @Test func onlyExactTokensAreServed() async throws {
+        let listener = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
+        try await listener.prepare()
+        let port = try #require(listener.port)
+        let shown = try challenge()
+        try await listener.present(shown)
+        let good = try await exchange(port, "GET /.well-known/acme-challenge/dG9rZW4 HTTP/1.1\r\nHost: www.example.org\r\n\r\n")
+        #expect(good.hasPrefix("HTTP/1.1 200 ") && good.hasSuffix("\r\n\r\ndG9rZW4.thumb"))
+        #expect(good.contains("application/octet-stream"))
+        for path in [
+            "/", "/.well-known/acme-challenge/", "/.well-known/acme-challenge/dG9rZW4/", "/.well-known/acme-challenge/dG9rZW4?a",
+            "/.well-known/acme-challenge/../../etc/passwd",
+        ] {
+            #expect(try await exchange(port, "GET \(path) HTTP/1.1\r\n\r\n").hasPrefix("HTTP/1.1 404 "))
+        }
+        #expect(try await exchange(port, "\u{16}\u{3}\n\n").hasPrefix("HTTP/1.1 400 "))
+        try await listener.cleanUp(listener.presented(shown))
+        #expect(try await exchange(port, "GET /.well-known/acme-challenge/dG9rZW4 HTTP/1.1\r\n\r\n").hasPrefix("HTTP/1.1 404 "))
+        await listener.finish()
+        await listener.finish()
+        await #expect(throws: (any Error).self) { try await exchange(port, "GET / HTTP/1.1\r\n\r\n") }
+    }
+
+    @Test func bothFamiliesAreServed() async throws {
+        let listener = try await listeningOnBothFamilies()
+        let port = try #require(listener.port)
+        #expect(try await exchange(port, "GET / HTTP/1.1\r\n\r\n").hasPrefix("HTTP/1.1 404 "))
+        #expect(try await exchange(port, "GET / HTTP/1.1\r\n\r\n", host: "::1").hasPrefix("HTTP/1.1 404 "))
+        await listener.finish()
+    }
+
+    /// The same port on both; tests beside this one may take it in between.
+    private func listeningOnBothFamilies() async throws -> HTTP01Listener {
+        for _ in 0..<20 {
+            let probe = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
+            try await probe.prepare()
+            let port = try #require(probe.port)
+            await probe.finish()
+            let listener = HTTP01Listener(addresses: [try ListenAddress("0.0.0.0:\(port)"), try ListenAddress("[::]:\(port)")])
+            do { try await listener.prepare() } catch IssuanceError.solver(_, let reason, _) where reason.contains("another program") {
+                continue
+            }
+            return listener
+        }
+        throw PebbleError(message: "no port is free for both families")
+    }
+
+    @Test func anAddressInUseIsExplained() async throws {
+        let first = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
+        try await first.prepare()
+        let second = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:\(try #require(first.port))")])
+        await #expect { try await second.prepare() } throws: { error in
+            guard case .solver(_, let reason, let hint)? = error as? IssuanceError else { return false }
+            return reason.contains("another program listens") && hint?.contains("--webroot") == true
+        }
+        await first.finish()
+    }
+
+    @Test func itIsSeenWhenTheCAHasLooked() async throws {
+        let listener = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
+        try await listener.prepare()
+        let port = try #require(listener.port)
+        let names = try (0..<3).map { try challenge("n\($0).example.org", token: "token\($0)") }
+        for name in names { try await listener.present(name) }
+        async let looked = listener.waitForValidation(of: names, limit: .seconds(20))
+        for index in 0..<3 { _ = try await exchange(port, "GET /.well-known/acme-challenge/token\(index) HTTP/1.1\r\n\r\n") }
+        #expect(await looked)
+        #expect(await !listener.waitForValidation(of: [try challenge(token: "other")], limit: .milliseconds(30)))
+        await listener.finish()
+    }
+
+    @Test func addressesAreRead() throws {
+        #expect(try ListenAddress("0.0.0.0:80").description == "0.0.0.0:80")
+        #expect(try ListenAddress("[2001:db8::1]:8080").description == "[2001:db8::1]:8080")
+        for text in ["", "80", "localhost:80", "127.0.0.1", "127.0.0.1:99999", "::1:80x", ":80"] {
+            #expect(throws: IssuanceError.self) { try ListenAddress(text) }
+        }
+    }
+}

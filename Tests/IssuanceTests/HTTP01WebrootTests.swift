@@ -1,0 +1,94 @@
+import ACME
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Issuance
+
+@Suite struct HTTP01WebrootTests {
+    @Test func aFileIsThereAndGoneAgain() async throws {
+        let root = try TemporaryFolder()
+        let webroot = HTTP01Webroot(root: root.path + "/")
+        try await webroot.prepare()
+        let shown = try challenge()
+        try await webroot.present(shown)
+        let path = root.file(".well-known/acme-challenge/dG9rZW4")
+        #expect(webroot.target(of: shown) == path)
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == "dG9rZW4.thumb")
+        let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+        #expect(mode == 0o644)
+        // Another process, after a crash.
+        try await HTTP01Webroot(root: root.path).cleanUp(webroot.presented(shown))
+        #expect(!FileTests.exists(path))
+        try await webroot.cleanUp(webroot.presented(shown))
+        await webroot.finish()
+        #expect(!FileTests.exists(root.file(".well-known")))
+    }
+
+    @Test func whatIsNotOursStays() async throws {
+        let root = try TemporaryFolder()
+        let webroot = HTTP01Webroot(root: root.path)
+        try await webroot.prepare()
+        let shown = try challenge()
+        let path = webroot.target(of: shown)
+        try "mine".write(toFile: path, atomically: true, encoding: .utf8)
+        try await webroot.cleanUp(webroot.presented(shown))
+        #expect(FileTests.exists(path))
+        await webroot.finish()
+        #expect(FileTests.exists(path))
+        // A target from a damaged journal leads nowhere.
+        let victim = try root.write("victim", "dG9rZW4.thumb")
+        for target in [victim, "/etc/passwd", "", "victim", root.path + "/.well-known/acme-challenge/../../victim"] {
+            try await webroot.cleanUp(
+                PresentedChallenge(type: .http01, identifier: shown.identifier, target: target, keyAuthorization: "dG9rZW4.thumb"))
+        }
+        #expect(FileTests.exists(victim))
+    }
+
+    @Test func aLinkIsNotFollowed() async throws {
+        let root = try TemporaryFolder()
+        let elsewhere = try TemporaryFolder()
+        try FileManager.default.createDirectory(atPath: root.file(".well-known"), withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(atPath: root.file(".well-known/acme-challenge"), withDestinationPath: elsewhere.path)
+        await #expect(throws: IssuanceError.self) { try await HTTP01Webroot(root: root.path).prepare() }
+
+        let other = try TemporaryFolder()
+        let webroot = HTTP01Webroot(root: other.path)
+        try await webroot.prepare()
+        let victim = try elsewhere.write("victim", "precious")
+        for name in ["dG9rZW4", ".dG9rZW4.new"] {
+            try FileManager.default.createSymbolicLink(
+                atPath: other.file(".well-known/acme-challenge/\(name)"), withDestinationPath: victim)
+        }
+        try await webroot.present(try challenge())
+        #expect(try elsewhere.read("victim") == "precious")
+        #expect(try other.read(".well-known/acme-challenge/dG9rZW4") == "dG9rZW4.thumb")
+    }
+
+    @Test func aTokenThatIsAPathIsRefused() async throws {
+        let root = try TemporaryFolder()
+        let webroot = HTTP01Webroot(root: root.path)
+        try await webroot.prepare()
+        for token in ["../x", "a/b", "", ".", "a b", "a\u{0}b"] {
+            await #expect(throws: IssuanceError.self) { try await webroot.present(try challenge(token: token)) }
+        }
+    }
+
+    @Test func aMissingFolderIsExplained() async throws {
+        await #expect { try await HTTP01Webroot(root: "/nonexistent/www").prepare() } throws: { error in
+            "\(error)".contains("/nonexistent/www/.well-known: No such file or directory")
+        }
+    }
+
+    @Test func itIsSeenWhenTheFileWasRead() async throws {
+        let root = try TemporaryFolder()
+        let webroot = HTTP01Webroot(root: root.path)
+        try await webroot.prepare()
+        let shown = try challenge()
+        try await webroot.present(shown)
+        _ = try String(contentsOfFile: webroot.target(of: shown), encoding: .utf8)
+        #expect(await webroot.waitForValidation(of: [shown], limit: .seconds(20)))
+        #expect(await !webroot.waitForValidation(of: [try challenge(token: "b3RoZXI")], limit: .milliseconds(50)))
+        await webroot.finish()
+    }
+}
