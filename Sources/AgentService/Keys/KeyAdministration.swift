@@ -28,6 +28,8 @@ final class KeyAdministration {
     private(set) var keyring: Keyring
     /// Names whose making is under way in this run; all others that are begun are left-overs.
     private var underWay: Set<String> = []
+    /// Public halves that are being given a name and are not in the keyring yet: of several who adopt one key at once, one gets it.
+    private var claimed: Set<[UInt8]> = []
 
     init(
         eventLoop: any EventLoop, folder: KeyFolder, keyring: Keyring, disk: NIOThreadPool, audit: AuditLog,
@@ -68,8 +70,12 @@ final class KeyAdministration {
         keyring.begin(begun)
         let made = intend(request).assumeIsolated()
             .flatMap { self.onDisk { [folder = self.folder] in try folder.write(begun) } }
-            .flatMap { self.key(for: creation, begun, supervisor) }
-            .flatMap { self.finish($0) }
+            .flatMap { self.key(for: creation, begun, supervisor) { policy.mayList(key: $0, peer: peer.identity) } }
+            .flatMap { record in
+                let finished = self.finish(record)
+                finished.assumeIsolated().whenComplete { _ in self.claimed.remove(record.spki) }
+                return finished
+            }
         made.whenComplete { result in
             self.underWay.remove(name)
             if case .failure(let error) = result { self.abandon(begun, after: error) }
@@ -83,10 +89,12 @@ final class KeyAdministration {
     }
 
     /// The token's key: a new one, or the one that the URI names.
-    private func key(for creation: KeyCreation, _ begun: KeyRecord, _ supervisor: TokenSupervisor) -> EventLoopFuture<KeyRecord> {
+    private func key(
+        for creation: KeyCreation, _ begun: KeyRecord, _ supervisor: TokenSupervisor, mayList: @escaping (String) -> Bool
+    ) -> EventLoopFuture<KeyRecord> {
         if let uri = creation.uri {
             return supervisor.find(uri: uri).assumeIsolated().flatMapThrowing { keys in
-                try self.adopted(keys, as: begun, uri: uri)
+                try self.adopted(keys, as: begun, uri: uri, mayList: mayList)
             }.nonisolated()
         }
         guard let algorithm = creation.algorithm else {
@@ -102,19 +110,22 @@ final class KeyAdministration {
             }.nonisolated()
     }
 
-    private func adopted(_ keys: [TokenKey], as begun: KeyRecord, uri: String) throws -> KeyRecord {
+    /// - Parameter mayList: Whether the caller may hear of a key of that name.
+    private func adopted(_ keys: [TokenKey], as begun: KeyRecord, uri: String, mayList: (String) -> Bool) throws -> KeyRecord {
         guard let key = keys.first, keys.count == 1 else {
             throw AgentError.invalidRequest(
                 parameter: "uri",
                 message: keys.isEmpty ? "names no private key in the token" : "names \(keys.count) private keys; add the id")
         }
-        if let name = keyring.name(ofPublicKey: key.reference.spki) {
-            throw AgentError.refused(
-                reason: "key-has-a-name", message: "the key is known already",
-                hint: "one key has one name and one usage (RFC 8555 section 11.1); its name is \"\(name)\"")
-        }
         guard let algorithm = try PublicKey(spki: key.reference.spki).algorithm else {
             throw AgentError.invalidRequest(parameter: "uri", message: "names a key of a kind that the agent does not use")
+        }
+        let name = keyring.name(ofPublicKey: key.reference.spki)
+        guard name == nil, !isBeingMade(key.reference), claimed.insert(key.reference.spki).inserted else {
+            let whose = name.map(\.rawValue).flatMap { mayList($0) ? "; its name is \"\($0)\"" : nil } ?? ""
+            throw AgentError.refused(
+                reason: "key-has-a-name", message: "the key is known already",
+                hint: "one key has one name and one usage (RFC 8555 section 11.1)\(whose)")
         }
         var record = begun
         record.id = key.reference.id
@@ -124,6 +135,11 @@ final class KeyAdministration {
         record.uri = uri
         record.state = .active
         return record
+    }
+
+    /// Whether the key is one that the agent has begun to make and has not finished: it is in the token before it is in the keyring.
+    private func isBeingMade(_ key: TokenKeyReference) -> Bool {
+        keyring.begun.contains { $0.uri.isEmpty && $0.id == key.id && $0.label == key.label }
     }
 
     private func finish(_ record: KeyRecord) -> EventLoopFuture<SigningKey> {
