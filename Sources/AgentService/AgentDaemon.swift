@@ -77,12 +77,16 @@ public final class AgentDaemon: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let disk = NIOThreadPool(numberOfThreads: 1)
         disk.start()
+        // Its own thread: to find its place in a long trail takes a reader seconds, for which nobody's key is to wait.
+        let reading = NIOThreadPool(numberOfThreads: 1)
+        reading.start()
         defer {
+            try? reading.syncShutdownGracefully()
             try? disk.syncShutdownGracefully()
             try? group.syncShutdownGracefully()
         }
         let loop = group.next()
-        let parts = try loop.submit { NIOLoopBound(try self.assemble(path, loop, disk, launcher), eventLoop: loop) }.wait()
+        let parts = try loop.submit { NIOLoopBound(try self.assemble(path, loop, disk, reading, launcher), eventLoop: loop) }.wait()
         do { try loop.flatSubmit { parts.value.start() }.wait() } catch {
             try? loop.flatSubmit { parts.value.stop(within: AgentDaemon.stopTime) }.wait()
             throw error
@@ -111,8 +115,9 @@ public final class AgentDaemon: Sendable {
 
     private func notify(_ state: String) { _ = clinux_notify(state) }
 
-    private func assemble(_ path: SocketPath, _ loop: any EventLoop, _ disk: NIOThreadPool, _ launcher: any HelperLauncher) throws -> Parts
-    {
+    private func assemble(
+        _ path: SocketPath, _ loop: any EventLoop, _ disk: NIOThreadPool, _ reading: NIOThreadPool, _ launcher: any HelperLauncher
+    ) throws -> Parts {
         try DurableFile.createFolder(configuration.stateDirectory, mode: 0o700)
         var tokens: [String: TokenSupervisor] = [:]
         for token in configuration.tokens {
@@ -130,7 +135,7 @@ public final class AgentDaemon: Sendable {
         let service = try AgentService(
             eventLoop: loop, policy: policy, externalAccounts: externalAccounts, audit: audit, tokens: tokens,
             tokenNames: configuration.tokens.map(\.name), pipeline: pipeline, keys: keys,
-            trail: AuditReading(path: configuration.auditFile, eventLoop: loop, disk: disk, logger: logger),
+            trail: AuditReading(path: configuration.auditFile, eventLoop: loop, disk: reading, logger: logger),
             connectionsPerUser: configuration.connectionsPerUser, logger: logger)
         return Parts(service: service, audit: audit, path: path, configuration: configuration, loop: loop, logger: logger)
     }

@@ -27,17 +27,21 @@ public struct AuditReader {
         next = last.map { $0 &+ 1 >= UInt64(max(0, count)) ? $0 &+ 1 &- UInt64(max(0, count)) : 0 } ?? 0
     }
 
-    /// The records that are there now and were not given yet, at most `limit` of them; none if nothing is new.
+    /// The records that are there now and were not given yet; none if nothing is new.
+    /// - Parameters:
+    ///   - limit: At most so many.
+    ///   - bytes: No further record once the lines have so many bytes.
     /// - Throws: `AuditError` `.malformed` or `.damaged` at a line that is not as it was written; `.unavailable`.
-    public mutating func read(limit: Int = 1_000) throws(AuditError) -> [AuditEntry] {
+    public mutating func read(limit: Int = 1_000, bytes: Int = .max) throws(AuditError) -> [AuditEntry] {
         var result: [AuditEntry] = []
-        while result.count < limit {
+        var size = 0
+        while result.count < limit, size < bytes {
             if lines == nil {
                 guard let opened = try openFile() else { return result }
                 lines = opened
             }
-            if let bytes = try lines?.next() {
-                try take(bytes, &result)
+            if let line = try lines?.next() {
+                if try take(line, &result) { size += line.count }
                 continue
             }
             // The end for now. If the file was rotated away, it gets no more and the next one goes on.
@@ -45,8 +49,8 @@ public struct AuditReader {
             if try isTakenBack() { continue }
             guard isRotatedAway() else { return result }
             // What came between the last look and the rotation.
-            if let bytes = try lines?.next() {
-                try take(bytes, &result)
+            if let line = try lines?.next() {
+                if try take(line, &result) { size += line.count }
             } else {
                 lines = nil
             }
@@ -54,13 +58,15 @@ public struct AuditReader {
         return result
     }
 
-    private mutating func take(_ bytes: ArraySlice<UInt8>, _ result: inout [AuditEntry]) throws(AuditError) {
+    /// - Returns: Whether the record is one that was wanted.
+    private mutating func take(_ bytes: ArraySlice<UInt8>, _ result: inout [AuditEntry]) throws(AuditError) -> Bool {
         // The way to the first record wanted is long in a large file; most lines are passed by their number alone.
-        if let sequence = AuditEntry.sequence(ofLine: bytes), sequence < next { return }
+        if let sequence = AuditEntry.sequence(ofLine: bytes), sequence < next { return false }
         let entry = try AuditEntry(line: bytes, file: lines?.path ?? folder.path)
-        guard entry.record.sequence >= next else { return }
+        guard entry.record.sequence >= next else { return false }
         next = entry.record.sequence &+ 1
         result.append(entry)
+        return true
     }
 
     /// A batch was seen while it was being written, and then taken back since the disk was full: the reader goes on behind what is left.

@@ -246,6 +246,79 @@ import Varlink
         #expect(try await client.keys().map(\.name) == ["account-1", "web-1"])
     }
 
+    @Test func oneKeyGetsOneNameHoweverManyAskForItAtOnce() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        _ = agent.token.plant(label: "old-key")
+        var clients: [AgentClient] = []
+        for _ in 0..<16 { clients.append(try await agent.client()) }
+        let maker = try await agent.client()
+        func adopted(_ uri: String, as prefix: String) async -> [KeyDescription] {
+            await withTaskGroup(of: KeyDescription?.self) { group in
+                for (index, client) in clients.enumerated() {
+                    group.addTask {
+                        try? await client.adoptKey(named: KeyName("\(prefix)-\(index)"), uri: uri, usage: .certificate)
+                    }
+                }
+                var keys: [KeyDescription] = []
+                for await key in group { if let key { keys.append(key) } }
+                return keys
+            }
+        }
+        #expect(await adopted("pkcs11:object=old-key", as: "taken").count == 1)
+        // A key that is being made is in the token before it has its name.
+        for round in 0..<10 {
+            async let made = maker.accountKey("account-\(round)")
+            let stolen = await adopted("pkcs11:object=account-\(round)", as: "stolen-\(round)")
+            #expect(try await made.usage == .account)
+            #expect(stolen.isEmpty)
+        }
+    }
+
+    @Test func aTrailOfLongRecordsIsReadWhole() async throws {
+        let agent = try AgentFixture(
+            grants: """
+                [[grant]]
+                name = "reader"
+                users = [USER]
+                keys = ["account-1"]
+                operations = ["issue", "read-audit"]
+                identifiers = ["*.example.org"]
+                cas = ["https://localhost:*"]
+                """)
+        defer { agent.end() }
+        let client = try await agent.client()
+        // Refusals of some 150 KiB each, 7 MiB in all: more than a connection holds back for its client.
+        let label = String(repeating: "a", count: 60)
+        let names = try (0..<700).map { try Identifier(argument: "\(label).\(label).n\($0).other.example") }
+        for _ in 0..<45 {
+            await #expect(throws: AgentError.self) {
+                try await client.sign(
+                    SigningCall(
+                        key: "account-1", url: ACMEURL("https://localhost:14000/new-order"), nonce: "bm9uY2U",
+                        account: ACMEURL("https://localhost:14000/account/1"), request: .newOrder(NewOrder(identifiers: names))))
+            }
+        }
+        var seen = 0
+        for try await _ in try client.audit(last: 1_000, follow: true) {
+            seen += 1
+            if seen == agent.trail.count { break }
+        }
+        #expect(seen >= 46)
+        // What does not fit one reply is said to be so, and the connection goes on.
+        let other = try await agent.client()
+        do {
+            for try await _ in try other.audit(last: 1_000, follow: false) {}
+            Issue.record("all of it was in one reply")
+        } catch let error as AgentError {
+            guard case .invalidRequest("last", _) = error else {
+                Issue.record("\(error)")
+                return
+            }
+        }
+        _ = try await other.status()
+    }
+
     @Test func aKeyWhoseMakingWasCutOffGetsItsName() async throws {
         let token = FakeToken()
         let agent = try AgentFixture(grants: AgentFixture.everything, token: token)
