@@ -129,13 +129,15 @@ public final class AgentDaemon: Sendable {
         let pipeline = SigningPipeline(
             eventLoop: loop, audit: audit, tokens: tokens, verification: configuration.verification,
             deadline: .seconds(Int64(configuration.signingDeadline)), logger: logger)
+        let refusals = RefusalLog(audit: audit, logger: logger)
         let keys = KeyAdministration(
             eventLoop: loop, folder: folder, keyring: try Keyring(folder.records()), disk: disk, audit: audit, tokens: tokens,
-            defaultToken: configuration.tokens.first?.name ?? "", logger: logger)
+            defaultToken: configuration.tokens.first?.name ?? "", refusals: refusals, logger: logger)
         let service = try AgentService(
             eventLoop: loop, policy: policy, externalAccounts: externalAccounts, audit: audit, tokens: tokens,
             tokenNames: configuration.tokens.map(\.name), pipeline: pipeline, keys: keys,
             trail: AuditReading(path: configuration.auditFile, eventLoop: loop, disk: reading, logger: logger),
+            refusals: refusals,
             connectionsPerUser: configuration.connectionsPerUser, logger: logger)
         return Parts(service: service, audit: audit, path: path, configuration: configuration, loop: loop, logger: logger)
     }
@@ -171,11 +173,13 @@ private final class Parts {
 
     func start() -> EventLoopFuture<Void> {
         let helpers = service.tokens.map { name, supervisor in
-            supervisor.onStateChange = { [logger, keys = service.keys] state in
+            supervisor.onStateChange = { [logger, keys = service.keys, weak supervisor] state in
                 switch state {
                 case .ready(let information):
                     logger.info("token ready", metadata: ["token": "\(name)", "label": "\(information.label)"])
                     keys.reconcile(token: name)
+                    // The helper remembers where the keys are: without this the first signature with each costs two searches of the token.
+                    if !keys.keyring.all.isEmpty { supervisor?.list().whenFailure { _ in } }
                 case .unavailable(let failure):
                     logger.error(
                         "token unavailable",

@@ -28,17 +28,18 @@ final class AgentService: VarlinkService {
     let pipeline: SigningPipeline
     let keys: KeyAdministration
     let trail: AuditReading
+    let refusals: RefusalLog
     let logger: Logger
     private let connectionsPerUser: Int
     private var connections: [UInt32: Int] = [:]
 
     init(
         eventLoop: any EventLoop, policy: Policy, externalAccounts: [String: LoadedExternalAccount], audit: AuditLog,
-        tokens: [String: TokenSupervisor], tokenNames: [String], pipeline: SigningPipeline, keys: KeyAdministration, trail: AuditReading,
+        tokens: [String: TokenSupervisor], tokenNames: [String], pipeline: SigningPipeline, keys: KeyAdministration, trail: AuditReading, refusals: RefusalLog,
         connectionsPerUser: Int, logger: Logger
     ) throws {
         info = VarlinkServiceInfo(
-            vendor: "acme-agent", product: "acme-agentd", version: AgentVersion.current, url: "https://github.com/acme-agent")
+            vendor: "acme-agent", product: "acme-agentd", version: AgentVersion.current, url: "")
         interfaces = [try VarlinkInterface(parsing: AgentInterfaceText.text)]
         self.eventLoop = eventLoop
         self.policy = policy
@@ -49,6 +50,7 @@ final class AgentService: VarlinkService {
         self.pipeline = pipeline
         self.keys = keys
         self.trail = trail
+        self.refusals = refusals
         self.connectionsPerUser = connectionsPerUser
         self.logger = logger
     }
@@ -143,7 +145,7 @@ final class AgentService: VarlinkService {
     func decide(_ question: PolicyQuestion, of peer: AgentPeer, correlation: String, reply: VarlinkReplier) -> PolicyDecision {
         let decision = policy.decide(question)
         if case .refused(let refusal) = decision {
-            RefusalReport(question: question, refusal: refusal, peer: peer, correlation: correlation).publish(to: audit, logger: logger)
+            refusals.publish(RefusalReport(question: question, refusal: refusal, peer: peer, correlation: correlation))
             reply.fail(AgentError(refusal, key: question.keys.first))
         }
         return decision

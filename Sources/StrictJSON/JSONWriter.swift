@@ -69,8 +69,12 @@ public struct JSONWriter: Sendable {
     public mutating func member(_ name: String, ifPresent value: Int64?) { if let value { member(name, value) } }
     public mutating func member(_ name: String, raw value: some Sequence<UInt8>) { self.name(name); raw(value) }
 
+    /// Runs that need no escape, which is nearly everything, are copied whole.
     private mutating func appendEscaped(_ utf8: UnsafeBufferPointer<UInt8>) {
-        for byte in utf8 {
+        var start = 0
+        for (index, byte) in utf8.enumerated() where byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F {
+            bytes.append(contentsOf: utf8[start..<index])
+            start = index + 1
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes.append(UInt8(ascii: "\\")); bytes.append(byte)
             case 0x08: bytes.append(contentsOf: "\\b".utf8)
@@ -78,13 +82,13 @@ public struct JSONWriter: Sendable {
             case 0x0A: bytes.append(contentsOf: "\\n".utf8)
             case 0x0D: bytes.append(contentsOf: "\\r".utf8)
             case 0x09: bytes.append(contentsOf: "\\t".utf8)
-            case 0..<0x20, 0x7F:
+            default:
                 bytes.append(contentsOf: "\\u00".utf8)
                 bytes.append(JSONWriter.hex(byte >> 4))
                 bytes.append(JSONWriter.hex(byte & 15))
-            default: bytes.append(byte)
             }
         }
+        bytes.append(contentsOf: utf8[start...])
     }
 
     private static func hex(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }

@@ -132,6 +132,17 @@ import Varlink
         #expect(agent.token.signatures == 1)
     }
 
+    /// A disk that a refused caller could fill would stop everybody's signatures.
+    @Test func aFloodOfRefusalsIsCountedAndNotRecordedOneByOne() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything.replacing(#"keys = ["*"]"#, with: #"keys = ["mine-*"]"#))
+        defer { agent.end() }
+        let client = try await agent.client()
+        for _ in 0..<(RefusalLog.perMinute + 50) {
+            await #expect(throws: AgentError.self) { try await client.postAsGet() }
+        }
+        #expect(agent.trail.filter { $0.contains(#""kind":"refusal""#) }.count == RefusalLog.perMinute)
+    }
+
     @Test func aKeyThatIsNotGrantedLooksLikeOneThatIsNotThere() async throws {
         let token = FakeToken()
         let agent = try AgentFixture(

@@ -24,8 +24,12 @@ final class KeyAdministration {
     private let audit: AuditLog
     private let tokens: [String: TokenSupervisor]
     private let defaultToken: String
+    private let refusals: RefusalLog
     private let logger: Logger
     private(set) var keyring: Keyring
+    /// Keys that one user may have in the making: a token makes one after another, and RSA takes seconds.
+    private static let makingPerUser = 8
+    private var making: [UInt32: Int] = [:]
     /// Names whose making is under way in this run; all others that are begun are left-overs.
     private var underWay: Set<String> = []
     /// Public halves that are being given a name and are not in the keyring yet: of several who adopt one key at once, one gets it.
@@ -33,7 +37,7 @@ final class KeyAdministration {
 
     init(
         eventLoop: any EventLoop, folder: KeyFolder, keyring: Keyring, disk: NIOThreadPool, audit: AuditLog,
-        tokens: [String: TokenSupervisor], defaultToken: String, logger: Logger
+        tokens: [String: TokenSupervisor], defaultToken: String, refusals: RefusalLog, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.folder = folder
@@ -42,6 +46,7 @@ final class KeyAdministration {
         self.audit = audit
         self.tokens = tokens
         self.defaultToken = defaultToken
+        self.refusals = refusals
         self.logger = logger
     }
 
@@ -58,11 +63,15 @@ final class KeyAdministration {
         guard let supervisor = tokens[token] else {
             return reply.fail(AgentError.invalidRequest(parameter: "token", message: "no token of that name is configured"))
         }
+        guard making[peer.uid, default: 0] < KeyAdministration.makingPerUser else {
+            return reply.fail(AgentError.overloaded(message: "\(KeyAdministration.makingPerUser) keys are being made for you already"))
+        }
         guard keyring.isFree(creation.name) else { return reply.fail(AgentError.keyExists(name: creation.name.rawValue)) }
         if case .unavailable(let failure) = supervisor.state { return reply.fail(AgentError(failure, token: token)) }
         let id = (0..<16).map { _ in UInt8.random(in: .min ... .max) }
         let name = creation.name.rawValue
         underWay.insert(name)
+        making[peer.uid, default: 0] += 1
         let begun = KeyRecord(
             name: creation.name, usage: creation.usage, algorithm: creation.algorithm ?? .p256, state: .creating, token: token, id: id,
             label: name, spki: [], uri: creation.uri ?? "", directory: creation.directory,
@@ -78,6 +87,7 @@ final class KeyAdministration {
             }
         made.whenComplete { result in
             self.underWay.remove(name)
+            self.making[peer.uid] = self.making[peer.uid].flatMap { $0 > 1 ? $0 - 1 : nil }
             if case .failure(let error) = result { self.abandon(begun, after: error) }
             self.conclude(request, result) { key in
                 reply.succeed { json in
@@ -251,7 +261,7 @@ final class KeyAdministration {
     ) -> Request? {
         switch policy.decide(question) {
         case .refused(let refusal):
-            RefusalReport(question: question, refusal: refusal, peer: peer, correlation: correlation).publish(to: audit, logger: logger)
+            refusals.publish(RefusalReport(question: question, refusal: refusal, peer: peer, correlation: correlation))
             reply.fail(AgentError(refusal, key: question.keys.first))
             return nil
         case .allowed(let grant):
