@@ -35,7 +35,8 @@ final class AgentService: VarlinkService {
 
     init(
         eventLoop: any EventLoop, policy: Policy, externalAccounts: [String: LoadedExternalAccount], audit: AuditLog,
-        tokens: [String: TokenSupervisor], tokenNames: [String], pipeline: SigningPipeline, keys: KeyAdministration, trail: AuditReading, refusals: RefusalLog,
+        tokens: [String: TokenSupervisor], tokenNames: [String], pipeline: SigningPipeline, keys: KeyAdministration, trail: AuditReading,
+        refusals: RefusalLog,
         connectionsPerUser: Int, logger: Logger
     ) throws {
         info = VarlinkServiceInfo(
