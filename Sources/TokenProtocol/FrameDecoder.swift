@@ -1,4 +1,5 @@
-/// Takes bytes as they come and gives whole frames: a 32-bit little-endian length, a 32-bit number of the request, a byte for the kind, fields.
+/// Takes bytes as they come and gives whole frames: a 32-bit little-endian length, a 32-bit number of the request, a byte for the kind,
+/// fields.
 /// A state machine without I/O, used by both ends.
 ///
 /// An error is final, since nothing tells where the next frame would begin: every later call throws it again.
