@@ -140,7 +140,8 @@ let package = Package(
         .testTarget(
             name: "AgentServiceTests",
             dependencies: [
-                "AgentService", "AgentInterface", "AgentClient", "AuditTrail", "TokenSupervisor", "TokenProtocol", "Varlink", "ACME",
+                "ConfigurationFile", "SigningPolicy", "AgentService", "AgentInterface", "AgentClient", "AuditTrail", "TokenSupervisor",
+                "TokenProtocol", "Varlink", "ACME",
                 "JOSE", crypto,
                 logging,
             ],

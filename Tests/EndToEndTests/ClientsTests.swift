@@ -44,4 +44,38 @@ import Testing
         #expect(listed.output.contains("acme-agentd") && listed.output.contains("method SignNewOrder"), "\(listed)")
         await sandbox.end()
     }
+
+    /// Each token has a helper of its own; a key's name is unique over all of them.
+    @Test func severalTokensHaveAHelperEach() async throws {
+        let sandbox = try await Sandbox()
+        kill(try sandbox.daemon, SIGTERM)
+        let made = try await sandbox.shell(
+            """
+            cd '\(Program.root)'; eval "$(softhsm/token-up "$SANDBOX_DIR/token" second)"
+            cat >>"$SANDBOX_DIR/acme-agentd.toml" <<CONFIGURATION
+
+            [[token]]
+            name = "second"
+            module = "/usr/lib/softhsm/libsofthsm2.so"
+            uri = "$TOKEN_URI"
+            pin-source = "$PIN_FILE"
+            environment = { SOFTHSM2_CONF = "$SOFTHSM2_CONF" }
+            CONFIGURATION
+            """)
+        try #require(made.status == 0, "\(made)")
+        try await Task.sleep(for: .milliseconds(300))
+        try await sandbox.restartDaemon()
+        #expect(try await sandbox.agent("keys", "create", "one").status == 0)
+        #expect(try await sandbox.agent("keys", "create", "two", "--token", "second").status == 0)
+        #expect(try await sandbox.agent("keys", "create", "one", "--token", "second").status != 0)
+        let shown = try await sandbox.agent("keys", "show", "two", "--json")
+        #expect(shown.output.contains(#""token":"second""#), "\(shown)")
+        let helpers = try await sandbox.shell("pgrep -P \(sandbox.daemon) | wc -l")
+        #expect(helpers.output.trimmingCharacters(in: .whitespacesAndNewlines) == "2")
+        let agent = try await AgentClient.connect(socket: sandbox.environment["ACME_AGENT_SOCKET"] ?? "")
+        for key in ["one", "two"] {
+            #expect(try await !agent.certificateRequest(key: key, identifiers: [Identifier(argument: "www.example.org")]).isEmpty)
+        }
+        await sandbox.end()
+    }
 }

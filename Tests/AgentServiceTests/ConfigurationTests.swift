@@ -1,0 +1,110 @@
+import ConfigurationFile
+import Foundation
+import SigningPolicy
+import Testing
+
+@testable import AgentService
+
+@Suite struct ConfigurationTests {
+    private static let token = """
+        [[token]]
+        name = "t"
+        module = "/m.so"
+        uri = "pkcs11:token=t"
+
+        """
+
+    private func read(_ text: String) throws(ConfigurationError) -> AgentConfiguration {
+        try AgentConfiguration(ConfigurationFile.parse(Array(text.utf8), file: "acme-agentd.toml"))
+    }
+
+    /// The annotated file says in comments what the defaults are; the code must agree.
+    @Test func theAnnotatedFileIsValidAndItsDefaultsAreTheCodes() throws {
+        let path =
+            URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+            + "/Config/acme-agentd.toml"
+        let annotated = try AgentConfiguration(file: path)
+        #expect(annotated.tokens.map(\.name) == ["hsm"])
+        #expect(annotated.grants.map(\.name) == ["web"])
+        let defaults = try read(ConfigurationTests.token)
+        // Every setting that is commented out in front of the first token, brought to life.
+        var text = ""
+        for line in try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false) {
+            if line.hasPrefix("[[") { break }
+            if line.hasPrefix("[") {
+                text += line + "\n"
+            } else if line.hasPrefix("#"), line.dropFirst().prefix(while: { $0.isLowercase || $0 == "-" }).count > 1, line.contains(" = ") {
+                text += line.dropFirst() + "\n"
+            }
+        }
+        let written = try read(text + ConfigurationTests.token)
+        #expect(written.socket == defaults.socket)
+        #expect(written.socketMode == defaults.socketMode)
+        #expect(written.stateDirectory == defaults.stateDirectory)
+        #expect(written.auditFile == defaults.auditFile)
+        #expect(written.verification == defaults.verification)
+        #expect(written.connectionsPerUser == defaults.connectionsPerUser)
+        #expect(written.connections == defaults.connections)
+        #expect(written.signingDeadline == defaults.signingDeadline)
+        for setting in ["socket", "socket-mode", "state-directory", "verify-signatures", "connections", "signing-deadline-seconds", "file"]
+        {
+            #expect(text.contains("\(setting) = "), "the annotated file does not show \(setting)")
+        }
+        #expect(annotated.grants.first?.wildcards == false)
+    }
+
+    @Test(arguments: [
+        ("socket = 1\n", 1, "must be a string"),
+        ("sokcet = \"/x\"\n", 1, "is not a setting here"),
+        ("\nsocket = \"relative\"\n", 2, "absolute"),
+        ("socket = \"/\(String(repeating: "x", count: 200))\"\n", 1, "longer"),
+        ("connections = 0\n", 1, "must be from"),
+        ("socket-mode = \"0999\"\n", 1, "octal"),
+        ("verify-signatures = \"none\"\n", 1, "fault-sensitive"),
+        ("socket = \"/x\nstate-directory = 1\n", 1, "control characters"),
+        ("socket = \"/a\"\nsocket = \"/b\"\n", 2, "redefine"),
+    ])
+    func aFaultHasItsLine(_ text: String, _ line: Int, _ words: String) {
+        do {
+            _ = try read(text + ConfigurationTests.token)
+            Issue.record("\(text) was taken")
+        } catch {
+            #expect(error.line == line, "\(error)")
+            #expect(error.description.hasPrefix("acme-agentd.toml:\(line): "), "\(error)")
+            #expect(error.message.contains(words), "\(error)")
+        }
+    }
+
+    @Test(arguments: [
+        ("name = \"g\"\noperations = [\"issue\"]\n", "neither users nor groups"),
+        ("name = \"g\"\nusers = [0]\noperations = [\"everything\"]\n", "no such operation"),
+        ("name = \"g\"\nusers = [\"no-such-user-here\"]\noperations = [\"issue\"]\n", "does not exist"),
+        ("name = \"g\"\nusers = [0]\noperations = [\"issue\"]\nidentifiers = [\"a*.example.org\"]\n", "identifiers"),
+        ("name = \"g\"\nusers = [0]\noperations = [\"issue\"]\ncas = [\"http://ca.example\"]\n", "cas"),
+        ("name = \"g\"\nusers = [0]\noperations = [\"issue\"]\nkeys = [\"*-web\"]\n", "keys"),
+    ])
+    func aGrantThatMeansNothingIsAnError(_ grant: String, _ words: String) {
+        do throws(ConfigurationError) {
+            let configuration = try read(ConfigurationTests.token + "[[grant]]\n" + grant)
+            _ = try SigningPolicy.Policy(configuration.grants)
+            Issue.record("\(grant) was taken")
+        } catch {
+            #expect(error.description.contains(words), "\(error)")
+            #expect((error.line ?? 0) >= 5, "\(error)")
+        }
+    }
+
+    @Test func twoTokensOrGrantsOfOneNameAreAnError() {
+        #expect(throws: ConfigurationError.self) { try read(ConfigurationTests.token + ConfigurationTests.token) }
+        let grant = "[[grant]]\nname = \"g\"\nusers = [0]\noperations = [\"issue\"]\n"
+        #expect(throws: ConfigurationError.self) { try read(ConfigurationTests.token + grant + grant) }
+        #expect(throws: ConfigurationError.self) { try read("") }
+    }
+
+    @Test func aFileThatCannotHangTheStart() throws {
+        let path = FileManager.default.temporaryDirectory.path + "/fifo-\(UUID().uuidString)"
+        try #require(mkfifo(path, 0o600) == 0)
+        defer { unlink(path) }
+        #expect(throws: ConfigurationError.self) { try AgentConfiguration(file: path) }
+    }
+}
