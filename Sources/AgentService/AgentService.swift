@@ -134,6 +134,16 @@ final class AgentService: VarlinkService {
     }
 
     private func status(for peer: AgentPeer) -> AgentStatus {
+        // Who has no grant hears who the agent takes him for, and nothing of tokens, credentials and trail.
+        guard !policy.grants(for: peer.identity).isEmpty else {
+            return AgentStatus(
+                version: AgentVersion.current, user: peer.uid, groups: peer.identity.gids, tokens: [], grants: [], externalAccounts: [],
+                auditSequence: 0, auditState: "")
+        }
+        return statusInFull(for: peer)
+    }
+
+    private func statusInFull(for peer: AgentPeer) -> AgentStatus {
         AgentStatus(
             version: AgentVersion.current, user: peer.uid, groups: peer.identity.gids,
             tokens: tokenNames.compactMap { name in tokens[name].map { TokenStatus(name: name, $0) } },
@@ -147,7 +157,7 @@ final class AgentService: VarlinkService {
         let decision = policy.decide(question)
         if case .refused(let refusal) = decision {
             refusals.publish(RefusalReport(question: question, refusal: refusal, peer: peer, correlation: correlation))
-            reply.fail(AgentError(refusal, key: question.keys.first))
+            reply.fail(AgentError(refusal, question: question, policy: policy))
         }
         return decision
     }

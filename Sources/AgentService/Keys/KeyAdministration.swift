@@ -1,6 +1,7 @@
 import ACME
 import AgentInterface
 import AuditTrail
+import Crypto
 import DurableFile
 import JOSE
 import Keyring
@@ -81,9 +82,11 @@ final class KeyAdministration {
             .flatMap { self.onDisk { [folder = self.folder] in try folder.write(begun) } }
             .flatMap { self.key(for: creation, begun, supervisor) { policy.mayList(key: $0, peer: peer.identity) } }
             .flatMap { record in
-                let finished = self.finish(record)
-                finished.assumeIsolated().whenComplete { _ in self.claimed.remove(record.spki) }
-                return finished
+                let finished = self.finish(record).assumeIsolated().flatMapErrorThrowing { error in
+                    throw creation.uri == nil ? MadeKeyNotWritten(cause: error) : error
+                }
+                finished.whenComplete { _ in self.claimed.remove(record.spki) }
+                return finished.nonisolated()
             }
         made.whenComplete { result in
             self.underWay.remove(name)
@@ -103,7 +106,10 @@ final class KeyAdministration {
         for creation: KeyCreation, _ begun: KeyRecord, _ supervisor: TokenSupervisor, mayList: @escaping (String) -> Bool
     ) -> EventLoopFuture<KeyRecord> {
         if let uri = creation.uri {
-            return supervisor.find(uri: uri).assumeIsolated().flatMapThrowing { keys in
+            return supervisor.find(uri: uri).assumeIsolated().flatMapErrorThrowing { error in
+                guard let failure = error as? TokenFailure, failure.kind == .invalidRequest else { throw error }
+                throw AgentError.invalidRequest(parameter: "uri", message: failure.message)
+            }.flatMapThrowing { keys in
                 try self.adopted(keys, as: begun, uri: uri, mayList: mayList)
             }.nonisolated()
         }
@@ -160,6 +166,7 @@ final class KeyAdministration {
     /// token is next ready.
     private func abandon(_ record: KeyRecord, after error: any Error) {
         if let failure = error as? TokenFailure, failure.mayHaveHappened { return }
+        if error is MadeKeyNotWritten { return }
         keyring.remove(record.name)
         onDisk { [folder] in try folder.remove(record.name) }.assumeIsolated().whenFailure { error in
             self.logger.error("a key's entry could not be removed", metadata: ["key": "\(record.name)", "error": "\(error)"])
@@ -187,6 +194,12 @@ final class KeyAdministration {
                 found.uri = KeyURI.text(label: record.label, id: record.id, supervisor.state)
                 found.state = .active
                 self.logger.notice("a key whose making was cut off is in the token and gets its name", metadata: ["key": "\(name)"])
+                var event = AuditRecord(.event)
+                event.operation = "recover-key"
+                event.key = name
+                event.fingerprint = Hexadecimal.encode(SHA256.hash(data: key.reference.spki))
+                event.detail = "a key whose making was cut off is in the token and got its name"
+                do { _ = try self.audit.record(event) } catch { return self.eventLoop.makeFailedFuture(error) }
                 return self.finish(found).map { _ in }
             }.whenComplete { result in
                 self.underWay.remove(name)
@@ -205,6 +218,7 @@ final class KeyAdministration {
         }
         let retired = intend(request).assumeIsolated().flatMap { self.finish(KeyRecord(key, state: .retired)) }
         retired.whenComplete { result in
+            self.underWay.remove(name)
             self.conclude(request, result) { key in
                 reply.succeed { json in
                     json.name("key")
@@ -219,6 +233,7 @@ final class KeyAdministration {
             return
         }
         guard let supervisor = tokens[key.token] else {
+            underWay.remove(name)
             return reply.fail(
                 AgentError.tokenUnavailable(
                     token: key.token, reason: "notConfigured", message: "the key's token is not configured", hint: nil))
@@ -229,6 +244,7 @@ final class KeyAdministration {
             .flatMap { _ in supervisor.destroy(key.reference) }
             .flatMap { self.onDisk { [folder = self.folder] in try folder.remove(key.name) } }
         deleted.whenComplete { result in
+            self.underWay.remove(name)
             if case .success = result { self.keyring.remove(key.name) }
             self.conclude(request, result) { _ in reply.succeed() }
         }
@@ -243,6 +259,11 @@ final class KeyAdministration {
         guard let request = admit(question, policy, peer, correlation, reply) else { return nil }
         guard let key else {
             reply.fail(AgentError.keyNotFound(name: name))
+            return nil
+        }
+        // One change of a key at a time: a retirement must not write an entry anew that a destruction has removed.
+        guard underWay.insert(name).inserted else {
+            reply.fail(AgentError.overloaded(message: "the key is being changed already"))
             return nil
         }
         return (request, key)
@@ -262,7 +283,7 @@ final class KeyAdministration {
         switch policy.decide(question) {
         case .refused(let refusal):
             refusals.publish(RefusalReport(question: question, refusal: refusal, peer: peer, correlation: correlation))
-            reply.fail(AgentError(refusal, key: question.keys.first))
+            reply.fail(AgentError(refusal, question: question, policy: policy))
             return nil
         case .allowed(let grant):
             var record = AuditRecord(.intent)
@@ -316,11 +337,17 @@ final class KeyAdministration {
     }
 }
 
+/// The token made a key, and its name could not be written down: the entry of its beginning stays, so that the key gets its name later.
+private struct MadeKeyNotWritten: Error {
+    let cause: any Error
+}
+
 extension AgentError {
     /// What the caller hears of a failed key operation.
     init(cause error: any Error) {
         switch error {
         case let error as AgentError: self = error
+        case let error as MadeKeyNotWritten: self = AgentError(cause: error.cause)
         case let error as TokenFailure: self = AgentError(error, token: "")
         case let error as AuditError: self = AgentError(error)
         case let error as FileError:

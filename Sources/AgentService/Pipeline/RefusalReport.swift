@@ -40,10 +40,13 @@ struct RefusalReport {
 }
 
 extension AgentError {
-    init(_ refusal: Refusal, key: String?) {
+    /// Names the key that is missing: of two, the one that no grant of the caller covers.
+    init(_ refusal: Refusal, question: PolicyQuestion, policy: Policy) {
         let caller = refusal.forCaller
         if caller.code == .keyNotFound {
-            self = .keyNotFound(name: key ?? "")
+            let own = policy.grants(for: question.peer)
+            let missing = question.keys.first { key in !own.contains { $0.covers(key: key) } }
+            self = .keyNotFound(name: missing ?? question.keys.first ?? "")
         } else {
             self = .refused(reason: caller.code.rawValue, message: caller.message, hint: caller.hint)
         }

@@ -27,6 +27,8 @@ final class SignatureJob {
     var syncFailure: AgentError?
     /// Set once the outcome is in the file, so that the reply waits for nothing but the disk.
     var isRecorded = false
+    /// Set once it no longer counts among its user's requests.
+    var isReleased = false
 
     init(
         correlation: String, key: SigningKey, reply: VarlinkReplier, record: AuditRecord, waitsForDisk: Bool, plan: SigningPlan,

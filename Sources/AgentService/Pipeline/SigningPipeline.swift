@@ -26,6 +26,10 @@ final class SigningPipeline {
     /// Jobs whose outcome was appended in this round.
     private var finished: [SignatureJob] = []
     private var isRoundScheduled = false
+    /// Requests of each user that are between submission and reply.
+    private var underWay: [UInt32: Int] = [:]
+    /// A quarter of the 4,096 that may wait for a token: one user's flood must leave room for the others.
+    static let requestsPerUser = 1_024
 
     init(
         eventLoop: any EventLoop, audit: AuditLog, tokens: [String: TokenSupervisor], verification: AgentConfiguration.Verification,
@@ -42,6 +46,11 @@ final class SigningPipeline {
 
     /// Takes a request that policy has allowed.
     func submit(_ job: SignatureJob) {
+        let uid = job.record.uid ?? .max
+        guard underWay[uid, default: 0] < SigningPipeline.requestsPerUser else {
+            return job.reply.fail(AgentError.overloaded(message: "\(SigningPipeline.requestsPerUser) of your requests are waiting already"))
+        }
+        underWay[uid, default: 0] += 1
         guard let supervisor = tokens[job.task.key.token] else {
             return refuse(
                 job,
@@ -214,9 +223,21 @@ final class SigningPipeline {
         switch answer {
         case .failure(let error): refuse(job, error)
         case .success(let meaning):
+            release(job)
             job.reply.succeed { json in meaning.writeMembers(to: &json) }
         }
     }
 
-    private func refuse(_ job: SignatureJob, _ error: AgentError) { job.reply.fail(error) }
+    private func refuse(_ job: SignatureJob, _ error: AgentError) {
+        release(job)
+        job.reply.fail(error)
+    }
+
+    /// The request is answered, once.
+    private func release(_ job: SignatureJob) {
+        guard !job.isReleased else { return }
+        job.isReleased = true
+        let uid = job.record.uid ?? .max
+        underWay[uid] = underWay[uid].flatMap { $0 > 1 ? $0 - 1 : nil }
+    }
 }
