@@ -262,7 +262,7 @@ import Varlink
         defer { agent.end() }
         _ = agent.token.plant(label: "old-key")
         var clients: [AgentClient] = []
-        for _ in 0..<16 { clients.append(try await agent.client()) }
+        for _ in 0..<(KeyAdministration.makingPerUser - 1) { clients.append(try await agent.client()) }
         let maker = try await agent.client()
         func adopted(_ uri: String, as prefix: String) async -> [KeyDescription] {
             await withTaskGroup(of: KeyDescription?.self) { group in

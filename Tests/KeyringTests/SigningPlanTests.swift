@@ -167,7 +167,8 @@ import X509
         "https://ca.example/account/7", "https://ca.example/account/7/", "https://ca.example//account/7",
         "https://ca.example/account/7?x=1",
         "https://ca.example/account/%37", "https://ca.example/ACCOUNT/7", "https://ca.example/account/7;a=b",
-        "https://ca.example/account/7%3fx", "https://ca.example/account/7%3Bx", "https://ca.example/account/7%23", "https://ca.example/account/7%20",
+        "https://ca.example/account/7%3fx", "https://ca.example/account/7%3Bx", "https://ca.example/account/7%23",
+        "https://ca.example/account/7%20",
         "https://ca.example/account/%2537",
     ])
     func anAuthorizationsDeactivationIsNotOneOfTheAccount(_ text: String) throws {

@@ -9,6 +9,9 @@ struct EmbeddedServer {
     let reads: ReadCounter
 
     init(limits: VarlinkServerLimits = VarlinkServerLimits()) throws {
+        var limits = limits
+        // Real time passes while the embedded loop's stands still.
+        limits.turn = .hours(1)
         service = try TestService()
         channel = EmbeddedChannel()
         reads = ReadCounter()

@@ -29,7 +29,7 @@ final class KeyAdministration {
     private let logger: Logger
     private(set) var keyring: Keyring
     /// Keys that one user may have in the making: a token makes one after another, and RSA takes seconds.
-    private static let makingPerUser = 8
+    static let makingPerUser = 8
     private var making: [UInt32: Int] = [:]
     /// Names whose making is under way in this run; all others that are begun are left-overs.
     private var underWay: Set<String> = []

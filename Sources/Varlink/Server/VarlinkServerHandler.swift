@@ -51,6 +51,8 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     /// Whoever is running now flushes at the end.
     private var flushFollows = false
     private var isRoundScheduled = false
+    /// There are calls at hand, and other connections go first: until then nothing more is read.
+    private var isTurnAwaited = false
     private var isReadHeldBack = false
 
     /// - Parameters:
@@ -122,7 +124,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
 
     /// Asked by the channel before each read; held back while the client is ahead of the service or behind in its reading.
     public func read(context: ChannelHandlerContext) {
-        if state.wantsToRead {
+        if state.wantsToRead, !isTurnAwaited {
             context.read()
         } else {
             isReadHeldBack = true
@@ -170,9 +172,10 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         guard !isRunning, context != nil else { return }
         isRunning = true
         var left = limits.callsInARow
+        let end = NIODeadline.now() + limits.turn
         loop: while true {
-            guard left > 0 else {
-                scheduleRound()
+            guard left > 0, NIODeadline.now() < end else {
+                takeTurn()
                 break
             }
             left -= 1
@@ -187,7 +190,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         }
         isRunning = false
         updateDeadline()
-        if isReadHeldBack, state.wantsToRead {
+        if isReadHeldBack, state.wantsToRead, !isTurnAwaited {
             isReadHeldBack = false
             context?.read()
         }
@@ -207,17 +210,28 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     private func scheduleRound() {
         guard !isRoundScheduled else { return }
         isRoundScheduled = true
-        eventLoop.assumeIsolated().execute {
-            self.isRoundScheduled = false
-            self.flushFollows = true
-            if self.state.isWritable, let goOn = self.writability {
-                self.writability = nil
-                goOn()
-            }
-            self.run()
-            self.flushFollows = false
-            self.flush()
+        eventLoop.assumeIsolated().execute { self.runRound() }
+    }
+
+    /// As `scheduleRound`, but behind what the sockets bring meanwhile.
+    private func takeTurn() {
+        guard !isRoundScheduled else { return }
+        isRoundScheduled = true
+        isTurnAwaited = true
+        directory.takeTurn(on: eventLoop) { self.runRound() }
+    }
+
+    private func runRound() {
+        isRoundScheduled = false
+        isTurnAwaited = false
+        flushFollows = true
+        if state.isWritable, let goOn = writability {
+            writability = nil
+            goOn()
         }
+        run()
+        flushFollows = false
+        flush()
     }
 
     func isOpen(_ call: UInt64) -> Bool { state.current == call }

@@ -12,6 +12,9 @@ public struct VarlinkServerLimits: Sendable {
     public var pipelinedBytes = 64 * 1024
     /// Calls of one connection answered in one go before the others get their turn.
     public var callsInARow = 32
+    /// How long a connection's calls may be answered in one go; whichever of the two comes first. Calls that are answered at once would
+    /// otherwise keep the loop from its sockets, and everybody else waiting.
+    public var turn: TimeAmount = .milliseconds(1)
     /// Reply bytes that wait for a client that does not read. Beyond it the connection is closed; long before it (see `Channel.isWritable`)
     /// no further call of that connection is begun, so that only a service that ignores ``VarlinkReplier/isWritable`` gets there.
     public var pendingOutputBytes = 4 * 1024 * 1024

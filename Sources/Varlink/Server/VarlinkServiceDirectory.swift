@@ -1,3 +1,4 @@
+import NIOCore
 import StrictJSON
 
 /// What a server knows of its service: the interfaces, the standard replies ready made, a writer that is used again and again.
@@ -16,6 +17,12 @@ public final class VarlinkServiceDirectory {
     private let entries: [Entry]
     private let information: [UInt8]
     private var writer = JSONWriter()
+    private var turns = CircularBuffer<() -> Void>()
+    private var isTurnScheduled = false
+    /// Between two turns, so that the loop looks at its sockets.
+    private static let pause = TimeAmount.microseconds(50)
+    /// Turns taken before it does: the shortest time that is long against the pause.
+    private static let turns = TimeAmount.milliseconds(2)
 
     public init(info: VarlinkServiceInfo, interfaces: [VarlinkInterface]) {
         let all = [VarlinkInterface.service] + interfaces
@@ -89,6 +96,25 @@ public final class VarlinkServiceDirectory {
         taken.endObject()
         defer { if taken.bytes.capacity <= VarlinkServiceDirectory.keptCapacity { swap(&taken, &writer) } }
         return body(taken.bytes)
+    }
+
+    /// Goes on with a connection's calls later, in turn with other connections and behind what the sockets bring meanwhile: an event loop
+    /// does not look at its sockets while its tasks add tasks.
+    func takeTurn(on eventLoop: any EventLoop, _ goOn: @escaping () -> Void) {
+        turns.append(goOn)
+        guard !isTurnScheduled else { return }
+        isTurnScheduled = true
+        eventLoop.assumeIsolated().scheduleTask(in: VarlinkServiceDirectory.pause) { self.giveTurns(on: eventLoop) }
+    }
+
+    private func giveTurns(on eventLoop: any EventLoop) {
+        let end = NIODeadline.now() + VarlinkServiceDirectory.turns
+        while let goOn = turns.popFirst() {
+            goOn()
+            if NIODeadline.now() > end { break }
+        }
+        isTurnScheduled = !turns.isEmpty
+        if isTurnScheduled { eventLoop.assumeIsolated().scheduleTask(in: VarlinkServiceDirectory.pause) { self.giveTurns(on: eventLoop) } }
     }
 
     /// Room the writer keeps between replies, in bytes.
