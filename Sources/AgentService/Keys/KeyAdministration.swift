@@ -131,10 +131,10 @@ final class KeyAdministration {
         guard let key = keys.first, keys.count == 1 else {
             throw AgentError.invalidRequest(
                 parameter: "uri",
-                message: keys.isEmpty ? "names no private key in the token" : "names \(keys.count) private keys; add the id")
+                message: keys.isEmpty ? "the URI names no private key in the token" : "the URI names \(keys.count) private keys; add the id")
         }
         guard let algorithm = try PublicKey(spki: key.reference.spki).algorithm else {
-            throw AgentError.invalidRequest(parameter: "uri", message: "names a key of a kind that the agent does not use")
+            throw AgentError.invalidRequest(parameter: "uri", message: "the URI names a key of a kind that the agent does not use")
         }
         let name = keyring.name(ofPublicKey: key.reference.spki)
         guard name == nil, !isBeingMade(key.reference), claimed.insert(key.reference.spki).inserted else {

@@ -46,7 +46,8 @@ struct AuditTail: AgentCommand {
         if let ca = record.ca { parts.append("at \(ca)") }
         if let uid = record.uid { parts.append("asked by user \(uid)") }
         if let grant = record.grant { parts.append("(grant \(grant))") }
-        if let error = record.error { parts.append("[\(error)]") }
+        // The detail of a refusal begins with the reason; once is enough.
+        if let error = record.error, record.detail?.hasPrefix("\(error):") != true { parts.append("[\(error)]") }
         if let detail = record.detail { parts.append("- \(detail)") }
         return parts.joined(separator: " ")
     }
