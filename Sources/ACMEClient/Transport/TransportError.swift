@@ -39,7 +39,7 @@ public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible
     /// What the user may do about it.
     public var hint: String? {
         switch kind {
-        case .tls: "a private CA needs its own root certificate: --ca-certificate FILE (the configuration's is for the configuration's CA only)"
+        case .tls: "a private CA needs its own root certificate: --ca-certificate FILE (the configuration's is for its CA only)"
         case .unreachable: "check the directory URL and the network"
         case .timeout, .tooLarge, .protocolError: nil
         }

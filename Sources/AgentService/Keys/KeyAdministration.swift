@@ -131,7 +131,8 @@ final class KeyAdministration {
         guard let key = keys.first, keys.count == 1 else {
             throw AgentError.invalidRequest(
                 parameter: "uri",
-                message: keys.isEmpty ? "the URI names no private key in the token" : "the URI names \(keys.count) private keys; add the id")
+                message: keys.isEmpty ? "the URI names no private key in the token" : "the URI names \(keys.count) private keys; add the id"
+            )
         }
         guard let algorithm = try PublicKey(spki: key.reference.spki).algorithm else {
             throw AgentError.invalidRequest(parameter: "uri", message: "the URI names a key of a kind that the agent does not use")
