@@ -300,6 +300,16 @@ import Testing
         try await bench.flow().revoke(second.certificate.name, reason: .keyCompromise, byCertificateKey: true)
         #expect(bench.ca.revocations.count == 2)
     }
+
+    /// A key that is said to be compromised must not come back with the next certificate.
+    @Test func aCompromisedKeyIsNotUsedAgain() async throws {
+        let bench = try Bench()
+        let first = try await bench.flow().issue(try Bench.request())
+        try await bench.flow().revoke(first.certificate.name, reason: .keyCompromise)
+        let renewed = try await bench.flow().renew(first.certificate.name)
+        #expect(renewed.certificate.chain.spki != first.certificate.chain.spki)
+        #expect(renewed.certificate.metadata.key.name != first.certificate.metadata.key.name)
+    }
 }
 
 /// Never becomes visible; ends by cancellation only.

@@ -1,7 +1,6 @@
 import ACME
 import AgentInterface
 import AuditTrail
-import Crypto
 import DurableFile
 import JOSE
 import Keyring
@@ -198,7 +197,7 @@ final class KeyAdministration {
                 var event = AuditRecord(.event)
                 event.operation = "recover-key"
                 event.key = name
-                event.fingerprint = Hexadecimal.encode(SHA256.hash(data: key.reference.spki))
+                event.fingerprint = (try? PublicKey(spki: key.reference.spki)).map { Hexadecimal.encode($0.fingerprint) }
                 event.detail = "a key whose making was cut off is in the token and got its name"
                 do { _ = try self.audit.record(event) } catch { return self.eventLoop.makeFailedFuture(error) }
                 return self.finish(found).map { _ in }

@@ -28,7 +28,9 @@ extension IssuanceFlow {
             let exists = try await keys.key(named: wanted) != nil
             return KeyPlan(name: wanted, isNew: !exists, replaced: current.flatMap { $0 == wanted ? nil : $0.rawValue })
         }
-        if let current, !request.newKey { return KeyPlan(name: current, isNew: false) }
+        if let current, !request.newKey, try await keys.key(named: current)?.isRetired != true {
+            return KeyPlan(name: current, isNew: false)
+        }
         var name = try current.map { try CertificateKeyName.next(after: $0) } ?? CertificateKeyName.first(for: request.name)
         for _ in 0..<Self.maximumNames {
             guard let key = try await keys.key(named: name) else {

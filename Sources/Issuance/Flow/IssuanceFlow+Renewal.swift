@@ -42,6 +42,21 @@ extension IssuanceFlow {
         }
         try await store.markRevoked(name, generation: certificate.metadata.generation)
         observer(.revoked(name, serial: certificate.metadata.serial))
+        if reason == .keyCompromise { await retireCompromised(certificate.metadata.key.name) }
+    }
+
+    /// RFC 5280 §5.3.1: keyCompromise says that others have the key. Retired, it can sign nothing any more, and the next certificate gets
+    /// another one.
+    private func retireCompromised(_ text: String) async {
+        do {
+            try await keys.retireKey(named: try KeyName(text))
+            observer(.keyRetired(name: text))
+        } catch {
+            observer(
+                .warning(
+                    "the compromised key \"\(text)\" could not be retired (\(error)); renew with --new-key, or the next certificate has it again"
+                ))
+        }
     }
 
     /// Revokes a certificate that is not in the store.
