@@ -52,8 +52,7 @@ import Testing
             .replacingOccurrences(of: #"identifiers = ["*"]"#, with: #"identifiers = ["*.example.org"]"#)
         try text.write(toFile: file, atomically: true, encoding: .utf8)
         chmod(file, 0o600)
-        kill(try sandbox.daemon, SIGTERM)
-        try await Task.sleep(for: .milliseconds(300))
+        try await sandbox.stopDaemon()
         try await sandbox.restartDaemon()
         #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
         #expect(try await sandbox.agent("issue", "-d", "www.example.org").status == 0)
@@ -64,11 +63,10 @@ import Testing
 
     @Test func aWrongPINIsTriedOnceAndSaidToBeWrong() async throws {
         let sandbox = try await Sandbox()
-        kill(try sandbox.daemon, SIGTERM)
+        try await sandbox.stopDaemon()
         let pin = sandbox.environment["PIN_FILE"] ?? ""
         let right = try String(contentsOfFile: pin, encoding: .utf8)
         try "99999999\n".write(toFile: pin, atomically: false, encoding: .utf8)
-        try await Task.sleep(for: .milliseconds(300))
         // After one wrong PIN SoftHSM reports CKF_USER_PIN_COUNT_LOW, and the agent tries none at all.
         // Looking again after a while, it finds that it tried this PIN before.
         for reasons in [["pinIncorrect", "pinNotTriedAgain"], ["pinLocked", "pinNotTriedAgain"]] {
@@ -76,8 +74,7 @@ import Testing
             let status = try await sandbox.agent("status", "--json")
             #expect(status.status == 3 && reasons.contains { status.output.contains($0) }, "\(status)")
             expectError(try await sandbox.agent("account", "register", "--agree-tos"), status: 3, "PIN", "hint:")
-            kill(try sandbox.daemon, SIGTERM)
-            try await Task.sleep(for: .milliseconds(300))
+            try await sandbox.stopDaemon()
         }
         try right.write(toFile: pin, atomically: false, encoding: .utf8)
         // The token says that few tries are left, so the agent makes none; a login by hand with the right PIN resets its count.
@@ -108,13 +105,12 @@ import Testing
         #expect(writable.status == 78 && writable.error.contains("written by others"), "\(writable)")
 
         // No such token: the daemon stays up and says so.
-        kill(try sandbox.daemon, SIGTERM)
+        try await sandbox.stopDaemon()
         let configuration = sandbox.folder + "/acme-agentd.toml"
         let text = try String(contentsOfFile: configuration, encoding: .utf8)
             .replacingOccurrences(of: "pkcs11:token=sandbox", with: "pkcs11:token=other")
         try text.write(toFile: configuration, atomically: true, encoding: .utf8)
         chmod(configuration, 0o600)
-        try await Task.sleep(for: .milliseconds(300))
         try await sandbox.restartDaemon()
         let status = try await sandbox.agent("status", "--json")
         #expect(status.status == 3 && status.output.contains("noToken"), "\(status)")
@@ -189,8 +185,7 @@ import Testing
     @Test func aFullDiskUnderTheAuditTrail() async throws {
         guard geteuid() == 0 else { return }
         let sandbox = try await Sandbox()
-        kill(try sandbox.daemon, SIGTERM)
-        try await Task.sleep(for: .milliseconds(300))
+        try await sandbox.stopDaemon()
         let audit = sandbox.folder + "/agentd/audit"
         let mounted = try await sandbox.shell("rm -rf '\(audit)'/* && mount -t tmpfs -o size=64k,mode=0700 tmpfs '\(audit)'")
         try #require(mounted.status == 0, "\(mounted)")
@@ -211,8 +206,7 @@ import Testing
         let after = try await sandbox.agent("issue", "-d", "after.example.org")
         #expect(after.status == 0, "\(after)")
         #expect(try await sandbox.agent("audit", "verify").status == 0)
-        kill(try sandbox.daemon, SIGTERM)
-        try await Task.sleep(for: .milliseconds(300))
+        try await sandbox.stopDaemon()
         _ = try await sandbox.shell("umount '\(audit)'")
         await sandbox.end()
     }

@@ -48,7 +48,7 @@ import Testing
     /// Each token has a helper of its own; a key's name is unique over all of them.
     @Test func severalTokensHaveAHelperEach() async throws {
         let sandbox = try await Sandbox()
-        kill(try sandbox.daemon, SIGTERM)
+        try await sandbox.stopDaemon()
         let made = try await sandbox.shell(
             """
             cd '\(Program.root)'; eval "$(softhsm/token-up "$SANDBOX_DIR/token" second)"
@@ -63,7 +63,6 @@ import Testing
             CONFIGURATION
             """)
         try #require(made.status == 0, "\(made)")
-        try await Task.sleep(for: .milliseconds(300))
         try await sandbox.restartDaemon()
         #expect(try await sandbox.agent("keys", "create", "one").status == 0)
         #expect(try await sandbox.agent("keys", "create", "two", "--token", "second").status == 0)

@@ -82,6 +82,16 @@ final class Sandbox: Sendable {
         }
     }
 
+    /// Stops the daemon and waits for its end: it lets the helper finish what it is at.
+    func stopDaemon() async throws {
+        let process = try daemon
+        kill(process, SIGTERM)
+        // The daemon is a child of nobody here: it is gone when its folder in /proc is.
+        for _ in 0..<1_000 where FileManager.default.fileExists(atPath: "/proc/\(process)/exe") {
+            try await Task.sleep(for: .milliseconds(10))
+        }
+    }
+
     /// Starts the daemon again, after it was killed.
     func restartDaemon(socket: String? = nil) async throws {
         let started = try await shell(

@@ -9,7 +9,7 @@ import Testing
     @Test func whatOneMayTheOtherMayNot() async throws {
         guard geteuid() == 0 else { return }
         let sandbox = try await Sandbox()
-        kill(try sandbox.daemon, SIGTERM)
+        try await sandbox.stopDaemon()
         // The sandbox's folder is its maker's alone: socket and program move to where others may go.
         let place = "/tmp/two-users-\(UUID().uuidString.prefix(8))"
         defer { try? FileManager.default.removeItem(atPath: place) }
@@ -36,7 +36,6 @@ import Testing
         let prepared = try await sandbox.shell(
             "mkdir -m 0755 '\(place)'; cp '\(Program.folder)/acme-agent' '\(place)/'; chmod 0755 '\(place)/acme-agent'")
         try #require(prepared.status == 0, "\(prepared)")
-        try await Task.sleep(for: .milliseconds(300))
         try await sandbox.restartDaemon(socket: place + "/agent.sock")
 
         func agent(_ user: Int, _ arguments: String) async throws -> Outcome {
