@@ -29,10 +29,31 @@ final class AgentKeyProvider: KeyProvider {
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
         switch purpose {
         case .account(let directory):
-            try remember(
-                try await agent.createKey(named: name, usage: .account, algorithm: algorithm, directory: directory, token: token), as: name)
+            try remember(try await make(name, .account, algorithm, directory), as: name)
         case .certificate:
-            try remember(try await agent.createKey(named: name, usage: .certificate, algorithm: algorithm, token: token), as: name)
+            try remember(try await make(name, .certificate, algorithm, nil), as: name)
+        }
+    }
+
+    /// Looks for a key in the making: 200 times 50 ms, longer than a token takes for an elliptic curve, shorter than a person waits.
+    private static let looks = 200
+
+    /// Makes a key. The flow has looked before and found none: where the name is taken all the same, a run that was killed had asked for the key and
+    /// the token is at it, so it is waited for.
+    private func make(_ name: KeyName, _ usage: KeyUsage, _ algorithm: KeyAlgorithm, _ directory: ACMEURL?) async throws -> KeyDescription {
+        do {
+            return try await agent.createKey(named: name, usage: usage, algorithm: algorithm, directory: directory, token: token)
+        } catch AgentError.keyExists(let taken) {
+            for _ in 0..<Self.looks {
+                if let key = try? await agent.key(named: name.rawValue) {
+                    guard key.usage == usage, key.algorithm == algorithm, key.directory == directory?.text, key.state == .active else {
+                        break
+                    }
+                    return key
+                }
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            throw AgentError.keyExists(name: taken)
         }
     }
 
