@@ -1,5 +1,6 @@
 import ACME
 import Crypto
+import JOSE
 
 /// The name under which a certificate is kept: always one safe file name, never an option, a path or hidden.
 ///
@@ -48,7 +49,7 @@ public struct CertificateName: Hashable, Sendable, Comparable, CustomStringConve
             return
         }
         let digest = SHA256.hash(data: Array(text.utf8)).prefix(16)
-        rawValue = String(decoding: text.utf8.prefix(95), as: UTF8.self) + "_" + Hex.encode(digest)
+        rawValue = String(decoding: text.utf8.prefix(95), as: UTF8.self) + "_" + Hexadecimal.encode(digest)
     }
 
     private static func isAllowed(_ byte: UInt8) -> Bool {

@@ -1,5 +1,6 @@
 import ACME
 import Crypto
+import JOSE
 
 /// The store's files under its state directory.
 ///
@@ -31,7 +32,7 @@ struct FolderLayout: Sendable {
         let digest = SHA256.hash(data: Array(directory.text.utf8)).prefix(8)
         let host = String(directory.host.map { $0 == ":" ? "-" : $0 }.prefix(128))
         let port = directory.port == 443 ? "" : "_\(directory.port)"
-        return "\(accounts)/\(host)\(port)_\(Hex.encode(digest)).json"
+        return "\(accounts)/\(host)\(port)_\(Hexadecimal.encode(digest)).json"
     }
 
     func certificate(_ name: CertificateName) -> String { "\(certificates)/\(name.rawValue)" }

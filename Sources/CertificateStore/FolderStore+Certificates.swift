@@ -1,6 +1,7 @@
 import ACME
 import Crypto
 import Glibc
+import JOSE
 
 extension FolderStore {
     public func certificateNames() async throws(StoreError) -> [CertificateName] {
@@ -41,10 +42,10 @@ extension FolderStore {
         let number = try (generations(new.name).last ?? 0) + 1
         let metadata = CertificateMetadata(
             name: new.name, generation: number, identifiers: new.identifiers,
-            key: KeyReference(name: new.key, uri: new.keyURI, fingerprint: Hex.encode(SHA256.hash(data: new.spki))),
+            key: KeyReference(name: new.key, uri: new.keyURI, fingerprint: Hexadecimal.encode(SHA256.hash(data: new.spki))),
             directory: new.directory,
             account: new.account, order: new.order, certificate: new.certificate, profile: new.profile,
-            serial: Hex.encode(chain.serialNumber), notBefore: chain.notBefore, notAfter: chain.notAfter, installed: new.time)
+            serial: Hexadecimal.encode(chain.serialNumber), notBefore: chain.notBefore, notAfter: chain.notAfter, installed: new.time)
         try writeGeneration(metadata, chain)
         try makeLinks(new.name)
         // From one moment to the next, for all files.

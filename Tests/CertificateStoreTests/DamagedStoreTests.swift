@@ -1,5 +1,6 @@
 import ACME
 import Glibc
+import JOSE
 import Testing
 
 @testable import CertificateStore
@@ -100,7 +101,7 @@ struct DamagedStoreTests {
                 #expect(error?.path != nil)
                 // Behind the switch only the fsync of the folder can fail: then the new one is there whole, and nothing else ever is.
                 #expect(now.chain.der == old.chain.der || now.chain.der == next, "call \(index)")
-                #expect(Hex.encode(now.chain.serialNumber) == now.metadata.serial)
+                #expect(Hexadecimal.encode(now.chain.serialNumber) == now.metadata.serial)
             }
             index += 1
         }

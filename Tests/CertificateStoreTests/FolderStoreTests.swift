@@ -1,5 +1,6 @@
 import ACME
 import Glibc
+import JOSE
 import Testing
 import X509
 
@@ -148,7 +149,7 @@ struct FolderStoreTests {
                     var last = 0
                     for _ in 0..<60 {
                         let stored = try #require(try await store.certificate(named: folder.name))
-                        #expect(Hex.encode(stored.chain.serialNumber) == stored.metadata.serial)
+                        #expect(Hexadecimal.encode(stored.chain.serialNumber) == stored.metadata.serial)
                         #expect(stored.metadata.generation >= last)
                         last = stored.metadata.generation
                         await Task.yield()
