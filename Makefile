@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox sandbox-stop test check bench format docs install
+.PHONY: help demo sandbox sandbox-stop test check bench bench-compare format docs install
 
 # Where `make install` puts things: $(DESTDIR)$(PREFIX)/…; DESTDIR is for packagers.
 DESTDIR ?=
@@ -27,9 +27,11 @@ test: ## build and run every test; the last line counts them
 check: ## prove the walls between the parts, the format, and that there is no warning
 	@Tests/check
 
-bench: ## measure against others (not there yet)
-	@echo "make bench: error: there is no benchmark program yet" >&2
-	@exit 1
+bench: ## measure the agent beside its peers into bench/latest.json; BENCH=signing (or another part) for that alone
+	@Tests/bench $(BENCH)
+
+bench-compare: ## say what moved by more than the noise since BASE=<file>
+	@Tests/bench --compare "$(BASE)"
 
 format: ## bring every Swift file into the form that `make check` wants
 	@swift format format --in-place --parallel --recursive Package.swift Sources Tests

@@ -33,6 +33,7 @@ let package = Package(
         .executable(name: "acme-agent", targets: ["acme-agent"]),
         .executable(name: "acme-agentd", targets: ["acme-agentd"]),
         .executable(name: "acme-agent-token", targets: ["acme-agent-token"]),
+        .executable(name: "acme-agent-bench", targets: ["acme-agent-bench"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -109,6 +110,17 @@ let package = Package(
                 "ConfigurationFile", "DurableFile", argumentParser, crypto,
             ], swiftSettings: settings),
 
+        // The benchmark: the agent beside its peers.
+        .target(name: "Measurement", dependencies: ["StrictJSON"], swiftSettings: settings),
+        .target(name: "CMeasurement"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .executableTarget(
+            name: "acme-agent-bench",
+            dependencies: [
+                "StrictJSON", "JOSE", "ACME", "PKCS11", "DurableFile", "AgentInterface", "AgentService", "Measurement", "CMeasurement",
+                "COpenSSL", argumentParser, logging,
+            ], exclude: ["Agent/count-allocations.c"], swiftSettings: settings),
+
         // Tests.
         .executableTarget(
             name: "varlink-certification", dependencies: ["Varlink", "StrictJSON", nioCore, nioPosix], path: "Tests/VarlinkCertification",
@@ -129,6 +141,7 @@ let package = Package(
             name: "VarlinkTests", dependencies: ["Varlink", "StrictJSON", "varlink-certification", nioCore, nioPosix, nioEmbedded],
             swiftSettings: settings),
         .testTarget(name: "SigningPolicyTests", dependencies: ["SigningPolicy", "ACME"], swiftSettings: settings),
+        .testTarget(name: "MeasurementTests", dependencies: ["Measurement", "StrictJSON"], swiftSettings: settings),
         .testTarget(name: "AuditTrailTests", dependencies: ["AuditTrail"], swiftSettings: settings),
         .testTarget(
             name: "CertificateStoreTests", dependencies: ["CertificateStore", "ACME", "JOSE", x509, swiftASN1, crypto],

@@ -66,8 +66,16 @@ public final class AgentDaemon: Sendable {
         try run(launcher: ProcessLauncher(path: configuration.helper ?? AgentDaemon.helperBeside())) { StopSignal().wait() }
     }
 
+    /// Runs without keeping an audit trail: for the benchmark, which measures what the trail costs. The daemon's own program has no way here.
+    package func runUnrecorded() throws {
+        signal(SIGPIPE, SIG_IGN)
+        try run(launcher: ProcessLauncher(path: configuration.helper ?? AgentDaemon.helperBeside()), keepsAudit: false) {
+            StopSignal().wait()
+        }
+    }
+
     /// Runs until `wait` returns; `launcher` starts the helpers.
-    func run(launcher: any HelperLauncher, until wait: () -> String) throws {
+    func run(launcher: any HelperLauncher, keepsAudit: Bool = true, until wait: () -> String) throws {
         // A core dump would hold MAC keys. SCHED_BATCH keeps wake-ups from pre-empting the signers (Docs/decisions).
         _ = clinux_make_undumpable()
         _ = clinux_batch_scheduling()
@@ -86,7 +94,8 @@ public final class AgentDaemon: Sendable {
             try? group.syncShutdownGracefully()
         }
         let loop = group.next()
-        let parts = try loop.submit { NIOLoopBound(try self.assemble(path, loop, disk, reading, launcher), eventLoop: loop) }.wait()
+        let parts = try loop.submit { NIOLoopBound(try self.assemble(path, loop, disk, reading, launcher, keepsAudit), eventLoop: loop) }
+            .wait()
         do { try loop.flatSubmit { parts.value.start() }.wait() } catch {
             try? loop.flatSubmit { parts.value.stop(within: AgentDaemon.stopTime) }.wait()
             throw error
@@ -116,7 +125,8 @@ public final class AgentDaemon: Sendable {
     private func notify(_ state: String) { _ = clinux_notify(state) }
 
     private func assemble(
-        _ path: SocketPath, _ loop: any EventLoop, _ disk: NIOThreadPool, _ reading: NIOThreadPool, _ launcher: any HelperLauncher
+        _ path: SocketPath, _ loop: any EventLoop, _ disk: NIOThreadPool, _ reading: NIOThreadPool, _ launcher: any HelperLauncher,
+        _ keepsAudit: Bool
     ) throws -> Parts {
         try DurableFile.createFolder(configuration.stateDirectory, mode: 0o700)
         var tokens: [String: TokenSupervisor] = [:]
@@ -124,7 +134,7 @@ public final class AgentDaemon: Sendable {
             tokens[token.name] = TokenSupervisor(configuration: token, launcher: launcher, eventLoop: loop, logger: logger)
         }
         try DurableFile.createFolder(DurableFile.parent(of: configuration.auditFile), mode: 0o700)
-        let audit = try AuditLog(path: configuration.auditFile)
+        let audit = try keepsAudit ? AuditLog(path: configuration.auditFile) : AuditLog(keepingNothingAt: configuration.auditFile)
         let folder = try KeyFolder(path: configuration.stateDirectory + "/keys")
         let pipeline = SigningPipeline(
             eventLoop: loop, audit: audit, tokens: tokens, verification: configuration.verification,

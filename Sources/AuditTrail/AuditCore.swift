@@ -45,11 +45,14 @@ final class AuditCore: Sendable {
     let opening: AuditOpening
     let wake = WakeSignal()
     private let state: Mutex<State>
+    /// False in the benchmark's daemon without a trail.
+    private let keepsRecords: Bool
     private var limits: AuditLimits { opening.limits }
     private var path: String { opening.folder.path }
 
-    init(opening: AuditOpening, opened: AuditOpening.Result) {
+    init(opening: AuditOpening, opened: AuditOpening.Result, keepsRecords: Bool = true) {
         self.opening = opening
+        self.keepsRecords = keepsRecords
         let last = opened.next &- 1
         state = Mutex(
             State(
@@ -65,6 +68,12 @@ final class AuditCore: Sendable {
                 throw AuditError(.malformed, file: path, message: "a trail has one genesis record, its first")
             }
             let sequence = state.appended &+ 1
+            guard keepsRecords else {
+                state.appended = sequence
+                state.written = sequence
+                state.synced = sequence
+                return (sequence, state.generation)
+            }
             let start = state.pending.count
             let hash = AuditLine.append(record, sequence: sequence, previous: state.appendedHash, to: &state.pending)
             let length = state.pending.count - start

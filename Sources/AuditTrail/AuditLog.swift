@@ -20,10 +20,16 @@ public final class AuditLog: Sendable {
         try self.init(path: path, limits: limits, system: .real)
     }
 
-    init(path: String, limits: AuditLimits, system: AuditSystem) throws(AuditError) {
+    /// A log that takes records and keeps none, for the benchmark alone, which measures what the trail costs. No program that is installed and
+    /// no configuration reaches it.
+    package convenience init(keepingNothingAt path: String) throws(AuditError) {
+        try self.init(path: path, limits: .default, system: .real, keepsRecords: false)
+    }
+
+    init(path: String, limits: AuditLimits, system: AuditSystem, keepsRecords: Bool = true) throws(AuditError) {
         let opening = AuditOpening(folder: AuditFolder(path: path), limits: limits, system: system)
         let opened = try opening.open()
-        core = AuditCore(opening: opening, opened: opened)
+        core = AuditCore(opening: opening, opened: opened, keepsRecords: keepsRecords)
         if let torn = opened.torn {
             var record = AuditRecord(.event)
             record.operation = "recover-trail"

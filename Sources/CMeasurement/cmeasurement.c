@@ -1,0 +1,41 @@
+#define _GNU_SOURCE
+#include "include/cmeasurement.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
+
+int cmeasurement_watch(int epoll, int descriptor, uint32_t number) {
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = number};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+int cmeasurement_wait(int epoll, uint32_t *numbers, int limit, int milliseconds) {
+    struct epoll_event events[256];
+    int count = epoll_wait(epoll, events, limit < 256 ? limit : 256, milliseconds);
+    for (int i = 0; i < count; i++) numbers[i] = events[i].data.u32;
+    return count;
+}
+
+int cmeasurement_pin(pid_t thread, int cpu) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    return sched_setaffinity(thread, sizeof set, &set);
+}
+
+int cmeasurement_unpin(pid_t thread) {
+    cpu_set_t set;
+    // The kernel leaves out what the process may not use.
+    CPU_ZERO(&set);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) CPU_SET(cpu, &set);
+    return sched_setaffinity(thread, sizeof set, &set);
+}
+
+int64_t cmeasurement_cpu_time(pid_t process) {
+    clockid_t clock;
+    struct timespec time;
+    if (clock_getcpuclockid(process, &clock) != 0 || clock_gettime(clock, &time) != 0) return -1;
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}

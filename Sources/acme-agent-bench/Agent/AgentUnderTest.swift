@@ -1,0 +1,179 @@
+import ACME
+import AgentInterface
+import Glibc
+import JOSE
+import StrictJSON
+
+/// A daemon with a token of its own, as `make install` would run it, and what is asked of it.
+final class AgentUnderTest {
+    /// How a daemon differs from the default.
+    struct Settings {
+        var verifiesAll = true
+        /// Sessions that sign side by side; `nil` is the default.
+        var pool: Int?
+        /// Another module in front of SoftHSM.
+        var module: String?
+        var helperEnvironment: [String: String] = [:]
+        /// The environment of the daemon itself.
+        var environment: [String: String] = [:]
+        /// The program that is run instead of `acme-agentd`, with its first arguments.
+        var program: [String]?
+        /// Keys that are in token and state folder before the daemon starts.
+        var keys: ((AgentUnderTest) throws -> Void)?
+    }
+
+    let folder: String
+    let token: BenchToken
+    let socket: String
+    private let settings: Settings
+    private let workshop: Workshop
+    private var daemon: ChildProcess?
+    /// Seconds from the start of the program to the answer that the token is ready.
+    private(set) var startTime = 0.0
+
+    /// The CA of the requests; nobody is there.
+    static let origin = "https://localhost:14000"
+
+    init(_ name: String, _ settings: Settings, workshop: Workshop) throws {
+        folder = workshop.folder + "/" + name
+        try Files.makeFolder(folder)
+        self.settings = settings
+        self.workshop = workshop
+        token = try BenchToken(folder: folder + "/token", workshop: workshop)
+        socket = folder + "/agent.sock"
+        try Files.write(folder + "/acme-agentd.toml", try configuration().utf8)
+        try settings.keys?(self)
+        try start()
+    }
+
+    var stateFolder: String { folder + "/state" }
+
+    private func configuration() throws -> String {
+        let environment = token.environment.merging(settings.helperEnvironment) { $1 }
+            .sorted { $0.key < $1.key }.map { "\($0.key) = \"\($0.value)\"" }.joined(separator: ", ")
+        return """
+            socket = "\(socket)"
+            state-directory = "\(stateFolder)"
+            helper = "\(workshop.programs)/acme-agent-token"
+            verify-signatures = "\(settings.verifiesAll ? "all" : "fault-sensitive")"
+
+            [[token]]
+            name = "softhsm"
+            module = "\(try settings.module ?? BenchToken.module())"
+            uri = "\(token.uri)"
+            pin-source = "\(token.pinFile)"
+            \(settings.pool.map { "pool = \($0)" } ?? "")
+            environment = { \(environment) }
+
+            [[grant]]
+            name = "bench"
+            users = ["\(getuid())"]
+            keys = ["*"]
+            operations = ["issue", "account", "administer"]
+            identifiers = ["*.example.org"]
+            cas = ["\(AgentUnderTest.origin)"]
+            """ + "\n"
+    }
+
+    /// Starts the daemon and waits until its token is ready.
+    func start() throws {
+        let began = Clock.seconds()
+        let program = settings.program ?? [workshop.programs + "/acme-agentd"]
+        let daemon = try ChildProcess(
+            program + ["--config", folder + "/acme-agentd.toml"], environment: settings.environment, log: folder + "/acme-agentd.log",
+            diesWithParent: true)
+        self.daemon = daemon
+        try daemon.await("acme-agentd", seconds: 60) {
+            guard Files.exists(socket), let reply = try? call(.getStatus) else { return false }
+            return String(decoding: reply, as: UTF8.self).contains("\"state\":\"ready\"")
+        }
+        startTime = Clock.seconds() - began
+    }
+
+    func stop() {
+        daemon?.stop()
+        daemon = nil
+    }
+
+    var daemonProcess: pid_t { daemon?.process ?? 0 }
+    var helperProcess: pid_t { daemon?.children.first ?? 0 }
+    var processes: [pid_t] { [daemonProcess, helperProcess] }
+
+    // MARK: Calls
+
+    /// The reply's bytes, the ending NUL among them.
+    @discardableResult
+    func call(_ call: AgentCall) throws -> [UInt8] {
+        try Connection(path: socket, framing: .nul).exchange(AgentUnderTest.message(call))
+    }
+
+    /// Makes a key and insists on it.
+    func makeKey(_ name: String, _ algorithm: KeyAlgorithm) throws {
+        let creation = KeyCreation(
+            name: try KeyName(name), usage: .account, algorithm: algorithm, uri: nil,
+            directory: try ACMEURL(AgentUnderTest.origin + "/dir"),
+            token: nil)
+        let reply = String(decoding: try call(.createKey(creation)), as: UTF8.self)
+        guard reply.hasPrefix("{\"parameters\":{\"key\"") else { throw BenchError("no key was made: \(reply)") }
+    }
+
+    static func message(_ call: AgentCall) -> [UInt8] {
+        var json = JSONWriter(reservingCapacity: 512)
+        json.beginObject()
+        json.member("method", AgentInterfaceText.name + "." + call.method)
+        json.name("parameters")
+        var parameters = JSONWriter()
+        call.writeParameters(to: &parameters)
+        json.raw(parameters.bytes)
+        json.endObject()
+        return json.bytes + [0]
+    }
+
+    // MARK: Loads
+
+    /// What is signed again and again.
+    enum Request {
+        /// Nothing changes at the CA: the record is synced in a group.
+        case postAsGet
+        /// Something changes at the CA: the record is on the disk before the reply.
+        case newOrder
+    }
+
+    /// Signatures over `connections` connections.
+    func load(
+        _ request: Request = .postAsGet, key: String, connections: Int, seconds: Double, placement: Placement = .free
+    ) throws -> Outcome {
+        let account = try ACMEURL(AgentUnderTest.origin + "/my-account/1")
+        let order = try ACMEURL(AgentUnderTest.origin + "/my-order/uV0mpFq8bHhHNHqvY2FNqA")
+        let newOrder = try ACMEURL(AgentUnderTest.origin + "/order-plz")
+        let identifier = try Identifier(type: "dns", value: "www.example.org")
+        return try load(connections: connections, seconds: seconds, placement: placement, prefix: "{\"parameters\":{\"request\":") {
+            connection, number in
+            let nonce = AgentUnderTest.nonce(connection, number)
+            switch request {
+            case .postAsGet: return .sign(SigningCall(key: key, url: order, nonce: nonce, account: account, request: .postAsGet))
+            case .newOrder:
+                let order = NewOrder(identifiers: [identifier])
+                return .sign(SigningCall(key: key, url: newOrder, nonce: nonce, account: account, request: .newOrder(order)))
+            }
+        }
+    }
+
+    /// Any call over `connections` connections; a reply is right if it begins with `prefix`.
+    func load(
+        connections: Int, seconds: Double, placement: Placement = .free, prefix: String, call: @escaping (Int, Int) -> AgentCall
+    ) throws -> Outcome {
+        let prefix = Array(prefix.utf8)
+        return try SocketLoad(
+            path: socket, framing: .nul, request: { AgentUnderTest.message(call($0, $1)) },
+            isRight: { reply in reply.starts(with: prefix) },
+            processes: processes
+        ).run(connections: connections, seconds: seconds, placement: placement)
+    }
+
+    /// Different for each request, as long as Pebble's.
+    private static func nonce(_ connection: Int, _ number: Int) -> String {
+        let digits = String(connection * 16 + number)
+        return "GvJIbl2Dv9GlU4" + String(repeating: "A", count: max(0, 8 - digits.count)) + digits
+    }
+}

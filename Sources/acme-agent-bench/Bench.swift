@@ -1,0 +1,86 @@
+import ArgumentParser
+import Measurement
+
+/// `acme-agent-bench`: measures the agent and its peers side by side. Not installed.
+@main
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "acme-agent-bench",
+        abstract: "Measures the agent and its peers side by side, interleaved, in one run.",
+        discussion: "To be started in the package's folder, by `make bench`. Docs/performance.md says what is measured and how.",
+        subcommands: [Run.self, Compare.self, Answer.self, Unrecorded.self], defaultSubcommand: Run.self)
+}
+
+/// Measures.
+struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Run the benchmark, or parts of it.")
+
+    @Argument(help: "The parts to run: \(Part.allCases.map(\.rawValue).joined(separator: ", ")). Default: all.")
+    var parts: [Part] = []
+
+    @Option(help: "The report as JSON; the table goes beside it with the ending .md.")
+    var output = "bench/latest.json"
+
+    @Option(help: "Rounds at the least.")
+    var rounds = 4
+
+    func run() throws {
+        let workshop = try Workshop()
+        defer { workshop.remove() }
+        var rows: [Row] = []
+        var omissions: [Report.Omission] = []
+        for part in parts.isEmpty ? Part.allCases : parts {
+            let began = Clock.seconds()
+            workshop.progress.say("\(part.rawValue): setting up")
+            try part.run(in: workshop) { plan in
+                var plan = plan
+                plan.rounds = max(1, rounds)
+                var measured = Rounds(part: part.rawValue, plan: plan, progress: workshop.progress)
+                let found = measured.run()
+                rows += found.rows
+                omissions += found.omissions
+            }
+            workshop.progress.say("\(part.rawValue): \(Int(Clock.seconds() - began)) s")
+        }
+        let report = Report(time: Clock.timestamp(), circumstances: Machine.circumstances(), rows: rows, omissions: omissions)
+        if let folder = output.lastIndex(of: "/") { try Files.makeFolder(String(output[..<folder])) }
+        try Files.write(output, report.json, mode: 0o644)
+        let table = output.hasSuffix(".json") ? output.dropLast(5) + ".md" : output + ".md"
+        try Files.write(String(table), report.markdown.utf8, mode: 0o644)
+        print(report.markdown)
+        let missed = rows.filter { $0.holds == false }
+        print("\(rows.count) rows, \(rows.filter { $0.holds != nil }.count) with a limit, \(missed.count) miss it")
+    }
+}
+
+/// Compares two reports.
+struct Compare: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Say what moved by more than the noise between two reports.")
+
+    @Argument(help: "The older report.")
+    var base: String
+
+    @Argument(help: "The newer report.")
+    var report = "bench/latest.json"
+
+    func run() throws {
+        let comparison = Comparison(before: try Compare.read(base), after: try Compare.read(report))
+        print(comparison.text, terminator: "")
+        if comparison.changes.contains(where: \.isBroken) { throw ExitCode(1) }
+    }
+
+    private static func read(_ path: String) throws -> Report {
+        do { return try Report(json: try Files.read(path)) } catch { throw ValidationError("\(path): \(error)") }
+    }
+}
+
+/// The other end of the bare socket.
+struct Answer: ParsableCommand {
+    static let configuration = CommandConfiguration(shouldDisplay: false)
+
+    @Argument var socket: String
+    @Argument var requestLength: Int
+    @Argument var replyLength: Int
+
+    func run() throws { try BareSocketPeer.serve(path: socket, requestLength: requestLength, replyLength: replyLength) }
+}

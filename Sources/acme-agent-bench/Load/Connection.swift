@@ -1,0 +1,94 @@
+import Glibc
+
+/// How the end of a reply is known.
+enum Framing {
+    /// Varlink: a message ends with a NUL byte.
+    case nul
+    /// ssh-agent: the length in four bytes comes first.
+    case length
+    /// A bare stream: so many bytes.
+    case fixed(Int)
+}
+
+/// A blocking Unix-socket connection.
+final class Connection {
+    let descriptor: Int32
+    private let framing: Framing
+    private var buffer = [UInt8](repeating: 0, count: 65_536)
+
+    init(path: String, framing: Framing) throws {
+        self.framing = framing
+        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw BenchError.system("socket") }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let capacity = MemoryLayout.size(ofValue: address.sun_path)
+        guard path.utf8.count < capacity else { throw BenchError("the path of the socket is too long: \(path)") }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        // A listener whose queue is full turns a connection away; it is let in when the next round of its loop has come.
+        for attempt in 0..<1_000 {
+            let connected = withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, length) }
+            }
+            if connected == 0 { return }
+            guard errno == EAGAIN || errno == EINTR, attempt < 999 else { break }
+            usleep(1_000)
+        }
+        let error = BenchError.system("connect \(path)")
+        close(descriptor)
+        throw error
+    }
+
+    deinit { close(descriptor) }
+
+    /// Sends a request whole.
+    func send(_ request: [UInt8]) -> Bool {
+        var sent = 0
+        while sent < request.count {
+            let count = request.withUnsafeBytes { bytes in
+                write(descriptor, bytes.baseAddress?.advanced(by: sent), request.count - sent)
+            }
+            guard count > 0 else {
+                if count < 0, errno == EINTR { continue }
+                return false
+            }
+            sent += count
+        }
+        return true
+    }
+
+    /// Reads one reply whole, blocking, and gives its bytes; `nil` if the connection ended.
+    func receive<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result? {
+        var filled = 0
+        while true {
+            let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress?.advanced(by: filled), $0.count - filled) }
+            guard count > 0 else {
+                if count < 0, errno == EINTR { continue }
+                return nil
+            }
+            filled += count
+            if isWhole(filled) { return buffer.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0.prefix(filled))) } }
+            // No reply of any peer is as long.
+            guard filled < buffer.count else { return nil }
+        }
+    }
+
+    private func isWhole(_ filled: Int) -> Bool {
+        switch framing {
+        case .nul: return buffer[filled - 1] == 0
+        case .fixed(let length): return filled >= length
+        case .length:
+            guard filled >= 4 else { return false }
+            let length = buffer[..<4].reduce(0) { $0 << 8 | Int($1) }
+            return filled >= 4 + length
+        }
+    }
+
+    /// A request and its reply.
+    func exchange(_ request: [UInt8]) throws -> [UInt8] {
+        guard send(request) else { throw BenchError.system("write") }
+        guard let reply = receive({ Array($0) }) else { throw BenchError("the connection was ended") }
+        return reply
+    }
+}

@@ -1,0 +1,17 @@
+import ArgumentParser
+
+/// A part of the run: what belongs together, measured in the same rounds.
+enum Part: String, CaseIterable, ExpressibleByArgument {
+    /// Signatures, beside everything else that signs.
+    case signing
+    /// Many keys, a slow token, many connections, starting.
+    case scale
+
+    /// Sets everything up, measures, and ends what was set up.
+    func run(in workshop: Workshop, measure: (Plan) -> Void) throws {
+        switch self {
+        case .signing: try SigningPart(workshop).run(measure)
+        case .scale: try ScalePart(workshop).run(measure)
+        }
+    }
+}

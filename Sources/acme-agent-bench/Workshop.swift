@@ -1,0 +1,46 @@
+import Glibc
+
+/// Where the run works: a folder of its own, the programs under test, and the environment that every program gets.
+final class Workshop {
+    /// Removed at the end.
+    let folder: String
+    /// The folder of `acme-agentd`, `acme-agent-token`, `acme-agent` and this program.
+    let programs: String
+    let progress = Progress()
+
+    init() throws {
+        var template = Array("/tmp/acme-agent-bench.XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw BenchError.system("mkdtemp") }
+        folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+        guard count > 0 else { throw BenchError.system("readlink /proc/self/exe") }
+        let own = String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        programs = String(own[..<(own.lastIndex(of: "/") ?? own.startIndex)])
+        for name in ["acme-agentd", "acme-agent-token", "acme-agent"] where access(programs + "/" + name, X_OK) != 0 {
+            throw BenchError("\(programs)/\(name) has not been built; `make bench` builds it")
+        }
+        guard Files.exists("Package.swift"), Files.exists("softhsm/token-up") else {
+            throw BenchError("this is not the package's folder; `make bench` starts the run there")
+        }
+    }
+
+    /// This program.
+    var bench: String { programs + "/acme-agent-bench" }
+
+    /// What every program is given: nothing of the user's own configuration.
+    var environment: [String: String] {
+        ["PATH": getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin", "HOME": folder, "LC_ALL": "C.UTF-8"]
+    }
+
+    /// Runs a program and insists on its success.
+    func run(_ arguments: [String], environment extra: [String: String] = [:]) throws {
+        let log = "\(folder)/\(arguments.first?.split(separator: "/").last ?? "program").log"
+        let child = try ChildProcess(arguments, environment: environment.merging(extra) { $1 }, log: log)
+        guard try child.wait().status == 0 else { throw BenchError("\(arguments.joined(separator: " ")): \(child.lastWords)") }
+    }
+
+    func remove() {
+        _ = try? ChildProcess(["rm", "-rf", folder], environment: environment, log: "/dev/null").wait()
+    }
+}
