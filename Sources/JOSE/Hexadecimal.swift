@@ -2,16 +2,24 @@
 public enum Hexadecimal {
     /// Two digits a byte, nothing between them.
     public static func encode(_ bytes: some Sequence<UInt8>) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity(96)
-        for byte in bytes {
-            let high = byte >> 4
-            let low = byte & 15
-            text.append(high < 10 ? 0x30 + high : 0x57 + high)
-            text.append(low < 10 ? 0x30 + low : 0x57 + low)
-        }
-        return String(decoding: text, as: UTF8.self)
+        // Over memory: a generic walk through another module's iterator, as that of a digest, allocates for each byte.
+        Array(bytes).withUnsafeBytes { encode($0) }
     }
+
+    /// As `encode(_:)`, in one allocation, behind a prefix.
+    public static func encode(_ bytes: UnsafeRawBufferPointer, after prefix: StaticString = "") -> String {
+        let start = prefix.utf8CodeUnitCount
+        return String(unsafeUninitializedCapacity: start + bytes.count * 2) { text in
+            _ = text.update(fromContentsOf: UnsafeBufferPointer(start: prefix.utf8Start, count: start))
+            for (index, byte) in bytes.enumerated() {
+                text[start + index * 2] = digit(byte >> 4)
+                text[start + index * 2 + 1] = digit(byte & 15)
+            }
+            return start + bytes.count * 2
+        }
+    }
+
+    private static func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
 
     /// `nil` if the text is not hexadecimal or has half a byte.
     public static func decode(_ text: String) -> [UInt8]? {

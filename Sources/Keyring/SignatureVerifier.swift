@@ -11,8 +11,8 @@ public enum SigningInput: Sendable {
     /// The bytes that go to the token.
     public var tokenInput: [UInt8] {
         switch self {
-        case .sha256(let digest): Array(digest)
-        case .sha384(let digest): Array(digest)
+        case .sha256(let digest): digest.withUnsafeBytes { Array($0) }
+        case .sha384(let digest): digest.withUnsafeBytes { Array($0) }
         case .message(let bytes): bytes
         }
     }
@@ -20,9 +20,9 @@ public enum SigningInput: Sendable {
     /// Name and hex value of the digest, for the audit trail.
     public var auditDigest: String {
         switch self {
-        case .sha256(let digest): "sha256:" + Hexadecimal.encode(digest)
-        case .sha384(let digest): "sha384:" + Hexadecimal.encode(digest)
-        case .message(let bytes): "sha256:" + Hexadecimal.encode(SHA256.hash(data: bytes))
+        case .sha256(let digest): digest.withUnsafeBytes { Hexadecimal.encode($0, after: "sha256:") }
+        case .sha384(let digest): digest.withUnsafeBytes { Hexadecimal.encode($0, after: "sha384:") }
+        case .message(let bytes): SHA256.hash(data: bytes).withUnsafeBytes { Hexadecimal.encode($0, after: "sha256:") }
         }
     }
 }
