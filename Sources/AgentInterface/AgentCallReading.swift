@@ -137,8 +137,8 @@ private struct ParameterReader {
         }
     }
 
-    func finish(_ known: [String]) throws(InvalidParameter) {
-        do { try json.finish(known: known) } catch {
+    func finish(_ known: [String], and others: [String] = []) throws(InvalidParameter) {
+        do { try json.finish(known: known, and: others) } catch {
             throw InvalidParameter(error.member ?? "", "is not a parameter of this method")
         }
     }
@@ -180,9 +180,10 @@ private struct ParameterReader {
         return bytes
     }
 
-    func url(_ name: String) throws(InvalidParameter) -> ACMEURL {
-        let text = try text(name)
-        do { return try ACMEURL(text) } catch { throw InvalidParameter(name, "\(error)") }
+    func url(_ name: String, neighbour: ACMEURL? = nil) throws(InvalidParameter) -> ACMEURL {
+        let text = try checked(name) { () throws(JSONError) in try json.required(name).utf8(name) }
+        guard text.count <= CallLimits.text else { throw InvalidParameter(name, "is longer than \(CallLimits.text) bytes") }
+        do { return try ACMEURL(utf8: text, neighbour: neighbour) } catch { throw InvalidParameter(name, "\(error)") }
     }
 
     func identifiers() throws(InvalidParameter) -> [Identifier] {
@@ -235,9 +236,9 @@ private struct ParameterReader {
         guard ACMENonce.isValid(nonce) else {
             throw InvalidParameter("nonce", "must be base64url (RFC 8555 section 6.5.2)")
         }
-        let call = SigningCall(
-            key: try text("key"), url: try url("url"), nonce: nonce, account: hasAccount ? try url("account") : nil, request: request)
-        try finish(["key", "url", "nonce"] + (hasAccount ? ["account"] : []) + others)
-        return call
+        let key = try text("key"), url = try url("url")
+        let account = hasAccount ? try self.url("account", neighbour: url) : nil
+        try finish(hasAccount ? ["key", "url", "nonce", "account"] : ["key", "url", "nonce"], and: others)
+        return SigningCall(key: key, url: url, nonce: nonce, account: account, request: request)
     }
 }

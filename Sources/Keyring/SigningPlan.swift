@@ -210,13 +210,12 @@ public struct SigningPlan: Sendable {
     /// CA does, so a front end must not be able to pass one off as the other.
     private static func checkTarget(_ request: ACMERequest, url: ACMEURL, account: ACMEURL?) throws(CompositionError) {
         guard let account else { return }
-        let asksAccount = url.isSameResource(as: account)
         switch request {
         case .updateAccount, .deactivateAccount:
             guard url == account else { throw CompositionError("url", "must be the account's URL") }
         case .postAsGet: return
         default:
-            guard !asksAccount else { throw CompositionError("url", "must not be the account's URL") }
+            guard !url.isSameResource(as: account) else { throw CompositionError("url", "must not be the account's URL") }
         }
     }
 

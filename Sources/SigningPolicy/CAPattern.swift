@@ -27,7 +27,7 @@ public enum CAPattern: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .origin(let own): return own == origin
         case .anyPort(let host):
-            let text = origin.description.utf8
+            let text = origin.text.utf8
             return text.elementsEqual(host.utf8) || text.starts(with: (host + ":").utf8)
         }
     }

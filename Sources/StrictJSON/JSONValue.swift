@@ -197,11 +197,11 @@ public struct JSONObject: Sendable {
         return result
     }
 
-    /// Refuses every member whose name is not among `known`.
-    public func finish(known: [String]) throws(JSONError) {
+    /// Refuses every member whose name is neither among `known` nor among `others`.
+    public func finish(known: [String], and others: [String] = []) throws(JSONError) {
         var at = index + 1
         for _ in 0..<count {
-            if !known.contains(where: { matches(at, $0) }) {
+            if !known.contains(where: { matches(at, $0) }), !others.contains(where: { matches(at, $0) }) {
                 let node = document.nodes[at]
                 let name = document.bytes.withUnsafeBufferPointer { JSONDocument.printable(JSONDocument.unescape($0, node)) }
                 throw JSONError(.unknownMember, offset: Int(node.start), member: name)

@@ -8,66 +8,82 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
     public let text: String
     /// Scheme, host and port in canonical form.
     public let origin: Origin
-    /// Path and query as given; begins with `/`.
-    public let path: String
+    /// Where the path begins in `text`, in bytes.
+    private let pathOffset: Int
 
+    /// Path and query as given; begins with `/`.
+    public var path: String { String(decoding: text.utf8.dropFirst(pathOffset), as: UTF8.self) }
     /// Lower case; an IPv6 address without brackets.
     public var host: String { origin.host }
     /// 1 to 65535; 443 where the text has none.
     public var port: Int { origin.port }
 
     /// - Throws: the first thing that is wrong with it.
-    public init(_ text: String) throws(ACMEURLError) {
-        let bytes = Array(text.utf8)
+    public init(_ text: String) throws(ACMEURLError) { try self.init(utf8: Array(text.utf8)[...]) }
+
+    /// From UTF-8, which may be part of a longer text.
+    /// - Parameter neighbour: a URL that is likely of the same CA: where both have the same letters before the path, its origin is taken over
+    ///   instead of being read again.
+    /// - Throws: the first thing that is wrong with it.
+    public init(utf8 bytes: ArraySlice<UInt8>, neighbour: ACMEURL? = nil) throws(ACMEURLError) {
         let rest = try ACMEURL.afterScheme(bytes)
         let end = rest.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? rest.endIndex
-        origin = try Origin(authority: rest[..<end])
+        pathOffset = end - bytes.startIndex
+        if let neighbour, neighbour.pathOffset == pathOffset, neighbour.text.utf8.prefix(pathOffset).elementsEqual(bytes[..<end]) {
+            origin = neighbour.origin
+        } else {
+            origin = try Origin(authority: rest[..<end])
+        }
         let target = rest[end...]
         guard target.first == UInt8(ascii: "/") else { throw .noPath }
         try ACMEURL.checkSegments(target)
-        self.text = text
-        self.path = String(decoding: target, as: UTF8.self)
+        text = String(decoding: bytes, as: UTF8.self)
     }
 
     /// Length, scheme and every single byte; gives what is behind `https://`.
-    static func afterScheme(_ bytes: [UInt8]) throws(ACMEURLError) -> ArraySlice<UInt8> {
+    static func afterScheme(_ bytes: ArraySlice<UInt8>) throws(ACMEURLError) -> ArraySlice<UInt8> {
         guard bytes.count <= maximumLength else { throw .tooLong }
         // The scheme alone may be in either case (RFC 3986 §3.1).
-        guard bytes.prefix(8).map({ $0 | 0x20 }).elementsEqual("https://".utf8.map { $0 | 0x20 }),
-            bytes.prefix(8).suffix(3).elementsEqual("://".utf8)
-        else { throw .notHTTPS }
-        for (index, byte) in bytes.enumerated() {
+        guard bytes.prefix(5).lazy.map({ $0 | 0x20 }).elementsEqual("https".utf8), bytes.dropFirst(5).starts(with: "://".utf8) else {
+            throw .notHTTPS
+        }
+        for (index, byte) in zip(bytes.indices, bytes) {
             switch byte {
             case UInt8(ascii: "#"): throw .fragment
             case 0...0x20, 0x7F..., UInt8(ascii: "\\"), UInt8(ascii: "\""), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "^"),
                 UInt8(ascii: "`"), UInt8(ascii: "{"), UInt8(ascii: "|"), UInt8(ascii: "}"):
                 throw .invalidByte
             case UInt8(ascii: "%"):
-                guard bytes.count - index > 2, hex(bytes[index + 1]) != nil, hex(bytes[index + 2]) != nil else { throw .invalidByte }
+                guard bytes.endIndex - index > 2, hex(bytes[index + 1]) != nil, hex(bytes[index + 2]) != nil else { throw .invalidByte }
             default: break
             }
         }
-        return bytes[8...]
+        return bytes.dropFirst(8)
     }
 
     /// Segments are looked at with their percent-encoding undone, since a server does that too; a slash that comes to light divides.
     private static func checkSegments(_ target: ArraySlice<UInt8>) throws(ACMEURLError) {
         let path = target.prefix { $0 != UInt8(ascii: "?") }
-        var decoded: [UInt8] = []
+        // Bytes of the segment so far; `nil` once it has another byte than a dot.
+        var dots: Int? = 0
         var at = path.startIndex
         while at < path.endIndex {
-            if path[at] == UInt8(ascii: "%"), path.endIndex - at > 2, let high = hex(path[at + 1]), let low = hex(path[at + 2]) {
-                decoded.append(high << 4 | low)
-                at += 3
-            } else {
-                decoded.append(path[at])
-                at += 1
+            var byte = path[at]
+            at += 1
+            if byte == UInt8(ascii: "%"), path.endIndex - at > 1, let high = hex(path[at]), let low = hex(path[at + 1]) {
+                byte = high << 4 | low
+                at += 2
+            }
+            switch byte {
+            case UInt8(ascii: "/"), UInt8(ascii: "\\"):
+                guard dots != 1, dots != 2 else { throw .dotSegment }
+                dots = 0
+            case UInt8(ascii: "."): dots = dots.map { $0 + 1 }
+            case 0..<0x20, 0x7F: throw .dotSegment
+            default: dots = nil
             }
         }
-        guard decoded.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { throw .dotSegment }
-        for segment in decoded.split(whereSeparator: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") }) {
-            guard !segment.elementsEqual(".".utf8), !segment.elementsEqual("..".utf8) else { throw .dotSegment }
-        }
+        guard dots != 1, dots != 2 else { throw .dotSegment }
     }
 
     private static func hex(_ letter: UInt8) -> UInt8? {

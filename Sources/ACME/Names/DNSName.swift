@@ -24,19 +24,28 @@ public struct DNSName: Hashable, Sendable, Comparable, CustomStringConvertible {
             throw .name(text, "it is longer than \(DNSName.maximumLength) characters")
         }
         for index in bytes.indices where (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(bytes[index]) { bytes[index] |= 0x20 }
-        var labels = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        isWildcard = labels.first.map { $0.elementsEqual([UInt8(ascii: "*")]) } ?? false
-        if isWildcard { labels.removeFirst() }
-        guard let last = labels.last else { throw .name(text, "a wildcard stands for one label of a name, such as *.example.org") }
-        for label in labels {
-            if let reason = DNSName.problem(of: label) { throw .name(text, reason) }
+        isWildcard = bytes.first == UInt8(ascii: "*") && (bytes.count == 1 || bytes[1] == UInt8(ascii: "."))
+        guard !isWildcard || bytes.count > 1 else {
+            throw .name(text, "a wildcard stands for one label of a name, such as *.example.org")
         }
-        guard last.contains(where: { !DNSName.isDigit($0) }) else { throw .name(text, "its last label is a number") }
+        if let reason = DNSName.problem(ofName: isWildcard ? bytes[2...] : bytes[...]) { throw .name(text, reason) }
         self.text = String(decoding: bytes, as: UTF8.self)
     }
 
+    /// What is wrong with a name in lower case that is no wildcard, in words. Its length is not looked at.
+    static func problem(ofName name: ArraySlice<UInt8>) -> String? {
+        var rest = name
+        while true {
+            let end = rest.firstIndex(of: UInt8(ascii: ".")) ?? rest.endIndex
+            let label = rest[..<end]
+            if let reason = problem(ofLabel: label) { return reason }
+            if end == rest.endIndex { return label.allSatisfy(isDigit) ? "its last label is a number" : nil }
+            rest = rest[(end + 1)...]
+        }
+    }
+
     /// What is wrong with a label in lower case, in words.
-    private static func problem(of label: ArraySlice<UInt8>) -> String? {
+    private static func problem(ofLabel label: ArraySlice<UInt8>) -> String? {
         guard !label.isEmpty else { return "a label is empty" }
         guard label.count <= maximumLabelLength else { return "a label is longer than \(maximumLabelLength) characters" }
         for byte in label {

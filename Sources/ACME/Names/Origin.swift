@@ -2,16 +2,28 @@
 public struct Origin: Hashable, Sendable, Comparable, CustomStringConvertible {
     static let defaultPort = 443
 
-    /// Lower case; an IPv6 address without brackets.
-    public let host: String
+    /// `https://host[:port]`: lower case, the default port dropped, an IPv6 address in brackets. Two origins are equal where their texts are.
+    public let text: String
     /// 1 to 65535.
     public let port: Int
     private let isIPv6: Bool
 
+    /// Lower case; an IPv6 address without brackets.
+    public var host: String {
+        let authority = text.utf8.dropFirst(Origin.scheme.utf8CodeUnitCount)
+        let host =
+            isIPv6
+            ? authority.dropFirst().prefix { $0 != UInt8(ascii: "]") }
+            : authority.prefix { $0 != UInt8(ascii: ":") }
+        return String(decoding: host, as: UTF8.self)
+    }
+
+    private static let scheme: StaticString = "https://"
+
     /// Reads `https://host[:port]`, without path.
     public init(_ text: String) throws(ACMEURLError) {
         let bytes = Array(text.utf8)
-        let rest = try ACMEURL.afterScheme(bytes)
+        let rest = try ACMEURL.afterScheme(bytes[...])
         try self.init(authority: rest)
     }
 
@@ -41,17 +53,35 @@ public struct Origin: Hashable, Sendable, Comparable, CustomStringConvertible {
         } else {
             port = Origin.defaultPort
         }
-        let name = String(decoding: host, as: UTF8.self)
+        var text: [UInt8] = []
+        text.reserveCapacity(authority.count + 64)
+        text.append(contentsOf: UnsafeBufferPointer(start: Origin.scheme.utf8Start, count: Origin.scheme.utf8CodeUnitCount))
         if isIPv6 {
-            guard host.contains(UInt8(ascii: ":")), let address = try? IPAddress(name) else { throw .invalidHost }
-            self.host = address.text
-        } else if let address = try? IPAddress(name) {
-            self.host = address.text
+            guard host.contains(UInt8(ascii: ":")), let address = try? IPAddress(String(decoding: host, as: UTF8.self)) else {
+                throw .invalidHost
+            }
+            text.append(UInt8(ascii: "["))
+            text.append(contentsOf: address.text.utf8)
+            text.append(UInt8(ascii: "]"))
         } else {
-            // A trailing dot would be a second spelling of one host.
-            guard host.last != UInt8(ascii: "."), let dns = try? DNSName(name), !dns.isWildcard else { throw .invalidHost }
-            self.host = dns.text
+            let start = text.count
+            for byte in host { text.append((UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte) }
+            guard Origin.isHost(text[start...]) else { throw .invalidHost }
         }
+        if port != Origin.defaultPort {
+            text.append(UInt8(ascii: ":"))
+            text.append(contentsOf: String(port).utf8)
+        }
+        self.text = String(decoding: text, as: UTF8.self)
+    }
+
+    /// A name in lower case or an IPv4 address. A trailing dot would be a second spelling of one host.
+    private static func isHost(_ host: ArraySlice<UInt8>) -> Bool {
+        // Only digits and dots can be an address, and its one text is the canonical one.
+        if host.allSatisfy({ $0 == UInt8(ascii: ".") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) {
+            return (try? IPAddress(String(decoding: host, as: UTF8.self))) != nil
+        }
+        return host.count <= DNSName.maximumLength && DNSName.problem(ofName: host) == nil
     }
 
     /// 1 to 65535 in decimal without leading zeros.
@@ -65,13 +95,7 @@ public struct Origin: Hashable, Sendable, Comparable, CustomStringConvertible {
         return (1...65_535).contains(value) ? value : nil
     }
 
-    /// `https://host[:port]`: lower case, the default port dropped, an IPv6 address in brackets.
-    public var description: String {
-        let host = isIPv6 ? "[\(host)]" : host
-        return port == Origin.defaultPort ? "https://\(host)" : "https://\(host):\(port)"
-    }
+    public var description: String { text }
 
-    public static func < (left: Origin, right: Origin) -> Bool {
-        left.description.utf8.lexicographicallyPrecedes(right.description.utf8)
-    }
+    public static func < (left: Origin, right: Origin) -> Bool { left.text.utf8.lexicographicallyPrecedes(right.text.utf8) }
 }
