@@ -55,9 +55,4 @@ extension JSONDocument {
     /// The text `{}`.
     public static let emptyObject = JSONDocument(
         bytes: Array("{}".utf8), nodes: [Node(kind: .object, start: 0, end: 2, next: 1, count: 0)])
-
-    private init(bytes: [UInt8], nodes: [Node]) {
-        self.bytes = bytes
-        self.nodes = nodes
-    }
 }

@@ -3,27 +3,28 @@ struct JSONParser {
     typealias Node = JSONDocument.Node
 
     let limits: JSONLimits
-    var nodes: [Node] = []
+    private var nodes: [Node] = []
+    /// The innermost container that is not closed yet; its node says which one is around it, so that there is no stack beside the nodes.
+    private var open = Node.none
+    private var depth = 0
 
-    private struct Container {
-        var node: Int
-        var isObject: Bool
-    }
+    init(limits: JSONLimits) { self.limits = limits }
 
-    init(limits: JSONLimits) {
-        self.limits = limits
+    /// Reads a whole text.
+    /// - Parameter result: Its nodes, in the memory of those that it held before.
+    mutating func parse(_ text: UnsafeBufferPointer<UInt8>, into result: inout [Node]) throws(JSONError) {
+        // The parser's own while it works on them: in two places they would be copied.
+        swap(&nodes, &result)
+        defer { swap(&nodes, &result) }
+        nodes.removeAll(keepingCapacity: true)
         nodes.reserveCapacity(32)
-    }
-
-    mutating func parse(_ text: UnsafeBufferPointer<UInt8>) throws(JSONError) {
         var at = 0
-        var stack: [Container] = []
         skipSpace(text, &at)
         var expectsValue = true
         repeat {
             if expectsValue {
                 // In an object a value is preceded by its name and a colon.
-                if let top = stack.last, top.isObject {
+                if isInObject {
                     try parseName(text, &at)
                     skipSpace(text, &at)
                     guard at < text.count else { throw JSONError(.endOfInput, offset: at) }
@@ -31,14 +32,15 @@ struct JSONParser {
                     at += 1
                     skipSpace(text, &at)
                 }
-                if let top = stack.last { nodes[top.node].count += 1 }
+                if open >= 0 { nodes[open].count += 1 }
                 guard at < text.count else { throw JSONError(.endOfInput, offset: at) }
                 let byte = text[at]
                 if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {
                     let isObject = byte == UInt8(ascii: "{")
-                    guard stack.count < limits.depth else { throw JSONError(.tooDeep, offset: at) }
-                    try append(Node(kind: isObject ? .object : .array, start: Int32(at), end: 0, next: 0, count: 0), at)
-                    stack.append(Container(node: nodes.count - 1, isObject: isObject))
+                    guard depth < limits.depth else { throw JSONError(.tooDeep, offset: at) }
+                    try append(Node(kind: isObject ? .object : .array, start: Int32(at), end: 0, next: Int32(open), count: 0), at)
+                    open = nodes.count - 1
+                    depth += 1
                     at += 1
                     skipSpace(text, &at)
                     guard at < text.count else { throw JSONError(.endOfInput, offset: at) }
@@ -51,26 +53,35 @@ struct JSONParser {
                 expectsValue = false
             }
             skipSpace(text, &at)
-            guard let top = stack.last else { break }
+            guard open >= 0 else { break }
             guard at < text.count else { throw JSONError(.endOfInput, offset: at) }
             let byte = text[at]
             if byte == UInt8(ascii: ",") {
-                guard nodes[top.node].count > 0 else { throw JSONError(.unexpectedByte, offset: at) }
+                guard nodes[open].count > 0 else { throw JSONError(.unexpectedByte, offset: at) }
                 at += 1
                 skipSpace(text, &at)
                 expectsValue = true
-            } else if byte == (top.isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
+            } else if byte == (isInObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
                 at += 1
-                nodes[top.node].end = Int32(at)
-                nodes[top.node].next = Int32(nodes.count)
-                if top.isObject { try refuseDuplicates(text, in: top.node) }
-                stack.removeLast()
+                try close(text, at)
             } else {
                 throw JSONError(.unexpectedByte, offset: at)
             }
-        } while !stack.isEmpty || expectsValue
+        } while open >= 0 || expectsValue
         skipSpace(text, &at)
         guard at == text.count else { throw JSONError(.trailingBytes, offset: at) }
+    }
+
+    private var isInObject: Bool { open >= 0 && nodes[open].kind == .object }
+
+    /// Ends the innermost container behind its bracket.
+    private mutating func close(_ text: UnsafeBufferPointer<UInt8>, _ end: Int) throws(JSONError) {
+        let closed = open
+        open = Int(nodes[closed].next)
+        depth -= 1
+        nodes[closed].end = Int32(end)
+        nodes[closed].next = Int32(nodes.count)
+        if nodes[closed].kind == .object { try refuseDuplicates(text, in: closed) }
     }
 
     private mutating func append(_ node: Node, _ offset: Int) throws(JSONError) {
@@ -215,27 +226,45 @@ struct JSONParser {
     private func refuseDuplicates(_ text: UnsafeBufferPointer<UInt8>, in object: Int) throws(JSONError) {
         let count = Int(nodes[object].count)
         guard count > 1 else { return }
-        var names: [Int] = []
-        names.reserveCapacity(count)
-        var index = object + 1
-        for _ in 0..<count {
-            names.append(index)
-            index = Int(nodes[index + 1].next)
-        }
-        let plain = names.allSatisfy { nodes[$0].kind == .string }
-        if plain, count <= 16 {
-            for later in 1..<count {
-                for earlier in 0..<later where equalPlain(text, names[earlier], names[later]) {
-                    throw duplicate(text, names[later])
+        let first = object + 1
+        if count <= JSONParser.membersCompared, hasPlainNames(object) {
+            var later = first
+            for index in 1..<count {
+                later = member(after: later)
+                var earlier = first
+                for _ in 0..<index {
+                    if equalPlain(text, earlier, later) { throw duplicate(text, later) }
+                    earlier = member(after: earlier)
                 }
             }
             return
+        }
+        var names: [Int] = []
+        names.reserveCapacity(count)
+        var index = first
+        for _ in 0..<count {
+            names.append(index)
+            index = member(after: index)
         }
         let unescaped = names.map { (Array(JSONDocument.unescape(text, nodes[$0])), $0) }
         let sorted = unescaped.sorted { $0.0.lexicographicallyPrecedes($1.0) }
         for (one, other) in zip(sorted, sorted.dropFirst()) where one.0 == other.0 {
             throw duplicate(text, max(one.1, other.1))
         }
+    }
+
+    /// Objects with more members than this are sorted.
+    private static let membersCompared = 16
+
+    private func member(after name: Int) -> Int { Int(nodes[name + 1].next) }
+
+    private func hasPlainNames(_ object: Int) -> Bool {
+        var name = object + 1
+        for _ in 0..<nodes[object].count {
+            if nodes[name].kind != .string { return false }
+            name = member(after: name)
+        }
+        return true
     }
 
     private func equalPlain(_ text: UnsafeBufferPointer<UInt8>, _ one: Int, _ other: Int) -> Bool {

@@ -93,4 +93,20 @@ import Testing
         #expect(try object.strings("c") == [])
         #expect(refusal { () throws(JSONError) in try object.object("a") } == .wrongType)
     }
+
+    @Test("A document that is used again leaves values of its former text as they were, and is {} after a text that is none")
+    func usedAgain() throws {
+        var document = JSONDocument.emptyObject
+        try document.parse(Array(#"{"a":{"b":["first",1]}}"#.utf8))
+        let former = try document.root.object().object("a")
+        try document.parse(Array(#"[1,{"a":"second"},[[]]]"#.utf8)[...])
+        #expect(try former.array("b").first?.string() == "first")
+        #expect(try document.root.array().map(\.kindName) == ["number", "object", "array"])
+        for text in [#"{"a":[{"b":1}"#, #"{"a":1,"a":2}"#, "", "[[[[[[[[[]]]]]]]]]"] {
+            #expect(throws: JSONError.self) { try document.parse(Array(text.utf8)) }
+            #expect(try document.root.object().count == 0)
+        }
+        try document.parse(Array(#""third""#.utf8))
+        #expect(try document.root.string() == "third")
+    }
 }

@@ -4,7 +4,7 @@ import Varlink
 @Suite struct VarlinkFramerTests {
     private func messages(_ framer: inout VarlinkFramer) throws -> [[UInt8]] {
         var result: [[UInt8]] = []
-        while let message = try framer.next() { result.append(message) }
+        while let message = try framer.next() { result.append(Array(message)) }
         return result
     }
 
@@ -59,7 +59,7 @@ import Varlink
     @Test func limit() throws {
         var framer = VarlinkFramer(maximumMessageSize: 4)
         framer.append(bytes("1234|"))
-        #expect(try framer.next() == bytes("1234"))
+        #expect(try framer.next().map(Array.init) == bytes("1234"))
         framer.append(bytes("1234"))
         #expect(try framer.next() == nil)
         framer.append(bytes("5"))
@@ -67,7 +67,7 @@ import Varlink
 
         var whole = VarlinkFramer(maximumMessageSize: 4)
         whole.append(bytes("ok|12345|"))
-        #expect(try whole.next() == bytes("ok"))
+        #expect(try whole.next().map(Array.init) == bytes("ok"))
         #expect(throws: VarlinkFramingError.messageTooLong(limit: 4)) { try whole.next() }
     }
 

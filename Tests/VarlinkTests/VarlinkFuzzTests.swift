@@ -67,9 +67,9 @@ import Testing
                 let length = Int.random(in: 1...20, using: &random)
                 framer.append(stream[at..<min(at + length, stream.count)])
                 at += length
-                while Bool.random(using: &random), let message = try framer.next() { messages.append(message) }
+                while Bool.random(using: &random), let message = try framer.next() { messages.append(Array(message)) }
             }
-            while let message = try framer.next() { messages.append(message) }
+            while let message = try framer.next() { messages.append(Array(message)) }
             #expect(messages == stream.dropLast().split(separator: 0, omittingEmptySubsequences: false).map(Array.init))
         }
     }

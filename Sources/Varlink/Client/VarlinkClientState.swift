@@ -41,14 +41,14 @@ struct VarlinkClientState<Receiver> {
 
     mutating func next() -> Step {
         guard !isHeldBack else { return .wait }
-        let message: [UInt8]?
+        let message: ArraySlice<UInt8>?
         do throws(VarlinkFramingError) { message = try framer.next() } catch {
             return .fail(.replyTooLong(limit: limits.messageSize))
         }
         guard let message else { return .wait }
         guard let call = calls.first else { return .fail(.unexpectedReply) }
         do {
-            let reply = try VarlinkReply.parse(message, limits: limits.json)
+            let reply = try VarlinkReply.parse(Array(message), limits: limits.json)
             if reply.continues {
                 guard call.wantsMore else { return .fail(.unexpectedReply) }
                 return .proceed(call.receiver, reply)

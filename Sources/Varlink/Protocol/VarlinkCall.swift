@@ -25,7 +25,18 @@ public struct VarlinkCall: Sendable {
     public init(parsing message: [UInt8], limits: JSONLimits = .default) throws(VarlinkCallFault) {
         let document: JSONDocument
         do throws(JSONError) { document = try JSONDocument(parsing: message, limits: limits) } catch { throw .malformed(error) }
+        try self.init(document)
+    }
 
+    /// As ``init(parsing:limits:)``, in memory that was used before.
+    init(
+        parsing message: ArraySlice<UInt8>, into document: inout JSONDocument, limits: JSONLimits
+    ) throws(VarlinkCallFault) {
+        do throws(JSONError) { try document.parse(message, limits: limits) } catch { throw .malformed(error) }
+        try self.init(document)
+    }
+
+    private init(_ document: JSONDocument) throws(VarlinkCallFault) {
         let members: JSONObject
         do throws(JSONError) { members = try document.root.object() } catch { throw .malformed(error) }
         var method: VarlinkMethodName?

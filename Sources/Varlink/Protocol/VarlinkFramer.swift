@@ -33,7 +33,9 @@ public struct VarlinkFramer: Sendable {
     /// Takes what the stream brought.
     public mutating func append(_ bytes: some Collection<UInt8>) {
         // Only half a buffer or more is worth moving, so that a byte is moved twice at most on the average.
-        if start > 0, start >= buffer.count / 2 {
+        if start == buffer.count {
+            removeAll()
+        } else if start > 0, start >= buffer.count / 2 {
             buffer.removeFirst(start)
             scanned -= start
             start = 0
@@ -41,21 +43,23 @@ public struct VarlinkFramer: Sendable {
         buffer.append(contentsOf: bytes)
     }
 
-    /// The next whole message without its NUL; `nil` while there is none.
+    /// The next whole message without its NUL, a part of the framer's own memory that should not be kept; `nil` while there is none.
     /// - Throws: ``VarlinkFramingError/messageTooLong(limit:)`` as soon as a message cannot end within the limit any more; the stream has
     ///   no use after that, because nobody knows where the next message begins.
-    public mutating func next() throws(VarlinkFramingError) -> [UInt8]? {
+    public mutating func next() throws(VarlinkFramingError) -> ArraySlice<UInt8>? {
         guard let end = indexOfNUL() else {
             scanned = buffer.count
             guard bufferedBytes <= maximumMessageSize else { throw .messageTooLong(limit: maximumMessageSize) }
+            // All taken, and nobody reads in it any more: a large message's memory is given back.
+            if start == buffer.count { removeAll() }
             return nil
         }
         guard end - start <= maximumMessageSize else { throw .messageTooLong(limit: maximumMessageSize) }
-        let message = Array(buffer[start..<end])
-        start = end + 1
-        scanned = start
-        if start == buffer.count { removeAll() }
-        return message
+        defer {
+            start = end + 1
+            scanned = start
+        }
+        return buffer[start..<end]
     }
 
     /// Forgets everything that is buffered.

@@ -179,7 +179,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
                 break
             }
             left -= 1
-            switch state.next() {
+            switch directory.withDocument({ state.next(readingInto: &$0) }) {
             case .wait: break loop
             case .dispatch(let call): dispatch(call)
             case .refuse(let error): write(.error(name: error.name, parameters: error.parameters.source))

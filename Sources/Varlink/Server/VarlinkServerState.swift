@@ -46,11 +46,13 @@ struct VarlinkServerState {
         framer.append(bytes)
     }
 
-    mutating func next() -> Step {
+    /// What to do next.
+    /// - Parameter document: Memory to read a message in; what was in it is gone.
+    mutating func next(readingInto document: inout JSONDocument) -> Step {
         guard !isClosed, current == nil, isWritable else { return .wait }
         if isQuiescing { return close(.shutdown) }
         while true {
-            let message: [UInt8]?
+            let message: ArraySlice<UInt8>?
             do throws(VarlinkFramingError) { message = try framer.next() } catch {
                 return close(.messageTooLong(limit: limits.messageSize))
             }
@@ -60,7 +62,7 @@ struct VarlinkServerState {
             }
             messages += 1
             do throws(VarlinkCallFault) {
-                let call = try VarlinkCall(parsing: message, limits: limits.json)
+                let call = try VarlinkCall(parsing: message, into: &document, limits: limits.json)
                 lastCall += 1
                 current = lastCall
                 currentIsOneway = call.isOneway

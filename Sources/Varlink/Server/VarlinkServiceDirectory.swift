@@ -1,7 +1,8 @@
 import NIOCore
 import StrictJSON
 
-/// What a server knows of its service: the interfaces, the standard replies ready made, a writer that is used again and again.
+/// What a server knows of its service: the interfaces, the standard replies ready made, memory for reading and writing that is used again and
+/// again.
 ///
 /// One for all connections of a server; confined to the server's event loop.
 public final class VarlinkServiceDirectory {
@@ -17,6 +18,7 @@ public final class VarlinkServiceDirectory {
     private let entries: [Entry]
     private let information: [UInt8]
     private var writer = JSONWriter()
+    private var document = JSONDocument.emptyObject
     private var turns = CircularBuffer<() -> Void>()
     private var isTurnScheduled = false
     /// Between two turns, so that the loop looks at its sockets.
@@ -98,6 +100,12 @@ public final class VarlinkServiceDirectory {
         return body(taken.bytes)
     }
 
+    /// Has a call read into the shared memory. A service that keeps a call beyond its answer keeps that memory, and the next call gets new.
+    func withDocument<Result>(_ body: (inout JSONDocument) -> Result) -> Result {
+        defer { if document.capacity > VarlinkServiceDirectory.keptCapacity { document = .emptyObject } }
+        return body(&document)
+    }
+
     /// Goes on with a connection's calls later, in turn with other connections and behind what the sockets bring meanwhile: an event loop
     /// does not look at its sockets while its tasks add tasks.
     func takeTurn(on eventLoop: any EventLoop, _ goOn: @escaping () -> Void) {
@@ -117,6 +125,6 @@ public final class VarlinkServiceDirectory {
         if isTurnScheduled { eventLoop.assumeIsolated().scheduleTask(in: VarlinkServiceDirectory.pause) { self.giveTurns(on: eventLoop) } }
     }
 
-    /// Room the writer keeps between replies, in bytes.
+    /// Room that the writer keeps between replies and the document between calls, in bytes.
     private static let keptCapacity = 64 * 1024
 }
