@@ -14,7 +14,8 @@ public struct SignedReply: Sendable {
 
     /// Writes the members of the reply's parameters.
     public func writeMembers(to json: inout JSONWriter) {
-        json.member("request", raw: request.json())
+        json.name("request")
+        request.write(to: &json)
         if let certificateRequest { json.member("csr", Base64URL.encode(certificateRequest)) }
     }
 

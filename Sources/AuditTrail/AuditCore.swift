@@ -16,10 +16,10 @@ final class AuditCore: Sendable {
         var rotateAt: Int
         /// The last written record.
         var written: UInt64
-        var writtenHash: [UInt8]
+        var writtenHash: AuditHash
         /// The last appended record.
         var appended: UInt64
-        var appendedHash: [UInt8]
+        var appendedHash: AuditHash
         var pending: [UInt8] = []
         /// Counts batches that were lost.
         var generation: UInt64 = 0
@@ -204,16 +204,14 @@ final class AuditCore: Sendable {
         completion(answer)
     }
 
-    func isWithinGroup(_ sequence: UInt64, else completion: @escaping Completion) -> Bool {
-        let isWithin = state.withLock { state in
+    func isWithinGroup(_ sequence: UInt64) -> Bool {
+        state.withLock { state in
             guard state.failure == nil, sequence <= state.written else { return false }
             if sequence <= state.synced { return true }
             let age = WakeSignal.now() &- state.unsyncedSince
             return state.written &- state.synced <= UInt64(limits.unsyncedRecords)
                 && age <= UInt64(limits.unsyncedMilliseconds) &* 1_000_000
         }
-        if !isWithin { synchronize(upTo: sequence, completion) }
-        return isWithin
     }
 
     /// The thread's question. It starts at half of what the rule allows, so that the sync is usually over before the rule is met.
@@ -293,7 +291,7 @@ final class AuditCore: Sendable {
     }
 
     var head: AuditHead {
-        state.withLock { AuditHead(sequence: $0.written, hash: String(decoding: $0.writtenHash, as: UTF8.self)) }
+        state.withLock { AuditHead(sequence: $0.written, hash: $0.writtenHash.text) }
     }
 
     var statistics: AuditStatistics {

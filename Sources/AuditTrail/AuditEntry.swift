@@ -13,13 +13,11 @@ public struct AuditEntry: Hashable, Sendable {
     /// The line without its newline.
     public var line: [UInt8]
 
-    /// What `previous` says where there is no line before.
-    static let noPrevious = [UInt8](repeating: UInt8(ascii: "0"), count: 64)
     /// The format's number, in the genesis record.
     static let format: Int64 = 1
     /// `,"hash":"` … `"}`
     private static let hashMember = Array(",\"hash\":\"".utf8)
-    private static let suffixLength = 9 + 64 + 2
+    private static let suffixLength = 9 + AuditHash.digits + 2
     private static let members = [
         "sequence", "time", "kind", "format", "trail", "correlation", "uid", "gid", "connection", "grant", "key", "fingerprint",
         "operation",
@@ -72,7 +70,7 @@ public struct AuditEntry: Hashable, Sendable {
             bytes[(bytes.count - AuditEntry.suffixLength)...].starts(with: AuditEntry.hashMember),
             bytes.suffix(2).elementsEqual("\"}".utf8)
         else { throw malformed("it does not end in its hash") }
-        guard AuditLine.hash(of: bytes.dropLast(AuditEntry.suffixLength)).elementsEqual(hash.utf8) else {
+        guard AuditHash(of: bytes.dropLast(AuditEntry.suffixLength)) == AuditHash(hash) else {
             throw AuditError(.damaged, file: file, message: "the record's hash is not that of its line")
         }
     }

@@ -1,12 +1,10 @@
-import Crypto
-
 /// Writes a record's line straight behind those that are pending. On the path of every signature, twice, so it does without the
 /// intermediate steps of a general JSON writer; the strict reader reads every line of the tests back.
 enum AuditLine {
     /// Appends the line without its newline.
-    /// - Parameter previous: The hash of the line before, 64 hex digits.
-    /// - Returns: The line's own hash, 64 hex digits.
-    static func append(_ record: AuditRecord, sequence: UInt64, previous: [UInt8], to bytes: inout [UInt8]) -> [UInt8] {
+    /// - Parameter previous: The hash of the line before.
+    /// - Returns: The line's own hash.
+    static func append(_ record: AuditRecord, sequence: UInt64, previous: AuditHash, to bytes: inout [UInt8]) -> AuditHash {
         let start = bytes.count
         number("{\"sequence\":", sequence, &bytes)
         number(",\"time\":", record.time, &bytes)
@@ -34,33 +32,18 @@ enum AuditLine {
         string(",\"error\":", record.error, &bytes)
         string(",\"detail\":", record.detail, &bytes)
         text(",\"previous\":\"", &bytes)
-        bytes.append(contentsOf: previous)
+        previous.append(to: &bytes)
         text("\"", &bytes)
-        let hash = hash(of: bytes[start...])
+        let hash = AuditHash(of: bytes[start...])
         text(",\"hash\":\"", &bytes)
-        bytes.append(contentsOf: hash)
+        hash.append(to: &bytes)
         text("\"}", &bytes)
         return hash
     }
 
-    /// SHA-256 as lower-case hex digits.
-    static func hash(of bytes: ArraySlice<UInt8>) -> [UInt8] {
-        var hasher = SHA256()
-        bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) }
-        return hasher.finalize().withUnsafeBytes { hex($0) }
-    }
+    static func hex(_ bytes: some Sequence<UInt8>) -> [UInt8] { bytes.flatMap { [digit($0 >> 4), digit($0 & 15)] } }
 
-    static func hex(_ bytes: some Collection<UInt8>) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: bytes.count * 2) { buffer, initialized in
-            for byte in bytes {
-                buffer[initialized] = digit(byte >> 4)
-                buffer[initialized + 1] = digit(byte & 15)
-                initialized += 2
-            }
-        }
-    }
-
-    private static func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
+    static func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
 
     private static func text(_ text: StaticString, _ bytes: inout [UInt8]) {
         bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))

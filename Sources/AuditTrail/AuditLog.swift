@@ -66,11 +66,9 @@ public final class AuditLog: Sendable {
         core.synchronize(upTo: sequence, completion)
     }
 
-    /// For records that may be synced in groups (POST-as-GET, handshakes): true if `sequence` is within the group rule, at most
-    /// 100 ms and 1,000 records ahead of the disk, and the reply may go. Otherwise false, and `completion` is called as by `synchronize`.
-    public func isWithinGroup(_ sequence: UInt64, else completion: @escaping @Sendable (Result<Void, AuditError>) -> Void) -> Bool {
-        core.isWithinGroup(sequence, else: completion)
-    }
+    /// For records that may be synced in groups (POST-as-GET, handshakes): whether `sequence` and all before it are within the group rule, at
+    /// most 100 ms and 1,000 records ahead of the disk, so that replies may go. If not, they wait for `synchronize`.
+    public func isWithinGroup(_ sequence: UInt64) -> Bool { core.isWithinGroup(sequence) }
 
     /// The newest record in the file and its hash: what an auditor writes down to detect a trail that was cut.
     public var head: AuditHead { core.head }

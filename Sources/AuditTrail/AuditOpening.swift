@@ -14,7 +14,7 @@ struct AuditOpening {
         /// Sequence of the file's first record; what its name will say once it is rotated.
         var first: UInt64
         var next: UInt64
-        var head: [UInt8]
+        var head: AuditHash
         /// The trail's beginning, if this opening made it.
         var created: Bool
         /// Where a torn end was moved to, and how many bytes.
@@ -100,7 +100,7 @@ struct AuditOpening {
         for _ in 0..<16 { id.append(UInt8.random(in: 0...255, using: &random)) }
         genesis.trail = String(decoding: AuditLine.hex(id), as: UTF8.self)
         var line: [UInt8] = []
-        let hash = AuditLine.append(genesis, sequence: 0, previous: AuditEntry.noPrevious, to: &line)
+        let hash = AuditLine.append(genesis, sequence: 0, previous: .none, to: &line)
         line.append(UInt8(ascii: "\n"))
         let file = try makeNext(holding: line)
         guard rename(folder.new, folder.path) == 0 else { throw .system("rename", file: folder.path, errorNumber: errno) }
@@ -153,8 +153,11 @@ struct AuditOpening {
             }
             torn = (path, size - end.wholeSize)
         }
+        guard let head = AuditHash(last.hash) else {
+            throw AuditError(.damaged, file: folder.path, message: "the audit trail's last record has no hash")
+        }
         return Result(
-            lock: lock, file: file, size: end.wholeSize, first: try firstSequence(file), next: next, head: Array(last.hash.utf8),
+            lock: lock, file: file, size: end.wholeSize, first: try firstSequence(file), next: next, head: head,
             created: false, torn: torn)
     }
 

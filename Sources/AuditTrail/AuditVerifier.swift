@@ -95,7 +95,7 @@ public struct AuditVerifier: Sendable {
         private mutating func follows(_ entry: AuditEntry, _ path: String) -> Bool {
             let sequence = entry.record.sequence
             guard let head = report.head else {
-                if entry.record.kind == .genesis, sequence == 0, entry.previous.utf8.elementsEqual(AuditEntry.noPrevious) { return true }
+                if entry.record.kind == .genesis, sequence == 0, AuditHash(entry.previous) == AuditHash.none { return true }
                 if acceptsMissingBeginning, sequence > 0 { return true }
                 fail(.beginningMissing, path, sequence, "the trail begins with record \(sequence) and not with its genesis record")
                 return false

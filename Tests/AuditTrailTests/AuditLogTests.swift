@@ -45,7 +45,7 @@ struct AuditLogTests {
         let text = String(decoding: lines[1], as: UTF8.self)
         let parts = text.split(separator: ",\"hash\":\"", maxSplits: 1)
         #expect(parts.count == 2)
-        #expect(String(decoding: AuditLine.hash(of: Array(parts[0].utf8)[...]), as: UTF8.self) + "\"}" == parts[1])
+        #expect(AuditHash(of: Array(parts[0].utf8)[...]).text + "\"}" == parts[1])
         #expect(text.hasPrefix("{\"sequence\":1,\"time\":"))
     }
 

@@ -67,7 +67,7 @@ struct AuditSyncTests {
         let trail = try TrailFolder(), disk = Disk()
         let log = try AuditLog(path: trail.path, limits: .default, system: disk.system)
         let sequence = try log.record(sample())
-        #expect(log.isWithinGroup(sequence) { _ in })
+        #expect(log.isWithinGroup(sequence))
         // The rule is 100 ms; a loaded machine may be late, and the test does not depend on how late.
         for _ in 0..<500 where log.statistics.unsynced > 0 { try await Task.sleep(for: .milliseconds(10)) }
         #expect(log.statistics.unsynced == 0)
@@ -84,12 +84,10 @@ struct AuditSyncTests {
         for index in 0..<30 { last = try writer.append(sample(index)) }
         try writer.flush()
         let sequence = last
-        let result: Result<Void, AuditError> = await withCheckedContinuation { continuation in
-            if log.isWithinGroup(sequence, else: { continuation.resume(returning: $0) }) {
-                continuation.resume(returning: .failure(AuditError(.failed, file: "", message: "not waited for")))
-            }
-        }
+        #expect(!log.isWithinGroup(sequence))
+        let result = await synced(log, sequence)
         #expect(throws: Never.self) { try result.get() }
+        #expect(log.isWithinGroup(sequence))
         #expect(log.statistics.unsynced == 0)
     }
 
@@ -108,7 +106,7 @@ struct AuditSyncTests {
         disk.fails.store(false, ordering: .relaxed)
         #expect(reason { try writer.append(sample()) } == .failed)
         #expect(reason { try writer.flush() } == .failed)
-        #expect(!log.isWithinGroup(sequence) { _ in })
+        #expect(!log.isWithinGroup(sequence))
         #expect(log.failure?.reason == .failed)
         #expect(reason { try log.close() } == .failed)
         try trail.fill(1)

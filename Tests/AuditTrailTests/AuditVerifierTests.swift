@@ -14,7 +14,7 @@ struct AuditVerifierTests {
         let text = String(decoding: line, as: UTF8.self).split(separator: ",\"hash\":")[0]
         var bytes = Array(text.utf8)
         if let range = bytes.firstRange(of: Array(old.utf8)) { bytes.replaceSubrange(range, with: Array(new.utf8)) }
-        return bytes + Array(",\"hash\":\"".utf8) + AuditLine.hash(of: bytes[...]) + Array("\"}".utf8)
+        return bytes + Array(",\"hash\":\"".utf8) + AuditHash(of: bytes[...]).text.utf8 + Array("\"}".utf8)
     }
 
     @Test("Each way of tampering is found where it is, and named")

@@ -35,7 +35,10 @@ extension VarlinkReplier {
 extension SignedMeaning {
     /// The members of the reply's parameters: of the methods that sign exactly those that each describes.
     func writeMembers(to json: inout JSONWriter) {
-        if let jws { json.member("request", raw: jws.json()) }
+        if let jws {
+            json.name("request")
+            jws.write(to: &json)
+        }
         if let certificateRequest {
             json.name("csr")
             json.plainString(Base64URL.encodeBytes(certificateRequest))

@@ -21,10 +21,17 @@ final class SigningPipeline {
     private let deadline: TimeAmount
     private let logger: Logger
 
-    /// Jobs whose intent was appended in this round.
-    private var intended: [SignatureJob] = []
-    /// Jobs whose outcome was appended in this round.
-    private var finished: [SignatureJob] = []
+    /// What one round of the loop brings.
+    private struct Round {
+        /// Jobs whose intent was appended.
+        var intended: [SignatureJob] = []
+        /// Jobs whose outcome was appended.
+        var finished: [SignatureJob] = []
+    }
+
+    private var round = Round()
+    /// The round that is being ended, empty otherwise; kept for its memory.
+    private var ending = Round()
     private var isRoundScheduled = false
     /// Requests of each user that are between submission and reply.
     private var underWay: [UInt32: Int] = [:]
@@ -72,7 +79,7 @@ final class SigningPipeline {
         record.digest = job.task.input.auditDigest
         record.detail = job.task.what
         do throws(AuditError) { job.intent = try writer.append(record) } catch { return refuse(job, AgentError(error)) }
-        intended.append(job)
+        round.intended.append(job)
         scheduleRound()
     }
 
@@ -84,21 +91,27 @@ final class SigningPipeline {
 
     private func endRound() {
         isRoundScheduled = false
-        let intended = self.intended, finished = self.finished
-        self.intended.removeAll(keepingCapacity: true)
-        self.finished.removeAll(keepingCapacity: true)
+        swap(&round, &ending)
+        defer {
+            ending.intended.removeAll(keepingCapacity: true)
+            ending.finished.removeAll(keepingCapacity: true)
+        }
         do throws(AuditError) { try writer.flush() } catch {
             logger.error("the audit trail cannot be written, nothing is signed", metadata: ["error": "\(error)"])
             let failure = AgentError(error)
-            for job in intended { refuse(job, failure) }
+            for job in ending.intended { refuse(job, failure) }
             // Signed, but without a record of it: the signature is not given out.
-            for job in finished { refuse(job, failure) }
+            for job in ending.finished { refuse(job, failure) }
             return
         }
-        for job in intended { sign(job) }
-        for job in finished {
+        for job in ending.intended { sign(job) }
+        // One look for all: what holds for the newest intent holds for those before it.
+        let newest = ending.finished.lazy.map(\.intent).max() ?? 0
+        let isWithinGroup = audit.isWithinGroup(newest)
+        for job in ending.finished {
             job.isRecorded = true
-            if !job.waitsForDisk { keepGroup(job) }
+            // Replies that would get further ahead of the disk than the design allows are held back.
+            if !job.waitsForDisk, !isWithinGroup { synchronize(job) }
             answerIfReady(job)
         }
     }
@@ -120,16 +133,6 @@ final class SigningPipeline {
         audit.synchronize(upTo: job.intent) { [eventLoop] result in
             eventLoop.execute { pipeline.value.synchronized(bound.value, result) }
         }
-    }
-
-    /// Holds a reply back that would get further ahead of the disk than the design allows.
-    private func keepGroup(_ job: SignatureJob) {
-        let bound = NIOLoopBound(job, eventLoop: eventLoop), pipeline = NIOLoopBound(self, eventLoop: eventLoop)
-        job.pendingSyncs += 1
-        let mayGo = audit.isWithinGroup(job.intent) { [eventLoop] result in
-            eventLoop.execute { pipeline.value.synchronized(bound.value, result) }
-        }
-        if mayGo { job.pendingSyncs -= 1 }
     }
 
     private func synchronized(_ job: SignatureJob, _ result: Result<Void, AuditError>) {
@@ -212,7 +215,7 @@ final class SigningPipeline {
         } catch {
             return refuse(job, .auditUnavailable(message: "the audit trail cannot be written: \(error)", hint: nil))
         }
-        finished.append(job)
+        round.finished.append(job)
         scheduleRound()
     }
 

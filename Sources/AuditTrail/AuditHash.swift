@@ -1,0 +1,50 @@
+import Crypto
+
+/// SHA-256 of a record's line, the link of the chain: a value without memory of its own, since every signature makes two of them.
+struct AuditHash: Hashable, Sendable {
+    /// What stands for the line before the first one: 64 zeros.
+    static let none = AuditHash()
+    /// Hex digits of a hash.
+    static let digits = 64
+
+    private var bytes = SIMD32<UInt8>()
+
+    private init() {}
+
+    init(of line: ArraySlice<UInt8>) {
+        var hasher = SHA256()
+        line.withUnsafeBytes { hasher.update(bufferPointer: $0) }
+        hasher.finalize().withUnsafeBytes { digest in
+            for (index, byte) in digest.prefix(32).enumerated() { bytes[index] = byte }
+        }
+    }
+
+    /// From lower-case hex; `nil` if the text is anything else than a hash.
+    init?(_ text: String) {
+        guard text.utf8.count == AuditHash.digits else { return nil }
+        for (index, digit) in text.utf8.enumerated() {
+            let nibble: UInt8
+            switch digit {
+            case 0x30...0x39: nibble = digit - 0x30
+            case 0x61...0x66: nibble = digit - 0x57
+            default: return nil
+            }
+            bytes[index / 2] = bytes[index / 2] << 4 | nibble
+        }
+    }
+
+    /// Lower-case hex.
+    var text: String {
+        var digits: [UInt8] = []
+        append(to: &digits)
+        return String(decoding: digits, as: UTF8.self)
+    }
+
+    /// Writes the lower-case hex digits behind what is there.
+    func append(to output: inout [UInt8]) {
+        for index in bytes.indices {
+            output.append(AuditLine.digit(bytes[index] >> 4))
+            output.append(AuditLine.digit(bytes[index] & 15))
+        }
+    }
+}
