@@ -2,8 +2,9 @@ import ACME
 import JOSE
 import TokenProtocol
 
-/// A key by its name: where it is in which token, its pinned public half, what it may be used for.
-public struct SigningKey: Sendable {
+/// A key by its name: where it is in which token, its pinned public half, what it may be used for. Never changed, so that all requests of a key
+/// share it.
+public final class SigningKey: Sendable {
     public enum State: String, Sendable {
         /// The intent is on disk, the token has not answered yet; found on disk at a start it means that the daemon was cut off there.
         case creating
