@@ -117,8 +117,8 @@ let package = Package(
         .executableTarget(
             name: "acme-agent-bench",
             dependencies: [
-                "StrictJSON", "JOSE", "ACME", "PKCS11", "DurableFile", "AgentInterface", "AgentService", "Measurement", "CMeasurement",
-                "COpenSSL", argumentParser, logging,
+                "StrictJSON", "JOSE", "ACME", "PKCS11", "DurableFile", "AgentInterface", "AgentService", "ACMEClient",
+                "Measurement", "CMeasurement", "COpenSSL", argumentParser, logging, crypto, x509, swiftASN1,
             ], exclude: ["Agent/count-allocations.c"], swiftSettings: settings),
 
         // Tests.

@@ -8,7 +8,7 @@ struct Bench: ParsableCommand {
         commandName: "acme-agent-bench",
         abstract: "Measures the agent and its peers side by side, interleaved, in one run.",
         discussion: "To be started in the package's folder, by `make bench`. Docs/performance.md says what is measured and how.",
-        subcommands: [Run.self, Compare.self, Answer.self, Unrecorded.self], defaultSubcommand: Run.self)
+        subcommands: [Run.self, Compare.self, Answer.self, Unrecorded.self, ServeWebroot.self], defaultSubcommand: Run.self)
 }
 
 /// Measures.
@@ -34,7 +34,7 @@ struct Run: ParsableCommand {
             workshop.progress.say("\(part.rawValue): setting up")
             try part.run(in: workshop) { plan in
                 var plan = plan
-                plan.rounds = max(1, rounds)
+                plan.rounds = plan.isRepeated ? max(1, rounds) : 1
                 var measured = Rounds(part: part.rawValue, plan: plan, progress: workshop.progress)
                 let found = measured.run()
                 rows += found.rows

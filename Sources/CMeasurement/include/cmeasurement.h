@@ -20,3 +20,6 @@ int cmeasurement_unpin(pid_t thread);
 
 /// CPU time that a process has used, all its threads, in nanoseconds; a negative number if there is no such process.
 int64_t cmeasurement_cpu_time(pid_t process);
+
+/// Gives the calling thread a mount namespace of its own, in which the file is seen at the path.
+int cmeasurement_mount_privately(const char *file, const char *path);

@@ -71,7 +71,7 @@ final class AgentUnderTest {
             keys = ["*"]
             operations = ["issue", "account", "administer"]
             identifiers = ["*.example.org"]
-            cas = ["\(AgentUnderTest.origin)"]
+            cas = ["https://localhost:*"]
             """ + "\n"
     }
 

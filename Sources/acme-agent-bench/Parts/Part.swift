@@ -6,12 +6,18 @@ enum Part: String, CaseIterable, ExpressibleByArgument {
     case signing
     /// Many keys, a slow token, many connections, starting.
     case scale
+    /// Certificates, beside other ACME clients.
+    case issuance
+    /// A thousand certificates from a CA that refuses half of the nonces.
+    case endurance
 
     /// Sets everything up, measures, and ends what was set up.
     func run(in workshop: Workshop, measure: (Plan) -> Void) throws {
         switch self {
         case .signing: try SigningPart(workshop).run(measure)
         case .scale: try ScalePart(workshop).run(measure)
+        case .issuance: try IssuancePart(workshop).run(measure)
+        case .endurance: try EndurancePart(workshop).run(measure)
         }
     }
 }

@@ -54,6 +54,8 @@ struct Plan {
     var omissions: [(name: String, reason: String)] = []
     /// Rounds at the least.
     var rounds = 4
+    /// Whether the rounds are more than one. What takes minutes and has many repetitions in it is measured once.
+    var isRepeated = true
     /// Seconds that the rounds may take in all, repetitions included.
     var seconds = 230.0
 

@@ -1,0 +1,33 @@
+/// `acme-agent` with the daemon and the helper behind it.
+final class AcmeAgentClient: IssuanceClient {
+    let name = "acme-agent"
+    private let agent: AgentUnderTest
+    private let field: IssuanceField
+
+    /// Registers an account, so that it is there for every issuance.
+    init(agent: AgentUnderTest, field: IssuanceField) throws {
+        self.agent = agent
+        self.field = field
+        try field.workshop.run(
+            program(["--ca-certificate", field.trust.oneRoot]) + ["account", "register", "--agree-tos"], environment: [:])
+    }
+
+    /// Of daemon and helper, MB.
+    var residentMemory: Double { Placement.residentMemory(agent.processes) }
+
+    private func program(_ options: [String]) -> [String] {
+        [
+            field.workshop.programs + "/acme-agent", "--socket", agent.socket, "--directory", field.ca.directory, "--state-directory",
+            agent.folder + "/certificates",
+        ] + options
+    }
+
+    func issue(_ names: [String], trusting store: TrustStore) throws -> Issuance {
+        let told = store == .oneRoot ? ["--ca-certificate", field.trust.oneRoot] : []
+        let before = Clock.processor(agent.processes)
+        let run = try field.run(
+            program(told) + ["issue", "--webroot", field.webroot.folder] + names.flatMap { ["-d", $0] }, trusting: store,
+            isTold: store == .oneRoot)
+        return Issuance(wall: run.wall, cpu: run.cpu + Clock.processor(agent.processes) - before, memory: run.memory)
+    }
+}
