@@ -69,7 +69,8 @@ public enum AgentInterfaceText {
           auditState: string
         )
 
-        # The keys that some grant gives to the caller. With "more" they come in several replies.
+        # The keys that some grant gives to the caller. With "more" they come in several replies; without it, a caller who has more than 256
+        # is told so (org.varlink.service.ExpectedMore).
         method ListKeys() -> (keys: []Key)
 
         method DescribeKey(name: string) -> (key: Key)

@@ -189,7 +189,7 @@ private final class Parts {
                     logger.info("token ready", metadata: ["token": "\(name)", "label": "\(information.label)"])
                     keys.reconcile(token: name)
                     // The helper remembers where the keys are: without this the first signature with each costs two searches of the token.
-                    if !keys.keyring.all.isEmpty { supervisor?.list().whenFailure { _ in } }
+                    if !keys.keyring.isEmpty { supervisor?.list().whenFailure { _ in } }
                 case .unavailable(let failure):
                     logger.error(
                         "token unavailable",

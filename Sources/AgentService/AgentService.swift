@@ -129,8 +129,9 @@ final class AgentService: VarlinkService {
     }
 
     private func listKeys(of peer: AgentPeer, wantsMore: Bool, reply: VarlinkReplier) {
-        let visible = keys.keyring.all.filter { policy.mayList(key: $0.name.rawValue, peer: peer.identity) }
-        KeyListing(keys: visible, reply: reply).run(inParts: wantsMore)
+        KeyListing(names: keys.keyring.sortedNames, inParts: wantsMore, reply: reply) { [policy, keys] name in
+            policy.mayList(key: name, peer: peer.identity) ? keys.keyring.key(named: name) : nil
+        }.proceed()
     }
 
     private func status(for peer: AgentPeer) -> AgentStatus {

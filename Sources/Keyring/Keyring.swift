@@ -52,13 +52,17 @@ public struct KeyFolder: Sendable {
 /// Names → keys, in memory; what is on the disk is `KeyFolder`'s. Belongs to one event loop.
 public struct Keyring {
     private var keys: [String: SigningKey] = [:]
+    /// Names of keys that are ready, in order. Kept, so that a listing of thousands need not sort them first.
+    public private(set) var sortedNames: [String] = []
     private var unfinished: [String: KeyRecord] = [:]
     /// Public halves that have a name already: one key must not be an account key and a certificate key (RFC 8555 §11.1).
     private var names: [[UInt8]: KeyName] = [:]
 
     /// - Throws: `KeyringError` if a pinned public key is not valid.
     public init(_ records: [KeyRecord]) throws {
-        for record in records {
+        keys.reserveCapacity(records.count)
+        // In order, each name goes to the end of those before it.
+        for record in records.sorted(by: { $0.name.rawValue < $1.name.rawValue }) {
             if record.state == .creating {
                 begin(record)
                 continue
@@ -72,8 +76,8 @@ public struct Keyring {
     /// The key of that name, compared byte by byte.
     public func key(named name: String) -> SigningKey? { keys[name] }
 
-    /// Every key that is ready, by name.
-    public var all: [SigningKey] { keys.values.sorted { $0.name.rawValue < $1.name.rawValue } }
+    /// Whether no key is ready.
+    public var isEmpty: Bool { keys.isEmpty }
 
     /// Keys whose making was begun and not ended: after a crash, or while the token works.
     public var begun: [KeyRecord] { unfinished.values.sorted { $0.name.rawValue < $1.name.rawValue } }
@@ -93,15 +97,30 @@ public struct Keyring {
     public mutating func put(_ record: KeyRecord) throws -> SigningKey {
         let key = try record.signingKey()
         unfinished[record.name.rawValue] = nil
-        keys[record.name.rawValue] = key
+        if keys.updateValue(key, forKey: record.name.rawValue) == nil {
+            sortedNames.insert(record.name.rawValue, at: place(of: record.name.rawValue))
+        }
         names[record.spki] = record.name
         return key
     }
 
     /// Forgets a name: its key was destroyed, or was never made.
     public mutating func remove(_ name: KeyName) {
-        if let key = keys.removeValue(forKey: name.rawValue) { names[key.reference.spki] = nil }
+        if let key = keys.removeValue(forKey: name.rawValue) {
+            names[key.reference.spki] = nil
+            sortedNames.remove(at: place(of: name.rawValue))
+        }
         unfinished[name.rawValue] = nil
+    }
+
+    /// Where a name is in `sortedNames`, or would be.
+    private func place(of name: String) -> Int {
+        var low = 0, high = sortedNames.count
+        while low < high {
+            let middle = (low + high) / 2
+            if sortedNames[middle] < name { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 }
 

@@ -19,7 +19,7 @@ import Testing
         for record in records { try folder.write(record) }
         #expect(try folder.records() == records)
         let keyring = try Keyring(folder.records())
-        #expect(keyring.all.map(\.name.rawValue) == ["account-1", "web-1"])
+        #expect(keyring.sortedNames == ["account-1", "web-1"])
         #expect(keyring.name(ofPublicKey: records[1].spki) == records[1].name)
         try folder.remove(records[0].name)
         #expect(try folder.records() == [records[1]])

@@ -7,36 +7,51 @@ import TokenSupervisor
 import Varlink
 
 /// Answers ListKeys: in one reply, or with `more` in parts, as fast as the client reads them.
+///
+/// However many keys there are, the event loop is held for one part at a time, some half a millisecond.
 final class KeyListing {
-    /// Keys in one part: some 100 KiB.
-    private static let part = 128
+    /// Keys in one part: some 50 KiB.
+    static let part = 64
+    /// Keys in a single reply. A client that has more must ask for parts: nobody else is answered while one reply is written.
+    static let mostInOneReply = 256
+    /// Names looked at in one go, when few of them are the caller's.
+    private static let namesInTurn = 1_024
 
-    private let keys: [SigningKey]
+    private let names: [String]
+    private let inParts: Bool
     private let reply: VarlinkReplier
+    private let visible: (String) -> SigningKey?
     private var next = 0
+    private var keys: [SigningKey] = []
 
-    init(keys: [SigningKey], reply: VarlinkReplier) {
-        self.keys = keys
+    /// - Parameters:
+    ///   - names: Every key's, in order.
+    ///   - visible: The key of that name, if there still is one and the caller may hear of it.
+    init(names: [String], inParts: Bool, reply: VarlinkReplier, visible: @escaping (String) -> SigningKey?) {
+        self.names = names
+        self.inParts = inParts
         self.reply = reply
+        self.visible = visible
     }
 
-    func run(inParts: Bool) {
-        guard inParts else { return reply.succeed { json in write(keys[...], to: &json) } }
-        proceed()
-    }
-
-    private func proceed() {
-        while reply.isOpen, reply.isWritable {
-            let end = min(next + KeyListing.part, keys.count)
-            let slice = keys[next..<end]
-            next = end
-            if end == keys.count { return reply.succeed { json in write(slice, to: &json) } }
-            guard reply.next({ json in write(slice, to: &json) }) else { return }
+    func proceed() {
+        let most = inParts ? KeyListing.part : KeyListing.mostInOneReply + 1
+        let end = min(next + KeyListing.namesInTurn, names.count)
+        while next < end, keys.count < most {
+            if let key = visible(names[next]) { keys.append(key) }
+            next += 1
         }
-        if reply.isOpen { reply.onWritable { [self] in proceed() } }
+        guard inParts || keys.count <= KeyListing.mostInOneReply else { return reply.fail(.expectedMore) }
+        guard next < names.count else { return reply.succeed { json in write(to: &json) } }
+        if keys.count == most {
+            guard reply.next({ json in write(to: &json) }) else { return }
+            keys.removeAll(keepingCapacity: true)
+        }
+        // Also where the client keeps up: what the sockets have brought meanwhile goes first.
+        reply.onWritable { [self] in proceed() }
     }
 
-    private func write(_ keys: ArraySlice<SigningKey>, to json: inout JSONWriter) {
+    private func write(to json: inout JSONWriter) {
         json.name("keys")
         json.beginArray()
         for key in keys { KeyDescription(key).write(to: &json) }

@@ -59,8 +59,8 @@ public struct VarlinkReplier {
     /// If the call is not open any more, nothing is kept and nothing is run.
     public func onCancel(_ closure: @escaping () -> Void) { connection.setCancellation(call, closure) }
 
-    /// Runs the closure once, as soon as ``isWritable`` is `true` (again) and not before this function has returned; never if the call is
-    /// over before. A later closure replaces an earlier one that has not run.
+    /// Runs the closure once, as soon as ``isWritable`` is `true` (again), but not before this function has returned and other connections
+    /// had their turn; never if the call is over before. A later closure replaces an earlier one that has not run.
     public func onWritable(_ closure: @escaping () -> Void) { connection.setWritability(call, closure) }
 
     /// For completions that arrive through a future or another thread: take it along and unwrap it on the loop.

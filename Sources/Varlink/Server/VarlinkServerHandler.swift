@@ -270,7 +270,8 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     func setWritability(_ call: UInt64, _ closure: @escaping () -> Void) {
         guard state.current == call else { return }
         writability = closure
-        if state.isWritable { scheduleRound() }
+        // A stream whose client reads as fast as it is written to must not keep the loop for itself.
+        if state.isWritable { takeTurn() }
     }
 
     func withParameters<Result>(_ members: (inout JSONWriter) -> Void, _ body: ([UInt8]) -> Result) -> Result {
