@@ -143,6 +143,16 @@ static CK_RV f_Sign(CK_SESSION_HANDLE session, unsigned char *data, unsigned lon
     return real.C_Sign(session, data, length, signature, size);
 }
 
+static CK_RV f_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, unsigned long count) {
+    FAULT(C_FindObjectsInit);
+    return real.C_FindObjectsInit(session, template, count);
+}
+
+static CK_RV f_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, unsigned long count) {
+    FAULT(C_GetAttributeValue);
+    return real.C_GetAttributeValue(session, object, template, count);
+}
+
 static CK_RV f_GenerateRandom(CK_SESSION_HANDLE session, unsigned char *bytes, unsigned long length) {
     FAULT(C_GenerateRandom);
     return real.C_GenerateRandom(session, bytes, length);
@@ -180,6 +190,8 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list) {
         faulty.C_Login = f_Login;
         faulty.C_SignInit = f_SignInit;
         faulty.C_Sign = f_Sign;
+        faulty.C_FindObjectsInit = f_FindObjectsInit;
+        faulty.C_GetAttributeValue = f_GetAttributeValue;
         faulty.C_GenerateRandom = f_GenerateRandom;
         faulty.C_GenerateKeyPair = f_GenerateKeyPair;
     }

@@ -4,13 +4,20 @@ extension Session {
     /// Makes a key pair in the token: private, sensitive, not extractable, for signing only. Reads the attributes back and destroys
     /// the pair if the token did otherwise. The session must be read/write; callers make one key at a time (SoftHSM #573).
     ///
-    /// Throws `keyNotProtected`, `unsupported` if the token has no such mechanism, or the failed call.
-    public func generateKeyPair(_ type: KeyType, id: [UInt8], label: [UInt8]) throws(PKCS11Error) -> KeyObject {
+    /// Throws `keyNotProtected`, `severalKeys` if id and label are taken, `unsupported` if the token has no such mechanism, or the failed
+    /// call.
+    /// - Parameter isIDUnique: No object has this id, for example because it is made of 16 random bytes: nothing is searched for, which
+    ///   would take a third of a second among 10,000 keys of SoftHSM.
+    public func generateKeyPair(
+        _ type: KeyType, id: [UInt8], label: [UInt8], isIDUnique: Bool = false
+    ) throws(PKCS11Error) -> KeyObject {
         if case .rsa(let bits) = type, ![2048, 3072, 4096].contains(bits) {
             throw .unsupported(reason: "an RSA key of \(bits) bits is not made here")
         }
         // CloudHSM refuses a label that is taken, other tokens would make a pair that is never found again.
-        guard try objects(of: CKO_PRIVATE_KEY, id: id, label: label, atMost: 1).isEmpty else { throw .severalKeys(count: 2) }
+        if !isIDUnique {
+            guard try objects(of: CKO_PRIVATE_KEY, id: id, label: label, atMost: 1).isEmpty else { throw .severalKeys(count: 2) }
+        }
 
         let (publicKey, privateKey) = try generate(type, id: id, label: label)
         do throws(PKCS11Error) {
@@ -135,14 +142,24 @@ extension Session {
 
     /// Destroys a key pair: the private key, then the public key objects with its id, label and public key.
     public func destroy(_ key: KeyObject) throws(PKCS11Error) {
+        let found = try keyPair(id: key.id, label: key.label)
+        try destroy(key.handle, found.publicObjects)
+    }
+
+    /// Destroys the one key pair with this id and label if its public half is `spki`.
+    /// - Returns: Whether it was.
+    public func destroyKey(id: [UInt8], label: [UInt8], spki: [UInt8]) throws(PKCS11Error) -> Bool {
+        let found = try keyPair(id: id, label: label)
+        guard found.key.spki == spki else { return false }
+        try destroy(found.key.handle, found.publicObjects)
+        return true
+    }
+
+    private func destroy(_ privateKey: CK_OBJECT_HANDLE, _ publicKeys: [CK_OBJECT_HANDLE]) throws(PKCS11Error) {
         let destroyObject = try module.call("C_DestroyObject", module.functions.C_DestroyObject)
-        let returned = destroyObject(handle, key.handle)
+        let returned = destroyObject(handle, privateKey)
         guard returned == CKR_OK else { throw .call("C_DestroyObject", returned) }
-        var reader = PublicKeyReader()
-        for object in try objects(of: CKO_PUBLIC_KEY, id: key.id, label: key.label) {
-            // The private key is gone, which is what counts: a public object that stays is litter and no error.
-            guard let publicKey = try? reader.read(object, session: self), publicKey.spki == key.spki else { continue }
-            _ = destroyObject(handle, object)
-        }
+        // The private key is gone, which is what counts: a public object that stays is litter and no error.
+        for publicKey in publicKeys { _ = destroyObject(handle, publicKey) }
     }
 }

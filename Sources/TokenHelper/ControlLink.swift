@@ -12,10 +12,16 @@ struct ControlLink {
         var decoder = FrameDecoder()
         var output: [UInt8] = []
         while true {
-            guard link.waits(milliseconds: Self.idleMilliseconds) else {
+            switch link.wait(milliseconds: Self.idleMilliseconds, alarm: keeper.recovered) {
+            case .idleness:
                 keeper.keepAlive()
                 if MemoryWatch.isGrown { keeper.retire() }
                 continue
+            case .alarm:
+                keeper.recovered.silence()
+                keeper.findKeysAgain()
+                continue
+            case .input: break
             }
             guard link.read({ decoder.append($0) }) else { return }
             do throws(FrameError) {
@@ -58,10 +64,7 @@ struct ControlLink {
         guard !label.isEmpty, !id.isEmpty else {
             return .failure(TokenFailure(.invalidRequest, message: "a key needs a label and an id"))
         }
-        let result = keeper.withAnchor { session throws(PKCS11Error) in
-            try session.generateKeyPair(type, id: id, label: Array(label.utf8))
-        }
-        switch result {
+        switch keeper.generate(type, id: id, label: Array(label.utf8)) {
         case .success(let object):
             guard let key = TokenKey(object) else {
                 return .failure(TokenFailure(.unsupported, message: "the token made a key that cannot be named"))
@@ -100,10 +103,7 @@ struct ControlLink {
 
     private func destroy(_ reference: TokenKeyReference) -> HelperReply {
         let result = keeper.withAnchor { session throws(PKCS11Error) -> Bool in
-            let key = try session.key(id: reference.id, label: Array(reference.label.utf8))
-            guard key.spki == reference.spki else { return false }
-            try session.destroy(key)
-            return true
+            try session.destroyKey(id: reference.id, label: Array(reference.label.utf8), spki: reference.spki)
         }
         switch result {
         case .success(true):

@@ -9,11 +9,31 @@ final class KeyCache: Sendable {
         var keys: [TokenKeyReference: KeyObject] = [:]
     }
     private let contents = Mutex(Contents())
+    private let search = Mutex(())
+
+    /// The key of `reference`: the one known in `generation`, or else what `find` gives, which is remembered.
+    ///
+    /// One search at a time. A token takes a third of a second for one among 10,000 keys and does several of them one after another, so that
+    /// signing threads that all search would take longer than the daemon waits; behind the first, the keys may be known from a listing.
+    func key<Failure: Error>(
+        _ reference: TokenKeyReference, generation: UInt64, find: () throws(Failure) -> KeyObject
+    ) throws(Failure) -> KeyObject {
+        if let key = key(reference, generation: generation) { return key }
+        return try search.withLock { _ throws(Failure) in
+            if let key = key(reference, generation: generation) { return key }
+            let key = try find()
+            insert(key, for: reference, generation: generation)
+            return key
+        }
+    }
 
     /// The key found before in `generation`, whose public half was the one in `reference`.
     func key(_ reference: TokenKeyReference, generation: UInt64) -> KeyObject? {
         contents.withLock { $0.generation == generation ? $0.keys[reference] : nil }
     }
+
+    /// Keys that are known, in whichever generation.
+    var count: Int { contents.withLock { $0.keys.count } }
 
     /// Remembers `key` for `reference`, unless its generation has passed.
     func insert(_ key: KeyObject, for reference: TokenKeyReference, generation: UInt64) {

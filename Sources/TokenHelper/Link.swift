@@ -25,13 +25,18 @@ struct Link: ~Copyable {
         }
     }
 
-    /// Whether something can be read, or the link has ended, within `milliseconds`.
-    func waits(milliseconds: Int32) -> Bool {
-        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    enum Awakening { case alarm, input, idleness }
+
+    /// Waits until the alarm rings, something can be read or the link has ended, or `milliseconds` have passed.
+    func wait(milliseconds: Int32, alarm: borrowing Alarm) -> Awakening {
+        var entries = [
+            pollfd(fd: alarm.descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+        ]
         while true {
-            let ready = poll(&entry, 1, milliseconds)
+            let ready = poll(&entries, 2, milliseconds)
             if ready < 0, errno == EINTR { continue }
-            return ready != 0
+            if ready == 0 { return .idleness }
+            return entries[0].revents != 0 ? .alarm : .input
         }
     }
 

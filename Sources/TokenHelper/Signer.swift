@@ -87,12 +87,8 @@ struct Signer {
         _ reference: TokenKeyReference, _ mechanism: SigningMechanism, _ input: [UInt8], _ lease: SessionPool.Lease,
         _ service: TokenKeeper.Service
     ) throws(Trouble) -> [UInt8] {
-        let key: KeyObject
-        if let cached = service.cache.key(reference, generation: lease.generation) {
-            key = cached
-        } else {
-            key = try find(reference, lease, service)
-            service.cache.insert(key, for: reference, generation: lease.generation)
+        let key = try service.cache.key(reference, generation: lease.generation) { () throws(Trouble) in
+            try find(reference, lease, service)
         }
         var refusal: TokenFailure?
         do throws(PKCS11Error) {

@@ -35,6 +35,8 @@ final class TokenKeeper: Sendable {
     /// Tries of the PIN go one after another, so that a wrong one is seen before the next. Taken after the state's lock or alone.
     private let login = Mutex<Login?>(nil)
     private let cache = KeyCache()
+    /// Rings when the token was opened again and many keys have to be found again.
+    let recovered = Alarm()
     private let hasSigned = Atomic(false)
     private let clock = ContinuousClock()
 
@@ -131,6 +133,7 @@ final class TokenKeeper: Sendable {
 
         let pool = state.pool ?? SessionPool(module: module, capacity: configuration.pool, readWrite: false)
         pool.open(slot: token.slot)
+        if cache.count >= Self.keysWorthAListing { recovered.ring() }
         state.pool = pool
         state.anchor = anchor
         let information = TokenInformation(
@@ -251,20 +254,44 @@ final class TokenKeeper: Sendable {
         }
     }
 
+    /// Makes a key pair, and remembers its handle for its first signature.
+    func generate(_ type: KeyType, id: [UInt8], label: [UInt8]) -> Result<KeyObject, TokenFailure> {
+        let result = withAnchorAndGeneration { session throws(PKCS11Error) -> KeyObject in
+            try session.generateKeyPair(type, id: id, label: label, isIDUnique: id.count >= TokenLimits.uniqueID)
+        }
+        if case .success(let (key, generation)) = result, let reference = TokenKey(key)?.reference {
+            cache.insert(key, for: reference, generation: generation)
+        }
+        return result.map { $0.value }
+    }
+
     /// All keys that fit `uri`, or all. Their handles are remembered, so that the first signature of each needs no search.
     func keys(matching uri: TokenURI?) -> Result<[KeyObject], TokenFailure> {
         let result = withAnchorAndGeneration { session throws(PKCS11Error) -> [KeyObject] in
             if let uri { try session.keys(matching: uri) } else { try session.keys() }
         }
         // A search by URI may not see the key's double.
-        guard uri == nil, case .success((let keys, let generation)) = result else { return result.map { $0.value } }
+        if uri == nil, case .success(let (keys, generation)) = result { remember(keys, generation: generation) }
+        return result.map { $0.value }
+    }
+
+    /// Finds the handles of all keys, after a recovery has made void what was known. What fails here is tried again by those who sign.
+    func findKeysAgain() {
+        let found = state.withLock { state -> (keys: [KeyObject], generation: UInt64)? in
+            guard let anchor = state.anchor, let pool = state.pool, let keys = try? anchor.keys() else { return nil }
+            return (keys, pool.generation)
+        }
+        if let found { remember(found.keys, generation: found.generation) }
+    }
+
+    /// - Parameter keys: All of the token.
+    private func remember(_ keys: [KeyObject], generation: UInt64) {
         // A key that shares its names with another is never signed with.
         var holders: [KeyNames: Int] = [:]
         for key in keys { holders[KeyNames(id: key.id, label: key.label), default: 0] += 1 }
         for key in keys where holders[KeyNames(id: key.id, label: key.label)] == 1 {
             if let reference = TokenKey(key)?.reference { cache.insert(key, for: reference, generation: generation) }
         }
-        return .success(keys)
     }
 
     private struct KeyNames: Hashable {
@@ -315,6 +342,8 @@ final class TokenKeeper: Sendable {
             && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }
     }
 
+    /// So many searches cost more than one listing: each looks at all objects in most tokens, a listing three or four times.
+    private static let keysWorthAListing = 16
     private static let recoveryInterval = Duration.seconds(30)
 }
 

@@ -7,6 +7,8 @@ public enum TokenLimits {
     /// Bytes of a CKA_LABEL and of a CKA_ID.
     public static let label = 255
     public static let id = 255
+    /// A new key's id of so many bytes is random and nobody else's: whether it is taken is not looked up, which costs a look at every object.
+    public static let uniqueID = 16
     /// SubjectPublicKeyInfo of RSA-4096 has 550 bytes.
     public static let spki = 4 * 1024
     /// A signature of RSA-4096 has 512 bytes.
