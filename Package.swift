@@ -117,7 +117,7 @@ let package = Package(
         .executableTarget(
             name: "acme-agent-bench",
             dependencies: [
-                "StrictJSON", "JOSE", "ACME", "PKCS11", "DurableFile", "AgentInterface", "AgentService", "ACMEClient",
+                "StrictJSON", "JOSE", "ACME", "PKCS11", "DurableFile", "AgentInterface", "AgentService", "Keyring", "ACMEClient",
                 "Measurement", "CMeasurement", "COpenSSL", argumentParser, logging, crypto, x509, swiftASN1,
             ], exclude: ["Agent/count-allocations.c"], swiftSettings: settings),
 

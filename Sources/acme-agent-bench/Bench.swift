@@ -8,7 +8,7 @@ struct Bench: ParsableCommand {
         commandName: "acme-agent-bench",
         abstract: "Measures the agent and its peers side by side, interleaved, in one run.",
         discussion: "To be started in the package's folder, by `make bench`. Docs/performance.md says what is measured and how.",
-        subcommands: [Run.self, Compare.self, Answer.self, Unrecorded.self, ServeWebroot.self], defaultSubcommand: Run.self)
+        subcommands: [Run.self, Compare.self, Answer.self, Unrecorded.self, ManyKeys.self, ServeWebroot.self], defaultSubcommand: Run.self)
 }
 
 /// Measures.
@@ -24,6 +24,9 @@ struct Run: ParsableCommand {
     @Option(help: "Rounds at the least.")
     var rounds = 4
 
+    @Option(help: "Only what has this in its name.")
+    var only: String?
+
     func run() throws {
         let workshop = try Workshop()
         defer { workshop.remove() }
@@ -35,6 +38,7 @@ struct Run: ParsableCommand {
             try part.run(in: workshop) { plan in
                 var plan = plan
                 plan.rounds = plan.isRepeated ? max(1, rounds) : 1
+                if let only { plan.probes.removeAll { !$0.name.contains(only) } }
                 var measured = Rounds(part: part.rawValue, plan: plan, progress: workshop.progress)
                 let found = measured.run()
                 rows += found.rows

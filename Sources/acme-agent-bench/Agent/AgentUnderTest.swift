@@ -117,9 +117,22 @@ final class AgentUnderTest {
         guard reply.hasPrefix("{\"parameters\":{\"key\"") else { throw BenchError("no key was made: \(reply)") }
     }
 
-    static func message(_ call: AgentCall) -> [UInt8] {
+    /// Lists the keys as a client with "more" does, and counts them.
+    func listKeys() throws -> Int {
+        let connection = try Connection(path: socket, framing: .nul)
+        guard connection.send(AgentUnderTest.message(.listKeys, more: true)) else { throw BenchError.system("write") }
+        var count = 0
+        while true {
+            let reply = try JSONDocument(parsing: try connection.receiveMessage()).root.object()
+            count += try reply.object("parameters").array("keys").count
+            guard try reply.optionalBool("continues") == true else { return count }
+        }
+    }
+
+    static func message(_ call: AgentCall, more: Bool = false) -> [UInt8] {
         var json = JSONWriter(reservingCapacity: 512)
         json.beginObject()
+        if more { json.member("more", true) }
         json.member("method", AgentInterfaceText.name + "." + call.method)
         json.name("parameters")
         var parameters = JSONWriter()
@@ -140,15 +153,19 @@ final class AgentUnderTest {
     }
 
     /// Signatures over `connections` connections.
+    ///
+    /// `atEnd` runs while the connections are still open.
     func load(
-        _ request: Request = .postAsGet, key: String, connections: Int, seconds: Double, placement: Placement = .free
+        _ request: Request = .postAsGet, key: String, connections: Int, seconds: Double, placement: Placement = .free,
+        atEnd: () -> Void = {}
     ) throws -> Outcome {
         let account = try ACMEURL(AgentUnderTest.origin + "/my-account/1")
         let order = try ACMEURL(AgentUnderTest.origin + "/my-order/uV0mpFq8bHhHNHqvY2FNqA")
         let newOrder = try ACMEURL(AgentUnderTest.origin + "/order-plz")
         let identifier = try Identifier(type: "dns", value: "www.example.org")
-        return try load(connections: connections, seconds: seconds, placement: placement, prefix: "{\"parameters\":{\"request\":") {
-            connection, number in
+        return try load(
+            connections: connections, seconds: seconds, placement: placement, prefix: "{\"parameters\":{\"request\":", atEnd: atEnd
+        ) { connection, number in
             let nonce = AgentUnderTest.nonce(connection, number)
             switch request {
             case .postAsGet: return .sign(SigningCall(key: key, url: order, nonce: nonce, account: account, request: .postAsGet))
@@ -161,14 +178,15 @@ final class AgentUnderTest {
 
     /// Any call over `connections` connections; a reply is right if it begins with `prefix`.
     func load(
-        connections: Int, seconds: Double, placement: Placement = .free, prefix: String, call: @escaping (Int, Int) -> AgentCall
+        connections: Int, seconds: Double, placement: Placement = .free, prefix: String, atEnd: () -> Void = {},
+        call: @escaping (Int, Int) -> AgentCall
     ) throws -> Outcome {
         let prefix = Array(prefix.utf8)
         return try SocketLoad(
             path: socket, framing: .nul, request: { AgentUnderTest.message(call($0, $1)) },
             isRight: { reply in reply.starts(with: prefix) },
             processes: processes
-        ).run(connections: connections, seconds: seconds, placement: placement)
+        ).run(connections: connections, seconds: seconds, placement: placement, atEnd: atEnd)
     }
 
     /// Different for each request, as long as Pebble's.

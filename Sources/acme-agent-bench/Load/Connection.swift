@@ -15,6 +15,8 @@ final class Connection {
     let descriptor: Int32
     private let framing: Framing
     private var buffer = [UInt8](repeating: 0, count: 65_536)
+    /// What was read behind a message.
+    private var rest: [UInt8] = []
 
     init(path: String, framing: Framing) throws {
         self.framing = framing
@@ -71,6 +73,22 @@ final class Connection {
             if isWhole(filled) { return buffer.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0.prefix(filled))) } }
             // No reply of any peer is as long.
             guard filled < buffer.count else { return nil }
+        }
+    }
+
+    /// Reads one message that ends with NUL, of whatever length, and keeps what came behind it for the next.
+    func receiveMessage() throws -> [UInt8] {
+        while true {
+            if let end = rest.firstIndex(of: 0) {
+                defer { rest.removeSubrange(...end) }
+                return Array(rest[..<end])
+            }
+            let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
+            guard count > 0 else {
+                if count < 0, errno == EINTR { continue }
+                throw BenchError("the connection was ended")
+            }
+            rest += buffer.prefix(count)
         }
     }
 

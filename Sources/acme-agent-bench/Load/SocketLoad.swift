@@ -21,12 +21,15 @@ struct SocketLoad {
     /// Different requests of one connection before they are sent again.
     private static let variety = 16
 
-    func run(connections count: Int, seconds: Double, placement: Placement = .free) throws -> Outcome {
+    /// - Parameter atEnd: Runs while the connections are still open.
+    func run(connections count: Int, seconds: Double, placement: Placement = .free, atEnd: () -> Void = {}) throws -> Outcome {
         let connections = try (0..<count).map { _ in try Connection(path: path, framing: framing) }
         let requests = (0..<count).map { index in (0..<SocketLoad.variety).map { request(index, $0) } }
-        return try placement.during(processes) {
+        let outcome = try placement.during(processes) {
             count == 1 ? try alone(connections[0], requests[0], seconds) : try many(connections, requests, seconds)
         }
+        atEnd()
+        return outcome
     }
 
     private func alone(_ connection: Connection, _ requests: [[UInt8]], _ seconds: Double) throws -> Outcome {
