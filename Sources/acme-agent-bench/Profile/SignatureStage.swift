@@ -1,0 +1,78 @@
+import Measurement
+
+/// What the time of a signature is spent on, in the order of a request's way.
+enum SignatureStage: String, CaseIterable {
+    case client = "client"
+    case callerSockets = "daemon: callers' sockets"
+    case loop = "daemon: event loop"
+    case frame = "daemon: frame and JSON"
+    case request = "daemon: typed request"
+    case policy = "daemon: policy"
+    case audit = "daemon: audit trail"
+    case composition = "daemon: composition"
+    case verification = "daemon: verification"
+    case pipeline = "daemon: pipeline"
+    case link = "daemon: link to the helper"
+    case helper = "helper: link and session"
+    case token = "token (SoftHSM)"
+    case idle = "idle and other processes"
+
+    /// Whose samples they are.
+    struct Processes {
+        var client: Int32
+        var daemon: Int32
+        var helper: Int32
+    }
+
+    /// The stage of a sample: the innermost frame of a part that has a stage of its own decides.
+    init(_ sample: StackProfile.Sample, _ processes: Processes) {
+        switch sample.process {
+        case processes.client: self = .client
+        case processes.helper: self = SignatureStage.inHelper(sample.frames)
+        case processes.daemon: self = SignatureStage.inDaemon(sample.frames)
+        default: self = .idle
+        }
+    }
+
+    /// The token's code keeps no frame pointers, so that who called it is often not known: the innermost frame that says something decides.
+    private static func inHelper(_ frames: [StackProfile.Frame]) -> SignatureStage {
+        for frame in frames {
+            if ["libsofthsm2", "libcrypto", "libstdc++"].contains(where: { frame.file.contains($0) }) { return .token }
+            if frame.module != nil || frame.symbol.hasPrefix("swift_") { return .helper }
+            if frame.symbol.hasPrefix("unix_stream_") || frame.symbol.hasPrefix("sock_") || frame.symbol.hasPrefix("futex_") { return .helper }
+        }
+        // malloc, locks on files, and the rest of what SoftHSM asks of the C library and the kernel.
+        return .token
+    }
+
+    private static func inDaemon(_ frames: [StackProfile.Frame]) -> SignatureStage {
+        var isSystemCall = false
+        // Assembly, with no frame pointers either. Beside the hashes it is verification that runs it.
+        var isVerifying = frames.first.map { $0.symbol.contains("BoringSSL") && !$0.symbol.contains("sha") } ?? false
+        for frame in frames {
+            if frame.symbol.contains("ECDSA_verify") || frame.symbol.contains("RSA_verify") || frame.symbol.contains("isValidSignature") {
+                isVerifying = true
+            }
+            if frame.symbol.hasPrefix("do_syscall_64") || frame.symbol.hasPrefix("el0_svc") { isSystemCall = true }
+            switch frame.module {
+            case "Varlink": return isSystemCall ? .callerSockets : .frame
+            case "StrictJSON": return .frame
+            case "AgentInterface", "ACME": return .request
+            case "SigningPolicy": return .policy
+            case "AuditTrail": return .audit
+            case "Keyring", "JOSE": return isVerifying ? .verification : .composition
+            case "TokenSupervisor", "TokenProtocol": return .link
+            case "AgentService": return .pipeline
+            default: continue
+            }
+        }
+        if isVerifying || frames.first.map(isAssembly) == true { return .verification }
+        // NIO's own frames alone: reading, waiting, and the loop's bookkeeping.
+        return isSystemCall ? .callerSockets : .loop
+    }
+
+    /// Arithmetic of BoringSSL's: the daemon's only code that is neither Swift nor the system's.
+    private static func isAssembly(_ frame: StackProfile.Frame) -> Bool {
+        frame.file.hasSuffix("/acme-agentd") && !["$s", "swift", "_", "C", "c_"].contains { frame.symbol.hasPrefix($0) }
+    }
+}
