@@ -235,7 +235,10 @@ struct SupervisorTests {
     @Test("Whoever waits when the agent stops is told so")
     func stop() async throws {
         let helper = SupervisorFakeHelper { request, _ in Self.tag(request) != nil ? .nothing : nil }
-        let harness = try await SupervisorHarness(helper)
+        // A helper that does not answer, and is not to be taken for one that hangs.
+        var limits = SupervisorHarness.limits
+        limits.signature = .seconds(60)
+        let harness = try await SupervisorHarness(helper, limits: limits)
         try await harness.start()
         async let inHand = harness.sign(Self.digest(1))
         try await harness.until { $0.statistics.inFlight == 1 }
