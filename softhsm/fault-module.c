@@ -8,6 +8,7 @@
 //   logged-out      the next C_SignInit finds the login gone (the file is removed)
 //   sessions-lost   the next C_SignInit finds every session of its slot gone (the file is removed)
 //   session-limit   the most sessions that may be open
+//   search-held     C_FindObjectsInit does not return while the file is there
 // Built by the tests: cc -shared -fPIC $(pkg-config --cflags p11-kit-1) -o fault-module.so fault-module.c -ldl
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -145,6 +146,7 @@ static CK_RV f_Sign(CK_SESSION_HANDLE session, unsigned char *data, unsigned lon
 
 static CK_RV f_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, unsigned long count) {
     FAULT(C_FindObjectsInit);
+    while (present("search-held")) usleep(1000);
     return real.C_FindObjectsInit(session, template, count);
 }
 

@@ -188,8 +188,8 @@ private final class Parts {
                 case .ready(let information):
                     logger.info("token ready", metadata: ["token": "\(name)", "label": "\(information.label)"])
                     keys.reconcile(token: name)
-                    // The helper remembers where the keys are: without this the first signature with each costs two searches of the token.
-                    if !keys.keyring.isEmpty { supervisor?.list().whenFailure { _ in } }
+                    // Without this the first signature with each key costs a search of the token.
+                    if !keys.keyring.isEmpty { supervisor?.prepare().whenFailure { _ in } }
                 case .unavailable(let failure):
                     logger.error(
                         "token unavailable",

@@ -67,10 +67,23 @@ extension Session {
     /// that are not ours: those whose public half is missing or ambiguous are left out.
     public func keys() throws(PKCS11Error) -> [KeyObject] { try keys(id: nil, label: nil) }
 
-    private func keys(id: [UInt8]?, label: [UInt8]?) throws(PKCS11Error) -> [KeyObject] {
+    /// The same, given up as soon as `goOn`, which is asked between objects, says no; then nil.
+    public func keys(while goOn: () -> Bool) throws(PKCS11Error) -> [KeyObject]? {
+        var isGivenUp = false
+        let keys = try keys(id: nil, label: nil) {
+            if !isGivenUp { isGivenUp = !goOn() }
+            return !isGivenUp
+        }
+        return isGivenUp ? nil : keys
+    }
+
+    private func keys(
+        id: [UInt8]?, label: [UInt8]?, while goOn: () -> Bool = { true }
+    ) throws(PKCS11Error) -> [KeyObject] {
         var publicKeys: [[UInt8]: [PublicKeyAttributes]] = [:]
         var publicReader = PublicKeyReader()
         for handle in try objects(of: CKO_PUBLIC_KEY, id: id, label: nil) {
+            guard goOn() else { return [] }
             guard let key = try skippingUnreadable({ () throws(PKCS11Error) in try publicReader.read(handle, session: self) }) else {
                 continue
             }
@@ -78,7 +91,9 @@ extension Session {
         }
         var keys: [KeyObject] = []
         var privateReader = PrivateKeyReader()
+        guard goOn() else { return [] }
         for handle in try objects(of: CKO_PRIVATE_KEY, id: id, label: label) {
+            guard goOn() else { return [] }
             let found = try skippingUnreadable { () throws(PKCS11Error) in
                 let attributes = try privateReader.read(handle, session: self)
                 return attributes.object(

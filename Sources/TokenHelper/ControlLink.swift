@@ -12,14 +12,14 @@ struct ControlLink {
         var decoder = FrameDecoder()
         var output: [UInt8] = []
         while true {
-            switch link.wait(milliseconds: Self.idleMilliseconds, alarm: keeper.recovered) {
+            switch link.wait(milliseconds: Self.idleMilliseconds, alarm: keeper.listing) {
             case .idleness:
                 keeper.keepAlive()
                 if MemoryWatch.isGrown { keeper.retire() }
                 continue
             case .alarm:
-                keeper.recovered.silence()
-                keeper.findKeysAgain()
+                keeper.listing.silence()
+                keeper.listKeys { !link.hasInput }
                 continue
             case .input: break
             }
@@ -50,6 +50,7 @@ struct ControlLink {
         case .find(let uri): find(uri)
         case .list: list(keeper.keys(matching: nil))
         case .destroy(let key): [destroy(key)]
+        case .prepare: [prepare()]
         }
     }
 
@@ -73,6 +74,11 @@ struct ControlLink {
         case .failure(let failure):
             return .failure(failure)
         }
+    }
+
+    private func prepare() -> HelperReply {
+        keeper.prepare()
+        return .done
     }
 
     private func find(_ text: String) -> [HelperReply] {

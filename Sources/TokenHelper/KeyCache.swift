@@ -32,9 +32,6 @@ final class KeyCache: Sendable {
         contents.withLock { $0.generation == generation ? $0.keys[reference] : nil }
     }
 
-    /// Keys that are known, in whichever generation.
-    var count: Int { contents.withLock { $0.keys.count } }
-
     /// Remembers `key` for `reference`, unless its generation has passed.
     func insert(_ key: KeyObject, for reference: TokenKeyReference, generation: UInt64) {
         contents.withLock {

@@ -25,19 +25,23 @@ struct Link: ~Copyable {
         }
     }
 
-    enum Awakening { case alarm, input, idleness }
+    enum Awakening { case input, alarm, idleness }
 
-    /// Waits until the alarm rings, something can be read or the link has ended, or `milliseconds` have passed.
+    /// Waits until something can be read or the link has ended, the alarm rings, or `milliseconds` have passed.
     func wait(milliseconds: Int32, alarm: borrowing Alarm) -> Awakening {
-        var entries = [
-            pollfd(fd: alarm.descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
-        ]
+        var entries = [descriptor, alarm.descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         while true {
             let ready = poll(&entries, 2, milliseconds)
             if ready < 0, errno == EINTR { continue }
             if ready == 0 { return .idleness }
-            return entries[0].revents != 0 ? .alarm : .input
+            return entries[0].revents != 0 ? .input : .alarm
         }
+    }
+
+    /// Whether something can be read or the link has ended.
+    var hasInput: Bool {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&entry, 1, 0) > 0
     }
 
     /// Writes all of `bytes`. False if the other end is gone.

@@ -25,6 +25,8 @@ final class TokenKeeper: Sendable {
         var failure = TokenFailure(.invalidRequest, message: "the token was not opened yet")
         var lastRecovery: ContinuousClock.Instant?
         var step = RecoveryStep.logIn
+        /// Keys are to be found out beforehand.
+        var isPrepared = false
     }
 
     /// How far the next recovery goes. A step that was followed by no signature is followed by the next one.
@@ -35,8 +37,10 @@ final class TokenKeeper: Sendable {
     /// Tries of the PIN go one after another, so that a wrong one is seen before the next. Taken after the state's lock or alone.
     private let login = Mutex<Login?>(nil)
     private let cache = KeyCache()
-    /// Rings when the token was opened again and many keys have to be found again.
-    let recovered = Alarm()
+    /// Rings when it is time for `listKeys`.
+    let listing = Alarm()
+    /// Threads that want to recover the token and do not wait for a listing.
+    private let recoveries = Atomic(0)
     private let hasSigned = Atomic(false)
     private let clock = ContinuousClock()
 
@@ -133,7 +137,7 @@ final class TokenKeeper: Sendable {
 
         let pool = state.pool ?? SessionPool(module: module, capacity: configuration.pool, readWrite: false)
         pool.open(slot: token.slot)
-        if cache.count >= Self.keysWorthAListing { recovered.ring() }
+        if state.isPrepared { listing.ring() }
         state.pool = pool
         state.anchor = anchor
         let information = TokenInformation(
@@ -174,7 +178,9 @@ final class TokenKeeper: Sendable {
     ///
     /// Nil if trying again makes sense, else why not. The caller must hold no session of the pool.
     func recover(from generation: UInt64, after failure: TokenFailure) -> TokenFailure? {
-        state.withLock { state in
+        recoveries.add(1, ordering: .relaxed)
+        defer { recoveries.subtract(1, ordering: .relaxed) }
+        return state.withLock { state in
             guard let module = state.module, let configuration = state.configuration, let pool = state.pool else { return state.failure }
             // Somebody else was faster.
             guard pool.generation == generation else { return state.information == nil ? state.failure : nil }
@@ -275,13 +281,26 @@ final class TokenKeeper: Sendable {
         return result.map { $0.value }
     }
 
-    /// Finds the handles of all keys, after a recovery has made void what was known. What fails here is tried again by those who sign.
-    func findKeysAgain() {
-        let found = state.withLock { state -> (keys: [KeyObject], generation: UInt64)? in
-            guard let anchor = state.anchor, let pool = state.pool, let keys = try? anchor.keys() else { return nil }
-            return (keys, pool.generation)
+    /// From now on the keys' handles are found out beforehand, by `listKeys`.
+    func prepare() {
+        state.withLock { $0.isPrepared = true }
+        listing.ring()
+    }
+
+    /// Finds the handles of all keys, so that the first signature of each needs no search. What fails here is tried again by those who
+    /// sign. A big token may take minutes: the listing is given up, to begin again later, when a thread wants to recover the token or
+    /// `goOn` says no.
+    func listKeys(while goOn: () -> Bool) {
+        let found = state.withLock { state -> (keys: [KeyObject]?, generation: UInt64)? in
+            guard let anchor = state.anchor, let pool = state.pool else { return nil }
+            do {
+                return (try anchor.keys { recoveries.load(ordering: .relaxed) == 0 && goOn() }, pool.generation)
+            } catch {
+                return nil
+            }
         }
-        if let found { remember(found.keys, generation: found.generation) }
+        guard let found else { return }
+        if let keys = found.keys { remember(keys, generation: found.generation) } else { listing.ring() }
     }
 
     /// - Parameter keys: All of the token.
@@ -342,8 +361,6 @@ final class TokenKeeper: Sendable {
             && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }
     }
 
-    /// So many searches cost more than one listing: each looks at all objects in most tokens, a listing three or four times.
-    private static let keysWorthAListing = 16
     private static let recoveryInterval = Duration.seconds(30)
 }
 

@@ -1,7 +1,7 @@
 import JOSE
 
 extension HelperRequest {
-    private enum Kind: UInt8 { case hello = 1, status, sign, generate, find, list, destroy }
+    private enum Kind: UInt8 { case hello = 1, status, sign, generate, find, list, destroy, prepare }
 
     /// Appends the request's frame.
     public func encode(id: UInt32, to bytes: inout [UInt8]) {
@@ -11,7 +11,7 @@ extension HelperRequest {
         var frame = FrameWriter(appendingTo: taken, id: id, kind: kind.rawValue)
         switch self {
         case .hello(let configuration): configuration.write(to: &frame)
-        case .status, .list: break
+        case .status, .list, .prepare: break
         case .sign(let key, let mechanism, let input):
             key.write(to: &frame)
             frame.byte(mechanism.rawValue)
@@ -35,6 +35,7 @@ extension HelperRequest {
         case .find: .find
         case .list: .list
         case .destroy: .destroy
+        case .prepare: .prepare
         }
     }
 
@@ -44,6 +45,7 @@ extension HelperRequest {
         case .hello: self = .hello(try TokenConfiguration(reading: &frame))
         case .status: self = .status
         case .list: self = .list
+        case .prepare: self = .prepare
         case .sign:
             let key = try TokenKeyReference(reading: &frame)
             guard let mechanism = SigningMechanism(rawValue: try frame.byte()) else { throw FrameError("an unknown mechanism") }

@@ -13,6 +13,9 @@ public enum HelperRequest: Hashable, Sendable {
     /// Every private key.
     case list
     case destroy(TokenKeyReference)
+    /// Many keys of this token are going to be used: the helper finds out where they are whenever it has nothing else to do, now and after
+    /// each recovery. Answered at once.
+    case prepare
 }
 
 /// What the helper answers.
@@ -24,7 +27,7 @@ public enum HelperReply: Hashable, Sendable {
     case key(TokenKey)
     /// To `find` and `list`; `more` where further replies to the same request follow.
     case keys([TokenKey], more: Bool)
-    /// To `destroy`.
+    /// To `destroy` and `prepare`.
     case done
     case failure(TokenFailure)
 }

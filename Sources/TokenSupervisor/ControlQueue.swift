@@ -23,7 +23,7 @@ struct ControlCall {
     /// Asks only, so that it can be asked twice.
     var isRepeatable: Bool {
         switch request {
-        case .find, .list: true
+        case .find, .list, .prepare: true
         default: false
         }
     }

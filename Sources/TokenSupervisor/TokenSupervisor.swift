@@ -175,6 +175,12 @@ public final class TokenSupervisor {
         call(.list, within: limits.control) { reply in if case .keys(let keys, _) = reply { keys } else { nil } }
     }
 
+    /// Has the helper find out where the keys are, without keeping anybody waiting, so that their first signatures need no search of the
+    /// token. To be called for each helper that gets ready.
+    public func prepare() -> EventLoopFuture<Void> {
+        call(.prepare, within: limits.control) { reply in if case .done = reply { () } else { nil } }
+    }
+
     /// Destroys a key pair.
     public func destroy(_ key: TokenKeyReference) -> EventLoopFuture<Void> {
         call(.destroy(key), within: limits.control) { reply in if case .done = reply { () } else { nil } }

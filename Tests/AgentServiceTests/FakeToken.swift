@@ -128,6 +128,7 @@ final class FakeToken: HelperLauncher {
         case .destroy(let reference):
             state.withLock { $0.keys[reference.spki] = nil }
             return .done
+        case .prepare: return .done
         }
     }
 }

@@ -17,7 +17,8 @@ enum ProtocolSamples {
         withoutPIN.pinSource = nil
         withoutPIN.environment = [:]
         var requests: [HelperRequest] = [
-            .hello(configuration), .hello(withoutPIN), .status, .find(uri: "pkcs11:object=web;type=private"), .list, .destroy(reference),
+            .hello(configuration), .hello(withoutPIN), .status, .find(uri: "pkcs11:object=web;type=private"), .list, .prepare,
+            .destroy(reference),
         ]
         for mechanism in SigningMechanism.allCases {
             let count = [.rsaPKCS1SHA384, .rsaPSSSHA384].contains(mechanism) ? 48 : 32

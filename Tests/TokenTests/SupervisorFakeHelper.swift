@@ -44,7 +44,7 @@ final class SupervisorFakeHelper: HelperLauncher {
         case .generate: .reply(.key(ProtocolSamples.key))
         case .find: .reply(.keys([ProtocolSamples.key], more: false))
         case .list: .reply(.keys(Array(repeating: ProtocolSamples.key, count: 100), more: false))
-        case .destroy: .reply(.done)
+        case .destroy, .prepare: .reply(.done)
         }
     }
 
