@@ -56,15 +56,35 @@ struct DurableFiles: Sendable {
     }
 
     /// Writes a file that is not there yet or may be written over, and syncs it, but not its folder.
-    func create(_ path: String, with bytes: [UInt8], mode: mode_t) throws(StoreError) {
+    func create(_ path: String, with bytes: [UInt8], mode: mode_t) throws(StoreError) { try create([(path, bytes)], mode: mode) }
+
+    /// Writes files that are not there yet or may be written over, and syncs them, but not their folders. All are written before the first is
+    /// synced, so that the file system has one transaction to commit and not one for each.
+    func create(_ files: [(path: String, bytes: [UInt8])], mode: mode_t) throws(StoreError) {
+        var open: [(path: String, descriptor: Int32)] = []
+        var failure: StoreError?
+        do throws(StoreError) {
+            for file in files {
+                open.append((file.path, try begin(file.path, mode: mode)))
+                let number = file.bytes.withUnsafeBytes { writeAll(open[open.count - 1].descriptor, $0) }
+                guard number == 0 else { throw .system("write", file.path, number) }
+                // Linux begins to write the file's pages, which fsync then only waits for; a system that does not loses time alone.
+                _ = posix_fadvise(open[open.count - 1].descriptor, 0, 0, POSIX_FADV_DONTNEED)
+            }
+            for file in open { guard system.synchronize(file.descriptor) == 0 else { throw .system("write", file.path, errno) } }
+        } catch {
+            failure = error
+        }
+        // Some file systems report a failed write only here.
+        for file in open where close(file.descriptor) != 0 { failure = failure ?? .system("write", file.path, errno) }
+        if let failure { throw failure }
+    }
+
+    private func begin(_ path: String, mode: mode_t) throws(StoreError) -> Int32 {
         unlink(path)
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
         guard descriptor >= 0 else { throw .system("open", path, errno) }
-        let number = bytes.withUnsafeBytes { writeAll(descriptor, $0) }
-        let synced = number == 0 && system.synchronize(descriptor) != 0 ? errno : number
-        // Some file systems report a failed write only here.
-        let closed = close(descriptor) == 0 ? 0 : errno
-        guard synced == 0, closed == 0 else { throw .system("write", path, synced == 0 ? closed : synced) }
+        return descriptor
     }
 
     private func writeAll(_ descriptor: Int32, _ buffer: UnsafeRawBufferPointer) -> Int32 {
@@ -125,6 +145,12 @@ struct DurableFiles: Sendable {
 
     /// Points a symbolic link somewhere else in one step.
     func link(_ path: String, to target: String) throws(StoreError) {
+        try linkUnsynced(path, to: target)
+        try synchronize(folder: DurableFiles.split(path).folder)
+    }
+
+    /// The same, durable when the folder is synced.
+    func linkUnsynced(_ path: String, to target: String) throws(StoreError) {
         let (folder, name) = DurableFiles.split(path)
         let interim = "\(folder)/.\(name).new"
         unlink(interim)
@@ -134,7 +160,6 @@ struct DurableFiles: Sendable {
             unlink(interim)
             throw .system("rename", path, number)
         }
-        try synchronize(folder: folder)
     }
 
     /// Where a symbolic link points; `nil` if there is none.

@@ -38,7 +38,7 @@ extension FolderStore {
     public func install(_ new: NewCertificate) async throws(StoreError) -> StoredCertificate {
         let chain = try CertificateChain(pem: new.pem)
         try chain.check(spki: new.spki, identifiers: new.identifiers, time: new.time)
-        try files.makeFolder(layout.generations(new.name))
+        try makeFolders(new.name)
         let number = try (generations(new.name).last ?? 0) + 1
         let metadata = CertificateMetadata(
             name: new.name, generation: number, identifiers: new.identifiers,
@@ -46,43 +46,63 @@ extension FolderStore {
             directory: new.directory,
             account: new.account, order: new.order, certificate: new.certificate, profile: new.profile,
             serial: Hexadecimal.encode(chain.serialNumber), notBefore: chain.notBefore, notAfter: chain.notAfter, installed: new.time)
-        try writeGeneration(metadata, chain)
-        try makeLinks(new.name)
+        // Of a generation that is not the current one this says nothing yet.
+        var state = try state(new.name)
+        if new.isDeployed { state.deployed = number }
+        try writeGeneration(metadata, chain, state: new.isDeployed ? state : nil)
         // From one moment to the next, for all files.
         try files.link(layout.current(new.name), to: "generations/\(number)")
         // The new certificate is in place: that old ones could not be removed is no failure of installing it.
         try? removeOldGenerations(new.name, current: number)
-        let state = try state(new.name)
         return StoredCertificate(
             name: new.name, metadata: metadata, chain: chain, deployedGeneration: state.deployed, revokedGeneration: state.revoked,
             folder: layout.certificate(new.name))
     }
 
+    public func prepare(_ name: CertificateName) async { try? makeFolders(name) }
+
+    private func makeFolders(_ name: CertificateName) throws(StoreError) { try files.makeFolder(layout.generations(name)) }
+
     /// Writes the five files beside the others and gives their folder its name once all of them are on the disk.
-    private func writeGeneration(_ metadata: CertificateMetadata, _ chain: CertificateChain) throws(StoreError) {
+    /// - Parameter state: written with them, where it changes.
+    private func writeGeneration(
+        _ metadata: CertificateMetadata, _ chain: CertificateChain, state: CertificateState?
+    ) throws(StoreError) {
         let name = metadata.name
         let interim = layout.generations(name) + "/.new"
+        let interimState = "\(layout.certificate(name))/.state.json.new"
         try files.removeTree(interim)
         let description = try metadata.encoded(for: interim + "/metadata.json")
         let contents = [chain.leafPEM, chain.issuersPEM, chain.fullChainPEM, chain.leafDER, description]
+        var new = zip(FolderLayout.files, contents).map { (path: "\(interim)/\($0)", bytes: $1) }
+        if let state { new.append((interimState, try state.encoded(for: layout.state(name)))) }
         do throws(StoreError) {
-            try files.makeFolder(interim)
-            for (file, bytes) in zip(FolderLayout.files, contents) { try files.create("\(interim)/\(file)", with: bytes, mode: 0o644) }
+            guard mkdir(interim, 0o755) == 0 else { throw .system("mkdir", interim, errno) }
+            try files.create(new, mode: 0o644)
             try files.synchronize(folder: interim)
             guard files.system.rename(interim, layout.generation(name, metadata.generation)) == 0 else {
                 throw .system("rename", layout.generation(name, metadata.generation), errno)
             }
+            if state != nil {
+                guard files.system.rename(interimState, layout.state(name)) == 0 else {
+                    throw .system("rename", layout.state(name), errno)
+                }
+            }
+            try makeLinks(name)
         } catch {
             try? files.removeTree(interim)
+            unlink(interimState)
             throw error
         }
         try files.synchronize(folder: layout.generations(name))
+        try files.synchronize(folder: layout.certificate(name))
     }
 
+    /// Durable when the certificate's folder is synced.
     private func makeLinks(_ name: CertificateName) throws(StoreError) {
         for file in FolderLayout.files {
             let path = "\(layout.certificate(name))/\(file)"
-            if files.target(of: path) != "current/\(file)" { try files.link(path, to: "current/\(file)") }
+            if files.target(of: path) != "current/\(file)" { try files.linkUnsynced(path, to: "current/\(file)") }
         }
     }
 

@@ -29,10 +29,11 @@ public enum JournalStep: Hashable, Sendable {
     /// Before the answer is put where the CA looks.
     case challengeSetUp(ChallengeSetUp)
     case challengeCleanedUp(ChallengeSetUp)
-    /// Before finalize is sent.
+    /// Before finalize is sent; written while the CA looks at the challenges.
     case finalized
-    /// The certificate's URL, before it is installed.
+    /// The certificate's URL. Asked for anew by the next run where it was not written.
     case downloaded(ACMEURL)
+    /// Known from the certificate's order too.
     case installed(generation: Int)
     /// The deploy hook ran, or there is none.
     case hookRun

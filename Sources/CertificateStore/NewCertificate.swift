@@ -20,11 +20,14 @@ public struct NewCertificate: Sendable {
     public var profile: String?
     /// Now, Unix seconds.
     public var time: Int64
+    /// Whether it is in use as soon as it is installed: there is no hook to run.
+    public var isDeployed: Bool
 
     public init(
         name: CertificateName, pem: [UInt8], key: String, keyURI: String? = nil, spki: [UInt8], identifiers: [Identifier],
         directory: ACMEURL,
-        account: ACMEURL? = nil, order: ACMEURL? = nil, certificate: ACMEURL? = nil, profile: String? = nil, time: Int64
+        account: ACMEURL? = nil, order: ACMEURL? = nil, certificate: ACMEURL? = nil, profile: String? = nil, time: Int64,
+        isDeployed: Bool = false
     ) {
         self.name = name
         self.pem = pem
@@ -38,5 +41,6 @@ public struct NewCertificate: Sendable {
         self.certificate = certificate
         self.profile = profile
         self.time = time
+        self.isDeployed = isDeployed
     }
 }

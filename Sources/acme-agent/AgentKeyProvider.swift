@@ -8,13 +8,17 @@ import Synchronization
 /// Keys for the flow from the agent: made, found and used there.
 final class AgentKeyProvider: KeyProvider {
     private let agent: AgentClient
+    /// A connection for a call that takes long: the agent answers the calls of one connection in their order, and a token may take a second to make
+    /// a key while other things are to be signed.
+    private let connect: @Sendable () async throws -> AgentClient
     /// The configured token for new keys; `nil` is the agent's first.
     private let token: String?
     /// Descriptions that the agent gave, so that a signer needs no further call.
     private let known = Mutex<[KeyName: KeyDescription]>([:])
 
-    init(agent: AgentClient, token: String? = nil) {
+    init(agent: AgentClient, token: String? = nil, connect: @escaping @Sendable () async throws -> AgentClient) {
         self.agent = agent
+        self.connect = connect
         self.token = token
     }
 
@@ -42,7 +46,7 @@ final class AgentKeyProvider: KeyProvider {
     /// the token is at it, so it is waited for.
     private func make(_ name: KeyName, _ usage: KeyUsage, _ algorithm: KeyAlgorithm, _ directory: ACMEURL?) async throws -> KeyDescription {
         do {
-            return try await agent.createKey(named: name, usage: usage, algorithm: algorithm, directory: directory, token: token)
+            return try await create(name, usage, algorithm, directory)
         } catch AgentError.keyExists(let taken) {
             for _ in 0..<Self.looks {
                 if let key = try? await agent.key(named: name.rawValue) {
@@ -54,6 +58,20 @@ final class AgentKeyProvider: KeyProvider {
                 try await Task.sleep(for: .milliseconds(50))
             }
             throw AgentError.keyExists(name: taken)
+        }
+    }
+
+    private func create(
+        _ name: KeyName, _ usage: KeyUsage, _ algorithm: KeyAlgorithm, _ directory: ACMEURL?
+    ) async throws -> KeyDescription {
+        let own = try await connect()
+        do {
+            let key = try await own.createKey(named: name, usage: usage, algorithm: algorithm, directory: directory, token: token)
+            await own.close()
+            return key
+        } catch {
+            await own.close()
+            throw error
         }
     }
 

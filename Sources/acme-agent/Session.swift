@@ -18,6 +18,14 @@ struct Session: Sendable {
         return try await AgentClient.connect(socket: settings.socket)
     }
 
+    /// The agent's keys, for the flow.
+    /// - Parameter token: for new keys; `nil` is the agent's first.
+    func keys(token: String? = nil) async throws -> AgentKeyProvider {
+        AgentKeyProvider(agent: try await agent(), token: token) { [socket = settings.socket] in
+            try await AgentClient.connect(socket: socket)
+        }
+    }
+
     /// Runs `body` with a transport to a CA, which is closed behind it.
     func withTransport<Result: Sendable>(
         to directory: ACMEURL, _ body: (AsyncHTTPTransport) async throws -> Result

@@ -35,6 +35,13 @@ private struct Conversation {
         #expect(conversation.client.requestCount == 8)
     }
 
+    @Test func aClientThatWasWarmedUpAsksNothingTwice() async throws {
+        let conversation = try Conversation()
+        conversation.client.warmUp()
+        _ = try await conversation.order()
+        #expect(conversation.ca.log == ["GET /dir", "HEAD /nonce", "POST /new-order"])
+    }
+
     @Test func requestsSideBySideShareOneNonce() async throws {
         let conversation = try Conversation()
         let order = try await conversation.order()

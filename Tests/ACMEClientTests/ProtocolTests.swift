@@ -4,6 +4,13 @@ import Testing
 @testable import ACMEClient
 
 @Suite struct PollingScheduleTests {
+    @Test func aCAThatAnswersQuicklyIsAskedAgainSooner() {
+        #expect(PollingSchedule.firstStep(behind: .milliseconds(4)) == .milliseconds(12))
+        #expect(PollingSchedule.firstStep(behind: .microseconds(10)) == .milliseconds(5))
+        #expect(PollingSchedule.firstStep(behind: .seconds(3)) == PollingSchedule.firstStep)
+        #expect(PollingSchedule.firstStep(behind: nil) == PollingSchedule.firstStep)
+    }
+
     @Test func stepsGrowToTheLongestAndEndAtTheDeadline() {
         var schedule = PollingSchedule(deadline: .seconds(60))
         var now: Duration = .zero

@@ -30,15 +30,17 @@ final class Bench: Sendable {
     func flow(
         killedBy killSwitch: KillSwitch = KillSwitch(), onFullDisk isFull: Bool = false, deploy: IssuanceFlow.DeployHook? = nil,
         solvers: [any ChallengeSolver]? = nil,
-        limits: IssuanceLimits = IssuanceLimits()
+        limits: IssuanceLimits = IssuanceLimits(), transport: (any HTTPTransport)? = nil, keys: (any KeyProvider)? = nil
     ) throws -> IssuanceFlow {
         let client = ACMEClient(
-            directory: try ca.directory, transport: KillableTransport(base: ca, killSwitch), signer: accountKey, account: account,
+            directory: try ca.directory, transport: KillableTransport(base: transport ?? ca, killSwitch), signer: accountKey,
+            account: account,
             time: time,
             observer: IssuanceEvent.forward { [self] event in record(event) })
         return IssuanceFlow(
             issuer: try ACMEIssuer(client: client), store: KillableStore(base: store, killSwitch, isFull: isFull),
-            keys: KillableKeys(base: keys, killSwitch), solvers: solvers ?? [KillableSolver(base: solver, killSwitch)], limits: limits,
+            keys: KillableKeys(base: keys ?? self.keys, killSwitch), solvers: solvers ?? [KillableSolver(base: solver, killSwitch)],
+            limits: limits,
             time: time, deploy: deploy, observer: { [self] event in record(event) })
     }
 
@@ -95,9 +97,9 @@ struct KillableTransport: HTTPTransport {
 }
 
 struct KillableKeys: KeyProvider {
-    let base: SoftwareKeys
+    let base: any KeyProvider
     let killSwitch: KillSwitch
-    init(base: SoftwareKeys, _ killSwitch: KillSwitch) { (self.base, self.killSwitch) = (base, killSwitch) }
+    init(base: any KeyProvider, _ killSwitch: KillSwitch) { (self.base, self.killSwitch) = (base, killSwitch) }
 
     func key(named name: KeyName) async throws -> ManagedKey? { try await killSwitch.around { try await base.key(named: name) } }
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {

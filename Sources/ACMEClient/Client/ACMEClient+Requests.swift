@@ -96,7 +96,7 @@ extension ACMEClient {
     }
 
     /// A nonce for the first request, or after a response without one (RFC 8555 §7.2).
-    private func newNonce() async throws -> String {
+    func newNonce() async throws -> String {
         let url = try await directory().newNonce
         let response = try await retrying(HTTPRequest(.head, url, responseLimit: Self.documentLimit))
         guard let nonce = nonce(response) else { throw ACMEClientError.missingHeader("Replay-Nonce", url: url) }

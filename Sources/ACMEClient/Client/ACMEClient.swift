@@ -93,6 +93,18 @@ public final class ACMEClient: Sendable {
         }
     }
 
+    /// Begins to connect, and to fetch directory and first nonce, so that they are there when the first request is signed. What goes wrong is
+    /// that request's to tell.
+    public func warmUp() {
+        Task {
+            guard let supply = try? await nonces.take() else { return }
+            switch supply {
+            case .nonce(let nonce): nonces.give(nonce)
+            case .fetch: nonces.give(try? await newNonce())
+            }
+        }
+    }
+
     private func fetchDirectory() async throws -> Directory {
         let response = try await retrying(HTTPRequest(.get, directoryURL, responseLimit: Self.documentLimit))
         return try document(response, url: directoryURL, as: Directory.self)

@@ -26,7 +26,10 @@ extension IssuanceFlow {
     /// Proves all names of an order side by side, and returns the order when it is no longer pending.
     func proveControl(_ order: IssuerOrder, _ keeper: JournalKeeper) async throws -> IssuerOrder {
         issuer.prepare(forIdentifiers: order.authorizations.count)
-        let authorizations = try await authorizations(of: order)
+        return try await proveControl(order, try await authorizations(of: order), keeper)
+    }
+
+    func proveControl(_ order: IssuerOrder, _ authorizations: [IssuerAuthorization], _ keeper: JournalKeeper) async throws -> IssuerOrder {
         let proofs = try chooseProofs(authorizations)
         guard !proofs.isEmpty else {
             // Everything was proven before: the order changes without our doing.
@@ -37,11 +40,14 @@ extension IssuanceFlow {
             for solver in inUse { try await solver.prepare() }
             try await keeper.record(proofs.map { .challengeSetUp($0.setUp) })
             try await present(proofs)
+            // Before finalize is sent, and while nothing else is to be done.
+            async let announced: Void = keeper.record(.finalized)
             var hasLooked = true
             for solver in inUse {
                 let own = proofs.filter { $0.solver.type == solver.type }.map(\.solvable)
                 hasLooked = await solver.waitForValidation(of: own, limit: Self.longestWatch) && hasLooked
             }
+            try await announced
             try Task.checkCancellation()
             // Where the CA was seen to look, all that is left is its own bookkeeping.
             let firstStep: Duration = hasLooked ? .milliseconds(5) : PollingSchedule.firstStep
@@ -64,7 +70,7 @@ extension IssuanceFlow {
     }
 
     /// Everything that stands in the way of an order, fetched side by side.
-    private func authorizations(of order: IssuerOrder) async throws -> [IssuerAuthorization] {
+    func authorizations(of order: IssuerOrder) async throws -> [IssuerAuthorization] {
         try await withThrowingTaskGroup(of: (Int, IssuerAuthorization).self) { group in
             for (index, url) in order.authorizations.enumerated() {
                 group.addTask { (index, try await issuer.authorization(at: url)) }

@@ -12,15 +12,16 @@ extension IssuanceFlow {
     ) async throws -> IssuanceOutcome {
         let chain = try await preferredChain(at: url, root: request.preferredRoot)
         observer(.downloaded(chain.url))
-        try await keeper.record(.downloaded(chain.url))
+        await keeper.note([.downloaded(chain.url)])
         // RFC 8555 §11.4: the store refuses what is no certificate, for another key, or for other names.
         let stored = try await store.install(
             NewCertificate(
                 name: request.name, pem: chain.pem, key: key.name.rawValue, keyURI: key.uri, spki: key.publicKey.spki,
                 identifiers: request.identifiers, directory: issuer.directory, account: issuer.account, order: order.url,
-                certificate: chain.url, profile: request.profile, time: time.unixTime()))
+                certificate: chain.url, profile: request.profile, time: time.unixTime(), isDeployed: deploy == nil))
         observer(.installed(stored))
-        try await keeper.record(.installed(generation: stored.metadata.generation))
+        // Not written: the certificate itself says which order it is from, so that the next run knows it without the journal's word.
+        await keeper.note([.installed(generation: stored.metadata.generation)])
         try await takeIntoUse(stored, journal: await keeper.journal, oldKey: request.oldKey)
         return IssuanceOutcome(certificate: stored, key: key, wasResumed: wasResumed)
     }
@@ -56,7 +57,7 @@ extension IssuanceFlow {
             }
             observer(.deployed(stored.name))
         }
-        try await store.markDeployed(stored.name, generation: stored.metadata.generation)
+        if !stored.isDeployed { try await store.markDeployed(stored.name, generation: stored.metadata.generation) }
         try await store.removeJournal(named: stored.name)
     }
 

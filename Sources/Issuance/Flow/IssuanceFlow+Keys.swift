@@ -71,8 +71,6 @@ extension IssuanceFlow {
 
     /// The key in the agent, made where it is not there yet.
     func obtainKey(_ plan: KeyPlan, _ request: IssuanceRequest, _ keeper: JournalKeeper) async throws -> ManagedKey {
-        // The intent of all that follows. Where it cannot be written nothing is made and nothing signed.
-        try await keeper.write()
         if let key = try await keys.key(named: plan.name) {
             guard !key.isRetired else { throw IssuanceError.keyRetired(plan.name.rawValue) }
             observer(.keyUsed(key))
@@ -85,9 +83,9 @@ extension IssuanceFlow {
             observer(.keyCreated(key))
             return key
         } catch {
-            // A refusal leaves nothing to go on with. Where it is not known, the journal stays.
+            // A refusal leaves nothing to go on with. Where it is not known, or an order was placed meanwhile, the journal stays.
             if !(error is CancellationError), case .some(.none) = try? await keys.key(named: plan.name) {
-                try? await store.removeJournal(named: request.name)
+                try? await keeper.removeUnlessOrdered()
             }
             throw error
         }

@@ -67,25 +67,59 @@ public struct IssuanceFlow: Sendable {
             observer(.resumed(request.name, order: resumable))
         }
         let keeper = JournalKeeper(store: store, journal: journal)
-        let key = try await obtainKey(plan, request, keeper)
+        // The intent of all that follows. Where it cannot be written nothing is made and nothing signed.
+        try await keeper.write()
+        let (key, order) = try await keyAndOrder(plan, request, resumable: resumable, keeper)
         let wasResumed = resumable != nil
-        if let url = resumable, let outcome = try await goOn(with: url, request, key, keeper) { return outcome }
-        let order = try await placeOrder(request, keeper)
-        return try await complete(order, request, key, keeper, wasResumed: wasResumed)
-    }
-
-    /// Goes on with an order of an earlier run; `nil` where that leads nowhere and a new order is needed.
-    private func goOn(
-        with url: ACMEURL, _ request: IssuanceRequest, _ key: ManagedKey, _ keeper: JournalKeeper
-    ) async throws -> IssuanceOutcome? {
-        let order: IssuerOrder
-        do { order = try await issuer.order(at: url) } catch IssuanceError.orderGone { return nil }
-        if case .failed = order.state { return nil }
         do {
-            return try await complete(order, request, key, keeper, wasResumed: true)
-        } catch let error as StoreError where error.reason == .chainRefused {
+            return try await complete(order, request, key, keeper, wasResumed: wasResumed)
+        } catch let error as StoreError where error.reason == .chainRefused && order.url == resumable {
             // The order was finalized for another key or is too old. Its certificate is of no use, which is no reason to have none.
             observer(.warning("the order of the earlier run is given up: \(error.message)"))
+            return try await complete(try await placeOrder(request, keeper), request, key, keeper, wasResumed: wasResumed)
+        }
+    }
+
+    /// One of two things that are needed before a certificate can be asked for.
+    private enum Preparation: Sendable {
+        case key(ManagedKey)
+        case order(IssuerOrder)
+    }
+
+    /// The key and an order whose names are proven. A token may take as long for a key as a CA for its challenges, and neither needs the other
+    /// before finalize. Where one fails the other is given up; an agent that refuses a key does so before a CA has been connected to.
+    private func keyAndOrder(
+        _ plan: KeyPlan, _ request: IssuanceRequest, resumable: ACMEURL?, _ keeper: JournalKeeper
+    ) async throws -> (ManagedKey, IssuerOrder) {
+        try await withThrowingTaskGroup(of: Preparation.self) { group in
+            group.addTask { .key(try await obtainKey(plan, request, keeper)) }
+            group.addTask { .order(try await provenOrder(request, resumable: resumable, keeper)) }
+            var key: ManagedKey?, order: IssuerOrder?
+            while let preparation = try await group.next() {
+                switch preparation {
+                case .key(let made): key = made
+                case .order(let proven): order = proven
+                }
+            }
+            guard let key, let order else { throw CancellationError() }
+            return (key, order)
+        }
+    }
+
+    /// The order of an earlier run, or a new one where that leads nowhere.
+    private func provenOrder(_ request: IssuanceRequest, resumable: ACMEURL?, _ keeper: JournalKeeper) async throws -> IssuerOrder {
+        if let url = resumable, let order = try await orderOfEarlierRun(url) {
+            return order.state == .pending ? try await proveControl(order, keeper) : order
+        }
+        return try await placeOrder(request, keeper)
+    }
+
+    /// `nil` where a new order is needed.
+    private func orderOfEarlierRun(_ url: ACMEURL) async throws -> IssuerOrder? {
+        do {
+            let order = try await issuer.order(at: url)
+            return order.state == .failed ? nil : order
+        } catch IssuanceError.orderGone {
             return nil
         }
     }
@@ -95,6 +129,7 @@ public struct IssuanceFlow: Sendable {
             && Set(journal.identifiers) == Set(request.identifiers)
     }
 
+    /// Places an order and proves its names.
     private func placeOrder(_ request: IssuanceRequest, _ keeper: JournalKeeper) async throws -> IssuerOrder {
         var order = NewOrder(
             identifiers: request.identifiers, profile: request.profile, replaces: request.replaces, notBefore: request.notBefore,
@@ -107,9 +142,18 @@ public struct IssuanceFlow: Sendable {
             order.replaces = nil
             placed = try await issuer.place(order)
         }
-        try await keeper.record(.orderCreated(placed.url))
+        // Its URL comes only here, so it goes to the disk at once; a question that changes nothing need not wait for that.
+        async let recorded: Void = keeper.record(.orderCreated(placed.url))
+        guard placed.state == .pending else {
+            try await recorded
+            observer(.orderCreated(placed.url, identifiers: request.identifiers))
+            return placed
+        }
+        issuer.prepare(forIdentifiers: placed.authorizations.count)
+        let authorizations = try await authorizations(of: placed)
+        try await recorded
         observer(.orderCreated(placed.url, identifiers: request.identifiers))
-        return placed
+        return try await proveControl(placed, authorizations, keeper)
     }
 
     /// Takes an order from wherever it is to an installed certificate (RFC 8555 §7.1.6).
@@ -120,6 +164,7 @@ public struct IssuanceFlow: Sendable {
         let maximumFinalizations = 5
         var order = placed
         var finalizations = 0
+        var finalizeTime: Duration?
         while true {
             try Task.checkCancellation()
             switch order.state {
@@ -131,13 +176,20 @@ public struct IssuanceFlow: Sendable {
                     throw IssuanceError.unexpectedAnswer("the CA says that the order is ready, and refuses to finalize it")
                 }
                 if finalizations > 1 { try await pause(.milliseconds(250 * finalizations), reason: "the CA is not ready to finalize") }
-                try await keeper.record(.finalized)
+                if await !keeper.journal.isFinalizing { try await keeper.record(.finalized) }
                 let certificate = CertificateRequest(
                     key: key.name.rawValue, identifiers: request.identifiers, mustStaple: request.mustStaple)
+                let sent = time.uptime()
+                // What the store can do before it has the certificate it does while the CA makes it.
+                async let prepared: Void = store.prepare(request.name)
                 order = try await issuer.finalize(order, certificate)
+                finalizeTime = time.uptime() - sent
                 observer(.finalized(order: order.url))
+                await prepared
             case .processing:
-                order = try await poll(order, for: "the certificate", limit: limits.finalization) { $0.state != .processing }
+                order = try await poll(
+                    order, for: "the certificate", limit: limits.finalization, firstStep: PollingSchedule.firstStep(behind: finalizeTime)
+                ) { $0.state != .processing }
             case .failed:
                 throw try await failure(of: order)
             case .issued(let url):

@@ -2,10 +2,13 @@ import CertificateStore
 
 /// The journal of one run: what is recorded here is durable before `record` returns.
 ///
-/// An actor because identifiers are worked on side by side, and each write must contain the one before it.
+/// Steps may be recorded side by side, while the CA is asked something or a key is made. They are written one after another, so that each write
+/// contains the one before it.
 actor JournalKeeper {
     private let store: any CertificateStore
     private(set) var journal: OrderJournal
+    /// The write that is under way or was the last.
+    private var lastWrite: Task<Result<Void, StoreError>, Never>?
 
     init(store: any CertificateStore, journal: OrderJournal) {
         self.store = store
@@ -15,10 +18,8 @@ actor JournalKeeper {
     /// Adds steps in one write.
     func record(_ steps: [JournalStep]) async throws(StoreError) {
         guard !steps.isEmpty else { return }
-        var next = journal
-        for step in steps { next.append(step) }
-        try await store.write(next)
-        journal = next
+        note(steps)
+        try await write()
     }
 
     func record(_ step: JournalStep) async throws(StoreError) { try await record([step]) }
@@ -28,6 +29,26 @@ actor JournalKeeper {
         for step in steps { journal.append(step) }
     }
 
-    /// Writes the journal as it is.
-    func write() async throws(StoreError) { try await store.write(journal) }
+    /// Writes the journal as it is when its turn comes. A write that has begun is finished, also where the caller is cancelled.
+    func write() async throws(StoreError) {
+        let before = lastWrite
+        let write = Task<Result<Void, StoreError>, Never> { [store] in
+            _ = await before?.value
+            do throws(StoreError) {
+                try await store.write(journal)
+                return .success(())
+            } catch {
+                return .failure(error)
+            }
+        }
+        lastWrite = write
+        try await write.value.get()
+    }
+
+    /// Removes the journal, unless there is an order in it.
+    func removeUnlessOrdered() async throws(StoreError) {
+        _ = await lastWrite?.value
+        guard journal.order == nil else { return }
+        try await store.removeJournal(named: journal.name)
+    }
 }

@@ -52,7 +52,7 @@ extension Session {
         let display = ProgressDisplay(output)
         do {
             let result = try await Interruption.cancelling(notice: { Interruption.announce(display) }) {
-                let keys = AgentKeyProvider(agent: try await agent())
+                let keys = try await self.keys()
                 return try await withTransport(to: directory) { transport in
                     try await body(AccountFlow(store: store, keys: keys, transport: transport, observer: display.observer), directory)
                 }

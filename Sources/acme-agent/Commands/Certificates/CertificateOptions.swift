@@ -107,6 +107,7 @@ extension Session {
         try await withTransport(to: directory) { transport in
             let accounts = AccountFlow(store: store, keys: keys, transport: transport, observer: display.observer)
             let client = try await accounts.client(for: directory)
+            client.warmUp()
             let method = certificate.challenge ?? .standard
             let flow = IssuanceFlow(
                 issuer: try ACMEIssuer(client: client), store: store, keys: keys,

@@ -29,11 +29,11 @@ struct Issue: AgentCommand {
             mustStaple: subject.mustStaple, preferredRoot: settings.preferredChain)
         let display = ProgressDisplay(session.output)
         let outcome = try await session.followed(display) { [token = subject.token] in
-            let keys = AgentKeyProvider(agent: try await session.agent(), token: token)
-            // Before the first order, so that `renew` can go on with an interrupted one. Later ones change it when they have succeeded.
-            if try await session.store.certificate(named: name) == nil { try memory.remember(given, for: name) }
+            let keys = try await session.keys(token: token)
             let outcome = try await session.withFlow(at: session.settings.directory, keys: keys, settings, display) {
-                try await $0.issue(request)
+                // Before the first order, so that `renew` can go on with an interrupted one. Later ones change it when they have succeeded.
+                if try await session.store.certificate(named: name) == nil { try memory.remember(given, for: name) }
+                return try await $0.issue(request)
             }
             try memory.remember(given, for: name)
             return outcome

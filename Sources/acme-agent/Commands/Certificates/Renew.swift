@@ -69,7 +69,7 @@ struct Renew: AgentCommand {
         let given = try certificate.settings
         let oldKey = try certificate.oldKeyChoice
         return try await session.followed(display) { [self] in
-            let keys = AgentKeyProvider(agent: try await session.agent())
+            let keys = try await session.keys()
             var report = before
             for name in names {
                 do {

@@ -33,7 +33,7 @@ struct Revoke: AgentCommand {
         let directory = session.settings.isDirectoryGiven ? session.settings.directory : stored.metadata.directory
         let display = ProgressDisplay(session.output)
         try await session.followed(display) { [byCertificateKey] in
-            let keys = AgentKeyProvider(agent: try await session.agent())
+            let keys = try await session.keys()
             try await session.withFlow(at: directory, keys: keys, CertificateSettings(), display) {
                 try await $0.revoke(name, reason: reason, byCertificateKey: byCertificateKey)
             }

@@ -1,0 +1,71 @@
+import Glibc
+import Synchronization
+import Testing
+
+@testable import CertificateStore
+
+/// What is synced, and in which order: each sync may cost milliseconds, and one too few a certificate.
+@Suite struct SyncTests {
+    @Test("All files are written before the first is synced, and their folder gets its name behind the last")
+    func order() async throws {
+        let folder = try StoreFolder(), disk = CountingDisk()
+        let store = folder.store(disk.system)
+        await store.prepare(folder.name)
+        // The store's folders: state, certificates, the certificate's, its generations.
+        #expect(disk.calls == Array(repeating: .synchronize, count: 4))
+        disk.clear()
+        var new = try folder.new()
+        new.isDeployed = true
+        #expect(try await store.install(new).isDeployed)
+        // Five files and the state; the six and their folder; generation, state and five links by their new names; the two folders with these;
+        // the switch and its folder.
+        let files: [CountingDisk.Call] = Array(repeating: .write, count: 6) + Array(repeating: .synchronize, count: 7)
+        let names: [CountingDisk.Call] = Array(repeating: .rename, count: 7) + [.synchronize, .synchronize]
+        #expect(disk.calls == files + names + [.rename, .synchronize])
+    }
+
+    @Test("A journal is one file and its folder")
+    func journal() async throws {
+        let folder = try StoreFolder(), disk = CountingDisk()
+        let store = folder.store(disk.system)
+        try await store.write(folder.journal())
+        disk.clear()
+        try await store.write(folder.journal())
+        #expect(disk.calls == [.write, .synchronize, .rename, .synchronize])
+    }
+
+    @Test("What was prepared and never filled is not seen, and no obstacle")
+    func prepared() async throws {
+        let folder = try StoreFolder(), store = folder.store
+        await store.prepare(folder.name)
+        #expect(try await store.certificateNames().isEmpty)
+        #expect(try await store.certificate(named: folder.name) == nil)
+        #expect(try await store.install(folder.new()).metadata.generation == 1)
+    }
+}
+
+/// The real disk, and what was asked of it.
+private final class CountingDisk: Sendable {
+    enum Call: Equatable { case write, synchronize, rename }
+    private let made = Mutex<[Call]>([])
+
+    var calls: [Call] { made.withLock { $0 } }
+    func clear() { made.withLock { $0 = [] } }
+    private func note(_ call: Call) { made.withLock { $0.append(call) } }
+
+    var system: StoreSystem {
+        StoreSystem(
+            write: { descriptor, bytes in
+                self.note(.write)
+                return write(descriptor, bytes.baseAddress, bytes.count)
+            },
+            synchronize: { descriptor in
+                self.note(.synchronize)
+                return fsync(descriptor)
+            },
+            rename: { old, new in
+                self.note(.rename)
+                return rename(old, new)
+            })
+    }
+}

@@ -1,0 +1,109 @@
+import ACME
+import ACMEClient
+import CertificateStore
+import JOSE
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Issuance
+
+/// What an issuance does at the same time, and what becomes of the rest where one thing fails.
+@Suite struct SideBySideTests {
+    @Test func aTokenThatTakesItsTimeForAKeyHoldsNothingUp() async throws {
+        let bench = try Bench()
+        // The key comes only when the CA has been told to look.
+        let keys = KeysInTheMaking(base: bench.keys) {
+            for _ in 0..<5_000 where bench.solver.presented == 0 { try await Task.sleep(for: .milliseconds(2)) }
+            #expect(bench.solver.presented == 1)
+        }
+        _ = try await bench.flow(keys: keys).issue(try Bench.request())
+        #expect(bench.keys.names == ["www.example.org"])
+    }
+
+    @Test func aRefusedKeyEndsTheOrderThatWasPlacedMeanwhile() async throws {
+        let bench = try Bench()
+        struct Refused: Error {}
+        let keys = KeysInTheMaking(base: bench.keys) {
+            for _ in 0..<5_000 where bench.solver.presented == 0 { try await Task.sleep(for: .milliseconds(2)) }
+            throw Refused()
+        }
+        await #expect(throws: Refused.self) { try await bench.flow(keys: keys).issue(try Bench.request()) }
+        #expect(bench.solver.isEmpty)
+        #expect(!bench.ca.log.contains { $0.hasPrefix("POST /finalize/") })
+        // Once the key is granted, that very order is gone on with.
+        _ = try await bench.flow().issue(try Bench.request())
+        #expect(bench.ca.orderCount == 1)
+    }
+
+    @Test func aKeyThatIsRefusedAtOnceLeavesNothing() async throws {
+        let bench = try Bench()
+        struct Refused: Error {}
+        let gate = GatedTransport(base: bench.ca)
+        let keys = KeysInTheMaking(base: bench.keys) {
+            Task {
+                try await Task.sleep(for: .milliseconds(50))
+                gate.open()
+            }
+            throw Refused()
+        }
+        await #expect(throws: Refused.self) { try await bench.flow(transport: gate, keys: keys).issue(try Bench.request()) }
+        #expect(bench.ca.orderCount == 0)
+        #expect(try await bench.store.journalNames().isEmpty)
+    }
+
+    @Test func stepsThatAreRecordedSideBySideAreAllWritten() async throws {
+        let bench = try Bench()
+        let request = try Bench.request()
+        let keeper = JournalKeeper(
+            store: bench.store,
+            journal: OrderJournal(
+                name: request.name, directory: try bench.ca.directory, identifiers: request.identifiers, accountKey: "account", started: 0))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 1...50 {
+                group.addTask {
+                    if number.isMultiple(of: 2) {
+                        try await keeper.record(.installed(generation: number))
+                    } else {
+                        await keeper.note([.installed(generation: number)])
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        try await keeper.write()
+        let written = try #require(try await bench.store.journal(named: request.name))
+        #expect(Set(written.steps) == Set((1...50).map { JournalStep.installed(generation: $0) }))
+        #expect(await written == keeper.journal)
+    }
+}
+
+/// Keys of which each waits for something before it is made.
+private struct KeysInTheMaking: KeyProvider {
+    let base: SoftwareKeys
+    let before: @Sendable () async throws -> Void
+
+    func key(named name: KeyName) async throws -> ManagedKey? { try await base.key(named: name) }
+    func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
+        try await before()
+        return try await base.createKey(named: name, algorithm: algorithm, purpose: purpose)
+    }
+    func retireKey(named name: KeyName) async throws { try await base.retireKey(named: name) }
+    func deleteKey(named name: KeyName) async throws { try await base.deleteKey(named: name) }
+    func signer(for key: ManagedKey) async throws -> any AccountSigner { try await base.signer(for: key) }
+}
+
+/// A way to the CA that is there only once it is opened, as a connection that has to come up.
+private final class GatedTransport: HTTPTransport {
+    private let base: FakeCA
+    private let isOpen = Mutex(false)
+
+    init(base: FakeCA) { self.base = base }
+
+    func open() { isOpen.withLock { $0 = true } }
+
+    func send(_ request: HTTPRequest) async throws -> HTTPResponse {
+        while !isOpen.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(2)) }
+        return try await base.send(request)
+    }
+}
