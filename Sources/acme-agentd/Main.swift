@@ -1,6 +1,6 @@
 import AgentService
 import ArgumentParser
-import Foundation
+import Glibc
 import Logging
 
 /// `acme-agentd`: the privileged agent. Assembly only.
@@ -43,7 +43,7 @@ struct Daemon: ParsableCommand {
     private static func report(_ error: DaemonError) {
         var text = "acme-agentd: error: \(error.message)\n"
         if let hint = error.hint { text += "acme-agentd: hint: \(hint)\n" }
-        FileHandle.standardError.write(Data(text.utf8))
+        text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 }
 
