@@ -183,13 +183,13 @@ private final class Parts {
 
     func start() -> EventLoopFuture<Void> {
         let helpers = service.tokens.map { name, supervisor in
-            supervisor.onStateChange = { [logger, keys = service.keys, weak supervisor] state in
+            supervisor.onStateChange = { [logger, keys = service.keys, unowned supervisor] state in
                 switch state {
                 case .ready(let information):
                     logger.info("token ready", metadata: ["token": "\(name)", "label": "\(information.label)"])
                     keys.reconcile(token: name)
                     // Without this the first signature with each key costs a search of the token.
-                    if !keys.keyring.isEmpty { supervisor?.prepare().whenFailure { _ in } }
+                    if !keys.keyring.isEmpty { supervisor.prepare().whenFailure { _ in } }
                 case .unavailable(let failure):
                     logger.error(
                         "token unavailable",

@@ -42,15 +42,16 @@ extension TokenSupervisor {
     }
 
     private func handler(for index: Int, _ generation: Int) -> LinkHandler {
+        // Not weak: an object that a weak reference has once been made to is counted at twice the cost ever after. A link ends with its helper.
         let handler = LinkHandler(
-            received: { [weak self] id, reply in
+            received: { id, reply in
                 if index == 0 {
-                    self?.receivedControl(reply, id: id, generation: generation)
+                    self.receivedControl(reply, id: id, generation: generation)
                 } else {
-                    self?.received(reply, id: id, link: index - 1, generation: generation)
+                    self.received(reply, id: id, link: index - 1, generation: generation)
                 }
             },
-            ended: { [weak self] why in self?.helperEnded(why, generation) })
+            ended: { why in self.helperEnded(why, generation) })
         if index == 0 {
             control = handler
             links = []

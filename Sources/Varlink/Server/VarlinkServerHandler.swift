@@ -92,7 +92,8 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     private func begin() {
         guard !deadlines.isStarted else { return }
         opened()
-        deadlines.start(eventLoop) { [weak self] in self?.checkDeadlines() }
+        // Not weak: an object that a weak reference has once been made to is counted at twice the cost ever after. `end` breaks the cycle.
+        deadlines.start(eventLoop) { self.checkDeadlines() }
     }
 
     private func end(_ reason: VarlinkCloseReason) {
@@ -210,7 +211,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     private func scheduleRound() {
         guard !isRoundScheduled else { return }
         isRoundScheduled = true
-        eventLoop.assumeIsolated().execute { self.runRound() }
+        directory.scheduleRound(of: self)
     }
 
     /// As `scheduleRound`, but behind what the sockets bring meanwhile.
@@ -221,7 +222,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         directory.takeTurn(on: eventLoop) { self.runRound() }
     }
 
-    private func runRound() {
+    func runRound() {
         isRoundScheduled = false
         isTurnAwaited = false
         flushFollows = true

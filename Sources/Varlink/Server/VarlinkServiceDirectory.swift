@@ -19,6 +19,9 @@ public final class VarlinkServiceDirectory {
     private let information: [UInt8]
     private var writer = JSONWriter()
     private var document = JSONDocument.emptyObject
+    /// Connections whose round comes, and those whose rounds are run, none otherwise; the second is kept for its memory.
+    private var rounds: [VarlinkServerHandler] = []
+    private var roundsRunning: [VarlinkServerHandler] = []
     private var turns = CircularBuffer<() -> Void>()
     private var isTurnScheduled = false
     /// Between two turns, so that the loop looks at its sockets.
@@ -104,6 +107,20 @@ public final class VarlinkServiceDirectory {
     func withDocument<Result>(_ body: (inout JSONDocument) -> Result) -> Result {
         defer { if document.capacity > VarlinkServiceDirectory.keptCapacity { document = .emptyObject } }
         return body(&document)
+    }
+
+    /// Runs a connection's round when whatever runs now has come to an end. The rounds of many connections share one task of the loop.
+    func scheduleRound(of connection: VarlinkServerHandler) {
+        rounds.append(connection)
+        guard rounds.count == 1 else { return }
+        connection.eventLoop.assumeIsolated().execute { self.runRounds() }
+    }
+
+    private func runRounds() {
+        // A round that is scheduled by one of these comes in the next task.
+        swap(&rounds, &roundsRunning)
+        for connection in roundsRunning { connection.runRound() }
+        roundsRunning.removeAll(keepingCapacity: true)
     }
 
     /// Goes on with a connection's calls later, in turn with other connections and behind what the sockets bring meanwhile: an event loop
