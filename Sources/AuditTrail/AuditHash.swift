@@ -15,7 +15,7 @@ struct AuditHash: Hashable, Sendable {
         var hasher = SHA256()
         line.withUnsafeBytes { hasher.update(bufferPointer: $0) }
         hasher.finalize().withUnsafeBytes { digest in
-            for (index, byte) in digest.prefix(32).enumerated() { bytes[index] = byte }
+            withUnsafeMutableBytes(of: &bytes) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: digest.prefix($0.count))) }
         }
     }
 
@@ -42,9 +42,14 @@ struct AuditHash: Hashable, Sendable {
 
     /// Writes the lower-case hex digits behind what is there.
     func append(to output: inout [UInt8]) {
-        for index in bytes.indices {
-            output.append(AuditLine.digit(bytes[index] >> 4))
-            output.append(AuditLine.digit(bytes[index] & 15))
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: AuditHash.digits) { digits in
+            withUnsafeBytes(of: bytes) { bytes in
+                for (index, byte) in bytes.enumerated() {
+                    digits[index * 2] = AuditLine.digit(byte >> 4)
+                    digits[index * 2 + 1] = AuditLine.digit(byte & 15)
+                }
+            }
+            output.append(contentsOf: digits)
         }
     }
 }

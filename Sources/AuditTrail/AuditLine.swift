@@ -1,3 +1,5 @@
+import StrictJSON
+
 /// Writes a record's line straight behind those that are pending. On the path of every signature, twice, so it does without the
 /// intermediate steps of a general JSON writer; the strict reader reads every line of the tests back.
 enum AuditLine {
@@ -8,29 +10,29 @@ enum AuditLine {
         let start = bytes.count
         number("{\"sequence\":", sequence, &bytes)
         number(",\"time\":", record.time, &bytes)
-        string(",\"kind\":", record.kind.rawValue, &bytes)
+        string(",\"kind\":\"", record.kind.rawValue, &bytes)
         if record.kind == .genesis { number(",\"format\":", AuditEntry.format, &bytes) }
-        string(",\"trail\":", record.trail, &bytes)
-        string(",\"correlation\":", record.correlation, &bytes)
+        string(",\"trail\":\"", record.trail, &bytes)
+        string(",\"correlation\":\"", record.correlation, &bytes)
         if let uid = record.uid { number(",\"uid\":", uid, &bytes) }
         if let gid = record.gid { number(",\"gid\":", gid, &bytes) }
         // The reader's integers have 63 bits.
         if let connection = record.connection { number(",\"connection\":", Int64(clamping: connection), &bytes) }
-        string(",\"grant\":", record.grant, &bytes)
-        string(",\"key\":", record.key, &bytes)
-        string(",\"fingerprint\":", record.fingerprint, &bytes)
-        string(",\"operation\":", record.operation, &bytes)
-        string(",\"ca\":", record.ca, &bytes)
-        string(",\"url\":", record.url, &bytes)
+        string(",\"grant\":\"", record.grant, &bytes)
+        string(",\"key\":\"", record.key, &bytes)
+        string(",\"fingerprint\":\"", record.fingerprint, &bytes)
+        string(",\"operation\":\"", record.operation, &bytes)
+        string(",\"ca\":\"", record.ca, &bytes)
+        string(",\"url\":\"", record.url, &bytes)
         if !record.identifiers.isEmpty {
             text(",\"identifiers\":", &bytes)
-            for (index, identifier) in record.identifiers.enumerated() { string(index == 0 ? "[" : ",", identifier, &bytes) }
+            for (index, identifier) in record.identifiers.enumerated() { string(index == 0 ? "[\"" : ",\"", identifier, &bytes) }
             text("]", &bytes)
         }
-        string(",\"digest\":", record.digest, &bytes)
-        string(",\"result\":", record.result, &bytes)
-        string(",\"error\":", record.error, &bytes)
-        string(",\"detail\":", record.detail, &bytes)
+        string(",\"digest\":\"", record.digest, &bytes)
+        string(",\"result\":\"", record.result, &bytes)
+        string(",\"error\":\"", record.error, &bytes)
+        string(",\"detail\":\"", record.detail, &bytes)
         text(",\"previous\":\"", &bytes)
         previous.append(to: &bytes)
         text("\"", &bytes)
@@ -66,21 +68,20 @@ enum AuditLine {
     }
 
     /// Nothing where there is no value.
+    /// - Parameter name: What comes before the value, its opening quote included.
     private static func string(_ name: StaticString, _ value: String?, _ bytes: inout [UInt8]) {
-        guard var value else { return }
+        guard let value else { return }
         text(name, &bytes)
-        bytes.append(UInt8(ascii: "\""))
-        value.withUTF8 { utf8 in
-            if utf8.contains(where: needsEscape) {
-                for byte in utf8 { escaped(byte, &bytes) }
-            } else {
-                bytes.append(contentsOf: utf8)
-            }
+        let wasPlain = value.utf8.withContiguousStorageIfAvailable { utf8 in
+            guard JSONWriter.isPlain(utf8) else { return false }
+            bytes.append(contentsOf: utf8)
+            return true
         }
+        if wasPlain != true { for byte in value.utf8 { escaped(byte, &bytes) } }
         bytes.append(UInt8(ascii: "\""))
     }
 
-    /// RFC 8259 §7, and U+007F, which a terminal would act on.
+    /// As `JSONWriter.isPlain`, for one byte.
     private static func needsEscape(_ byte: UInt8) -> Bool {
         byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
     }

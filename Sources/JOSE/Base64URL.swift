@@ -15,7 +15,14 @@ public enum Base64URL {
     public static func encodedCount(_ count: Int) -> Int { count / 3 * 4 + [0, 2, 3][count % 3] }
 
     /// Whether the byte is one of the 64 letters; the padding sign is none.
-    public static func isLetter(_ byte: UInt8) -> Bool { values[Int(byte)] != invalid }
+    @inlinable public static func isLetter(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
 
     /// The text as a `String`.
     public static func encode(_ bytes: some Collection<UInt8>) -> String {

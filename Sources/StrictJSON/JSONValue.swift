@@ -142,7 +142,9 @@ public struct JSONObject: Sendable {
             return document.bytes.withUnsafeBufferPointer { JSONDocument.unescape($0, node) }.elementsEqual(name.utf8)
         }
         guard Int(node.end - node.start) == name.utf8.count else { return false }
-        return document.bytes[Int(node.start)..<Int(node.end)].elementsEqual(name.utf8)
+        let text = document.bytes[Int(node.start)..<Int(node.end)]
+        // Over memory where there is some, which is so for every string that Swift has made.
+        return name.utf8.withContiguousStorageIfAvailable { text.elementsEqual($0) } ?? text.elementsEqual(name.utf8)
     }
 
     /// The member's value; `nil` if it is absent or null (Varlink: a nullable field may be either).

@@ -34,8 +34,8 @@ public struct JSONWriter: Sendable {
     public mutating func string(_ value: String) {
         separate()
         bytes.append(UInt8(ascii: "\""))
-        var value = value
-        value.withUTF8 { appendEscaped($0) }
+        let done: Void? = value.utf8.withContiguousStorageIfAvailable { appendEscaped($0) }
+        if done == nil { Array(value.utf8).withUnsafeBufferPointer { appendEscaped($0) } }
         bytes.append(UInt8(ascii: "\""))
     }
 
@@ -69,10 +69,21 @@ public struct JSONWriter: Sendable {
     public mutating func member(_ name: String, ifPresent value: Int64?) { if let value { member(name, value) } }
     public mutating func member(_ name: String, raw value: some Sequence<UInt8>) { self.name(name); raw(value) }
 
+    /// Whether a string's bytes may stand between quotes as they are: RFC 8259 §7, and U+007F, which a terminal would act on.
+    public static func isPlain(_ utf8: UnsafeBufferPointer<UInt8>) -> Bool {
+        // To the end in any case, and by sums: so many bytes are looked at in one instruction.
+        var escapes: UInt8 = 0
+        for byte in utf8 { escapes |= (byte < 0x20 ? 1 : 0) | (byte == 0x22 ? 1 : 0) | (byte == 0x5C ? 1 : 0) | (byte == 0x7F ? 1 : 0) }
+        return escapes == 0
+    }
+
+    private static func needsEscape(_ byte: UInt8) -> Bool { (byte < 0x20) || (byte == 0x22) || (byte == 0x5C) || (byte == 0x7F) }
+
     /// Runs that need no escape, which is nearly everything, are copied whole.
     private mutating func appendEscaped(_ utf8: UnsafeBufferPointer<UInt8>) {
+        if JSONWriter.isPlain(utf8) { return bytes.append(contentsOf: utf8) }
         var start = 0
-        for (index, byte) in utf8.enumerated() where byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F {
+        for (index, byte) in utf8.enumerated() where JSONWriter.needsEscape(byte) {
             bytes.append(contentsOf: utf8[start..<index])
             start = index + 1
             switch byte {

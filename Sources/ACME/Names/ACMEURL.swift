@@ -29,7 +29,7 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
         let rest = try ACMEURL.afterScheme(bytes)
         let end = rest.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? rest.endIndex
         pathOffset = end - bytes.startIndex
-        if let neighbour, neighbour.pathOffset == pathOffset, neighbour.text.utf8.prefix(pathOffset).elementsEqual(bytes[..<end]) {
+        if let neighbour, neighbour.begins(with: bytes[..<end]) {
             origin = neighbour.origin
         } else {
             origin = try Origin(authority: rest[..<end])
@@ -40,15 +40,21 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
         text = String(decoding: bytes, as: UTF8.self)
     }
 
+    /// Whether these are all letters before the path.
+    private func begins(with letters: ArraySlice<UInt8>) -> Bool {
+        pathOffset == letters.count
+            && text.utf8.withContiguousStorageIfAvailable { $0.prefix(pathOffset).elementsEqual(letters) } ?? false
+    }
+
     /// Length, scheme and every single byte; gives what is behind `https://`.
     static func afterScheme(_ bytes: ArraySlice<UInt8>) throws(ACMEURLError) -> ArraySlice<UInt8> {
         guard bytes.count <= maximumLength else { throw .tooLong }
         // The scheme alone may be in either case (RFC 3986 §3.1).
-        guard bytes.prefix(5).lazy.map({ $0 | 0x20 }).elementsEqual("https".utf8), bytes.dropFirst(5).starts(with: "://".utf8) else {
+        guard bytes.count >= scheme.count, zip(bytes, scheme).allSatisfy({ $0 == $1 || ($0 | 0x20 == $1 && $0 & 0x40 != 0) }) else {
             throw .notHTTPS
         }
-        for (index, byte) in zip(bytes.indices, bytes) {
-            switch byte {
+        for index in bytes.indices {
+            switch bytes[index] {
             case UInt8(ascii: "#"): throw .fragment
             case 0...0x20, 0x7F..., UInt8(ascii: "\\"), UInt8(ascii: "\""), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "^"),
                 UInt8(ascii: "`"), UInt8(ascii: "{"), UInt8(ascii: "|"), UInt8(ascii: "}"):
@@ -58,8 +64,10 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
             default: break
             }
         }
-        return bytes.dropFirst(8)
+        return bytes.dropFirst(scheme.count)
     }
+
+    private static let scheme = Array("https://".utf8)
 
     /// Segments are looked at with their percent-encoding undone, since a server does that too; a slash that comes to light divides.
     private static func checkSegments(_ target: ArraySlice<UInt8>) throws(ACMEURLError) {
