@@ -15,7 +15,15 @@ public final class AuditWriter {
     /// - Throws: `AuditError` `.failed`, `.closed`, `.recordTooLarge`, `.malformed` for a second genesis record.
     @discardableResult
     public func append(_ record: AuditRecord) throws(AuditError) -> UInt64 {
+        var record = record
+        return try append(&record)
+    }
+
+    /// The same for a record that stays where it is, since it will be written again with little changed; its sequence is set.
+    @discardableResult
+    public func append(_ record: inout AuditRecord) throws(AuditError) -> UInt64 {
         let (sequence, generation) = try core.append(record)
+        record.sequence = sequence
         if self.generation == nil { self.generation = generation }
         return sequence
     }

@@ -85,7 +85,7 @@ extension AgentService {
     }
 
     private func submit(
-        reply: VarlinkReplier, key: SigningKey, correlation: String, record: AuditRecord, waitsForDisk: Bool,
+        reply: VarlinkReplier, key: SigningKey, correlation: String, record: consuming AuditRecord, waitsForDisk: Bool,
         _ compose: () throws(CompositionError) -> SigningPlan
     ) {
         do throws(CompositionError) {

@@ -10,8 +10,8 @@ final class SignatureJob {
     let correlation: String
     let key: SigningKey
     let reply: VarlinkReplier
-    /// What is said of the request in the audit trail, the same in intent and outcome.
-    let record: AuditRecord
+    /// What is said of the request in the audit trail, in intent and outcome; changed in its place from one to the other.
+    var record: AuditRecord
     /// Whether the intent is on the disk before the reply goes out: for everything that changes something at a CA.
     let waitsForDisk: Bool
 
@@ -31,8 +31,8 @@ final class SignatureJob {
     var isReleased = false
 
     init(
-        correlation: String, key: SigningKey, reply: VarlinkReplier, record: AuditRecord, waitsForDisk: Bool, plan: SigningPlan,
-        task: SigningTask
+        correlation: String, key: SigningKey, reply: VarlinkReplier, record: consuming AuditRecord, waitsForDisk: Bool,
+        plan: SigningPlan, task: SigningTask
     ) {
         self.correlation = correlation
         self.key = key

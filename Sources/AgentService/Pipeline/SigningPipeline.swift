@@ -71,14 +71,14 @@ final class SigningPipeline {
 
     /// Appends the intent of the job's next signature.
     private func intend(_ job: SignatureJob) {
-        var record = job.record
-        record.kind = .intent
-        record.time = AuditRecord.now()
-        record.key = job.task.key.name.rawValue
-        record.fingerprint = job.task.key.fingerprint
-        record.digest = job.task.input.auditDigest
-        record.detail = job.task.what
-        do throws(AuditError) { job.intent = try writer.append(record) } catch { return refuse(job, AgentError(error)) }
+        job.record.kind = .intent
+        job.record.time = AuditRecord.now()
+        job.record.key = job.task.key.name.rawValue
+        job.record.fingerprint = job.task.key.fingerprint
+        job.record.digest = job.task.input.auditDigest
+        job.record.result = nil
+        job.record.detail = job.task.what
+        do throws(AuditError) { job.intent = try writer.append(&job.record) } catch { return refuse(job, AgentError(error)) }
         round.intended.append(job)
         scheduleRound()
     }
@@ -192,16 +192,16 @@ final class SigningPipeline {
     }
 
     private func record(_ job: SignatureJob, result: String, error: String?) throws(CompositionError) {
-        var record = job.record
-        record.kind = .outcome
-        record.time = AuditRecord.now()
-        record.key = job.task.key.name.rawValue
-        record.fingerprint = job.task.key.fingerprint
-        record.detail = job.task.what
-        record.identifiers = []
-        record.result = result
-        record.error = error
-        do throws(AuditError) { _ = try writer.append(record) } catch { throw CompositionError("audit", error.description) }
+        job.record.kind = .outcome
+        job.record.time = AuditRecord.now()
+        job.record.digest = nil
+        job.record.result = result
+        job.record.error = error
+        // The intent has named them.
+        let identifiers = job.record.identifiers
+        job.record.identifiers = []
+        defer { job.record.identifiers = identifiers }
+        do throws(AuditError) { try writer.append(&job.record) } catch { throw CompositionError("audit", error.description) }
     }
 
     /// Writes the outcome; the reply follows once it is in the file.
