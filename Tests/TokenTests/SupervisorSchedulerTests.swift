@@ -29,7 +29,7 @@ struct SupervisorSchedulerTests {
 
     @Test("First in, first out, to the least loaded link, at most two on each")
     func order() {
-        var scheduler = LinkScheduler()
+        var scheduler = LinkScheduler(inFlightPerLink: 2)
         scheduler.open(links: 3)
         for index in 0..<10 { #expect(got(scheduler.enqueue(request(UInt8(index))))) }
         let first = assignAll(&scheduler)
@@ -48,7 +48,7 @@ struct SupervisorSchedulerTests {
 
     @Test("Without a link nothing is given out, and nothing lost")
     func noLinks() {
-        var scheduler = LinkScheduler()
+        var scheduler = LinkScheduler(inFlightPerLink: 2)
         #expect(got(scheduler.enqueue(request(1))))
         #expect(got(assignAll(&scheduler)).isEmpty)
         #expect(!scheduler.isIdle)
@@ -58,7 +58,7 @@ struct SupervisorSchedulerTests {
 
     @Test("A reply to what is not in hand is known as such")
     func unknownReplies() {
-        var scheduler = LinkScheduler()
+        var scheduler = LinkScheduler(inFlightPerLink: 2)
         scheduler.open(links: 2)
         #expect(got(scheduler.enqueue(request(1))))
         let assignment = assignAll(&scheduler)[0]
@@ -80,7 +80,7 @@ struct SupervisorSchedulerTests {
 
     @Test("A death puts requests back once, in their order, before those that wait")
     func deaths() {
-        var scheduler = LinkScheduler()
+        var scheduler = LinkScheduler(inFlightPerLink: 2)
         scheduler.open(links: 2)
         for index in 0..<6 { #expect(got(scheduler.enqueue(request(UInt8(index))))) }
         let first = assignAll(&scheduler)
@@ -105,14 +105,14 @@ struct SupervisorSchedulerTests {
 
     @Test("Too many requests, or too many bytes, are refused")
     func overload() {
-        var scheduler = LinkScheduler()
+        var scheduler = LinkScheduler(inFlightPerLink: 2)
         for _ in 0..<LinkScheduler.queueLimit { #expect(got(scheduler.enqueue(request(0)))) }
         #expect(!got(scheduler.enqueue(request(0))))
         scheduler.open(links: 1)
         #expect(got(assignAll(&scheduler)).count == 2)
         #expect(got(scheduler.enqueue(request(0))))
 
-        var heavy = LinkScheduler()
+        var heavy = LinkScheduler(inFlightPerLink: 2)
         let message = 256 * 1024
         for _ in 0..<(LinkScheduler.queueBytesLimit / message) { #expect(got(heavy.enqueue(request(0, bytes: message)))) }
         #expect(!got(heavy.enqueue(request(0, bytes: message))))
@@ -123,7 +123,7 @@ struct SupervisorSchedulerTests {
 
     @Test("A deadline is kept in the queue and at the token; the link stays taken until the token answers")
     func deadlines() {
-        var scheduler = LinkScheduler()
+        var scheduler = LinkScheduler(inFlightPerLink: 2)
         scheduler.open(links: 1)
         let soon = Self.start + .seconds(1)
         for index in 0..<4 { #expect(got(scheduler.enqueue(request(UInt8(index), deadline: index % 2 == 0 ? soon : .distantFuture)))) }
@@ -147,7 +147,7 @@ struct SupervisorSchedulerTests {
 
     @Test("A link owes an answer since its last one, not since a request was put behind another")
     func hanging() {
-        var scheduler = LinkScheduler()
+        var scheduler = LinkScheduler(inFlightPerLink: 2)
         scheduler.open(links: 2)
         #expect(scheduler.owesSince == nil)
         #expect(got(scheduler.enqueue(request(0))))
@@ -168,7 +168,7 @@ struct SupervisorSchedulerTests {
     @Test("Whatever happens in whatever order, every request is answered exactly once", arguments: [UInt64(1), 2, 3, 4, 5])
     func anyOrder(_ seed: UInt64) {
         var random = SeededGenerator(state: seed)
-        var scheduler = LinkScheduler()
+        var scheduler = LinkScheduler(inFlightPerLink: 2)
         var answers: [Int: Int] = [:]
         var inHand: [LinkScheduler.Assignment] = []
         var now = Self.start
