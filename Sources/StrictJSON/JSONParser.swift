@@ -159,6 +159,7 @@ struct JSONParser {
         let start = at
         var kind = Node.Kind.string
         while true {
+            while at < text.count, isPlain(text[at]) { at += 1 }
             guard at < text.count else { throw JSONError(.endOfInput, offset: at) }
             let byte = text[at]
             switch byte {
@@ -170,13 +171,17 @@ struct JSONParser {
                 kind = .escapedString
                 try checkEscape(text, &at)
             case 0..<0x20: throw JSONError(.controlCharacter, offset: at)
-            case 0x20..<0x80: at += 1
             default:
                 let length = UTF8Scalar.length(in: text, at: at)
                 guard length > 0 else { throw JSONError(.invalidUTF8, offset: at) }
                 at += length
             }
         }
+    }
+
+    /// ASCII that stands for itself in a string.
+    private func isPlain(_ byte: UInt8) -> Bool {
+        byte >= 0x20 && byte < 0x80 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
     }
 
     /// Checks one escape (RFC 8259 §7) and steps over it; a surrogate must come as a pair.

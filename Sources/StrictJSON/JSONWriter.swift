@@ -73,7 +73,10 @@ public struct JSONWriter: Sendable {
     public static func isPlain(_ utf8: UnsafeBufferPointer<UInt8>) -> Bool {
         // To the end in any case, and by sums: so many bytes are looked at in one instruction.
         var escapes: UInt8 = 0
-        for byte in utf8 { escapes |= (byte < 0x20 ? 1 : 0) | (byte == 0x22 ? 1 : 0) | (byte == 0x5C ? 1 : 0) | (byte == 0x7F ? 1 : 0) }
+        for index in utf8.indices {
+            let byte = utf8[index]
+            escapes |= (byte < 0x20 ? 1 : 0) | (byte == 0x22 ? 1 : 0) | (byte == 0x5C ? 1 : 0) | (byte == 0x7F ? 1 : 0)
+        }
         return escapes == 0
     }
 
