@@ -60,11 +60,11 @@ final class FakeToken: HelperLauncher {
     func end(_ helper: LaunchedHelper) { die() }
 
     private func die() {
-        let open = state.withLock { state in
-            defer { state.open = [] }
-            return state.open
+        state.withLock { state in
+            // Under the lock: none of them was closed yet, and its number given to another test's connection.
+            for descriptor in state.open { shutdown(descriptor, Int32(SHUT_RDWR)) }
+            state.open = []
         }
-        for descriptor in open { shutdown(descriptor, Int32(SHUT_RDWR)) }
     }
 
     private func start(_ body: @escaping @Sendable () -> Void) {
@@ -85,7 +85,12 @@ final class FakeToken: HelperLauncher {
     }
 
     private func serve(_ descriptor: CInt, isControl: Bool) {
-        defer { close(descriptor) }
+        defer {
+            state.withLock { state in
+                state.open.removeAll { $0 == descriptor }
+                close(descriptor)
+            }
+        }
         var decoder = FrameDecoder()
         var chunk = [UInt8](repeating: 0, count: 16_384)
         while true {
