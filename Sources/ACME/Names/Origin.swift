@@ -53,27 +53,30 @@ public struct Origin: Hashable, Sendable, Comparable, CustomStringConvertible {
         } else {
             port = Origin.defaultPort
         }
-        var text: [UInt8] = []
-        text.reserveCapacity(authority.count + 64)
-        text.append(contentsOf: UnsafeBufferPointer(start: Origin.scheme.utf8Start, count: Origin.scheme.utf8CodeUnitCount))
         if isIPv6 {
             guard host.contains(UInt8(ascii: ":")), let address = try? IPAddress(String(decoding: host, as: UTF8.self)) else {
                 throw .invalidHost
             }
-            text.append(UInt8(ascii: "["))
-            text.append(contentsOf: address.text.utf8)
-            text.append(UInt8(ascii: "]"))
+            host = Array("[\(address.text)]".utf8)[...]
         } else {
-            let start = text.count
-            for byte in host { text.append((UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte) }
-            guard Origin.isHost(text[start...]) else { throw .invalidHost }
+            if host.contains(where: Origin.isUpperCase) { host = host.map { Origin.isUpperCase($0) ? $0 | 0x20 : $0 }[...] }
+            guard Origin.isHost(host) else { throw .invalidHost }
         }
-        if port != Origin.defaultPort {
-            text.append(UInt8(ascii: ":"))
-            text.append(contentsOf: String(port).utf8)
-        }
-        self.text = String(decoding: text, as: UTF8.self)
+        text = Origin.text(host, port: port)
     }
+
+    /// In one allocation: each request has it made.
+    private static func text(_ host: ArraySlice<UInt8>, port: Int) -> String {
+        let scheme = UnsafeBufferPointer(start: scheme.utf8Start, count: scheme.utf8CodeUnitCount)
+        let portText = port == defaultPort ? "" : ":\(port)"
+        return String(unsafeUninitializedCapacity: scheme.count + host.count + portText.utf8.count) { text in
+            var end = text.initialize(fromContentsOf: scheme)
+            end = text[end...].initialize(fromContentsOf: host)
+            return text[end...].initialize(fromContentsOf: portText.utf8)
+        }
+    }
+
+    private static func isUpperCase(_ byte: UInt8) -> Bool { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) }
 
     /// A name in lower case or an IPv4 address. A trailing dot would be a second spelling of one host.
     private static func isHost(_ host: ArraySlice<UInt8>) -> Bool {
