@@ -79,9 +79,16 @@ public final class VarlinkServer<Service: VarlinkService> {
         return ServerBootstrap(group: eventLoop)
             .serverChannelOption(.backlog, value: 4096)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.recvAllocator, value: VarlinkServer.readBuffers)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try server.value.accept(channel) }
             }
+    }
+
+    /// Each connection keeps the buffer that it was last read with: one in which most calls fit, instead of the 2 KiB that a channel begins
+    /// with. It grows to 64 KiB where a client sends more.
+    private static var readBuffers: AdaptiveRecvByteBufferAllocator {
+        AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 64 * 1024)
     }
 
     private func accept(_ channel: any Channel) throws {
