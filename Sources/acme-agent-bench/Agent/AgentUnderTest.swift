@@ -90,6 +90,17 @@ final class AgentUnderTest {
         startTime = Clock.seconds() - began
     }
 
+    /// Waits until the helper has found out where the keys are, which it does beside its work when it has started: half a second of quiet.
+    func settle() {
+        let limit = Clock.seconds() + 30
+        var quiet = 0
+        while quiet < 5, Clock.seconds() < limit {
+            let before = Clock.processor([helperProcess])
+            usleep(100_000)
+            quiet = Clock.processor([helperProcess]) - before < 0.001 ? quiet + 1 : 0
+        }
+    }
+
     func stop() {
         daemon?.stop()
         daemon = nil

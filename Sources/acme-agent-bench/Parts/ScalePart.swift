@@ -109,8 +109,10 @@ final class ScalePart {
             plan.optional("\(count) keys") { plan in
                 var settings = AgentUnderTest.Settings()
                 settings.verifiesAll = false
-                settings.keys = { [workshop] agent in try KeyBatches(workshop: workshop).make(count, for: agent) }
+                settings.keys = { [workshop] agent in try ManyKeysMaker(workshop: workshop).make(count, for: agent) }
+                workshop.progress.show("scale: making \(count) keys")
                 let agent = try self.agent("agent-\(count)-keys", settings)
+                agent.settle()
                 plan.probe("P-256, \(count) keys in the token, 1 connection") {
                     try agent.load(key: ManyKeys.name(0), connections: 1, seconds: 0.6).figures("keys.\(count)")
                 }

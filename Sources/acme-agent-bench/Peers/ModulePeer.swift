@@ -23,9 +23,9 @@ final class ModulePeer {
         }
     }
 
-    /// Makes a key of any id; for tokens that are to hold thousands.
+    /// Makes a key whose id is new, without looking for another of that id; for tokens that are to hold thousands.
     func generate(_ type: KeyType, id: [UInt8], label: String) throws -> KeyObject {
-        try session.generateKeyPair(type, id: id, label: Array(label.utf8))
+        try session.generateKeyPair(type, id: id, label: Array(label.utf8), isIDUnique: true)
     }
 
     func load(label: String, _ scheme: SignatureScheme, input: Int, threads: Int, seconds: Double) throws -> Outcome {

@@ -58,7 +58,8 @@ struct StackedBars {
         for (row, bar) in bars.enumerated() {
             let top = 44 + StackedBars.rowHeight * Double(row)
             lines.append(
-                "<text x=\"\(StackedBars.margin)\" y=\"\(top + 14)\">\(escaped(bar.name)): \(Figure.text(bar.total)) \(escaped(unit))</text>")
+                "<text x=\"\(StackedBars.margin)\" y=\"\(top + 14)\">\(escaped(bar.name)): \(Figure.text(bar.total)) \(escaped(unit))</text>"
+            )
             var left = StackedBars.margin
             for part in bar.parts {
                 let width = part.value * scale
@@ -68,7 +69,8 @@ struct StackedBars {
                         + "<title>\(escaped(part.name)): \(Figure.text(part.value)) \(escaped(unit))</title></rect>")
                 if width > 34 {
                     lines.append(
-                        "<text x=\"\(rounded(left + width / 2))\" y=\"\(top + 40)\" text-anchor=\"middle\">\(Figure.text(part.value))</text>")
+                        "<text x=\"\(rounded(left + width / 2))\" y=\"\(top + 40)\" text-anchor=\"middle\">\(Figure.text(part.value))</text>"
+                    )
                 }
                 left += width
             }

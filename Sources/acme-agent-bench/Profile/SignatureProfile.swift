@@ -66,7 +66,8 @@ struct SignatureProfile: ParsableCommand {
         }
         let all = Double(max(1, counts.values.reduce(0, +)))
         return StackedBars.Bar(
-            name: name, parts: SignatureStage.allCases.compactMap { stage in counts[stage].map { (stage.rawValue, Double($0) / all * total) } })
+            name: name,
+            parts: SignatureStage.allCases.compactMap { stage in counts[stage].map { (stage.rawValue, Double($0) / all * total) } })
     }
 
     /// Samples while a load runs.
@@ -75,7 +76,9 @@ struct SignatureProfile: ParsableCommand {
     ) throws -> Outcome {
         let data = workshop.folder + "/perf.data", text = workshop.folder + "/perf.txt"
         let perf = try ChildProcess(
-            ["perf", "record", "-q"] + whom + ["-e", "cpu-clock", "-F", "\(SignatureProfile.frequency)", "-g", "-o", data, "--", "sleep", "2"],
+            ["perf", "record", "-q"] + whom + [
+                "-e", "cpu-clock", "-F", "\(SignatureProfile.frequency)", "-g", "-o", data, "--", "sleep", "2",
+            ],
             environment: workshop.environment, log: workshop.folder + "/perf.log")
         let outcome = try load(2.2)
         guard try perf.wait().status == 0 else { throw BenchError("perf record: \(perf.lastWords)") }

@@ -39,7 +39,9 @@ enum SignatureStage: String, CaseIterable {
         for frame in frames {
             if ["libsofthsm2", "libcrypto", "libstdc++"].contains(where: { frame.file.contains($0) }) { return .token }
             if frame.module != nil || frame.symbol.hasPrefix("swift_") { return .helper }
-            if frame.symbol.hasPrefix("unix_stream_") || frame.symbol.hasPrefix("sock_") || frame.symbol.hasPrefix("futex_") { return .helper }
+            if frame.symbol.hasPrefix("unix_stream_") || frame.symbol.hasPrefix("sock_") || frame.symbol.hasPrefix("futex_") {
+                return .helper
+            }
         }
         // malloc, locks on files, and the rest of what SoftHSM asks of the C library and the kernel.
         return .token
