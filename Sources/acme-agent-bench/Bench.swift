@@ -8,7 +8,10 @@ struct Bench: ParsableCommand {
         commandName: "acme-agent-bench",
         abstract: "Measures the agent and its peers side by side, interleaved, in one run.",
         discussion: "To be started in the package's folder, by `make bench`. Docs/performance.md says what is measured and how.",
-        subcommands: [Run.self, Compare.self, SignatureProfile.self, Answer.self, Unrecorded.self, ManyKeys.self, ServeWebroot.self],
+        subcommands: [
+            Run.self, Compare.self, SignatureProfile.self, IssuanceProfile.self, Answer.self, Unrecorded.self, ManyKeys.self,
+            ServeWebroot.self,
+        ],
         defaultSubcommand: Run.self)
 }
 

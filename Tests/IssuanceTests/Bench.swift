@@ -119,8 +119,8 @@ struct KillableSolver: ChallengeSolver {
     func canSolve(_ identifier: Identifier) -> Bool { base.canSolve(identifier) }
     func target(of challenge: SolvableChallenge) -> String { base.target(of: challenge) }
     func present(_ challenge: SolvableChallenge) async throws { try await killSwitch.around { try await base.present(challenge) } }
-    func waitForValidation(of challenges: [SolvableChallenge], limit: Duration) async -> Bool {
-        await base.waitForValidation(of: challenges, limit: limit)
+    func waitForValidation(of challenges: [SolvableChallenge], quiet: Duration, limit: Duration) async -> Bool {
+        await base.waitForValidation(of: challenges, quiet: quiet, limit: limit)
     }
     func cleanUp(_ challenge: PresentedChallenge) async throws { try await killSwitch.around { try await base.cleanUp(challenge) } }
 }

@@ -87,8 +87,8 @@ import Testing
         let shown = try challenge()
         try await webroot.present(shown)
         _ = try String(contentsOfFile: webroot.target(of: shown), encoding: .utf8)
-        #expect(await webroot.waitForValidation(of: [shown], limit: .seconds(20)))
-        #expect(await !webroot.waitForValidation(of: [try challenge(token: "b3RoZXI")], limit: .milliseconds(50)))
+        #expect(await webroot.waitForValidation(of: [shown], quiet: .milliseconds(12), limit: .seconds(20)))
+        #expect(await !webroot.waitForValidation(of: [try challenge(token: "b3RoZXI")], quiet: .milliseconds(12), limit: .milliseconds(50)))
         await webroot.finish()
     }
 }

@@ -25,7 +25,7 @@ public final class MemorySolver: ChallengeSolver {
         counts.withLock { $0.presented += 1 }
     }
 
-    public func waitForValidation(of challenges: [SolvableChallenge], limit: Duration) async -> Bool { true }
+    public func waitForValidation(of challenges: [SolvableChallenge], quiet: Duration, limit: Duration) async -> Bool { true }
 
     public func cleanUp(_ challenge: PresentedChallenge) async throws {
         answers.withLock { _ = $0.removeValue(forKey: String(challenge.target.dropFirst("memory:".count))) }

@@ -25,6 +25,7 @@ public final class ACMEClient: Sendable {
         var account: ACMEURL?
         var directory: Task<Directory, any Error>?
         var requests = 0
+        var roundTrip: Duration?
     }
     private let state: Mutex<State>
 
@@ -68,6 +69,9 @@ public final class ACMEClient: Sendable {
 
     /// Requests sent so far.
     public var requestCount: Int { state.withLock { $0.requests } }
+
+    /// From the last request's beginning to its response.
+    public var lastRoundTrip: Duration? { state.withLock { $0.roundTrip } }
 
     /// Lets that many requests be on their way at once, at the price of a newNonce for each that has no nonce to come.
     public func allowParallelRequests(_ count: Int) { nonces.widen(to: count) }
@@ -136,8 +140,11 @@ public final class ACMEClient: Sendable {
     /// Sends one request, counts it, and keeps the nonce that came with the response out of this: that is the caller's.
     func exchange(_ request: HTTPRequest) async throws(TransportFailure) -> HTTPResponse {
         state.withLock { $0.requests += 1 }
+        let sent = time.uptime()
         do {
             let response = try await transport.send(request)
+            let roundTrip = time.uptime() - sent
+            state.withLock { $0.roundTrip = roundTrip }
             observer?(.exchanged(request.method, url: request.url, status: response.status))
             return response
         } catch {

@@ -5,8 +5,8 @@ public struct PollingSchedule: Sendable {
     /// The first step. A CA on the same machine needs 5 to 20 ms for a certificate; one that needs seconds is asked five times within
     /// the first of them, which it does not notice.
     public static let firstStep: Duration = .milliseconds(25)
-    /// The first step behind a request that took so long: three times that, since a CA that answers within milliseconds is near and quick, and one
-    /// that is busy is so for both. Never more than `firstStep`.
+    /// The first step behind a request that was answered after so long: three times that, since a CA that answers within milliseconds is near and
+    /// quick, and one that is busy is so for both. Never more than `firstStep`.
     public static func firstStep(behind request: Duration?) -> Duration {
         guard let request else { return firstStep }
         return min(max(request * 3, shortestWait), firstStep)

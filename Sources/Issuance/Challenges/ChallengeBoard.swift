@@ -3,10 +3,6 @@ import Synchronization
 
 /// The answers that a listener shows now, and who has looked at them.
 final class ChallengeBoard: Sendable {
-    /// A CA looks several times, from several places (Let's Encrypt: five). When nobody has for this long, it has what it wants, or is
-    /// slower than a poll.
-    static let quiet: Duration = .milliseconds(12)
-
     private let answers = Mutex<[String: (keyAuthorization: String, looks: Int)]>([:])
     private let looks = EventCounter()
 
@@ -31,14 +27,14 @@ final class ChallengeBoard: Sendable {
     func answered() { looks.increment() }
 
     /// Returns when each of the tokens was looked at and nobody has looked for a moment.
-    func waitForLooks(at tokens: [String], limit: Duration) async -> Bool {
+    func waitForLooks(at tokens: [String], quiet: Duration, limit: Duration) async -> Bool {
         let end = ContinuousClock.now + limit
         var seen = looks.count
         while !Task.isCancelled {
             let all = answers.withLock { answers in tokens.allSatisfy { (answers[$0]?.looks ?? 0) > 0 } }
             let remaining = end - ContinuousClock.now
             guard remaining > .zero else { return false }
-            let now = await looks.wait(past: seen, limit: all ? min(Self.quiet, remaining) : remaining)
+            let now = await looks.wait(past: seen, limit: all ? min(quiet, remaining) : remaining)
             if all, now == seen { return true }
             seen = now
         }

@@ -42,7 +42,9 @@ public protocol ChallengeSolver: Sendable {
 
     /// Returns when the CA seems to have looked at all of these, so that the first poll finds an answer; at once where that cannot be
     /// known (`false`). It MUST return within `limit` and MUST NOT throw: it is a hint, not a result.
-    func waitForValidation(of challenges: [SolvableChallenge], limit: Duration) async -> Bool
+    /// - Parameter quiet: a CA looks several times, from several places (Let's Encrypt: five). When nobody has for this long, it has what it
+    ///   wants, or is slower than a poll.
+    func waitForValidation(of challenges: [SolvableChallenge], quiet: Duration, limit: Duration) async -> Bool
 
     /// Takes the answer away. It MUST succeed where there is nothing to take away, and MUST touch nothing that `present` did not make.
     /// It is called on success, failure and cancellation, and after a crash for what the journal names.
@@ -72,6 +74,6 @@ public struct PresentedChallenge: Hashable, Sendable {
 extension ChallengeSolver {
     public func prepare() async throws {}
     public func waitUntilVisible(_ challenge: SolvableChallenge) async throws {}
-    public func waitForValidation(of challenges: [SolvableChallenge], limit: Duration) async -> Bool { false }
+    public func waitForValidation(of challenges: [SolvableChallenge], quiet: Duration, limit: Duration) async -> Bool { false }
     public func finish() async {}
 }

@@ -84,8 +84,8 @@ public final class HTTP01Listener: ChallengeSolver {
 
     public func present(_ challenge: SolvableChallenge) async throws { board.show(challenge.keyAuthorization) }
 
-    public func waitForValidation(of challenges: [SolvableChallenge], limit: Duration) async -> Bool {
-        await board.waitForLooks(at: challenges.map(\.keyAuthorization.token), limit: limit)
+    public func waitForValidation(of challenges: [SolvableChallenge], quiet: Duration, limit: Duration) async -> Bool {
+        await board.waitForLooks(at: challenges.map(\.keyAuthorization.token), quiet: quiet, limit: limit)
     }
 
     /// A listener of an earlier process is gone with it: then there is nothing here by that token.

@@ -51,9 +51,9 @@ public final class HTTP01Webroot: ChallengeSolver {
         try ChallengeFolder(folder).write(token, Array(challenge.keyAuthorization.text.utf8))
     }
 
-    public func waitForValidation(of challenges: [SolvableChallenge], limit: Duration) async -> Bool {
+    public func waitForValidation(of challenges: [SolvableChallenge], quiet: Duration, limit: Duration) async -> Bool {
         guard let watch = watch.withLock({ $0 }) else { return false }
-        return await watch.waitForLooks(at: Set(challenges.map(\.keyAuthorization.token)), limit: limit)
+        return await watch.waitForLooks(at: Set(challenges.map(\.keyAuthorization.token)), quiet: quiet, limit: limit)
     }
 
     /// Removes the file if it has this challenge's content, wherever an earlier run's webroot was.

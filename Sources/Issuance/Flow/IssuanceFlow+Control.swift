@@ -23,6 +23,9 @@ extension IssuanceFlow {
     /// How long a solver may watch for the CA to look before the CA is asked all the same: where it cannot reach us, it never will.
     static let longestWatch: Duration = .seconds(1)
 
+    /// Between the looks of a CA that is busy.
+    static let longestQuiet: Duration = .milliseconds(12)
+
     /// Proves all names of an order side by side, and returns the order when it is no longer pending.
     func proveControl(_ order: IssuerOrder, _ keeper: JournalKeeper) async throws -> IssuerOrder {
         issuer.prepare(forIdentifiers: order.authorizations.count)
@@ -43,9 +46,10 @@ extension IssuanceFlow {
             // Before finalize is sent, and while nothing else is to be done.
             async let announced: Void = keeper.record(.finalized)
             var hasLooked = true
+            let quiet = min(PollingSchedule.firstStep(behind: issuer.roundTrip), Self.longestQuiet)
             for solver in inUse {
                 let own = proofs.filter { $0.solver.type == solver.type }.map(\.solvable)
-                hasLooked = await solver.waitForValidation(of: own, limit: Self.longestWatch) && hasLooked
+                hasLooked = await solver.waitForValidation(of: own, quiet: quiet, limit: Self.longestWatch) && hasLooked
             }
             try await announced
             try Task.checkCancellation()

@@ -7,6 +7,8 @@ struct KeyPlan: Sendable {
     var name: KeyName
     /// Whether it has to be made, as far as is known.
     var isNew: Bool
+    /// Whether the agent was asked for it a moment ago, and had none of that name.
+    var isKnownMissing = false
     /// The key of the certificate that is there, where another one takes its place.
     var replaced: String?
 
@@ -26,7 +28,8 @@ extension IssuanceFlow {
         if let plan = try await planFromEarlier(request, current: current, earlier: earlier) { return plan }
         if let wanted = request.key, !(request.newKey && wanted == current) {
             let exists = try await keys.key(named: wanted) != nil
-            return KeyPlan(name: wanted, isNew: !exists, replaced: current.flatMap { $0 == wanted ? nil : $0.rawValue })
+            return KeyPlan(
+                name: wanted, isNew: !exists, isKnownMissing: !exists, replaced: current.flatMap { $0 == wanted ? nil : $0.rawValue })
         }
         if let current, !request.newKey, try await keys.key(named: current)?.isRetired != true {
             return KeyPlan(name: current, isNew: false)
@@ -34,7 +37,7 @@ extension IssuanceFlow {
         var name = try current.map { try CertificateKeyName.next(after: $0) } ?? CertificateKeyName.first(for: request.name)
         for _ in 0..<Self.maximumNames {
             guard let key = try await keys.key(named: name) else {
-                return KeyPlan(name: name, isNew: true, replaced: current?.rawValue)
+                return KeyPlan(name: name, isNew: true, isKnownMissing: true, replaced: current?.rawValue)
             }
             // A key of this name without a certificate: somebody made it for this, or a store was lost.
             if current == nil, !key.isRetired, key.algorithm == request.keyAlgorithm { return KeyPlan(name: name, isNew: false) }
@@ -52,7 +55,7 @@ extension IssuanceFlow {
         if fits, request.key == nil || request.key == name,
             current == nil || request.newKey || request.key == name || isResumable(earlier, request)
         {
-            return KeyPlan(name: name, isNew: true, replaced: current?.rawValue)
+            return KeyPlan(name: name, isNew: true, isKnownMissing: key == nil, replaced: current?.rawValue)
         }
         if key != nil {
             do {
@@ -71,7 +74,7 @@ extension IssuanceFlow {
 
     /// The key in the agent, made where it is not there yet.
     func obtainKey(_ plan: KeyPlan, _ request: IssuanceRequest, _ keeper: JournalKeeper) async throws -> ManagedKey {
-        if let key = try await keys.key(named: plan.name) {
+        if !plan.isKnownMissing, let key = try await keys.key(named: plan.name) {
             guard !key.isRetired else { throw IssuanceError.keyRetired(plan.name.rawValue) }
             observer(.keyUsed(key))
             return key

@@ -164,7 +164,6 @@ public struct IssuanceFlow: Sendable {
         let maximumFinalizations = 5
         var order = placed
         var finalizations = 0
-        var finalizeTime: Duration?
         while true {
             try Task.checkCancellation()
             switch order.state {
@@ -179,16 +178,15 @@ public struct IssuanceFlow: Sendable {
                 if await !keeper.journal.isFinalizing { try await keeper.record(.finalized) }
                 let certificate = CertificateRequest(
                     key: key.name.rawValue, identifiers: request.identifiers, mustStaple: request.mustStaple)
-                let sent = time.uptime()
                 // What the store can do before it has the certificate it does while the CA makes it.
                 async let prepared: Void = store.prepare(request.name)
                 order = try await issuer.finalize(order, certificate)
-                finalizeTime = time.uptime() - sent
                 observer(.finalized(order: order.url))
                 await prepared
             case .processing:
                 order = try await poll(
-                    order, for: "the certificate", limit: limits.finalization, firstStep: PollingSchedule.firstStep(behind: finalizeTime)
+                    order, for: "the certificate", limit: limits.finalization,
+                    firstStep: PollingSchedule.firstStep(behind: issuer.roundTrip)
                 ) { $0.state != .processing }
             case .failed:
                 throw try await failure(of: order)

@@ -20,6 +20,7 @@ public struct ACMEIssuer: CertificateIssuer {
 
     public var directory: ACMEURL { client.directoryURL }
     public var account: ACMEURL? { client.account }
+    public var roundTrip: Duration? { client.lastRoundTrip }
 
     public func prepare(forIdentifiers count: Int) { client.allowParallelRequests(1 + count / Self.identifiersPerLane) }
 

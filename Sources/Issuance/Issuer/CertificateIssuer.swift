@@ -13,6 +13,8 @@ public protocol CertificateIssuer: Sendable {
     /// The name of the key by which requests are authorised.
     var accountKey: String { get }
     var account: ACMEURL? { get }
+    /// How long the CA took for its last answer, where that is known: how near and how busy it is.
+    var roundTrip: Duration? { get }
 
     /// Places an order. The answer has the URL that everything else goes by.
     func place(_ order: NewOrder) async throws -> IssuerOrder

@@ -23,10 +23,16 @@ final class AcmeAgentClient: IssuanceClient {
     }
 
     func issue(_ names: [String], trusting store: TrustStore) throws -> Issuance {
+        try issue(names, trusting: store, timings: nil)
+    }
+
+    /// - Parameter timings: the file for the times of each step.
+    func issue(_ names: [String], trusting store: TrustStore, timings: String?) throws -> Issuance {
         let told = store == .oneRoot ? ["--ca-certificate", field.trust.oneRoot] : []
         let before = Clock.processor(agent.processes)
         let run = try field.run(
-            program(told) + ["issue", "--webroot", field.webroot.folder] + names.flatMap { ["-d", $0] }, trusting: store,
+            program(told) + ["issue", "--webroot", field.webroot.folder] + (timings.map { ["--timings", $0] } ?? [])
+                + names.flatMap { ["-d", $0] }, trusting: store,
             isTold: store == .oneRoot)
         return Issuance(wall: run.wall, cpu: run.cpu + Clock.processor(agent.processes) - before, memory: run.memory)
     }

@@ -53,23 +53,23 @@ struct StackedBars {
         var lines = [
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(StackedBars.width) \(height)\" font-family=\"sans-serif\" font-size=\"13\">",
             "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>",
-            "<text x=\"\(StackedBars.margin)\" y=\"26\" font-size=\"17\" font-weight=\"bold\">\(escaped(title))</text>",
+            "<text x=\"\(StackedBars.margin)\" y=\"26\" font-size=\"17\" font-weight=\"bold\">\(SVG.escaped(title))</text>",
         ]
         for (row, bar) in bars.enumerated() {
             let top = 44 + StackedBars.rowHeight * Double(row)
             lines.append(
-                "<text x=\"\(StackedBars.margin)\" y=\"\(top + 14)\">\(escaped(bar.name)): \(Figure.text(bar.total)) \(escaped(unit))</text>"
+                "<text x=\"\(StackedBars.margin)\" y=\"\(top + 14)\">\(SVG.escaped(bar.name)): \(Figure.text(bar.total)) \(SVG.escaped(unit))</text>"
             )
             var left = StackedBars.margin
             for part in bar.parts {
                 let width = part.value * scale
                 lines.append(
-                    "<rect x=\"\(rounded(left))\" y=\"\(top + 20)\" width=\"\(rounded(width))\" height=\"\(StackedBars.barHeight)\" "
+                    "<rect x=\"\(SVG.rounded(left))\" y=\"\(top + 20)\" width=\"\(SVG.rounded(width))\" height=\"\(StackedBars.barHeight)\" "
                         + "fill=\"\(colour(part.name))\" stroke=\"#ffffff\" stroke-width=\"0.5\">"
-                        + "<title>\(escaped(part.name)): \(Figure.text(part.value)) \(escaped(unit))</title></rect>")
+                        + "<title>\(SVG.escaped(part.name)): \(Figure.text(part.value)) \(SVG.escaped(unit))</title></rect>")
                 if width > 34 {
                     lines.append(
-                        "<text x=\"\(rounded(left + width / 2))\" y=\"\(top + 40)\" text-anchor=\"middle\">\(Figure.text(part.value))</text>"
+                        "<text x=\"\(SVG.rounded(left + width / 2))\" y=\"\(top + 40)\" text-anchor=\"middle\">\(Figure.text(part.value))</text>"
                     )
                 }
                 left += width
@@ -78,8 +78,8 @@ struct StackedBars {
         for (index, name) in names.enumerated() {
             let x = StackedBars.margin + Double(index % 3) * (StackedBars.width - 2 * StackedBars.margin) / 3
             let y = legendTop + Double(index / 3) * 22
-            lines.append("<rect x=\"\(rounded(x))\" y=\"\(y)\" width=\"14\" height=\"14\" fill=\"\(colour(name))\"/>")
-            lines.append("<text x=\"\(rounded(x + 20))\" y=\"\(y + 12)\">\(escaped(name))</text>")
+            lines.append("<rect x=\"\(SVG.rounded(x))\" y=\"\(y)\" width=\"14\" height=\"14\" fill=\"\(colour(name))\"/>")
+            lines.append("<text x=\"\(SVG.rounded(x + 20))\" y=\"\(y + 12)\">\(SVG.escaped(name))</text>")
         }
         lines.append("</svg>")
         return lines.joined(separator: "\n") + "\n"
@@ -87,19 +87,5 @@ struct StackedBars {
 
     private func colour(_ name: String) -> String {
         StackedBars.colours[(names.firstIndex(of: name) ?? 0) % StackedBars.colours.count]
-    }
-
-    private func rounded(_ value: Double) -> Double { (value * 10).rounded() / 10 }
-
-    private func escaped(_ text: String) -> String {
-        text.map { character in
-            switch character {
-            case "&": "&amp;"
-            case "<": "&lt;"
-            case ">": "&gt;"
-            case "\"": "&quot;"
-            default: String(character)
-            }
-        }.joined()
     }
 }

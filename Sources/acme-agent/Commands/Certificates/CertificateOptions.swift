@@ -1,4 +1,5 @@
 import ACME
+import ACMEClient
 import ArgumentParser
 import CertificateStore
 import Glibc
@@ -45,6 +46,10 @@ struct CertificateOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Run this program when the certificate is installed.", valueName: "program"), completion: .file())
     var deployHook: String?
+
+    @Option(
+        help: ArgumentHelp("Write into this file, as JSON, when each step began and ended.", valueName: "file"), completion: .file())
+    var timings: String?
 
     func validate() throws {
         if let dnsWait, !(0...3600).contains(dnsWait) { throw ValidationError("--dns-wait must be from 0 to 3600 seconds") }
@@ -99,34 +104,49 @@ extension CertificateName {
 
 extension Session {
     /// Runs `body` with the flow that orders certificates at a CA, by its account.
-    /// - Parameter certificate: complete settings, except where a default is to hold.
+    /// - Parameters:
+    ///   - certificate: complete settings, except where a default is to hold.
+    ///   - timings: are told when each step begins and ends.
     func withFlow<Result: Sendable>(
-        at directory: ACMEURL, keys: AgentKeyProvider, _ certificate: CertificateSettings, _ display: ProgressDisplay,
-        _ body: (IssuanceFlow) async throws -> Result
+        at directory: ACMEURL, keys: any KeyProvider, _ certificate: CertificateSettings, _ display: ProgressDisplay,
+        timings: Timings? = nil, _ body: (IssuanceFlow) async throws -> Result
     ) async throws -> Result {
-        try await withTransport(to: directory) { transport in
-            let accounts = AccountFlow(store: store, keys: keys, transport: transport, observer: display.observer)
+        try await withTransport(to: directory) { connection in
+            let method = certificate.challenge ?? .standard
+            var store: any CertificateStore = store, transport: any HTTPTransport = connection, keys = keys
+            var time: any Timekeeping = SystemTime(), solver = method.solver(dnsWait: certificate.dnsWait ?? 0)
+            if let timings {
+                store = TimedStore(base: store, timings: timings)
+                transport = TimedTransport(base: transport, timings: timings)
+                keys = TimedKeys(base: keys, timings: timings)
+                time = TimedTime(base: time, timings: timings)
+                solver = TimedSolver(base: solver, timings: timings)
+            }
+            let accounts = AccountFlow(store: store, keys: keys, transport: transport, time: time, observer: display.observer)
             let client = try await accounts.client(for: directory)
             client.warmUp()
-            let method = certificate.challenge ?? .standard
             let flow = IssuanceFlow(
-                issuer: try ACMEIssuer(client: client), store: store, keys: keys,
-                solvers: [method.solver(dnsWait: certificate.dnsWait ?? 0)],
+                issuer: try ACMEIssuer(client: client), store: store, keys: keys, solvers: [solver], time: time,
                 deploy: certificate.deployHook.map(Hooks.deploy), observer: display.observer)
             return try await body(flow)
         }
     }
 
     /// Runs work that a signal cancels, and takes the progress away behind it.
-    func followed<Result: Sendable>(_ display: ProgressDisplay, _ work: @escaping @Sendable () async throws -> Result) async throws
-        -> Result
-    {
+    /// - Parameter file: where the work's timings go, however it ended.
+    func followed<Result: Sendable>(
+        _ display: ProgressDisplay, timings file: String? = nil, _ work: @escaping @Sendable (Timings?) async throws -> Result
+    ) async throws -> Result {
+        let timings = file.map { _ in Timings() }
         do {
-            let result = try await Interruption.cancelling(notice: { Interruption.announce(display) }, work)
+            let result = try await Interruption.cancelling(notice: { Interruption.announce(display) }) { try await work(timings) }
             display.finish(summary: true)
+            if let file { try timings?.write(to: file) }
             return result
         } catch {
             display.finish(summary: false)
+            // The work's own failure is what counts.
+            if let file { try? timings?.write(to: file) }
             throw error
         }
     }

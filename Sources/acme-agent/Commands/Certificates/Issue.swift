@@ -28,9 +28,9 @@ struct Issue: AgentCommand {
             keyAlgorithm: settings.keyType ?? Settings.defaultKeyType, newKey: certificate.newKey, oldKey: try certificate.oldKeyChoice,
             mustStaple: subject.mustStaple, preferredRoot: settings.preferredChain)
         let display = ProgressDisplay(session.output)
-        let outcome = try await session.followed(display) { [token = subject.token] in
+        let outcome = try await session.followed(display, timings: certificate.timings) { [token = subject.token] timings in
             let keys = try await session.keys(token: token)
-            let outcome = try await session.withFlow(at: session.settings.directory, keys: keys, settings, display) {
+            let outcome = try await session.withFlow(at: session.settings.directory, keys: keys, settings, display, timings: timings) {
                 // Before the first order, so that `renew` can go on with an interrupted one. Later ones change it when they have succeeded.
                 if try await session.store.certificate(named: name) == nil { try memory.remember(given, for: name) }
                 return try await $0.issue(request)

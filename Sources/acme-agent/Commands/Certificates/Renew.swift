@@ -68,12 +68,12 @@ struct Renew: AgentCommand {
         let display = ProgressDisplay(session.output)
         let given = try certificate.settings
         let oldKey = try certificate.oldKeyChoice
-        return try await session.followed(display) { [self] in
+        return try await session.followed(display, timings: certificate.timings) { [self] timings in
             let keys = try await session.keys()
             var report = before
             for name in names {
                 do {
-                    report.renewed.append(try await renew(name, given, oldKey, keys, display, session))
+                    report.renewed.append(try await renew(name, given, oldKey, keys, display, timings, session))
                 } catch {
                     try Task.checkCancellation()
                     let failure = Failure(error)
@@ -88,7 +88,7 @@ struct Renew: AgentCommand {
 
     private func renew(
         _ name: CertificateName, _ given: CertificateSettings, _ oldKey: IssuanceRequest.OldKey, _ keys: AgentKeyProvider,
-        _ display: ProgressDisplay, _ session: Session
+        _ display: ProgressDisplay, _ timings: Timings?, _ session: Session
     ) async throws -> IssuanceOutcome {
         let store = session.store
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
@@ -120,7 +120,9 @@ struct Renew: AgentCommand {
         }
         request.profile = given.profile ?? request.profile
         request.preferredRoot = settings.preferredChain
-        return try await session.withFlow(at: directory, keys: keys, settings, display) { [request] in try await $0.issue(request) }
+        return try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) { [request] in
+            try await $0.issue(request)
+        }
     }
 
     private func finish(_ report: Report, _ output: Output) throws -> ExitStatus {

@@ -32,7 +32,7 @@ struct Revoke: AgentCommand {
         guard let stored = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
         let directory = session.settings.isDirectoryGiven ? session.settings.directory : stored.metadata.directory
         let display = ProgressDisplay(session.output)
-        try await session.followed(display) { [byCertificateKey] in
+        try await session.followed(display) { [byCertificateKey] _ in
             let keys = try await session.keys()
             try await session.withFlow(at: directory, keys: keys, CertificateSettings(), display) {
                 try await $0.revoke(name, reason: reason, byCertificateKey: byCertificateKey)

@@ -1,0 +1,18 @@
+/// What pictures have in common.
+enum SVG {
+    /// Text as it may stand in an element or an attribute.
+    static func escaped(_ text: String) -> String {
+        text.map { character in
+            switch character {
+            case "&": "&amp;"
+            case "<": "&lt;"
+            case ">": "&gt;"
+            case "\"": "&quot;"
+            default: String(character)
+            }
+        }.joined()
+    }
+
+    /// A coordinate, to a tenth of a pixel.
+    static func rounded(_ value: Double) -> Double { (value * 10).rounded() / 10 }
+}

@@ -1,0 +1,44 @@
+import ACME
+import Issuance
+import JOSE
+
+/// Calls of the agent with their times.
+struct TimedKeys: KeyProvider {
+    let base: any KeyProvider
+    let timings: Timings
+
+    func key(named name: KeyName) async throws -> ManagedKey? {
+        try await timings.measure(.agent, "find key") { try await base.key(named: name) }
+    }
+
+    func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
+        try await timings.measure(.agent, "make key") { try await base.createKey(named: name, algorithm: algorithm, purpose: purpose) }
+    }
+
+    func retireKey(named name: KeyName) async throws {
+        try await timings.measure(.agent, "retire key") { try await base.retireKey(named: name) }
+    }
+
+    func deleteKey(named name: KeyName) async throws {
+        try await timings.measure(.agent, "delete key") { try await base.deleteKey(named: name) }
+    }
+
+    func signer(for key: ManagedKey) async throws -> any AccountSigner {
+        TimedSigner(base: try await base.signer(for: key), timings: timings)
+    }
+}
+
+/// Signatures with their times.
+struct TimedSigner: AccountSigner {
+    let base: any AccountSigner
+    let timings: Timings
+
+    var keyName: String { base.keyName }
+    var publicKey: PublicKey { base.publicKey }
+
+    func sign(_ request: ACMERequest, url: ACMEURL, nonce: String, account: ACMEURL?) async throws -> FlattenedJWS {
+        try await timings.measure(.agent, "sign \(request.operation.rawValue)") {
+            try await base.sign(request, url: url, nonce: nonce, account: account)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import ACME
+import CertificateStore
+
+/// What is read and written of the store, with its times. Questions that an issuance does not ask are passed on.
+struct TimedStore: CertificateStore {
+    let base: any CertificateStore
+    let timings: Timings
+
+    private func timed<Result>(_ name: String, _ work: () async throws(StoreError) -> Result) async throws(StoreError) -> Result {
+        try await timings.measure(.store, name, work)
+    }
+
+    func account(at directory: ACMEURL) async throws(StoreError) -> StoredAccount? {
+        try await timed("read account") { () async throws(StoreError) in try await base.account(at: directory) }
+    }
+    func accounts() async throws(StoreError) -> [StoredAccount] { try await base.accounts() }
+    func save(_ account: StoredAccount) async throws(StoreError) {
+        try await timed("write account") { () async throws(StoreError) in try await base.save(account) }
+    }
+    func removeAccount(at directory: ACMEURL) async throws(StoreError) { try await base.removeAccount(at: directory) }
+
+    func certificate(named name: CertificateName) async throws(StoreError) -> StoredCertificate? {
+        try await timed("read certificate") { () async throws(StoreError) in try await base.certificate(named: name) }
+    }
+    func certificateNames() async throws(StoreError) -> [CertificateName] { try await base.certificateNames() }
+    func prepare(_ name: CertificateName) async { await timings.measure(.store, "make folders") { await base.prepare(name) } }
+    func install(_ certificate: NewCertificate) async throws(StoreError) -> StoredCertificate {
+        try await timed("install") { () async throws(StoreError) in try await base.install(certificate) }
+    }
+    func markDeployed(_ name: CertificateName, generation: Int) async throws(StoreError) {
+        try await timed("write state") { () async throws(StoreError) in try await base.markDeployed(name, generation: generation) }
+    }
+    func markRevoked(_ name: CertificateName, generation: Int) async throws(StoreError) {
+        try await timed("write state") { () async throws(StoreError) in try await base.markRevoked(name, generation: generation) }
+    }
+    func removeCertificate(named name: CertificateName) async throws(StoreError) { try await base.removeCertificate(named: name) }
+
+    func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal? {
+        try await timed("read journal") { () async throws(StoreError) in try await base.journal(named: name) }
+    }
+    func journalNames() async throws(StoreError) -> [CertificateName] { try await base.journalNames() }
+    func write(_ journal: OrderJournal) async throws(StoreError) {
+        try await timed("write journal") { () async throws(StoreError) in try await base.write(journal) }
+    }
+    func removeJournal(named name: CertificateName) async throws(StoreError) {
+        try await timed("remove journal") { () async throws(StoreError) in try await base.removeJournal(named: name) }
+    }
+    func lock(_ name: CertificateName) async throws(StoreError) -> any CertificateLock {
+        try await timed("lock") { () async throws(StoreError) in try await base.lock(name) }
+    }
+}

@@ -1,0 +1,75 @@
+import DurableFile
+import Glibc
+import StrictJSON
+import Synchronization
+
+/// When each step of an issuance began and ended: for whoever wonders why it took so long. Written by `--timings FILE`.
+final class Timings: Sendable {
+    /// Who is waited for.
+    enum Party: String, Sendable {
+        case agent
+        /// The CA, and the network on the way to it.
+        case ca = "CA"
+        /// The store and its disk.
+        case store
+        /// A challenge's answer: put in place, looked at, taken away.
+        case challenge
+        /// Nothing is done: the next poll is not yet due.
+        case pause
+    }
+
+    /// One step.
+    struct Step: Sendable {
+        var party: Party
+        var name: String
+        /// CLOCK_MONOTONIC, nanoseconds.
+        var began: UInt64
+        var ended: UInt64
+    }
+
+    private let began = Timings.now()
+    private let steps = Mutex<[Step]>([])
+
+    func measure<Result, Failure: Error>(
+        _ party: Party, _ name: String, _ work: () async throws(Failure) -> Result
+    ) async throws(Failure) -> Result {
+        let began = Timings.now()
+        defer { note(party, name, began) }
+        return try await work()
+    }
+
+    private func note(_ party: Party, _ name: String, _ began: UInt64) {
+        let step = Step(party: party, name: name, began: began, ended: Timings.now())
+        steps.withLock { $0.append(step) }
+    }
+
+    /// One JSON object: `began` and `ended` of the command (CLOCK_MONOTONIC, nanoseconds), and its steps by their beginning.
+    func json() -> [UInt8] {
+        var json = JSONWriter(reservingCapacity: 8_192)
+        json.beginObject()
+        json.member("began", Int64(began))
+        json.member("ended", Int64(Timings.now()))
+        json.name("steps")
+        json.beginArray()
+        for step in steps.withLock({ $0 }).sorted(by: { $0.began < $1.began }) {
+            json.beginObject()
+            json.member("party", step.party.rawValue)
+            json.member("name", step.name)
+            json.member("began", Int64(step.began))
+            json.member("ended", Int64(step.ended))
+            json.endObject()
+        }
+        json.endArray()
+        json.endObject()
+        return json.bytes + [0x0A]
+    }
+
+    /// - Throws: `FileError`.
+    func write(to path: String) throws(FileError) { try DurableFile.replace(path, with: json(), mode: 0o644) }
+
+    private static func now() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+}
