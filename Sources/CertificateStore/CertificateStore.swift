@@ -16,7 +16,7 @@ public protocol CertificateStore: Sendable {
     func certificate(named name: CertificateName) async throws(StoreError) -> StoredCertificate?
     /// Names of all certificates, sorted.
     func certificateNames() async throws(StoreError) -> [CertificateName]
-    /// Does what of `install` needs no certificate, while somebody else makes it. It MUST NOT change what a reader sees, and MUST succeed or fail
+    /// Does what of `install` needs no certificate, while others work on it. It MUST NOT change what a reader sees, and MUST succeed or fail
     /// without a word: `install` does what is missing, and says what is wrong.
     func prepare(_ name: CertificateName) async
     /// Checks a downloaded chain (`CertificateChain.check`) and makes it the current generation in one step: a reader sees the old one or

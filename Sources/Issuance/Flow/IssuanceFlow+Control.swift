@@ -43,8 +43,7 @@ extension IssuanceFlow {
             for solver in inUse { try await solver.prepare() }
             try await keeper.record(proofs.map { .challengeSetUp($0.setUp) })
             try await present(proofs)
-            // Before finalize is sent, and while nothing else is to be done.
-            async let announced: Void = keeper.record(.finalized)
+            async let announced: Void = announceFinalize(keeper)
             var hasLooked = true
             let quiet = min(PollingSchedule.firstStep(behind: issuer.roundTrip), Self.longestQuiet)
             for solver in inUse {
@@ -71,6 +70,13 @@ extension IssuanceFlow {
             await Task { try? await keeper.record(cleaned) }.value
             throw error
         }
+    }
+
+    /// The intent to finalize, and what the store can do before it has a certificate: on the disk before finalize is sent, and while nobody else
+    /// waits for the disk. Behind finalize the agent's own record of it would have to.
+    private func announceFinalize(_ keeper: JournalKeeper) async throws {
+        try await keeper.record(.finalized)
+        await store.prepare(keeper.journal.name)
     }
 
     /// Everything that stands in the way of an order, fetched side by side.

@@ -178,11 +178,8 @@ public struct IssuanceFlow: Sendable {
                 if await !keeper.journal.isFinalizing { try await keeper.record(.finalized) }
                 let certificate = CertificateRequest(
                     key: key.name.rawValue, identifiers: request.identifiers, mustStaple: request.mustStaple)
-                // What the store can do before it has the certificate it does while the CA makes it.
-                async let prepared: Void = store.prepare(request.name)
                 order = try await issuer.finalize(order, certificate)
                 observer(.finalized(order: order.url))
-                await prepared
             case .processing:
                 order = try await poll(
                     order, for: "the certificate", limit: limits.finalization,
