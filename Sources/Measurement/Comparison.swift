@@ -39,11 +39,11 @@ public struct Comparison: Sendable {
         // A run of one part is compared with that part only.
         let parts = Set(after.rows.map(\.part))
         changes = after.rows.compactMap { row in
-            guard let base = old[Key(row)], let was = base.value, let is_ = row.value else { return nil }
+            guard let base = old[Key(row)], let was = base.value, let now = row.value else { return nil }
             let noise = max(Statistics.deviation(base.rounds), Statistics.deviation(row.rounds)) * Comparison.deviations
             return Change(
-                part: row.part, name: row.name, unit: row.unit, before: was, after: is_,
-                change: was == 0 ? (is_ == 0 ? 0 : .infinity) : (is_ - was) / abs(was), noise: max(noise, Comparison.leastNoise),
+                part: row.part, name: row.name, unit: row.unit, before: was, after: now,
+                change: was == 0 ? (now == 0 ? 0 : .infinity) : (now - was) / abs(was), noise: max(noise, Comparison.leastNoise),
                 heldBefore: base.holds, holdsNow: row.holds)
         }
         gone = before.rows.filter { parts.contains($0.part) && !current.contains(Key($0)) }
