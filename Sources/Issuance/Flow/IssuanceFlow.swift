@@ -87,7 +87,8 @@ public struct IssuanceFlow: Sendable {
     }
 
     /// The key and an order whose names are proven. A token may take as long for a key as a CA for its challenges, and neither needs the other
-    /// before finalize. Where one fails the other is given up; an agent that refuses a key does so before a CA has been connected to.
+    /// before finalize. Where one fails the other is given up: an agent's refusal comes within a millisecond, as a rule before there is a nonce for the
+    /// order; an order that was placed all the same stays in the journal, for the run that gets its key.
     private func keyAndOrder(
         _ plan: KeyPlan, _ request: IssuanceRequest, resumable: ACMEURL?, _ keeper: JournalKeeper
     ) async throws -> (ManagedKey, IssuerOrder) {

@@ -26,14 +26,23 @@ final class AcmeAgentClient: IssuanceClient {
         try issue(names, trusting: store, timings: nil)
     }
 
+    /// Gets a certificate anew that `issue` has got, with the same key.
+    func renew(_ name: String) throws -> Issuance {
+        try measured(["renew", name, "--force"], trusting: .oneRoot)
+    }
+
     /// - Parameter timings: the file for the times of each step.
     func issue(_ names: [String], trusting store: TrustStore, timings: String?) throws -> Issuance {
+        try measured(
+            ["issue", "--webroot", field.webroot.folder] + (timings.map { ["--timings", $0] } ?? []) + names.flatMap { ["-d", $0] },
+            trusting: store)
+    }
+
+    /// Runs a command; the CPU time is that of the front end, the daemon and the helper.
+    private func measured(_ command: [String], trusting store: TrustStore) throws -> Issuance {
         let told = store == .oneRoot ? ["--ca-certificate", field.trust.oneRoot] : []
         let before = Clock.processor(agent.processes)
-        let run = try field.run(
-            program(told) + ["issue", "--webroot", field.webroot.folder] + (timings.map { ["--timings", $0] } ?? [])
-                + names.flatMap { ["-d", $0] }, trusting: store,
-            isTold: store == .oneRoot)
+        let run = try field.run(program(told) + command, trusting: store, isTold: store == .oneRoot)
         return Issuance(wall: run.wall, cpu: run.cpu + Clock.processor(agent.processes) - before, memory: run.memory)
     }
 }

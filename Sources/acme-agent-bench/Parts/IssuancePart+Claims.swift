@@ -36,6 +36,8 @@ extension IssuancePart {
 
     private func many(_ plan: inout Plan) {
         plan.claims += [
+            .figure("one name, one root, acme-agent, renewal with the same key: wall", "s", "renewal.wall"),
+            .figure("one name, one root, acme-agent with daemon and helper, renewal: CPU", "s", "renewal.cpu"),
             .figure("\(IssuancePart.row) in a row, one root, acme-agent: median wall", "s", "row.median"),
             // A slow mode is a second population: a poll that was missed, a request repeated, a file waited for. Twice the median is beyond
             // what the disk and the scheduler do to one issuance.

@@ -37,7 +37,8 @@ final class IssuancePart {
                 }
             }
         }
-        for (count, repetitions) in [(10, 3), (100, 1)] {
+        plan.probe("acme-agent, renewal") { try IssuancePart.renewals(own, field) }
+        for (count, repetitions) in [(10, 5), (100, 3)] {
             for (figure, client) in [("bare", bare as any IssuanceClient), ("own", own)] {
                 plan.probe("\(client.name), \(count) names") {
                     try IssuancePart.figures("\(figure).\(count)", client, names: count, .oneRoot, repetitions: repetitions, field)
@@ -69,6 +70,14 @@ final class IssuancePart {
         // Not the median: not one of them may need more.
         figures[name + ".requests"] = requests.max()
         return figures
+    }
+
+    /// Renewals of one certificate: an issuance for which the token has no key to make.
+    private static func renewals(_ client: AcmeAgentClient, _ field: IssuanceField) throws -> [String: Double] {
+        let name = field.ca.freshNames()[0]
+        _ = try client.issue([name], trusting: .oneRoot)
+        let renewals = try (0..<5).map { _ in try client.renew(name) }
+        return ["renewal.wall": Statistics.median(renewals.map(\.wall)) ?? 0, "renewal.cpu": Statistics.median(renewals.map(\.cpu)) ?? 0]
     }
 
     private static func inARow(_ client: any IssuanceClient, _ field: IssuanceField) throws -> [String: Double] {
