@@ -68,13 +68,14 @@ enum SignatureStage: String, CaseIterable {
             default: continue
             }
         }
-        if isVerifying || frames.first.map(isAssembly) == true { return .verification }
+        if isVerifying || frames.first.map(isArithmetic) == true { return .verification }
         // NIO's own frames alone: reading, waiting, and the loop's bookkeeping.
         return isSystemCall ? .callerSockets : .loop
     }
 
-    /// Arithmetic of BoringSSL's: the daemon's only code that is neither Swift nor the system's.
-    private static func isAssembly(_ frame: StackProfile.Frame) -> Bool {
-        frame.file.hasSuffix("/acme-agentd") && !["$s", "swift", "_", "C", "c_"].contains { frame.symbol.hasPrefix($0) }
+    /// Arithmetic of BoringSSL's, assembly and C++: the daemon's only such code on the way of a signature.
+    private static func isArithmetic(_ frame: StackProfile.Frame) -> Bool {
+        guard frame.file.hasSuffix("/acme-agentd") else { return false }
+        return frame.symbol.hasPrefix("_Z") || !["$s", "swift", "_", "C", "c_"].contains { frame.symbol.hasPrefix($0) }
     }
 }
