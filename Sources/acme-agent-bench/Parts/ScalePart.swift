@@ -57,6 +57,8 @@ final class ScalePart {
             let agent = try self.agent("agent-memory", AgentUnderTest.Settings())
             try agent.makeKey("p256", .p256)
             plan.probe("memory, 1,000 connections") {
+                agent.stop()
+                try agent.start()
                 let idle = Placement.residentMemory(agent.processes)
                 var busy = 0.0
                 _ = try agent.load(

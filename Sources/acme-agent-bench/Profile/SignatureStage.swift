@@ -76,6 +76,6 @@ enum SignatureStage: String, CaseIterable {
     /// Arithmetic of BoringSSL's, assembly and C++: the daemon's only such code on the way of a signature.
     private static func isArithmetic(_ frame: StackProfile.Frame) -> Bool {
         guard frame.file.hasSuffix("/acme-agentd") else { return false }
-        return frame.symbol.hasPrefix("_Z") || !["$s", "swift", "_", "C", "c_"].contains { frame.symbol.hasPrefix($0) }
+        return !["$s", "swift", "_swift", "__swift", "c_nio", "CNIO"].contains { frame.symbol.hasPrefix($0) }
     }
 }
