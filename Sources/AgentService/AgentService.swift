@@ -92,15 +92,15 @@ final class AgentService: VarlinkService {
             guard let agentCall = try AgentCall(method: call.method.memberName, parameters: call.parameters) else {
                 return reply.fail(.methodNotImplemented(call.method.description))
             }
-            dispatch(agentCall, of: peer, correlation: correlation, wantsMore: call.wantsMore, reply: reply)
+            dispatch(consume agentCall, of: peer, correlation: correlation, wantsMore: call.wantsMore, reply: reply)
         } catch {
             logger.debug("invalid parameter", metadata: ["correlation": "\(correlation)", "uid": "\(peer.uid)", "error": "\(error)"])
             reply.fail(AgentError.invalidRequest(parameter: error.parameter, message: error.description))
         }
     }
 
-    private func dispatch(_ call: AgentCall, of peer: AgentPeer, correlation: String, wantsMore: Bool, reply: VarlinkReplier) {
-        switch call {
+    private func dispatch(_ call: consuming AgentCall, of peer: AgentPeer, correlation: String, wantsMore: Bool, reply: VarlinkReplier) {
+        switch consume call {
         case .sign(let call): sign(call, of: peer, correlation: correlation, reply: reply)
         case .signCertificateRequest(let request): sign(request, of: peer, correlation: correlation, reply: reply)
         case .signHandshake(let key, let content, let scheme):
@@ -156,10 +156,12 @@ final class AgentService: VarlinkService {
     /// Asks policy; a refusal is logged for the administrator, written into the trail, and told to the caller as far as it may know.
     func decide(_ question: PolicyQuestion, of peer: AgentPeer, correlation: String, reply: VarlinkReplier) -> PolicyDecision {
         let decision = policy.decide(question)
-        if case .refused(let refusal) = decision {
-            refusals.publish(RefusalReport(question: question, refusal: refusal, peer: peer, correlation: correlation))
-            reply.fail(AgentError(refusal, question: question, policy: policy))
-        }
+        if case .refused(let refusal) = decision { refuse(question, refusal, of: peer, correlation: correlation, reply: reply) }
         return decision
+    }
+
+    private func refuse(_ question: PolicyQuestion, _ refusal: Refusal, of peer: AgentPeer, correlation: String, reply: VarlinkReplier) {
+        refusals.publish(RefusalReport(question: question, refusal: refusal, peer: peer, correlation: correlation))
+        reply.fail(AgentError(refusal, question: question, policy: policy))
     }
 }

@@ -11,9 +11,11 @@ struct AuditHash: Hashable, Sendable {
 
     private init() {}
 
-    init(of line: ArraySlice<UInt8>) {
+    init(of line: ArraySlice<UInt8>) { self = line.withUnsafeBytes { AuditHash(of: $0) } }
+
+    init(of line: UnsafeRawBufferPointer) {
         var hasher = SHA256()
-        line.withUnsafeBytes { hasher.update(bufferPointer: $0) }
+        hasher.update(bufferPointer: line)
         hasher.finalize().withUnsafeBytes { digest in
             withUnsafeMutableBytes(of: &bytes) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: digest.prefix($0.count))) }
         }
@@ -35,13 +37,11 @@ struct AuditHash: Hashable, Sendable {
 
     /// Lower-case hex.
     var text: String {
-        var digits: [UInt8] = []
-        append(to: &digits)
-        return String(decoding: digits, as: UTF8.self)
+        withDigits { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// Writes the lower-case hex digits behind what is there.
-    func append(to output: inout [UInt8]) {
+    /// Lower-case hex, in memory that is there for as long as `body` runs.
+    func withDigits<Result>(_ body: (UnsafeMutableBufferPointer<UInt8>) -> Result) -> Result {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: AuditHash.digits) { digits in
             withUnsafeBytes(of: bytes) { bytes in
                 for (index, byte) in bytes.enumerated() {
@@ -49,7 +49,7 @@ struct AuditHash: Hashable, Sendable {
                     digits[index * 2 + 1] = AuditLine.digit(byte & 15)
                 }
             }
-            output.append(contentsOf: digits)
+            return body(digits)
         }
     }
 }

@@ -7,94 +7,71 @@ enum AuditLine {
     /// - Parameter previous: The hash of the line before.
     /// - Returns: The line's own hash.
     static func append(_ record: AuditRecord, sequence: UInt64, previous: AuditHash, to bytes: inout [UInt8]) -> AuditHash {
-        let start = bytes.count
-        number("{\"sequence\":", sequence, &bytes)
-        number(",\"time\":", record.time, &bytes)
-        string(",\"kind\":\"", record.kind.rawValue, &bytes)
-        if record.kind == .genesis { number(",\"format\":", AuditEntry.format, &bytes) }
-        string(",\"trail\":\"", record.trail, &bytes)
-        string(",\"correlation\":\"", record.correlation, &bytes)
-        if let uid = record.uid { number(",\"uid\":", uid, &bytes) }
-        if let gid = record.gid { number(",\"gid\":", gid, &bytes) }
-        // The reader's integers have 63 bits.
-        if let connection = record.connection { number(",\"connection\":", Int64(clamping: connection), &bytes) }
-        string(",\"grant\":\"", record.grant, &bytes)
-        string(",\"key\":\"", record.key, &bytes)
-        string(",\"fingerprint\":\"", record.fingerprint, &bytes)
-        string(",\"operation\":\"", record.operation, &bytes)
-        string(",\"ca\":\"", record.ca, &bytes)
-        string(",\"url\":\"", record.url, &bytes)
-        if !record.identifiers.isEmpty {
-            text(",\"identifiers\":", &bytes)
-            for (index, identifier) in record.identifiers.enumerated() { string(index == 0 ? "[\"" : ",\"", identifier, &bytes) }
-            text("]", &bytes)
+        // Enough where nothing has to be escaped, and then on the stack. An escape takes up to six bytes for one, so this ends.
+        var capacity = expectedLength(record)
+        while true {
+            let hash = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: capacity) { memory -> AuditHash? in
+                var line = AuditLineWriter(memory)
+                let hash = write(record, sequence, previous, to: &line)
+                guard !line.isFull else { return nil }
+                bytes.append(contentsOf: line.written)
+                return hash
+            }
+            if let hash { return hash }
+            capacity *= 2
         }
-        string(",\"digest\":\"", record.digest, &bytes)
-        string(",\"result\":\"", record.result, &bytes)
-        string(",\"error\":\"", record.error, &bytes)
-        string(",\"detail\":\"", record.detail, &bytes)
-        text(",\"previous\":\"", &bytes)
-        previous.append(to: &bytes)
-        text("\"", &bytes)
-        let hash = AuditHash(of: bytes[start...])
-        text(",\"hash\":\"", &bytes)
-        hash.append(to: &bytes)
-        text("\"}", &bytes)
+    }
+
+    /// Names, numbers and hashes take less than 640 bytes.
+    private static func expectedLength(_ record: AuditRecord) -> Int {
+        func bytes(_ text: String?) -> Int { text?.utf8.count ?? 0 }
+        var length = 640
+        length += bytes(record.trail) + bytes(record.correlation) + bytes(record.grant) + bytes(record.key) + bytes(record.fingerprint)
+        length += bytes(record.operation) + bytes(record.ca) + bytes(record.url) + bytes(record.digest) + bytes(record.result)
+        length += bytes(record.error) + bytes(record.detail)
+        for identifier in record.identifiers { length += identifier.utf8.count + 3 }
+        return length
+    }
+
+    private static func write(
+        _ record: AuditRecord, _ sequence: UInt64, _ previous: AuditHash, to line: inout AuditLineWriter
+    ) -> AuditHash {
+        line.number("{\"sequence\":", sequence)
+        line.number(",\"time\":", record.time)
+        line.string(",\"kind\":\"", record.kind.rawValue)
+        if record.kind == .genesis { line.number(",\"format\":", AuditEntry.format) }
+        line.string(",\"trail\":\"", record.trail)
+        line.string(",\"correlation\":\"", record.correlation)
+        if let uid = record.uid { line.number(",\"uid\":", uid) }
+        if let gid = record.gid { line.number(",\"gid\":", gid) }
+        // The reader's integers have 63 bits.
+        if let connection = record.connection { line.number(",\"connection\":", Int64(clamping: connection)) }
+        line.string(",\"grant\":\"", record.grant)
+        line.string(",\"key\":\"", record.key)
+        line.string(",\"fingerprint\":\"", record.fingerprint)
+        line.string(",\"operation\":\"", record.operation)
+        line.string(",\"ca\":\"", record.ca)
+        line.string(",\"url\":\"", record.url)
+        if !record.identifiers.isEmpty {
+            line.text(",\"identifiers\":")
+            for (index, identifier) in record.identifiers.enumerated() { line.string(index == 0 ? "[\"" : ",\"", identifier) }
+            line.text("]")
+        }
+        line.string(",\"digest\":\"", record.digest)
+        line.string(",\"result\":\"", record.result)
+        line.string(",\"error\":\"", record.error)
+        line.string(",\"detail\":\"", record.detail)
+        line.text(",\"previous\":\"")
+        line.hash(previous)
+        line.text("\"")
+        let hash = AuditHash(of: UnsafeRawBufferPointer(line.written))
+        line.text(",\"hash\":\"")
+        line.hash(hash)
+        line.text("\"}")
         return hash
     }
 
     static func hex(_ bytes: some Sequence<UInt8>) -> [UInt8] { bytes.flatMap { [digit($0 >> 4), digit($0 & 15)] } }
 
     static func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
-
-    private static func text(_ text: StaticString, _ bytes: inout [UInt8]) {
-        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-    }
-
-    private static func number(_ name: StaticString, _ value: some FixedWidthInteger, _ bytes: inout [UInt8]) {
-        text(name, &bytes)
-        var rest = value.magnitude
-        if value < 0 { bytes.append(UInt8(ascii: "-")) }
-        // 20 digits are the longest number of 64 bits.
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
-            var at = 20
-            repeat {
-                at -= 1
-                digits[at] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
-                rest /= 10
-            } while rest > 0 && at > 0
-            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: digits[at...]))
-        }
-    }
-
-    /// Nothing where there is no value.
-    /// - Parameter name: What comes before the value, its opening quote included.
-    private static func string(_ name: StaticString, _ value: String?, _ bytes: inout [UInt8]) {
-        guard let value else { return }
-        text(name, &bytes)
-        let wasPlain = value.utf8.withContiguousStorageIfAvailable { utf8 in
-            guard JSONWriter.isPlain(utf8) else { return false }
-            bytes.append(contentsOf: utf8)
-            return true
-        }
-        if wasPlain != true { for byte in value.utf8 { escaped(byte, &bytes) } }
-        bytes.append(UInt8(ascii: "\""))
-    }
-
-    /// As `JSONWriter.isPlain`, for one byte.
-    private static func needsEscape(_ byte: UInt8) -> Bool {
-        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
-    }
-
-    private static func escaped(_ byte: UInt8, _ bytes: inout [UInt8]) {
-        guard needsEscape(byte) else { return bytes.append(byte) }
-        bytes.append(UInt8(ascii: "\\"))
-        if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
-            bytes.append(byte)
-        } else {
-            text("u00", &bytes)
-            bytes.append(digit(byte >> 4))
-            bytes.append(digit(byte & 15))
-        }
-    }
 }

@@ -27,8 +27,10 @@ public enum CAPattern: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .origin(let own): return own == origin
         case .anyPort(let host):
-            let text = origin.text.utf8
-            return text.elementsEqual(host.utf8) || text.starts(with: (host + ":").utf8)
+            let text = origin.text.utf8, own = host.utf8
+            guard text.starts(with: own) else { return false }
+            let rest = text.dropFirst(own.count)
+            return rest.isEmpty || rest.first == UInt8(ascii: ":")
         }
     }
 

@@ -21,8 +21,7 @@ public struct JSONMember: Sendable {
         return other.withUTF8Buffer { name in
             document.bytes.withUnsafeBufferPointer { text in
                 if node.kind == .escapedString { return JSONDocument.unescape(text, node).elementsEqual(name) }
-                guard Int(node.end - node.start) == name.count else { return false }
-                return text[Int(node.start)..<Int(node.end)].elementsEqual(name)
+                return areSame(UnsafeBufferPointer(rebasing: text[Int(node.start)..<Int(node.end)]), name)
             }
         }
     }

@@ -142,9 +142,12 @@ public struct JSONObject: Sendable {
             return document.bytes.withUnsafeBufferPointer { JSONDocument.unescape($0, node) }.elementsEqual(name.utf8)
         }
         guard Int(node.end - node.start) == name.utf8.count else { return false }
-        let text = document.bytes[Int(node.start)..<Int(node.end)]
-        // Over memory where there is some, which is so for every string that Swift has made.
-        return name.utf8.withContiguousStorageIfAvailable { text.elementsEqual($0) } ?? text.elementsEqual(name.utf8)
+        return document.bytes.withUnsafeBufferPointer { text in
+            let own = text[Int(node.start)..<Int(node.end)]
+            // Over memory where there is some, which is so for every string that Swift has made.
+            return name.utf8.withContiguousStorageIfAvailable { areSame(UnsafeBufferPointer(rebasing: own), $0) }
+                ?? own.elementsEqual(name.utf8)
+        }
     }
 
     /// The member's value; `nil` if it is absent or null (Varlink: a nullable field may be either).

@@ -7,6 +7,7 @@ final class LinkHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private let received: (UInt32, HelperReply) -> Void
+    private let readEnded: () -> Void
     private let ended: (String) -> Void
     private var decoder = FrameDecoder()
     private var outgoing: [UInt8] = []
@@ -14,8 +15,12 @@ final class LinkHandler: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private var hasEnded = false
 
-    init(received: @escaping (UInt32, HelperReply) -> Void, ended: @escaping (String) -> Void) {
+    /// - Parameters:
+    ///   - received: Called for each reply.
+    ///   - readEnded: Called behind the last of those that came together.
+    init(received: @escaping (UInt32, HelperReply) -> Void, readEnded: @escaping () -> Void, ended: @escaping (String) -> Void) {
         self.received = received
+        self.readEnded = readEnded
         self.ended = ended
     }
 
@@ -38,6 +43,8 @@ final class LinkHandler: ChannelInboundHandler {
         bytes.withUnsafeReadableBytes { decoder.append($0) }
         do throws(FrameError) {
             while let (id, reply) = try decoder.nextReply() { received(id, reply) }
+            // Not where a frame was nonsense: whoever sends that is given nothing more to sign.
+            readEnded()
         } catch {
             end("it sent what is no reply: \(error)")
             context.close(promise: nil)

@@ -51,6 +51,7 @@ extension TokenSupervisor {
                     self.received(reply, id: id, link: index - 1, generation: generation)
                 }
             },
+            readEnded: { self.flushLinks() },
             ended: { why in self.helperEnded(why, generation) })
         if index == 0 {
             control = handler
@@ -77,6 +78,7 @@ extension TokenSupervisor {
             state = .ready(information)
             settled()
             dispatch()
+            flushLinks()
             sendNextCall()
         case .success(.failure(let failure)):
             becomeUnavailable(failure)

@@ -73,9 +73,10 @@ final class AgentFixture: Sendable {
     }
 
     /// Stops the daemon, and starts another on the same state.
-    func restart() throws {
+    func restart(_ meanwhile: () throws -> Void = {}) throws {
         stop.signal()
         stopped.wait()
+        try meanwhile()
         try start(folder + "/acme-agentd.toml")
     }
 

@@ -237,6 +237,34 @@ import Varlink
         _ = try await client.postAsGet()
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func aSecondSignatureByATokenThatIsNotConfiguredAnyMoreIsAnsweredAndWrittenDown() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let maker = try await agent.client()
+        _ = try await maker.accountKey("account-1")
+        _ = try await maker.accountKey("account-2")
+        try agent.restart {
+            let file = agent.folder + "/state/keys/account-1.json"
+            let record = try String(contentsOfFile: file, encoding: .utf8)
+            try record.replacingOccurrences(of: "\"token\":\"fake\"", with: "\"token\":\"gone\"").write(
+                toFile: file, atomically: false, encoding: .utf8)
+        }
+        let client = try await agent.client()
+        // The new key signs first, the old one around it.
+        let call = try SigningCall(
+            key: "account-1", url: ACMEURL("https://localhost:14000/key-change"), nonce: "bm9uY2U",
+            account: ACMEURL("https://localhost:14000/account/1"), request: .keyChange(newKey: "account-2"))
+        await #expect(
+            throws: AgentError.tokenUnavailable(
+                token: "gone", reason: "notConfigured", message: "the key's token is not configured", hint: nil)
+        ) { try await client.sign(call) }
+        let ends = agent.trail.suffix(4).map {
+            $0.contains("\"kind\":\"intent\"") ? "intent" : $0.contains("\"signed\"") ? "signed" : "failed"
+        }
+        #expect(ends == ["intent", "signed", "intent", "failed"])
+    }
+
     @Test func oneNameIsOneKeyAndOneKeyOneName() async throws {
         let token = FakeToken()
         let planted = token.plant(label: "old")

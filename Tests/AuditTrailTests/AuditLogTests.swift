@@ -37,6 +37,24 @@ struct AuditLogTests {
         #expect(try otherReader.read().first?.record.trail != entries[0].record.trail)
     }
 
+    @Test("What has to be escaped takes up to six times its room, and comes back", arguments: [0, 1, 100, 700, 9_000])
+    func escapes(_ count: Int) throws {
+        let trail = try TrailFolder()
+        let log = try AuditLog(path: trail.path)
+        var record = AuditRecord(.event, time: 7)
+        record.detail = String(repeating: "\u{1}\"\\\u{7F}é", count: count)
+        record.identifiers = Array(repeating: "\u{2}", count: count / 100)
+        #expect(try log.record(record) == 1)
+        #expect(try log.record(sample()) == 2)
+        try log.close()
+        var reader = AuditReader(path: trail.path)
+        let entries = try reader.read()
+        #expect(entries.count == 3)
+        #expect(entries[1].record.detail == record.detail)
+        #expect(entries[1].record.identifiers == record.identifiers)
+        #expect(entries[2].previous == entries[1].hash)
+    }
+
     @Test("A line can be checked without this program: the hash is over the bytes before its own member")
     func lineFormat() throws {
         let trail = try TrailFolder()

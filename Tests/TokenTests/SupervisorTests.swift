@@ -33,6 +33,35 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
+    @Test("Signatures asked for in one write are made, also one behind another, and so are those after it")
+    func inOneWrite() async throws {
+        let harness = try await SupervisorHarness(SupervisorFakeHelper { _, _ in nil })
+        try await harness.start()
+        let futures = try await harness.on { [loop = harness.loop] supervisor in
+            var futures: [EventLoopFuture<Result<[UInt8], TokenFailure>>] = []
+            func sign(_ number: Int) {
+                let promise = loop.makePromise(of: Result<[UInt8], TokenFailure>.self)
+                supervisor.sign(ProtocolSamples.reference, .ecdsa, SupervisorTests.digest(number), deadline: .now() + .seconds(20)) {
+                    promise.succeed($0)
+                }
+                futures.append(promise.futureResult)
+            }
+            supervisor.inOneWrite {
+                // More than the links take at once.
+                for number in 0..<50 { sign(number) }
+                supervisor.inOneWrite { sign(50) }
+            }
+            sign(51)
+            // While that one's write is still to come.
+            supervisor.inOneWrite { sign(52) }
+            return futures
+        }
+        for (number, future) in futures.enumerated() {
+            #expect(try await future.get().value == SupervisorTests.digest(number))
+        }
+        try await harness.stop()
+    }
+
     @Test("Keys are made, found, listed and destroyed")
     func keys() async throws {
         let harness = try await SupervisorHarness(SupervisorFakeHelper { _, _ in nil })

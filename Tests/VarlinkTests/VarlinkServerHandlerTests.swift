@@ -52,6 +52,27 @@ import Varlink
         #expect(try server.replies() == [echo("third")])
     }
 
+    @Test("answers given together go out, and the calls behind them are begun, at the end and without the loop")
+    func together() throws {
+        let server = try EmbeddedServer()
+        try server.call("Hold", #"{"text":"first"}"#)
+        try server.call("Hold", #"{"text":"second"}"#)
+        try server.call("Echo", #"{"text":"third"}"#)
+        let first = try #require(server.service.held.first?.reply)
+        first.together {
+            server.service.release()
+            // Within one another it is the outer one's end that counts.
+            first.together { #expect(server.service.log == ["opened peer", "Hold"]) }
+            #expect(server.service.log == ["opened peer", "Hold"])
+        }
+        #expect(server.service.log == ["opened peer", "Hold", "Hold"])
+        #expect(try server.channel.readOutbound(as: ByteBuffer.self) != nil)
+        // What comes after it takes the loop's way again.
+        server.service.release()
+        #expect(try server.channel.readOutbound(as: ByteBuffer.self) == nil)
+        #expect(try server.replies() == [echo("second"), echo("third")])
+    }
+
     @Test("a connection that pipelines a lot gives others their turn")
     func fairness() throws {
         var limits = VarlinkServerLimits()

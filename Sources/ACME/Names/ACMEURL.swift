@@ -1,3 +1,5 @@
+import StrictJSON
+
 /// An https URL of a CA (RFC 8555 §6.1), checked so that two readers cannot take it for two places: no user information, fragment,
 /// backslash, dot segment or second spelling of host and port. Kept as it came, since a server compares `url` byte by byte (§6.4).
 public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
@@ -43,7 +45,9 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
     /// Whether these are all letters before the path.
     private func begins(with letters: ArraySlice<UInt8>) -> Bool {
         pathOffset == letters.count
-            && text.utf8.withContiguousStorageIfAvailable { $0.prefix(pathOffset).elementsEqual(letters) } ?? false
+            && text.utf8.withContiguousStorageIfAvailable { own in
+                letters.withUnsafeBufferPointer { areSame(UnsafeBufferPointer(rebasing: own.prefix(pathOffset)), $0) }
+            } ?? false
     }
 
     /// Length, scheme and every single byte; gives what is behind `https://`.
@@ -53,7 +57,7 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
         guard bytes.count >= scheme.count, zip(bytes, scheme).allSatisfy({ $0 == $1 || ($0 | 0x20 == $1 && $0 & 0x40 != 0) }) else {
             throw .notHTTPS
         }
-        for index in bytes.indices {
+        for index in bytes.indices where !isPlain(bytes[index]) {
             switch bytes[index] {
             case UInt8(ascii: "#"): throw .fragment
             case 0...0x20, 0x7F..., UInt8(ascii: "\\"), UInt8(ascii: "\""), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "^"),
@@ -67,10 +71,17 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
         return bytes.dropFirst(scheme.count)
     }
 
+    /// Letters, digits and the marks that make up nearly every URL.
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        (byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z")) || (byte >= UInt8(ascii: "-") && byte <= UInt8(ascii: ":"))
+    }
+
     private static let scheme = Array("https://".utf8)
 
     /// Segments are looked at with their percent-encoding undone, since a server does that too; a slash that comes to light divides.
     private static func checkSegments(_ target: ArraySlice<UInt8>) throws(ACMEURLError) {
+        // Without a dot, encoded or not, there is no such segment.
+        guard target.contains(where: { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "%") }) else { return }
         let path = target.prefix { $0 != UInt8(ascii: "?") }
         // Bytes of the segment so far; `nil` once it has another byte than a dot.
         var dots: Int? = 0

@@ -48,12 +48,13 @@ extension AgentService {
             }
             externalAccount = loaded.account
         }
-        var record = record(operation: call.request.operation, grant: grant, key: key, of: peer, correlation: correlation)
-        record.ca = call.url.origin.description
-        record.url = call.url.text
-        record.identifiers = identifiers.map(\.value)
-        submit(reply: reply, key: key, correlation: correlation, record: record, waitsForDisk: call.request.changesState) {
-            () throws(CompositionError) in
+        submit(
+            reply: reply, key: key, correlation: correlation,
+            record: record(
+                operation: call.request.operation, grant: grant, key: key, of: peer, correlation: correlation, url: call.url,
+                identifiers: identifiers),
+            waitsForDisk: call.request.changesState
+        ) { () throws(CompositionError) in
             try SigningPlan.plan(
                 call.request, key: key, url: call.url, nonce: call.nonce, account: call.account, otherKey: otherKey,
                 externalAccount: externalAccount)
@@ -66,9 +67,12 @@ extension AgentService {
             peer: peer.identity, operation: .signRequest, keys: [request.key], identifiers: request.identifiers)
         guard case .allowed(let grant) = decide(question, of: peer, correlation: correlation, reply: reply) else { return }
         guard let key = keys.keyring.key(named: request.key) else { return reply.fail(AgentError.keyNotFound(name: request.key)) }
-        var record = record(operation: .signRequest, grant: grant, key: key, of: peer, correlation: correlation)
-        record.identifiers = request.identifiers.map(\.value)
-        submit(reply: reply, key: key, correlation: correlation, record: record, waitsForDisk: true) { () throws(CompositionError) in
+        submit(
+            reply: reply, key: key, correlation: correlation,
+            record: record(
+                operation: .signRequest, grant: grant, key: key, of: peer, correlation: correlation, identifiers: request.identifiers),
+            waitsForDisk: true
+        ) { () throws(CompositionError) in
             try SigningPlan.certificateRequest(request, key: key)
         }
     }
@@ -78,8 +82,10 @@ extension AgentService {
         let question = PolicyQuestion(peer: peer.identity, operation: .signHandshake, keys: [name])
         guard case .allowed(let grant) = decide(question, of: peer, correlation: correlation, reply: reply) else { return }
         guard let key = keys.keyring.key(named: name) else { return reply.fail(AgentError.keyNotFound(name: name)) }
-        let record = record(operation: .signHandshake, grant: grant, key: key, of: peer, correlation: correlation)
-        submit(reply: reply, key: key, correlation: correlation, record: record, waitsForDisk: false) { () throws(CompositionError) in
+        submit(
+            reply: reply, key: key, correlation: correlation,
+            record: record(operation: .signHandshake, grant: grant, key: key, of: peer, correlation: correlation), waitsForDisk: false
+        ) { () throws(CompositionError) in
             try SigningPlan.handshake(try ServerHandshake(content: content, scheme: scheme), key: key)
         }
     }
@@ -95,13 +101,18 @@ extension AgentService {
             }
             pipeline.submit(
                 SignatureJob(
-                    correlation: correlation, key: key, reply: reply, record: record, waitsForDisk: waitsForDisk, plan: plan, task: task))
+                    correlation: correlation, key: key, reply: reply, record: consume record, waitsForDisk: waitsForDisk, plan: plan,
+                    task: task))
         } catch {
             reply.fail(AgentError.invalidRequest(parameter: error.parameter, message: error.description))
         }
     }
 
-    private func record(operation: Operation, grant: String, key: SigningKey, of peer: AgentPeer, correlation: String) -> AuditRecord {
+    /// What the trail says of a request; made where it is handed over, since every copy is a dozen references counted.
+    private func record(
+        operation: Operation, grant: String, key: SigningKey, of peer: AgentPeer, correlation: String, url: ACMEURL? = nil,
+        identifiers: [Identifier] = []
+    ) -> AuditRecord {
         var record = AuditRecord(.intent)
         record.correlation = correlation
         record.uid = peer.uid
@@ -111,6 +122,9 @@ extension AgentService {
         record.key = key.name.rawValue
         record.fingerprint = key.fingerprint
         record.operation = operation.rawValue
+        record.ca = url?.origin.description
+        record.url = url?.text
+        record.identifiers = identifiers.map(\.value)
         return record
     }
 }

@@ -59,14 +59,15 @@ final class SigningPipeline {
         }
         underWay[uid, default: 0] += 1
         guard let supervisor = tokens[job.task.key.token] else {
-            return refuse(
-                job,
-                .tokenUnavailable(
-                    token: job.task.key.token, reason: "notConfigured", message: "the key's token is not configured", hint: nil))
+            return refuse(job, SigningPipeline.notConfigured(job.task.key.token))
         }
         // Known beforehand: saves the trail an intent that comes to nothing.
         if case .unavailable(let failure) = supervisor.state { return refuse(job, AgentError(failure, token: job.task.key.token)) }
         intend(job)
+    }
+
+    private static func notConfigured(_ token: String) -> AgentError {
+        .tokenUnavailable(token: token, reason: "notConfigured", message: "the key's token is not configured", hint: nil)
     }
 
     /// Appends the intent of the job's next signature.
@@ -104,25 +105,46 @@ final class SigningPipeline {
             for job in ending.finished { refuse(job, failure) }
             return
         }
-        for job in ending.intended { sign(job) }
+        sign(ending.intended)
+        guard let first = ending.finished.first else { return }
         // One look for all: what holds for the newest intent holds for those before it.
         let newest = ending.finished.lazy.map(\.intent).max() ?? 0
         let isWithinGroup = audit.isWithinGroup(newest)
-        for job in ending.finished {
-            job.isRecorded = true
-            // Replies that would get further ahead of the disk than the design allows are held back.
-            if !job.waitsForDisk, !isWithinGroup { synchronize(job) }
-            answerIfReady(job)
+        first.reply.together {
+            for job in ending.finished {
+                job.isRecorded = true
+                // Replies that would get further ahead of the disk than the design allows are held back.
+                if !job.waitsForDisk, !isWithinGroup { synchronize(job) }
+                answerIfReady(job)
+            }
         }
     }
 
-    private func sign(_ job: SignatureJob) {
+    /// Hands jobs to their tokens: those of one token that come one after another in one write.
+    private func sign(_ jobs: [SignatureJob]) {
+        guard !jobs.isEmpty else { return }
+        let until = NIODeadline.now() + deadline
+        var rest = jobs[...]
+        while let token = rest.first?.task.key.token {
+            let end = rest.firstIndex { $0.task.key.token != token } ?? rest.endIndex
+            if let supervisor = tokens[token] {
+                supervisor.inOneWrite {
+                    for job in rest[..<end] { sign(job, at: supervisor, until) }
+                }
+            } else {
+                // A request's second key may be of a token that is not configured any more.
+                for job in rest[..<end] { conclude(job, .failure(SigningPipeline.notConfigured(token))) }
+            }
+            rest = rest[end...]
+        }
+    }
+
+    private func sign(_ job: SignatureJob, at supervisor: TokenSupervisor, _ until: NIODeadline) {
         if job.waitsForDisk {
             // The disk works while the token does; the reply waits for both.
             synchronize(job)
         }
-        guard let supervisor = tokens[job.task.key.token] else { return }
-        supervisor.sign(job.task.key.reference, job.task.mechanism, job.task.input.tokenInput, deadline: .now() + deadline) { result in
+        supervisor.sign(job.task.key.reference, job.task.mechanism, job.task.input.tokenInput, deadline: until) { result in
             self.signed(job, result)
         }
     }

@@ -63,6 +63,12 @@ public struct VarlinkReplier {
     /// had their turn; never if the call is over before. A later closure replaces an earlier one that has not run.
     public func onWritable(_ closure: @escaping () -> Void) { connection.setWritability(call, closure) }
 
+    /// Answers that `body` gives to calls of this server go out together at its end, and the calls behind them are begun then: where many
+    /// calls are answered at once, each of their connections is written to once, and the event loop needs no task for it. Where such an end or
+    /// such a task is on its way already, it is that one's. Not to be used from within ``VarlinkService/handle(_:peer:reply:)``, in whose midst
+    /// other calls would be begun.
+    public func together(_ body: () -> Void) { connection.together(body) }
+
     /// For completions that arrive through a future or another thread: take it along and unwrap it on the loop.
     public var loopBound: NIOLoopBound<VarlinkReplier> { NIOLoopBound(self, eventLoop: eventLoop) }
 }

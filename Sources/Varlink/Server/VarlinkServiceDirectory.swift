@@ -13,8 +13,6 @@ public final class VarlinkServiceDirectory {
         let description: [UInt8]
     }
 
-    private static let standardName = Array(VarlinkInterface.service.name.utf8)
-
     private let entries: [Entry]
     private let information: [UInt8]
     private var writer = JSONWriter()
@@ -22,6 +20,7 @@ public final class VarlinkServiceDirectory {
     /// Connections whose round comes, and those whose rounds are run, none otherwise; the second is kept for its memory.
     private var rounds: [VarlinkServerHandler] = []
     private var roundsRunning: [VarlinkServerHandler] = []
+    private var areRoundsDue = false
     private var turns = CircularBuffer<() -> Void>()
     private var isTurnScheduled = false
     /// Between two turns, so that the loop looks at its sockets.
@@ -66,16 +65,20 @@ public final class VarlinkServiceDirectory {
     func route(_ call: VarlinkCall) -> Route {
         let method = call.method
         let interface = method.interface, member = method.member
-        // Lengths first: names within one service begin alike.
-        guard let entry = entries.first(where: { $0.name.count == interface.count && $0.name.elementsEqual(interface) }) else {
-            return .refuse(.interfaceNotFound(method.interfaceName))
-        }
-        guard entry.methods.contains(where: { $0.count == member.count && $0.elementsEqual(member) }) else {
+        // By their places: a copy of an entry is references counted, for every call.
+        for index in entries.indices where interface.isSame(as: entries[index].name) {
+            for method in entries[index].methods.indices where member.isSame(as: entries[index].methods[method]) {
+                return index == 0 ? standardReply(to: call) : .service
+            }
             return .refuse(.methodNotFound(method.description))
         }
-        guard entry.name == VarlinkServiceDirectory.standardName else { return .service }
+        return .refuse(.interfaceNotFound(method.interfaceName))
+    }
+
+    /// `org.varlink.service`, which stands first.
+    private func standardReply(to call: VarlinkCall) -> Route {
         do throws(JSONError) {
-            if method.memberName == "GetInfo" {
+            if call.method.memberName == "GetInfo" {
                 try call.parameters.finish(known: [])
                 return .reply(information)
             }
@@ -112,11 +115,22 @@ public final class VarlinkServiceDirectory {
     /// Runs a connection's round when whatever runs now has come to an end. The rounds of many connections share one task of the loop.
     func scheduleRound(of connection: VarlinkServerHandler) {
         rounds.append(connection)
-        guard rounds.count == 1 else { return }
+        guard !areRoundsDue else { return }
+        areRoundsDue = true
         connection.eventLoop.assumeIsolated().execute { self.runRounds() }
     }
 
+    /// Runs the rounds that `body` makes necessary at its end, without a task of the loop.
+    func together(_ body: () -> Void) {
+        // Whoever has them due is going to run them, or is running them.
+        guard !areRoundsDue, roundsRunning.isEmpty else { return body() }
+        areRoundsDue = true
+        body()
+        runRounds()
+    }
+
     private func runRounds() {
+        areRoundsDue = false
         // A round that is scheduled by one of these comes in the next task.
         swap(&rounds, &roundsRunning)
         for connection in roundsRunning { connection.runRound() }

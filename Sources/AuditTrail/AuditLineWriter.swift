@@ -1,0 +1,84 @@
+import StrictJSON
+
+/// Writes the parts of a line into memory of a fixed size. What has no room is left out, and the writer says that it is full.
+struct AuditLineWriter {
+    private let memory: UnsafeMutableBufferPointer<UInt8>
+    private var count = 0
+    /// Whether something was left out: then nothing of the line is of use.
+    private(set) var isFull = false
+
+    init(_ memory: UnsafeMutableBufferPointer<UInt8>) { self.memory = memory }
+
+    /// What was written so far.
+    var written: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(rebasing: memory[..<count]) }
+
+    mutating func text(_ text: StaticString) { put(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)) }
+
+    mutating func number(_ name: StaticString, _ value: some FixedWidthInteger) {
+        text(name)
+        if value < 0 { put(UInt8(ascii: "-")) }
+        var rest = value.magnitude
+        // 20 digits are the longest number of 64 bits.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+            var at = 20
+            repeat {
+                at -= 1
+                digits[at] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0 && at > 0
+            put(UnsafeBufferPointer(rebasing: UnsafeBufferPointer(digits)[at...]))
+        }
+    }
+
+    /// Nothing where there is no value.
+    /// - Parameter name: What comes before the value, its opening quote included.
+    mutating func string(_ name: StaticString, _ value: String?) {
+        guard let value else { return }
+        text(name)
+        // Always, for strings that Swift has made.
+        let wasContiguous = value.utf8.withContiguousStorageIfAvailable { utf8 in
+            string(utf8)
+            return true
+        }
+        if wasContiguous != true { for byte in value.utf8 { escaped(byte) } }
+        put(UInt8(ascii: "\""))
+    }
+
+    private mutating func string(_ utf8: UnsafeBufferPointer<UInt8>) {
+        if JSONWriter.isPlain(utf8) { return put(utf8) }
+        for byte in utf8 { escaped(byte) }
+    }
+
+    /// As `JSONWriter.isPlain`, for one byte.
+    private static func needsEscape(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
+    }
+
+    private mutating func escaped(_ byte: UInt8) {
+        guard AuditLineWriter.needsEscape(byte) else { return put(byte) }
+        put(UInt8(ascii: "\\"))
+        if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+            put(byte)
+        } else {
+            text("u00")
+            put(AuditLine.digit(byte >> 4))
+            put(AuditLine.digit(byte & 15))
+        }
+    }
+
+    /// Lower-case hex.
+    mutating func hash(_ hash: AuditHash) { hash.withDigits { put(UnsafeBufferPointer($0)) } }
+
+    private mutating func put(_ byte: UInt8) {
+        guard count < memory.count else { return isFull = true }
+        memory[count] = byte
+        count += 1
+    }
+
+    private mutating func put(_ bytes: UnsafeBufferPointer<UInt8>) {
+        guard bytes.count <= memory.count - count else { return isFull = true }
+        guard let source = bytes.baseAddress, let target = memory.baseAddress else { return }
+        (target + count).update(from: source, count: bytes.count)
+        count += bytes.count
+    }
+}
