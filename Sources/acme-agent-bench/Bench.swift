@@ -9,7 +9,8 @@ struct Bench: ParsableCommand {
         abstract: "Measures the agent and its peers side by side, interleaved, in one run.",
         discussion: "To be started in the package's folder, by `make bench`. Docs/performance.md says what is measured and how.",
         subcommands: [
-            Run.self, Compare.self, SignatureProfile.self, IssuanceProfile.self, Answer.self, Unrecorded.self, ManyKeys.self,
+            Run.self, Compare.self, SignatureProfile.self, IssuanceProfile.self, FunctionOrder.self, Answer.self, Unrecorded.self,
+            ManyKeys.self,
             ServeWebroot.self,
         ],
         defaultSubcommand: Run.self)
@@ -28,27 +29,33 @@ struct Run: ParsableCommand {
     @Option(help: "Rounds at the least.")
     var rounds = 4
 
-    @Option(help: "Only what has this in its name.")
-    var only: String?
+    @Option(help: "Measure only what has this in its name; may be given several times.")
+    var only: [String] = []
 
     func run() throws {
         let workshop = try Workshop()
         defer { workshop.remove() }
         var rows: [Row] = []
         var omissions: [Report.Omission] = []
+        var offered: [String] = []
         for part in parts.isEmpty ? Part.allCases : parts {
             let began = Clock.seconds()
             workshop.progress.say("\(part.rawValue): setting up")
             try part.run(in: workshop) { plan in
                 var plan = plan
                 plan.rounds = plan.isRepeated ? max(1, rounds) : 1
-                if let only { plan.probes.removeAll { !$0.name.contains(only) } }
+                offered += plan.probes.map(\.name)
+                if !only.isEmpty { plan.restrict(to: only) }
+                guard !plan.probes.isEmpty else { return }
                 var measured = Rounds(part: part.rawValue, plan: plan, progress: workshop.progress)
                 let found = measured.run()
                 rows += found.rows
                 omissions += found.omissions
             }
             workshop.progress.say("\(part.rawValue): \(Int(Clock.seconds() - began)) s")
+        }
+        guard only.isEmpty || !rows.isEmpty || !omissions.isEmpty else {
+            throw ValidationError("nothing has \(only) in its name; there are:\n  " + offered.joined(separator: "\n  "))
         }
         let report = Report(time: Clock.timestamp(), circumstances: Machine.circumstances(), rows: rows, omissions: omissions)
         if let folder = output.lastIndex(of: "/") { try Files.makeFolder(String(output[..<folder])) }

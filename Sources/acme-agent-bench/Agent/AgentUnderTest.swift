@@ -18,6 +18,8 @@ final class AgentUnderTest {
         var environment: [String: String] = [:]
         /// The program that is run instead of `acme-agentd`, with its first arguments.
         var program: [String]?
+        /// The program that is run instead of `acme-agent-token`.
+        var helper: String?
         /// Keys that are in token and state folder before the daemon starts.
         var keys: ((AgentUnderTest) throws -> Void)?
     }
@@ -54,7 +56,7 @@ final class AgentUnderTest {
         return """
             socket = "\(socket)"
             state-directory = "\(stateFolder)"
-            helper = "\(workshop.programs)/acme-agent-token"
+            helper = "\(settings.helper ?? workshop.programs + "/acme-agent-token")"
             verify-signatures = "\(settings.verifiesAll ? "all" : "fault-sensitive")"
 
             [[token]]

@@ -58,8 +58,16 @@ struct Plan {
     var isRepeated = true
     /// Seconds that the rounds may take in all, repetitions included.
     var seconds = 230.0
+    /// Whether probes were left out because they were not asked for; what is made of their figures is then not missed.
+    private(set) var isRestricted = false
 
     mutating func probe(_ name: String, _ run: @escaping () throws -> [String: Double]) { probes.append(Probe(name: name, run: run)) }
+
+    /// Leaves out what has none of the texts in its name.
+    mutating func restrict(to texts: [String]) {
+        probes.removeAll { probe in !texts.contains { probe.name.contains($0) } }
+        isRestricted = true
+    }
 
     /// Sets something up; where that fails, the run goes on without it and says so.
     mutating func optional(_ name: String, _ setUp: (inout Plan) throws -> Void) {
