@@ -49,7 +49,7 @@ struct Login {
         let memory = PINMemory(folder: configuration.stateDirectory, tokenName: configuration.name)
         if memory.holds(pin) {
             throw TokenFailure(
-                .pinNotTriedAgain, message: "the token refused this PIN before, so it is not tried again",
+                .pinNotTriedAgain, message: "this PIN was tried before and no success is known of, so it is not tried again",
                 hint: "correct \"\(source)\"; if the PIN is right, remove \"\(memory.path)\"")
         }
         if let refusal = refusal() { throw refusal }

@@ -63,8 +63,8 @@ struct ACMEURLTests {
             ("https://ca.example/./a", .dotSegment), ("https://ca.example/a/..?x", .dotSegment), ("https://ca.example/%2e/", .dotSegment),
             ("https://ca.example/%2E%2e/b", .dotSegment), ("https://ca.example/.%2e/b", .dotSegment),
             ("https://ca.example/a%2f..%2fb", .dotSegment),
-            ("https://ca.example/a%5C..%5Cb", .dotSegment), ("https://ca.example/%00", .dotSegment),
-            ("https://ca.example/a%0d%0ab", .dotSegment),
+            ("https://ca.example/a%5C..%5Cb", .dotSegment), ("https://ca.example/%00", .invalidByte),
+            ("https://ca.example/a%0d%0ab", .invalidByte),
             ("https://ca.example/" + String(repeating: "a", count: ACMEURL.maximumLength), .tooLong),
         ] as [(String, ACMEURLError)])
     func refused(text: String, reason: ACMEURLError) {

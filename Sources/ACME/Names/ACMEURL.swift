@@ -98,7 +98,7 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
                 guard dots != 1, dots != 2 else { throw .dotSegment }
                 dots = 0
             case UInt8(ascii: "."): dots = dots.map { $0 + 1 }
-            case 0..<0x20, 0x7F: throw .dotSegment
+            case 0..<0x20, 0x7F: throw .invalidByte
             default: dots = nil
             }
         }

@@ -10,16 +10,28 @@ enum Framing {
     case fixed(Int)
 }
 
+/// Memory that replies are read into.
+final class ReplyBuffer {
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 64)
+
+    deinit { bytes.deallocate() }
+}
+
 /// A blocking Unix-socket connection.
 final class Connection {
     let descriptor: Int32
     private let framing: Framing
-    private var buffer = [UInt8](repeating: 0, count: 65_536)
+    private let buffer: UnsafeMutableRawBufferPointer
+    private let owner: ReplyBuffer
     /// What was read behind a message.
     private var rest: [UInt8] = []
 
-    init(path: String, framing: Framing) throws {
+    /// - Parameter buffer: One for all connections that one thread serves: a thousand of their own would be a load on the caches that no
+    ///   server should be blamed for.
+    init(path: String, framing: Framing, buffer: ReplyBuffer = ReplyBuffer()) throws {
         self.framing = framing
+        self.owner = buffer
+        self.buffer = buffer.bytes
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw BenchError.system("socket") }
         var address = sockaddr_un()
@@ -64,13 +76,13 @@ final class Connection {
     func receive<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result? {
         var filled = 0
         while true {
-            let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress?.advanced(by: filled), $0.count - filled) }
+            let count = read(descriptor, buffer.baseAddress?.advanced(by: filled), buffer.count - filled)
             guard count > 0 else {
                 if count < 0, errno == EINTR { continue }
                 return nil
             }
             filled += count
-            if isWhole(filled) { return buffer.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0.prefix(filled))) } }
+            if isWhole(filled) { return body(UnsafeRawBufferPointer(rebasing: buffer.prefix(filled))) }
             // No reply of any peer is as long.
             guard filled < buffer.count else { return nil }
         }
@@ -83,7 +95,7 @@ final class Connection {
                 defer { rest.removeSubrange(...end) }
                 return Array(rest[..<end])
             }
-            let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
+            let count = read(descriptor, buffer.baseAddress, buffer.count)
             guard count > 0 else {
                 if count < 0, errno == EINTR { continue }
                 throw BenchError("the connection was ended")

@@ -23,7 +23,8 @@ struct SocketLoad {
 
     /// - Parameter atEnd: Runs while the connections are still open.
     func run(connections count: Int, seconds: Double, placement: Placement = .free, atEnd: () -> Void = {}) throws -> Outcome {
-        let connections = try (0..<count).map { _ in try Connection(path: path, framing: framing) }
+        let buffer = ReplyBuffer()
+        let connections = try (0..<count).map { _ in try Connection(path: path, framing: framing, buffer: buffer) }
         let requests = (0..<count).map { index in (0..<SocketLoad.variety).map { request(index, $0) } }
         let outcome = try placement.during(processes) {
             count == 1 ? try alone(connections[0], requests[0], seconds) : try many(connections, requests, seconds)

@@ -19,7 +19,7 @@ struct FunctionOrder: ParsableCommand {
     func run() throws {
         let workshop = try Workshop()
         defer { workshop.remove() }
-        workshop.progress.say("function order: daemon and helper under valgrind, a minute")
+        workshop.progress.say("function order: daemon and helper under valgrind")
         // valgrind does not read the debugging information, and stops at it.
         let daemon = workshop.folder + "/acme-agentd", helper = workshop.folder + "/acme-agent-token"
         for program in [daemon, helper] {
