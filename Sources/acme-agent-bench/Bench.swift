@@ -23,16 +23,23 @@ struct Run: ParsableCommand {
     @Argument(help: "The parts to run: \(Part.allCases.map(\.rawValue).joined(separator: ", ")). Default: all.")
     var parts: [Part] = []
 
-    @Option(help: "The report as JSON; the table goes beside it with the ending .md.")
-    var output = "bench/latest.json"
+    @Option(help: "The report as JSON; the table goes beside it with the ending .md. (default: bench/latest.json, with --only bench/only.json)")
+    var output: String?
 
     @Option(help: "Rounds at the least.")
     var rounds = 4
 
-    @Option(help: "Measure only what has this in its name; may be given several times.")
+    @Option(help: "Measure only what has this in its name, as it is shown while it runs; may be given several times.")
     var only: [String] = []
 
+    func validate() throws {
+        guard rounds > 0 else { throw ValidationError("--rounds must be 1 or more") }
+    }
+
     func run() throws {
+        // Said before minutes are spent on what has nowhere to go.
+        let output = output ?? (only.isEmpty ? "bench/latest.json" : "bench/only.json")
+        if let folder = output.lastIndex(of: "/") { try Files.makeFolder(String(output[..<folder])) }
         let workshop = try Workshop()
         defer { workshop.remove() }
         var rows: [Row] = []
@@ -43,7 +50,7 @@ struct Run: ParsableCommand {
             workshop.progress.say("\(part.rawValue): setting up")
             try part.run(in: workshop) { plan in
                 var plan = plan
-                plan.rounds = plan.isRepeated ? max(1, rounds) : 1
+                plan.rounds = plan.isRepeated ? rounds : 1
                 offered += plan.probes.map(\.name)
                 if !only.isEmpty { plan.restrict(to: only) }
                 guard !plan.probes.isEmpty else { return }
@@ -58,7 +65,6 @@ struct Run: ParsableCommand {
             throw ValidationError("nothing has \(only) in its name; there are:\n  " + offered.joined(separator: "\n  "))
         }
         let report = Report(time: Clock.timestamp(), circumstances: Machine.circumstances(), rows: rows, omissions: omissions)
-        if let folder = output.lastIndex(of: "/") { try Files.makeFolder(String(output[..<folder])) }
         try Files.write(output, report.json, mode: 0o644)
         let table = output.hasSuffix(".json") ? output.dropLast(5) + ".md" : output + ".md"
         try Files.write(String(table), report.markdown.utf8, mode: 0o644)

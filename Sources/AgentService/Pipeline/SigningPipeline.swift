@@ -110,11 +110,11 @@ final class SigningPipeline {
         // One look for all: what holds for the newest intent holds for those before it.
         let newest = ending.finished.lazy.map(\.intent).max() ?? 0
         let isWithinGroup = audit.isWithinGroup(newest)
+        // Replies that would get further ahead of the disk than the design allows are held back.
+        if !isWithinGroup { synchronize(ending.finished.filter { !$0.waitsForDisk }) }
         first.reply.together {
             for job in ending.finished {
                 job.isRecorded = true
-                // Replies that would get further ahead of the disk than the design allows are held back.
-                if !job.waitsForDisk, !isWithinGroup { synchronize(job) }
                 answerIfReady(job)
             }
         }
@@ -123,6 +123,8 @@ final class SigningPipeline {
     /// Hands jobs to their tokens: those of one token that come one after another in one write.
     private func sign(_ jobs: [SignatureJob]) {
         guard !jobs.isEmpty else { return }
+        // The disk works while the token does; the reply waits for both.
+        synchronize(jobs.filter(\.waitsForDisk))
         let until = NIODeadline.now() + deadline
         var rest = jobs[...]
         while let token = rest.first?.task.key.token {
@@ -140,27 +142,29 @@ final class SigningPipeline {
     }
 
     private func sign(_ job: SignatureJob, at supervisor: TokenSupervisor, _ until: NIODeadline) {
-        if job.waitsForDisk {
-            // The disk works while the token does; the reply waits for both.
-            synchronize(job)
-        }
         supervisor.sign(job.task.key.reference, job.task.mechanism, job.task.input.tokenInput, deadline: until) { result in
             self.signed(job, result)
         }
     }
 
-    private func synchronize(_ job: SignatureJob) {
-        job.pendingSyncs += 1
-        let bound = NIOLoopBound(job, eventLoop: eventLoop), pipeline = NIOLoopBound(self, eventLoop: eventLoop)
-        audit.synchronize(upTo: job.intent) { [eventLoop] result in
+    /// Has the replies of these jobs wait until their intents are on the disk: one question and one answer for all of a round.
+    private func synchronize(_ jobs: [SignatureJob]) {
+        guard let newest = jobs.lazy.map(\.intent).max() else { return }
+        for job in jobs { job.pendingSyncs += 1 }
+        let bound = NIOLoopBound(jobs, eventLoop: eventLoop), pipeline = NIOLoopBound(self, eventLoop: eventLoop)
+        audit.synchronize(upTo: newest) { [eventLoop] result in
             eventLoop.execute { pipeline.value.synchronized(bound.value, result) }
         }
     }
 
-    private func synchronized(_ job: SignatureJob, _ result: Result<Void, AuditError>) {
-        job.pendingSyncs -= 1
-        if case .failure(let error) = result { job.syncFailure = AgentError(error) }
-        answerIfReady(job)
+    private func synchronized(_ jobs: [SignatureJob], _ result: Result<Void, AuditError>) {
+        jobs.first?.reply.together {
+            for job in jobs {
+                job.pendingSyncs -= 1
+                if case .failure(let error) = result { job.syncFailure = AgentError(error) }
+                answerIfReady(job)
+            }
+        }
     }
 
     private func signed(_ job: SignatureJob, _ result: Result<[UInt8], TokenFailure>) {
