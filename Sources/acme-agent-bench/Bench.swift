@@ -23,7 +23,7 @@ struct Run: ParsableCommand {
     @Argument(help: "The parts to run: \(Part.allCases.map(\.rawValue).joined(separator: ", ")). Default: all.")
     var parts: [Part] = []
 
-    @Option(help: "The report as JSON; the table goes beside it with the ending .md. (default: bench/latest.json, with --only bench/only.json)")
+    @Option(help: "The report as JSON, and beside it as a table (.md). Default: bench/latest.json; with --only bench/only.json.")
     var output: String?
 
     @Option(help: "Rounds at the least.")
