@@ -138,6 +138,7 @@ public final class AgentClient: Sendable {
     /// An account signer for the ACME client, by an account key of the agent.
     public func signer(for key: KeyDescription) -> AgentAccountSigner { AgentAccountSigner(client: self, key: key) }
 
+    /// Ends the connection; calls that still wait fail.
     public func close() async { await connection.close() }
 
     // MARK: Calling

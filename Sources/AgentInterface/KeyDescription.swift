@@ -43,6 +43,7 @@ public struct KeyDescription: Sendable, Hashable {
     /// Lower-case hex of the SHA-256 of the SubjectPublicKeyInfo.
     public var fingerprint: String { Hexadecimal.encode(publicKey.fingerprint) }
 
+    /// Writes the interface's `Key`.
     public func write(to json: inout JSONWriter) {
         json.beginObject()
         json.member("name", name)

@@ -33,6 +33,8 @@ public struct ConfigurationTable: Sendable {
         }
     }
 
+    /// A string that is not empty; `nil` where the key is absent.
+    /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func string(_ key: String) throws(ConfigurationError) -> String? {
         switch values[key] {
         case nil: return nil
@@ -43,11 +45,15 @@ public struct ConfigurationTable: Sendable {
         }
     }
 
+    /// A string that is not empty.
+    /// - Throws: `ConfigurationError` with file and line if it is absent or anything else.
     public func requiredString(_ key: String) throws(ConfigurationError) -> String {
         guard let text = try string(key) else { throw error(nil, "the setting \"\(key)\" is missing") }
         return text
     }
 
+    /// An integer of the range; `nil` where the key is absent.
+    /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func integer(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int? {
         switch values[key] {
         case nil: return nil
@@ -58,6 +64,8 @@ public struct ConfigurationTable: Sendable {
         }
     }
 
+    /// `true` or `false`; `nil` where the key is absent.
+    /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func bool(_ key: String) throws(ConfigurationError) -> Bool? {
         switch values[key] {
         case nil: return nil
@@ -66,6 +74,8 @@ public struct ConfigurationTable: Sendable {
         }
     }
 
+    /// An array of strings; `nil` where the key is absent.
+    /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func strings(_ key: String) throws(ConfigurationError) -> [String]? {
         switch values[key] {
         case nil: return nil
@@ -94,6 +104,8 @@ public struct ConfigurationTable: Sendable {
         return texts
     }
 
+    /// A table; `nil` where the key is absent.
+    /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func table(_ key: String) throws(ConfigurationError) -> ConfigurationTable? {
         switch values[key] {
         case nil: return nil

@@ -40,6 +40,7 @@ public struct KeyRecord: Sendable, Hashable {
         self.created = created
     }
 
+    /// The entry's file: one line of JSON.
     public func json() -> [UInt8] {
         var json = JSONWriter(reservingCapacity: 1_024)
         json.beginObject()

@@ -44,6 +44,7 @@ public struct KeyFolder: Sendable {
         try DurableFile.replace(file(of: record.name), with: record.json(), mode: 0o600)
     }
 
+    /// Removes a key's entry from the disk; the key itself is the token's matter.
     public func remove(_ name: KeyName) throws(FileError) { try DurableFile.remove(file(of: name)) }
 
     private func file(of name: KeyName) -> String { path + "/" + name.rawValue + ".json" }

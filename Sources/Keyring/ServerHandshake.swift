@@ -5,6 +5,7 @@ import TokenProtocol
 /// The content of a TLS 1.3 server CertificateVerify (RFC 8446 §4.4.3), and nothing else: 64 spaces, the server's context string, a zero byte and
 /// a transcript hash of 32 or 48 bytes. Client authentication, delegated credentials and exporters have other context strings and are refused.
 public struct ServerHandshake: Sendable {
+    /// Signature schemes under their names of RFC 8446 §4.2.3.
     public enum Scheme: String, Sendable, CaseIterable {
         case ecdsaP256 = "ecdsa_secp256r1_sha256"
         case ecdsaP384 = "ecdsa_secp384r1_sha384"

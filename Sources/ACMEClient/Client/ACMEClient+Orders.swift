@@ -17,10 +17,14 @@ extension ACMEClient {
         return try resource(response, url: location, as: Order.self)
     }
 
+    /// An order as it is now (RFC 8555 §7.1.3), by POST-as-GET.
+    /// - Throws: `ACMEClientError`.
     public func order(_ url: ACMEURL) async throws -> ACMEResource<Order> {
         try resource(try await post(.postAsGet, to: url, accept: MediaType.json), url: url, as: Order.self)
     }
 
+    /// An authorization as it is now (RFC 8555 §7.5), by POST-as-GET.
+    /// - Throws: `ACMEClientError`.
     public func authorization(_ url: ACMEURL) async throws -> ACMEResource<Authorization> {
         try resource(try await post(.postAsGet, to: url, accept: MediaType.json), url: url, as: Authorization.self)
     }

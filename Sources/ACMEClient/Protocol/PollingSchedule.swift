@@ -17,6 +17,7 @@ public struct PollingSchedule: Sendable {
     /// A CA that says 0 is asked again after this.
     static let shortestWait: Duration = .milliseconds(5)
 
+    /// What to do next.
     public enum Step: Hashable, Sendable {
         /// Sleep, then ask. `asked` is true where the CA said how long.
         case wait(Duration, asked: Bool)

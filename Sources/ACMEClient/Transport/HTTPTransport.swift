@@ -12,6 +12,7 @@ public protocol HTTPTransport: Sendable {
 
 /// A request to a CA.
 public struct HTTPRequest: Sendable {
+    /// The methods that RFC 8555 uses.
     public enum Method: String, Sendable { case get = "GET", head = "HEAD", post = "POST" }
 
     public var method: Method

@@ -2,6 +2,7 @@ import ACME
 
 /// Why no response came.
 public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What went wrong, as far as it can be told apart.
     public enum Kind: String, Sendable {
         /// No connection: the name does not resolve, nothing listens, or the connection was closed in the middle.
         case unreachable

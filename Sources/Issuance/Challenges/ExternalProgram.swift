@@ -64,6 +64,7 @@ public struct ExternalProgram: Sendable {
 
 /// Why a program of the user's did not do what it should.
 public struct ExternalProgramError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// How it ended.
     public enum Kind: Hashable, Sendable {
         case notStarted(errno: Int32)
         case exit(Int32)
