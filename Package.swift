@@ -23,7 +23,28 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let toml: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
-// The targets stand in the order in which a request walks through them; Docs/architecture.md has the picture, `make check` proves it.
+/// A library of ours. The folder is the side of a wall it stands on: `make check` states by folder who may touch what.
+func library(_ name: String, in folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", swiftSettings: settings)
+}
+
+/// A library of ours in C.
+func cLibrary(_ name: String, in folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)")
+}
+
+/// A program of ours: assembly only.
+func program(_ name: String, in folder: String, exclude: [String] = [], _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", exclude: exclude, swiftSettings: settings)
+}
+
+/// Tests, in the folder of what they test.
+func tests(_ name: String, in folder: String, exclude: [String] = [], _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: "Tests/\(folder)/\(name)", exclude: exclude, swiftSettings: settings)
+}
+
+// Docs/architecture.md has the picture with the same boxes, `make check` proves it.
 let package = Package(
     name: "acme-agent",
     platforms: [.macOS(.v15)],
@@ -47,143 +68,121 @@ let package = Package(
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     ],
     targets: [
-        // Standards, without I/O.
-        .target(name: "StrictJSON", swiftSettings: settings),
-        .target(name: "DurableFile", swiftSettings: settings),
-        .target(name: "ConfigurationFile", dependencies: ["DurableFile", toml], swiftSettings: settings),
-        .target(name: "JOSE", dependencies: ["StrictJSON", crypto], swiftSettings: settings),
-        .target(name: "ACME", dependencies: ["StrictJSON", "JOSE", crypto], swiftSettings: settings),
+        // Standards: no input, no output.
+        library("StrictJSON", in: "Standards"),
+        library("JOSE", in: "Standards", ["StrictJSON", crypto]),
+        library("ACME", in: "Standards", ["StrictJSON", "JOSE", crypto]),
 
-        // The token, and the process that alone touches it.
-        .systemLibrary(name: "CP11Kit", pkgConfig: "p11-kit-1", providers: [.apt(["libp11-kit-dev"])]),
-        .target(name: "CPKCS11", dependencies: ["CP11Kit"]),
-        .target(name: "CLinux"),
-        .target(name: "PKCS11", dependencies: ["CPKCS11", "CP11Kit"], swiftSettings: settings),
-        .target(
-            name: "TokenProtocol", dependencies: ["JOSE"], swiftSettings: settings),
-        .target(
-            name: "TokenHelper", dependencies: ["JOSE", "TokenProtocol", "PKCS11", "CPKCS11", "CLinux"], swiftSettings: settings),
-        .target(
-            name: "TokenSupervisor", dependencies: ["TokenProtocol", "JOSE", "CLinux", nioCore, nioPosix, logging],
-            swiftSettings: settings),
+        // System: files and calls of the kernel, as every program needs them.
+        cLibrary("CLinux", in: "System"),
+        library("DurableFile", in: "System"),
+        library("ConfigurationFile", in: "System", ["DurableFile", toml]),
 
-        // The daemon: frame, identity, decision, audit, composition, reply.
-        .target(name: "Varlink", dependencies: ["StrictJSON", nioCore, nioPosix], swiftSettings: settings),
-        .target(name: "AgentInterface", dependencies: ["StrictJSON", "ACME", "JOSE"], swiftSettings: settings),
-        .target(name: "SigningPolicy", dependencies: ["ACME"], swiftSettings: settings),
-        .target(name: "AuditTrail", dependencies: ["StrictJSON", crypto], swiftSettings: settings),
-        .target(
-            name: "Keyring",
-            dependencies: ["StrictJSON", "DurableFile", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras],
-            swiftSettings: settings),
-        .target(
-            name: "AgentService",
-            dependencies: [
+        // Protocols: what is said through the walls.
+        library("Varlink", in: "Protocols", ["StrictJSON", nioCore, nioPosix]),
+        library("AgentInterface", in: "Protocols", ["StrictJSON", "ACME", "JOSE"]),
+        library("TokenProtocol", in: "Protocols", ["JOSE"]),
+
+        // Token: the process that alone loads a PKCS#11 module.
+        .systemLibrary(
+            name: "CP11Kit", path: "Sources/Token/CP11Kit", pkgConfig: "p11-kit-1", providers: [.apt(["libp11-kit-dev"])]),
+        cLibrary("CPKCS11", in: "Token", ["CP11Kit"]),
+        library("PKCS11", in: "Token", ["CPKCS11", "CP11Kit"]),
+        library("TokenHelper", in: "Token", ["JOSE", "TokenProtocol", "PKCS11", "CPKCS11", "CLinux"]),
+        program("acme-agent-token", in: "Token", ["TokenHelper"]),
+
+        // Daemon: frame, identity, decision, audit, composition, reply. No network, no PIN, no vendor's code.
+        library("SigningPolicy", in: "Daemon", ["ACME"]),
+        library("AuditTrail", in: "Daemon", ["StrictJSON", crypto]),
+        library(
+            "Keyring", in: "Daemon",
+            ["StrictJSON", "DurableFile", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras]),
+        library("TokenSupervisor", in: "Daemon", ["TokenProtocol", "JOSE", "CLinux", nioCore, nioPosix, logging]),
+        library(
+            "AgentService", in: "Daemon",
+            [
                 "StrictJSON", "AgentInterface", "Varlink", "SigningPolicy", "AuditTrail", "Keyring", "TokenSupervisor", "TokenProtocol",
-                "ACME", "JOSE",
-                "CLinux", "ConfigurationFile", "DurableFile", nioCore, nioPosix, logging,
-            ], swiftSettings: settings),
+                "ACME", "JOSE", "CLinux", "ConfigurationFile", "DurableFile", nioCore, nioPosix, logging,
+            ]),
+        program("acme-agentd", in: "Daemon", ["AgentService", argumentParser, logging]),
 
-        // What callers use.
-        .target(
-            name: "AgentClient", dependencies: ["StrictJSON", "AgentInterface", "Varlink", "ACME", "JOSE", nioCore], swiftSettings: settings
-        ),
+        // Clients: what callers link.
+        library("AgentClient", in: "Clients", ["StrictJSON", "AgentInterface", "Varlink", "ACME", "JOSE", nioCore]),
 
-        // The front end: plumbing, store, flow.
-        .target(
-            name: "ACMEClient",
-            dependencies: ["StrictJSON", "ACME", "JOSE", asyncHTTPClient, nioCore, nioPosix, nioSSL, nioHTTP1], swiftSettings: settings),
-        .target(
-            name: "CertificateStore", dependencies: ["StrictJSON", "ACME", "JOSE", x509, swiftASN1, crypto], swiftSettings: settings),
-        .target(
-            name: "Issuance",
-            dependencies: ["StrictJSON", "ACMEClient", "CertificateStore", "ACME", "JOSE", "CLinux", nioCore, nioPosix, x509, crypto],
-            swiftSettings: settings),
-
-        // The three programs: assembly only.
-        .executableTarget(name: "acme-agent-token", dependencies: ["TokenHelper"], swiftSettings: settings),
-        .executableTarget(name: "acme-agentd", dependencies: ["AgentService", argumentParser, logging], swiftSettings: settings),
-        .executableTarget(
-            name: "acme-agent",
-            dependencies: [
+        // Front end: HTTPS, challenges, certificates. No key.
+        library(
+            "ACMEClient", in: "FrontEnd", ["StrictJSON", "ACME", "JOSE", asyncHTTPClient, nioCore, nioPosix, nioSSL, nioHTTP1]),
+        library("CertificateStore", in: "FrontEnd", ["StrictJSON", "ACME", "JOSE", x509, swiftASN1, crypto]),
+        library(
+            "Issuance", in: "FrontEnd",
+            ["StrictJSON", "ACMEClient", "CertificateStore", "ACME", "JOSE", "CLinux", nioCore, nioPosix, x509, crypto]),
+        program(
+            "acme-agent", in: "FrontEnd",
+            [
                 "StrictJSON", "AgentClient", "AgentInterface", "Issuance", "ACMEClient", "CertificateStore", "AuditTrail", "ACME", "JOSE",
                 "ConfigurationFile", "DurableFile", argumentParser, crypto,
-            ], swiftSettings: settings),
+            ]),
 
-        // The benchmark: the agent beside its peers.
-        .target(name: "Measurement", dependencies: ["StrictJSON"], swiftSettings: settings),
-        .target(name: "CMeasurement"),
-        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .executableTarget(
-            name: "acme-agent-bench",
-            dependencies: [
+        // Benchmark: the agent beside its peers.
+        library("Measurement", in: "Benchmark", ["StrictJSON"]),
+        cLibrary("CMeasurement", in: "Benchmark"),
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/Benchmark/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        program(
+            "acme-agent-bench", in: "Benchmark", exclude: ["Agent/count-allocations.c"],
+            [
                 "StrictJSON", "JOSE", "ACME", "PKCS11", "DurableFile", "AgentInterface", "AgentService", "Keyring", "ACMEClient",
                 "Measurement", "CMeasurement", "COpenSSL", argumentParser, logging, crypto, x509, swiftASN1,
-            ], exclude: ["Agent/count-allocations.c"], swiftSettings: settings),
+            ]),
 
-        // Tests.
+        // Tests, in the same folders.
+        tests("StrictJSONTests", in: "Standards", ["StrictJSON"]),
+        tests("JOSETests", in: "Standards", exclude: ["Fixtures"], ["JOSE", "StrictJSON", crypto]),
+        tests("ACMETests", in: "Standards", ["ACME", "JOSE", "StrictJSON"]),
         .executableTarget(
-            name: "varlink-certification", dependencies: ["Varlink", "StrictJSON", nioCore, nioPosix], path: "Tests/VarlinkCertification",
-            exclude: ["run"],
-            swiftSettings: settings),
-        .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: settings),
-        .testTarget(name: "JOSETests", dependencies: ["JOSE", "StrictJSON", crypto], exclude: ["Fixtures"], swiftSettings: settings),
-        .testTarget(name: "ACMETests", dependencies: ["ACME", "JOSE", "StrictJSON"], swiftSettings: settings),
-        .testTarget(name: "PKCS11Tests", dependencies: ["PKCS11", "CPKCS11", "CP11Kit", crypto], swiftSettings: settings),
-        .testTarget(
-            name: "TokenTests",
-            dependencies: [
+            name: "varlink-certification", dependencies: ["Varlink", "StrictJSON", nioCore, nioPosix],
+            path: "Tests/Protocols/VarlinkCertification", exclude: ["run"], swiftSettings: settings),
+        tests("VarlinkTests", in: "Protocols", ["Varlink", "StrictJSON", "varlink-certification", nioCore, nioPosix, nioEmbedded]),
+        tests("PKCS11Tests", in: "Token", ["PKCS11", "CPKCS11", "CP11Kit", crypto]),
+        // Both ends of the helper's link.
+        tests(
+            "TokenTests", in: "Token",
+            [
                 "JOSE", "TokenHelper", "TokenProtocol", "TokenSupervisor", "acme-agent-token", "CLinux", nioCore, nioPosix, crypto,
                 cryptoExtras, logging,
-            ],
-            swiftSettings: settings),
-        .testTarget(
-            name: "VarlinkTests", dependencies: ["Varlink", "StrictJSON", "varlink-certification", nioCore, nioPosix, nioEmbedded],
-            swiftSettings: settings),
-        .testTarget(name: "SigningPolicyTests", dependencies: ["SigningPolicy", "ACME"], swiftSettings: settings),
-        .testTarget(name: "MeasurementTests", dependencies: ["Measurement", "StrictJSON"], swiftSettings: settings),
-        .testTarget(name: "AuditTrailTests", dependencies: ["AuditTrail"], swiftSettings: settings),
-        .testTarget(
-            name: "CertificateStoreTests", dependencies: ["CertificateStore", "ACME", "JOSE", x509, swiftASN1, crypto],
-            swiftSettings: settings),
-        .testTarget(
-            name: "KeyringTests",
-            dependencies: ["Keyring", "DurableFile", "StrictJSON", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras],
-            swiftSettings: settings),
-        .testTarget(
-            name: "AgentServiceTests",
-            dependencies: [
+            ]),
+        tests("SigningPolicyTests", in: "Daemon", ["SigningPolicy", "ACME"]),
+        tests("AuditTrailTests", in: "Daemon", ["AuditTrail"]),
+        tests(
+            "KeyringTests", in: "Daemon",
+            ["Keyring", "DurableFile", "StrictJSON", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras]),
+        tests(
+            "AgentServiceTests", in: "Daemon",
+            [
                 "ConfigurationFile", "SigningPolicy", "AgentService", "AgentInterface", "AgentClient", "AuditTrail", "TokenSupervisor",
-                "TokenProtocol", "Varlink", "ACME",
-                "JOSE", crypto,
-                logging,
-            ],
-            swiftSettings: settings),
+                "TokenProtocol", "Varlink", "ACME", "JOSE", crypto, logging,
+            ]),
         // Software keys, a CA in memory, and Pebble on free ports.
         .target(
             name: "TestSupport",
             dependencies: ["Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", x509, swiftASN1, crypto],
-            path: "Tests/TestSupport", swiftSettings: settings),
-        .testTarget(
-            name: "ACMEClientTests",
-            dependencies: ["TestSupport", "ACMEClient", "ACME", "JOSE", "StrictJSON", crypto], swiftSettings: settings),
-        .testTarget(
-            name: "IssuanceTests",
-            dependencies: [
+            path: "Tests/FrontEnd/TestSupport", swiftSettings: settings),
+        tests("ACMEClientTests", in: "FrontEnd", ["TestSupport", "ACMEClient", "ACME", "JOSE", "StrictJSON", crypto]),
+        tests("CertificateStoreTests", in: "FrontEnd", ["CertificateStore", "ACME", "JOSE", x509, swiftASN1, crypto]),
+        tests(
+            "IssuanceTests", in: "FrontEnd",
+            [
                 "TestSupport", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", nioCore, nioPosix, x509, crypto,
-            ],
-            swiftSettings: settings),
-        .testTarget(
-            name: "CommandLineTests",
-            dependencies: [
+            ]),
+        tests(
+            "CommandLineTests", in: "FrontEnd",
+            [
                 "acme-agent", "StrictJSON", "ConfigurationFile", "DurableFile", "JOSE", "ACME", "AuditTrail", "AgentInterface",
-                "ACMEClient",
-                "CertificateStore", "Issuance", argumentParser,
-            ],
-            swiftSettings: settings),
-        .testTarget(
-            name: "EndToEndTests",
-            dependencies: ["acme-agent", "acme-agentd", "acme-agent-token", "AgentClient", "AgentInterface", "ACME", "JOSE", x509, crypto],
-            swiftSettings: settings),
+                "ACMEClient", "CertificateStore", "Issuance", argumentParser,
+            ]),
+        tests("MeasurementTests", in: "Benchmark", ["Measurement", "StrictJSON"]),
+        tests(
+            "EndToEndTests", in: "EndToEnd",
+            ["acme-agent", "acme-agentd", "acme-agent-token", "AgentClient", "AgentInterface", "ACME", "JOSE", x509, crypto]),
     ]
 )

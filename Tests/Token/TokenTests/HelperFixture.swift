@@ -26,7 +26,8 @@ final class HelperFixture {
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
     static var repository: String {
-        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().path
     }
 
     /// SoftHSM with faults, built for this test.

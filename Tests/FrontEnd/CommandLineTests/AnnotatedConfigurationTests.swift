@@ -6,7 +6,7 @@ import Testing
 
 /// Config/acme-agent.toml is the manual of the settings: it loads, names each of them, and its defaults are the program's.
 @Suite struct AnnotatedConfigurationTests {
-    private static let path = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined() + "/Config/acme-agent.toml"
+    private static let path = #filePath.split(separator: "/").dropLast(4).map { "/" + $0 }.joined() + "/Config/acme-agent.toml"
 
     private func text() throws -> String { String(decoding: try DurableFile.read(Self.path, limit: 1 << 20), as: UTF8.self) }
 

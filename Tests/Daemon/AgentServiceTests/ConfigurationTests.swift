@@ -21,7 +21,8 @@ import Testing
     /// The annotated file says in comments what the defaults are; the code must agree.
     @Test func theAnnotatedFileIsValidAndItsDefaultsAreTheCodes() throws {
         let path =
-            URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+            URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().path
             + "/Config/acme-agentd.toml"
         let annotated = try AgentConfiguration(file: path)
         #expect(annotated.tokens.map(\.name) == ["hsm"])

@@ -17,6 +17,7 @@ struct Outcome: CustomStringConvertible {
 enum Program {
     /// The folder of the package.
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
         .path
 
     /// The folder of the built programs: where the test itself is.

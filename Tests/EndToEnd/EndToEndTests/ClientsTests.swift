@@ -20,7 +20,7 @@ import Testing
         await sandbox.end()
     }
 
-    /// `varlink` of PyPI, as it comes, in the environment that Tests/VarlinkCertification/run has made.
+    /// `varlink` of PyPI, as it comes, in the environment that Tests/Protocols/VarlinkCertification/run has made.
     @Test func aReadyMadeVarlinkClientListsKeys() async throws {
         let sandbox = try await Sandbox()
         #expect(try await sandbox.agent("keys", "create", "www.example.org").status == 0)

@@ -13,7 +13,7 @@ final class ModuleFixture: Sendable {
     private init() throws {
         folder = FileManager.default.temporaryDirectory.path + "/acme-agent-pkcs11-\(UUID().uuidString)"
         let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().path
+            .deletingLastPathComponent().deletingLastPathComponent().path
         for label in ["one", "two"] {
             let process = Process()
             process.executableURL = URL(fileURLWithPath: repository + "/softhsm/token-up")
