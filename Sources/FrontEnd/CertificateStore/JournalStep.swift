@@ -1,23 +1,6 @@
 import ACME
 import StrictJSON
 
-/// A challenge's answer where a CA can see it, and what taking it down needs.
-public struct ChallengeSetUp: Hashable, Sendable {
-    public var kind: ChallengeType
-    public var identifier: Identifier
-    /// Where it is: the file of a webroot, the name of a TXT record, the address of a listener.
-    public var target: String
-    /// What is there (a key authorization or its digest): a record is removed by name and value.
-    public var value: String?
-
-    public init(kind: ChallengeType, identifier: Identifier, target: String, value: String? = nil) {
-        self.kind = kind
-        self.identifier = identifier
-        self.target = target
-        self.value = value
-    }
-}
-
 /// One step of an issuance (acme-requirements, "Where an issuance may be cut off").
 public enum JournalStep: Hashable, Sendable {
     /// Before the key is made, or a key that exists is used (`isNew` false). On the next run it is used or removed, never left behind.
@@ -27,8 +10,8 @@ public enum JournalStep: Hashable, Sendable {
     /// newOrder was answered.
     case orderCreated(ACMEURL)
     /// Before the answer is put where the CA looks.
-    case challengeSetUp(ChallengeSetUp)
-    case challengeCleanedUp(ChallengeSetUp)
+    case challengeSetUp(ChallengeAnswer)
+    case challengeCleanedUp(ChallengeAnswer)
     /// Before finalize is sent; written while the CA looks at the challenges.
     case finalized
     /// The certificate's URL. Asked for anew by the next run where it was not written.
@@ -51,8 +34,8 @@ public enum JournalStep: Hashable, Sendable {
         case .orderCreated(let url):
             writer.member("step", "order-created")
             writer.member("url", url.text)
-        case .challengeSetUp(let challenge): JournalStep.write(challenge, "challenge-set-up", &writer)
-        case .challengeCleanedUp(let challenge): JournalStep.write(challenge, "challenge-cleaned-up", &writer)
+        case .challengeSetUp(let answer): JournalStep.write(answer, "challenge-set-up", &writer)
+        case .challengeCleanedUp(let answer): JournalStep.write(answer, "challenge-cleaned-up", &writer)
         case .finalized: writer.member("step", "finalized")
         case .downloaded(let url):
             writer.member("step", "downloaded")
@@ -65,13 +48,13 @@ public enum JournalStep: Hashable, Sendable {
         writer.endObject()
     }
 
-    private static func write(_ challenge: ChallengeSetUp, _ step: String, _ writer: inout JSONWriter) {
+    private static func write(_ answer: ChallengeAnswer, _ step: String, _ writer: inout JSONWriter) {
         writer.member("step", step)
-        writer.member("kind", challenge.kind.rawValue)
+        writer.member("kind", answer.type.rawValue)
         writer.name("identifier")
-        IdentifierList.write(challenge.identifier, &writer)
-        writer.member("target", challenge.target)
-        writer.member("value", ifPresent: challenge.value)
+        IdentifierList.write(answer.identifier, &writer)
+        writer.member("target", answer.target)
+        writer.member("value", answer.keyAuthorization.text)
     }
 
     init(_ object: JSONObject) throws {
@@ -103,14 +86,17 @@ public enum JournalStep: Hashable, Sendable {
         }
     }
 
-    private static func challenge(_ object: JSONObject) throws -> ChallengeSetUp {
+    private static func challenge(_ object: JSONObject) throws -> ChallengeAnswer {
         try object.finish(known: ["step", "kind", "identifier", "target", "value"])
-        guard let kind = ChallengeType(rawValue: try object.string("kind")) else {
+        guard let type = ChallengeType(rawValue: try object.string("kind")) else {
             throw JSONError(.invalidValue, offset: 0, member: "kind")
         }
-        return ChallengeSetUp(
-            kind: kind, identifier: try IdentifierList.read(object.object("identifier")), target: try object.string("target"),
-            value: try object.optionalString("value"))
+        guard let keyAuthorization = KeyAuthorization(text: try object.string("value")) else {
+            throw JSONError(.invalidValue, offset: 0, member: "value")
+        }
+        return ChallengeAnswer(
+            type: type, identifier: try IdentifierList.read(object.object("identifier")), keyAuthorization: keyAuthorization,
+            target: try object.string("target"))
     }
 }
 

@@ -53,12 +53,12 @@ public struct OrderJournal: Hashable, Sendable {
     }
 
     /// Challenges that were set up and not yet taken down.
-    public var challengesToCleanUp: [ChallengeSetUp] {
-        var open: [ChallengeSetUp] = []
+    public var challengesToCleanUp: [ChallengeAnswer] {
+        var open: [ChallengeAnswer] = []
         for step in steps {
             switch step {
-            case .challengeSetUp(let challenge): open.append(challenge)
-            case .challengeCleanedUp(let challenge): open.removeAll { $0 == challenge }
+            case .challengeSetUp(let answer): open.append(answer)
+            case .challengeCleanedUp(let answer): open.removeAll { $0 == answer }
             default: break
             }
         }

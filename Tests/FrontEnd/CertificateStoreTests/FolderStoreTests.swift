@@ -49,9 +49,12 @@ struct FolderStoreTests {
         journal.profile = "shortlived"
         try await store.write(journal)
         let order = try ACMEURL("https://acme.example/order/7")
-        let file = ChallengeSetUp(kind: .http01, identifier: journal.identifiers[0], target: "/srv/www/.well-known/x")
-        let record = ChallengeSetUp(
-            kind: .dns01, identifier: journal.identifiers[0], target: "_acme-challenge.www.example.org", value: "abc")
+        let file = ChallengeAnswer(
+            type: .http01, identifier: journal.identifiers[0], keyAuthorization: KeyAuthorization(token: "dG9rZW4", thumbprint: "thumb"),
+            target: "/srv/www/.well-known/x")
+        let record = ChallengeAnswer(
+            type: .dns01, identifier: journal.identifiers[0], keyAuthorization: KeyAuthorization(token: "b3RoZXI", thumbprint: "thumb"),
+            target: "_acme-challenge.www.example.org")
         #expect(journal.key == nil && !journal.isKeyMade && journal.order == nil && !journal.isFinalizing && !journal.isDone)
         let steps: [JournalStep] = [
             .intentKey(name: "web", isNew: true), .keyMade(fingerprint: "00ff"), .orderCreated(order), .challengeSetUp(file),

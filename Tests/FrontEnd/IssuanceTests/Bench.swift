@@ -117,12 +117,12 @@ struct KillableSolver: ChallengeSolver {
 
     var type: ChallengeType { base.type }
     func canSolve(_ identifier: Identifier) -> Bool { base.canSolve(identifier) }
-    func target(of challenge: SolvableChallenge) -> String { base.target(of: challenge) }
-    func present(_ challenge: SolvableChallenge) async throws { try await killSwitch.around { try await base.present(challenge) } }
-    func waitForValidation(of challenges: [SolvableChallenge], quiet: Duration, limit: Duration) async -> Bool {
-        await base.waitForValidation(of: challenges, quiet: quiet, limit: limit)
+    func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { base.target(of: identifier, keyAuthorization) }
+    func present(_ answer: ChallengeAnswer) async throws { try await killSwitch.around { try await base.present(answer) } }
+    func waitForValidation(of answers: [ChallengeAnswer], quiet: Duration, limit: Duration) async -> Bool {
+        await base.waitForValidation(of: answers, quiet: quiet, limit: limit)
     }
-    func cleanUp(_ challenge: PresentedChallenge) async throws { try await killSwitch.around { try await base.cleanUp(challenge) } }
+    func cleanUp(_ answer: ChallengeAnswer) async throws { try await killSwitch.around { try await base.cleanUp(answer) } }
 }
 
 struct KillableStore: CertificateStore {

@@ -17,7 +17,7 @@ import Testing
             folder,
             "{ printf '%s\\n' \"$#\" \"$@\" \"$ACME_AGENT_ACTION\" \"$ACME_AGENT_RECORD_NAME\" \"$ACME_AGENT_IDENTIFIER\"; cat; } > '\(out)'\n"
         )
-        let shown = try challenge("*.example.org", type: .dns01)
+        let shown = try solver.answer("*.example.org")
         try await solver.present(shown)
         let value = shown.keyAuthorization.dns01Value
         #expect(
@@ -32,14 +32,14 @@ import Testing
                 {"action":"present","type":"dns-01","identifier":"*.example.org","name":"_acme-challenge.example.org","value":"\(value)"}
 
                 """)
-        try await solver.cleanUp(solver.presented(shown))
+        try await solver.cleanUp(shown)
         #expect(try folder.read("out").hasPrefix("3\ncleanup\n_acme-challenge.example.org\n\(value)\n"))
     }
 
     @Test func exitCodeAndLastLinesReachTheUser() async throws {
         let folder = try TemporaryFolder()
         let solver = try hook(folder, "seq 1 100\nprintf 'zone \\033[31mlocked\\n' > /dev/stderr\nexit 3\n")
-        await #expect { try await solver.present(try challenge(type: .dns01)) } throws: { error in
+        await #expect { try await solver.present(try solver.answer()) } throws: { error in
             let text = "\(error)"
             return text.contains("exit code 3") && text.contains("| 100") && !text.contains("| 90\n") && text.contains("locked")
                 && !text.utf8.contains(0x1B)
@@ -50,14 +50,14 @@ import Testing
         let folder = try TemporaryFolder()
         let solver = try hook(folder, "sleep 3600 & sleep 3600\n", timeout: .milliseconds(200))
         let start = ContinuousClock.now
-        await #expect { try await solver.present(try challenge(type: .dns01)) } throws: { "\($0)".contains("did not end within") }
+        await #expect { try await solver.present(try solver.answer()) } throws: { "\($0)".contains("did not end within") }
         #expect(ContinuousClock.now - start < .seconds(15))
     }
 
     @Test func cancellationEndsTheHook() async throws {
         let folder = try TemporaryFolder()
         let solver = try hook(folder, "touch '\(folder.file("started"))'\nsleep 3600\n")
-        let task = Task { try await solver.present(try challenge(type: .dns01)) }
+        let task = Task { try await solver.present(try solver.answer()) }
         for _ in 0..<2000 where !FileTests.exists(folder.file("started")) { try await Task.sleep(for: .milliseconds(5)) }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
@@ -67,13 +67,13 @@ import Testing
         let folder = try TemporaryFolder()
         let solver = try hook(folder, "sleep 30 &\nexit 0\n")
         let start = ContinuousClock.now
-        try await solver.present(try challenge(type: .dns01))
+        try await solver.present(try solver.answer())
         #expect(ContinuousClock.now - start < .seconds(15))
     }
 
     @Test func aMissingHookIsExplained() async throws {
         let solver = DNS01Hook(program: ExternalProgram(path: "/nonexistent/hook", environment: [:], timeout: .seconds(1)))
-        await #expect { try await solver.present(try challenge(type: .dns01)) } throws: { "\($0)".contains("could not be started") }
+        await #expect { try await solver.present(try solver.answer()) } throws: { "\($0)".contains("could not be started") }
         #expect(!solver.canSolve(try Identifier(argument: "192.0.2.1")))
     }
 }

@@ -27,7 +27,7 @@ import Testing
         let listener = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
         try await listener.prepare()
         let port = try #require(listener.port)
-        let shown = try challenge()
+        let shown = try listener.answer()
         try await listener.present(shown)
         let good = try await exchange(port, "GET /.well-known/acme-challenge/dG9rZW4 HTTP/1.1\r\nHost: www.example.org\r\n\r\n")
         #expect(good.hasPrefix("HTTP/1.1 200 ") && good.hasSuffix("\r\n\r\ndG9rZW4.thumb"))
@@ -39,7 +39,7 @@ import Testing
             #expect(try await exchange(port, "GET \(path) HTTP/1.1\r\n\r\n").hasPrefix("HTTP/1.1 404 "))
         }
         #expect(try await exchange(port, "\u{16}\u{3}\n\n").hasPrefix("HTTP/1.1 400 "))
-        try await listener.cleanUp(listener.presented(shown))
+        try await listener.cleanUp(shown)
         #expect(try await exchange(port, "GET /.well-known/acme-challenge/dG9rZW4 HTTP/1.1\r\n\r\n").hasPrefix("HTTP/1.1 404 "))
         await listener.finish()
         await listener.finish()
@@ -85,12 +85,14 @@ import Testing
         let listener = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
         try await listener.prepare()
         let port = try #require(listener.port)
-        let names = try (0..<3).map { try challenge("n\($0).example.org", token: "token\($0)") }
+        let names = try (0..<3).map { try listener.answer("n\($0).example.org", token: "token\($0)") }
         for name in names { try await listener.present(name) }
         async let looked = listener.waitForValidation(of: names, quiet: .milliseconds(12), limit: .seconds(20))
         for index in 0..<3 { _ = try await exchange(port, "GET /.well-known/acme-challenge/token\(index) HTTP/1.1\r\n\r\n") }
         #expect(await looked)
-        #expect(await !listener.waitForValidation(of: [try challenge(token: "other")], quiet: .milliseconds(12), limit: .milliseconds(30)))
+        #expect(
+            await !listener.waitForValidation(of: [try listener.answer(token: "other")], quiet: .milliseconds(12), limit: .milliseconds(30))
+        )
         await listener.finish()
     }
 

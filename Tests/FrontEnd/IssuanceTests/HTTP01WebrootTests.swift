@@ -1,4 +1,5 @@
 import ACME
+import CertificateStore
 import Foundation
 import TestSupport
 import Testing
@@ -10,17 +11,17 @@ import Testing
         let root = try TemporaryFolder()
         let webroot = HTTP01Webroot(root: root.path + "/")
         try await webroot.prepare()
-        let shown = try challenge()
+        let shown = try webroot.answer()
         try await webroot.present(shown)
         let path = root.file(".well-known/acme-challenge/dG9rZW4")
-        #expect(webroot.target(of: shown) == path)
+        #expect(shown.target == path)
         #expect(try String(contentsOfFile: path, encoding: .utf8) == "dG9rZW4.thumb")
         let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
         #expect(mode == 0o644)
         // Another process, after a crash.
-        try await HTTP01Webroot(root: root.path).cleanUp(webroot.presented(shown))
+        try await HTTP01Webroot(root: root.path).cleanUp(shown)
         #expect(!FileTests.exists(path))
-        try await webroot.cleanUp(webroot.presented(shown))
+        try await webroot.cleanUp(shown)
         await webroot.finish()
         #expect(!FileTests.exists(root.file(".well-known")))
     }
@@ -29,10 +30,10 @@ import Testing
         let root = try TemporaryFolder()
         let webroot = HTTP01Webroot(root: root.path)
         try await webroot.prepare()
-        let shown = try challenge()
-        let path = webroot.target(of: shown)
+        let shown = try webroot.answer()
+        let path = shown.target
         try "mine".write(toFile: path, atomically: true, encoding: .utf8)
-        try await webroot.cleanUp(webroot.presented(shown))
+        try await webroot.cleanUp(shown)
         #expect(FileTests.exists(path))
         await webroot.finish()
         #expect(FileTests.exists(path))
@@ -40,7 +41,7 @@ import Testing
         let victim = try root.write("victim", "dG9rZW4.thumb")
         for target in [victim, "/etc/passwd", "", "victim", root.path + "/.well-known/acme-challenge/../../victim"] {
             try await webroot.cleanUp(
-                PresentedChallenge(type: .http01, identifier: shown.identifier, target: target, keyAuthorization: "dG9rZW4.thumb"))
+                ChallengeAnswer(type: .http01, identifier: shown.identifier, keyAuthorization: shown.keyAuthorization, target: target))
         }
         #expect(FileTests.exists(victim))
     }
@@ -60,7 +61,7 @@ import Testing
             try FileManager.default.createSymbolicLink(
                 atPath: other.file(".well-known/acme-challenge/\(name)"), withDestinationPath: victim)
         }
-        try await webroot.present(try challenge())
+        try await webroot.present(try webroot.answer())
         #expect(try elsewhere.read("victim") == "precious")
         #expect(try other.read(".well-known/acme-challenge/dG9rZW4") == "dG9rZW4.thumb")
     }
@@ -70,7 +71,7 @@ import Testing
         let webroot = HTTP01Webroot(root: root.path)
         try await webroot.prepare()
         for token in ["../x", "a/b", "", ".", "a b", "a\u{0}b"] {
-            await #expect(throws: IssuanceError.self) { try await webroot.present(try challenge(token: token)) }
+            await #expect(throws: IssuanceError.self) { try await webroot.present(try webroot.answer(token: token)) }
         }
     }
 
@@ -84,11 +85,13 @@ import Testing
         let root = try TemporaryFolder()
         let webroot = HTTP01Webroot(root: root.path)
         try await webroot.prepare()
-        let shown = try challenge()
+        let shown = try webroot.answer()
         try await webroot.present(shown)
-        _ = try String(contentsOfFile: webroot.target(of: shown), encoding: .utf8)
+        _ = try String(contentsOfFile: shown.target, encoding: .utf8)
         #expect(await webroot.waitForValidation(of: [shown], quiet: .milliseconds(12), limit: .seconds(20)))
-        #expect(await !webroot.waitForValidation(of: [try challenge(token: "b3RoZXI")], quiet: .milliseconds(12), limit: .milliseconds(50)))
+        #expect(
+            await !webroot.waitForValidation(of: [try webroot.answer(token: "b3RoZXI")], quiet: .milliseconds(12), limit: .milliseconds(50))
+        )
         await webroot.finish()
     }
 }

@@ -319,8 +319,8 @@ private struct StuckSolver: ChallengeSolver {
     let base: MemorySolver
     var type: ChallengeType { base.type }
     func canSolve(_ identifier: Identifier) -> Bool { true }
-    func target(of challenge: SolvableChallenge) -> String { base.target(of: challenge) }
-    func present(_ challenge: SolvableChallenge) async throws { try await base.present(challenge) }
-    func waitUntilVisible(_ challenge: SolvableChallenge) async throws { try await Task.sleep(for: .seconds(3600)) }
-    func cleanUp(_ challenge: PresentedChallenge) async throws { try await base.cleanUp(challenge) }
+    func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { base.target(of: identifier, keyAuthorization) }
+    func present(_ answer: ChallengeAnswer) async throws { try await base.present(answer) }
+    func waitUntilVisible(_ answer: ChallengeAnswer) async throws { try await Task.sleep(for: .seconds(3600)) }
+    func cleanUp(_ answer: ChallengeAnswer) async throws { try await base.cleanUp(answer) }
 }

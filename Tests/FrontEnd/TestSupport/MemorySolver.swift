@@ -1,4 +1,5 @@
 import ACME
+import CertificateStore
 import Issuance
 import Synchronization
 
@@ -18,17 +19,17 @@ public final class MemorySolver: ChallengeSolver {
     public var cleaned: Int { counts.withLock { $0.cleaned } }
 
     public func canSolve(_ identifier: Identifier) -> Bool { type == .dns01 || !identifier.isWildcard }
-    public func target(of challenge: SolvableChallenge) -> String { "memory:" + challenge.keyAuthorization.token }
+    public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { "memory:" + keyAuthorization.token }
 
-    public func present(_ challenge: SolvableChallenge) async throws {
-        answers.withLock { $0[challenge.keyAuthorization.token] = challenge.keyAuthorization.text }
+    public func present(_ answer: ChallengeAnswer) async throws {
+        answers.withLock { $0[answer.keyAuthorization.token] = answer.keyAuthorization.text }
         counts.withLock { $0.presented += 1 }
     }
 
-    public func waitForValidation(of challenges: [SolvableChallenge], quiet: Duration, limit: Duration) async -> Bool { true }
+    public func waitForValidation(of answers: [ChallengeAnswer], quiet: Duration, limit: Duration) async -> Bool { true }
 
-    public func cleanUp(_ challenge: PresentedChallenge) async throws {
-        answers.withLock { _ = $0.removeValue(forKey: String(challenge.target.dropFirst("memory:".count))) }
+    public func cleanUp(_ answer: ChallengeAnswer) async throws {
+        answers.withLock { _ = $0.removeValue(forKey: String(answer.target.dropFirst("memory:".count))) }
         counts.withLock { $0.cleaned += 1 }
     }
 }

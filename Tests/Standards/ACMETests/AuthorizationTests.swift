@@ -98,5 +98,9 @@ struct AuthorizationTests {
         #expect(authorization.text == "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA.kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")
         #expect(authorization.dns01Value == "lAV291d372xyXVEZRY9j2FQ8g1TYpOaJr620CiahePA")
         #expect(authorization.digest == Base64URL.decode("lAV291d372xyXVEZRY9j2FQ8g1TYpOaJr620CiahePA"))
+        #expect(KeyAuthorization(text: authorization.text) == authorization)
+        for text in ["", ".", "token", "token.", ".thumb", "a.b.c", "to ken.thumb", "token.th/umb", "../x.thumb"] {
+            #expect(KeyAuthorization(text: text) == nil, "\(text)")
+        }
     }
 }

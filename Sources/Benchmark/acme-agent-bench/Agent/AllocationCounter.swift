@@ -6,7 +6,9 @@ struct AllocationCounter {
     init(workshop: Workshop) throws {
         folder = workshop.folder
         library = folder + "/count-allocations.so"
-        try workshop.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, "Sources/Benchmark/acme-agent-bench/Agent/count-allocations.c", "-ldl"])
+        try workshop.run([
+            "cc", "-O2", "-shared", "-fPIC", "-o", library, "Sources/Benchmark/acme-agent-bench/Agent/count-allocations.c", "-ldl",
+        ])
     }
 
     private func file(_ name: String) -> String { "\(folder)/allocations-\(name)" }

@@ -1,6 +1,5 @@
 import ACME
-import Crypto
-import JOSE
+import CertificateStore
 import StrictJSON
 
 /// dns-01 (RFC 8555 §8.4) by a program of the user's, which makes and removes a TXT record.
@@ -41,23 +40,22 @@ public struct DNS01Hook: ChallengeSolver {
         return "_acme-challenge." + identifier.value
     }
 
-    public func target(of challenge: SolvableChallenge) -> String { Self.recordName(challenge.identifier) }
+    public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { Self.recordName(identifier) }
 
-    public func present(_ challenge: SolvableChallenge) async throws {
+    public func present(_ answer: ChallengeAnswer) async throws {
         do {
-            try await run("present", Self.recordName(challenge.identifier), challenge.keyAuthorization.dns01Value, challenge.identifier)
+            try await run("present", Self.recordName(answer.identifier), answer.keyAuthorization.dns01Value, answer.identifier)
         } catch let error as ExternalProgramError {
-            throw IssuanceError.solver(challenge.identifier, reason: error.description, hint: nil)
+            throw IssuanceError.solver(answer.identifier, reason: error.description, hint: nil)
         }
     }
 
-    public func waitUntilVisible(_ challenge: SolvableChallenge) async throws {
+    public func waitUntilVisible(_ answer: ChallengeAnswer) async throws {
         if settle > .zero { try await Task.sleep(for: settle) }
     }
 
-    public func cleanUp(_ challenge: PresentedChallenge) async throws {
-        let value = Base64URL.encode(Array(SHA256.hash(data: Array(challenge.keyAuthorization.utf8))))
-        try await run("cleanup", challenge.target, value, challenge.identifier)
+    public func cleanUp(_ answer: ChallengeAnswer) async throws {
+        try await run("cleanup", answer.target, answer.keyAuthorization.dns01Value, answer.identifier)
     }
 
     private func run(_ action: String, _ name: String, _ value: String, _ identifier: Identifier) async throws {

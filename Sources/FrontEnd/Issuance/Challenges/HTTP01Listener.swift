@@ -1,4 +1,5 @@
 import ACME
+import CertificateStore
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -78,20 +79,19 @@ public final class HTTP01Listener: ChallengeSolver {
         return .solver(nil, reason: reason, hint: hint)
     }
 
-    public func target(of challenge: SolvableChallenge) -> String {
-        addresses.map(\.description).joined(separator: ",") + ChallengeRequest.prefix + challenge.keyAuthorization.token
+    public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String {
+        addresses.map(\.description).joined(separator: ",") + ChallengeRequest.prefix + keyAuthorization.token
     }
 
-    public func present(_ challenge: SolvableChallenge) async throws { board.show(challenge.keyAuthorization) }
+    public func present(_ answer: ChallengeAnswer) async throws { board.show(answer.keyAuthorization) }
 
-    public func waitForValidation(of challenges: [SolvableChallenge], quiet: Duration, limit: Duration) async -> Bool {
-        await board.waitForLooks(at: challenges.map(\.keyAuthorization.token), quiet: quiet, limit: limit)
+    public func waitForValidation(of answers: [ChallengeAnswer], quiet: Duration, limit: Duration) async -> Bool {
+        await board.waitForLooks(at: answers.map(\.keyAuthorization.token), quiet: quiet, limit: limit)
     }
 
     /// A listener of an earlier process is gone with it: then there is nothing here by that token.
-    public func cleanUp(_ challenge: PresentedChallenge) async throws {
-        guard let token = challenge.keyAuthorization.split(separator: ".").first else { return }
-        board.remove(token: String(token))
+    public func cleanUp(_ answer: ChallengeAnswer) async throws {
+        board.remove(token: answer.keyAuthorization.token)
     }
 
     public func finish() async {

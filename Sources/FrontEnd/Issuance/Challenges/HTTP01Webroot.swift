@@ -1,4 +1,5 @@
 import ACME
+import CertificateStore
 import Glibc
 import Synchronization
 
@@ -22,7 +23,7 @@ public final class HTTP01Webroot: ChallengeSolver {
     private static let suffix = "/.well-known/acme-challenge"
     private var folder: String { root + Self.suffix }
 
-    public func target(of challenge: SolvableChallenge) -> String { folder + "/" + challenge.keyAuthorization.token }
+    public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { folder + "/" + keyAuthorization.token }
 
     public func prepare() async throws {
         for path in [root + Self.wellKnown, folder] {
@@ -42,28 +43,28 @@ public final class HTTP01Webroot: ChallengeSolver {
             hint: number == EACCES ? "this user must be able to write there" : nil)
     }
 
-    public func present(_ challenge: SolvableChallenge) async throws {
-        let token = challenge.keyAuthorization.token
+    public func present(_ answer: ChallengeAnswer) async throws {
+        let token = answer.keyAuthorization.token
         // Checked when it was read; a path component is not made of a CA's word without looking again (acme.sh #4659).
         guard ChallengeToken.isValid(token) else {
-            throw IssuanceError.solver(challenge.identifier, reason: "its token is no token", hint: nil)
+            throw IssuanceError.solver(answer.identifier, reason: "its token is no token", hint: nil)
         }
-        try ChallengeFolder(folder).write(token, Array(challenge.keyAuthorization.text.utf8))
+        try ChallengeFolder(folder).write(token, Array(answer.keyAuthorization.text.utf8))
     }
 
-    public func waitForValidation(of challenges: [SolvableChallenge], quiet: Duration, limit: Duration) async -> Bool {
+    public func waitForValidation(of answers: [ChallengeAnswer], quiet: Duration, limit: Duration) async -> Bool {
         guard let watch = watch.withLock({ $0 }) else { return false }
-        return await watch.waitForLooks(at: Set(challenges.map(\.keyAuthorization.token)), quiet: quiet, limit: limit)
+        return await watch.waitForLooks(at: Set(answers.map(\.keyAuthorization.token)), quiet: quiet, limit: limit)
     }
 
     /// Removes the file if it has this challenge's content, wherever an earlier run's webroot was.
-    public func cleanUp(_ challenge: PresentedChallenge) async throws {
-        guard let slash = challenge.target.lastIndex(of: "/") else { return }
-        let folder = String(challenge.target[..<slash])
-        let token = String(challenge.target[challenge.target.index(after: slash)...])
+    public func cleanUp(_ answer: ChallengeAnswer) async throws {
+        guard let slash = answer.target.lastIndex(of: "/") else { return }
+        let folder = String(answer.target[..<slash])
+        let token = String(answer.target[answer.target.index(after: slash)...])
         guard folder.hasSuffix(Self.suffix), ChallengeToken.isValid(token) else { return }
         guard access(folder, F_OK) == 0 else { return }
-        try ChallengeFolder(folder).remove(token, content: Array(challenge.keyAuthorization.utf8))
+        try ChallengeFolder(folder).remove(token, content: Array(answer.keyAuthorization.text.utf8))
     }
 
     public func finish() async {

@@ -5,18 +5,9 @@ import CertificateStore
 /// A name that is to be proven, and how.
 private struct Proof: Sendable {
     var authorization: IssuerAuthorization
-    var challenge: IssuerChallenge
-    var solvable: SolvableChallenge
+    var challenge: Challenge
+    var answer: ChallengeAnswer
     var solver: any ChallengeSolver
-    var target: String
-
-    var presented: PresentedChallenge {
-        PresentedChallenge(
-            type: solvable.type, identifier: solvable.identifier, target: target, keyAuthorization: solvable.keyAuthorization.text)
-    }
-    var setUp: ChallengeSetUp {
-        ChallengeSetUp(kind: solvable.type, identifier: solvable.identifier, target: target, value: solvable.keyAuthorization.text)
-    }
 }
 
 extension IssuanceFlow {
@@ -41,13 +32,13 @@ extension IssuanceFlow {
         let inUse = distinctSolvers(proofs)
         do {
             for solver in inUse { try await solver.prepare() }
-            try await keeper.record(proofs.map { .challengeSetUp($0.setUp) })
+            try await keeper.record(proofs.map { .challengeSetUp($0.answer) })
             try await present(proofs)
             async let announced: Void = announceFinalize(keeper)
             var hasLooked = true
             let quiet = min(PollingSchedule.firstStep(behind: issuer.roundTrip), Self.longestQuiet)
             for solver in inUse {
-                let own = proofs.filter { $0.solver.type == solver.type }.map(\.solvable)
+                let own = proofs.filter { $0.solver.type == solver.type }.map(\.answer)
                 hasLooked = await solver.waitForValidation(of: own, quiet: quiet, limit: Self.longestWatch) && hasLooked
             }
             try await announced
@@ -110,12 +101,12 @@ extension IssuanceFlow {
     private func chooseProof(_ authorization: IssuerAuthorization) throws -> Proof {
         for solver in solvers where solver.canSolve(authorization.identifier) {
             guard let challenge = authorization.challenges.first(where: { $0.kind == solver.type }),
-                let keyAuthorization = challenge.keyAuthorization
+                let keyAuthorization = issuer.keyAuthorization(of: challenge)
             else { continue }
-            let solvable = SolvableChallenge(
-                type: solver.type, identifier: authorization.identifier, keyAuthorization: keyAuthorization)
-            return Proof(
-                authorization: authorization, challenge: challenge, solvable: solvable, solver: solver, target: solver.target(of: solvable))
+            let answer = ChallengeAnswer(
+                type: solver.type, identifier: authorization.identifier, keyAuthorization: keyAuthorization,
+                target: solver.target(of: authorization.identifier, keyAuthorization))
+            return Proof(authorization: authorization, challenge: challenge, answer: answer, solver: solver)
         }
         throw IssuanceError.noSolver(authorization.identifier, offered: authorization.challenges.map(\.type))
     }
@@ -131,12 +122,12 @@ extension IssuanceFlow {
             for proof in proofs {
                 group.addTask {
                     let identifier = proof.authorization.identifier
-                    try await proof.solver.present(proof.solvable)
-                    observer(.challengePresented(identifier, proof.solvable.type, target: proof.target))
-                    try await proof.solver.waitUntilVisible(proof.solvable)
+                    try await proof.solver.present(proof.answer)
+                    observer(.challengePresented(identifier, proof.answer.type, target: proof.answer.target))
+                    try await proof.solver.waitUntilVisible(proof.answer)
                     // RFC 8555 §8.2: a CA that is looking already does so again on its own.
-                    if !proof.challenge.isUnderWay { try await issuer.validate(proof.challenge) }
-                    observer(.challengeAnswered(identifier, proof.solvable.type))
+                    if proof.challenge.status != .processing { try await issuer.validate(proof.challenge) }
+                    observer(.challengeAnswered(identifier, proof.answer.type))
                 }
             }
             try await group.waitForAll()
@@ -150,7 +141,7 @@ extension IssuanceFlow {
         await Task {
             let steps = await withTaskGroup(of: JournalStep?.self) { group in
                 for proof in proofs {
-                    group.addTask { await cleanUp(proof.presented, by: proof.solver) ? .challengeCleanedUp(proof.setUp) : nil }
+                    group.addTask { await cleanUp(proof.answer, by: proof.solver) ? .challengeCleanedUp(proof.answer) : nil }
                 }
                 var steps: [JournalStep] = []
                 for await step in group { if let step { steps.append(step) } }
@@ -161,12 +152,12 @@ extension IssuanceFlow {
         }.value
     }
 
-    private func cleanUp(_ challenge: PresentedChallenge, by solver: any ChallengeSolver) async -> Bool {
+    private func cleanUp(_ answer: ChallengeAnswer, by solver: any ChallengeSolver) async -> Bool {
         do {
-            try await solver.cleanUp(challenge)
+            try await solver.cleanUp(answer)
             return true
         } catch {
-            observer(.cleanUpFailed(challenge.identifier, target: challenge.target, reason: "\(error)"))
+            observer(.cleanUpFailed(answer.identifier, target: answer.target, reason: "\(error)"))
             return false
         }
     }
@@ -174,15 +165,14 @@ extension IssuanceFlow {
     /// Takes away what an interrupted run had presented.
     func cleanUpLeftovers(of journal: OrderJournal) async -> OrderJournal {
         var journal = journal
-        for setUp in journal.challengesToCleanUp {
-            let challenge = PresentedChallenge(
-                type: setUp.kind, identifier: setUp.identifier, target: setUp.target, keyAuthorization: setUp.value ?? "")
-            guard let solver = solvers.first(where: { $0.type == setUp.kind && $0.canSolve(setUp.identifier) }) else {
+        for answer in journal.challengesToCleanUp {
+            guard let solver = solvers.first(where: { $0.type == answer.type && $0.canSolve(answer.identifier) }) else {
                 observer(
-                    .cleanUpFailed(setUp.identifier, target: setUp.target, reason: "\(setUp.kind.rawValue) is not configured in this run"))
+                    .cleanUpFailed(
+                        answer.identifier, target: answer.target, reason: "\(answer.type.rawValue) is not configured in this run"))
                 continue
             }
-            if await cleanUp(challenge, by: solver) { journal.append(.challengeCleanedUp(setUp)) }
+            if await cleanUp(answer, by: solver) { journal.append(.challengeCleanedUp(answer)) }
         }
         return journal
     }

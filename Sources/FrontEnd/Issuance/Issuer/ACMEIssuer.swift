@@ -46,14 +46,7 @@ public struct ACMEIssuer: CertificateIssuer {
             }
         return IssuerAuthorization(
             url: url, identifier: try Self.identifier(authorization), state: state,
-            challenges: authorization.challenges.map { challenge in
-                IssuerChallenge(
-                    type: challenge.type, url: challenge.url,
-                    keyAuthorization: challenge.kind == nil
-                        ? nil : challenge.token.map { KeyAuthorization(token: $0, thumbprint: thumbprint) },
-                    isUnderWay: challenge.status == .processing)
-            },
-            problem: authorization.error)
+            challenges: authorization.challenges, problem: authorization.error)
     }
 
     /// RFC 8555 §7.1.4: the identifier of a wildcard's authorization comes without its `*.`.
@@ -64,7 +57,12 @@ public struct ACMEIssuer: CertificateIssuer {
         return .dns(try DNSName("*." + name.text))
     }
 
-    public func validate(_ challenge: IssuerChallenge) async throws { _ = try await client.respond(to: challenge.url) }
+    public func keyAuthorization(of challenge: Challenge) -> KeyAuthorization? {
+        guard challenge.kind != nil, let token = challenge.token else { return nil }
+        return KeyAuthorization(token: token, thumbprint: thumbprint)
+    }
+
+    public func validate(_ challenge: Challenge) async throws { _ = try await client.respond(to: challenge.url) }
 
     public func finalize(_ order: IssuerOrder, _ request: CertificateRequest) async throws -> IssuerOrder {
         do {

@@ -23,8 +23,10 @@ public protocol CertificateIssuer: Sendable {
     func order(at url: ACMEURL) async throws -> IssuerOrder
     /// What the CA wants proven for one name, and whether it is.
     func authorization(at url: ACMEURL) async throws -> IssuerAuthorization
+    /// What is to be shown for a challenge (RFC 8555 §8.1); `nil` where it is of a type that has no key authorization.
+    func keyAuthorization(of challenge: Challenge) -> KeyAuthorization?
     /// Tells the CA to look at a challenge that is in place.
-    func validate(_ challenge: IssuerChallenge) async throws
+    func validate(_ challenge: Challenge) async throws
     /// Has the certificate request signed and sends it. Where the order is not ready after all (RFC 8555 §7.4, orderNotReady) the
     /// answer is the order as it is.
     func finalize(_ order: IssuerOrder, _ request: CertificateRequest) async throws -> IssuerOrder
@@ -85,37 +87,17 @@ public struct IssuerAuthorization: Sendable {
     /// With `*.` in front for a wildcard.
     public var identifier: Identifier
     public var state: State
-    public var challenges: [IssuerChallenge]
+    public var challenges: [Challenge]
     /// Why it failed.
     public var problem: Problem?
 
-    public init(url: ACMEURL, identifier: Identifier, state: State, challenges: [IssuerChallenge], problem: Problem? = nil) {
+    public init(url: ACMEURL, identifier: Identifier, state: State, challenges: [Challenge], problem: Problem? = nil) {
         self.url = url
         self.identifier = identifier
         self.state = state
         self.challenges = challenges
         self.problem = problem
     }
-}
-
-/// One way to prove a name.
-public struct IssuerChallenge: Sendable {
-    /// As the CA calls it.
-    public var type: String
-    public var url: ACMEURL
-    /// What is to be shown (RFC 8555 §8.1); `nil` for types that are not known here.
-    public var keyAuthorization: KeyAuthorization?
-    /// Whether the CA was told to look already.
-    public var isUnderWay: Bool
-
-    public init(type: String, url: ACMEURL, keyAuthorization: KeyAuthorization?, isUnderWay: Bool = false) {
-        self.type = type
-        self.url = url
-        self.keyAuthorization = keyAuthorization
-        self.isUnderWay = isUnderWay
-    }
-
-    public var kind: ChallengeType? { ChallengeType(rawValue: type) }
 }
 
 /// A chain as it came.

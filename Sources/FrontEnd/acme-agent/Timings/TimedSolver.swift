@@ -1,4 +1,5 @@
 import ACME
+import CertificateStore
 import Issuance
 
 /// Challenges with their times.
@@ -8,21 +9,21 @@ struct TimedSolver: ChallengeSolver {
 
     var type: ChallengeType { base.type }
     func canSolve(_ identifier: Identifier) -> Bool { base.canSolve(identifier) }
-    func target(of challenge: SolvableChallenge) -> String { base.target(of: challenge) }
+    func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { base.target(of: identifier, keyAuthorization) }
     func prepare() async throws { try await timings.measure(.challenge, "prepare") { try await base.prepare() } }
-    func present(_ challenge: SolvableChallenge) async throws {
-        try await timings.measure(.challenge, "present") { try await base.present(challenge) }
+    func present(_ answer: ChallengeAnswer) async throws {
+        try await timings.measure(.challenge, "present") { try await base.present(answer) }
     }
-    func waitUntilVisible(_ challenge: SolvableChallenge) async throws {
-        try await timings.measure(.challenge, "wait until visible") { try await base.waitUntilVisible(challenge) }
+    func waitUntilVisible(_ answer: ChallengeAnswer) async throws {
+        try await timings.measure(.challenge, "wait until visible") { try await base.waitUntilVisible(answer) }
     }
-    func waitForValidation(of challenges: [SolvableChallenge], quiet: Duration, limit: Duration) async -> Bool {
+    func waitForValidation(of answers: [ChallengeAnswer], quiet: Duration, limit: Duration) async -> Bool {
         await timings.measure(.challenge, "wait for the CA to look") {
-            await base.waitForValidation(of: challenges, quiet: quiet, limit: limit)
+            await base.waitForValidation(of: answers, quiet: quiet, limit: limit)
         }
     }
-    func cleanUp(_ challenge: PresentedChallenge) async throws {
-        try await timings.measure(.challenge, "clean up") { try await base.cleanUp(challenge) }
+    func cleanUp(_ answer: ChallengeAnswer) async throws {
+        try await timings.measure(.challenge, "clean up") { try await base.cleanUp(answer) }
     }
     func finish() async { await base.finish() }
 }

@@ -21,6 +21,13 @@ public struct Challenge: Hashable, Sendable {
     /// The type, where it is one that is answered here.
     public var kind: ChallengeType? { ChallengeType(rawValue: type) }
 
+    public init(type: String, url: ACMEURL, status: ChallengeStatus, token: String?) {
+        self.type = type
+        self.url = url
+        self.status = status
+        self.token = token
+    }
+
     /// - Throws: where a member is missing, of another type or no base64url token; unknown members are passed over.
     public init(json: JSONValue) throws(ACMEDocumentError) {
         let reader = try DocumentReader("challenge", json)

@@ -14,6 +14,15 @@ public struct KeyAuthorization: Hashable, Sendable {
         self.thumbprint = thumbprint
     }
 
+    /// Reads what `text` wrote.
+    public init?(text: String) {
+        let parts = text.utf8.split(separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, let first = parts.first, let last = parts.last, let token = String(first), let thumbprint = String(last),
+            ChallengeToken.isValid(token), ChallengeToken.isValid(thumbprint)
+        else { return nil }
+        self.init(token: token, thumbprint: thumbprint)
+    }
+
     /// What http-01 serves (RFC 8555 §8.3).
     public var text: String { token + "." + thumbprint }
 
