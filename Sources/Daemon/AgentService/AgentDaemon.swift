@@ -21,8 +21,7 @@ public final class AgentDaemon: Sendable {
     private static let stopTime = TimeAmount.seconds(5)
 
     private let configuration: AgentConfiguration
-    private let policy: Policy
-    private let externalAccounts: [String: LoadedExternalAccount]
+    private let rules: Rules
     private let logger: Logger
 
     /// Reads and checks everything that the configuration names.
@@ -34,12 +33,12 @@ public final class AgentDaemon: Sendable {
                 hint: "the configuration decides who may use which key: it must belong to root or the agent's user, mode 0644 or less")
         }
         configuration = try AgentConfiguration(file: path)
-        policy = try Policy(configuration.grants)
+        let policy = try Policy(configuration.grants)
         var accounts: [String: LoadedExternalAccount] = [:]
         for setting in configuration.externalAccounts {
             accounts[setting.name] = try LoadedExternalAccount(setting, configuration: path)
         }
-        externalAccounts = accounts
+        rules = Rules(policy: policy, externalAccounts: accounts)
         if let group = configuration.socketGroup, UserDirectory.group(group) == nil {
             throw ConfigurationError(file: path, line: nil, message: "\"socket-group\" names a group that does not exist: \"\(group)\"")
         }
@@ -139,15 +138,14 @@ public final class AgentDaemon: Sendable {
         let pipeline = SigningPipeline(
             eventLoop: loop, audit: audit, tokens: tokens, verification: configuration.verification,
             deadline: .seconds(Int64(configuration.signingDeadline)), logger: logger)
-        let refusals = RefusalLog(audit: audit, logger: logger)
+        let gate = Gate(rules: rules, refusals: RefusalLog(audit: audit, logger: logger))
         let keys = KeyAdministration(
             eventLoop: loop, folder: folder, keyring: try Keyring(folder.records()), disk: disk, audit: audit, tokens: tokens,
-            defaultToken: configuration.tokens.first?.name ?? "", refusals: refusals, logger: logger)
+            defaultToken: configuration.tokens.first?.name ?? "", logger: logger)
         let service = try AgentService(
-            eventLoop: loop, policy: policy, externalAccounts: externalAccounts, audit: audit, tokens: tokens,
+            eventLoop: loop, gate: gate, audit: audit, tokens: tokens,
             tokenNames: configuration.tokens.map(\.name), pipeline: pipeline, keys: keys,
             trail: AuditReading(path: configuration.auditFile, eventLoop: loop, disk: reading, logger: logger),
-            refusals: refusals,
             connectionsPerUser: configuration.connectionsPerUser, logger: logger)
         return Parts(service: service, audit: audit, path: path, configuration: configuration, loop: loop, logger: logger)
     }

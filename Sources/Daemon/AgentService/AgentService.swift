@@ -19,8 +19,7 @@ final class AgentService: VarlinkService {
     let interfaces: [VarlinkInterface]
 
     let eventLoop: any EventLoop
-    let policy: Policy
-    let externalAccounts: [String: LoadedExternalAccount]
+    let gate: Gate
     let audit: AuditLog
     let tokens: [String: TokenSupervisor]
     /// Names in the order of the configuration; the first is where keys are made by default.
@@ -28,30 +27,25 @@ final class AgentService: VarlinkService {
     let pipeline: SigningPipeline
     let keys: KeyAdministration
     let trail: AuditReading
-    let refusals: RefusalLog
     let logger: Logger
     private let connectionsPerUser: Int
     private var connections: [UInt32: Int] = [:]
 
     init(
-        eventLoop: any EventLoop, policy: Policy, externalAccounts: [String: LoadedExternalAccount], audit: AuditLog,
-        tokens: [String: TokenSupervisor], tokenNames: [String], pipeline: SigningPipeline, keys: KeyAdministration, trail: AuditReading,
-        refusals: RefusalLog,
-        connectionsPerUser: Int, logger: Logger
+        eventLoop: any EventLoop, gate: Gate, audit: AuditLog, tokens: [String: TokenSupervisor], tokenNames: [String],
+        pipeline: SigningPipeline, keys: KeyAdministration, trail: AuditReading, connectionsPerUser: Int, logger: Logger
     ) throws {
         info = VarlinkServiceInfo(
             vendor: "acme-agent", product: "acme-agentd", version: AgentVersion.current, url: "")
         interfaces = [try VarlinkInterface(parsing: AgentInterfaceText.text)]
         self.eventLoop = eventLoop
-        self.policy = policy
-        self.externalAccounts = externalAccounts
+        self.gate = gate
         self.audit = audit
         self.tokens = tokens
         self.tokenNames = tokenNames
         self.pipeline = pipeline
         self.keys = keys
         self.trail = trail
-        self.refusals = refusals
         self.connectionsPerUser = connectionsPerUser
         self.logger = logger
     }
@@ -87,81 +81,84 @@ final class AgentService: VarlinkService {
     // MARK: Calls
 
     func handle(_ call: VarlinkCall, peer: AgentPeer, reply: VarlinkReplier) {
-        let correlation = "\(peer.connection)-\(peer.calls.next())"
+        let caller = Caller(peer: peer, correlation: "\(peer.connection)-\(peer.calls.next())", rules: gate.rules)
         do {
             guard let agentCall = try AgentCall(method: call.method.memberName, parameters: call.parameters) else {
                 return reply.fail(.methodNotImplemented(call.method.description))
             }
-            dispatch(consume agentCall, of: peer, correlation: correlation, wantsMore: call.wantsMore, reply: reply)
+            dispatch(consume agentCall, of: caller, wantsMore: call.wantsMore, reply: reply)
         } catch {
-            logger.debug("invalid parameter", metadata: ["correlation": "\(correlation)", "uid": "\(peer.uid)", "error": "\(error)"])
+            logger.debug(
+                "invalid parameter", metadata: ["correlation": "\(caller.correlation)", "uid": "\(peer.uid)", "error": "\(error)"])
             reply.fail(AgentError.invalidRequest(parameter: error.parameter, message: error.description))
         }
     }
 
-    private func dispatch(_ call: consuming AgentCall, of peer: AgentPeer, correlation: String, wantsMore: Bool, reply: VarlinkReplier) {
+    private func dispatch(_ call: consuming AgentCall, of caller: Caller, wantsMore: Bool, reply: VarlinkReplier) {
         switch consume call {
-        case .sign(let call): sign(call, of: peer, correlation: correlation, reply: reply)
-        case .signCertificateRequest(let request): sign(request, of: peer, correlation: correlation, reply: reply)
+        case .sign(let call): sign(call, of: caller, reply: reply)
+        case .signCertificateRequest(let request): sign(request, of: caller, reply: reply)
         case .signHandshake(let key, let content, let scheme):
-            signHandshake(key: key, content: content, scheme: scheme, of: peer, correlation: correlation, reply: reply)
-        case .getStatus: reply.succeed { json in status(for: peer).writeMembers(to: &json) }
-        case .listKeys: listKeys(of: peer, wantsMore: wantsMore, reply: reply)
+            signHandshake(key: key, content: content, scheme: scheme, of: caller, reply: reply)
+        case .getStatus: reply.succeed { json in status(for: caller).writeMembers(to: &json) }
+        case .listKeys: listKeys(of: caller, wantsMore: wantsMore, reply: reply)
         case .describeKey(let name):
-            guard policy.mayList(key: name, peer: peer.identity), let key = keys.keyring.key(named: name) else {
+            guard caller.mayList(name), let key = keys.keyring.key(named: name) else {
                 return reply.fail(AgentError.keyNotFound(name: name))
             }
             reply.succeed { json in
                 json.name("key")
                 KeyDescription(key).write(to: &json)
             }
-        case .createKey(let creation):
-            keys.create(creation, operation: .createKey, of: peer, correlation: correlation, reply: reply, policy: policy)
-        case .adoptKey(let creation):
-            keys.create(creation, operation: .adoptKey, of: peer, correlation: correlation, reply: reply, policy: policy)
-        case .retireKey(let name): keys.retire(name, of: peer, correlation: correlation, reply: reply, policy: policy)
-        case .deleteKey(let name): keys.delete(name, of: peer, correlation: correlation, reply: reply, policy: policy)
+        case .createKey(let creation): create(creation, .createKey, of: caller, reply: reply)
+        case .adoptKey(let creation): create(creation, .adoptKey, of: caller, reply: reply)
+        case .retireKey(let name):
+            guard let admitted = admit(.retireKey, ofKeyNamed: name, for: caller, reply: reply) else { return }
+            keys.retire(admitted, reply: reply)
+        case .deleteKey(let name):
+            guard let admitted = admit(.deleteKey, ofKeyNamed: name, for: caller, reply: reply) else { return }
+            keys.delete(admitted, reply: reply)
         case .readAudit(let last):
-            let question = PolicyQuestion(peer: peer.identity, operation: .readAudit)
-            guard case .allowed = decide(question, of: peer, correlation: correlation, reply: reply) else { return }
-            trail.read(last: last, follow: wantsMore, reply: reply)
+            let question = PolicyQuestion(peer: caller.peer.identity, operation: .readAudit)
+            guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
+            trail.read(admitted, last: last, follow: wantsMore, reply: reply)
         }
     }
 
-    private func listKeys(of peer: AgentPeer, wantsMore: Bool, reply: VarlinkReplier) {
-        KeyListing(names: keys.keyring.sortedNames, inParts: wantsMore, reply: reply) { [policy, keys] name in
-            policy.mayList(key: name, peer: peer.identity) ? keys.keyring.key(named: name) : nil
+    private func create(_ creation: KeyCreation, _ operation: Operation, of caller: Caller, reply: VarlinkReplier) {
+        let question = PolicyQuestion(
+            peer: caller.peer.identity, operation: operation, keys: [creation.name.rawValue],
+            binding: creation.directory.map { CABinding(origin: $0.origin) })
+        guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
+        keys.create(creation, admitted, reply: reply)
+    }
+
+    /// Whether a key that may exist may be changed: asked about with the CA to which it is bound.
+    private func admit(_ operation: Operation, ofKeyNamed name: String, for caller: Caller, reply: VarlinkReplier) -> Admitted? {
+        let question = PolicyQuestion(
+            peer: caller.peer.identity, operation: operation, keys: [name],
+            binding: keys.keyring.key(named: name)?.directory.map { CABinding(origin: $0.origin) })
+        return gate.admit(question, of: caller, reply: reply)
+    }
+
+    private func listKeys(of caller: Caller, wantsMore: Bool, reply: VarlinkReplier) {
+        KeyListing(names: keys.keyring.sortedNames, inParts: wantsMore, reply: reply) { [keys] name in
+            caller.mayList(name) ? keys.keyring.key(named: name) : nil
         }.proceed()
     }
 
-    private func status(for peer: AgentPeer) -> AgentStatus {
+    private func status(for caller: Caller) -> AgentStatus {
+        let grants = caller.rules.policy.grants(for: caller.peer.identity)
         // Who has no grant hears who the agent takes him for, and nothing of tokens, credentials and trail.
-        guard !policy.grants(for: peer.identity).isEmpty else {
+        guard !grants.isEmpty else {
             return AgentStatus(
-                version: AgentVersion.current, user: peer.uid, groups: peer.identity.gids, tokens: [], grants: [], externalAccounts: [],
-                auditSequence: 0, auditState: "")
+                version: AgentVersion.current, user: caller.peer.uid, groups: caller.peer.identity.gids, tokens: [], grants: [],
+                externalAccounts: [], auditSequence: 0, auditState: "")
         }
-        return statusInFull(for: peer)
-    }
-
-    private func statusInFull(for peer: AgentPeer) -> AgentStatus {
-        AgentStatus(
-            version: AgentVersion.current, user: peer.uid, groups: peer.identity.gids,
+        return AgentStatus(
+            version: AgentVersion.current, user: caller.peer.uid, groups: caller.peer.identity.gids,
             tokens: tokenNames.compactMap { name in tokens[name].map { TokenStatus(name: name, $0) } },
-            grants: policy.grants(for: peer.identity).map { GrantStatus($0) },
-            externalAccounts: externalAccounts.keys.sorted(), auditSequence: audit.head.sequence,
-            auditState: audit.failure.map(\.description) ?? "writable")
-    }
-
-    /// Asks policy; a refusal is logged for the administrator, written into the trail, and told to the caller as far as it may know.
-    func decide(_ question: PolicyQuestion, of peer: AgentPeer, correlation: String, reply: VarlinkReplier) -> PolicyDecision {
-        let decision = policy.decide(question)
-        if case .refused(let refusal) = decision { refuse(question, refusal, of: peer, correlation: correlation, reply: reply) }
-        return decision
-    }
-
-    private func refuse(_ question: PolicyQuestion, _ refusal: Refusal, of peer: AgentPeer, correlation: String, reply: VarlinkReplier) {
-        refusals.publish(RefusalReport(question: question, refusal: refusal, peer: peer, correlation: correlation))
-        reply.fail(AgentError(refusal, question: question, policy: policy))
+            grants: grants.map { GrantStatus($0) }, externalAccounts: caller.rules.externalAccounts.keys.sorted(),
+            auditSequence: audit.head.sequence, auditState: audit.failure.map(\.description) ?? "writable")
     }
 }

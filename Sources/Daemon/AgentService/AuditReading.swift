@@ -42,7 +42,7 @@ final class AuditReading {
         }
     }
 
-    func read(last: Int, follow: Bool, reply: VarlinkReplier) {
+    func read(_ admitted: Admitted, last: Int, follow: Bool, reply: VarlinkReplier) {
         let place = Place()
         follow ? proceed(place, last: last, reply) : readAll(place, last: last, [], reply)
     }

@@ -24,7 +24,6 @@ final class KeyAdministration {
     private let audit: AuditLog
     private let tokens: [String: TokenSupervisor]
     private let defaultToken: String
-    private let refusals: RefusalLog
     private let logger: Logger
     private(set) var keyring: Keyring
     /// Keys that one user may have in the making: a token makes one after another, and RSA takes seconds.
@@ -37,7 +36,7 @@ final class KeyAdministration {
 
     init(
         eventLoop: any EventLoop, folder: KeyFolder, keyring: Keyring, disk: NIOThreadPool, audit: AuditLog,
-        tokens: [String: TokenSupervisor], defaultToken: String, refusals: RefusalLog, logger: Logger
+        tokens: [String: TokenSupervisor], defaultToken: String, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.folder = folder
@@ -46,19 +45,15 @@ final class KeyAdministration {
         self.audit = audit
         self.tokens = tokens
         self.defaultToken = defaultToken
-        self.refusals = refusals
         self.logger = logger
     }
 
     // MARK: Making and taking over
 
-    func create(
-        _ creation: KeyCreation, operation: Operation, of peer: AgentPeer, correlation: String, reply: VarlinkReplier, policy: Policy
-    ) {
-        let question = PolicyQuestion(
-            peer: peer.identity, operation: operation, keys: [creation.name.rawValue],
-            binding: creation.directory.map { CABinding(origin: $0.origin) })
-        guard let request = admit(question, policy, peer, correlation, reply) else { return }
+    /// Makes a key, or takes one over.
+    /// - Parameter admitted: leave for `create-key` or `adopt-key` of the name that `creation` has.
+    func create(_ creation: KeyCreation, _ admitted: Admitted, reply: VarlinkReplier) {
+        let request = Request(admitted, reply), caller = admitted.caller, peer = caller.peer
         let token = creation.token ?? defaultToken
         guard let supervisor = tokens[token] else {
             return reply.fail(AgentError.invalidRequest(parameter: "token", message: "no token of that name is configured"))
@@ -79,7 +74,7 @@ final class KeyAdministration {
         keyring.begin(begun)
         let made = intend(request).assumeIsolated()
             .flatMap { self.onDisk { [folder = self.folder] in try folder.write(begun) } }
-            .flatMap { self.key(for: creation, begun, supervisor) { policy.mayList(key: $0, peer: peer.identity) } }
+            .flatMap { self.key(for: creation, begun, supervisor) { caller.mayList($0) } }
             .flatMap { record in
                 let finished = self.finish(record).assumeIsolated().flatMapErrorThrowing { error in
                     throw creation.uri == nil ? MadeKeyNotWritten(cause: error) : error
@@ -212,10 +207,9 @@ final class KeyAdministration {
 
     // MARK: Retiring and destroying
 
-    func retire(_ name: String, of peer: AgentPeer, correlation: String, reply: VarlinkReplier, policy: Policy) {
-        guard let (request, key) = existing(name, .retireKey, of: peer, correlation: correlation, reply: reply, policy: policy) else {
-            return
-        }
+    func retire(_ admitted: Admitted, reply: VarlinkReplier) {
+        guard let (request, key) = existing(admitted, reply: reply) else { return }
+        let name = admitted.key
         let retired = intend(request).assumeIsolated().flatMap { self.finish(KeyRecord(key, state: .retired)) }
         retired.whenComplete { result in
             self.underWay.remove(name)
@@ -228,10 +222,9 @@ final class KeyAdministration {
         }
     }
 
-    func delete(_ name: String, of peer: AgentPeer, correlation: String, reply: VarlinkReplier, policy: Policy) {
-        guard let (request, key) = existing(name, .deleteKey, of: peer, correlation: correlation, reply: reply, policy: policy) else {
-            return
-        }
+    func delete(_ admitted: Admitted, reply: VarlinkReplier) {
+        guard let (request, key) = existing(admitted, reply: reply) else { return }
+        let name = admitted.key
         guard let supervisor = tokens[key.token] else {
             underWay.remove(name)
             return reply.fail(
@@ -250,14 +243,9 @@ final class KeyAdministration {
         }
     }
 
-    private func existing(
-        _ name: String, _ operation: Operation, of peer: AgentPeer, correlation: String, reply: VarlinkReplier, policy: Policy
-    ) -> (Request, SigningKey)? {
-        let key = keyring.key(named: name)
-        let question = PolicyQuestion(
-            peer: peer.identity, operation: operation, keys: [name], binding: key?.directory.map { CABinding(origin: $0.origin) })
-        guard let request = admit(question, policy, peer, correlation, reply) else { return nil }
-        guard let key else {
+    private func existing(_ admitted: Admitted, reply: VarlinkReplier) -> (Request, SigningKey)? {
+        let name = admitted.key
+        guard let key = keyring.key(named: name) else {
             reply.fail(AgentError.keyNotFound(name: name))
             return nil
         }
@@ -266,36 +254,19 @@ final class KeyAdministration {
             reply.fail(AgentError.overloaded(message: "the key is being changed already"))
             return nil
         }
-        return (request, key)
+        return (Request(admitted, reply), key)
     }
 
     // MARK: What all have in common
 
-    /// A request that policy has allowed.
+    /// An admitted request on its way: what the trail says of it, and where its answer goes.
     private struct Request {
         var record: AuditRecord
         var reply: VarlinkReplier
-    }
 
-    private func admit(
-        _ question: PolicyQuestion, _ policy: Policy, _ peer: AgentPeer, _ correlation: String, _ reply: VarlinkReplier
-    ) -> Request? {
-        switch policy.decide(question) {
-        case .refused(let refusal):
-            refusals.publish(RefusalReport(question: question, refusal: refusal, peer: peer, correlation: correlation))
-            reply.fail(AgentError(refusal, question: question, policy: policy))
-            return nil
-        case .allowed(let grant):
-            var record = AuditRecord(.intent)
-            record.correlation = correlation
-            record.uid = peer.uid
-            record.gid = peer.gid
-            record.connection = peer.connection
-            record.grant = grant
-            record.key = question.keys.first
-            record.operation = question.operation.rawValue
-            record.ca = question.binding?.origin.description
-            return Request(record: record, reply: reply)
+        init(_ admitted: Admitted, _ reply: VarlinkReplier) {
+            record = AuditRecord(.intent, of: admitted)
+            self.reply = reply
         }
     }
 

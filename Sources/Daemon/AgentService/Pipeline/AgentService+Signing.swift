@@ -8,7 +8,7 @@ import Varlink
 
 extension AgentService {
     /// An ACME request: which keys it uses, whether policy lets this peer have it, and its plan.
-    func sign(_ call: SigningCall, of peer: AgentPeer, correlation: String, reply: VarlinkReplier) {
+    func sign(_ call: SigningCall, of caller: Caller, reply: VarlinkReplier) {
         let key = keys.keyring.key(named: call.key)
         let otherName: String?
         var identifiers: [Identifier] = []
@@ -26,9 +26,10 @@ extension AgentService {
         // "not found" and "not yours" look the same.
         let binding = key == nil ? CABinding(origin: call.url.origin) : key?.directory.map { CABinding(origin: $0.origin) }
         let question = PolicyQuestion(
-            peer: peer.identity, operation: call.request.operation, keys: [call.key] + (otherName.map { [$0] } ?? []), binding: binding,
+            peer: caller.peer.identity, operation: call.request.operation, keys: [call.key] + (otherName.map { [$0] } ?? []),
+            binding: binding,
             url: call.url, identifiers: identifiers)
-        guard case .allowed(let grant) = decide(question, of: peer, correlation: correlation, reply: reply) else { return }
+        guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
         guard let key else { return reply.fail(AgentError.keyNotFound(name: call.key)) }
         var otherKey: SigningKey?
         if let otherName {
@@ -41,20 +42,14 @@ extension AgentService {
         }
         var externalAccount: ExternalAccount?
         if case .newAccount(let request) = call.request, let name = request.externalAccount {
-            guard let loaded = externalAccounts[name], loaded.directory.origin == key.directory?.origin else {
+            guard let loaded = admitted.caller.rules.externalAccounts[name], loaded.directory.origin == key.directory?.origin else {
                 return reply.fail(
                     AgentError.invalidRequest(
                         parameter: "externalAccount", message: "no external account of that name is configured for this CA"))
             }
             externalAccount = loaded.account
         }
-        submit(
-            reply: reply, key: key, correlation: correlation,
-            record: record(
-                operation: call.request.operation, grant: grant, key: key, of: peer, correlation: correlation, url: call.url,
-                identifiers: identifiers),
-            waitsForDisk: call.request.changesState
-        ) { () throws(CompositionError) in
+        submit(admitted, key: key, waitsForDisk: call.request.changesState, reply: reply) { () throws(CompositionError) in
             try SigningPlan.plan(
                 call.request, key: key, url: call.url, nonce: call.nonce, account: call.account, otherKey: otherKey,
                 externalAccount: externalAccount)
@@ -62,36 +57,28 @@ extension AgentService {
     }
 
     /// A certificate signing request outside an order.
-    func sign(_ request: CertificateRequest, of peer: AgentPeer, correlation: String, reply: VarlinkReplier) {
+    func sign(_ request: CertificateRequest, of caller: Caller, reply: VarlinkReplier) {
         let question = PolicyQuestion(
-            peer: peer.identity, operation: .signRequest, keys: [request.key], identifiers: request.identifiers)
-        guard case .allowed(let grant) = decide(question, of: peer, correlation: correlation, reply: reply) else { return }
+            peer: caller.peer.identity, operation: .signRequest, keys: [request.key], identifiers: request.identifiers)
+        guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
         guard let key = keys.keyring.key(named: request.key) else { return reply.fail(AgentError.keyNotFound(name: request.key)) }
-        submit(
-            reply: reply, key: key, correlation: correlation,
-            record: record(
-                operation: .signRequest, grant: grant, key: key, of: peer, correlation: correlation, identifiers: request.identifiers),
-            waitsForDisk: true
-        ) { () throws(CompositionError) in
+        submit(admitted, key: key, waitsForDisk: true, reply: reply) { () throws(CompositionError) in
             try SigningPlan.certificateRequest(request, key: key)
         }
     }
 
     /// A TLS 1.3 server handshake.
-    func signHandshake(key name: String, content: [UInt8], scheme: String, of peer: AgentPeer, correlation: String, reply: VarlinkReplier) {
-        let question = PolicyQuestion(peer: peer.identity, operation: .signHandshake, keys: [name])
-        guard case .allowed(let grant) = decide(question, of: peer, correlation: correlation, reply: reply) else { return }
+    func signHandshake(key name: String, content: [UInt8], scheme: String, of caller: Caller, reply: VarlinkReplier) {
+        let question = PolicyQuestion(peer: caller.peer.identity, operation: .signHandshake, keys: [name])
+        guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
         guard let key = keys.keyring.key(named: name) else { return reply.fail(AgentError.keyNotFound(name: name)) }
-        submit(
-            reply: reply, key: key, correlation: correlation,
-            record: record(operation: .signHandshake, grant: grant, key: key, of: peer, correlation: correlation), waitsForDisk: false
-        ) { () throws(CompositionError) in
+        submit(admitted, key: key, waitsForDisk: false, reply: reply) { () throws(CompositionError) in
             try SigningPlan.handshake(try ServerHandshake(content: content, scheme: scheme), key: key)
         }
     }
 
     private func submit(
-        reply: VarlinkReplier, key: SigningKey, correlation: String, record: consuming AuditRecord, waitsForDisk: Bool,
+        _ admitted: borrowing Admitted, key: SigningKey, waitsForDisk: Bool, reply: VarlinkReplier,
         _ compose: () throws(CompositionError) -> SigningPlan
     ) {
         do throws(CompositionError) {
@@ -99,32 +86,9 @@ extension AgentService {
             guard let task = plan.first() else {
                 return reply.fail(AgentError.signingFailed(message: "there is nothing to sign", hint: nil))
             }
-            pipeline.submit(
-                SignatureJob(
-                    correlation: correlation, key: key, reply: reply, record: consume record, waitsForDisk: waitsForDisk, plan: plan,
-                    task: task))
+            pipeline.submit(SignatureJob(admitted, key: key, waitsForDisk: waitsForDisk, plan: plan, task: task, reply: reply))
         } catch {
             reply.fail(AgentError.invalidRequest(parameter: error.parameter, message: error.description))
         }
-    }
-
-    /// What the trail says of a request; made where it is handed over, since every copy is a dozen references counted.
-    private func record(
-        operation: Operation, grant: String, key: SigningKey, of peer: AgentPeer, correlation: String, url: ACMEURL? = nil,
-        identifiers: [Identifier] = []
-    ) -> AuditRecord {
-        var record = AuditRecord(.intent)
-        record.correlation = correlation
-        record.uid = peer.uid
-        record.gid = peer.gid
-        record.connection = peer.connection
-        record.grant = grant
-        record.key = key.name.rawValue
-        record.fingerprint = key.fingerprint
-        record.operation = operation.rawValue
-        record.ca = url?.origin.description
-        record.url = url?.text
-        record.identifiers = identifiers.map(\.value)
-        return record
     }
 }

@@ -25,7 +25,7 @@ final class RefusalLog {
 
     /// Writes the refusal down, or counts it.
     func publish(_ report: RefusalReport, now: Int64 = AuditRecord.now()) {
-        let uid = report.peer.uid
+        let uid = report.caller.peer.uid
         var window = windows[uid] ?? Window(start: now)
         if now - window.start >= RefusalLog.window {
             if window.leftOut > 0 { tell(window.leftOut, of: uid) }

@@ -8,27 +8,17 @@ import SigningPolicy
 struct RefusalReport {
     let question: PolicyQuestion
     let refusal: Refusal
-    let peer: AgentPeer
-    let correlation: String
+    let caller: Caller
 
     func publish(to audit: AuditLog, logger: Logger) {
         logger.notice(
             "refused",
             metadata: [
-                "correlation": "\(correlation)", "peer": "\(peer.identity)", "operation": "\(question.operation.rawValue)",
+                "correlation": "\(caller.correlation)", "peer": "\(caller.peer.identity)", "operation": "\(question.operation.rawValue)",
                 "keys": "\(TerminalText.safe(question.keys.joined(separator: ", "), limit: 160))",
                 "identifiers": "\(question.identifiers.prefix(16).map(\.value).joined(separator: ", "))", "why": "\(refusal)",
             ])
-        var record = AuditRecord(.refusal)
-        record.correlation = correlation
-        record.uid = peer.uid
-        record.gid = peer.gid
-        record.connection = peer.connection
-        record.key = question.keys.first
-        record.operation = question.operation.rawValue
-        record.ca = question.url?.origin.description
-        record.url = question.url?.text
-        record.identifiers = question.identifiers.map(\.value)
+        var record = AuditRecord(.refusal, question: question, caller: caller)
         record.result = "refused"
         record.error = refusal.reason.rawValue
         record.detail = refusal.description

@@ -4,7 +4,7 @@ import AuditTrail
 import Keyring
 import Varlink
 
-/// One request on its way through the pipeline, from the decision to the reply.
+/// One admitted request on its way through the pipeline, from the decision to the reply.
 final class SignatureJob {
     /// Ties the records of one request together: connection and call.
     let correlation: String
@@ -31,13 +31,13 @@ final class SignatureJob {
     var isReleased = false
 
     init(
-        correlation: String, key: SigningKey, reply: VarlinkReplier, record: consuming AuditRecord, waitsForDisk: Bool,
-        plan: SigningPlan, task: SigningTask
+        _ admitted: borrowing Admitted, key: SigningKey, waitsForDisk: Bool, plan: SigningPlan, task: SigningTask, reply: VarlinkReplier
     ) {
-        self.correlation = correlation
+        correlation = admitted.caller.correlation
         self.key = key
         self.reply = reply
-        self.record = record
+        record = AuditRecord(.intent, of: admitted)
+        record.fingerprint = key.fingerprint
         self.waitsForDisk = waitsForDisk
         self.plan = plan
         self.task = task

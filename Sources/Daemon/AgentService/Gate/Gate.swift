@@ -1,0 +1,52 @@
+import AgentInterface
+import SigningPolicy
+import Varlink
+
+/// The one place where a request is let through or refused. What acts on a request takes the `Admitted` that only the gate makes, so nothing
+/// can be done that was not decided here.
+///
+/// Confined to one event loop.
+final class Gate {
+    /// The rules for calls that come from now on; a call that is under way keeps those that it came under.
+    var rules: Rules
+    let refusals: RefusalLog
+
+    init(rules: Rules, refusals: RefusalLog) {
+        self.rules = rules
+        self.refusals = refusals
+    }
+
+    /// Asks the policy that the call came under. A refusal is logged for the administrator, written into the trail, and told to the caller as
+    /// far as it may know.
+    /// - Returns: `nil` where the request was refused; the call is answered then.
+    func admit(_ question: PolicyQuestion, of caller: Caller, reply: VarlinkReplier) -> Admitted? {
+        switch caller.rules.policy.decide(question) {
+        case .allowed(let grant): return Admitted(question: question, grant: grant, caller: caller)
+        case .refused(let refusal):
+            refuse(question, refusal, of: caller, reply: reply)
+            return nil
+        }
+    }
+
+    private func refuse(_ question: PolicyQuestion, _ refusal: Refusal, of caller: Caller, reply: VarlinkReplier) {
+        refusals.publish(RefusalReport(question: question, refusal: refusal, caller: caller))
+        reply.fail(AgentError(refusal, question: question, policy: caller.rules.policy))
+    }
+}
+
+/// A request that policy has allowed: what was asked, the grant that covers it, who asks. Made by the gate alone.
+struct Admitted {
+    let question: PolicyQuestion
+    /// The grant's name.
+    let grant: String
+    let caller: Caller
+
+    fileprivate init(question: PolicyQuestion, grant: String, caller: Caller) {
+        self.question = question
+        self.grant = grant
+        self.caller = caller
+    }
+
+    /// The name of the key that the request is about: of two, the one that signs for the account.
+    var key: String { question.keys.first ?? "" }
+}
