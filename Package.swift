@@ -73,7 +73,8 @@ let package = Package(
         library("JOSE", in: "Standards", ["StrictJSON", crypto]),
         library("ACME", in: "Standards", ["StrictJSON", "JOSE", crypto]),
 
-        // System: files and calls of the kernel, as every program needs them.
+        // System: files and calls of the kernel, as every program needs them. DurableFile is the one place that writes, syncs, locks and judges
+        // files.
         cLibrary("CLinux", in: "System"),
         library("DurableFile", in: "System"),
         library("ConfigurationFile", in: "System", ["DurableFile", toml]),
@@ -136,6 +137,9 @@ let package = Package(
             ]),
 
         // Tests, in the same folders.
+        // A disk that fails when a test wants it to.
+        .target(name: "FaultyDisk", dependencies: ["DurableFile"], path: "Tests/System/FaultyDisk", swiftSettings: settings),
+        tests("DurableFileTests", in: "System", ["DurableFile", "FaultyDisk"]),
         tests("StrictJSONTests", in: "Standards", ["StrictJSON"]),
         tests("JOSETests", in: "Standards", exclude: ["Fixtures"], ["JOSE", "StrictJSON", crypto]),
         tests("ACMETests", in: "Standards", ["ACME", "JOSE", "StrictJSON"]),

@@ -1,0 +1,113 @@
+import Glibc
+
+/// An open file, closed with its last owner: a thread that syncs may still hold it while its name goes to another.
+public final class File: Sendable {
+    /// As it was opened, for messages.
+    public let path: String
+    let descriptor: Int32
+    private let calls: FileCalls
+
+    /// Takes a descriptor over.
+    init(descriptor: Int32, path: String, calls: FileCalls) {
+        self.descriptor = descriptor
+        self.path = path
+        self.calls = calls
+    }
+
+    deinit { close(descriptor) }
+
+    /// Opens a regular file for reading. A FIFO or a device is refused, so that reading cannot hang.
+    public convenience init(reading path: String, followsLink: Bool = true) throws(FileError) {
+        self.init(descriptor: try File.openForReading(path, in: AT_FDCWD, path: path, followsLink: followsLink), path: path, calls: .real)
+        try checkRegular()
+    }
+
+    static func openForReading(_ name: String, in folder: Int32, path: String, followsLink: Bool) throws(FileError) -> Int32 {
+        // O_NONBLOCK: opening a FIFO must not wait for a writer.
+        let flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (followsLink ? 0 : O_NOFOLLOW)
+        let descriptor = openat(folder, name, flags)
+        guard descriptor >= 0 else { throw FileError(path: path, call: "open", code: errno) }
+        return descriptor
+    }
+
+    func checkRegular() throws(FileError) {
+        guard try status().kind == .file else { throw FileError(path: path, call: "read", cause: .notRegular) }
+    }
+
+    public func status() throws(FileError) -> FileStatus {
+        guard let status = FileStatus.of(descriptor) else { throw failure("fstat") }
+        return status
+    }
+
+    // MARK: Reading
+
+    /// Everything from the beginning to the end.
+    /// - Throws: `FileError`, `tooLarge` beyond `limit` bytes.
+    public func read(limit: Int) throws(FileError) -> [UInt8] {
+        let size = try status().size
+        guard size <= limit else { throw FileError(path: path, call: "read", cause: .tooLarge(limit: limit)) }
+        var bytes: [UInt8] = []
+        // One byte more than the size: the end shows at once. Files of the kernel's have no size.
+        var wanted = max(size &+ 1, 4_096)
+        while bytes.count <= limit {
+            let got = try read(at: bytes.count, count: wanted)
+            bytes.append(contentsOf: got)
+            if got.count < wanted { break }
+            wanted = 65_536
+        }
+        guard bytes.count <= limit else { throw FileError(path: path, call: "read", cause: .tooLarge(limit: limit)) }
+        return bytes
+    }
+
+    /// Up to `count` bytes from `offset`; fewer only at the end of the file.
+    public func read(at offset: Int, count: Int) throws(FileError) -> [UInt8] {
+        var number: Int32 = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: max(0, count)) { buffer, initialized in
+            while initialized < count {
+                let got = pread(descriptor, buffer.baseAddress?.advanced(by: initialized), count - initialized, off_t(offset + initialized))
+                if got > 0 {
+                    initialized += got
+                } else if got == 0 {
+                    break
+                } else if errno != EINTR {
+                    number = errno
+                    break
+                }
+            }
+        }
+        guard number == 0 else { throw FileError(path: path, call: "read", code: number) }
+        return bytes
+    }
+
+    // MARK: Writing
+
+    /// Writes everything, whatever is cut short or interrupted. A failure may leave a part of it in the file.
+    public func write(_ bytes: [UInt8]) throws(FileError) {
+        let number = bytes.withUnsafeBytes { calls.writeAll(descriptor, $0) }
+        guard number == 0 else { throw FileError(path: path, call: "write", code: number) }
+    }
+
+    public func truncate(to size: Int) throws(FileError) {
+        guard calls.truncate(descriptor, size) == 0 else { throw failure("ftruncate") }
+    }
+
+    /// Content and everything else are on the disk when this returns.
+    public func synchronize() throws(FileError) {
+        guard calls.synchronize(descriptor) == 0 else { throw failure("fsync") }
+    }
+
+    /// Content is on the disk when this returns, and of the rest what reading it needs.
+    public func synchronizeData() throws(FileError) {
+        guard calls.synchronizeData(descriptor) == 0 else { throw failure("fdatasync") }
+    }
+
+    /// Linux begins to write the file's pages, which a sync then only waits for; a system that does not loses time alone.
+    func beginWriting() { _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) }
+
+    /// Whatever the umask was.
+    public func setMode(_ mode: UInt32) throws(FileError) {
+        guard fchmod(descriptor, mode) == 0 else { throw failure("fchmod") }
+    }
+
+    private func failure(_ call: String) -> FileError { FileError(path: path, call: call, code: errno) }
+}

@@ -1,0 +1,46 @@
+import Glibc
+
+/// What fstat(2) says of an opened file.
+public struct FileStatus: Hashable, Sendable {
+    public enum Kind: Hashable, Sendable { case file, folder, link, socket, other }
+
+    /// Which file it is, whatever its name.
+    public struct Identity: Hashable, Sendable {
+        public var device: UInt64
+        public var number: UInt64
+    }
+
+    public var kind: Kind
+    public var identity: Identity
+    public var owner: UInt32
+    public var group: UInt32
+    /// The permission bits, with set-id and sticky: at most 07777.
+    public var mode: UInt32
+    /// How many names it has.
+    public var names: Int
+    /// In bytes.
+    public var size: Int
+
+    init(_ status: stat) {
+        kind =
+            switch status.st_mode & S_IFMT {
+            case S_IFREG: .file
+            case S_IFDIR: .folder
+            case S_IFLNK: .link
+            case S_IFSOCK: .socket
+            default: .other
+            }
+        identity = Identity(device: UInt64(status.st_dev), number: UInt64(status.st_ino))
+        owner = status.st_uid
+        group = status.st_gid
+        mode = status.st_mode & 0o7777
+        names = Int(clamping: status.st_nlink)
+        size = Int(clamping: status.st_size)
+    }
+
+    /// Of a descriptor; `nil` with `errno`.
+    static func of(_ descriptor: Int32) -> FileStatus? {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 ? FileStatus(status) : nil
+    }
+}

@@ -1,0 +1,247 @@
+import Glibc
+
+/// An open folder: every name is looked up in this very folder, whatever its path leads to by now. Links are not followed.
+///
+/// Interim names begin with a dot and end with `.new`.
+public final class Folder: Sendable {
+    /// As it was opened, for messages.
+    public let path: String
+    let descriptor: Int32
+    let calls: FileCalls
+
+    /// Takes a descriptor over.
+    init(descriptor: Int32, path: String, calls: FileCalls) {
+        self.descriptor = descriptor
+        self.path = path
+        self.calls = calls
+    }
+
+    deinit { close(descriptor) }
+
+    public convenience init(_ path: String, followsLink: Bool = true, calls: FileCalls = .real) throws(FileError) {
+        self.init(descriptor: try Folder.open(path, in: AT_FDCWD, path: path, followsLink: followsLink), path: path, calls: calls)
+    }
+
+    private static func open(_ name: String, in folder: Int32, path: String, followsLink: Bool) throws(FileError) -> Int32 {
+        let descriptor = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (followsLink ? 0 : O_NOFOLLOW))
+        guard descriptor >= 0 else { throw FileError(path: path, call: "open", code: errno) }
+        return descriptor
+    }
+
+    /// Makes a folder and those above it that are missing, each durable in the one above. One that is there keeps its mode.
+    /// - Parameter mode: of every new one, less the umask.
+    public static func make(_ path: String, mode: UInt32, calls: FileCalls = .real) throws(FileError) {
+        if mkdir(path, mode) == 0 { return try DurableFile.syncFolder(of: path, calls: calls) }
+        switch errno {
+        case EEXIST: try checkFolder(path)
+        case ENOENT:
+            let above = DurableFile.parent(of: path)
+            guard above.utf8.count < path.utf8.count, above != "." else { throw FileError(path: path, call: "mkdir", code: ENOENT) }
+            try make(above, mode: mode, calls: calls)
+            guard mkdir(path, mode) == 0 || errno == EEXIST else { throw FileError(path: path, call: "mkdir", code: errno) }
+            try DurableFile.syncFolder(of: path, calls: calls)
+        default: throw FileError(path: path, call: "mkdir", code: errno)
+        }
+    }
+
+    private static func checkFolder(_ path: String) throws(FileError) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw FileError(path: path, call: "stat", code: errno) }
+        guard FileStatus(status).kind == .folder else { throw FileError(path: path, call: "mkdir", code: ENOTDIR) }
+    }
+
+    public func status() throws(FileError) -> FileStatus {
+        guard let status = FileStatus.of(descriptor) else { throw failure("fstat") }
+        return status
+    }
+
+    /// A path for messages.
+    func path(of name: String) -> String { path == "/" ? "/" + name : path + "/" + name }
+
+    // MARK: Looking
+
+    /// Opens a regular file for reading; `nil` if there is none of that name.
+    public func open(reading name: String) throws(FileError) -> File? {
+        let file: File
+        do throws(FileError) {
+            let opened = try File.openForReading(name, in: descriptor, path: path(of: name), followsLink: false)
+            file = File(descriptor: opened, path: path(of: name), calls: calls)
+        } catch {
+            if error.isMissing { return nil }
+            throw error
+        }
+        try file.checkRegular()
+        return file
+    }
+
+    /// The content of a regular file; `nil` if there is none of that name.
+    /// - Throws: `FileError`, `tooLarge` beyond `limit` bytes.
+    public func read(_ name: String, limit: Int) throws(FileError) -> [UInt8]? { try open(reading: name)?.read(limit: limit) }
+
+    /// What is in it, sorted by bytes, without `.` and `..`.
+    public func names() throws(FileError) -> [String] {
+        // A descriptor of its own: where the reading stands belongs to the opened folder.
+        let copy = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard copy >= 0 else { throw failure("open") }
+        guard let directory = fdopendir(copy) else {
+            let error = failure("fdopendir")
+            close(copy)
+            throw error
+        }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while true {
+            errno = 0
+            guard let entry = readdir(directory) else {
+                guard errno == 0 else { throw failure("readdir") }
+                break
+            }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
+
+    /// Where a symbolic link points; `nil` if there is none.
+    public func target(ofLink name: String) -> String? { Folder.target(ofLink: name, in: descriptor) }
+
+    static func target(ofLink name: String, in folder: Int32) -> String? {
+        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+        let count = buffer.withUnsafeMutableBytes { bytes in
+            bytes.baseAddress.map { readlinkat(folder, name, $0.assumingMemoryBound(to: CChar.self), bytes.count) } ?? -1
+        }
+        guard count > 0, count < buffer.count else { return nil }
+        return String(validating: buffer.prefix(count), as: UTF8.self)
+    }
+
+    // MARK: Files, whole or not there
+
+    /// Puts a file in the place of another, or of none. After the return it survives a loss of power; on an error what was there is there.
+    public func replace(_ name: String, with bytes: [UInt8], mode: UInt32) throws(FileError) {
+        try replaceUnsynced(name, with: bytes, mode: mode, syncsContent: true)
+        try synchronize()
+    }
+
+    /// Puts a file in the place of another, or of none, so that nobody sees a part of it; what a loss of power leaves is not said.
+    public func replaceUnsynced(_ name: String, with bytes: [UInt8], mode: UInt32) throws(FileError) {
+        try replaceUnsynced(name, with: bytes, mode: mode, syncsContent: false)
+    }
+
+    private func replaceUnsynced(_ name: String, with bytes: [UInt8], mode: UInt32, syncsContent: Bool) throws(FileError) {
+        let interim = Folder.interim(name)
+        do throws(FileError) {
+            let file = try begin(interim, mode: mode)
+            try file.write(bytes)
+            if syncsContent { try file.synchronize() }
+            try rename(interim, to: name)
+        } catch {
+            unlinkat(descriptor, interim, 0)
+            throw error
+        }
+    }
+
+    /// Writes files and syncs them, but not this folder. All are written before the first is synced, so that the file system has one
+    /// transaction to commit and not one for each. On an error some may be there.
+    public func write(_ files: [(name: String, bytes: [UInt8])], mode: UInt32) throws(FileError) {
+        var begun: [File] = []
+        for (name, bytes) in files {
+            let file = try begin(name, mode: mode)
+            try file.write(bytes)
+            file.beginWriting()
+            begun.append(file)
+        }
+        for file in begun { try file.synchronize() }
+    }
+
+    /// A new, empty file in the place of whatever has its name, for writing at its end.
+    func begin(_ name: String, mode: UInt32) throws(FileError) -> File {
+        // A left-over of a run that was cut off is nobody's; O_EXCL after it keeps a link from being followed.
+        unlinkat(descriptor, name, 0)
+        return try create(name, mode: mode)
+    }
+
+    /// A new, empty file for reading and for writing at its end. Not synced.
+    /// - Throws: `FileError` with EEXIST where the name is taken.
+    public func create(_ name: String, mode: UInt32) throws(FileError) -> File {
+        let opened = openat(descriptor, name, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
+        guard opened >= 0 else { throw failure("open", name) }
+        let file = File(descriptor: opened, path: path(of: name), calls: calls)
+        try file.setMode(mode)
+        return file
+    }
+
+    /// A file that is there, for reading and for writing at its end; `nil` if there is none of that name.
+    public func open(appending name: String) throws(FileError) -> File? {
+        let opened = openat(descriptor, name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
+        guard opened >= 0 else {
+            if errno == ENOENT { return nil }
+            throw failure("open", name)
+        }
+        return File(descriptor: opened, path: path(of: name), calls: calls)
+    }
+
+    // MARK: Names; durable once the folder is synced
+
+    public func rename(_ old: String, to new: String) throws(FileError) {
+        guard calls.rename(descriptor, old, new) == 0 else { throw failure("rename", new) }
+    }
+
+    /// Gives a file a second name.
+    public func addName(_ new: String, to old: String) throws(FileError) {
+        guard Glibc.linkat(descriptor, old, descriptor, new, 0) == 0 else { throw failure("link", new) }
+    }
+
+    /// Points a symbolic link somewhere else in one step.
+    public func link(_ name: String, to target: String) throws(FileError) {
+        let interim = Folder.interim(name)
+        unlinkat(descriptor, interim, 0)
+        guard symlinkat(target, descriptor, interim) == 0 else { throw failure("symlink", name) }
+        do throws(FileError) { try rename(interim, to: name) } catch {
+            unlinkat(descriptor, interim, 0)
+            throw error
+        }
+    }
+
+    /// - Returns: Whether it was there.
+    @discardableResult public func remove(_ name: String) throws(FileError) -> Bool {
+        guard unlinkat(descriptor, name, 0) != 0 else { return true }
+        guard errno == ENOENT else { throw failure("unlink", name) }
+        return false
+    }
+
+    public func makeFolder(_ name: String, mode: UInt32) throws(FileError) {
+        guard mkdirat(descriptor, name, mode) == 0 else { throw failure("mkdir", name) }
+    }
+
+    /// A folder in this one.
+    public func folder(_ name: String) throws(FileError) -> Folder {
+        let opened = try Folder.open(name, in: descriptor, path: path(of: name), followsLink: false)
+        return Folder(descriptor: opened, path: path(of: name), calls: calls)
+    }
+
+    /// Removes a folder in this one with what is in it, at most `depth` folders deep; one that is not there is no error.
+    public func removeTree(_ name: String, depth: Int) throws(FileError) {
+        let tree: Folder
+        do throws(FileError) { tree = try folder(name) } catch {
+            if error.isMissing { return }
+            throw error
+        }
+        for inner in try tree.names() where unlinkat(tree.descriptor, inner, 0) != 0 {
+            guard errno == EISDIR || errno == EPERM, depth > 0 else { throw tree.failure("unlink", inner) }
+            try tree.removeTree(inner, depth: depth - 1)
+        }
+        guard unlinkat(descriptor, name, AT_REMOVEDIR) == 0 || errno == ENOENT else { throw failure("rmdir", name) }
+    }
+
+    /// Names that were given, taken or changed survive a loss of power from here on.
+    public func synchronize() throws(FileError) {
+        guard calls.synchronize(descriptor) == 0 else { throw failure("fsync") }
+    }
+
+    /// What a name is written under first.
+    public static func interim(_ name: String) -> String { ".\(name).new" }
+
+    private func failure(_ call: String, _ name: String? = nil) -> FileError {
+        FileError(path: name.map { path(of: $0) } ?? path, call: call, code: errno)
+    }
+}

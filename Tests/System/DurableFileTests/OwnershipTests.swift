@@ -1,0 +1,152 @@
+import Glibc
+import Testing
+
+@testable import DurableFile
+
+/// Root can give files away; without it those cases are left out.
+private let isRoot = geteuid() == 0
+private let nobody: uid_t = 65_534
+
+@Suite("Files opened, then judged")
+struct OwnershipTests {
+    private func refusal(_ path: String, _ rule: Ownership) -> OwnershipError? { failure { _ = try File.open(path, as: rule) } }
+
+    private func distrust(_ path: String, _ rule: Ownership) -> Distrust? {
+        if case .distrusted(_, let reason)? = refusal(path, rule) { reason } else { nil }
+    }
+
+    @Test("A file is believed by its mode", arguments: [0o600, 0o640, 0o644, 0o660, 0o602] as [UInt32])
+    func modes(mode: UInt32) throws {
+        let folder = try PrivateFolder()
+        let path = try folder.write("x", to: "a", mode: mode)
+        #expect(distrust(path, .configuration) == (mode & 0o022 != 0 ? .writable : nil))
+        #expect(distrust(path, .secret) == (mode & 0o022 != 0 ? .writable : mode & 0o077 != 0 ? .readable : nil))
+        #expect(distrust(path, .state) == (mode & 0o022 != 0 ? .writable : nil))
+        if mode == 0o600 { #expect(try File.open(path, as: .secret).read(limit: 1) == Array("x".utf8)) }
+    }
+
+    @Test("A file of another user is refused, and root's where only this user's will do", .enabled(if: isRoot))
+    func owner() throws {
+        let folder = try PrivateFolder()
+        let path = try folder.write("x", to: "a", mode: 0o600)
+        #expect(chown(path, nobody, nobody) == 0)
+        for rule in [Ownership.configuration, .secret, .state] { #expect(distrust(path, rule) == .owner(nobody)) }
+        #expect(distrust(path, Ownership(owner: .anybody, forbidden: 0o022, judgesWay: false)) == nil)
+    }
+
+    @Test("A second name, a folder, a FIFO and a device are no state")
+    func kinds() throws {
+        let folder = try PrivateFolder()
+        let path = try folder.write("x", to: "a", mode: 0o600)
+        #expect(link(path, folder.path("b")) == 0)
+        #expect(distrust(path, .state) == .names(2))
+        #expect(distrust(path, .configuration) == nil)
+        #expect(mkfifo(folder.path("fifo"), 0o600) == 0)
+        #expect(distrust(folder.path("fifo"), .configuration) == .noFile)
+        #expect(distrust(folder.path, .configuration) == .noFile)
+        #expect(distrust(folder.path + "/", .configuration) == .noFile)
+        #expect(refusal(folder.path("none"), .configuration)?.isMissing == true)
+        #expect(distrust("a", .configuration) == .notAbsolute)
+    }
+
+    @Test("Every folder on the way counts, wherever it stands, also behind a link and behind \"..\"")
+    func way() throws {
+        let folder = try PrivateFolder()
+        try Folder.make(folder.path("open/inner"), mode: 0o755)
+        try Folder.make(folder.path("side"), mode: 0o755)
+        let path = try folder.write("x", to: "open/inner/a")
+        #expect(symlink("open/inner", folder.path("link")) == 0)
+        #expect(symlink(path, folder.path("absolute")) == 0)
+        let spellings = [path, folder.path("link/a"), folder.path("absolute"), folder.path("side/../open/./inner//a")]
+        for spelling in spellings { #expect(refusal(spelling, .configuration) == nil, "\(spelling)") }
+        for mode in [0o775, 0o757] as [mode_t] {
+            #expect(chmod(folder.path("open"), mode) == 0)
+            for spelling in spellings {
+                #expect(refusal(spelling, .configuration) == .distrusted(path: folder.path("open"), .writable), "\(spelling)")
+            }
+            #expect(refusal(path, Ownership(owner: .rootOrSelf, forbidden: 0o022, judgesWay: false)) == nil)
+        }
+    }
+
+    @Test("A folder is judged as a file is")
+    func folders() throws {
+        let folder = try PrivateFolder()
+        try Folder.make(folder.path("keys"), mode: 0o700)
+        #expect(try Folder.open(folder.path("keys"), as: .state).names().isEmpty)
+        #expect(chmod(folder.path("keys"), 0o777) == 0)
+        let open = failure(of: OwnershipError.self) { _ = try Folder.open(folder.path("keys"), as: .state) }
+        #expect(open == .distrusted(path: folder.path("keys"), .writable))
+        try folder.write("x", to: "a")
+        let file = failure(of: OwnershipError.self) { _ = try Folder.open(folder.path("a"), as: .state) }
+        #expect(file != nil)
+    }
+
+    @Test("A sticky folder of root's is no danger to what is in it, another user's is", .enabled(if: isRoot))
+    func sticky() throws {
+        let folder = try PrivateFolder()
+        try Folder.make(folder.path("tmp"), mode: 0o755)
+        #expect(chmod(folder.path("tmp"), 0o1777) == 0)
+        let path = try folder.write("x", to: "tmp/a")
+        #expect(refusal(path, .configuration) == nil)
+        #expect(chown(folder.path("tmp"), nobody, nobody) == 0)
+        #expect(refusal(path, .configuration) == .distrusted(path: folder.path("tmp"), .owner(nobody)))
+    }
+
+    @Test("A link that another user may have made is refused, and links that go round end", .enabled(if: isRoot))
+    func links() throws {
+        let folder = try PrivateFolder()
+        try folder.write("x", to: "a")
+        #expect(symlink("a", folder.path("link")) == 0)
+        #expect(lchown(folder.path("link"), nobody, nobody) == 0)
+        #expect(refusal(folder.path("link"), .configuration) == .distrusted(path: folder.path("link"), .owner(nobody)))
+        #expect(symlink("two", folder.path("one")) == 0 && symlink("one", folder.path("two")) == 0)
+        #expect(distrust(folder.path("one"), .configuration) == .links)
+    }
+
+    @Test("A slash with a combining character after it is a slash: what is between two slashes is judged")
+    func bytes() throws {
+        let folder = try PrivateFolder()
+        try Folder.make(folder.path("open/\u{308}inner"), mode: 0o755)
+        let path = try folder.write("x", to: "open/\u{308}inner/a")
+        #expect(chmod(folder.path("open"), 0o777) == 0)
+        #expect(refusal(path, .configuration) == .distrusted(path: folder.path("open"), .writable))
+    }
+
+    @Test("What was opened is what was judged, whatever its name leads to afterwards")
+    func exchanged() throws {
+        let folder = try PrivateFolder()
+        let path = try folder.write("good", to: "a", mode: 0o600)
+        let file = try File.open(path, as: .secret)
+        try folder.write("evil", to: "a", mode: 0o666)
+        #expect(try file.read(limit: 10) == Array("good".utf8))
+        #expect(try file.status().identity != File(reading: path).status().identity)
+    }
+}
+
+@Suite("Lock files")
+struct FileLockTests {
+    @Test("The second to ask hears who has it; after the release it gets it")
+    func held() throws {
+        let folder = try PrivateFolder(), path = folder.path("lock")
+        let lock = try FileLock(path)
+        guard case .held(_, let process)? = failure(of: FileLockError.self, { _ = try FileLock(path) }) else {
+            Issue.record("a lock was had twice")
+            return
+        }
+        #expect(process == getpid())
+        lock.release()
+        lock.release()
+        #expect(throws: Never.self) { try FileLock(path) }
+        #expect(try File(reading: path).status().mode == 0o600)
+    }
+
+    @Test("A lock that cannot be made says why")
+    func system() throws {
+        let folder = try PrivateFolder()
+        guard case .system(let error)? = failure(of: FileLockError.self, { _ = try FileLock(folder.path("none/lock")) }) else {
+            Issue.record("no error, or another")
+            return
+        }
+        #expect(error.isMissing)
+    }
+}

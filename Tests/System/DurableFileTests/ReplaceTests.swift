@@ -1,0 +1,155 @@
+import DurableFile
+import FaultyDisk
+import Glibc
+import Synchronization
+import Testing
+
+@Suite("Files replaced whole")
+struct ReplaceTests {
+    @Test("A file is written, synced, renamed, and its folder synced, in that order")
+    func order() throws {
+        let folder = try PrivateFolder(), disk = FaultyDisk()
+        try DurableFile.replace(folder.path("a"), with: [1, 2], mode: 0o600, calls: disk.calls)
+        #expect(disk.made == [.write, .synchronize, .rename, .synchronize])
+        #expect(try DurableFile.read(folder.path("a"), limit: 2) == [1, 2])
+    }
+
+    @Test("Whichever call fails, the old content or the new is there, whole, and nothing else", arguments: 0..<4)
+    func fault(index: Int) throws {
+        let folder = try PrivateFolder(), disk = FaultyDisk(number: EIO)
+        try folder.write("old", to: "a")
+        disk.fail(at: index)
+        let error = failure(of: FileError.self) {
+            try DurableFile.replace(folder.path("a"), with: Array("new one".utf8), mode: 0o600, calls: disk.calls)
+        }
+        #expect(error?.code == EIO && error?.call == ["write", "fsync", "rename", "fsync"][index])
+        // After the rename the new name may or may not survive a loss of power; the caller hears of it.
+        #expect(try folder.text("a") == (index < 3 ? "old" : "new one"))
+        #expect(folder.names == ["a"])
+    }
+
+    @Test("Writes that are cut short or interrupted go on")
+    func shortWrites() throws {
+        let folder = try PrivateFolder()
+        let turn = Atomic<Int>(0)
+        var calls = FileCalls()
+        calls.write = { file, bytes in
+            if turn.add(1, ordering: .relaxed).oldValue % 2 == 0 {
+                errno = EINTR
+                return -1
+            }
+            return write(file, bytes.baseAddress, min(7, bytes.count))
+        }
+        let content = (0..<1000).map { UInt8(truncatingIfNeeded: $0) }
+        try DurableFile.replace(folder.path("a"), with: content, mode: 0o600, calls: calls)
+        #expect(try DurableFile.read(folder.path("a"), limit: 1000) == content)
+    }
+
+    @Test("A write that makes no progress is a full disk, not a loop")
+    func noProgress() throws {
+        let folder = try PrivateFolder()
+        var calls = FileCalls()
+        calls.write = { _, _ in 0 }
+        let error = failure(of: FileError.self) { try DurableFile.replace(folder.path("a"), with: [1], mode: 0o600, calls: calls) }
+        #expect(error?.isFull == true)
+    }
+
+    @Test("The mode is the one asked for, whatever the umask; a link or a left-over at the interim name is not followed")
+    func mode() throws {
+        let folder = try PrivateFolder()
+        try folder.write("victim", to: "victim")
+        #expect(symlink("victim", folder.path(Folder.interim("a"))) == 0)
+        try folder.write("new", to: "a", mode: 0o666)
+        #expect(try folder.text("victim") == "victim")
+        #expect(try File(reading: folder.path("a")).status().mode == 0o666)
+        #expect(folder.names == ["a", "victim"])
+    }
+
+    @Test("A link is replaced, not what it points at")
+    func link() throws {
+        let folder = try PrivateFolder()
+        try folder.write("victim", to: "victim")
+        #expect(symlink("victim", folder.path("a")) == 0)
+        try folder.write("new", to: "a")
+        #expect(try folder.text("victim") == "victim" && folder.text("a") == "new")
+    }
+
+    @Test("Several files are written before the first is synced; the folder is not")
+    func several() throws {
+        let folder = try PrivateFolder(), disk = FaultyDisk()
+        try Folder(folder.path, calls: disk.calls).write([("a", [1]), ("b", [2]), ("c", [])], mode: 0o644)
+        #expect(disk.made == [.write, .write, .synchronize, .synchronize, .synchronize])
+        #expect(folder.names == ["a", "b", "c"])
+    }
+
+    @Test("Removing syncs the folder, also when an earlier try removed and did not come to sync")
+    func remove() throws {
+        let folder = try PrivateFolder(), disk = FaultyDisk()
+        try folder.write("old", to: "a")
+        disk.fail(from: 0)
+        #expect(failure(of: FileError.self) { try DurableFile.remove(folder.path("a"), calls: disk.calls) }?.call == "fsync")
+        disk.clear()
+        try DurableFile.remove(folder.path("a"), calls: disk.calls)
+        #expect(disk.made == [.synchronize] && folder.names.isEmpty)
+        try DurableFile.remove(folder.path("no/such/folder"))
+    }
+
+    @Test("Reading takes a regular file of at most the limit, and does not wait for a FIFO")
+    func read() throws {
+        let folder = try PrivateFolder()
+        try folder.write("12345", to: "a")
+        #expect(try folder.text("a") == "12345")
+        #expect(try DurableFile.read(folder.path("a"), limit: 5).count == 5)
+        #expect(failure(of: FileError.self) { _ = try DurableFile.read(folder.path("a"), limit: 4) }?.cause == .tooLarge(limit: 4))
+        #expect(mkfifo(folder.path("fifo"), 0o600) == 0)
+        for path in [folder.path("fifo"), folder.path, "/dev/null"] {
+            #expect(failure(of: FileError.self) { _ = try DurableFile.read(path, limit: 4) }?.cause == .notRegular)
+        }
+        #expect(failure(of: FileError.self) { _ = try DurableFile.read(folder.path("none"), limit: 4) }?.isMissing == true)
+        // A file of the kernel's, which has no size.
+        #expect(try DurableFile.read("/proc/self/status", limit: 1 << 16).count > 100)
+        let large = [UInt8](repeating: 7, count: 200_000)
+        try DurableFile.replace(folder.path("large"), with: large, mode: 0o600)
+        #expect(try DurableFile.read(folder.path("large"), limit: 200_000) == large)
+        let part = try File(reading: folder.path("large")).read(at: 199_990, count: 100)
+        #expect(part.count == 10)
+    }
+
+    @Test("Folders are made with those above them, each synced in the one above; what is no folder is in the way")
+    func folders() throws {
+        let folder = try PrivateFolder(), disk = FaultyDisk()
+        try Folder.make(folder.path("a/b/c"), mode: 0o700, calls: disk.calls)
+        #expect(disk.made == [.synchronize, .synchronize, .synchronize])
+        #expect(try Folder(folder.path("a/b")).status().mode == 0o700)
+        try Folder.make(folder.path("a/b/c"), mode: 0o755, calls: disk.calls)
+        #expect(disk.made.count == 3)
+        try folder.write("x", to: "file")
+        #expect(failure(of: FileError.self) { try Folder.make(folder.path("file"), mode: 0o700) }?.code == ENOTDIR)
+        #expect(failure(of: FileError.self) { try Folder.make(folder.path("file/b"), mode: 0o700) }?.code == ENOTDIR)
+    }
+
+    @Test("A tree is removed with what is in it, and links in it are not followed")
+    func tree() throws {
+        let folder = try PrivateFolder()
+        try Folder.make(folder.path("tree/a/b"), mode: 0o700)
+        try Folder.make(folder.path("other"), mode: 0o700)
+        try folder.write("x", to: "other/kept")
+        try folder.write("x", to: "tree/a/.hidden")
+        #expect(symlink(folder.path("other"), folder.path("tree/link")) == 0)
+        let opened = try Folder(folder.path)
+        #expect(failure(of: FileError.self) { try opened.removeTree("tree", depth: 0) } != nil)
+        try opened.removeTree("tree", depth: 2)
+        try opened.removeTree("tree", depth: 2)
+        #expect(folder.names == ["other"])
+        #expect(try folder.text("other/kept") == "x")
+    }
+
+    @Test("A symbolic link is changed in one step and read back")
+    func links() throws {
+        let folder = try PrivateFolder(), opened = try Folder(folder.path)
+        #expect(opened.target(ofLink: "current") == nil)
+        try opened.link("current", to: "1")
+        try opened.link("current", to: "2")
+        #expect(opened.target(ofLink: "current") == "2" && folder.names == ["current"])
+    }
+}
