@@ -18,6 +18,21 @@ extension AgentError {
         }
     }
 
+    /// What the caller hears of a signature that was not made.
+    init(_ fault: SignatureFault) {
+        switch fault {
+        case .overloaded(let limit): self = .overloaded(message: "\(limit) of your requests are waiting already")
+        case .tokenNotConfigured(let token):
+            self = .tokenUnavailable(token: token, reason: "notConfigured", message: "the key's token is not configured", hint: nil)
+        case .token(let failure, let token): self = AgentError(failure, token: token)
+        case .wrongSignature:
+            self = .signingFailed(
+                message: "the token gave a signature that does not verify",
+                hint: "the token may be faulty; do not use it until it has been examined")
+        case .composition(let error): self = .signingFailed(message: error.description, hint: nil)
+        }
+    }
+
     init(_ error: AuditError) {
         self = .auditUnavailable(
             message: "the audit trail cannot be written, so nothing is signed: \(error.reason.rawValue)",
