@@ -163,8 +163,8 @@ let package = Package(
         tests(
             "AgentServiceTests", in: "Daemon",
             [
-                "ConfigurationFile", "SigningPolicy", "AgentService", "AgentInterface", "AgentClient", "AuditTrail", "TokenSupervisor",
-                "TokenProtocol", "Varlink", "ACME", "JOSE", crypto, logging,
+                "DurableFile", "ConfigurationFile", "SigningPolicy", "AgentService", "AgentInterface", "AgentClient", "AuditTrail",
+                "TokenSupervisor", "TokenProtocol", "Varlink", "ACME", "JOSE", crypto, logging,
             ]),
         // Software keys, a CA in memory, and Pebble on free ports.
         .target(

@@ -27,12 +27,7 @@ public final class AgentDaemon: Sendable {
     /// Reads and checks everything that the configuration names.
     /// - Throws: `ConfigurationError` with file and line.
     public init(configurationFile path: String, logger: Logger) throws(ConfigurationError) {
-        if let fault = ProtectedFile.fault(path, as: .configuration) {
-            throw ConfigurationError(
-                file: path, line: nil, message: fault,
-                hint: "the configuration decides who may use which key: it must belong to root or the agent's user, mode 0644 or less")
-        }
-        configuration = try AgentConfiguration(file: path)
+        configuration = try AgentConfiguration(protectedFile: path)
         let policy = try Policy(configuration.grants)
         var accounts: [String: LoadedExternalAccount] = [:]
         for setting in configuration.externalAccounts {
@@ -79,7 +74,7 @@ public final class AgentDaemon: Sendable {
         _ = clinux_make_undumpable()
         _ = clinux_batch_scheduling()
         AgentDaemon.raiseDescriptorLimit()
-        let path = try SocketPath(configuration.socket)
+        let path = try SocketPath(configuration.socket, mode: configuration.socketMode)
         defer { path.release() }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let disk = NIOThreadPool(numberOfThreads: 1)
@@ -128,6 +123,8 @@ public final class AgentDaemon: Sendable {
         _ keepsAudit: Bool
     ) throws -> Parts {
         try DurableFile.createFolder(configuration.stateDirectory, mode: 0o700)
+        // Who can put a file into it gives names to keys and takes back the memory of PINs.
+        _ = try Folder.open(configuration.stateDirectory, as: .configuration)
         var tokens: [String: TokenSupervisor] = [:]
         for token in configuration.tokens {
             tokens[token.name] = TokenSupervisor(configuration: token, launcher: launcher, eventLoop: loop, logger: logger)

@@ -30,6 +30,9 @@ public struct DaemonError: Error, Sendable {
             if error.reason == .storageFull { hint = "make room on the disk of the audit trail" }
         case let error as FileError:
             message = error.description
+        case let error as OwnershipError:
+            message = error.description
+            hint = "it must belong to root or to the agent's user and be writable by nobody else, and so must every folder above it"
         default: message = "\(error)"
         }
     }

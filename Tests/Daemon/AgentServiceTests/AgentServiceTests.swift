@@ -380,7 +380,7 @@ import Varlink
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }
         let client = try await agent.client()
-        #expect(throws: ListenError.self) { try SocketPath(agent.socket) }
+        #expect(throws: ListenError.self) { try SocketPath(agent.socket, mode: 0o660) }
         _ = try await client.status()
     }
 

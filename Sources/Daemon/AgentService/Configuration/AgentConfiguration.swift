@@ -1,5 +1,6 @@
 import ACME
 import ConfigurationFile
+import DurableFile
 import Glibc
 import TokenProtocol
 
@@ -62,6 +63,22 @@ public struct AgentConfiguration: Sendable {
     /// - Throws: `ConfigurationError` with file and line.
     public init(file path: String) throws(ConfigurationError) {
         try self.init(ConfigurationFile.load(path))
+    }
+
+    /// Reads the file that the daemon runs by, which nobody but root and the daemon's user may be able to change: what was judged is what is
+    /// parsed.
+    /// - Throws: `ConfigurationError` with file and line.
+    init(protectedFile path: String) throws(ConfigurationError) {
+        let bytes: [UInt8]
+        do {
+            bytes = try File.open(absolute(path), as: .configuration).read(limit: ConfigurationFile.sizeLimit)
+        } catch {
+            throw ConfigurationError(
+                file: path, line: nil, message: error.path == path ? error.reason : error.description,
+                hint: "the configuration decides who may use which key: it, its folders and the links to it must belong to root or the "
+                    + "agent's user and be writable by nobody else")
+        }
+        try self.init(ConfigurationFile.parse(bytes, file: path))
     }
 
     public init(_ table: ConfigurationTable) throws(ConfigurationError) {

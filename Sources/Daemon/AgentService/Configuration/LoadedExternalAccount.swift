@@ -18,16 +18,19 @@ struct LoadedExternalAccount: Sendable {
     init(_ setting: AgentConfiguration.ExternalAccountSetting, configuration: String) throws(ConfigurationError) {
         func fault(_ message: String) -> ConfigurationError {
             ConfigurationError(
-                file: configuration, line: nil, message: "the external account \"\(setting.name)\": \(setting.hmacKeyFile) \(message)",
+                file: configuration, line: nil, message: "the external account \"\(setting.name)\": \(message)",
                 hint: "the file holds the MAC key in base64url, as the CA gave it, mode 0600")
         }
-        if let reason = ProtectedFile.fault(setting.hmacKeyFile, as: .secret) { throw fault(reason) }
         var bytes: [UInt8]
-        do { bytes = try DurableFile.read(setting.hmacKeyFile, limit: LoadedExternalAccount.sizeLimit) } catch { throw fault(error.reason) }
+        do throws(OwnershipError) {
+            bytes = try Ownership.read(setting.hmacKeyFile, as: .secret, limit: LoadedExternalAccount.sizeLimit)
+        } catch { throw fault(error.description) }
         defer { bytes.withUnsafeMutableBytes { if let base = $0.baseAddress { explicit_bzero(base, $0.count) } } }
         if bytes.last == 0x0A { bytes.removeLast() }
         let key: HMACKey
-        do { key = try bytes.withUnsafeBytes { try HMACKey(base64URL: $0) } } catch { throw fault("holds no MAC key: \(error)") }
+        do { key = try bytes.withUnsafeBytes { try HMACKey(base64URL: $0) } } catch {
+            throw fault("\(setting.hmacKeyFile) holds no MAC key: \(error)")
+        }
         directory = setting.directory
         account = ExternalAccount(name: setting.name, keyID: setting.keyID, hmacKey: key)
     }

@@ -15,11 +15,15 @@ final class SocketPath: Sendable {
     private let lock: CInt
 
     /// Makes the folder if it is missing, takes the lock and removes a left-over socket.
-    /// - Throws: `ListenError` if another daemon has the socket, or something that is no socket stands at the path.
-    init(_ path: String) throws {
+    ///
+    /// In a folder that others can write to, somebody else could put a socket in this one's place: it is refused.
+    /// - Parameter mode: The socket's. The folder is made for the daemon's user and group, 0750; only if the socket lets everybody in, 0755.
+    /// - Throws: `ListenError` if another daemon has the socket, or something that is no socket stands at the path; `OwnershipError`.
+    init(_ path: String, mode: UInt32) throws {
         self.path = path
         let folder = DurableFile.parent(of: path)
-        try DurableFile.createFolder(folder, mode: 0o755)
+        try SocketPath.makeFolder(folder, mode: mode & 0o002 == 0 ? 0o750 : 0o755)
+        _ = try Folder.open(folder, as: .configuration)
         let lockPath = path + ".lock"
         lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard lock >= 0 else {
@@ -43,6 +47,23 @@ final class SocketPath: Sendable {
 
     deinit {
         close(lock)
+    }
+
+    /// Makes a folder and those above it that are missing. The process's umask does not decide who reaches the socket.
+    private static func makeFolder(_ path: String, mode: mode_t) throws(FileError) {
+        if mkdir(path, 0o700) != 0 {
+            switch errno {
+            case EEXIST: return
+            case ENOENT where DurableFile.parent(of: path) != path:
+                try makeFolder(DurableFile.parent(of: path), mode: mode)
+                guard mkdir(path, 0o700) == 0 else { throw FileError(path: path, call: "mkdir", code: errno) }
+            default: throw FileError(path: path, call: "mkdir", code: errno)
+            }
+        }
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard folder >= 0 else { throw FileError(path: path, call: "open", code: errno) }
+        defer { close(folder) }
+        guard fchmod(folder, mode) == 0 else { throw FileError(path: path, call: "fchmod", code: errno) }
     }
 
     /// Binds and listens. The socket gets its group and mode before anybody can connect to its path: it is made under another name in the same
