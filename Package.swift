@@ -103,7 +103,7 @@ let package = Package(
             "AgentService", in: "Daemon",
             [
                 "StrictJSON", "AgentInterface", "Varlink", "SigningPolicy", "AuditTrail", "Keyring", "TokenSupervisor", "TokenProtocol",
-                "ACME", "JOSE", "CLinux", "ConfigurationFile", "DurableFile", nioCore, nioPosix, logging,
+                "ACME", "JOSE", "CLinux", "ConfigurationFile", "DurableFile", nioCore, nioPosix, logging, crypto,
             ]),
         program("acme-agentd", in: "Daemon", ["AgentService", argumentParser, logging]),
 

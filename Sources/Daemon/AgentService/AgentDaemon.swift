@@ -20,25 +20,28 @@ public final class AgentDaemon: Sendable {
     /// How long calls in flight may take to end when the daemon is told to stop.
     private static let stopTime = TimeAmount.seconds(5)
 
-    private let configuration: AgentConfiguration
-    private let rules: Rules
-    private let logger: Logger
+    /// Seconds that the look-up of users, groups and secrets may hold up the start or a reload; what answers later comes on later.
+    private static let lookupPatience = 5.0
 
-    /// Reads and checks everything that the configuration names.
+    private let loaded: LoadedConfiguration
+    private let desk: LookupDesk
+    private let logger: Logger
+    private var configuration: AgentConfiguration { loaded.configuration }
+
+    /// Reads and checks the configuration, and looks up what it names.
     /// - Throws: `ConfigurationError` with file and line.
-    public init(configurationFile path: String, logger: Logger) throws(ConfigurationError) {
-        configuration = try AgentConfiguration(protectedFile: path)
-        let policy = try Policy(configuration.grants)
-        var accounts: [String: LoadedExternalAccount] = [:]
-        for setting in configuration.externalAccounts {
-            accounts[setting.name] = try LoadedExternalAccount(setting, configuration: path)
-        }
-        rules = Rules(policy: policy, externalAccounts: accounts)
-        if let group = configuration.socketGroup, UserDirectory.group(group) == nil {
-            throw ConfigurationError(file: path, line: nil, message: "\"socket-group\" names a group that does not exist: \"\(group)\"")
-        }
+    public convenience init(configurationFile path: String, logger: Logger) throws(ConfigurationError) {
+        try self.init(configurationFile: path, logger: logger, desk: LookupDesk())
+    }
+
+    init(configurationFile path: String, logger: Logger, desk: LookupDesk) throws(ConfigurationError) {
+        loaded = try LoadedConfiguration.read(path, desk: desk, patience: AgentDaemon.lookupPatience)
+        self.desk = desk
         self.logger = logger
     }
+
+    /// Entries that are off, since what they name was not found: a line each, for `--check-config`.
+    public var offEntries: [String] { loaded.off.map { "\(configuration.file): \($0)" } }
 
     /// What the configuration says, in a few lines for `--check-config`.
     public var summary: String {
@@ -53,23 +56,24 @@ public final class AgentDaemon: Sendable {
             """
     }
 
-    /// Runs until SIGTERM or SIGINT. Helpers are started before anything else, and the socket is there only when all else is.
+    /// Runs until SIGTERM or SIGINT; SIGHUP has the configuration read anew. Helpers are started before anything else, and the socket is there
+    /// only when all else is.
     /// - Throws: What keeps the daemon from starting.
-    public func run() throws {
-        signal(SIGPIPE, SIG_IGN)
-        try run(launcher: ProcessLauncher(path: configuration.helper ?? AgentDaemon.helperBeside())) { StopSignal().wait() }
-    }
+    public func run() throws { try run(keepsAudit: true) }
 
     /// Runs without keeping an audit trail: for the benchmark, which measures what the trail costs. The daemon's own program has no way here.
-    package func runUnrecorded() throws {
+    package func runUnrecorded() throws { try run(keepsAudit: false) }
+
+    private func run(keepsAudit: Bool) throws {
         signal(SIGPIPE, SIG_IGN)
-        try run(launcher: ProcessLauncher(path: configuration.helper ?? AgentDaemon.helperBeside()), keepsAudit: false) {
-            StopSignal().wait()
+        let signals = DaemonSignals()
+        try run(launcher: ProcessLauncher(path: configuration.helper ?? AgentDaemon.helperBeside()), keepsAudit: keepsAudit) {
+            signals.next()
         }
     }
 
-    /// Runs until `wait` returns; `launcher` starts the helpers.
-    func run(launcher: any HelperLauncher, keepsAudit: Bool = true, until wait: () -> String) throws {
+    /// Runs until `next` says to stop; `launcher` starts the helpers.
+    func run(launcher: any HelperLauncher, keepsAudit: Bool = true, until next: () -> DaemonCommand) throws {
         // A core dump would hold MAC keys. SCHED_BATCH keeps wake-ups from pre-empting the signers (Docs/decisions).
         _ = clinux_make_undumpable()
         _ = clinux_batch_scheduling()
@@ -101,9 +105,9 @@ public final class AgentDaemon: Sendable {
                 "tokens": "\(configuration.tokens.map(\.name).joined(separator: ", "))",
             ])
         notify("READY=1")
-        let signal = wait()
+        while case .reload = next() { try reload(parts, loop) }
         notify("STOPPING=1")
-        logger.info("stopping", metadata: ["signal": "\(signal)"])
+        logger.info("stopping")
         path.remove()
         try loop.flatSubmit { parts.value.stop(within: AgentDaemon.stopTime) }.wait()
     }
@@ -116,6 +120,22 @@ public final class AgentDaemon: Sendable {
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
+    /// Reads and checks the configuration here, off the loop, and has the loop take it in one piece.
+    private func reload(_ parts: NIOLoopBound<Parts>, _ loop: any EventLoop) throws {
+        var moment = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &moment)
+        notify("RELOADING=1\nMONOTONIC_USEC=\(Int64(moment.tv_sec) &* 1_000_000 &+ Int64(moment.tv_nsec) / 1_000)")
+        let result: Result<LoadedConfiguration, ConfigurationError>
+        do throws(ConfigurationError) {
+            result = .success(try LoadedConfiguration.read(configuration.file, desk: desk, patience: AgentDaemon.lookupPatience))
+        } catch { result = .failure(error) }
+        let error = try loop.submit {
+            parts.value.configuration.reload(result)
+            return parts.value.configuration.reloadError
+        }.wait()
+        notify("READY=1\nSTATUS=" + (error.map { SafeLogHandler.safe("the reload was refused: \($0)") } ?? "configuration reloaded"))
+    }
+
     private func notify(_ state: String) { _ = clinux_notify(state) }
 
     private func assemble(
@@ -125,26 +145,24 @@ public final class AgentDaemon: Sendable {
         try DurableFile.createFolder(configuration.stateDirectory, mode: 0o700)
         // Who can put a file into it gives names to keys and takes back the memory of PINs.
         _ = try Folder.open(configuration.stateDirectory, as: .configuration)
-        var tokens: [String: TokenSupervisor] = [:]
-        for token in configuration.tokens {
-            tokens[token.name] = TokenSupervisor(configuration: token, launcher: launcher, eventLoop: loop, logger: logger)
-        }
+        let tokens = TokenSet(configuration.tokens, launcher: launcher, eventLoop: loop, logger: logger)
         try DurableFile.createFolder(DurableFile.parent(of: configuration.auditFile), mode: 0o700)
         let audit = try keepsAudit ? AuditLog(path: configuration.auditFile) : AuditLog(keepingNothingAt: configuration.auditFile)
         let folder = try KeyFolder(path: configuration.stateDirectory + "/keys")
         let pipeline = SigningPipeline(
-            eventLoop: loop, audit: audit, tokens: tokens, verification: configuration.verification,
-            deadline: .seconds(Int64(configuration.signingDeadline)), logger: logger)
-        let gate = Gate(rules: rules, refusals: RefusalLog(audit: audit, logger: logger))
+            eventLoop: loop, audit: audit, tokens: tokens, logger: logger)
+        let gate = Gate(rules: loaded.rules, refusals: RefusalLog(audit: audit, logger: logger))
         let keys = KeyAdministration(
             eventLoop: loop, folder: folder, keyring: try Keyring(folder.records()), disk: disk, audit: audit, tokens: tokens,
-            defaultToken: configuration.tokens.first?.name ?? "", logger: logger)
+            logger: logger)
+        let keeper = ConfigurationKeeper(
+            loaded, gate: gate, tokens: tokens, desk: desk, audit: audit, eventLoop: loop, logger: logger)
         let service = try AgentService(
             eventLoop: loop, gate: gate, audit: audit, tokens: tokens,
-            tokenNames: configuration.tokens.map(\.name), pipeline: pipeline, keys: keys,
+            pipeline: pipeline, keys: keys,
             trail: AuditReading(path: configuration.auditFile, eventLoop: loop, disk: reading, logger: logger),
-            connectionsPerUser: configuration.connectionsPerUser, logger: logger)
-        return Parts(service: service, audit: audit, path: path, configuration: configuration, loop: loop, logger: logger)
+            configuration: keeper, logger: logger)
+        return Parts(service: service, audit: audit, path: path, configuration: keeper, loop: loop, logger: logger)
     }
 
     /// `acme-agent-token` in the folder of this program.
@@ -161,13 +179,14 @@ private final class Parts {
     private let service: AgentService
     private let audit: AuditLog
     private let path: SocketPath
-    private let configuration: AgentConfiguration
+    let configuration: ConfigurationKeeper
     private let loop: any EventLoop
     private let logger: Logger
     private var server: VarlinkServer<AgentService>?
     private var connections: UInt64 = 0
 
-    init(service: AgentService, audit: AuditLog, path: SocketPath, configuration: AgentConfiguration, loop: any EventLoop, logger: Logger) {
+    init(service: AgentService, audit: AuditLog, path: SocketPath, configuration: ConfigurationKeeper, loop: any EventLoop, logger: Logger)
+    {
         self.service = service
         self.audit = audit
         self.path = path
@@ -177,39 +196,23 @@ private final class Parts {
     }
 
     func start() -> EventLoopFuture<Void> {
-        let helpers = service.tokens.map { name, supervisor in
-            supervisor.onStateChange = { [logger, keys = service.keys, unowned supervisor] state in
-                switch state {
-                case .ready(let information):
-                    logger.info("token ready", metadata: ["token": "\(name)", "label": "\(information.label)"])
-                    keys.reconcile(token: name)
-                    // Without this the first signature with each key costs a search of the token.
-                    if !keys.keyring.isEmpty { supervisor.prepare().whenFailure { _ in } }
-                case .unavailable(let failure):
-                    logger.error(
-                        "token unavailable",
-                        metadata: [
-                            "token": "\(name)", "reason": "\(failure.kind)", "message": "\(failure.message)",
-                            "hint": "\(failure.hint ?? "")",
-                            "function": "\(failure.function ?? "")",
-                            "returnValue": "\(failure.returnValue.map { "0x" + String($0, radix: 16) } ?? "")",
-                        ])
-                case .starting, .stopped: break
-                }
-            }
-            return supervisor.start()
+        service.tokens.onReady = { [keys = service.keys] name, supervisor in
+            keys.reconcile(token: name)
+            // Without this the first signature with each key costs a search of the token.
+            if !keys.keyring.isEmpty { supervisor.prepare().whenFailure { _ in } }
         }
-        return EventLoopFuture.andAllSucceed(helpers, on: loop).assumeIsolated().flatMap { self.listen() }.nonisolated()
+        return service.tokens.start().assumeIsolated().flatMap { self.listen() }.nonisolated()
     }
 
     private func listen() -> EventLoopFuture<Void> {
         do {
             var record = AuditRecord(.event)
             record.operation = "start"
-            record.detail = "acme-agentd \(AgentVersion.current)"
+            record.detail = "acme-agentd \(AgentVersion.current), \(configuration.startDetail)"
             _ = try audit.record(record)
             var limits = VarlinkServerLimits()
-            limits.connections = configuration.connections
+            // The configured bound may change with a reload: the service counts.
+            limits.connections = .max
             let service = self.service
             let server = VarlinkServer(service: service, eventLoop: loop, limits: limits) { descriptor in
                 self.connections &+= 1
@@ -219,8 +222,17 @@ private final class Parts {
                 return peer
             }
             self.server = server
-            let descriptor = try path.bind(
-                mode: configuration.socketMode, group: configuration.socketGroup.flatMap { UserDirectory.group($0) }, backlog: 4096)
+            let current = configuration.current
+            let mode = current.configuration.socketMode
+            // Until its group is found, no group gets to the socket.
+            let isGroupMissing = current.configuration.socketGroup != nil && current.socketGroup == nil
+            let descriptor = try path.bind(mode: isGroupMissing ? mode & ~0o070 : mode, group: current.socketGroup, backlog: 4096)
+            configuration.onSocketGroup = { [path, logger] group in
+                do { try path.give(to: group, mode: mode) } catch {
+                    logger.error("the socket could not be given to its group", metadata: ["error": "\(error)"])
+                }
+            }
+            configuration.start()
             return server.listen(on: descriptor)
         } catch {
             return loop.makeFailedFuture(error)
@@ -228,9 +240,10 @@ private final class Parts {
     }
 
     func stop(within time: TimeAmount) -> EventLoopFuture<Void> {
+        configuration.stop()
         let connections = server?.shutDown(within: time) ?? loop.makeSucceededVoidFuture()
         return connections.assumeIsolated().flatMap {
-            EventLoopFuture.andAllComplete(self.service.tokens.values.map { $0.stop() }, on: self.loop)
+            self.service.tokens.stop()
         }.map {
             do {
                 var record = AuditRecord(.event)
@@ -241,27 +254,5 @@ private final class Parts {
                 self.logger.error("the audit trail could not be closed", metadata: ["error": "\(error)"])
             }
         }.nonisolated()
-    }
-}
-
-/// Waits for SIGTERM or SIGINT.
-private struct StopSignal {
-    func wait() -> String {
-        let queue = DispatchQueue(label: "signals")
-        let semaphore = DispatchSemaphore(value: 0)
-        let received = Mutex("")
-        let sources = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")].map { number, name in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-            source.setEventHandler {
-                received.withLock { $0 = name }
-                semaphore.signal()
-            }
-            source.resume()
-            return source
-        }
-        semaphore.wait()
-        for source in sources { source.cancel() }
-        return received.withLock { $0 }
     }
 }

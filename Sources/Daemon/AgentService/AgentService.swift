@@ -21,19 +21,18 @@ final class AgentService: VarlinkService {
     let eventLoop: any EventLoop
     let gate: Gate
     let audit: AuditLog
-    let tokens: [String: TokenSupervisor]
-    /// Names in the order of the configuration; the first is where keys are made by default.
-    let tokenNames: [String]
+    let tokens: TokenSet
+    let configuration: ConfigurationKeeper
     let pipeline: SigningPipeline
     let keys: KeyAdministration
     let trail: AuditReading
     let logger: Logger
-    private let connectionsPerUser: Int
     private var connections: [UInt32: Int] = [:]
+    private var connectionsOfAll = 0
 
     init(
-        eventLoop: any EventLoop, gate: Gate, audit: AuditLog, tokens: [String: TokenSupervisor], tokenNames: [String],
-        pipeline: SigningPipeline, keys: KeyAdministration, trail: AuditReading, connectionsPerUser: Int, logger: Logger
+        eventLoop: any EventLoop, gate: Gate, audit: AuditLog, tokens: TokenSet,
+        pipeline: SigningPipeline, keys: KeyAdministration, trail: AuditReading, configuration: ConfigurationKeeper, logger: Logger
     ) throws {
         info = VarlinkServiceInfo(
             vendor: "acme-agent", product: "acme-agentd", version: AgentVersion.current, url: "")
@@ -42,11 +41,10 @@ final class AgentService: VarlinkService {
         self.gate = gate
         self.audit = audit
         self.tokens = tokens
-        self.tokenNames = tokenNames
+        self.configuration = configuration
         self.pipeline = pipeline
         self.keys = keys
         self.trail = trail
-        self.connectionsPerUser = connectionsPerUser
         self.logger = logger
     }
 
@@ -58,16 +56,23 @@ final class AgentService: VarlinkService {
             logger.warning("a connection of an unmapped user was refused", metadata: ["uid": "\(peer.uid)"])
             return false
         }
-        guard connections[peer.uid, default: 0] < connectionsPerUser else {
-            logger.warning("too many connections of one user", metadata: ["uid": "\(peer.uid)", "limit": "\(connectionsPerUser)"])
+        let limits = gate.rules.limits
+        guard connectionsOfAll < limits.connections else { return false }
+        guard connections[peer.uid, default: 0] < limits.connectionsPerUser else {
+            logger.warning(
+                "too many connections of one user", metadata: ["uid": "\(peer.uid)", "limit": "\(limits.connectionsPerUser)"])
             return false
         }
         return true
     }
 
-    func connectionOpened(peer: AgentPeer) { connections[peer.uid, default: 0] += 1 }
+    func connectionOpened(peer: AgentPeer) {
+        connections[peer.uid, default: 0] += 1
+        connectionsOfAll += 1
+    }
 
     func connectionClosed(peer: AgentPeer, reason: VarlinkCloseReason) {
+        connectionsOfAll -= 1
         let left = connections[peer.uid, default: 1] - 1
         connections[peer.uid] = left > 0 ? left : nil
         switch reason {
@@ -121,7 +126,8 @@ final class AgentService: VarlinkService {
         case .readAudit(let last):
             let question = PolicyQuestion(peer: caller.peer.identity, operation: .readAudit)
             guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
-            trail.read(admitted, last: last, follow: wantsMore, reply: reply)
+            // A reader that follows the trail for days is asked about again: its grant may go with a reload.
+            trail.read(admitted, last: last, follow: wantsMore, reply: reply) { [gate] in gate.stillAdmits(admitted) }
         }
     }
 
@@ -153,12 +159,13 @@ final class AgentService: VarlinkService {
         guard !grants.isEmpty else {
             return AgentStatus(
                 version: AgentVersion.current, user: caller.peer.uid, groups: caller.peer.identity.gids, tokens: [], grants: [],
-                externalAccounts: [], auditSequence: 0, auditState: "")
+                externalAccounts: [], auditSequence: 0, auditState: "", configuration: configuration.status(for: caller))
         }
         return AgentStatus(
             version: AgentVersion.current, user: caller.peer.uid, groups: caller.peer.identity.gids,
-            tokens: tokenNames.compactMap { name in tokens[name].map { TokenStatus(name: name, $0) } },
+            tokens: tokens.names.compactMap { name in tokens[name].map { TokenStatus(name: name, $0) } },
             grants: grants.map { GrantStatus($0) }, externalAccounts: caller.rules.externalAccounts.keys.sorted(),
-            auditSequence: audit.head.sequence, auditState: audit.failure.map(\.description) ?? "writable")
+            auditSequence: audit.head.sequence, auditState: audit.failure.map(\.description) ?? "writable",
+            configuration: configuration.status(for: caller))
     }
 }

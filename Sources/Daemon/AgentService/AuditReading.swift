@@ -42,9 +42,9 @@ final class AuditReading {
         }
     }
 
-    func read(_ admitted: Admitted, last: Int, follow: Bool, reply: VarlinkReplier) {
+    func read(_ admitted: Admitted, last: Int, follow: Bool, reply: VarlinkReplier, mayGoOn: @escaping () -> Bool) {
         let place = Place()
-        follow ? proceed(place, last: last, reply) : readAll(place, last: last, [], reply)
+        follow ? proceed(place, last: last, reply, mayGoOn) : readAll(place, last: last, [], reply)
     }
 
     /// What does not fit one reply is refused: a shorter answer would look like the whole.
@@ -65,18 +65,22 @@ final class AuditReading {
         }
     }
 
-    private func proceed(_ place: Place, last: Int, _ reply: VarlinkReplier) {
+    private func proceed(_ place: Place, last: Int, _ reply: VarlinkReplier, _ mayGoOn: @escaping () -> Bool) {
         guard reply.isOpen else { return }
+        guard mayGoOn() else {
+            return reply.fail(
+                AgentError.refused(reason: "not-permitted", message: "the grant that let you read the audit trail is gone", hint: nil))
+        }
         part(of: place, last: last).assumeIsolated().whenComplete { result in
             switch result {
             case .failure(let error): self.fail(reply, error)
             case .success(let lines):
                 if !lines.isEmpty { guard reply.next({ json in json.member("records", lines) }) else { return } }
                 // A client that reads slower than the disk gives is waited for, not thrown out.
-                guard reply.isWritable else { return reply.onWritable { self.proceed(place, last: last, reply) } }
+                guard reply.isWritable else { return reply.onWritable { self.proceed(place, last: last, reply, mayGoOn) } }
                 let isFull = lines.count == AuditReading.part || AuditReading.size(of: lines) >= AuditReading.partBytes
                 let pause = isFull ? TimeAmount.zero : AuditReading.interval
-                self.eventLoop.assumeIsolated().scheduleTask(in: pause) { self.proceed(place, last: last, reply) }
+                self.eventLoop.assumeIsolated().scheduleTask(in: pause) { self.proceed(place, last: last, reply, mayGoOn) }
             }
         }
     }

@@ -12,11 +12,19 @@ public struct DaemonError: Error, Sendable {
     public var hint: String?
     public var exitCode: Int32
 
+    /// What `--check-config` ends with where all is said right and something that it names is missing.
+    public init(offEntries: [String]) {
+        message = offEntries.joined(separator: "\nacme-agentd: error: ")
+        hint = "the daemon would start and serve the rest; it looks for what is missing again, at least once a minute"
+        exitCode = DaemonError.configurationFault
+    }
+
     /// Any error of the start.
     public init(_ error: any Error) {
         exitCode = 1
         hint = nil
         switch error {
+        case let error as DaemonError: self = error
         case let error as ConfigurationError:
             message = error.description
             hint = error.hint

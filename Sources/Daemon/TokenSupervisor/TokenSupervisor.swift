@@ -77,18 +77,18 @@ public final class TokenSupervisor {
 
     /// Ends the helper; whatever waits is answered with a failure.
     /// - Returns: Succeeds when the helper's process has ended: by itself, after the call it works on, or killed after `limits.stop`.
-    public func stop() -> EventLoopFuture<Void> {
+    public func stop(_ failure: TokenFailure = TokenSupervisor.stopping) -> EventLoopFuture<Void> {
         eventLoop.preconditionInEventLoop()
         if case .stopped = state { return eventLoop.makeSucceededVoidFuture() }
         state = .stopped
         let promise = eventLoop.makePromise(of: Void.self)
         endHelper(after: limits.stop) { _ in promise.succeed() }
-        failAll(TokenSupervisor.stopping)
+        failAll(failure)
         settled()
         return promise.futureResult
     }
 
-    static let stopping = TokenFailure(.stopped, message: "the agent stops")
+    public static let stopping = TokenFailure(.stopped, message: "the agent stops")
 
     // MARK: Signatures
 

@@ -22,13 +22,14 @@ struct Daemon: ParsableCommand {
     var logLevel = Logger.Level.info
 
     func run() throws {
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        LoggingSystem.bootstrap { SafeLogHandler(StreamLogHandler.standardError(label: $0)) }
         var logger = Logger(label: "acme-agentd")
         logger.logLevel = logLevel
         do {
             let daemon = try AgentDaemon(configurationFile: config, logger: logger)
             if checkConfig {
                 print(daemon.summary)
+                guard daemon.offEntries.isEmpty else { throw DaemonError(offEntries: daemon.offEntries) }
                 print("the configuration is valid")
                 return
             }

@@ -57,7 +57,15 @@ public enum AgentInterfaceText {
           cas: []string
         )
 
-        # What the agent is, who it takes the caller for, and what the caller may do.
+        # An entry of the configuration that is off until what it names is there: a user, a group, a secret. line: from 1.
+        type OffEntry (entry: string, line: ?int, message: string)
+
+        # The configuration in force. loaded: when its file was read, RFC 3339. sha256: of the file, lower-case hex. off: how many entries are
+        # off. The rest is told to root, to the agent's own user and to who may read the audit trail: which entries are off and why, and why
+        # the last reload was refused (null: it was not).
+        type Configuration (loaded: string, sha256: string, off: int, entries: []OffEntry, reloadError: ?string)
+
+        # What the agent is, who it takes the caller for, and what the caller may do. configuration: null for others without any grant.
         method GetStatus() -> (
           version: string,
           user: int,
@@ -66,7 +74,8 @@ public enum AgentInterfaceText {
           grants: []Grant,
           externalAccounts: []string,
           auditSequence: int,
-          auditState: string
+          auditState: string,
+          configuration: ?Configuration
         )
 
         # The keys that some grant gives to the caller. With "more" they come in several replies; without it, a caller who has more than 256

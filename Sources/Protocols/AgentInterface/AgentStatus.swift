@@ -85,6 +85,76 @@ public struct GrantStatus: Sendable, Hashable {
     }
 }
 
+/// The configuration that is in force: type `Configuration` of the interface.
+public struct ConfigurationStatus: Sendable, Hashable {
+    /// An entry that is off until what it names is there.
+    public struct Entry: Sendable, Hashable {
+        /// `grant "web"`
+        public var entry: String
+        /// From 1.
+        public var line: Int?
+        public var message: String
+
+        public init(entry: String, line: Int?, message: String) {
+            self.entry = entry
+            self.line = line
+            self.message = message
+        }
+    }
+
+    /// When the file was read, RFC 3339.
+    public var loaded: String
+    /// SHA-256 of the file, lower-case hex.
+    public var sha256: String
+    /// How many entries are off.
+    public var off: Int
+    /// Those entries; empty for a caller who is not to know them.
+    public var entries: [Entry]
+    /// Why the last reload was refused; `nil` if it was not, or for a caller who is not to know.
+    public var reloadError: String?
+
+    public init(loaded: String, sha256: String, off: Int, entries: [Entry] = [], reloadError: String? = nil) {
+        self.loaded = loaded
+        self.sha256 = sha256
+        self.off = off
+        self.entries = entries
+        self.reloadError = reloadError
+    }
+
+    func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("loaded", loaded)
+        json.member("sha256", sha256)
+        json.member("off", off)
+        json.name("entries")
+        json.beginArray()
+        for entry in entries {
+            json.beginObject()
+            json.member("entry", entry.entry)
+            if let line = entry.line { json.member("line", line) }
+            json.member("message", entry.message)
+            json.endObject()
+        }
+        json.endArray()
+        json.member("reloadError", ifPresent: reloadError)
+        json.endObject()
+    }
+
+    init(_ json: JSONObject) throws(JSONError) {
+        var entries: [Entry] = []
+        for value in try json.array("entries") {
+            let entry = try value.object()
+            entries.append(
+                Entry(
+                    entry: try entry.string("entry"), line: try entry.optionalInteger("line").map { Int($0) },
+                    message: try entry.string("message")))
+        }
+        self.init(
+            loaded: try json.string("loaded"), sha256: try json.string("sha256"), off: Int(try json.integer("off")), entries: entries,
+            reloadError: try json.optionalString("reloadError"))
+    }
+}
+
 /// The reply of `GetStatus`.
 public struct AgentStatus: Sendable, Hashable {
     public var version: String
@@ -98,10 +168,12 @@ public struct AgentStatus: Sendable, Hashable {
     public var auditSequence: UInt64
     /// `writable`, or why it is not.
     public var auditState: String
+    /// `nil` for a caller without any grant.
+    public var configuration: ConfigurationStatus?
 
     public init(
         version: String, user: UInt32, groups: [UInt32], tokens: [TokenStatus], grants: [GrantStatus], externalAccounts: [String],
-        auditSequence: UInt64, auditState: String
+        auditSequence: UInt64, auditState: String, configuration: ConfigurationStatus? = nil
     ) {
         self.version = version
         self.user = user
@@ -111,6 +183,7 @@ public struct AgentStatus: Sendable, Hashable {
         self.externalAccounts = externalAccounts
         self.auditSequence = auditSequence
         self.auditState = auditState
+        self.configuration = configuration
     }
 
     /// Writes the members of the reply's parameters.
@@ -132,6 +205,10 @@ public struct AgentStatus: Sendable, Hashable {
         json.member("externalAccounts", externalAccounts)
         json.member("auditSequence", auditSequence)
         json.member("auditState", auditState)
+        if let configuration {
+            json.name("configuration")
+            configuration.write(to: &json)
+        }
     }
 
     public init(reply json: JSONObject) throws(AgentReplyError) {
@@ -143,7 +220,8 @@ public struct AgentStatus: Sendable, Hashable {
             self.init(
                 version: try json.string("version"), user: UInt32(truncatingIfNeeded: try json.integer("user")), groups: groups,
                 tokens: tokens, grants: grants, externalAccounts: try json.strings("externalAccounts"),
-                auditSequence: UInt64(clamping: try json.integer("auditSequence")), auditState: try json.string("auditState"))
+                auditSequence: UInt64(clamping: try json.integer("auditSequence")), auditState: try json.string("auditState"),
+                configuration: try json.optionalObject("configuration").map { try ConfigurationStatus($0) })
         } catch {
             throw AgentReplyError("a status that cannot be read: \(error)")
         }

@@ -13,41 +13,77 @@ final class AgentFixture: Sendable {
     let folder: String
     let socket: String
     let token: FakeToken
-    private let stop = DispatchSemaphore(value: 0)
+    private let commands = Mutex<[DaemonCommand]>([])
+    private let told = DispatchSemaphore(value: 0)
     private let stopped = DispatchSemaphore(value: 0)
     private let failure = Mutex<(any Error)?>(nil)
 
     static let directory = "https://localhost:14000/dir"
 
     /// - Parameter grants: TOML of the grants; the user who runs the test is `USER`.
-    init(grants: String, settings: String = "", token: FakeToken = FakeToken()) throws {
+    init(grants: String, settings: String = "", token: FakeToken = FakeToken(), desk: LookupDesk = LookupDesk(), logger: Logger? = nil)
+        throws
+    {
         folder = FileManager.default.temporaryDirectory.path + "/agent-\(UUID().uuidString.prefix(13))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         socket = folder + "/agent.sock"
         self.token = token
+        self.desk = desk
+        self.logger = logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        try write(grants: grants, settings: settings)
+        try start(file)
+    }
+
+    private let desk: LookupDesk
+    private let logger: Logger
+    var file: String { folder + "/acme-agentd.toml" }
+
+    static let fakeToken = """
+        [[token]]
+        name = "fake"
+        module = "/nowhere.so"
+        uri = "pkcs11:token=fake"
+        pool = 2
+        """
+
+    /// Writes the configuration; a running daemon does not look at it before it is told.
+    func write(grants: String, settings: String = "", tokens: String = AgentFixture.fakeToken) throws {
         let configuration = """
             socket = "\(socket)"
             state-directory = "\(folder)/state"
             \(settings)
-            [[token]]
-            name = "fake"
-            module = "/nowhere.so"
-            uri = "pkcs11:token=fake"
-            pool = 2
+            \(tokens)
             \(grants.replacingOccurrences(of: "USER", with: String(geteuid())))
             """
-        let file = folder + "/acme-agentd.toml"
         try configuration.write(toFile: file, atomically: false, encoding: .utf8)
         chmod(file, 0o600)
-        try start(file)
     }
 
+    private func tell(_ command: DaemonCommand) {
+        commands.withLock { $0.append(command) }
+        told.signal()
+    }
+
+    /// As SIGHUP does; returns once the reload is over.
+    func reload() async throws {
+        let before = obeyed.withLock { $0 }
+        tell(.reload)
+        // The daemon asks for its next command when it has done the one before.
+        for _ in 0..<2_000 where obeyed.withLock({ $0 }) == before { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(obeyed.withLock { $0 } > before, "the daemon did not reload")
+    }
+
+    /// Commands that were carried out.
+    private let obeyed = Mutex(-1)
+
     private func start(_ file: String) throws {
-        let daemon = try AgentDaemon(configurationFile: file, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let daemon = try AgentDaemon(configurationFile: file, logger: logger, desk: desk)
         let thread = Thread { [self] in
             do {
                 try daemon.run(launcher: token) {
-                    self.stop.wait(); return "test"
+                    self.obeyed.withLock { $0 += 1 }
+                    self.told.wait()
+                    return self.commands.withLock { $0.isEmpty ? .stop("test") : $0.removeFirst() }
                 }
             } catch { failure.withLock { $0 = error } }
             stopped.signal()
@@ -67,17 +103,17 @@ final class AgentFixture: Sendable {
 
     /// Stops the daemon and waits for its end.
     func end() {
-        stop.signal()
+        tell(.stop("test"))
         stopped.wait()
         try? FileManager.default.removeItem(atPath: folder)
     }
 
     /// Stops the daemon, and starts another on the same state.
     func restart(_ meanwhile: () throws -> Void = {}) throws {
-        stop.signal()
+        tell(.stop("test"))
         stopped.wait()
         try meanwhile()
-        try start(folder + "/acme-agentd.toml")
+        try start(file)
     }
 
     var trail: [String] {

@@ -62,6 +62,7 @@ import Testing
         ("connections = 0\n", 1, "must be from"),
         ("socket-mode = \"0999\"\n", 1, "octal"),
         ("verify-signatures = \"none\"\n", 1, "fault-sensitive"),
+        ("socket = \"/run/a.sock\\u0007b\"\n", 1, "control character"),
         ("socket = \"/x\nstate-directory = 1\n", 1, "control characters"),
         ("socket = \"/a\"\nsocket = \"/b\"\n", 2, "redefine"),
     ])
@@ -79,7 +80,10 @@ import Testing
     @Test(arguments: [
         ("name = \"g\"\noperations = [\"issue\"]\n", "neither users nor groups"),
         ("name = \"g\"\nusers = [0]\noperations = [\"everything\"]\n", "no such operation"),
-        ("name = \"g\"\nusers = [\"no-such-user-here\"]\noperations = [\"issue\"]\n", "does not exist"),
+        ("name = \"g\"\nusers = [\"root\\u0007x\"]\noperations = [\"issue\"]\n", "control characters"),
+        ("name = \"g\"\nusers = [\"\"]\noperations = [\"issue\"]\n", "empty"),
+        ("name = \"g\"\nusers = [4294967295]\noperations = [\"issue\"]\n", "none of a user"),
+        ("name = \"g\"\ngroups = [\"99999999999\"]\noperations = [\"issue\"]\n", "none of a user"),
         ("name = \"g\"\nusers = [0]\noperations = [\"issue\"]\nidentifiers = [\"a*.example.org\"]\n", "identifiers"),
         ("name = \"g\"\nusers = [0]\noperations = [\"issue\"]\ncas = [\"http://ca.example\"]\n", "cas"),
         ("name = \"g\"\nusers = [0]\noperations = [\"issue\"]\nkeys = [\"*-web\"]\n", "keys"),
@@ -87,7 +91,8 @@ import Testing
     func aGrantThatMeansNothingIsAnError(_ grant: String, _ words: String) {
         do throws(ConfigurationError) {
             let configuration = try read(ConfigurationTests.token + "[[grant]]\n" + grant)
-            _ = try SigningPolicy.Policy(configuration.grants)
+            var off: [OffEntry] = []
+            _ = try SigningPolicy.Policy(configuration.grants, answers: [:], off: &off)
             Issue.record("\(grant) was taken")
         } catch {
             #expect(error.description.contains(words), "\(error)")

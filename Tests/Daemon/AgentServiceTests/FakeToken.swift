@@ -17,7 +17,8 @@ final class FakeToken: HelperLauncher {
         /// The helper dies before it answers the n-th signature from now on.
         var diesAfter: Int?
         var signatures = 0
-        var open: [CInt] = []
+        /// The helpers' ends of the links, by the helper.
+        var open: [CInt: Int32] = [:]
     }
 
     private let state = Mutex(State())
@@ -42,28 +43,32 @@ final class FakeToken: HelperLauncher {
     }
 
     func launch(_ configuration: TokenConfiguration, signingLinks: Int) throws(TokenFailure) -> LaunchedHelper {
+        // No process has such a number.
+        let process = state.withLock { state in
+            state.launches += 1
+            return -Int32(truncatingIfNeeded: state.launches) - 1
+        }
         var ours: [CInt] = []
-        for index in 0...signingLinks {
+        for _ in 0...signingLinks {
             var pair: [CInt] = [0, 0]
             guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0 else {
                 throw TokenFailure(.helperDied, message: "socketpair")
             }
             ours.append(pair[0])
             let theirs = pair[1]
-            state.withLock { $0.open.append(theirs) }
-            start { self.serve(theirs, isControl: index == 0) }
+            state.withLock { $0.open[theirs] = process }
+            start { self.serve(theirs, of: process) }
         }
-        state.withLock { $0.launches += 1 }
-        return LaunchedHelper(process: -1, links: ours)
+        return LaunchedHelper(process: process, links: ours)
     }
 
-    func end(_ helper: LaunchedHelper) { die() }
+    func end(_ helper: LaunchedHelper) { die(helper.process) }
 
-    private func die() {
+    private func die(_ process: Int32) {
         state.withLock { state in
             // Under the lock: none of them was closed yet, and its number given to another test's connection.
-            for descriptor in state.open { shutdown(descriptor, Int32(SHUT_RDWR)) }
-            state.open = []
+            for (descriptor, owner) in state.open where owner == process { shutdown(descriptor, Int32(SHUT_RDWR)) }
+            state.open = state.open.filter { $0.value != process }
         }
     }
 
@@ -84,10 +89,10 @@ final class FakeToken: HelperLauncher {
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    private func serve(_ descriptor: CInt, isControl: Bool) {
+    private func serve(_ descriptor: CInt, of process: Int32) {
         defer {
             state.withLock { state in
-                state.open.removeAll { $0 == descriptor }
+                state.open[descriptor] = nil
                 close(descriptor)
             }
         }
@@ -98,7 +103,7 @@ final class FakeToken: HelperLauncher {
             guard count > 0 else { return }
             chunk[..<count].withUnsafeBytes { decoder.append($0) }
             while let (id, request) = try? decoder.nextRequest() {
-                guard let reply = answer(request) else { return die() }
+                guard let reply = answer(request) else { return die(process) }
                 var bytes: [UInt8] = []
                 reply.encode(id: id, to: &bytes)
                 _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))

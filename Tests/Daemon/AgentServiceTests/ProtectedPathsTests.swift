@@ -36,7 +36,7 @@ import Testing
 
     private func start(_ file: String) throws {
         let daemon = try AgentDaemon(configurationFile: file, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        try daemon.run(launcher: FakeToken()) { "test" }
+        try daemon.run(launcher: FakeToken()) { .stop("test") }
     }
 
     @Test func aConfigurationInAFolderOfOthersIsNotRead() throws {

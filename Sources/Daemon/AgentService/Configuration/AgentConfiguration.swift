@@ -17,11 +17,13 @@ public struct AgentConfiguration: Sendable {
     }
 
     /// A CA's external account credential (RFC 8555 §7.3.4).
-    public struct ExternalAccountSetting: Sendable {
+    public struct ExternalAccountSetting: Sendable, Hashable {
         public var name: String
         public var directory: ACMEURL
         public var keyID: String
         public var hmacKeyFile: String
+        /// Line of the file's name, for messages.
+        var line: Int?
     }
 
     /// A grant as it is written; users and groups are names or numbers.
@@ -58,6 +60,18 @@ public struct AgentConfiguration: Sendable {
     public var tokens: [TokenConfiguration]
     public var externalAccounts: [ExternalAccountSetting]
     public var grants: [GrantSetting]
+    /// For messages.
+    private var table: ConfigurationTable
+
+    /// An error at a setting; `nil` is the file.
+    func error(at key: String, _ message: String, hint: String?) -> ConfigurationError {
+        let audit = (try? table.table("audit")) ?? nil
+        if key == "file" { return audit?.error(key, message, hint: hint) ?? table.error("file of [audit]", message, hint: hint) }
+        return table.error(key, message, hint: hint)
+    }
+
+    /// The line of a setting outside of all tables.
+    func line(of key: String) -> Int? { table.line(of: key) }
 
     /// Reads a file.
     /// - Throws: `ConfigurationError` with file and line.
@@ -68,20 +82,19 @@ public struct AgentConfiguration: Sendable {
     /// Reads the file that the daemon runs by, which nobody but root and the daemon's user may be able to change: what was judged is what is
     /// parsed.
     /// - Throws: `ConfigurationError` with file and line.
-    init(protectedFile path: String) throws(ConfigurationError) {
-        let bytes: [UInt8]
-        do {
-            bytes = try File.open(absolute(path), as: .configuration).read(limit: ConfigurationFile.sizeLimit)
+    static func bytes(ofProtectedFile path: String) throws(ConfigurationError) -> [UInt8] {
+        do throws(OwnershipError) {
+            return try ProtectedFile.read(path, as: .configuration, limit: ConfigurationFile.sizeLimit)
         } catch {
             throw ConfigurationError(
                 file: path, line: nil, message: error.path == path ? error.reason : error.description,
                 hint: "the configuration decides who may use which key: it, its folders and the links to it must belong to root or the "
                     + "agent's user and be writable by nobody else")
         }
-        try self.init(ConfigurationFile.parse(bytes, file: path))
     }
 
     public init(_ table: ConfigurationTable) throws(ConfigurationError) {
+        self.table = table
         file = table.file
         socket = try table.absolutePath("socket") ?? "/run/acme-agent/agent.sock"
         // sun_path holds 108 bytes with the zero at its end.
@@ -142,7 +155,29 @@ extension ConfigurationTable {
     func absolutePath(_ key: String) throws(ConfigurationError) -> String? {
         guard let path = try string(key) else { return nil }
         guard path.hasPrefix("/") else { throw error(key, "must be an absolute path") }
+        // A zero byte would end the path for the system, and name another file than the one that stands here.
+        guard path.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
+            throw error(key, "holds a control character")
+        }
         return path
+    }
+}
+
+extension ConfigurationTable {
+    /// Users or groups by name or number.
+    fileprivate func peerNames(_ key: String) throws(ConfigurationError) -> [String] {
+        let names = try names(key) ?? []
+        for name in names {
+            // A zero byte would end the name for the system: "root\u0000x" is not to be root.
+            guard !name.isEmpty, name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
+                throw error(key, "holds a name that is empty or has control characters")
+            }
+            let isNumber = name.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
+            guard !isNumber || UInt32(name).map({ $0 < .max }) == true else {
+                throw error(key, "holds a number that is none of a user or group: \(name)")
+            }
+        }
+        return names
     }
 }
 
@@ -173,6 +208,7 @@ extension AgentConfiguration.ExternalAccountSetting {
         keyID = try table.requiredString("key-id")
         guard let path = try table.absolutePath("hmac-key-file") else { throw table.error(nil, "the setting \"hmac-key-file\" is missing") }
         hmacKeyFile = path
+        line = table.line(of: "hmac-key-file")
         try table.finish(known: ["name", "directory", "key-id", "hmac-key-file"])
     }
 }
@@ -181,8 +217,8 @@ extension AgentConfiguration.GrantSetting {
     fileprivate init(_ table: ConfigurationTable) throws(ConfigurationError) {
         self.table = table
         name = try table.requiredString("name")
-        users = try table.names("users") ?? []
-        groups = try table.names("groups") ?? []
+        users = try table.peerNames("users")
+        groups = try table.peerNames("groups")
         guard !users.isEmpty || !groups.isEmpty else { throw table.error(nil, "the grant names neither users nor groups") }
         keys = try table.strings("keys") ?? []
         operations = try table.strings("operations") ?? []

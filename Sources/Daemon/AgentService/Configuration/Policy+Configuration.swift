@@ -3,29 +3,66 @@ import ConfigurationFile
 import SigningPolicy
 
 extension Policy {
-    /// The policy that a configuration describes. Users and groups are looked up here, once.
-    /// - Throws: `ConfigurationError` with the grant's line.
-    init(_ settings: [AgentConfiguration.GrantSetting]) throws(ConfigurationError) {
-        var grants: [Grant] = []
-        for setting in settings { grants.append(try Grant(setting)) }
-        do { try self.init(grants: grants) } catch {
+    /// The policy that a configuration describes, of the grants whose users and groups were all found. A grant of which one is missing is off
+    /// whole: what is left of it is not what was written.
+    /// - Parameter off: Gets the grants that are off.
+    /// - Throws: `ConfigurationError` with the grant's line: the text of every grant must be right, also of those that are off.
+    init(
+        _ settings: [AgentConfiguration.GrantSetting], answers: [Lookup: LookupAnswer], off: inout [OffEntry]
+    ) throws(ConfigurationError) {
+        var grants: [Grant] = [], found: [Grant] = []
+        for setting in settings {
+            let grant = try Grant(setting)
+            grants.append(grant)
+            switch Grant.peers(of: setting, answers) {
+            case .success(let peers):
+                var whole = grant
+                whole.peers = peers
+                found.append(whole)
+            case .failure(let entry): off.append(entry)
+            }
+        }
+        do {
+            _ = try Policy(grants: grants)
+            try self.init(grants: found)
+        } catch {
             throw ConfigurationError(file: settings.first?.table.file ?? "", line: nil, message: error.description)
         }
     }
 }
 
+extension OffEntry: Error {}
+
 extension Grant {
+    /// Whom the grant is for, or what of it is missing.
+    fileprivate static func peers(
+        of setting: AgentConfiguration.GrantSetting, _ answers: [Lookup: LookupAnswer]
+    ) -> Result<[PeerPattern], OffEntry> {
+        var peers: [PeerPattern] = []
+        for (key, names, lookup, pattern) in [
+            ("users", setting.users, Lookup.user, PeerPattern.user), ("groups", setting.groups, Lookup.group, PeerPattern.group),
+        ] {
+            for name in names {
+                switch PeerName(name) {
+                case .number(let number): peers.append(pattern(number))
+                case .name(let name):
+                    switch answers[lookup(name)] ?? .pending {
+                    case .number(let number): peers.append(pattern(number))
+                    case .nothing(let message):
+                        return .failure(
+                            OffEntry(
+                                entry: "grant \"\(setting.name)\"", line: setting.table.line(of: key), message: "\"\(key)\" \(message)"))
+                    case .account: break
+                    }
+                }
+            }
+        }
+        return .success(peers)
+    }
+
+    /// All of the grant but its peers.
     fileprivate init(_ setting: AgentConfiguration.GrantSetting) throws(ConfigurationError) {
         let table = setting.table
-        var peers: [PeerPattern] = []
-        for name in setting.users {
-            guard let uid = UserDirectory.user(name) else { throw table.error("users", "names a user that does not exist: \"\(name)\"") }
-            peers.append(.user(uid))
-        }
-        for name in setting.groups {
-            guard let gid = UserDirectory.group(name) else { throw table.error("groups", "names a group that does not exist: \"\(name)\"") }
-            peers.append(.group(gid))
-        }
         func patterns<Pattern>(
             _ key: String, _ texts: [String], _ make: (String) throws(PatternError) -> Pattern
         ) throws(ConfigurationError) -> [Pattern] {
@@ -40,7 +77,7 @@ extension Grant {
             throw table.error("operations", "holds \(error.description)")
         }
         self.init(
-            name: setting.name, peers: peers,
+            name: setting.name, peers: [],
             keys: try patterns("keys", setting.keys) { text throws(PatternError) in try KeyPattern(text) },
             operations: operations,
             identifiers: try patterns("identifiers", setting.identifiers) { text throws(PatternError) in try IdentifierPattern(text) },

@@ -1,3 +1,4 @@
+import NIOCore
 import SigningPolicy
 
 /// What the configuration says of who may have what signed. Never changed: a new configuration is a new value, so that no request sees half
@@ -6,10 +7,22 @@ final class Rules: Sendable {
     let policy: Policy
     /// By name.
     let externalAccounts: [String: LoadedExternalAccount]
+    let limits: Limits
 
-    init(policy: Policy, externalAccounts: [String: LoadedExternalAccount]) {
+    /// How much one caller may take, and how its signatures are made.
+    struct Limits: Sendable {
+        var connectionsPerUser: Int
+        /// Of all users.
+        var connections: Int
+        var verification: AgentConfiguration.Verification
+        /// How long a signature may take, queue included.
+        var signingDeadline: TimeAmount
+    }
+
+    init(policy: Policy, externalAccounts: [String: LoadedExternalAccount], limits: Limits) {
         self.policy = policy
         self.externalAccounts = externalAccounts
+        self.limits = limits
     }
 }
 

@@ -28,6 +28,13 @@ final class Gate {
         }
     }
 
+    /// Whether the rules that are in force now let through what was let through once: for what goes on long after its call came.
+    func stillAdmits(_ admitted: Admitted) -> Bool {
+        if rules === admitted.caller.rules { return true }
+        if case .allowed = rules.policy.decide(admitted.question) { return true }
+        return false
+    }
+
     private func refuse(_ question: PolicyQuestion, _ refusal: Refusal, of caller: Caller, reply: VarlinkReplier) {
         refusals.publish(RefusalReport(question: question, refusal: refusal, caller: caller))
         reply.fail(AgentError(refusal, question: question, policy: caller.rules.policy))

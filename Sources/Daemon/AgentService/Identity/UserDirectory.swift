@@ -1,21 +1,52 @@
 import Glibc
 
-/// Users and groups of the system by name. Asked when the configuration is read, never while a request waits.
+/// Users and groups of the system by name. A directory service (LDAP) may take its time or hang: never asked on the event loop.
 enum UserDirectory {
-    /// A user by name or number; `nil` if there is none of that name.
-    static func user(_ name: String) -> UInt32? {
-        if let number = UInt32(name) { return number }
-        var entry = passwd(), found: UnsafeMutablePointer<passwd>?
-        var buffer = [CChar](repeating: 0, count: 16_384)
-        guard getpwnam_r(name, &entry, &buffer, buffer.count, &found) == 0, found != nil else { return nil }
-        return entry.pw_uid
+    /// What the system says of a name.
+    enum Answer: Sendable, Hashable {
+        case number(UInt32)
+        /// No source that was asked has such a name.
+        case unknown
+        /// A source could not be asked; the system's error number.
+        case failed(Int32)
     }
 
-    static func group(_ name: String) -> UInt32? {
-        if let number = UInt32(name) { return number }
+    /// A group with so many members that its entry is larger is reported as `failed(ERANGE)`.
+    private static let largestEntry = 8 * 1024 * 1024
+
+    static func user(_ name: String) -> Answer {
+        var entry = passwd(), found: UnsafeMutablePointer<passwd>?
+        return ask { buffer, size in
+            getpwnam_r(name, &entry, buffer, size, &found)
+        } found: {
+            found == nil ? nil : entry.pw_uid
+        }
+    }
+
+    static func group(_ name: String) -> Answer {
         var entry = Glibc.group(), found: UnsafeMutablePointer<Glibc.group>?
-        var buffer = [CChar](repeating: 0, count: 65_536)
-        guard getgrnam_r(name, &entry, &buffer, buffer.count, &found) == 0, found != nil else { return nil }
-        return entry.gr_gid
+        return ask { buffer, size in
+            getgrnam_r(name, &entry, buffer, size, &found)
+        } found: {
+            found == nil ? nil : entry.gr_gid
+        }
+    }
+
+    private static func ask(
+        _ call: (UnsafeMutablePointer<CChar>, Int) -> Int32, found: () -> UInt32?
+    ) -> Answer {
+        var size = 16_384
+        while true {
+            let buffer = UnsafeMutablePointer<CChar>.allocate(capacity: size)
+            defer { buffer.deallocate() }
+            switch call(buffer, size) {
+            case 0: return found().map { .number($0) } ?? .unknown
+            // getpwnam_r(3): what sources say of a name that they do not have.
+            case ENOENT, ESRCH, EBADF, EPERM: return .unknown
+            case EINTR: continue
+            case ERANGE where size < largestEntry: size *= 2
+            case let code: return .failed(code)
+            }
+        }
     }
 }

@@ -22,8 +22,7 @@ final class KeyAdministration {
     private let folder: KeyFolder
     private let disk: NIOThreadPool
     private let audit: AuditLog
-    private let tokens: [String: TokenSupervisor]
-    private let defaultToken: String
+    private let tokens: TokenSet
     private let logger: Logger
     private(set) var keyring: Keyring
     /// Keys that one user may have in the making: a token makes one after another, and RSA takes seconds.
@@ -36,7 +35,7 @@ final class KeyAdministration {
 
     init(
         eventLoop: any EventLoop, folder: KeyFolder, keyring: Keyring, disk: NIOThreadPool, audit: AuditLog,
-        tokens: [String: TokenSupervisor], defaultToken: String, logger: Logger
+        tokens: TokenSet, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.folder = folder
@@ -44,7 +43,6 @@ final class KeyAdministration {
         self.disk = disk
         self.audit = audit
         self.tokens = tokens
-        self.defaultToken = defaultToken
         self.logger = logger
     }
 
@@ -54,7 +52,7 @@ final class KeyAdministration {
     /// - Parameter admitted: leave for `create-key` or `adopt-key` of the name that `creation` has.
     func create(_ creation: KeyCreation, _ admitted: Admitted, reply: VarlinkReplier) {
         let request = Request(admitted, reply), caller = admitted.caller, peer = caller.peer
-        let token = creation.token ?? defaultToken
+        let token = creation.token ?? tokens.defaultName
         guard let supervisor = tokens[token] else {
             return reply.fail(AgentError.invalidRequest(parameter: "token", message: "no token of that name is configured"))
         }

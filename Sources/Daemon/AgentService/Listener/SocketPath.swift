@@ -104,6 +104,13 @@ final class SocketPath: Sendable {
         return descriptor
     }
 
+    /// Gives the socket that was bound to its group, which was not known then.
+    func give(to group: UInt32, mode: UInt32) throws {
+        // Nobody else can change a name in this folder.
+        guard lchown(path, uid_t.max, group) == 0 else { throw failure("chown") }
+        guard chmod(path, mode) == 0 else { throw failure("chmod") }
+    }
+
     /// Lets another daemon have the path.
     func release() { flock(lock, LOCK_UN) }
 

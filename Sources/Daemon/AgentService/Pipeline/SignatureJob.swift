@@ -14,6 +14,9 @@ final class SignatureJob {
     /// Whether the intent is on the disk before the reply goes out: for everything that changes something at a CA.
     let waitsForDisk: Bool
 
+    /// Those under which the request came.
+    let limits: Rules.Limits
+
     var plan: SigningPlan
     var task: SigningTask
     /// What is to be answered, once the outcome is written.
@@ -27,6 +30,7 @@ final class SignatureJob {
         record = AuditRecord(.intent, of: admitted)
         record.fingerprint = key.fingerprint
         self.waitsForDisk = waitsForDisk
+        limits = admitted.caller.rules.limits
         self.plan = plan
         self.task = task
     }

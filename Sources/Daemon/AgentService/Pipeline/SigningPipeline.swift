@@ -14,9 +14,7 @@ final class SigningPipeline {
     private let eventLoop: any EventLoop
     private let audit: AuditLog
     private let writer: AuditWriter
-    private let tokens: [String: TokenSupervisor]
-    private let verification: AgentConfiguration.Verification
-    private let deadline: TimeAmount
+    private let tokens: TokenSet
     private let logger: Logger
 
     private var round = SignatureRound(requestsPerUser: SigningPipeline.requestsPerUser)
@@ -28,16 +26,11 @@ final class SigningPipeline {
     /// A quarter of the 4,096 that may wait for a token: one user's flood must leave room for the others.
     static let requestsPerUser = 1_024
 
-    init(
-        eventLoop: any EventLoop, audit: AuditLog, tokens: [String: TokenSupervisor], verification: AgentConfiguration.Verification,
-        deadline: TimeAmount, logger: Logger
-    ) {
+    init(eventLoop: any EventLoop, audit: AuditLog, tokens: TokenSet, logger: Logger) {
         self.eventLoop = eventLoop
         self.audit = audit
         self.writer = audit.writer()
         self.tokens = tokens
-        self.verification = verification
-        self.deadline = deadline
         self.logger = logger
     }
 
@@ -178,13 +171,15 @@ final class SigningPipeline {
             next += 1
             return fail(id, .tokenNotConfigured(token: job(id)?.task.key.token ?? ""))
         }
-        let until = NIODeadline.now() + deadline
+        let now = NIODeadline.now()
         supervisor.inOneWrite {
             while next < round.actions.count, case .sendToToken(let id) = round.actions[next], let job = job(id),
                 job.task.key.token == token
             {
                 next += 1
-                supervisor.sign(job.task.key.reference, job.task.mechanism, job.task.input.tokenInput, deadline: until) { result in
+                supervisor.sign(
+                    job.task.key.reference, job.task.mechanism, job.task.input.tokenInput, deadline: now + job.limits.signingDeadline
+                ) { result in
                     self.signed(id, result)
                 }
             }
@@ -230,7 +225,7 @@ final class SigningPipeline {
                 ])
             fail(id, .token(failure, token: job.task.key.token))
         case .success(let signature):
-            if needsCheck(job.task.key), !job.task.accepts(signature) {
+            if needsCheck(job), !job.task.accepts(signature) {
                 // Either the token computed wrongly, which for RSA and Ed25519 gives the key away, or it used another key.
                 logger.error(
                     "the token gave a signature that is not the pinned key's; it is thrown away",
@@ -260,11 +255,11 @@ final class SigningPipeline {
         perform()
     }
 
-    private func needsCheck(_ key: SigningKey) -> Bool {
-        switch verification {
+    private func needsCheck(_ job: SignatureJob) -> Bool {
+        switch job.limits.verification {
         case .all: return true
         case .faultSensitive:
-            switch key.algorithm {
+            switch job.task.key.algorithm {
             case .p256, .p384: return false
             default: return true
             }

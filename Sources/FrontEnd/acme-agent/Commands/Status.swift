@@ -44,6 +44,7 @@ struct Status: AgentCommand {
         list.add("tokens", status.tokens.flatMap(Status.lines))
         list.add("you may", status.grants.isEmpty ? ["nothing: no grant of the policy names you"] : status.grants.map(Status.line))
         list.add("external accounts", status.externalAccounts)
+        list.add("agent's configuration", status.configuration.map(Status.lines) ?? [])
         list.add("audit trail", "\(status.auditState), last record \(status.auditSequence)")
         list.add("configuration", settings.file ?? "none: defaults")
         list.add("CA", settings.directory.text)
@@ -58,6 +59,18 @@ struct Status: AgentCommand {
         var lines = ["\(token.name): \(token.state.rawValue)" + (what.isEmpty ? "" : " (\(what))") + restarts]
         if let message = token.message { lines.append("  \(message)" + (token.reason.map { " (\($0))" } ?? "")) }
         if let hint = token.hint { lines.append("  hint: \(hint)") }
+        return lines
+    }
+
+    private static func lines(_ configuration: ConfigurationStatus) -> [String] {
+        var lines = ["read at \(configuration.loaded), SHA-256 \(configuration.sha256)"]
+        if let error = configuration.reloadError { lines.append("the last reload was refused: \(error)") }
+        if configuration.off > 0, configuration.entries.isEmpty {
+            lines.append(Wording.count(configuration.off, "entry", plural: "entries") + " of it off: the agent's log says which")
+        }
+        for entry in configuration.entries {
+            lines.append("\(entry.entry)" + (entry.line.map { " (line \($0))" } ?? "") + " is off: \(entry.message)")
+        }
         return lines
     }
 

@@ -1,0 +1,145 @@
+import ConfigurationFile
+import Crypto
+import DurableFile
+import Glibc
+import JOSE
+import NIOCore
+import SigningPolicy
+
+/// An entry of the configuration that is off until what it names is there. The others are in force.
+struct OffEntry: Hashable, Sendable, CustomStringConvertible {
+    /// `grant "web"`
+    var entry: String
+    /// From 1.
+    var line: Int?
+    /// What is missing, with the setting: `"users" names a user that does not exist: "alice"`.
+    var message: String
+
+    var description: String { "\(entry)\(line.map { " (line \($0))" } ?? "") is off: \(message)" }
+}
+
+/// A configuration with what was found of the users, groups and secrets that it names. Never changed, only replaced.
+///
+/// What the text of the file says is taken whole or not at all: a setting that is not known, a pattern that means nothing, two entries of one
+/// name are errors. What is outside of the file may be missing: then the entry that names it is off, and grants nothing, until it is found.
+struct LoadedConfiguration: Sendable {
+    let configuration: AgentConfiguration
+    /// SHA-256 of the file's bytes, lower-case hex.
+    let digest: String
+    /// When the file was read: milliseconds since 1970-01-01T00:00:00Z.
+    let loaded: Int64
+    let rules: Rules
+    /// The socket's group, where one is configured and was found.
+    let socketGroup: UInt32?
+    let off: [OffEntry]
+    private let answers: [Lookup: LookupAnswer]
+
+    /// Reads a file and looks up what it names.
+    /// - Parameter patience: Seconds that all look-ups together may take; what has not answered by then is off.
+    /// - Throws: `ConfigurationError` with file and line.
+    static func read(_ path: String, desk: LookupDesk, patience: Double) throws(ConfigurationError) -> LoadedConfiguration {
+        let time = LoadedConfiguration.now()
+        let bytes = try AgentConfiguration.bytes(ofProtectedFile: path)
+        let configuration = try AgentConfiguration(ConfigurationFile.parse(bytes, file: path))
+        let digest = Hexadecimal.encode(Array(SHA256.hash(data: bytes)))
+        // Before anything is asked of a directory service: a text that is wrong is wrong at once.
+        let draft = try LoadedConfiguration(configuration, digest: digest, loaded: time, answers: [:])
+        let answers = desk.answers(to: Set(draft.open), within: patience)
+        return try LoadedConfiguration(configuration, digest: digest, loaded: time, answers: answers)
+    }
+
+    init(
+        _ configuration: AgentConfiguration, digest: String, loaded: Int64, answers: [Lookup: LookupAnswer]
+    ) throws(ConfigurationError) {
+        self.configuration = configuration
+        self.digest = digest
+        self.loaded = loaded
+        self.answers = answers
+        var off: [OffEntry] = []
+        let policy = try Policy(configuration.grants, answers: answers, off: &off)
+        var accounts: [String: LoadedExternalAccount] = [:]
+        for setting in configuration.externalAccounts {
+            switch answers[.account(setting)] ?? .pending {
+            case .account(let account): accounts[setting.name] = account
+            case .nothing(let message):
+                off.append(
+                    OffEntry(
+                        entry: "external account \"\(setting.name)\"", line: setting.line,
+                        message: "\"hmac-key-file\" \(message)"))
+            case .number: break
+            }
+        }
+        rules = Rules(
+            policy: policy, externalAccounts: accounts,
+            limits: Rules.Limits(
+                connectionsPerUser: configuration.connectionsPerUser, connections: configuration.connections,
+                verification: configuration.verification, signingDeadline: .seconds(Int64(configuration.signingDeadline))))
+        var socketGroup: UInt32?
+        if let name = configuration.socketGroup {
+            switch PeerName(name) {
+            case .number(let number): socketGroup = number
+            case .name(let name):
+                switch answers[.group(name)] ?? .pending {
+                case .number(let number): socketGroup = number
+                case .nothing(let message):
+                    off.append(
+                        OffEntry(
+                            entry: "the socket's group", line: configuration.line(of: "socket-group"),
+                            message: "\"socket-group\" \(message)"))
+                case .account: break
+                }
+            }
+        }
+        self.socketGroup = socketGroup
+        self.off = off
+    }
+
+    /// The same configuration with one more answer.
+    func answered(_ lookup: Lookup, _ answer: LookupAnswer) throws(ConfigurationError) -> LoadedConfiguration {
+        var answers = self.answers
+        answers[lookup] = answer
+        return try LoadedConfiguration(configuration, digest: digest, loaded: loaded, answers: answers)
+    }
+
+    /// What is to be looked up still.
+    var open: [Lookup] {
+        lookups.filter { lookup in
+            switch answers[lookup] {
+            case nil, .nothing: true
+            case .number, .account: false
+            }
+        }
+    }
+
+    private var lookups: Set<Lookup> {
+        var lookups: Set<Lookup> = []
+        for grant in configuration.grants {
+            for case .name(let name) in grant.users.map({ PeerName($0) }) { lookups.insert(.user(name)) }
+            for case .name(let name) in grant.groups.map({ PeerName($0) }) { lookups.insert(.group(name)) }
+        }
+        for setting in configuration.externalAccounts { lookups.insert(.account(setting)) }
+        if let group = configuration.socketGroup, case .name(let name) = PeerName(group) { lookups.insert(.group(name)) }
+        return lookups
+    }
+
+    private static func now() -> Int64 {
+        var moment = timespec()
+        clock_gettime(CLOCK_REALTIME, &moment)
+        return Int64(moment.tv_sec) &* 1_000 &+ Int64(moment.tv_nsec) / 1_000_000
+    }
+}
+
+/// A user or group as the configuration has it.
+enum PeerName: Hashable {
+    /// Digits alone: needs no look-up, and names nobody else whatever a directory says.
+    case number(UInt32)
+    case name(String)
+
+    init(_ text: String) {
+        if text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let number = UInt32(text) {
+            self = .number(number)
+        } else {
+            self = .name(text)
+        }
+    }
+}

@@ -1,0 +1,42 @@
+import Glibc
+
+/// Something that an entry of the configuration names and that is outside of it. It may not be there yet, or for a while.
+enum Lookup: Hashable, Sendable {
+    case user(String)
+    case group(String)
+    /// The MAC key of an external account.
+    case account(AgentConfiguration.ExternalAccountSetting)
+
+    /// Finds it. Takes as long as the file system or the directory service takes.
+    func answer() -> LookupAnswer {
+        switch self {
+        case .user(let name): Lookup.answer(UserDirectory.user(name), "user", name)
+        case .group(let name): Lookup.answer(UserDirectory.group(name), "group", name)
+        case .account(let setting):
+            switch LoadedExternalAccount.load(setting) {
+            case .success(let account): .account(account)
+            case .failure(let fault): .nothing(fault.message)
+            }
+        }
+    }
+
+    private static func answer(_ answer: UserDirectory.Answer, _ kind: String, _ name: String) -> LookupAnswer {
+        switch answer {
+        case .number(let number): .number(number)
+        case .unknown: .nothing("names a \(kind) that does not exist: \"\(name)\"")
+        case .failed(let code): .nothing("names a \(kind) that cannot be looked up now: \"\(name)\" (\(String(cString: strerror(code))))")
+        }
+    }
+}
+
+/// What came of a look-up.
+enum LookupAnswer: Sendable {
+    /// A user's or group's number.
+    case number(UInt32)
+    case account(LoadedExternalAccount)
+    /// Why there is nothing, to be read after the setting that names it.
+    case nothing(String)
+
+    /// Said of what has not answered so far.
+    static let pending = LookupAnswer.nothing("names something that has not been found so far: the system does not answer")
+}

@@ -1,0 +1,33 @@
+import NIOCore
+import TokenProtocol
+
+/// The end of a token that is closed while the agent goes on.
+extension TokenSupervisor {
+    /// How often it is looked whether all is answered.
+    private static let retirementStep = TimeAmount.milliseconds(20)
+
+    /// Lets what waits and what is in hand be answered, for so long at most, and ends the helper. Nothing new may be asked of it.
+    /// - Parameter failure: What is said to those who cannot be answered any more.
+    /// - Returns: Succeeds when the helper's process has ended.
+    public func retire(within time: TimeAmount, _ failure: TokenFailure) -> EventLoopFuture<Void> {
+        eventLoop.preconditionInEventLoop()
+        let promise = eventLoop.makePromise(of: Void.self)
+        retire(until: .now() + time, failure, promise)
+        return promise.futureResult
+    }
+
+    private func retire(until deadline: NIODeadline, _ failure: TokenFailure, _ promise: EventLoopPromise<Void>) {
+        // A token that is not there answers nothing: whoever waits for it hears the truth now.
+        let mayAnswer: Bool
+        switch state {
+        case .starting, .ready: mayAnswer = true
+        case .unavailable, .stopped: mayAnswer = false
+        }
+        guard mayAnswer, !(scheduler.isIdle && calls.isIdle), NIODeadline.now() < deadline else {
+            return stop(failure).cascade(to: promise)
+        }
+        eventLoop.assumeIsolated().scheduleTask(in: TokenSupervisor.retirementStep) {
+            self.retire(until: deadline, failure, promise)
+        }
+    }
+}

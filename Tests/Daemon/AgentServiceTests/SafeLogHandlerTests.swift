@@ -1,0 +1,61 @@
+import Logging
+import Synchronization
+import Testing
+
+@testable import AgentService
+
+@Suite struct SafeLogHandlerTests {
+    private final class Lines: Sendable {
+        let texts = Mutex<[String]>([])
+    }
+
+    private struct Recorder: LogHandler {
+        let lines: Lines
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            let all = metadata.merging(event.metadata ?? [:]) { $1 }
+            lines.texts.withLock { $0.append("\(event.message) \(all.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: " "))") }
+        }
+    }
+
+    /// A line feed forges a line, ESC and U+009B begin a terminal's sequence, U+202E shows a name backwards.
+    @Test(arguments: ["\n", "\r", "\u{1B}[2J", "\u{9B}2J", "\u{202E}", "\u{2066}", "\u{7F}", "\0", "\u{2028}", "\u{E000}"])
+    func noTextOfALineReachesTheLogUnescaped(_ bad: String) {
+        let lines = Lines()
+        var logger = Logger(label: "test") { _ in SafeLogHandler(Recorder(lines: lines)) }
+        logger.logLevel = .trace
+        logger[metadataKey: "own"] = "a\(bad)b"
+        let label = "a\(bad)b"
+        logger.info(
+            "message \(label)",
+            metadata: [
+                "label": "\(label)", "list": ["\(label)"], "table": ["k": "\(label)"],
+                "error": .stringConvertible(Unprintable(text: label)),
+            ])
+        let text = lines.texts.withLock { $0.joined() }
+        #expect(text.hasPrefix("message a\u{FFFD}"))
+        for scalar in bad.unicodeScalars where !("[2J".unicodeScalars.contains(scalar)) {
+            #expect(!text.unicodeScalars.contains(scalar))
+        }
+        #expect(text.contains("own=a\u{FFFD}") && text.contains("label=a\u{FFFD}") && text.contains("error=a\u{FFFD}"))
+    }
+
+    private struct Unprintable: CustomStringConvertible, Sendable {
+        let text: String
+        var description: String { text }
+    }
+
+    @Test func anOrdinaryLineIsLeftAsItIs() {
+        let lines = Lines()
+        let logger = Logger(label: "test") { _ in SafeLogHandler(Recorder(lines: lines)) }
+        logger.info("token ready", metadata: ["label": "Schlüssel 1", "keys": "*.example.org"])
+        #expect(lines.texts.withLock { $0 } == ["token ready keys=*.example.org label=Schlüssel 1"])
+    }
+}

@@ -1,0 +1,42 @@
+import Foundation
+import Testing
+
+/// The configuration of the real daemon: told by a signal to read it again, and checked beforehand.
+@Suite(.timeLimit(.minutes(2))) struct ConfigurationTests {
+    @Test func aHangUpReloadsAndStatusSaysHowItWent() async throws {
+        let sandbox = try await Sandbox()
+        let file = sandbox.folder + "/acme-agentd.toml"
+        let text = try String(contentsOfFile: file, encoding: .utf8)
+        let process = try sandbox.daemon
+        func reload(_ text: String, until words: String) async throws -> Bool {
+            try text.write(toFile: file, atomically: false, encoding: .utf8)
+            kill(process, SIGHUP)
+            for _ in 0..<200 {
+                if try await sandbox.agent("status").output.contains(words) { return true }
+                try await Task.sleep(for: .milliseconds(25))
+            }
+            return false
+        }
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).count
+        #expect(try await reload(text + "\nnonsense = 1\n", until: "the last reload was refused: \(file):\(lines + 1):"))
+        #expect(try await sandbox.agent("keys", "list").status == 0)
+        #expect(try await sandbox.agent("--json", "status").output.contains("\"reloadError\":\"\(file):\(lines + 1):"))
+        let unknown = """
+
+            [[grant]]
+            name = "somebody"
+            users = ["no-such-user-here"]
+            operations = ["list-keys"]
+            """
+        let off = "grant \"somebody\" (line \(lines + 1)) is off: \"users\" names a user that does not exist: \"no-such-user-here\""
+        #expect(try await reload(text + unknown, until: off.replacingOccurrences(of: "(line \(lines + 1))", with: "(line \(lines + 3))")))
+        #expect(try await sandbox.agent("keys", "list").status == 0)
+        #expect(try sandbox.daemon == process)
+        let checked = try await sandbox.shell("\(Program.folder)/acme-agentd --check-config --config '\(file)'")
+        #expect(checked.status == 78)
+        #expect(checked.error.contains("grant \"somebody\"") && checked.output.contains("somebody"), "\(checked)")
+        try text.write(toFile: file, atomically: false, encoding: .utf8)
+        #expect(try await sandbox.shell("\(Program.folder)/acme-agentd --check-config --config '\(file)'").status == 0)
+        await sandbox.end()
+    }
+}
