@@ -88,7 +88,7 @@ let package = Package(
         .systemLibrary(
             name: "CP11Kit", path: "Sources/Token/CP11Kit", pkgConfig: "p11-kit-1", providers: [.apt(["libp11-kit-dev"])]),
         cLibrary("CPKCS11", in: "Token", ["CP11Kit"]),
-        library("PKCS11", in: "Token", ["CPKCS11", "CP11Kit"]),
+        library("PKCS11", in: "Token", ["CPKCS11", "CP11Kit", "DurableFile"]),
         library("TokenHelper", in: "Token", ["JOSE", "TokenProtocol", "PKCS11", "CPKCS11", "CLinux"]),
         program("acme-agent-token", in: "Token", ["TokenHelper"]),
 

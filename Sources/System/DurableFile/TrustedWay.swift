@@ -27,7 +27,8 @@ public struct TrustedWay: ~Copyable {
     deinit { close(folder) }
 
     /// Opens what is at the end of the way, which is no symbolic link. It has not been judged yet.
-    func open(_ flags: Int32) throws(OwnershipError) -> Int32 {
+    /// - Returns: A descriptor, the caller's to close.
+    public func open(_ flags: Int32) throws(OwnershipError) -> Int32 {
         let descriptor = openat(folder, name, flags | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0 else { throw .system(FileError(path: resolved, call: "open", code: errno)) }
         return descriptor

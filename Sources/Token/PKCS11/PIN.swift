@@ -1,4 +1,5 @@
 import CPKCS11
+import DurableFile
 import Glibc
 
 /// A user PIN, in a page of its own that is locked into memory, left out of core dumps, and wiped when the value goes.
@@ -14,6 +15,8 @@ public struct PIN: ~Copyable, Sendable {
         case wrongOwner(uid: UInt32)
         /// Its group or others may read or write it.
         case wrongMode(UInt32)
+        /// Somebody else could put another file in its place: a folder or link on the way to it is not root's or this user's alone.
+        case untrustedWay(path: String, reason: String)
         /// It holds nothing.
         case empty
         /// It holds more than `longest` bytes.
@@ -33,8 +36,16 @@ public struct PIN: ~Copyable, Sendable {
     /// others. One line feed at its end does not count.
     public init(file path: String) throws(SourceError) {
         // O_NONBLOCK: opening a FIFO must not wait for a writer.
-        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
-        guard file >= 0 else { throw .unreadable(errno: errno) }
+        let file: Int32
+        do throws(OwnershipError) {
+            let way = try TrustedWay(to: path)
+            file = try way.open(O_RDONLY | O_NOCTTY | O_NONBLOCK)
+        } catch {
+            switch error {
+            case .system(let failure): throw .unreadable(errno: failure.code)
+            case .distrusted(let path, let reason): throw .untrustedWay(path: path, reason: reason.description)
+            }
+        }
         defer { close(file) }
         var status = stat()
         guard fstat(file, &status) == 0 else { throw .unreadable(errno: errno) }

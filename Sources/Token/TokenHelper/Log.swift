@@ -4,9 +4,22 @@ import Glibc
 enum Log {
     /// Something went wrong and the helper goes on.
     static func warning(_ message: String) {
-        // What comes from a token is not trusted with a terminal.
-        let line = "acme-agent-token: warning: \(message)".utf8.map { $0 < 0x20 || $0 == 0x7F ? UInt8(ascii: "?") : $0 } + [0x0A]
+        let line = Array("acme-agent-token: warning: \(escaped(message))\n".utf8)
         _ = Glibc.write(STDERR_FILENO, line, line.count)
+    }
+
+    /// What comes from a token or its module is not trusted with a terminal: only printable ASCII stands as it is. U+009B begins a terminal's
+    /// sequence as ESC does, and U+202E shows a name backwards.
+    static func escaped(_ text: String) -> String {
+        var result = ""
+        for scalar in text.unicodeScalars {
+            if scalar.value >= 0x20, scalar.value < 0x7F {
+                result.unicodeScalars.append(scalar)
+            } else {
+                result += "\\u{\(String(scalar.value, radix: 16, uppercase: true))}"
+            }
+        }
+        return result
     }
 }
 

@@ -64,6 +64,10 @@ extension TokenFailure {
         case .wrongMode(let mode):
             reason = "can be used by its group or others (mode \(String(mode, radix: 8)))"
             hint = "chmod 0600 \"\(path)\""
+        case .untrustedWay(let path, let why):
+            reason = "is not read, because \"\(path)\" \(why)"
+            hint =
+                "the file, every folder above it and every link to it must belong to root or to the agent's user and be writable by nobody else"
         case .empty: reason = "is empty"
         case .tooLong: reason = "has more than \(PIN.longest) bytes"
         case .noMemory: reason = "cannot be read: no memory"
