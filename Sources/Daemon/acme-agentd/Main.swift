@@ -22,6 +22,8 @@ struct Daemon: ParsableCommand {
     var logLevel = Logger.Level.info
 
     func run() throws {
+        // Until the daemon listens for it: a reload that is asked for during the start has nothing to do, and must not end the process.
+        signal(SIGHUP, SIG_IGN)
         LoggingSystem.bootstrap { SafeLogHandler(StreamLogHandler.standardError(label: $0)) }
         var logger = Logger(label: "acme-agentd")
         logger.logLevel = logLevel

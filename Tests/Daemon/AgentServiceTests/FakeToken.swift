@@ -17,6 +17,8 @@ final class FakeToken: HelperLauncher {
         /// The helper dies before it answers the n-th signature from now on.
         var diesAfter: Int?
         var signatures = 0
+        /// Signatures are asked for and not answered.
+        var isHeld = false
         /// The helpers' ends of the links, by the helper.
         var open: [CInt: Int32] = [:]
     }
@@ -27,6 +29,7 @@ final class FakeToken: HelperLauncher {
     var signatures: Int { state.withLock { $0.signatures } }
 
     func fail(with fault: TokenFailure?) { state.withLock { $0.fault = fault } }
+    func hold(_ isHeld: Bool) { state.withLock { $0.isHeld = isHeld } }
     func beFaulty() { state.withLock { $0.isFaulty = true } }
     func die(afterSignatures count: Int) { state.withLock { $0.diesAfter = count } }
 
@@ -119,6 +122,7 @@ final class FakeToken: HelperLauncher {
             return .ready(
                 TokenInformation(label: "fake", manufacturer: "test", model: "fake", serial: "1", algorithms: [.p256], isLoggedIn: true))
         case .sign(let reference, _, let digest):
+            while state.withLock({ $0.isHeld }) { usleep(2_000) }
             return state.withLock { state in
                 if let left = state.diesAfter {
                     state.diesAfter = left > 0 ? left - 1 : nil

@@ -1,3 +1,4 @@
+import ACME
 import AgentInterface
 import ConfigurationFile
 import Foundation
@@ -124,6 +125,34 @@ private final class FakeSystem: Sendable {
         off = []
         #expect(try Policy(configuration.grants, answers: [:], off: &off).grants.isEmpty)
         #expect(off.count == 1)
+    }
+
+    /// Other users' names are none of a caller's business.
+    @Test(
+        arguments: [
+            (0, [], true, true), (geteuid(), [], true, true), (4_711, [], false, false), (4_711, [.listKeys], true, false),
+            (4_711, [.readAudit], true, true),
+        ] as [(UInt32, Set<ACME.Operation>, Bool, Bool)])
+    func whichEntriesAreOffIsForAdministrators(_ user: UInt32, _ operations: Set<ACME.Operation>, _ hears: Bool, _ hearsAll: Bool) throws {
+        let text = """
+            [[token]]
+            name = "t"
+            module = "/m.so"
+            uri = "pkcs11:token=t"
+            [[grant]]
+            name = "g"
+            users = ["somebody"]
+            operations = ["issue"]
+            """
+        let configuration = try LoadedConfiguration(
+            AgentConfiguration(ConfigurationFile.parse(Array(text.utf8), file: "c.toml")), digest: "00", loaded: 1_000, answers: [:])
+        let grants = operations.isEmpty ? [] : [Grant(name: "mine", peers: [.user(user)], keys: [], operations: operations)]
+        let status = ConfigurationStatus(configuration, reloadError: "c.toml:1: wrong", user: user, grants: grants)
+        #expect((status != nil) == hears)
+        guard let status else { return }
+        #expect(status.off == 1 && status.loaded == "1970-01-01T00:00:01Z")
+        #expect((status.entries.map(\.entry) == ["grant \"g\""]) == hearsAll)
+        #expect((status.reloadError != nil) == hearsAll)
     }
 
     @Test(arguments: ["bm90 IGEgIGtleQ", "not base64url!", "", "missing", "readable"])

@@ -162,6 +162,62 @@ import Varlink
         #expect(agent.token.launches == 4)
     }
 
+    @Test(arguments: [true, false]) func whatATokenHasInHandIsAnsweredBeforeItIsClosed(_ isRemoved: Bool) async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        agent.token.hold(true)
+        // Some are in the helper's hands, some wait for a link.
+        let waiting = (0..<12).map { number in
+            Task { try await AgentClient.connect(socket: agent.socket).postAsGet(url: "https://localhost:14000/order/\(number)") }
+        }
+        let intents = { agent.trail.count { $0.contains(#""kind":"intent""#) && $0.contains("post-as-get") } }
+        for _ in 0..<500 where intents() < 12 { try await Task.sleep(for: .milliseconds(10)) }
+        let other = AgentFixture.fakeToken.replacingOccurrences(of: "\"fake\"", with: "\"other\"")
+        let changed = AgentFixture.fakeToken.replacingOccurrences(of: "pool = 2", with: "pool = 1")
+        try agent.write(grants: AgentFixture.everything, tokens: isRemoved ? other : changed)
+        try await agent.reload()
+        // Asked after the reload: of the new helper, which waits for the former one's end; or of none.
+        let later = Task { try await client.postAsGet() }
+        agent.token.hold(false)
+        for task in waiting { _ = try await task.value }
+        if isRemoved {
+            await #expect(throws: AgentError.self) { try await later.value }
+        } else {
+            _ = try await later.value
+        }
+    }
+
+    /// The file may hold another key since.
+    @Test func aReloadReadsSecretsAnew() async throws {
+        let folder = FileManager.default.temporaryDirectory.path + "/mac-\(UUID().uuidString.prefix(13))"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let path = folder + "/key"
+        func put(_ text: String) throws {
+            try text.write(toFile: path, atomically: false, encoding: .utf8)
+            chmod(path, 0o600)
+        }
+        try put("zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W\n")
+        let account = """
+            [[external-account]]
+            name = "ca"
+            directory = "\(AgentFixture.directory)"
+            key-id = "kid"
+            hmac-key-file = "\(path)"
+            """
+        let agent = try AgentFixture(grants: AgentFixture.everything + "\n" + account)
+        defer { agent.end() }
+        let client = try await agent.client()
+        #expect(try await client.status().configuration?.off == 0)
+        // What is in memory serves on; what is read anew and is wrong does not.
+        try put("no key at all")
+        #expect(try await client.status().configuration?.off == 0)
+        try await agent.reload()
+        #expect(try await client.status().configuration?.entries.map(\.entry) == ["external account \"ca\""])
+    }
+
     @Test func limitsAreThoseOfTheNewConfiguration() async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }
