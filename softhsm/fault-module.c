@@ -9,6 +9,11 @@
 //   sessions-lost   the next C_SignInit finds every session of its slot gone (the file is removed)
 //   session-limit   the most sessions that may be open
 //   search-held     C_FindObjectsInit does not return while the file is there
+//   token-flags-off flags (hexadecimal) that C_GetTokenInfo leaves out
+//   login-held      C_Login does not begin while the file is there
+//   login-held-after C_Login has done its work and does not return while the file is there
+//   away            the device is unplugged: there is no token, calls that need it fail, and sessions and login that were used
+//                   meanwhile are gone when the file is removed
 // Built by the tests: cc -shared -fPIC $(pkg-config --cflags p11-kit-1) -o fault-module.so fault-module.c -ldl
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,6 +28,7 @@
 static CK_FUNCTION_LIST real, faulty;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long open_sessions;
+static int was_away;
 
 static void path_of(const char *name, char *path, size_t size) {
     const char *directory = getenv("FAULT_DIRECTORY");
@@ -83,6 +89,32 @@ static CK_RV fault(const char *function) {
     return value;
 }
 
+// Whether the device is unplugged. The first call after it is back finds every session gone.
+static int away(void) {
+    CK_SLOT_ID slots[64];
+    CK_ULONG count = 64;
+    int is_away = present("away");
+    pthread_mutex_lock(&lock);
+    if (is_away) {
+        was_away = 1;
+    } else if (was_away) {
+        was_away = 0;
+        open_sessions = 0;
+        if (real.C_GetSlotList(CK_TRUE, slots, &count) == CKR_OK)
+            for (CK_ULONG i = 0; i < count; i++) real.C_CloseAllSessions(slots[i]);
+    }
+    pthread_mutex_unlock(&lock);
+    return is_away;
+}
+
+// As FAULT, for calls that need the device.
+#define DEVICE(name)                             \
+    do {                                         \
+        CK_RV wanted = fault(#name);             \
+        if (wanted != CKR_OK) return wanted;     \
+        if (away()) return CKR_DEVICE_REMOVED;   \
+    } while (0)
+
 #define FAULT(name)                     \
     do {                                \
         CK_RV wanted = fault(#name);    \
@@ -102,13 +134,27 @@ static CK_RV f_Finalize(void *reserved) {
 
 static CK_RV f_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info) {
     FAULT(C_GetTokenInfo);
+    if (away()) return CKR_TOKEN_NOT_PRESENT;
     CK_RV returned = real.C_GetTokenInfo(slot, info);
-    if (returned == CKR_OK) info->flags |= number_in("token-flags", 0);
+    if (returned == CKR_OK) info->flags = (info->flags & ~number_in("token-flags-off", 0)) | number_in("token-flags", 0);
     return returned;
+}
+
+static CK_RV f_GetSlotList(CK_BBOOL only_with_token, CK_SLOT_ID *slots, CK_ULONG *count) {
+    FAULT(C_GetSlotList);
+    if (!away() || !only_with_token) return real.C_GetSlotList(only_with_token, slots, count);
+    *count = 0;
+    return CKR_OK;
+}
+
+static CK_RV f_GetSessionInfo(CK_SESSION_HANDLE session, CK_SESSION_INFO *info) {
+    DEVICE(C_GetSessionInfo);
+    return real.C_GetSessionInfo(session, info);
 }
 
 static CK_RV f_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTIFY notify, CK_SESSION_HANDLE *session) {
     FAULT(C_OpenSession);
+    if (away()) return CKR_TOKEN_NOT_PRESENT;
     pthread_mutex_lock(&lock);
     int is_full = open_sessions >= (long)number_in("session-limit", 0x7fffffff);
     if (!is_full) open_sessions++;
@@ -125,12 +171,15 @@ static CK_RV f_CloseSession(CK_SESSION_HANDLE session) {
 }
 
 static CK_RV f_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char *pin, unsigned long length) {
-    FAULT(C_Login);
-    return real.C_Login(session, user, pin, length);
+    DEVICE(C_Login);
+    while (present("login-held")) usleep(1000);
+    CK_RV returned = real.C_Login(session, user, pin, length);
+    while (present("login-held-after")) usleep(1000);
+    return returned;
 }
 
 static CK_RV f_SignInit(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key) {
-    FAULT(C_SignInit);
+    DEVICE(C_SignInit);
     if (consumed("logged-out")) real.C_Logout(session);
     if (consumed("sessions-lost")) {
         CK_SESSION_INFO info;
@@ -140,23 +189,23 @@ static CK_RV f_SignInit(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_O
 }
 
 static CK_RV f_Sign(CK_SESSION_HANDLE session, unsigned char *data, unsigned long length, unsigned char *signature, unsigned long *size) {
-    FAULT(C_Sign);
+    DEVICE(C_Sign);
     return real.C_Sign(session, data, length, signature, size);
 }
 
 static CK_RV f_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, unsigned long count) {
-    FAULT(C_FindObjectsInit);
+    DEVICE(C_FindObjectsInit);
     while (present("search-held")) usleep(1000);
     return real.C_FindObjectsInit(session, template, count);
 }
 
 static CK_RV f_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, unsigned long count) {
-    FAULT(C_GetAttributeValue);
+    DEVICE(C_GetAttributeValue);
     return real.C_GetAttributeValue(session, object, template, count);
 }
 
 static CK_RV f_GenerateRandom(CK_SESSION_HANDLE session, unsigned char *bytes, unsigned long length) {
-    FAULT(C_GenerateRandom);
+    DEVICE(C_GenerateRandom);
     return real.C_GenerateRandom(session, bytes, length);
 }
 
@@ -165,7 +214,7 @@ static CK_RV f_GenerateKeyPair(
     CK_ATTRIBUTE *private_template, unsigned long private_count, CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key) {
     static CK_BBOOL yes = CK_TRUE;
     CK_ATTRIBUTE attributes[64];
-    FAULT(C_GenerateKeyPair);
+    DEVICE(C_GenerateKeyPair);
     if (private_count > 60) return CKR_TEMPLATE_INCONSISTENT;
     memcpy(attributes, private_template, private_count * sizeof *attributes);
     if (present("extractable"))
@@ -186,7 +235,9 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list) {
         faulty = real;
         faulty.C_Initialize = f_Initialize;
         faulty.C_Finalize = f_Finalize;
+        faulty.C_GetSlotList = f_GetSlotList;
         faulty.C_GetTokenInfo = f_GetTokenInfo;
+        faulty.C_GetSessionInfo = f_GetSessionInfo;
         faulty.C_OpenSession = f_OpenSession;
         faulty.C_CloseSession = f_CloseSession;
         faulty.C_Login = f_Login;

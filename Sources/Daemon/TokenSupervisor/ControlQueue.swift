@@ -15,7 +15,7 @@ struct ControlCall {
     /// Part of a helper's start: goes before all else, and ends with its helper.
     var isGreeting: Bool {
         switch request {
-        case .hello, .status: true
+        case .hello, .status, .look: true
         default: false
         }
     }
@@ -120,6 +120,12 @@ struct ControlQueue {
         let expired = waiting.filter { $0.expires <= now }
         if !expired.isEmpty { waiting.removeAll { $0.expires <= now } }
         return expired
+    }
+
+    /// What was not sent yet.
+    mutating func drainWaiting() -> [ControlCall] {
+        defer { waiting = [] }
+        return waiting
     }
 
     /// Everything, for the end.

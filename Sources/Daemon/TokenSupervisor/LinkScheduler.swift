@@ -123,6 +123,12 @@ struct LinkScheduler {
         return oldest
     }
 
+    /// Whether links are open.
+    var isOpen: Bool { !links.isEmpty }
+
+    /// What no link has taken yet.
+    mutating func drainQueue() -> [SignatureRequest] { queue.remove { _ in true } }
+
     /// Everything, for the end.
     mutating func drain() -> [SignatureRequest] {
         let all = links.flatMap(\.inFlight).compactMap(\.request) + queue.remove { _ in true }

@@ -1,5 +1,36 @@
 import NIOCore
 
+/// When a helper whose token cannot be used is asked to look again: soon, then 1, 2, 4, … 30 s after the time before. No PIN is tried by
+/// that which was judged before; the helper sees to it. In between, and every 4 s, it is asked for a look that costs the token little and
+/// tries nothing before it sees a change, so that a token which is back after a long time is in use within seconds. Without clock.
+struct RecheckPace {
+    private let limits: SupervisorLimits
+    private var pause: TimeAmount
+    /// What is left of the pause.
+    private var rest: TimeAmount
+
+    static let first = TimeAmount.milliseconds(100)
+    static let second = TimeAmount.seconds(1)
+
+    init(limits: SupervisorLimits) {
+        self.limits = limits
+        pause = min(RecheckPace.first, limits.recheck)
+        rest = pause
+    }
+
+    /// - Returns: How long to wait, and whether the whole is to be tried then, C_Finalize and C_Initialize, or only looked at.
+    mutating func next() -> (wait: TimeAmount, isWhole: Bool) {
+        if rest > limits.look {
+            rest = rest - limits.look
+            return (limits.look, false)
+        }
+        let wait = rest
+        pause = min(max(pause * 2, RecheckPace.second), limits.recheck)
+        rest = pause
+        return (wait, true)
+    }
+}
+
 /// When a helper is started again. A state machine without clock.
 struct RestartPolicy {
     /// Helpers that died one after another without having been ready once: from then on nobody should wait for one that may never come.

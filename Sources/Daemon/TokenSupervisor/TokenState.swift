@@ -34,8 +34,10 @@ public struct SupervisorLimits: Sendable {
     public var generation = TimeAmount.seconds(120)
     /// All else on the control link.
     public var control = TimeAmount.seconds(30)
-    /// How often a token that is not there is looked for again.
+    /// The longest time after which a token that is not there is tried again as a whole; see `RecheckPace`.
     public var recheck = TimeAmount.seconds(30)
+    /// The longest time after which it is looked at, whether it is there again.
+    public var look = TimeAmount.seconds(4)
     /// Pause before a helper is started again, doubled with each death that follows another.
     public var firstPause = TimeAmount.milliseconds(100)
     public var longestPause = TimeAmount.seconds(5)

@@ -72,15 +72,9 @@ extension TokenSupervisor {
     private func greeted(_ result: Result<HelperReply, TokenFailure>, _ generation: Int) {
         switch result {
         case .success(.ready(let information)):
-            isReady = true
-            policy.becameReady()
-            scheduler.open(links: links.count)
-            state = .ready(information)
-            settled()
-            dispatch()
-            flushLinks()
-            sendNextCall()
+            becomeReady(information)
         case .success(.failure(let failure)):
+            isReady = false
             becomeUnavailable(failure)
             recheckLater(generation)
         case .success: helperEnded("it sent another kind of reply", generation)
@@ -89,23 +83,56 @@ extension TokenSupervisor {
         }
     }
 
+    private func becomeReady(_ information: TokenInformation) {
+        guard !isReady else { return }
+        isReady = true
+        policy.becameReady()
+        recheck = RecheckPace(limits: limits)
+        // A helper that had lost the token may still have requests in hand.
+        if !scheduler.isOpen { scheduler.open(links: links.count) }
+        state = .ready(information)
+        settled()
+        dispatch()
+        flushLinks()
+        sendNextCall()
+    }
+
+    /// The helper says without having been asked that the token has gone away or is back.
+    func told(_ reply: HelperReply, _ generation: Int) {
+        if case .stopped = state { return }
+        switch reply {
+        case .failure(let failure) where isReady:
+            isReady = false
+            // What waits may be done soon enough; what comes anew is told at once.
+            state = .unavailable(failure)
+            recheck = RecheckPace(limits: limits)
+            recheckLater(generation)
+        case .ready(let information) where !isReady: becomeReady(information)
+        case .failure, .ready: break
+        default: helperEnded("it said something that nobody asked for", generation)
+        }
+    }
+
     func becomeUnavailable(_ failure: TokenFailure) {
         defer { settled() }
         switch state {
         case .stopped: return
-        case .unavailable(let former) where former == failure: return
-        default: break
+        case .unavailable(let former):
+            // What waits since the token went away has its own deadline.
+            if former != failure { state = .unavailable(failure) }
+        case .starting, .ready:
+            state = .unavailable(failure)
+            failWaiting(failure)
         }
-        state = .unavailable(failure)
-        failAll(failure)
     }
 
-    /// Looks again whether the token is there: a device may have been plugged in, a PIN's file corrected. No PIN is tried twice by that:
-    /// the helper remembers on disk, before it tries one, which it was, and does not try it again.
+    /// Looks again whether the token is there: a device may have been plugged in, a PIN's file corrected. No PIN is tried too often by that:
+    /// the helper remembers on disk, before it tries one, which it was.
     private func recheckLater(_ generation: Int) {
-        eventLoop.assumeIsolated().scheduleTask(in: limits.recheck) {
+        let (wait, isWhole) = recheck.next()
+        eventLoop.assumeIsolated().scheduleTask(in: wait) {
             guard generation == self.generation, !self.isReady, self.control != nil else { return }
-            self.greet(.status, generation)
+            self.greet(isWhole ? .status : .look, generation)
         }
     }
 

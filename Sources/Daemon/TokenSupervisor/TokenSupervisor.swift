@@ -29,6 +29,7 @@ public final class TokenSupervisor {
     var scheduler = LinkScheduler()
     var calls = ControlQueue()
     var policy: RestartPolicy
+    var recheck: RecheckPace
 
     // The helper that runs; see TokenSupervisor+Helper.swift.
     var helper: LaunchedHelper?
@@ -61,6 +62,7 @@ public final class TokenSupervisor {
         self.eventLoop = eventLoop
         self.limits = limits
         policy = RestartPolicy(limits: limits)
+        recheck = RecheckPace(limits: limits)
         var logger = logger
         logger[metadataKey: "token"] = "\(configuration.name)"
         self.logger = logger
@@ -242,6 +244,7 @@ public final class TokenSupervisor {
     /// A reply on the control link.
     func receivedControl(_ reply: HelperReply, id: UInt32, generation: Int) {
         guard generation == self.generation else { return }
+        if id == HelperReply.unasked { return told(reply, generation) }
         switch calls.receive(reply, id: id, now: .now()) {
         case .continues: break
         case .unexpected: helperEnded("it answered a call that it did not have", generation)
@@ -249,6 +252,12 @@ public final class TokenSupervisor {
             call.completion(.success(reply))
             sendNextCall()
         }
+    }
+
+    /// Answers what waits with a failure; what the helper has in hand it answers itself.
+    func failWaiting(_ failure: TokenFailure) {
+        for request in scheduler.drainQueue() { request.completion(.failure(failure)) }
+        for call in calls.drainWaiting() { call.completion(.failure(failure)) }
     }
 
     /// Answers everything that waits or is in hand with a failure.

@@ -1,7 +1,7 @@
 import JOSE
 
 extension HelperRequest {
-    private enum Kind: UInt8 { case hello = 1, status, sign, generate, find, list, destroy, prepare }
+    private enum Kind: UInt8 { case hello = 1, status, sign, generate, find, list, destroy, prepare, look }
 
     /// Appends the request's frame.
     public func encode(id: UInt32, to bytes: inout [UInt8]) {
@@ -11,7 +11,7 @@ extension HelperRequest {
         var frame = FrameWriter(appendingTo: taken, id: id, kind: kind.rawValue)
         switch self {
         case .hello(let configuration): configuration.write(to: &frame)
-        case .status, .list, .prepare: break
+        case .status, .look, .list, .prepare: break
         case .sign(let key, let mechanism, let input):
             key.write(to: &frame)
             frame.byte(mechanism.rawValue)
@@ -30,6 +30,7 @@ extension HelperRequest {
         switch self {
         case .hello: .hello
         case .status: .status
+        case .look: .look
         case .sign: .sign
         case .generate: .generate
         case .find: .find
@@ -44,6 +45,7 @@ extension HelperRequest {
         switch kind {
         case .hello: self = .hello(try TokenConfiguration(reading: &frame))
         case .status: self = .status
+        case .look: self = .look
         case .list: self = .list
         case .prepare: self = .prepare
         case .sign:

@@ -6,6 +6,9 @@ public enum HelperRequest: Hashable, Sendable {
     case hello(TokenConfiguration)
     /// The same again where it did not succeed, or how things are where it did.
     case status
+    /// How things are; the same again only where something has changed since it did not succeed. Costs the token little, so that it can be
+    /// asked often.
+    case look
     case sign(TokenKeyReference, SigningMechanism, [UInt8])
     case generate(label: String, id: [UInt8], algorithm: KeyAlgorithm)
     /// Private keys that an RFC 7512 URI fits.
@@ -20,7 +23,11 @@ public enum HelperRequest: Hashable, Sendable {
 
 /// What the helper answers.
 public enum HelperReply: Hashable, Sendable {
-    /// To `hello` and `status`.
+    /// The number of a reply on the control link that nobody asked for: `failure` when the token has gone away, `ready` when it is back.
+    /// Requests never have it.
+    public static let unasked: UInt32 = 0
+
+    /// To `hello`, `status` and `look`.
     case ready(TokenInformation)
     case signature([UInt8])
     /// To `generate`.

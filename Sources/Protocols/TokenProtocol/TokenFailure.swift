@@ -6,9 +6,9 @@ public struct TokenFailure: Error, Hashable, Sendable, CustomStringConvertible {
         case pinIncorrect = 1
         /// The token has locked the PIN, or says that the next wrong one locks it.
         case pinLocked
-        /// This PIN was refused before, so it was not tried again.
+        /// This PIN was refused before, or tried twice without an answer, or what is remembered of it cannot be read: it was not tried.
         case pinNotTriedAgain
-        /// The PIN's file is missing, or others may read it.
+        /// The PIN's file is missing, others may read it, or it holds what cannot be meant; or a try of it cannot be written down.
         case pinUnavailable
         case noToken
         case severalTokens

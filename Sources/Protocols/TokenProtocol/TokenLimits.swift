@@ -52,7 +52,7 @@ extension HelperRequest {
         let message: String? =
             switch self {
             case .hello(let configuration): configuration.refusal
-            case .status, .list, .prepare: nil
+            case .status, .look, .list, .prepare: nil
             case .sign(let key, let mechanism, let input):
                 if !key.isWithinLimits {
                     "the key's id, label or public key is too long"

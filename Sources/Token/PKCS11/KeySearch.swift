@@ -54,14 +54,27 @@ extension Session {
         return (privateKeys, publicKeys)
     }
 
-    /// The private keys that `uri` names by its `id` and `object` attributes, as in `keys()`. Throws `invalidURI` if its `type` is
-    /// another one.
+    /// The private keys that `uri` names. Throws `otherToken` if it names another token than the session's, `invalidURI` if its `type` is
+    /// another one, `keyUnusable` for the one key that cannot be used, `severalKeys` where such a key is among others.
     public func keys(matching uri: TokenURI) throws(PKCS11Error) -> [KeyObject] {
         if let objectClass = uri.objectClass, objectClass != CKO_PRIVATE_KEY {
             throw .invalidURI(reason: "its type is not private")
         }
-        return try keys(id: uri.objectID, label: uri.objectLabel)
+        let token = try module.tokenInfo(slot: slot)
+        guard try module.matches(uri, token) else { throw .otherToken(label: token.label, serial: token.serialNumber) }
+        var unusable: [PKCS11Error] = []
+        var keys = try keys(id: uri.objectID, label: uri.objectLabel, unusable: { unusable.append($0) })
+        if keys.contains(where: \.id.isEmpty) {
+            unusable.append(.keyUnusable(reason: Self.withoutID))
+            keys.removeAll(where: \.id.isEmpty)
+        }
+        guard let first = unusable.first else { return keys }
+        guard unusable.count + keys.count == 1 else { throw .severalKeys(count: unusable.count + keys.count) }
+        if case .publicKeyUnreadable(let reason) = first { throw .keyUnusable(reason: reason) }
+        throw first
     }
+
+    static let withoutID = "it has no CKA_ID, by which it would be found again; give it one, and its public key object the same"
 
     /// Every private key of the token whose public half can be read, in the order of the token. A token may hold thousands, and keys
     /// that are not ours: those whose public half is missing or ambiguous are left out.
@@ -77,16 +90,16 @@ extension Session {
         return isGivenUp ? nil : keys
     }
 
+    /// - Parameter unusable: Called for each private key that is left out, with the reason.
     private func keys(
-        id: [UInt8]?, label: [UInt8]?, while goOn: () -> Bool = { true }
+        id: [UInt8]?, label: [UInt8]?, while goOn: () -> Bool = { true }, unusable: (PKCS11Error) -> Void = { _ in }
     ) throws(PKCS11Error) -> [KeyObject] {
         var publicKeys: [[UInt8]: [PublicKeyAttributes]] = [:]
         var publicReader = PublicKeyReader()
         for handle in try objects(of: CKO_PUBLIC_KEY, id: id, label: nil) {
             guard goOn() else { return [] }
-            guard let key = try skippingUnreadable({ () throws(PKCS11Error) in try publicReader.read(handle, session: self) }) else {
-                continue
-            }
+            let key = try skippingUnreadable({ _ in }) { () throws(PKCS11Error) in try publicReader.read(handle, session: self) }
+            guard let key else { continue }
             publicKeys[key.id, default: []].append(key)
         }
         var keys: [KeyObject] = []
@@ -94,7 +107,7 @@ extension Session {
         guard goOn() else { return [] }
         for handle in try objects(of: CKO_PRIVATE_KEY, id: id, label: label) {
             guard goOn() else { return [] }
-            let found = try skippingUnreadable { () throws(PKCS11Error) in
+            let found = try skippingUnreadable(unusable) { () throws(PKCS11Error) in
                 let attributes = try privateReader.read(handle, session: self)
                 return attributes.object(
                     publicKey: try attributes.counterpart(among: attributes.id.isEmpty ? [] : publicKeys[attributes.id] ?? []))
@@ -104,7 +117,9 @@ extension Session {
         return keys
     }
 
-    private func skippingUnreadable<Value>(_ body: () throws(PKCS11Error) -> Value) throws(PKCS11Error) -> Value? {
+    private func skippingUnreadable<Value>(
+        _ unusable: (PKCS11Error) -> Void, _ body: () throws(PKCS11Error) -> Value
+    ) throws(PKCS11Error) -> Value? {
         do {
             return try body()
         } catch {
@@ -115,6 +130,7 @@ extension Session {
             case .cryptoki:
                 throw error
             default:
+                unusable(error)
                 return nil
             }
         }

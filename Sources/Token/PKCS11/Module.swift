@@ -115,11 +115,22 @@ public final class Module: @unchecked Sendable {
                 continue
             }
             guard token.flags & CKF_TOKEN_INITIALIZED != 0 else { continue }
-            if uri.matches(token) { matches.append(token) }
+            if try self.matches(uri, token) { matches.append(token) }
         }
         guard let first = matches.first else { throw .noToken(uri: uri.text) }
         guard matches.count == 1 else { throw .severalTokens(uri: uri.text, count: matches.count) }
         return first
+    }
+
+    /// Whether `uri` names `token`, its slot and this module, each by what it says of itself.
+    func matches(_ uri: TokenURI, _ token: TokenInfo) throws(PKCS11Error) -> Bool {
+        var slot = CK_SLOT_INFO()
+        var returned = try call("C_GetSlotInfo", functions.C_GetSlotInfo)(token.slot, &slot)
+        guard returned == CKR_OK else { throw .call("C_GetSlotInfo", returned) }
+        var library = CK_INFO()
+        returned = try call("C_GetInfo", functions.C_GetInfo)(&library)
+        guard returned == CKR_OK else { throw .call("C_GetInfo", returned) }
+        return uri.matches(token, slot: slot, library: library)
     }
 
     /// Vendors leave functions out of the list that the standard asks to be there as stubs.

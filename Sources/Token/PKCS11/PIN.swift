@@ -23,6 +23,24 @@ public struct PIN: ~Copyable, Sendable {
         case tooLong
         /// No memory could be had for it.
         case noMemory
+        /// It holds what cannot be meant as a PIN; a try is not spent on finding out. `line` counts from 1.
+        case malformed(line: Int, Flaw)
+    }
+
+    /// What no PIN file holds on purpose.
+    public enum Flaw: Hashable, Sendable {
+        /// There is more after the first line.
+        case secondLine
+        /// A carriage return, for example of a file written on another system.
+        case carriageReturn
+        /// A blank before or after the PIN.
+        case blankAtStart, blankAtEnd
+        /// U+FEFF at the beginning, which some editors put there.
+        case byteOrderMark
+        /// A byte below 0x20 or 0x7F, for example NUL or a tab.
+        case controlCharacter
+        /// Cryptoki takes PINs in UTF-8 (PKCS#11 v2.40 §2.2, CK_UTF8CHAR).
+        case notUTF8
     }
 
     /// The most bytes of a PIN; Cryptoki's own limits are far below.
@@ -33,7 +51,7 @@ public struct PIN: ~Copyable, Sendable {
     private let length: Int
 
     /// Reads the PIN from the file at `path`: a regular file of root or of this process's user, without any access for group and
-    /// others. One line feed at its end does not count.
+    /// others, judged after it was opened. One line of UTF-8; one line feed at its end does not count.
     public init(file path: String) throws(SourceError) {
         // O_NONBLOCK: opening a FIFO must not wait for a writer.
         let file: Int32
@@ -72,6 +90,9 @@ public struct PIN: ~Copyable, Sendable {
         }
         if count > 0, page.load(fromByteOffset: count - 1, as: UInt8.self) == UInt8(ascii: "\n") { count -= 1 }
         if failure == nil, count == 0 { failure = .empty }
+        if failure == nil {
+            failure = PINText.flaw(in: UnsafeRawBufferPointer(start: page, count: count)).map { .malformed(line: $0.line, $0.flaw) }
+        }
         if failure == nil, count > Self.longest { failure = .tooLong }
         if let failure {
             Self.wipe(page)

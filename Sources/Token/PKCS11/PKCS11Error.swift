@@ -10,6 +10,10 @@ public enum PKCS11Error: Error, Hashable, Sendable, CustomStringConvertible {
     case noToken(uri: String)
     /// More than one token matches the URI, and none is picked by guess.
     case severalTokens(uri: String, count: Int)
+    /// The URI names another token than the one that is open.
+    case otherToken(label: String, serial: String)
+    /// The one key that matches is none that can be used here.
+    case keyUnusable(reason: String)
     /// No key matches.
     case noKey
     /// More than one key matches, and none is picked by guess.
@@ -40,6 +44,8 @@ public enum PKCS11Error: Error, Hashable, Sendable, CustomStringConvertible {
         case .invalidURI(let reason): "the PKCS#11 URI is not valid: \(reason)"
         case .noToken(let uri): "no token matches \"\(uri)\""
         case .severalTokens(let uri, let count): "\(count) tokens match \"\(uri)\""
+        case .otherToken(let label, let serial): "the URI names another token than \"\(label)\" with serial number \"\(serial)\""
+        case .keyUnusable(let reason): "the token's private key cannot be used: \(reason)"
         case .noKey: "the token has no such key"
         case .severalKeys(let count): "\(count) keys of the token have this id and label"
         case .publicKeyUnreadable(let reason): "the public key cannot be read: \(reason)"

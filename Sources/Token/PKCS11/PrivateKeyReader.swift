@@ -18,7 +18,9 @@ struct PrivateKeyAttributes {
         let sameLabel = candidates.filter { $0.label == label }
         let remaining = sameLabel.isEmpty ? candidates : sameLabel
         guard let first = remaining.first else {
-            throw .publicKeyUnreadable(reason: "the token has no public key object with the id of the private key")
+            throw .publicKeyUnreadable(
+                reason: id.isEmpty
+                    ? Session.withoutID : "the token has no public key object of a known kind with the CKA_ID of the private key")
         }
         guard remaining.allSatisfy({ $0.spki == first.spki }) else { throw .severalKeys(count: remaining.count) }
         return first

@@ -35,13 +35,14 @@ public enum Recovery: Hashable, Sendable {
         }
     }
 
-    /// True if a C_Login that returned `returnValue` certainly did not look at the PIN, so that the same PIN may be tried again.
-    /// CKR_GENERAL_ERROR and CKR_FUNCTION_FAILED are not among them: some drivers return them for a wrong PIN.
+    /// True if a C_Login that returned `returnValue` certainly did not look at the PIN, so that it was no try of it: the token, the session
+    /// or a PIN to compare with was not there when the call began. Not among them is what can come after the PIN was sent: CKR_DEVICE_ERROR,
+    /// CKR_DEVICE_REMOVED, and CKR_GENERAL_ERROR and CKR_FUNCTION_FAILED, which some drivers return for a wrong PIN.
     public static func pinWasNotJudged(_ returnValue: ReturnValue) -> Bool {
         switch returnValue.rawValue {
-        case CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_DEVICE_MEMORY, CKR_HOST_MEMORY, CKR_TOKEN_NOT_PRESENT, CKR_TOKEN_NOT_RECOGNIZED,
-            CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED, CKR_CRYPTOKI_NOT_INITIALIZED, CKR_USER_PIN_NOT_INITIALIZED,
-            CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_USER_TOO_MANY_TYPES, CKR_OPERATION_NOT_INITIALIZED, CKR_FUNCTION_CANCELED:
+        case CKR_TOKEN_NOT_PRESENT, CKR_TOKEN_NOT_RECOGNIZED, CKR_SLOT_ID_INVALID, CKR_SESSION_HANDLE_INVALID, CKR_CRYPTOKI_NOT_INITIALIZED,
+            CKR_HOST_MEMORY, CKR_FUNCTION_NOT_SUPPORTED, CKR_USER_PIN_NOT_INITIALIZED, CKR_USER_ALREADY_LOGGED_IN,
+            CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_USER_TOO_MANY_TYPES, CKR_OPERATION_NOT_INITIALIZED:
             true
         default:
             false

@@ -36,10 +36,11 @@ public final class Session: @unchecked Sendable {
     /// The token has dropped the session: do not close it, its number may have been given out again.
     public func abandon() { isClosed = true }
 
-    /// Logs in all sessions of this process on the token, with a PIN. One call is one try.
+    /// Logs in all sessions of this process on the token, with a PIN. One call is one try. CKR_USER_ALREADY_LOGGED_IN is thrown: it says
+    /// nothing of the PIN.
     public func logIn(_ pin: borrowing PIN) throws(PKCS11Error) {
         let returned = try logIn(pin, user: CKU_USER)
-        guard returned == CKR_OK || returned == CKR_USER_ALREADY_LOGGED_IN else { throw .call("C_Login", returned) }
+        guard returned == CKR_OK else { throw .call("C_Login", returned) }
     }
 
     /// Gives the PIN for the one operation that was just begun with a key that has CKA_ALWAYS_AUTHENTICATE (CKU_CONTEXT_SPECIFIC).

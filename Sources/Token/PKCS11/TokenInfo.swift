@@ -19,6 +19,23 @@ public struct TokenInfo: @unchecked Sendable {
     public var model: String { withUnsafeBytes(of: info.model, Self.text) }
     /// The serial number.
     public var serialNumber: String { withUnsafeBytes(of: info.serialNumber, Self.text) }
+    /// The same with blanks at the end of each text, as the standard wants it; some modules fill them with NUL.
+    var padded: CK_TOKEN_INFO {
+        var info = info
+        withUnsafeMutableBytes(of: &info.label, Self.pad)
+        withUnsafeMutableBytes(of: &info.manufacturerID, Self.pad)
+        withUnsafeMutableBytes(of: &info.model, Self.pad)
+        withUnsafeMutableBytes(of: &info.serialNumber, Self.pad)
+        return info
+    }
+
+    private static func pad(_ field: UnsafeMutableRawBufferPointer) {
+        for index in field.indices.reversed() {
+            guard field[index] == 0 else { return }
+            field[index] = 0x20
+        }
+    }
+
     /// The CKF_ flags.
     public var flags: CK_FLAGS { info.flags }
 

@@ -1,17 +1,30 @@
 import CP11Kit
 import CPKCS11
 
-/// A PKCS#11 URI (RFC 7512), parsed and matched by p11-kit. It names tokens and objects; its module-path, module-name, pin-value and
-/// pin-source are ignored, since they could lead the program to another module or PIN than the ones configured.
+/// A PKCS#11 URI (RFC 7512), matched by p11-kit. Every attribute of its path restricts what it matches (§2.5).
 public final class TokenURI: @unchecked Sendable {
+    /// What a URI is there for.
+    public enum Purpose: Sendable {
+        /// To find the configured token. Its module-path, module-name, pin-value and pin-source are ignored: module and PIN come from the
+        /// configuration alone.
+        case token
+        /// To name a key of a token that is open. These four are refused: a caller that brings them believes that they count, and a PIN has
+        /// no place in a request or in a record.
+        case key
+    }
+
     /// As it was given.
     public let text: String
     // Never written after init, so that several threads may match with it.
     private let uri: OpaquePointer
 
-    /// Parses `text`. Throws `invalidURI` also for attributes that p11-kit does not know: a name it cannot check matches nothing.
-    public init(_ text: String) throws(PKCS11Error) {
-        guard !text.utf8.contains(0) else { throw .invalidURI(reason: "it contains a NUL") }
+    /// Parses `text`. Throws `invalidURI` also for attributes that are not known: a name that cannot be checked matches nothing.
+    public init(_ text: String, for purpose: Purpose = .token) throws(PKCS11Error) {
+        let form = try TokenURIText(text)
+        if purpose == .key, let name = form.queryNames.first(where: Self.leadingElsewhere.contains) {
+            let what = name.hasPrefix("pin") ? "the PIN comes" : "the module comes"
+            throw .invalidURI(reason: "\"\(name)\" has no place in it: \(what) from the agent's configuration alone")
+        }
         guard let uri = p11_kit_uri_new() else { throw .call("p11_kit_uri_new", CKR_HOST_MEMORY) }
         let result = p11_kit_uri_parse(text, P11_KIT_URI_FOR_ANY, uri)
         guard result == P11_KIT_URI_OK.rawValue else {
@@ -20,7 +33,7 @@ public final class TokenURI: @unchecked Sendable {
         }
         guard p11_kit_uri_any_unrecognized(uri) == 0 else {
             p11_kit_uri_free(uri)
-            throw .invalidURI(reason: "it has an attribute that is not known")
+            throw .invalidURI(reason: "an attribute is longer than the token's can be")
         }
         self.text = text
         self.uri = uri
@@ -28,12 +41,17 @@ public final class TokenURI: @unchecked Sendable {
 
     deinit { p11_kit_uri_free(uri) }
 
-    /// RFC 7512 §2.4: every token attribute that the URI has is equal; one that it has not matches anything.
-    func matches(_ token: TokenInfo) -> Bool {
-        let slot = p11_kit_uri_get_slot_id(uri)
-        if slot != CK_SLOT_ID.max, slot != token.slot { return false }
-        var info = token.info
-        return p11_kit_uri_match_token_info(uri, &info) == 1
+    private static let leadingElsewhere: Set<String> = ["pin-value", "pin-source", "module-name", "module-path"]
+
+    /// RFC 7512 §2.5: every attribute of token, slot and library that the URI has is equal; one that it has not matches anything.
+    func matches(_ token: TokenInfo, slot: CK_SLOT_INFO, library: CK_INFO) -> Bool {
+        let number = p11_kit_uri_get_slot_id(uri)
+        if number != CK_SLOT_ID.max, number != token.slot { return false }
+        var info = token.padded
+        var slot = slot
+        var library = library
+        return p11_kit_uri_match_token_info(uri, &info) == 1 && p11_kit_uri_match_slot_info(uri, &slot) == 1
+            && p11_kit_uri_match_module_info(uri, &library) == 1
     }
 
     /// The `object` attribute: CKA_LABEL.
@@ -46,8 +64,10 @@ public final class TokenURI: @unchecked Sendable {
         return bytes.withUnsafeBytes { $0.loadUnaligned(as: CK_OBJECT_CLASS.self) }
     }
 
+    /// An attribute with an empty value matches an empty value, not any (§2.3).
     private func attribute(_ type: CK_ATTRIBUTE_TYPE) -> [UInt8]? {
-        guard let attribute = p11_kit_uri_get_attribute(uri, type), let value = attribute.pointee.pValue else { return nil }
+        guard let attribute = p11_kit_uri_get_attribute(uri, type) else { return nil }
+        guard let value = attribute.pointee.pValue else { return [] }
         return Array(UnsafeRawBufferPointer(start: value, count: Int(attribute.pointee.ulValueLen)))
     }
 }

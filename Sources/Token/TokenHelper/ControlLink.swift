@@ -12,13 +12,19 @@ struct ControlLink {
         var decoder = FrameDecoder()
         var output: [UInt8] = []
         while true {
-            switch link.wait(milliseconds: Self.idleMilliseconds, alarm: keeper.listing) {
+            // A reply may tell it as well, and does so first.
+            if let change = keeper.announcement() {
+                ready(change).encode(id: HelperReply.unasked, to: &output)
+                guard link.write(output) else { return }
+                output = []
+            }
+            switch link.wait(milliseconds: Self.idleMilliseconds, alarm: keeper.alarm) {
             case .idleness:
                 keeper.keepAlive()
                 if MemoryWatch.isGrown { keeper.retire() }
                 continue
             case .alarm:
-                keeper.listing.silence()
+                keeper.alarm.silence()
                 keeper.listKeys { !link.hasInput }
                 continue
             case .input: break
@@ -41,6 +47,7 @@ struct ControlLink {
         switch request {
         case .hello(let configuration): [ready(keeper.open(configuration))]
         case .status: [ready(keeper.status())]
+        case .look: [ready(keeper.look())]
         case .sign(let key, let mechanism, let input):
             switch Signer(keeper: keeper).sign(key, mechanism, input) {
             case .success(let signature): [.signature(signature)]
@@ -84,11 +91,19 @@ struct ControlLink {
     private func find(_ text: String) -> [HelperReply] {
         let uri: TokenURI
         do {
-            uri = try TokenURI(text)
+            uri = try TokenURI(text, for: .key)
         } catch {
             return [.failure(TokenFailure(error))]
         }
-        return list(keeper.keys(matching: uri))
+        let result = keeper.keys(matching: uri)
+        // One that cannot be named is not "no key".
+        if case .success(let objects) = result, let nameless = objects.first(where: { TokenKey($0) == nil }) {
+            let reason =
+                nameless.type.algorithm == nil
+                ? "its kind or size is none that the agent uses" : "its label or id is longer than the agent can keep, or no UTF-8"
+            return [.failure(TokenFailure(PKCS11Error.keyUnusable(reason: reason)))]
+        }
+        return list(result)
     }
 
     private func list(_ result: Result<[KeyObject], TokenFailure>) -> [HelperReply] {

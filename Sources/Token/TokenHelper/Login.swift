@@ -1,71 +1,204 @@
+import CPKCS11
 import PKCS11
 import TokenProtocol
 
-/// Logs in to a token with the PIN from its file, one try for each PIN value, and none when the token says that tries are running out.
+/// Logs in to a token with the PIN from its file, as often as `PINAttempts` lets it.
 struct Login {
     let configuration: TokenConfiguration
+    private let clock = ContinuousClock()
+    /// When a try of this process ended without an answer about the PIN.
+    private var lastUnclear: ContinuousClock.Instant?
+    /// A try whose end could not be written down, which costs nothing yet and is written down later.
+    private(set) var unsettled: Unsettled?
+
+    struct Unsettled: Sendable {
+        let mark: PINAttempts.Mark
+        let answer: PINAttempts.Answer
+        let serial: String
+    }
+
+    init(configuration: TokenConfiguration) { self.configuration = configuration }
 
     /// Logs all sessions of the process in, through `session`. Throws why not; the session stays usable.
-    func logIn(_ session: Session, token: TokenInfo) throws(TokenFailure) {
+    mutating func logIn(_ session: Session, token: TokenInfo) throws(TokenFailure) {
         guard let source = configuration.pinSource else { return }
         if try failing({ () throws(PKCS11Error) in try session.isLoggedIn() }) { return }
         let module = session.module.path
-        try attempt(source, unless: { Self.refusal(by: token, module: module) }) { (pin: borrowing PIN) throws(PKCS11Error) in
-            try session.logIn(pin)
+        try attempt(source, token: token, module: module, isAwake: { () throws(PKCS11Error) in try session.keepAlive() }) {
+            (pin: borrowing PIN) throws(PKCS11Error) in try session.logIn(pin)
         }
     }
 
     /// The login that a key with CKA_ALWAYS_AUTHENTICATE wants between C_SignInit and C_Sign.
-    func authenticate(_ session: Session) throws(TokenFailure) {
+    /// - Parameter token: as it was before C_SignInit, since nothing may come between (OpenSC #1071).
+    mutating func authenticate(_ session: Session, token: TokenInfo) throws(TokenFailure) {
         guard let source = configuration.pinSource else {
             throw TokenFailure(.pinUnavailable, message: "the key wants the PIN for each signature, and no PIN file is configured")
         }
-        try attempt(source) { (pin: borrowing PIN) throws(PKCS11Error) in try session.authenticate(pin) }
+        try attempt(source, token: token, module: session.module.path, isAwake: { () throws(PKCS11Error) in }) {
+            (pin: borrowing PIN) throws(PKCS11Error) in try session.authenticate(pin)
+        }
     }
 
-    /// Why the token's flags forbid a try. They can lie (OpenSC #871), but only a person can know.
-    private static func refusal(by token: TokenInfo, module: String) -> TokenFailure? {
-        if token.isPINLocked {
-            return TokenFailure(.pinLocked, message: "the token's user PIN is locked", hint: "unlock it with the security officer's PIN")
-        }
-        if token.isPINCountLow {
-            return TokenFailure(
-                .pinLocked, message: "a wrong PIN was given to the token and few tries are left, so none is made",
-                hint: "log in by hand, which sets the count back: "
-                    + "pkcs11-tool --module \(module) --token-label \"\(token.label)\" --login --list-objects")
-        }
-        return nil
+    /// Writes down how an earlier try ended, if that could not be done then.
+    mutating func settle() {
+        guard let unsettled, let memory = try? memory(serial: unsettled.serial), var attempts = try? memory.load() else { return }
+        attempts.end(unsettled.mark, unsettled.answer)
+        guard (try? memory.store(attempts)) != nil else { return }
+        self.unsettled = nil
     }
 
-    private func attempt(
-        _ source: String, unless refusal: () -> TokenFailure? = { nil }, _ login: (borrowing PIN) throws(PKCS11Error) -> Void
-    ) throws(TokenFailure) {
-        let pin: PIN
+    private static func pin(in source: String) throws(TokenFailure) -> PIN {
         do {
-            pin = try PIN(file: source)
+            return try PIN(file: source)
         } catch {
             throw TokenFailure(error, path: source)
         }
-        let memory = PINMemory(folder: configuration.stateDirectory, tokenName: configuration.name)
-        if memory.holds(pin) {
-            throw TokenFailure(
-                .pinNotTriedAgain, message: "this PIN was tried before and no success is known of, so it is not tried again",
-                hint: "correct \"\(source)\"; if the PIN is right, remove \"\(memory.path)\"")
-        }
-        if let refusal = refusal() { throw refusal }
+    }
+
+    private func memory(serial: String) throws(TokenFailure) -> PINMemory {
         do {
-            try memory.record(pin)
+            return try PINMemory(folder: configuration.stateDirectory, tokenName: configuration.name, serial: serial)
+        } catch {
+            throw TokenFailure(error)
+        }
+    }
+
+    /// Each record is asked, since each has a salt of its own.
+    private static func record(of pin: borrowing PIN, in attempts: PINAttempts) -> PINAttempts.Record? {
+        for record in attempts.records where pin.tag(salt: record.mark.salt) == record.mark.tag { return record }
+        return nil
+    }
+
+    private static func load(_ memory: PINMemory) throws(TokenFailure) -> PINAttempts {
+        do {
+            return try memory.load()
+        } catch {
+            throw TokenFailure(error)
+        }
+    }
+
+    /// - Parameter isAwake: Has the device do something that needs no login; throws if it does not.
+    private mutating func attempt(
+        _ source: String, token: TokenInfo, module: String, isAwake: () throws(PKCS11Error) -> Void,
+        _ login: (borrowing PIN) throws(PKCS11Error) -> Void
+    ) throws(TokenFailure) {
+        settle()
+        let pin = try Self.pin(in: source)
+        let memory = try self.memory(serial: token.serialNumber)
+        var attempts = try Self.load(memory)
+        let known = Self.record(of: pin, in: attempts)
+        let mark: PINAttempts.Mark
+        do {
+            if let known {
+                mark = known.mark
+            } else {
+                let salt = try PINMemory.newSalt()
+                mark = PINAttempts.Mark(salt: salt, tag: pin.tag(salt: salt))
+            }
+        } catch {
+            throw TokenFailure(.pinUnavailable, message: "no login is tried, because the system gives no random numbers: \(error)")
+        }
+        do {
+            try attempts.begin(mark, flags: PINAttempts.Flags(isLocked: token.isPINLocked, isCountLow: token.isPINCountLow))
+        } catch {
+            throw TokenFailure(error, source: source, memory: memory.path, token: token, module: module)
+        }
+        if known != nil { try waitForDevice(isAwake) }
+        do {
+            try memory.store(attempts)
         } catch {
             throw TokenFailure(
                 .pinUnavailable, message: "no login is tried, because \"\(memory.path)\" cannot be written: \(error)",
                 hint: "the try has to be remembered before it is made")
         }
+        var failure: PKCS11Error?
         do {
             try login(pin)
         } catch {
-            if let call = error.cryptoki, Recovery.pinWasNotJudged(call.returnValue) { memory.forget() }
-            throw TokenFailure(error)
+            failure = error
         }
-        memory.forget()
+        let answer = Self.answer(failure)
+        if answer == .unclear { lastUnclear = clock.now }
+        attempts.end(mark, answer)
+        if answer != .unclear {
+            do {
+                try memory.store(attempts)
+            } catch {
+                unsettled = Unsettled(mark: mark, answer: answer, serial: token.serialNumber)
+                Log.warning("how a login ended cannot be written to \"\(memory.path)\" and is written later: \(error)")
+            }
+        }
+        if let failure, failure.cryptoki?.returnValue.rawValue != CKR_USER_ALREADY_LOGGED_IN { throw TokenFailure(failure) }
+    }
+
+    /// The second try of a PIN is the last: it must not meet the device in the trouble that the first one met.
+    private func waitForDevice(_ isAwake: () throws(PKCS11Error) -> Void) throws(TokenFailure) {
+        if let lastUnclear, clock.now - lastUnclear < Self.pauseBeforeSecondTry {
+            throw TokenFailure(
+                .device, message: "the token did not say whether the PIN is right; the second and last try of it is made in a moment")
+        }
+        try failing(isAwake)
+    }
+
+    private static func answer(_ failure: PKCS11Error?) -> PINAttempts.Answer {
+        guard let failure else { return .accepted }
+        guard let call = failure.cryptoki else { return .unclear }
+        if Recovery.pinWasNotJudged(call.returnValue) { return .notTaken }
+        return Recovery(for: call.returnValue) == .never ? .refused : .unclear
+    }
+
+    /// Shorter than the time after which the daemon asks for the second time; whether the device is well again is seen by what it does.
+    private static let pauseBeforeSecondTry = Duration.seconds(1)
+}
+
+extension TokenFailure {
+    fileprivate init(
+        _ refusal: PINAttempts.Refusal, source: String, memory: String, token: TokenInfo, module: String
+    ) {
+        let byHand = "pkcs11-tool --module \(module) --token-label \"\(token.label)\" --login --list-objects"
+        switch refusal {
+        case .refusedBefore:
+            self.init(
+                .pinNotTriedAgain, message: "this PIN was tried before and was not accepted, so it is not tried again",
+                hint: "correct \"\(source)\"; if the PIN is right, remove \"\(memory)\"")
+        case .triedTwice:
+            self.init(
+                .pinNotTriedAgain, message: "this PIN was tried twice without an answer from the token, so it is not tried again",
+                hint: "see that the token works and the PIN is right (\(byHand)), then remove \"\(memory)\"")
+        case .tooManyValues:
+            self.init(
+                .pinNotTriedAgain,
+                message: "\(PINAttempts.mostRecords) other PINs were tried before and none was accepted since, so no other one is tried",
+                hint: "log in by hand (\(byHand)), correct \"\(source)\", then remove \"\(memory)\"")
+        case .locked:
+            self.init(.pinLocked, message: "the token's user PIN is locked", hint: "unlock it with the security officer's PIN")
+        case .countLow:
+            self.init(
+                .pinLocked, message: "a wrong PIN was given to the token and few tries are left, so none is made",
+                hint: "log in by hand, which sets the count back: \(byHand)")
+        }
+    }
+
+    fileprivate init(_ failure: PINMemory.Failure) {
+        switch failure {
+        case .unreadable(let path, let number):
+            self.init(
+                .pinUnavailable, message: "no login is tried, because \"\(path)\" cannot be opened: \(SystemError(number: number))",
+                hint: "it remembers which PINs were tried")
+        case .damaged(let path):
+            self.init(
+                .pinNotTriedAgain, message: "no login is tried, because \"\(path)\", which remembers which PINs were tried, is damaged",
+                hint: "see that the PIN is right, then remove the file")
+        case .newer(let path, let version):
+            self.init(
+                .pinNotTriedAgain,
+                message: "no login is tried, because \"\(path)\" was written by a newer acme-agent (format \(version))",
+                hint: "install that version again, or see that the PIN is right and remove the file")
+        case .busy(let path):
+            self.init(
+                .device, message: "no login is tried, because another process is logging in to the same token",
+                hint: "it holds the lock on \"\(path)\"")
+        }
     }
 }

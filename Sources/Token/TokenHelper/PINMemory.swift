@@ -1,38 +1,108 @@
 import Glibc
 import PKCS11
 
-/// Remembers across restarts that a PIN was given to the token and not accepted: a typing error in a configuration must cost one try,
-/// not the token (pkcs11-provider #455, tpm2-pkcs11 #534). The file is written before the try and removed after a success.
-struct PINMemory {
+/// `PINAttempts` of one token in a file of the state folder, for one process at a time.
+///
+/// The file is named after the token's serial number, so that two configured tokens which are one, and two helpers of one, share it. What
+/// earlier versions wrote under the configured name is taken over.
+final class PINMemory {
+    /// Why there is no memory to go by, so that no try may be made.
+    enum Failure: Error, Hashable, Sendable {
+        case unreadable(path: String, errno: Int32)
+        case damaged(path: String)
+        case newer(path: String, version: Int)
+        /// Another process is at a try for the same token.
+        case busy(path: String)
+    }
+
     /// Where it is, to tell a person.
     let path: String
     private let folder: String
+    /// The file of version 1.
+    private let formerPath: String
+    private let lock: Int32
 
-    init(folder: String, tokenName: String) {
+    /// Takes the lock; waits a little for another process that has it, for example a helper that is just being ended.
+    init(folder: String, tokenName: String, serial: String) throws(Failure) {
         self.folder = folder
-        path = folder + "/pin-attempt-" + tokenName
+        path = folder + "/" + Self.fileName(serial: serial)
+        formerPath = folder + "/pin-attempt-" + tokenName
+        let lockPath = path + ".lock"
+        let lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
+        guard lock >= 0 else { throw .unreadable(path: lockPath, errno: errno) }
+        var waits = 0
+        while flock(lock, LOCK_EX | LOCK_NB) != 0 {
+            guard errno == EWOULDBLOCK || errno == EINTR, waits < Self.mostWaits else {
+                close(lock)
+                throw .busy(path: lockPath)
+            }
+            waits += 1
+            usleep(Self.waitMicroseconds)
+        }
+        self.lock = lock
     }
 
-    /// Whether `pin` is the one that was tried last. A file that cannot be read or understood counts as yes.
-    func holds(_ pin: borrowing PIN) -> Bool {
-        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-        if file < 0 { return errno != ENOENT }
-        defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: Self.length + 1)
-        let count = read(file, &bytes, bytes.count)
-        guard count == Self.length, Array(bytes.prefix(Self.header.count)) == Self.header else { return true }
-        let salt = Array(bytes[Self.header.count..<(Self.header.count + Self.saltLength)])
-        let tag = pin.tag(salt: salt)
-        return bytes[Self.length - 2] == UInt8(tag >> 8) && bytes[Self.length - 1] == UInt8(tag & 0xFF)
+    deinit { close(lock) }
+
+    /// Every byte that could mean something in a path is replaced: serial numbers that become equal by that share a memory, which is on the
+    /// safe side.
+    static func fileName(serial: String) -> String {
+        let bytes = serial.utf8.prefix(64).map { byte in
+            switch byte {
+            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: Character(Unicode.Scalar(byte))
+            default: Character("_")
+            }
+        }
+        return "pin-attempts-" + (bytes.isEmpty ? "without-serial" : String(bytes))
     }
 
-    /// Puts `pin`'s salted tag on disk. Without it no try may be made; the error is the system's.
-    func record(_ pin: borrowing PIN) throws(SystemError) {
-        var salt = [UInt8](repeating: 0, count: Self.saltLength)
+    func load() throws(Failure) -> PINAttempts {
+        var attempts = try read(path) ?? PINAttempts()
+        if let former = try read(formerPath) { for record in former.records { attempts.adopt(record.mark) } }
+        return attempts
+    }
+
+    /// Puts `attempts` on the disk; the error is the system's.
+    func store(_ attempts: PINAttempts) throws(SystemError) {
+        if attempts.records.isEmpty {
+            guard unlink(path) == 0 || errno == ENOENT else { throw SystemError(number: errno) }
+        } else {
+            try replace(PINAttemptsFile.encode(attempts))
+        }
+        try synchroniseFolder()
+        // What it said is in the new file by now.
+        if unlink(formerPath) == 0 { try synchroniseFolder() }
+    }
+
+    /// A salt for a value that is not remembered yet.
+    static func newSalt() throws(SystemError) -> [UInt8] {
+        var salt = [UInt8](repeating: 0, count: PINAttemptsFile.saltLength)
         guard getentropy(&salt, salt.count) == 0 else { throw SystemError(number: errno) }
-        let tag = pin.tag(salt: salt)
-        let bytes = Self.header + salt + [UInt8(tag >> 8), UInt8(tag & 0xFF)]
-        // Replaced whole, so that a crash leaves the old or the new file.
+        return salt
+    }
+
+    private func read(_ path: String) throws(Failure) -> PINAttempts? {
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        if file < 0 {
+            guard errno == ENOENT else { throw .unreadable(path: path, errno: errno) }
+            return nil
+        }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: PINAttemptsFile.longest + 1)
+        let count = Glibc.read(file, &bytes, bytes.count)
+        guard count >= 0 else { throw .unreadable(path: path, errno: errno) }
+        do {
+            return try PINAttemptsFile.decode(Array(bytes.prefix(count)))
+        } catch {
+            switch error {
+            case .damaged: throw .damaged(path: path)
+            case .newer(let version): throw .newer(path: path, version: version)
+            }
+        }
+    }
+
+    /// Replaced whole, so that a crash leaves the old or the new file.
+    private func replace(_ bytes: [UInt8]) throws(SystemError) {
         let new = path + ".new"
         unlink(new)
         let file = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -41,14 +111,6 @@ struct PINMemory {
         let number = errno
         close(file)
         guard isWritten, rename(new, path) == 0 else { throw SystemError(number: isWritten ? errno : number) }
-        try synchroniseFolder()
-    }
-
-    /// Forgets the try: the token accepted the PIN, or did not look at it.
-    func forget() {
-        guard unlink(path) == 0 else { return }
-        // If this is lost in a crash, a person is asked once too often.
-        try? synchroniseFolder()
     }
 
     private func synchroniseFolder() throws(SystemError) {
@@ -58,9 +120,9 @@ struct PINMemory {
         guard fsync(descriptor) == 0 else { throw SystemError(number: errno) }
     }
 
-    private static let header = Array("acme-agent pin attempt 1\n".utf8)
-    private static let saltLength = 16
-    private static let length = header.count + saltLength + 2
+    /// Two seconds in all: a try takes a token less, and one that hangs is not to be waited for.
+    private static let mostWaits = 200
+    private static let waitMicroseconds: useconds_t = 10_000
 }
 
 /// A system call's error number.

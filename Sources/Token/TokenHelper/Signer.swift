@@ -34,7 +34,7 @@ struct Signer {
             do {
                 let signature = try attempt(reference, mechanism, input, lease, service)
                 service.pool.checkIn(lease, reusable: true)
-                keeper.noteSignature()
+                keeper.noteSuccess()
                 return .success(signature)
             } catch {
                 trouble = error
@@ -92,9 +92,12 @@ struct Signer {
         }
         var refusal: TokenFailure?
         do throws(PKCS11Error) {
+            // Whether the PIN may be given is asked before C_SignInit: between the two there is nothing.
+            let token = key.alwaysAuthenticate ? try lease.session.module.tokenInfo(slot: lease.session.slot) : nil
             return try lease.session.sign(input, with: key, SignatureScheme(mechanism)) { session throws(PKCS11Error) in
                 do throws(TokenFailure) {
-                    try keeper.authenticate(session)
+                    guard let token else { throw TokenFailure(.device, message: "the token's flags are not known") }
+                    try keeper.authenticate(session, token: token)
                 } catch {
                     refusal = error
                     throw .unsupported(reason: "the key wants the PIN for each signature")

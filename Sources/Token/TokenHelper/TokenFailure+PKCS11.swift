@@ -14,6 +14,8 @@ extension TokenFailure {
             self.init(.noToken, message: error.description, hint: "softhsm2-util --show-slots or pkcs11-tool -L lists the tokens there are")
         case .severalTokens:
             self.init(.severalTokens, message: error.description, hint: "add serial= to the URI")
+        case .otherToken: self.init(.invalidRequest, message: error.description + "; say which configured token is meant")
+        case .keyUnusable: self.init(.invalidRequest, message: error.description)
         case .noKey: self.init(.noKey, message: error.description)
         case .severalKeys: self.init(.severalKeys, message: error.description, hint: "remove or relabel all but one")
         case .publicKeyUnreadable: self.init(.unsupported, message: error.description)
@@ -71,8 +73,25 @@ extension TokenFailure {
         case .empty: reason = "is empty"
         case .tooLong: reason = "has more than \(PIN.longest) bytes"
         case .noMemory: reason = "cannot be read: no memory"
+        case .malformed(let line, let flaw):
+            reason = "cannot be meant, line \(line): " + Self.sentence(flaw)
+            hint = "write the PIN again, alone in one line: systemd-ask-password \"PIN:\" > \"\(path)\"; no try was made"
         }
         self.init(.pinUnavailable, message: "the PIN file \"\(path)\" \(reason)", hint: hint)
+    }
+}
+
+extension TokenFailure {
+    private static func sentence(_ flaw: PIN.Flaw) -> String {
+        switch flaw {
+        case .secondLine: "there is more than one line"
+        case .carriageReturn: "there is a carriage return"
+        case .blankAtStart: "it begins with a blank"
+        case .blankAtEnd: "it ends with a blank"
+        case .byteOrderMark: "it begins with a byte order mark"
+        case .controlCharacter: "there is a control character"
+        case .notUTF8: "it is not UTF-8"
+        }
     }
 }
 

@@ -23,44 +23,54 @@ final class TokenKeeper: Sendable {
         var anchor: Session?
         var information: TokenInformation?
         var failure = TokenFailure(.invalidRequest, message: "the token was not opened yet")
-        var lastRecovery: ContinuousClock.Instant?
-        var step = RecoveryStep.logIn
+        var pace = RecoveryPace()
+        /// Recoveries after which nothing has worked.
+        var vainRecoveries = 0
+        /// The token gave random bytes when it was opened, so that it is in trouble when it gives none.
+        var givesRandom = false
+        /// While the token is closed: whether the device answered all the same when that was found out, and the PIN file as it was before.
+        var didAnswer = false
+        var pinFile: FileStamp?
         /// Keys are to be found out beforehand.
         var isPrepared = false
+        var isListingDue = false
+        /// What the daemon was told last: whether the token is open. Nil before it was told anything.
+        var toldOpen: Bool?
     }
-
-    /// How far the next recovery goes. A step that was followed by no signature is followed by the next one.
-    private enum RecoveryStep { case logIn, initialise, exit }
 
     private let state = Mutex(State())
     private let service = Mutex<Service?>(nil)
     /// Tries of the PIN go one after another, so that a wrong one is seen before the next. Taken after the state's lock or alone.
     private let login = Mutex<Login?>(nil)
     private let cache = KeyCache()
-    /// Rings when it is time for `listKeys`.
-    let listing = Alarm()
+    /// Rings when it is time for `announcement` and `listKeys`.
+    let alarm = Alarm()
     /// Threads that want to recover the token and do not wait for a listing.
     private let recoveries = Atomic(0)
-    private let hasSigned = Atomic(false)
-    private let clock = ContinuousClock()
+    private let hasWorked = Atomic(false)
+    private let beginning = ContinuousClock.now
+    private var now: Duration { ContinuousClock.now - beginning }
 
     /// What signing threads use now, or nil before the token was opened.
     func currentService() -> Service? { service.withLock { $0 } }
 
     /// Logs in for one signature of a key with CKA_ALWAYS_AUTHENTICATE.
-    func authenticate(_ session: Session) throws(TokenFailure) {
+    /// - Parameter token: as it was before the operation was begun.
+    func authenticate(_ session: Session, token: TokenInfo) throws(TokenFailure) {
         // Not under the state's lock: a recovery that holds it may be waiting for this very session to come back.
         let result = login.withLock { login -> Result<Void, TokenFailure> in
-            guard let login else { return .failure(TokenFailure(.invalidRequest, message: "the token was not opened yet")) }
-            return Result { () throws(TokenFailure) in try login.authenticate(session) }
+            Result { () throws(TokenFailure) in
+                guard login != nil else { throw TokenFailure(.invalidRequest, message: "the token was not opened yet") }
+                try login?.authenticate(session, token: token)
+            }
         }
         try result.get()
     }
 
-    /// A signature succeeded: the last recovery, if there was one, was enough.
-    func noteSignature() {
+    /// A signature or another call succeeded: the last recovery, if there was one, was enough.
+    func noteSuccess() {
         // A plain load first: the line stays shared between the threads.
-        if !hasSigned.load(ordering: .relaxed) { hasSigned.store(true, ordering: .relaxed) }
+        if !hasWorked.load(ordering: .relaxed) { hasWorked.store(true, ordering: .relaxed) }
     }
 
     // MARK: Opening
@@ -74,23 +84,65 @@ final class TokenKeeper: Sendable {
             guard Self.isFileName(configuration.name) else {
                 return .failure(TokenFailure(.invalidRequest, message: "the token's name cannot be part of a file's name"))
             }
+            if state.configuration == nil { login.withLock { $0 = Login(configuration: configuration) } }
             state.configuration = configuration
-            login.withLock { $0 = Login(configuration: configuration) }
-            return status(&state)
+            return told(status(&state), &state)
         }
     }
 
     /// The token as it is; tries again to open it if that failed.
-    func status() -> Result<TokenInformation, TokenFailure> { state.withLock { status(&$0) } }
+    func status() -> Result<TokenInformation, TokenFailure> { state.withLock { told(status(&$0), &$0) } }
 
     private func status(_ state: inout State) -> Result<TokenInformation, TokenFailure> {
+        login.withLock { $0?.settle() }
         if let information = state.information { return .success(information) }
         guard let configuration = state.configuration else { return .failure(state.failure) }
         return open(configuration, &state)
     }
 
+    /// The token as it is; tries again to open it only where something has changed since that failed: the device answers now and did not
+    /// then, or the PIN file is another one. No C_Finalize, and no PIN that was judged.
+    func look() -> Result<TokenInformation, TokenFailure> {
+        state.withLock { state in
+            if state.information == nil, let configuration = state.configuration, hasChanged(configuration, state) {
+                return told(open(configuration, &state), &state)
+            }
+            return told(state.information.map { .success($0) } ?? .failure(state.failure), &state)
+        }
+    }
+
+    private func hasChanged(_ configuration: TokenConfiguration, _ state: borrowing State) -> Bool {
+        if let source = configuration.pinSource, FileStamp(path: source) != state.pinFile { return true }
+        guard !state.didAnswer, let module = state.module else { return false }
+        return answers(module, configuration)
+    }
+
+    /// Whether the token is there, gives a session and does something in it.
+    private func answers(_ module: Module, _ configuration: TokenConfiguration) -> Bool {
+        guard let uri = try? TokenURI(configuration.uri), let token = try? module.token(matching: uri),
+            let session = try? Session(module: module, slot: token.slot, readWrite: false)
+        else { return false }
+        return (try? session.keepAlive()) != nil
+    }
+
+    private func told(
+        _ result: Result<TokenInformation, TokenFailure>, _ state: inout State
+    ) -> Result<TokenInformation, TokenFailure> {
+        state.toldOpen = state.information != nil
+        return result
+    }
+
+    /// How the token is, if that is not what the daemon was told last.
+    func announcement() -> Result<TokenInformation, TokenFailure>? {
+        state.withLock { state in
+            guard let toldOpen = state.toldOpen, toldOpen != (state.information != nil) else { return nil }
+            return told(state.information.map { .success($0) } ?? .failure(state.failure), &state)
+        }
+    }
+
     /// Loads, initialises, finds, logs in. Leaves the state either open or closed with a failure.
     private func open(_ configuration: TokenConfiguration, _ state: inout State) -> Result<TokenInformation, TokenFailure> {
+        state.pinFile = configuration.pinSource.flatMap { FileStamp(path: $0) }
         do throws(TokenFailure) {
             let module: Module
             if let loaded = state.module {
@@ -135,9 +187,12 @@ final class TokenKeeper: Sendable {
         let isLoggedIn = try failing { () throws(PKCS11Error) in try anchor.isLoggedIn() }
         let types = try failing { () throws(PKCS11Error) in try anchor.supportedKeyTypes() }
 
+        state.givesRandom = (try? anchor.keepAlive()) != nil
+
         let pool = state.pool ?? SessionPool(module: module, capacity: configuration.pool, readWrite: false)
         pool.open(slot: token.slot)
-        if state.isPrepared { listing.ring() }
+        state.isListingDue = state.isPrepared
+        alarm.ring()
         state.pool = pool
         state.anchor = anchor
         let information = TokenInformation(
@@ -149,22 +204,21 @@ final class TokenKeeper: Sendable {
     }
 
     private func close(_ failure: TokenFailure, _ state: inout State) {
-        state.lastRecovery = clock.now
         service.withLock { $0 = nil }
         state.pool?.drain()
         state.anchor = nil
         state.information = nil
         state.failure = failure
+        if let module = state.module, let configuration = state.configuration { state.didAnswer = answers(module, configuration) }
+        alarm.ring()
     }
 
-    /// Tries again to open a token that was lost, when somebody wants a signature, at most once in 30 s.
+    /// Tries again to open a token that was lost, when somebody wants to use it, as often as the pace allows.
     func reopen() -> TokenFailure? {
         state.withLock { state in
             guard state.information == nil else { return nil }
             guard let configuration = state.configuration else { return state.failure }
-            let now = clock.now
-            if let last = state.lastRecovery, now - last < Self.recoveryInterval { return state.failure }
-            state.lastRecovery = now
+            guard state.pace.allows(at: now) else { return state.failure }
             if case .failure(let failure) = open(configuration, &state) { return failure }
             return nil
         }
@@ -173,8 +227,8 @@ final class TokenKeeper: Sendable {
     // MARK: Recovery
 
     /// Brings the token back after a call failed in a session of `generation`: a new login first; C_Finalize and C_Initialize if that
-    /// did not help; in the end a new process. At most once in 30 s, since devices need their time, and since a program that hammers
-    /// a sick device makes it worse (thin-edge #4353). The PIN is read again from its source, and judged like the first time.
+    /// did not help; in the end a new process. As often as the pace allows: at once where the token has worked before and answers no more.
+    /// The PIN is read again from its source, and judged like the first time.
     ///
     /// Nil if trying again makes sense, else why not. The caller must hold no session of the pool.
     func recover(from generation: UInt64, after failure: TokenFailure) -> TokenFailure? {
@@ -184,14 +238,15 @@ final class TokenKeeper: Sendable {
             guard let module = state.module, let configuration = state.configuration, let pool = state.pool else { return state.failure }
             // Somebody else was faster.
             guard pool.generation == generation else { return state.information == nil ? state.failure : nil }
-            let now = clock.now
-            if let last = state.lastRecovery, now - last < Self.recoveryInterval { return failure }
-            state.lastRecovery = now
-            if hasSigned.exchange(false, ordering: .relaxed) { state.step = .logIn }
+            let hadWorked = hasWorked.exchange(false, ordering: .relaxed)
+            if hadWorked { state.vainRecoveries = 0 }
+            // One key that always fails must not have the token opened again and again for all others: then the anchor is well.
+            if hadWorked, !isAnchorWell(configuration, state) { state.pace.reset() }
+            guard state.pace.allows(at: now) else { return failure }
             Log.warning("recovering the token after: \(failure)")
-            switch state.step {
-            case .logIn:
-                state.step = .initialise
+            state.vainRecoveries += 1
+            switch state.vainRecoveries {
+            case 1:
                 do throws(TokenFailure) {
                     state.anchor = nil
                     _ = try unlock(module, configuration, &state)
@@ -203,9 +258,9 @@ final class TokenKeeper: Sendable {
                     }
                     return initialise(configuration, &state)
                 }
-            case .initialise:
+            case ...Self.mostVainRecoveries:
                 return initialise(configuration, &state)
-            case .exit:
+            default:
                 // The supervisor starts a new one, which loads the module afresh.
                 Log.warning("the token did not come back; the helper ends to be started again")
                 _exit(ExitCode.tokenLost)
@@ -213,8 +268,14 @@ final class TokenKeeper: Sendable {
         }
     }
 
+    /// Whether the session that holds the login is there, logged in, and its device does something.
+    private func isAnchorWell(_ configuration: TokenConfiguration, _ state: borrowing State) -> Bool {
+        guard let anchor = state.anchor, let isLoggedIn = try? anchor.isLoggedIn() else { return false }
+        if configuration.pinSource != nil, !isLoggedIn { return false }
+        return !state.givesRandom || (try? anchor.keepAlive()) != nil
+    }
+
     private func initialise(_ configuration: TokenConfiguration, _ state: inout State) -> TokenFailure? {
-        state.step = .exit
         service.withLock { $0 = nil }
         // C_Finalize under a thread that signs is undefined: wait until all sessions are back.
         state.pool?.drain()
@@ -247,9 +308,15 @@ final class TokenKeeper: Sendable {
                     return (.failure(error), pool.generation)
                 }
             }
-            guard let result else { return .failure(state.withLock { $0.failure }) }
+            guard let result else {
+                guard !isSecondTry else { return .failure(state.withLock { $0.failure }) }
+                if let stillFailing = reopen() { return .failure(stillFailing) }
+                isSecondTry = true
+                continue
+            }
             switch result {
             case .success(let value):
+                noteSuccess()
                 return .success((value, generation))
             case .failure(let error):
                 let failure = TokenFailure(error)
@@ -283,8 +350,11 @@ final class TokenKeeper: Sendable {
 
     /// From now on the keys' handles are found out beforehand, by `listKeys`.
     func prepare() {
-        state.withLock { $0.isPrepared = true }
-        listing.ring()
+        state.withLock { state in
+            state.isPrepared = true
+            state.isListingDue = true
+        }
+        alarm.ring()
     }
 
     /// Finds the handles of all keys, so that the first signature of each needs no search. What fails here is tried again by those who
@@ -292,7 +362,8 @@ final class TokenKeeper: Sendable {
     /// `goOn` says no.
     func listKeys(while goOn: () -> Bool) {
         let found = state.withLock { state -> (keys: [KeyObject]?, generation: UInt64)? in
-            guard let anchor = state.anchor, let pool = state.pool else { return nil }
+            guard state.isListingDue, let anchor = state.anchor, let pool = state.pool else { return nil }
+            state.isListingDue = false
             do {
                 return (try anchor.keys { recoveries.load(ordering: .relaxed) == 0 && goOn() }, pool.generation)
             } catch {
@@ -300,7 +371,12 @@ final class TokenKeeper: Sendable {
             }
         }
         guard let found else { return }
-        if let keys = found.keys { remember(keys, generation: found.generation) } else { listing.ring() }
+        if let keys = found.keys {
+            remember(keys, generation: found.generation)
+        } else {
+            state.withLock { $0.isListingDue = true }
+            alarm.ring()
+        }
     }
 
     /// - Parameter keys: All of the token.
@@ -321,23 +397,35 @@ final class TokenKeeper: Sendable {
     /// Forgets a destroyed key's handle.
     func forget(_ key: TokenKeyReference) { cache.remove(key) }
 
-    /// Between requests: has the device do something, so that it does not drop its session.
+    /// Between requests: has the device do something, so that it does not drop its session, and brings the token back if it is gone, so
+    /// that the daemon knows before somebody wants a signature.
     func keepAlive() {
-        guard currentService() != nil else {
+        login.withLock { $0?.settle() }
+        guard let pool = currentService()?.pool else {
             // A device that was unplugged may be back.
             _ = reopen()
             return
         }
-        // What fails here is brought back by the next request that needs it: a token whose random numbers fail may sign all the same.
-        let failure = state.withLock { state -> PKCS11Error? in
-            do throws(PKCS11Error) {
-                try state.anchor?.keepAlive()
+        let generation = pool.generation
+        let trouble = state.withLock { state -> TokenFailure? in
+            guard let anchor = state.anchor, let configuration = state.configuration else { return nil }
+            do throws(TokenFailure) {
+                try failing { () throws(PKCS11Error) in
+                    // A token that never gave random numbers signs all the same.
+                    if state.givesRandom { try anchor.keepAlive() }
+                }
+                let isLoggedIn = try failing { () throws(PKCS11Error) in try anchor.isLoggedIn() }
+                guard isLoggedIn || configuration.pinSource == nil else {
+                    throw TokenFailure(.sessionLost, message: "the token has lost the login")
+                }
                 return nil
             } catch {
                 return error
             }
         }
-        if let failure { Log.warning("the token did not answer when idle: \(failure)") }
+        guard let trouble else { return }
+        Log.warning("the token did not answer when idle: \(trouble)")
+        _ = recover(from: generation, after: trouble)
     }
 
     /// Ends the process between signatures, so that the daemon starts a fresh one.
@@ -361,7 +449,8 @@ final class TokenKeeper: Sendable {
             && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }
     }
 
-    private static let recoveryInterval = Duration.seconds(30)
+    /// Logging in once and opening the token anew twice, 0, 1 and 3 seconds after the trouble began.
+    private static let mostVainRecoveries = 3
 }
 
 /// Runs `body`, its error as the daemon is told.

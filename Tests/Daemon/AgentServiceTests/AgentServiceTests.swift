@@ -275,6 +275,8 @@ import Varlink
         await #expect(throws: AgentError.keyExists(name: "account-1")) { try await client.accountKey() }
         let adopted = try await client.adoptKey(named: KeyName("web-1"), uri: "pkcs11:object=old", usage: .certificate)
         #expect(adopted.publicKey.spki == planted.reference.spki)
+        // What the token says of itself, not what the caller wrote.
+        #expect(adopted.uri.hasPrefix("pkcs11:token=fake;object=old;id=") && adopted.uri.hasSuffix(";type=private"), "\(adopted.uri)")
         await #expect(throws: AgentError.self) {
             try await client.adoptKey(
                 named: KeyName("account-2"), uri: "pkcs11:object=old", usage: .account, directory: ACMEURL(AgentFixture.directory))

@@ -117,7 +117,7 @@ final class FakeToken: HelperLauncher {
     /// `nil` to die.
     private func answer(_ request: HelperRequest) -> HelperReply? {
         switch request {
-        case .hello, .status:
+        case .hello, .status, .look:
             if let fault = state.withLock({ $0.fault }) { return .failure(fault) }
             return .ready(
                 TokenInformation(label: "fake", manufacturer: "test", model: "fake", serial: "1", algorithms: [.p256], isLoggedIn: true))

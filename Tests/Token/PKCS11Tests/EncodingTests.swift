@@ -87,9 +87,11 @@ import Testing
             for value in values { #expect(Recovery(for: ReturnValue(rawValue: value)) == recovery, "\(ReturnValue(rawValue: value))") }
         }
         // A PIN that was judged, or may have been, is not tried again.
-        for value: UInt in [0xA0, 0xA1, 0xA2, 0xA3, 0xA4, 0x05, 0x06, 0x8000_0000] {
+        for value: UInt in [0xA0, 0xA1, 0xA2, 0xA3, 0xA4, 0x05, 0x06, 0x30, 0x31, 0x32, 0x50, 0xB0, 0x8000_0000] {
             #expect(!Recovery.pinWasNotJudged(ReturnValue(rawValue: value)))
         }
-        #expect(Recovery.pinWasNotJudged(ReturnValue(rawValue: 0x30)))
+        for value: UInt in [0xE0, 0xE1, 0xB3, 0x190, 0x102] {
+            #expect(Recovery.pinWasNotJudged(ReturnValue(rawValue: value)))
+        }
     }
 }

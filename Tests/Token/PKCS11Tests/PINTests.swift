@@ -14,10 +14,36 @@ import Testing
         return try PIN(file: path)
     }
 
-    @Test(arguments: [("1234", "1234"), ("1234\n", "1234"), ("1234\n\n", "1234\n"), ("1234\r\n", "1234\r"), (" 12 ", " 12 ")])
+    @Test(arguments: [
+        ("1234", "1234"), ("1234\n", "1234"), ("two words\n", "two words"), ("a#b\"c", "a#b\"c"), ("Schlüssel€𝄞", "Schlüssel€𝄞"),
+        ("~!", "~!"),
+    ])
     func oneLineFeedAtTheEndDoesNotCount(text: String, expected: String) throws {
         let pin = try pin(text)
         #expect(pin.withBytes { Array($0) } == Array(expected.utf8))
+    }
+
+    @Test(arguments: [
+        ("1234\n\n", 2, PIN.Flaw.secondLine), ("1234\n5678\n", 2, .secondLine), ("1234\n# the PIN of the HSM", 2, .secondLine),
+        ("\n1234\n", 2, .secondLine), ("1234\r\n", 1, .carriageReturn), ("1234\r", 1, .carriageReturn), ("12\r34", 1, .carriageReturn),
+        (" 1234", 1, .blankAtStart), ("\t1234\n", 1, .blankAtStart), ("1234 \n", 1, .blankAtEnd), ("1234\t", 1, .blankAtEnd),
+        (" ", 1, .blankAtStart), ("\u{FEFF}1234\n", 1, .byteOrderMark), ("12\u{0}34", 1, .controlCharacter),
+        ("1234\u{0}", 1, .controlCharacter), ("12\t34", 1, .controlCharacter), ("1234\u{7F}", 1, .controlCharacter),
+        ("1234\u{1B}[0m", 1, .controlCharacter),
+    ])
+    func aFileThatCannotBeMeantIsRefusedWithTheLine(text: String, line: Int, flaw: PIN.Flaw) throws {
+        #expect(throws: PIN.SourceError.malformed(line: line, flaw)) { _ = try pin(text) }
+    }
+
+    @Test(arguments: [
+        [0xFF], [0x80], [0xC3], [0xC0, 0xAF], [0xE0, 0x80, 0xAF], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80],
+        [0xE2, 0x82], [0xE2, 0x28, 0xA1], [0xFE, 0xFF, 0x00, 0x31],
+    ])
+    func aFileThatIsNotUTF8IsRefused(bytes: [UInt8]) throws {
+        try Data("12".utf8 + bytes).write(to: URL(fileURLWithPath: path))
+        chmod(path, 0o600)
+        defer { unlink(path) }
+        #expect(throws: PIN.SourceError.malformed(line: 1, .notUTF8)) { _ = try PIN(file: path) }
     }
 
     @Test func itsLengthHasALimit() throws {

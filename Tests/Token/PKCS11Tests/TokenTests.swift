@@ -28,9 +28,39 @@ import Testing
         #expect(throws: PKCS11Error.severalTokens(uri: "pkcs11:", count: 2)) { try fixture.module.token(matching: TokenURI("pkcs11:")) }
     }
 
-    @Test(arguments: ["", "pkcs11", "pkcs12:token=x", "pkcs11:token=%4", "pkcs11:unheard=of", "pkcs11:token=a\u{0}b"])
-    func uRIsThatAreNotUnderstoodAreRefused(text: String) {
-        #expect(throws: PKCS11Error.self) { try TokenURI(text) }
+    @Test func eachAttributeOfTheURIRestrictsTheToken() throws {
+        let token = try fixture.module.token(matching: TokenURI("pkcs11:token=two"))
+        let slot = "slot-id=\(token.slot)"
+        for fitting in [
+            "model=SoftHSM%20v2", "manufacturer=SoftHSM%20project", "serial=\(token.serialNumber)", slot,
+            "slot-manufacturer=SoftHSM%20project",
+            "library-manufacturer=SoftHSM", "library-description=Implementation%20of%20PKCS11", "library-version=2.6",
+        ] {
+            #expect(try fixture.module.token(matching: TokenURI("pkcs11:token=two;\(fitting)")).slot == token.slot, "\(fitting)")
+        }
+        for other in [
+            "model=x", "manufacturer=x", "serial=x", "slot-id=4242", "slot-manufacturer=x", "slot-description=x", "library-manufacturer=x",
+            "library-description=x", "library-version=9.9", "serial=", "model=",
+        ] {
+            let uri = "pkcs11:token=two;\(other)"
+            #expect(throws: PKCS11Error.noToken(uri: uri), "\(other)") { try fixture.module.token(matching: TokenURI(uri)) }
+        }
+    }
+
+    @Test func eachAttributeOfTheURIRestrictsTheKey() throws {
+        let key = try session.generateKeyPair(.p256, id: [9, 9], label: Array("restricted".utf8))
+        defer { try? session.destroy(key) }
+        for fitting in ["token=one", "type=private", "id=%09%09", "model=SoftHSM%20v2", "library-version=2.6"] {
+            #expect(try session.keys(matching: TokenURI("pkcs11:object=restricted;\(fitting)", for: .key)) == [key], "\(fitting)")
+        }
+        for none in ["id=%09", "id="] {
+            #expect(try session.keys(matching: TokenURI("pkcs11:object=restricted;\(none)", for: .key)).isEmpty, "\(none)")
+        }
+        for other in ["token=two", "serial=x", "slot-id=4242", "library-manufacturer=x", "type=public"] {
+            #expect(throws: PKCS11Error.self, "\(other)") {
+                try session.keys(matching: TokenURI("pkcs11:object=restricted;id=%09%09;\(other)", for: .key))
+            }
+        }
     }
 
     @Test func initialisingTwiceIsNoError() throws {

@@ -8,6 +8,7 @@ final class HelperFixture {
     let configurationFile: String
     let pinFile: String
     let uri: String
+    private let label: String
     static let softHSM = "/usr/lib/softhsm/libsofthsm2.so"
 
     init(label: String = "unit") throws {
@@ -16,6 +17,7 @@ final class HelperFixture {
         configurationFile = folder + "/token/softhsm2.conf"
         pinFile = folder + "/token/\(label).pin"
         uri = "pkcs11:token=\(label)"
+        self.label = label
         for name in ["state", "faults", "module"] {
             try FileManager.default.createDirectory(
                 atPath: folder + "/" + name, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -57,16 +59,38 @@ final class HelperFixture {
         return text.split(separator: "\n").filter { $0 == function }.count
     }
 
+    /// The file of the state folder that remembers which PINs were tried; nil if there is none.
+    var pinMemory: String? {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder + "/state")) ?? []
+        return names.first { $0.hasPrefix("pin-attempts-") && !$0.hasSuffix(".lock") }.map { folder + "/state/" + $0 }
+    }
+
+    /// Waits until the module with faults was called so often.
+    func waitForCalls(_ function: String, _ count: Int) throws {
+        for _ in 0..<2_000 where calls(function) < count { usleep(5_000) }
+        try #require(calls(function) >= count, "\(function) was called \(calls(function)) times")
+    }
+
     /// Imports a private key (PKCS#8 PEM) by SoftHSM's own tool.
-    func importKey(pem: String, id: String, label: String) throws {
+    func importKey(pem: String, id: String, label: String, token: String? = nil) throws {
         let path = folder + "/import.pem"
         try write(pem, to: path)
         try Self.run(
             "/usr/bin/env",
             [
-                "SOFTHSM2_CONF=\(configurationFile)", "softhsm2-util", "--import", path, "--token", "unit", "--pin", "271828", "--id", id,
-                "--label", label, "--force",
+                "SOFTHSM2_CONF=\(configurationFile)", "softhsm2-util", "--import", path, "--token", token ?? self.label, "--pin", "271828",
+                "--id", id, "--label", label, "--force",
             ])
+    }
+
+    /// Changes the token "unit" by OpenSC's own tool.
+    func pkcs11Tool(_ arguments: [String]) throws {
+        try Self.run(
+            "/usr/bin/env",
+            [
+                "SOFTHSM2_CONF=\(configurationFile)", "pkcs11-tool", "--module", Self.softHSM, "--token-label", label, "--login", "--pin",
+                "271828",
+            ] + arguments)
     }
 
     /// Logs in as a person would, which ends CKF_USER_PIN_COUNT_LOW.

@@ -7,7 +7,8 @@ import TokenProtocol
         if case .failure(let failure) = reply { failure.kind } else { nil }
     }
 
-    private func memory(_ fixture: HelperFixture) -> String { fixture.folder + "/state/pin-attempt-unit" }
+    /// The file that remembers tries, of whichever serial number SoftHSM gave the token; nil if there is none.
+    private func memory(_ fixture: HelperFixture) -> String? { fixture.pinMemory }
 
     @Test func aWrongPINIsTriedOnceAlsoAfterARestart() throws {
         let fixture = try HelperFixture()
@@ -35,11 +36,12 @@ import TokenProtocol
         #expect(fixture.calls("C_Login") == 1)
 
         // What is remembered is private and small.
-        let attributes = try FileManager.default.attributesOfItem(atPath: memory(fixture))
+        let file = try #require(memory(fixture))
+        let attributes = try FileManager.default.attributesOfItem(atPath: file)
         #expect(attributes[.posixPermissions] as? Int == 0o600)
-        let bytes = try Data(contentsOf: URL(fileURLWithPath: memory(fixture)))
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: file))
         #expect(bytes.range(of: Data("314159".utf8)) == nil)
-        #expect(bytes.count == "acme-agent pin attempt 1\n".utf8.count + 18)
+        #expect(bytes.count == "acme-agent pin attempt 2\n".utf8.count + 1 + 20 + 8)
 
         // Another PIN would be another try, if the token did not say that tries run out (SoftHSM says so after one).
         try fixture.write("271828\n", to: fixture.pinFile)
@@ -51,8 +53,13 @@ import TokenProtocol
             return
         }
         #expect(fixture.calls("C_Login") == 2)
-        #expect(!FileManager.default.fileExists(atPath: memory(fixture)))
         _ = try helper.generate()
+
+        // The wrong one is still remembered, also where the right one came between.
+        try fixture.write("314159\n", to: fixture.pinFile)
+        let third = try HelperProcess()
+        #expect(kind(try third.hello(fixture, module: module)) == .pinNotTriedAgain)
+        #expect(fixture.calls("C_Login") == 2)
     }
 
     @Test func removingTheMemoryAllowsAnotherTry() throws {
@@ -63,7 +70,7 @@ import TokenProtocol
         #expect(kind(try helper.hello(fixture, module: module)) == .pinIncorrect)
         try fixture.logInByHand()
         #expect(kind(try helper.ask(.status)) == .pinNotTriedAgain)
-        try FileManager.default.removeItem(atPath: memory(fixture))
+        try FileManager.default.removeItem(atPath: #require(memory(fixture)))
         #expect(kind(try helper.ask(.status)) == .pinIncorrect)
         #expect(fixture.calls("C_Login") == 2)
     }
@@ -71,29 +78,43 @@ import TokenProtocol
     @Test func aMemoryThatCannotBeReadOrWrittenMeansNoTry() throws {
         let fixture = try HelperFixture()
         let module = try fixture.faultModule()
-        try fixture.write("something else", to: memory(fixture))
+        let serial: String
+        do {
+            let helper = try HelperProcess()
+            serial = try helper.open(fixture).serial
+        }
         let helper = try HelperProcess()
-        #expect(kind(try helper.hello(fixture, module: module)) == .pinNotTriedAgain)
+        // The present file and the one of version 1, damaged, of a later version, or no file at all.
+        for path in ["pin-attempts-\(serial)", "pin-attempt-unit"].map({ fixture.folder + "/state/" + $0 }) {
+            for text in ["something else", "acme-agent pin attempt 3\nof later days", ""] {
+                try fixture.write(text, to: path)
+                let reply = try helper.hello(fixture, module: module)
+                #expect(kind(reply) == .pinNotTriedAgain, "\(text)")
+                guard case .failure(let failure) = reply else { continue }
+                #expect(failure.message.contains(path) && failure.message.contains("newer acme-agent") == text.contains("3"), "\(failure)")
+            }
+            try FileManager.default.removeItem(atPath: path)
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+            #expect(kind(try helper.ask(.status)) == .pinUnavailable)
+            try FileManager.default.removeItem(atPath: path)
+        }
         try FileManager.default.removeItem(atPath: fixture.folder + "/state")
         #expect(kind(try helper.ask(.status)) == .pinUnavailable)
         #expect(fixture.calls("C_Login") == 0)
     }
 
-    @Test func aDeviceThatFailsAtLoginDoesNotBurnThePIN() throws {
+    @Test(arguments: ["e0", "b3", "190"])
+    func aTokenThatWasNotThereWasNotGivenThePIN(returnValue: String) throws {
         let fixture = try HelperFixture()
         let module = try fixture.faultModule()
-        try fixture.fault("C_Login", "30 1")  // CKR_DEVICE_ERROR
         let helper = try HelperProcess()
-        #expect(kind(try helper.hello(fixture, module: module)) == .device)
-        guard case .ready = try helper.ask(.status) else {
-            Issue.record("the PIN was not tried again")
-            return
+        for _ in 0..<4 {
+            try fixture.fault("C_Login", "\(returnValue) 1")
+            #expect([.noToken, .sessionLost, .device].contains(kind(try helper.hello(fixture, module: module))))
+            #expect(memory(fixture) == nil)
         }
-        // CKR_GENERAL_ERROR is what some drivers say to a wrong PIN.
-        let second = try HelperProcess()
-        try fixture.fault("C_Login", "5 1")
-        #expect(kind(try second.hello(fixture, module: module)) == .device)
-        #expect(kind(try second.ask(.status)) == .pinNotTriedAgain)
+        #expect(kind(try helper.ask(.status)) == nil)
+        #expect(fixture.calls("C_Login") == 5)
     }
 
     @Test(arguments: [("10000", TokenFailure.Kind.pinLocked), ("20000", .pinLocked), ("40000", .pinLocked)])
@@ -104,7 +125,30 @@ import TokenProtocol
         let helper = try HelperProcess()
         #expect(kind(try helper.hello(fixture, module: module)) == expected)
         #expect(fixture.calls("C_Login") == 0)
-        #expect(!FileManager.default.fileExists(atPath: memory(fixture)))
+        #expect(memory(fixture) == nil)
+    }
+
+    @Test func aPINFileThatCannotBeMeantCostsNoTry() throws {
+        let fixture = try HelperFixture()
+        let module = try fixture.faultModule()
+        let helper = try HelperProcess()
+        for (text, line) in [
+            ("271828\n271828\n", 2), ("271828\n# our HSM\n", 2), ("271828\r\n", 1), ("271828 \n", 1), (" 271828", 1), ("271828\u{0}", 1),
+            ("\u{FEFF}271828\n", 1),
+        ] {
+            try fixture.write(text, to: fixture.pinFile)
+            let reply = try helper.hello(fixture, module: module)
+            guard case .failure(let failure) = reply else {
+                Issue.record("\(text.debugDescription): \(reply)")
+                return
+            }
+            #expect(failure.kind == .pinUnavailable)
+            #expect(failure.message.contains("\(fixture.pinFile)\" cannot be meant, line \(line): "), "\(failure.message)")
+        }
+        #expect(fixture.calls("C_Login") == 0)
+        #expect(memory(fixture) == nil)
+        try fixture.write("271828\n", to: fixture.pinFile)
+        #expect(kind(try helper.ask(.status)) == nil)
     }
 
     @Test func thePINFileMustBePrivate() throws {
@@ -179,7 +223,11 @@ import TokenProtocol
         #expect(try helper.failure(.sign(key, .ecdsa, digest), link: 1)?.kind == .pinIncorrect)
         #expect(try helper.failure(.sign(key, .ecdsa, digest), link: 2)?.kind == .pinNotTriedAgain)
         #expect(fixture.calls("C_Login") == logins + 7)
+        // Nor is another one while the token says that tries run out.
         try fixture.write("271828", to: fixture.pinFile)
+        #expect(try helper.failure(.sign(key, .ecdsa, digest), link: 1)?.kind == .pinLocked)
+        #expect(fixture.calls("C_Login") == logins + 7)
+        try fixture.logInByHand()
         _ = try helper.signature(key, .ecdsa, digest)
     }
 }

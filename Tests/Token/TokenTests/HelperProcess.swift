@@ -38,7 +38,7 @@ final class HelperProcess {
     deinit {
         for link in links { close(link) }
         if status == nil {
-            kill(identifier, SIGKILL)
+            Foundation.kill(identifier, SIGKILL)
             var status: Int32 = 0
             waitpid(identifier, &status, 0)
         }
@@ -65,9 +65,30 @@ final class HelperProcess {
         }
     }
 
+    /// What the helper said on the control link without having been asked.
+    private(set) var announcements: [HelperReply] = []
+
+    /// Waits for the next word that nobody asked for.
+    func announcement() throws -> HelperReply {
+        let before = announcements.count
+        while announcements.count == before {
+            if let frame = try receiveFrame(link: 0) { Issue.record("an answer without a question: \(frame)") }
+        }
+        return announcements[before]
+    }
+
     func receive(link: Int = 0) throws -> (id: UInt32, reply: HelperReply) {
+        while true { if let frame = try receiveFrame(link: link) { return frame } }
+    }
+
+    /// Nil for what was not asked for.
+    private func receiveFrame(link: Int) throws -> (id: UInt32, reply: HelperReply)? {
         while true {
-            if let reply = try decoders[link].nextReply() { return reply }
+            if let reply = try decoders[link].nextReply() {
+                guard link == 0, reply.id == HelperReply.unasked else { return reply }
+                announcements.append(reply.reply)
+                return nil
+            }
             var buffer = [UInt8](repeating: 0, count: 65_536)
             let count = recv(links[link], &buffer, buffer.count, 0)
             try #require(count > 0, "the helper closed the link or did not answer")
@@ -88,14 +109,20 @@ final class HelperProcess {
     }
 
     func hello(
-        _ fixture: HelperFixture, module: String = HelperFixture.softHSM, uri: String? = nil, pinSource: String? = nil, pool: Int = 4
+        _ fixture: HelperFixture, module: String = HelperFixture.softHSM, uri: String? = nil, pinSource: String? = nil, pool: Int = 4,
+        name: String = "unit"
     ) throws -> HelperReply {
         try ask(
-            .hello(
-                TokenConfiguration(
-                    name: "unit", module: module, uri: uri ?? fixture.uri, pinSource: pinSource ?? fixture.pinFile, pool: pool,
-                    stateDirectory: fixture.folder + "/state",
-                    environment: ["SOFTHSM2_CONF": fixture.configurationFile, "FAULT_DIRECTORY": fixture.folder + "/faults"])))
+            .hello(Self.configuration(fixture, module: module, uri: uri, pinSource: pinSource, pool: pool, name: name)))
+    }
+
+    static func configuration(
+        _ fixture: HelperFixture, module: String, uri: String? = nil, pinSource: String? = nil, pool: Int = 4, name: String = "unit"
+    ) -> TokenConfiguration {
+        TokenConfiguration(
+            name: name, module: module, uri: uri ?? fixture.uri, pinSource: pinSource ?? fixture.pinFile, pool: pool,
+            stateDirectory: fixture.folder + "/state",
+            environment: ["SOFTHSM2_CONF": fixture.configurationFile, "FAULT_DIRECTORY": fixture.folder + "/faults"])
     }
 
     /// Opens the token and makes sure that it is open.
@@ -131,6 +158,12 @@ final class HelperProcess {
         for link in links { close(link) }
         links = []
         return wait()
+    }
+
+    /// Ends it as a crash would, and waits until it is gone.
+    func kill() {
+        Foundation.kill(identifier, SIGKILL)
+        _ = wait()
     }
 
     func wait() -> Int32 {

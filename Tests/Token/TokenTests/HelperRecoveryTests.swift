@@ -65,7 +65,7 @@ import TokenProtocol
         #expect(fixture.calls("C_Initialize") == 1)
     }
 
-    @Test func aDeviceThatStaysDeadIsRecoveredAtMostOnceInHalfAMinute() throws {
+    @Test func aDeviceThatStaysDeadIsRecoveredAtOnceAndThenNotForEachSignature() throws {
         let (fixture, helper, key) = try opened(links: 2)
         try fixture.fault("C_Sign", "30 100000")
         for _ in 0..<5 {
@@ -78,7 +78,8 @@ import TokenProtocol
         }
         // The login in the beginning and the one of the recovery, whose token was still logged in through the other sessions.
         #expect(fixture.calls("C_Login") <= 2)
-        #expect(fixture.calls("C_Finalize") == 0)
+        // None within the first second, one after it, if the machine is that slow.
+        #expect(fixture.calls("C_Finalize") <= 1)
         // It comes back by itself without a restart.
         fixture.endFault("C_Sign")
         for link in 1...2 { _ = try helper.signature(key, .ecdsa, digest, link: link) }
@@ -87,10 +88,30 @@ import TokenProtocol
     @Test func aDeviceThatCannotBeLoggedInToIsInitialisedAgain() throws {
         let (fixture, helper, key) = try opened(links: 2)
         try fixture.fault("sessions-lost")
-        try fixture.fault("C_Login", "30 1")
+        try fixture.fault("C_Login", "e0 1")
         for link in 1...2 { _ = try helper.signature(key, .ecdsa, digest, link: link) }
         #expect(fixture.calls("C_Finalize") == 1)
         #expect(fixture.calls("C_Initialize") == 2)
+    }
+
+    @Test func aLoginThatWentWrongInARecoveryIsTriedOnceMoreALittleLater() throws {
+        let (fixture, helper, key) = try opened()
+        try fixture.fault("sessions-lost")
+        try fixture.fault("C_Login", "30 1")
+        #expect(try helper.failure(.sign(key, .ecdsa, digest), link: 1)?.kind == .device)
+        guard case .failure = try helper.announcement() else {
+            Issue.record("the daemon is not told")
+            return
+        }
+        #expect(fixture.calls("C_Login") == 2)
+        let end = Date(timeIntervalSinceNow: 5)
+        while Date() < end {
+            if case .ready = try helper.ask(.status) { break }
+            usleep(50_000)
+        }
+        #expect(fixture.calls("C_Login") == 3)
+        _ = try helper.signature(key, .ecdsa, digest)
+        #expect(fixture.pinMemory == nil)
     }
 
     @Test func aPINThatWasChangedMeanwhileIsNotHammered() throws {

@@ -11,6 +11,8 @@ final class SupervisorFakeHelper: HelperLauncher {
     enum Answer {
         case reply(HelperReply)
         case bytes([UInt8])
+        /// Says something that nobody asked for, then answers as a helper that is well.
+        case announcing(HelperReply)
         case replyAs(UInt32, HelperReply)
         case nothing
         case death
@@ -39,7 +41,7 @@ final class SupervisorFakeHelper: HelperLauncher {
 
     static func usual(_ request: HelperRequest) -> Answer {
         switch request {
-        case .hello, .status: .reply(.ready(ProtocolSamples.information))
+        case .hello, .status, .look: .reply(.ready(ProtocolSamples.information))
         case .sign(_, _, let input): .reply(.signature(input))
         case .generate: .reply(.key(ProtocolSamples.key))
         case .find: .reply(.keys([ProtocolSamples.key], more: false))
@@ -95,6 +97,9 @@ final class SupervisorFakeHelper: HelperLauncher {
                 case .reply(let reply): reply.encode(id: id, to: &bytes)
                 case .replyAs(let other, let reply): reply.encode(id: other, to: &bytes)
                 case .bytes(let raw): bytes = raw
+                case .announcing(let word):
+                    word.encode(id: HelperReply.unasked, to: &bytes)
+                    if case .reply(let reply) = SupervisorFakeHelper.usual(request) { reply.encode(id: id, to: &bytes) }
                 case .nothing: break
                 case .death: return die(launch)
                 }

@@ -102,7 +102,7 @@ final class KeyAdministration {
                 guard let failure = error as? TokenFailure, failure.kind == .invalidRequest else { throw error }
                 throw AgentError.invalidRequest(parameter: "uri", message: failure.message)
             }.flatMapThrowing { keys in
-                try self.adopted(keys, as: begun, uri: uri, mayList: mayList)
+                try self.adopted(keys, as: begun, supervisor.state, mayList: mayList)
             }.nonisolated()
         }
         guard let algorithm = creation.algorithm else {
@@ -119,7 +119,7 @@ final class KeyAdministration {
     }
 
     /// - Parameter mayList: Whether the caller may hear of a key of that name.
-    private func adopted(_ keys: [TokenKey], as begun: KeyRecord, uri: String, mayList: (String) -> Bool) throws -> KeyRecord {
+    private func adopted(_ keys: [TokenKey], as begun: KeyRecord, _ token: TokenState, mayList: (String) -> Bool) throws -> KeyRecord {
         guard let key = keys.first, keys.count == 1 else {
             throw AgentError.invalidRequest(
                 parameter: "uri",
@@ -141,7 +141,8 @@ final class KeyAdministration {
         record.label = key.reference.label
         record.spki = key.reference.spki
         record.algorithm = algorithm
-        record.uri = uri
+        // Not the caller's: what the token says of itself, and nothing besides.
+        record.uri = KeyURI.text(label: key.reference.label, id: key.reference.id, token)
         record.state = .active
         return record
     }

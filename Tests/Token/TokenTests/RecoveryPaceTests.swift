@@ -1,0 +1,35 @@
+import NIOCore
+import Testing
+
+@testable import TokenHelper
+@testable import TokenSupervisor
+
+@Suite struct RecoveryPaceTests {
+    @Test("The helper brings a token back at once, then 1, 2, 4, … 30 s after the time before")
+    func helper() {
+        var pace = RecoveryPace()
+        var moments: [Int] = []
+        for second in 0..<200 where pace.allows(at: .seconds(second)) { moments.append(second) }
+        #expect(moments == [0, 1, 3, 7, 15, 31, 61, 91, 121, 151, 181])
+        // After a minute of peace it is at once again, and so it is when the token has worked.
+        let later = [241_000, 241_500, 242_000].map { pace.allows(at: .milliseconds($0)) }
+        #expect(later == [true, false, true])
+        pace.reset()
+        let afterwards = [242_001, 242_002].map { pace.allows(at: .milliseconds($0)) }
+        #expect(afterwards == [true, false])
+    }
+
+    @Test("The daemon asks soon, then 1, 2, 4, … 30 s later for the whole, and at least every 4 s for a look")
+    func daemon() {
+        var pace = RecheckPace(limits: SupervisorLimits())
+        var moment: Int64 = 0
+        var whole: [Int64] = []
+        for _ in 0..<40 {
+            let (wait, isWhole) = pace.next()
+            #expect(wait <= .seconds(4))
+            moment += wait.nanoseconds / 1_000_000
+            if isWhole { whole.append(moment) }
+        }
+        #expect(Array(whole.prefix(8)) == [100, 1_100, 3_100, 7_100, 15_100, 31_100, 61_100, 91_100])
+    }
+}
