@@ -172,7 +172,7 @@ let package = Package(
             dependencies: ["Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", x509, swiftASN1, crypto],
             path: "Tests/FrontEnd/TestSupport", swiftSettings: settings),
         tests("ACMEClientTests", in: "FrontEnd", ["TestSupport", "ACMEClient", "ACME", "JOSE", "StrictJSON", crypto]),
-        tests("CertificateStoreTests", in: "FrontEnd", ["CertificateStore", "ACME", "JOSE", x509, swiftASN1, crypto]),
+        tests("CertificateStoreTests", in: "FrontEnd", ["TestSupport", "CertificateStore", "ACME", "JOSE", x509, swiftASN1, crypto]),
         tests(
             "IssuanceTests", in: "FrontEnd",
             [
@@ -181,7 +181,8 @@ let package = Package(
         tests(
             "CommandLineTests", in: "FrontEnd",
             [
-                "acme-agent", "StrictJSON", "ConfigurationFile", "DurableFile", "JOSE", "ACME", "AuditTrail", "AgentInterface",
+                "TestSupport", "acme-agent", "StrictJSON", "ConfigurationFile", "DurableFile", "JOSE", "ACME", "AuditTrail",
+                "AgentInterface",
                 "ACMEClient", "CertificateStore", "Issuance", argumentParser,
             ]),
         tests("MeasurementTests", in: "Benchmark", ["Measurement", "StrictJSON"]),

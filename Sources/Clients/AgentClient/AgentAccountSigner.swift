@@ -12,10 +12,10 @@ public struct AgentAccountSigner: AccountSigner {
         self.key = key
     }
 
-    public var keyName: String { key.name }
+    public var keyName: KeyName { key.name }
     public var publicKey: PublicKey { key.publicKey }
 
     public func sign(_ request: ACMERequest, url: ACMEURL, nonce: String, account: ACMEURL?) async throws -> FlattenedJWS {
-        try await client.sign(SigningCall(key: key.name, url: url, nonce: nonce, account: account, request: request)).request
+        try await client.sign(SigningCall(key: key.name.rawValue, url: url, nonce: nonce, account: account, request: request)).request
     }
 }

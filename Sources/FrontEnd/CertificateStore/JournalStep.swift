@@ -4,7 +4,7 @@ import StrictJSON
 /// One step of an issuance (acme-requirements, "Where an issuance may be cut off").
 public enum JournalStep: Hashable, Sendable {
     /// Before the key is made, or a key that exists is used (`isNew` false). On the next run it is used or removed, never left behind.
-    case intentKey(name: String, isNew: Bool)
+    case intentKey(name: KeyName, isNew: Bool)
     /// The key is in the token; lower-case hex SHA-256 of its SPKI.
     case keyMade(fingerprint: String)
     /// newOrder was answered.
@@ -26,7 +26,7 @@ public enum JournalStep: Hashable, Sendable {
         switch self {
         case .intentKey(let name, let isNew):
             writer.member("step", "intent-key")
-            writer.member("key", name)
+            writer.member("key", name.rawValue)
             writer.member("new", isNew)
         case .keyMade(let fingerprint):
             writer.member("step", "key-made")
@@ -61,7 +61,7 @@ public enum JournalStep: Hashable, Sendable {
         switch try object.string("step") {
         case "intent-key":
             try object.finish(known: ["step", "key", "new"])
-            self = .intentKey(name: try KeyName(object.string("key")).rawValue, isNew: try object.bool("new"))
+            self = .intentKey(name: try KeyName(object.string("key")), isNew: try object.bool("new"))
         case "key-made":
             try object.finish(known: ["step", "fingerprint"])
             self = .keyMade(fingerprint: try object.string("fingerprint"))

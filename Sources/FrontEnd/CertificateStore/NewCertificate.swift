@@ -6,7 +6,7 @@ public struct NewCertificate: Sendable {
     /// `application/pem-certificate-chain` (RFC 8555 §9.1), as received.
     public var pem: [UInt8]
     /// The agent's key: its name, its URI if known.
-    public var key: String
+    public var key: KeyName
     public var keyURI: String?
     /// The agent key's SubjectPublicKeyInfo, DER.
     public var spki: [UInt8]
@@ -24,7 +24,7 @@ public struct NewCertificate: Sendable {
     public var isDeployed: Bool
 
     public init(
-        name: CertificateName, pem: [UInt8], key: String, keyURI: String? = nil, spki: [UInt8], identifiers: [Identifier],
+        name: CertificateName, pem: [UInt8], key: KeyName, keyURI: String? = nil, spki: [UInt8], identifiers: [Identifier],
         directory: ACMEURL,
         account: ACMEURL? = nil, order: ACMEURL? = nil, certificate: ACMEURL? = nil, profile: String? = nil, time: Int64,
         isDeployed: Bool = false

@@ -11,13 +11,13 @@ public struct OrderJournal: Hashable, Sendable {
     public var identifiers: [Identifier]
     public var profile: String?
     /// The account key's name in the agent.
-    public var accountKey: String
+    public var accountKey: KeyName
     /// Unix seconds.
     public var started: Int64
     public private(set) var steps: [JournalStep]
 
     public init(
-        name: CertificateName, directory: ACMEURL, identifiers: [Identifier], profile: String? = nil, accountKey: String, started: Int64,
+        name: CertificateName, directory: ACMEURL, identifiers: [Identifier], profile: String? = nil, accountKey: KeyName, started: Int64,
         steps: [JournalStep] = []
     ) {
         self.name = name
@@ -32,7 +32,7 @@ public struct OrderJournal: Hashable, Sendable {
     public mutating func append(_ step: JournalStep) { steps.append(step) }
 
     /// The certificate key that was announced, made or not.
-    public var key: String? {
+    public var key: KeyName? {
         for case .intentKey(let name, _) in steps.reversed() { return name }
         return nil
     }
@@ -96,7 +96,7 @@ extension OrderJournal: StoreDocument {
         writer.name("identifiers")
         IdentifierList.write(identifiers, &writer)
         writer.member("profile", ifPresent: profile)
-        writer.member("accountKey", accountKey)
+        writer.member("accountKey", accountKey.rawValue)
         writer.member("started", RFC3339.string(started))
         writer.name("steps")
         writer.beginArray()
@@ -112,7 +112,7 @@ extension OrderJournal: StoreDocument {
         self.init(
             name: try CertificateName(object.string("name")), directory: try ACMEURL(object.string("directory")),
             identifiers: try IdentifierList.read(object, "identifiers"), profile: try object.optionalString("profile"),
-            accountKey: try KeyName(object.string("accountKey")).rawValue, started: started,
+            accountKey: try KeyName(object.string("accountKey")), started: started,
             steps: try object.array("steps").map { try JournalStep($0.object()) })
     }
 }

@@ -5,19 +5,20 @@ import StrictJSON
 public struct StoredAccount: Hashable, Sendable {
     public var directory: ACMEURL
     /// The key's name in the agent.
-    public var key: String
+    public var key: KeyName
     /// The `kid` of its requests. `nil` while `newAccount` has been announced and not answered: then the account is asked for by its key
     /// (`onlyReturnExisting`, RFC 8555 §7.3.1).
     public var url: ACMEURL?
     /// `mailto:` URLs.
     public var contact: [String]
     /// A key rollover that was announced (RFC 8555 §7.3.5): which of the two keys the CA knows is found out by asking, the new one first.
-    public var nextKey: String?
+    public var nextKey: KeyName?
     /// The CA's terms that were agreed to, as its directory named them.
     public var termsOfService: String?
 
     public init(
-        directory: ACMEURL, key: String, url: ACMEURL? = nil, contact: [String] = [], nextKey: String? = nil, termsOfService: String? = nil
+        directory: ACMEURL, key: KeyName, url: ACMEURL? = nil, contact: [String] = [], nextKey: KeyName? = nil,
+        termsOfService: String? = nil
     ) {
         self.directory = directory
         self.key = key
@@ -33,19 +34,19 @@ extension StoredAccount: StoreDocument {
 
     func write(_ writer: inout JSONWriter) {
         writer.member("directory", directory.text)
-        writer.member("key", key)
+        writer.member("key", key.rawValue)
         writer.member("url", ifPresent: url?.text)
         writer.member("contact", contact)
-        writer.member("nextKey", ifPresent: nextKey)
+        writer.member("nextKey", ifPresent: nextKey?.rawValue)
         writer.member("termsOfService", ifPresent: termsOfService)
     }
 
     init(_ object: JSONObject) throws {
         try object.finish(known: ["version", "kind", "directory", "key", "url", "contact", "nextKey", "termsOfService"])
         self.init(
-            directory: try ACMEURL(object.string("directory")), key: try KeyName(object.string("key")).rawValue,
+            directory: try ACMEURL(object.string("directory")), key: try KeyName(object.string("key")),
             url: try object.optionalString("url").map { try ACMEURL($0) }, contact: try object.strings("contact"),
-            nextKey: try object.optionalString("nextKey").map { try KeyName($0).rawValue },
+            nextKey: try object.optionalString("nextKey").map { try KeyName($0) },
             termsOfService: try object.optionalString("termsOfService"))
     }
 }

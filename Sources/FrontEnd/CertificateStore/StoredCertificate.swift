@@ -33,13 +33,13 @@ public struct StoredCertificate: Sendable {
 /// A private key as the store knows it: a reference, never a file.
 public struct KeyReference: Hashable, Sendable {
     /// The key's name in the agent; written as `acme-agent:<name>`.
-    public var name: String
+    public var name: KeyName
     /// RFC 7512 `pkcs11:` URI of the key, for programs that go to the token themselves.
     public var uri: String?
     /// SHA-256 of the SPKI, lower-case hex.
     public var fingerprint: String
 
-    public init(name: String, uri: String? = nil, fingerprint: String) {
+    public init(name: KeyName, uri: String? = nil, fingerprint: String) {
         self.name = name
         self.uri = uri
         self.fingerprint = fingerprint
@@ -47,7 +47,7 @@ public struct KeyReference: Hashable, Sendable {
 
     static let scheme = "acme-agent:"
     /// `acme-agent:<name>`
-    public var reference: String { KeyReference.scheme + name }
+    public var reference: String { KeyReference.scheme + name.rawValue }
 }
 
 /// What `metadata.json` says of one generation.
@@ -119,7 +119,7 @@ extension CertificateMetadata: StoreDocument {
         generation = Int(try object.integer("generation"))
         identifiers = try IdentifierList.read(object, "identifiers")
         key = KeyReference(
-            name: keyName.rawValue, uri: try privateKey.optionalString("uri"), fingerprint: try privateKey.string("fingerprint"))
+            name: keyName, uri: try privateKey.optionalString("uri"), fingerprint: try privateKey.string("fingerprint"))
         guard let directory = try url("directory") else { throw JSONError(.missingMember, offset: 0, member: "directory") }
         self.directory = directory
         account = try url("account")

@@ -32,7 +32,7 @@ enum Hooks {
                 "ACME_AGENT_FOLDER": folder,
                 "ACME_AGENT_GENERATION": String(certificate.metadata.generation),
                 "ACME_AGENT_IDENTIFIERS": certificate.metadata.identifiers.map(\.value).joined(separator: " "),
-                "ACME_AGENT_KEY": certificate.metadata.key.name,
+                "ACME_AGENT_KEY": certificate.metadata.key.name.rawValue,
             ]
             variables["ACME_AGENT_KEY_URI"] = certificate.metadata.key.uri
             var input = JSONWriter(reservingCapacity: 1024)

@@ -11,7 +11,7 @@ public enum KeyState: String, Sendable {
 
 /// A key as the agent describes it: type `Key` of the interface.
 public struct KeyDescription: Sendable, Hashable {
-    public var name: String
+    public var name: KeyName
     public var usage: KeyUsage
     public var algorithm: KeyAlgorithm
     public var state: KeyState
@@ -26,7 +26,7 @@ public struct KeyDescription: Sendable, Hashable {
     public var created: String
 
     public init(
-        name: String, usage: KeyUsage, algorithm: KeyAlgorithm, state: KeyState, publicKey: PublicKey, token: String, uri: String,
+        name: KeyName, usage: KeyUsage, algorithm: KeyAlgorithm, state: KeyState, publicKey: PublicKey, token: String, uri: String,
         directory: String?, created: String
     ) {
         self.name = name
@@ -46,7 +46,7 @@ public struct KeyDescription: Sendable, Hashable {
     /// Writes the interface's `Key`.
     public func write(to json: inout JSONWriter) {
         json.beginObject()
-        json.member("name", name)
+        json.member("name", name.rawValue)
         json.member("usage", usage.rawValue)
         json.member("algorithm", algorithm.rawValue)
         json.member("state", state.rawValue)
@@ -70,7 +70,7 @@ public struct KeyDescription: Sendable, Hashable {
                 let state = KeyState(rawValue: try json.string("state"))
             else { throw AgentReplyError("a key with a usage, algorithm or state that this client does not know") }
             self.init(
-                name: try json.string("name"), usage: usage, algorithm: algorithm, state: state,
+                name: try KeyName(json.string("name")), usage: usage, algorithm: algorithm, state: state,
                 publicKey: try PublicKey(jwk: json.object("jwk")), token: try json.string("token"), uri: try json.string("uri"),
                 directory: try json.optionalString("directory"), created: try json.string("created"))
         } catch let error as AgentReplyError {

@@ -284,7 +284,7 @@ import Varlink
         await #expect(throws: AgentError.self) {
             try await client.adoptKey(named: KeyName("web-2"), uri: "pkcs11:object=none", usage: .certificate)
         }
-        #expect(try await client.keys().map(\.name) == ["account-1", "web-1"])
+        #expect(try await client.keys().map(\.name.rawValue) == ["account-1", "web-1"])
     }
 
     @Test func oneKeyGetsOneNameHoweverManyAskForItAtOnce() async throws {
@@ -374,7 +374,7 @@ import Varlink
         try agent.restart()
         let client = try await agent.client()
         for _ in 0..<200 where try await client.keys().isEmpty { try await Task.sleep(for: .milliseconds(10)) }
-        #expect(try await client.keys().map(\.name) == ["account-1"])
+        #expect(try await client.keys().map(\.name.rawValue) == ["account-1"])
         _ = try await client.postAsGet()
     }
 

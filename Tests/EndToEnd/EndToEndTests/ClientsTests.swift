@@ -10,7 +10,7 @@ import Testing
         let sandbox = try await Sandbox()
         #expect(try await sandbox.agent("keys", "create", "www.example.org").status == 0)
         let agent = try await AgentClient.connect(socket: sandbox.environment["ACME_AGENT_SOCKET"] ?? "")
-        #expect(try await agent.keys().map(\.name) == ["www.example.org"])
+        #expect(try await agent.keys().map(\.name.rawValue) == ["www.example.org"])
         let request = try await agent.certificateRequest(
             key: "www.example.org", identifiers: [Identifier(argument: "www.example.org")], mustStaple: true)
         try Data(request).write(to: URL(fileURLWithPath: sandbox.folder + "/request.der"))

@@ -1,6 +1,7 @@
 import ACME
 import Glibc
 import JOSE
+import TestSupport
 import Testing
 
 @testable import CertificateStore

@@ -2,6 +2,7 @@ import ACME
 import Crypto
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import CertificateStore

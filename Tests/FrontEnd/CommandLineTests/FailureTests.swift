@@ -5,6 +5,7 @@ import CertificateStore
 import ConfigurationFile
 import Issuance
 import StrictJSON
+import TestSupport
 import Testing
 
 @testable import acme_agent

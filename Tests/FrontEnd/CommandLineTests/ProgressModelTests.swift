@@ -1,5 +1,6 @@
 import ACME
 import Issuance
+import TestSupport
 import Testing
 
 @testable import acme_agent

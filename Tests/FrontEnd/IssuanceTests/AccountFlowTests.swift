@@ -22,7 +22,7 @@ import Testing
         }
 
         func registration(agrees: Bool = true) throws -> AccountRegistration {
-            AccountRegistration(directory: try ca.directory, key: try KeyName("account"), agreesToTerms: agrees)
+            AccountRegistration(directory: try ca.directory, key: KeyName("account"), agreesToTerms: agrees)
         }
     }
 

@@ -59,7 +59,7 @@ import Testing
             let result = await Swift.Result { try await bench.flow(killedBy: killSwitch).issue(request) }
             if case .success = result { return }
             var other = try Bench.request(["www.example.org", "more.example.org"])
-            other.key = try KeyName("wanted")
+            other.key = KeyName("wanted")
             let outcome = try await bench.flow().issue(other)
             #expect(outcome.key.name.rawValue == "wanted")
             #expect(try outcome.certificate.chain.identifiers().count == 2)

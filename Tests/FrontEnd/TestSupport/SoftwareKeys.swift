@@ -43,7 +43,7 @@ public final class SoftwareKeys: KeyProvider {
     public func deleteKey(named name: KeyName) async throws { entries.withLock { _ = $0.removeValue(forKey: name) } }
 
     public func signer(for key: ManagedKey) async throws -> any AccountSigner {
-        SoftwareSigner(keyName: key.name.rawValue, key: try software(key.name.rawValue), keys: self)
+        SoftwareSigner(keyName: key.name, key: try software(key.name.rawValue), keys: self)
     }
 }
 
@@ -51,12 +51,12 @@ public enum SoftwareKeyError: Error, Equatable { case unknown(String), exists(St
 
 /// Signs account requests by a software key. For tests only.
 public struct SoftwareSigner: AccountSigner {
-    public let keyName: String
+    public let keyName: KeyName
     let key: SoftwareKey
     /// Where the keys of finalize and keyChange are.
     let keys: SoftwareKeys
 
-    public init(keyName: String = "account", key: SoftwareKey = SoftwareKey(), keys: SoftwareKeys = SoftwareKeys()) {
+    public init(keyName: KeyName = "account", key: SoftwareKey = SoftwareKey(), keys: SoftwareKeys = SoftwareKeys()) {
         self.keyName = keyName
         self.key = key
         self.keys = keys

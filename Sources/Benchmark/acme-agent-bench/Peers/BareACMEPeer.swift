@@ -20,7 +20,7 @@ final class BareACMEPeer: IssuanceClient {
         self.field = field
         let transport = try AsyncHTTPTransport(trustRoots: .file(field.trust.oneRoot), userAgent: "acme-agent-bench/1")
         self.transport = transport
-        let signer = BareSigner()
+        let signer = try BareSigner()
         thumbprint = signer.publicKey.thumbprint
         let client = ACMEClient(directory: try ACMEURL(field.ca.directory), transport: transport, signer: signer)
         self.client = client

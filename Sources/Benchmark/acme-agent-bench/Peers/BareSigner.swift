@@ -6,10 +6,12 @@ import X509
 
 /// Signs requests by P-256 keys in memory, as fast as the curve allows. Only what an issuance needs.
 struct BareSigner: AccountSigner {
-    let keyName = "bare"
+    let keyName: KeyName
     private let account = P256.Signing.PrivateKey()
     /// The key of every certificate.
     private let certificate = P256.Signing.PrivateKey()
+
+    init() throws { keyName = try KeyName("bare") }
 
     var publicKey: JOSE.PublicKey {
         let point = Array(account.publicKey.rawRepresentation)

@@ -62,7 +62,7 @@ final class KeyListing {
 extension KeyDescription {
     init(_ key: SigningKey) {
         self.init(
-            name: key.name.rawValue, usage: key.usage, algorithm: key.algorithm, state: key.state == .retired ? .retired : .active,
+            name: key.name, usage: key.usage, algorithm: key.algorithm, state: key.state == .retired ? .retired : .active,
             publicKey: key.publicKey, token: key.token, uri: key.uri, directory: key.directory?.text, created: key.created)
     }
 }

@@ -3,7 +3,7 @@ import ACME
 /// What an `ACMEClient` does, as it does it.
 public enum ACMEClientEvent: Sendable {
     /// The signer composed and signed a request for this URL.
-    case signed(ACMERequest, url: ACMEURL, keyName: String)
+    case signed(ACMERequest, url: ACMEURL, keyName: KeyName)
     /// A response came, or none (`status` 0).
     case exchanged(HTTPRequest.Method, url: ACMEURL, status: Int)
     /// The CA refused a nonce; the request goes out again with the next (RFC 8555 §6.5).

@@ -12,10 +12,10 @@ extension AccountFlow {
     public func changeKey(_ directory: ACMEURL, to newKey: KeyName, algorithm: KeyAlgorithm = .p256) async throws -> StoredAccount {
         let client = try await client(for: directory)
         guard var account = try await store.account(at: directory) else { throw IssuanceError.noAccount(directory: directory) }
-        guard account.key != newKey.rawValue else { return account }
+        guard account.key != newKey else { return account }
         let oldKey = account.key
         // Before the key is made and the CA asked: from here on the next run looks at both.
-        account.nextKey = newKey.rawValue
+        account.nextKey = newKey
         try await store.save(account)
         if let known = try await keys.key(named: newKey) {
             observer(.keyUsed(known))
@@ -30,7 +30,7 @@ extension AccountFlow {
             try await store.save(account)
             throw error
         }
-        account.key = newKey.rawValue
+        account.key = newKey
         account.nextKey = nil
         try await store.save(account)
         await retire(oldKey)
@@ -43,7 +43,7 @@ extension AccountFlow {
         guard let next = account.nextKey else { return account }
         var settled = account
         settled.nextKey = nil
-        if let key = try await keys.key(named: try KeyName(next)) {
+        if let key = try await keys.key(named: next) {
             let found = try await anonymous.signing(by: try await keys.signer(for: key)).findAccount()
             if let found, account.url == nil || found.url == account.url {
                 settled.key = next
@@ -59,9 +59,9 @@ extension AccountFlow {
         return settled
     }
 
-    private func retire(_ name: String) async {
+    private func retire(_ name: KeyName) async {
         do {
-            try await keys.retireKey(named: try KeyName(name))
+            try await keys.retireKey(named: name)
             observer(.keyRetired(name: name))
         } catch {
             observer(.warning("the old account key \"\(name)\" could not be retired: \(error)"))

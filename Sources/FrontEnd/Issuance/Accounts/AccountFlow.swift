@@ -55,7 +55,7 @@ public struct AccountFlow: Sendable {
         if let terms = directory.termsOfService, !registration.agreesToTerms { throw IssuanceError.termsNotAgreed(terms) }
         let earlier = try await store.account(at: registration.directory)
         var account = StoredAccount(
-            directory: registration.directory, key: registration.key.rawValue, contact: registration.contact.map(\.text),
+            directory: registration.directory, key: registration.key, contact: registration.contact.map(\.text),
             termsOfService: directory.termsOfService)
         let known = try await keys.key(named: registration.key)
         if directory.externalAccountRequired, registration.externalAccount == nil, earlier?.url == nil, known == nil {
@@ -86,7 +86,7 @@ public struct AccountFlow: Sendable {
         if !registered.isNew { account.contact = registered.account.contact }
         account.url = registered.url
         try await store.save(account)
-        observer(.accountRegistered(url: registered.url, key: registration.key.rawValue, isNew: registered.isNew))
+        observer(.accountRegistered(url: registered.url, key: registration.key, isNew: registered.isNew))
         return account
     }
 
@@ -106,8 +106,8 @@ public struct AccountFlow: Sendable {
         return client
     }
 
-    private func signer(_ name: String) async throws -> any AccountSigner {
-        guard let key = try await keys.key(named: try KeyName(name)) else { throw IssuanceError.keyMissing(name) }
+    private func signer(_ name: KeyName) async throws -> any AccountSigner {
+        guard let key = try await keys.key(named: name) else { throw IssuanceError.keyMissing(name) }
         return try await keys.signer(for: key)
     }
 

@@ -22,8 +22,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     case termsNotAgreed(String)
     case externalAccountRequired(directory: ACMEURL)
     /// The key that certificate or account should use is not in the agent, or not for this user.
-    case keyMissing(String)
-    case keyRetired(String)
+    case keyMissing(KeyName)
+    case keyRetired(KeyName)
     /// The key is none of the wanted kind.
     case unexpectedAnswer(String)
     case notFound(CertificateName)

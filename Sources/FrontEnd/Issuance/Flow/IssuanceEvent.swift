@@ -23,15 +23,15 @@ public enum IssuanceEvent: Sendable {
     case downloaded(ACMEURL)
     case installed(StoredCertificate)
     case deployed(CertificateName)
-    case keyRetired(name: String)
-    case keyDeleted(name: String)
+    case keyRetired(name: KeyName)
+    case keyDeleted(name: KeyName)
     /// What the user asked for holds, though something beside it went wrong.
     case warning(String)
     /// Nothing is done for that long.
     case waiting(seconds: Double, reason: String)
     /// A key signed a request.
-    case signed(ACMERequest, url: ACMEURL, key: String)
-    case accountRegistered(url: ACMEURL, key: String, isNew: Bool)
+    case signed(ACMERequest, url: ACMEURL, key: KeyName)
+    case accountRegistered(url: ACMEURL, key: KeyName, isNew: Bool)
     case revoked(CertificateName?, serial: String)
 
     /// Stable name for machines.

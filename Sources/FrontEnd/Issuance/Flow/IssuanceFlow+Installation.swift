@@ -16,7 +16,7 @@ extension IssuanceFlow {
         // RFC 8555 §11.4: the store refuses what is no certificate, for another key, or for other names.
         let stored = try await store.install(
             NewCertificate(
-                name: request.name, pem: chain.pem, key: key.name.rawValue, keyURI: key.uri, spki: key.publicKey.spki,
+                name: request.name, pem: chain.pem, key: key.name, keyURI: key.uri, spki: key.publicKey.spki,
                 identifiers: request.identifiers, directory: issuer.directory, account: issuer.account, order: order.url,
                 certificate: chain.url, profile: request.profile, time: time.unixTime(), isDeployed: deploy == nil))
         observer(.installed(stored))
@@ -77,7 +77,7 @@ extension IssuanceFlow {
         observer(.resumed(journal.name, order: journal.order))
         try await takeIntoUse(stored, journal: journal, oldKey: request.oldKey)
         guard Set(stored.metadata.identifiers) == Set(request.identifiers), stored.metadata.directory == issuer.directory,
-            let name = try? KeyName(stored.metadata.key.name), let key = try await keys.key(named: name)
+            let key = try await keys.key(named: stored.metadata.key.name)
         else { return nil }
         return IssuanceOutcome(certificate: stored, key: key, wasResumed: true)
     }

@@ -10,11 +10,11 @@ struct KeyPlan: Sendable {
     /// Whether the agent was asked for it a moment ago, and had none of that name.
     var isKnownMissing = false
     /// The key of the certificate that is there, where another one takes its place.
-    var replaced: String?
+    var replaced: KeyName?
 
     /// The journal begins with these. The replaced key is in it too, so that the run which installs the certificate can retire it.
     var steps: [JournalStep] {
-        let intent = JournalStep.intentKey(name: name.rawValue, isNew: isNew)
+        let intent = JournalStep.intentKey(name: name, isNew: isNew)
         return replaced.map { [.intentKey(name: $0, isNew: false), intent] } ?? [intent]
     }
 }
@@ -24,12 +24,12 @@ extension IssuanceFlow {
     private static let maximumNames = 100
 
     func planKey(_ request: IssuanceRequest, stored: StoredCertificate?, earlier: OrderJournal?) async throws -> KeyPlan {
-        let current = try stored.map { try KeyName($0.metadata.key.name) }
+        let current = stored?.metadata.key.name
         if let plan = try await planFromEarlier(request, current: current, earlier: earlier) { return plan }
         if let wanted = request.key, !(request.newKey && wanted == current) {
             let exists = try await keys.key(named: wanted) != nil
             return KeyPlan(
-                name: wanted, isNew: !exists, isKnownMissing: !exists, replaced: current.flatMap { $0 == wanted ? nil : $0.rawValue })
+                name: wanted, isNew: !exists, isKnownMissing: !exists, replaced: current.flatMap { $0 == wanted ? nil : $0 })
         }
         if let current, !request.newKey, try await keys.key(named: current)?.isRetired != true {
             return KeyPlan(name: current, isNew: false)
@@ -37,7 +37,7 @@ extension IssuanceFlow {
         var name = try current.map { try CertificateKeyName.next(after: $0) } ?? CertificateKeyName.first(for: request.name)
         for _ in 0..<Self.maximumNames {
             guard let key = try await keys.key(named: name) else {
-                return KeyPlan(name: name, isNew: true, isKnownMissing: true, replaced: current?.rawValue)
+                return KeyPlan(name: name, isNew: true, isKnownMissing: true, replaced: current)
             }
             // A key of this name without a certificate: somebody made it for this, or a store was lost.
             if current == nil, !key.isRetired, key.algorithm == request.keyAlgorithm { return KeyPlan(name: name, isNew: false) }
@@ -48,21 +48,20 @@ extension IssuanceFlow {
 
     /// A key that an interrupted run announced is used, or removed where this run wants another: never left behind.
     private func planFromEarlier(_ request: IssuanceRequest, current: KeyName?, earlier: OrderJournal?) async throws -> KeyPlan? {
-        guard let earlier, let text = earlier.key, earlier.announcesNewKey, text != current?.rawValue else { return nil }
-        let name = try KeyName(text)
+        guard let earlier, let name = earlier.key, earlier.announcesNewKey, name != current else { return nil }
         let key = try await keys.key(named: name)
         let fits = key.map { !$0.isRetired && $0.algorithm == request.keyAlgorithm } ?? true
         if fits, request.key == nil || request.key == name,
             current == nil || request.newKey || request.key == name || isResumable(earlier, request)
         {
-            return KeyPlan(name: name, isNew: true, isKnownMissing: key == nil, replaced: current?.rawValue)
+            return KeyPlan(name: name, isNew: true, isKnownMissing: key == nil, replaced: current)
         }
         if key != nil {
             do {
                 try await keys.deleteKey(named: name)
-                observer(.keyDeleted(name: text))
+                observer(.keyDeleted(name: name))
             } catch {
-                observer(.warning("the key \"\(text)\" of an interrupted run is not used and could not be deleted: \(error)"))
+                observer(.warning("the key \"\(name)\" of an interrupted run is not used and could not be deleted: \(error)"))
             }
         }
         return nil
@@ -75,11 +74,11 @@ extension IssuanceFlow {
     /// The key in the agent, made where it is not there yet.
     func obtainKey(_ plan: KeyPlan, _ request: IssuanceRequest, _ keeper: JournalKeeper) async throws -> ManagedKey {
         if !plan.isKnownMissing, let key = try await keys.key(named: plan.name) {
-            guard !key.isRetired else { throw IssuanceError.keyRetired(plan.name.rawValue) }
+            guard !key.isRetired else { throw IssuanceError.keyRetired(plan.name) }
             observer(.keyUsed(key))
             return key
         }
-        guard plan.isNew else { throw IssuanceError.keyMissing(plan.name.rawValue) }
+        guard plan.isNew else { throw IssuanceError.keyMissing(plan.name) }
         do {
             let key = try await keys.createKey(named: plan.name, algorithm: request.keyAlgorithm, purpose: .certificate)
             await keeper.note([.keyMade(fingerprint: key.fingerprint)])
@@ -97,17 +96,17 @@ extension IssuanceFlow {
     /// What becomes of the keys that the installed one has replaced.
     func settleOldKeys(_ journal: OrderJournal, _ choice: IssuanceRequest.OldKey) async {
         for case .intentKey(let old, false) in journal.steps where old != journal.key {
-            guard choice != .keep, let name = try? KeyName(old) else { continue }
+            guard choice != .keep else { continue }
             do {
-                guard let key = try await keys.key(named: name) else { continue }
+                guard let key = try await keys.key(named: old) else { continue }
                 switch choice {
                 case .keep: break
                 case .retire where key.isRetired: break
                 case .retire:
-                    try await keys.retireKey(named: name)
+                    try await keys.retireKey(named: old)
                     observer(.keyRetired(name: old))
                 case .delete:
-                    try await keys.deleteKey(named: name)
+                    try await keys.deleteKey(named: old)
                     observer(.keyDeleted(name: old))
                 }
             } catch {

@@ -30,8 +30,8 @@ extension IssuanceFlow {
         guard !certificate.isRevoked else { throw IssuanceError.alreadyRevoked(name) }
         var signer: (any AccountSigner)?
         if byCertificateKey {
-            let keyName = try KeyName(certificate.metadata.key.name)
-            guard let key = try await keys.key(named: keyName) else { throw IssuanceError.keyMissing(keyName.rawValue) }
+            let name = certificate.metadata.key.name
+            guard let key = try await keys.key(named: name) else { throw IssuanceError.keyMissing(name) }
             signer = try await keys.signer(for: key)
         }
         do {
@@ -47,14 +47,14 @@ extension IssuanceFlow {
 
     /// RFC 5280 §5.3.1: keyCompromise says that others have the key. Retired, it can sign nothing any more, and the next certificate gets
     /// another one.
-    private func retireCompromised(_ text: String) async {
+    private func retireCompromised(_ name: KeyName) async {
         do {
-            try await keys.retireKey(named: try KeyName(text))
-            observer(.keyRetired(name: text))
+            try await keys.retireKey(named: name)
+            observer(.keyRetired(name: name))
         } catch {
             observer(
                 .warning(
-                    "the compromised key \"\(text)\" could not be retired (\(error)); renew with --new-key, or the next certificate has it again"
+                    "the compromised key \"\(name)\" could not be retired (\(error)); renew with --new-key, or the next certificate has it again"
                 ))
         }
     }
@@ -67,7 +67,7 @@ extension IssuanceFlow {
         let chain = try CertificateChain(der: [der])
         var signer: (any AccountSigner)?
         if let key {
-            guard let managed = try await keys.key(named: key) else { throw IssuanceError.keyMissing(key.rawValue) }
+            guard let managed = try await keys.key(named: key) else { throw IssuanceError.keyMissing(key) }
             signer = try await keys.signer(for: managed)
         }
         try await issuer.revoke(Revocation(certificate: der, reason: reason), signedBy: signer)

@@ -61,7 +61,7 @@ public struct IssuanceFlow: Sendable {
             name: request.name, directory: issuer.directory, identifiers: request.identifiers, profile: request.profile,
             accountKey: issuer.accountKey, started: time.unixTime(), steps: plan.steps)
         var resumable: ACMEURL?
-        if let earlier, earlier.key == plan.name.rawValue, isSameOrder(earlier, request) {
+        if let earlier, earlier.key == plan.name, isSameOrder(earlier, request) {
             journal = earlier
             resumable = earlier.order
             observer(.resumed(request.name, order: resumable))

@@ -8,7 +8,7 @@ public struct ACMEIssuer: CertificateIssuer {
 
     private let client: ACMEClient
     private let thumbprint: String
-    public let accountKey: String
+    public let accountKey: KeyName
 
     /// - Throws: `ACMEClientError.noAccount` where the client has no signer or no account.
     public init(client: ACMEClient) throws {

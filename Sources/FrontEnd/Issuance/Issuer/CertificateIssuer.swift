@@ -11,7 +11,7 @@ public protocol CertificateIssuer: Sendable {
     /// What identifies the CA in store and journal.
     var directory: ACMEURL { get }
     /// The name of the key by which requests are authorised.
-    var accountKey: String { get }
+    var accountKey: KeyName { get }
     var account: ACMEURL? { get }
     /// How long the CA took for its last answer, where that is known: how near and how busy it is.
     var roundTrip: Duration? { get }

@@ -28,8 +28,8 @@ struct ProgressModel: Sendable {
     /// What is being waited for.
     private(set) var waitsFor: String?
     /// Signatures by key and meaning, for the summary.
-    private(set) var signatures: [String: [Operation: Int]] = [:]
-    private var lastKey: String?
+    private(set) var signatures: [KeyName: [Operation: Int]] = [:]
+    private var lastKey: KeyName?
     private let isVerbose: Bool
 
     init(isVerbose: Bool) { self.isVerbose = isVerbose }
@@ -47,7 +47,7 @@ struct ProgressModel: Sendable {
             return move(identifier, "\(type.rawValue) is in place", line: isVerbose ? "\(type.rawValue) answer in \(safe(target))" : nil)
         case .challengeAnswered(let identifier, let type):
             waitsFor = "the CA to look at the challenges"
-            let signer = lastKey.map { "key \(safe($0)) signed that the \(type.rawValue) answer is in place" } ?? "the CA was told to look"
+            let signer = lastKey.map { "key \($0) signed that the \(type.rawValue) answer is in place" } ?? "the CA was told to look"
             return move(identifier, "the CA looks (\(type.rawValue))", line: signer)
         case .validated(let identifier): return move(identifier, "validated", line: "validated", isDone: true)
         case .failed(let identifier, let problem):
@@ -70,13 +70,13 @@ struct ProgressModel: Sendable {
         }
     }
 
-    private mutating func sign(_ request: ACMERequest, _ url: ACMEURL, _ key: String) -> [Line] {
+    private mutating func sign(_ request: ACMERequest, _ url: ACMEURL, _ key: KeyName) -> [Line] {
         signatures[key, default: [:]][request.operation, default: 0] += 1
         lastKey = key
         switch request {
         case .postAsGet, .respondToChallenge:
             // An identifier's own line says so for its challenge; questions are counted.
-            return isVerbose ? [Line(text: "key \(safe(key)) signed \(request.meaning), for \(url.text)")] : []
+            return isVerbose ? [Line(text: "key \(key) signed \(request.meaning), for \(url.text)")] : []
         case .newAccount, .updateAccount, .deactivateAccount: waitsFor = "the CA to answer for the account"
         case .keyChange: waitsFor = "the CA to change the key"
         case .newOrder: waitsFor = "the CA to make the order"
@@ -84,7 +84,7 @@ struct ProgressModel: Sendable {
         case .revokeCertificate: waitsFor = "the CA to revoke the certificate"
         case .deactivateAuthorization: break
         }
-        return [Line(text: "key \(safe(key)) signed \(safe(request.meaning))")]
+        return [Line(text: "key \(key) signed \(safe(request.meaning))")]
     }
 
     private mutating func move(_ identifier: Identifier, _ state: String, line: String?, isDone: Bool = false) -> [Line] {
@@ -110,8 +110,8 @@ struct ProgressModel: Sendable {
         case .orderCreated(let url, let identifiers): return "ordered \(Wording.list(identifiers)): \(url)"
         case .installed(let certificate): return "installed \(certificate.name), generation \(certificate.metadata.generation)"
         case .deployed(let name): return "deploy hook done for \(name)"
-        case .keyRetired(let name): return "retired the old key \(safe(name))"
-        case .keyDeleted(let name): return "destroyed key \(safe(name))"
+        case .keyRetired(let name): return "retired the old key \(name)"
+        case .keyDeleted(let name): return "destroyed key \(name)"
         case .accountRegistered(let url, _, let isNew):
             return isNew ? "registered account \(url)" : "the key has an account already: \(url)"
         case .revoked(let name, let serial): return "revoked \(name.map { "\($0), " } ?? "")serial \(safe(serial))"
@@ -134,7 +134,7 @@ struct ProgressModel: Sendable {
             guard let counts = signatures[key] else { return nil }
             let total = counts.values.reduce(0, +)
             let parts = Operation.allCases.compactMap { operation in counts[operation].map { "\($0) \(operation.rawValue)" } }
-            return "key \(safe(key)) signed \(Wording.count(total, "request")): \(parts.joined(separator: ", "))"
+            return "key \(key) signed \(Wording.count(total, "request")): \(parts.joined(separator: ", "))"
         }
     }
 }

@@ -33,7 +33,7 @@ struct TimedSigner: AccountSigner {
     let base: any AccountSigner
     let timings: Timings
 
-    var keyName: String { base.keyName }
+    var keyName: KeyName { base.keyName }
     var publicKey: PublicKey { base.publicKey }
 
     func sign(_ request: ACMERequest, url: ACMEURL, nonce: String, account: ACMEURL?) async throws -> FlattenedJWS {

@@ -4,7 +4,7 @@ import JOSE
 /// its matter, and it cannot ask for bytes to be signed.
 public protocol AccountSigner: Sendable {
     /// The agent's name of the account key.
-    var keyName: String { get }
+    var keyName: KeyName { get }
 
     /// The account key's public half; its thumbprint is part of key authorizations (RFC 8555 §8.1).
     var publicKey: PublicKey { get }

@@ -24,7 +24,7 @@ struct AccountReport {
         list.add("account", stored.url?.text)
         list.add("status", account?.status.rawValue)
         list.add("contact", account?.contact ?? stored.contact)
-        list.add("key", stored.key)
+        list.add("key", stored.key.rawValue)
         list.add("directory", stored.directory.text)
         list.add("terms", stored.termsOfService)
         return list.text
@@ -36,7 +36,7 @@ struct AccountReport {
         json.member("url", ifPresent: stored.url?.text)
         json.member("status", ifPresent: account?.status.rawValue)
         json.member("contact", account?.contact ?? stored.contact)
-        json.member("key", stored.key)
+        json.member("key", stored.key.rawValue)
         json.member("directory", stored.directory.text)
         json.member("termsOfService", ifPresent: stored.termsOfService)
         json.endObject()

@@ -107,7 +107,7 @@ struct CertificateReport: Sendable {
         json.member("installed", RFC3339.string(metadata.installed))
         json.name("key")
         json.beginObject()
-        json.member("name", metadata.key.name)
+        json.member("name", metadata.key.name.rawValue)
         json.member("reference", metadata.key.reference)
         json.member("uri", ifPresent: metadata.key.uri)
         json.member("fingerprint", metadata.key.fingerprint)

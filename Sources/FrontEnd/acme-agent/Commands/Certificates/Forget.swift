@@ -26,7 +26,7 @@ struct Forget: AgentCommand {
         try await store.removeJournal(named: name)
         if certificate != nil { try await store.removeCertificate(named: name) }
         try RememberedSettings(stateDirectory: session.settings.stateDirectory).forget(name)
-        let keys = Set([certificate?.metadata.key.name, journal?.key].compactMap(\.self)).sorted()
+        let keys = Set([certificate?.metadata.key.name, journal?.key].compactMap(\.self)).sorted().map(\.rawValue)
         let stay = keys.isEmpty ? "" : "; in the token stays \(keys.joined(separator: " and ")) (acme-agent keys delete NAME)"
         try session.output.result("forgot \(name)\(stay)") { json in
             json.member("forgotten", name.rawValue)

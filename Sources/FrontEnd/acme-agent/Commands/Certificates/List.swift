@@ -22,11 +22,13 @@ struct List: AgentCommand {
             let metadata = report.certificate.metadata
             table.add([
                 report.certificate.name.rawValue, report.state.rawValue, Wording.day(metadata.notAfter), Wording.day(report.renewalDue),
-                metadata.key.name, Wording.list(metadata.identifiers, limit: 3),
+                metadata.key.name.rawValue, Wording.list(metadata.identifiers, limit: 3),
             ])
         }
         for journal in interrupted where !reports.contains(where: { $0.certificate.name == journal.name }) {
-            table.add([journal.name.rawValue, "interrupted", "-", "-", journal.key ?? "-", Wording.list(journal.identifiers, limit: 3)])
+            table.add([
+                journal.name.rawValue, "interrupted", "-", "-", journal.key?.rawValue ?? "-", Wording.list(journal.identifiers, limit: 3),
+            ])
         }
         let isEmpty = reports.isEmpty && interrupted.isEmpty
         if isEmpty { session.output.note("no certificates in \(session.settings.stateDirectory)") }
@@ -47,7 +49,7 @@ struct List: AgentCommand {
                 json.member("started", RFC3339.string(journal.started))
                 json.member("directory", journal.directory.text)
                 json.member("order", ifPresent: journal.order?.text)
-                json.member("key", ifPresent: journal.key)
+                json.member("key", ifPresent: journal.key?.rawValue)
                 json.endObject()
             }
             json.endArray()

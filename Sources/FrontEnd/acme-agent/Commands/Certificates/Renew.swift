@@ -102,7 +102,7 @@ struct Renew: AgentCommand {
         } else if let journal {
             // The first order of this certificate never came to its end.
             var key: ManagedKey?
-            if let name = journal.key { key = try await keys.key(named: KeyName(name)) }
+            if let name = journal.key { key = try await keys.key(named: name) }
             request = IssuanceRequest(
                 name: name, identifiers: journal.identifiers, profile: journal.profile,
                 keyAlgorithm: key?.algorithm ?? settings.keyType ?? Settings.defaultKeyType)

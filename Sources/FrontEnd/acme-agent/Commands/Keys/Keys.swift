@@ -46,7 +46,7 @@ extension KeyDescription {
     /// For a person.
     var fields: String {
         var list = FieldList()
-        list.add("name", name)
+        list.add("name", name.rawValue)
         list.add("usage", usage.rawValue)
         list.add("algorithm", algorithm.rawValue)
         list.add("state", state == .retired ? "retired: signs nothing any more but a revocation" : state.rawValue)

@@ -19,7 +19,7 @@ struct KeysDelete: AgentCommand {
         try session.confirm("destroy \(key.usage.rawValue) key \(key.name) for good", yes: yes)
         try await agent.deleteKey(named: name)
         try session.output.result("destroyed key \(key.name)") { json in
-            json.member("deleted", key.name)
+            json.member("deleted", key.name.rawValue)
         }
         return .success
     }

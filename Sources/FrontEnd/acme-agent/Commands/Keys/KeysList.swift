@@ -12,7 +12,10 @@ struct KeysList: AgentCommand {
         }
         var table = TextTable(["NAME", "USAGE", "ALGORITHM", "STATE", "TOKEN", "CREATED"])
         for key in keys {
-            table.add([key.name, key.usage.rawValue, key.algorithm.rawValue, key.state.rawValue, key.token, String(key.created.prefix(10))])
+            table.add([
+                key.name.rawValue, key.usage.rawValue, key.algorithm.rawValue, key.state.rawValue, key.token,
+                String(key.created.prefix(10)),
+            ])
         }
         try session.output.result(keys.isEmpty ? "" : table.text) { json in
             json.name("keys")
