@@ -4,6 +4,8 @@ import TokenProtocol
 /// A call on the control link.
 struct ControlCall {
     let request: HelperRequest
+    /// Whose it is, `nil` for the agent's own.
+    var user: UInt32?
     /// How long the helper may work on it.
     let time: TimeAmount
     let completion: (Result<HelperReply, TokenFailure>) -> Void
@@ -29,10 +31,17 @@ struct ControlCall {
     }
 }
 
-/// What goes over the control link: one call after another. A state machine without I/O and clock.
+/// What goes over the control link: one call after another, of each user in turn. A state machine without I/O and clock.
+///
+/// A token makes one key after another, and an RSA key takes seconds: a user waits for the call that is in hand and one of each other user,
+/// however many keys somebody has made. Signatures have links of their own and do not wait for keys.
 struct ControlQueue {
     /// Key management is an administrator's work; more than this at once is a mistake.
     static let limit = 256
+    /// The same of one user.
+    static let limitOfUser = 64
+    /// What one user may have waiting even where others have filled the rest.
+    static let assuredOfUser = 4
     /// Keys of one listing. A token has a few thousand at most; a helper that sends more without end must not fill the daemon's memory.
     static let keysInListing = 16_384
 
@@ -52,6 +61,8 @@ struct ControlQueue {
     }
 
     private var waiting: [ControlCall] = []
+    /// Users of whom a call waits, the one whose turn is next first; each once.
+    private var turns: [UInt32?] = []
     private var current: Current?
     private var nextID: UInt32 = 1
 
@@ -64,19 +75,31 @@ struct ControlQueue {
             waiting.insert(call, at: 0)
             return true
         }
-        guard waiting.count < ControlQueue.limit else { return false }
+        let own = waiting.lazy.filter { !$0.isGreeting && $0.user == call.user }.count
+        guard own < ControlQueue.assuredOfUser || own < ControlQueue.limitOfUser && waiting.count < ControlQueue.limit else { return false }
         waiting.append(call)
+        if own == 0 { turns.append(call.user) }
         return true
     }
 
     /// The next call to send, `nil` while another is in the helper's hand. A helper that is not ready gets greetings only.
     mutating func next(isReady: Bool, now: NIODeadline) -> (id: UInt32, request: HelperRequest)? {
-        guard current == nil, let call = waiting.first, isReady || call.isGreeting else { return nil }
-        waiting.removeFirst()
+        guard current == nil, let index = nextInTurn, isReady || waiting[index].isGreeting else { return nil }
+        let call = waiting.remove(at: index)
+        if !call.isGreeting {
+            turns.removeAll { $0 == call.user }
+            if waiting.contains(where: { !$0.isGreeting && $0.user == call.user }) { turns.append(call.user) }
+        }
         let id = nextID
         nextID = nextID == .max ? 1 : nextID + 1
         current = Current(id: id, call: call, deadline: now + call.time)
         return (id, call.request)
+    }
+
+    private var nextInTurn: Int? {
+        if let call = waiting.first, call.isGreeting { return 0 }
+        guard let user = turns.first else { return nil }
+        return waiting.firstIndex { $0.user == user }
     }
 
     /// Takes note of a reply.
@@ -105,7 +128,13 @@ struct ControlQueue {
         waiting.removeAll(where: \.isGreeting)
         if var call = current?.call {
             call.deaths += 1
-            if call.isRepeatable, call.deaths <= LinkScheduler.deathsAllowed { waiting.insert(call, at: 0) } else { lost.append(call) }
+            if call.isRepeatable, call.deaths <= LinkScheduler.deathsAllowed {
+                waiting.insert(call, at: 0)
+                turns.removeAll { $0 == call.user }
+                turns.insert(call.user, at: 0)
+            } else {
+                lost.append(call)
+            }
         }
         current = nil
         return lost
@@ -118,13 +147,19 @@ struct ControlQueue {
     mutating func expire(now: NIODeadline) -> [ControlCall] {
         guard current == nil else { return [] }
         let expired = waiting.filter { $0.expires <= now }
-        if !expired.isEmpty { waiting.removeAll { $0.expires <= now } }
+        if !expired.isEmpty {
+            waiting.removeAll { $0.expires <= now }
+            turns.removeAll { user in !waiting.contains { !$0.isGreeting && $0.user == user } }
+        }
         return expired
     }
 
     /// What was not sent yet.
     mutating func drainWaiting() -> [ControlCall] {
-        defer { waiting = [] }
+        defer {
+            waiting = []
+            turns = []
+        }
         return waiting
     }
 
@@ -133,6 +168,7 @@ struct ControlQueue {
         let all = [current?.call].compactMap { $0 } + waiting
         current = nil
         waiting = []
+        turns = []
         return all
     }
 }

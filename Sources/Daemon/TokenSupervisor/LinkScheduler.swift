@@ -4,13 +4,18 @@ import NIOCore
 ///
 /// At most four requests are in flight on a link. With one, its thread would wait for the daemon between two signatures. With four, the daemon
 /// wakes half as often as with two, for twice the work, which saves a tenth of its time. With many, one slow signature would hold up those
-/// behind it while other links are idle.
+/// that wait for the same link while other links are idle.
+///
+/// What a link has in hand is bounded in time too: it is given more only while that is less than `inHand`. So four of P-256 go together, and of
+/// RSA-4096, beside which the way to the link is nothing, one. A user whose request comes next then waits for the first link that is free.
 struct LinkScheduler {
     static let inFlightPerLink = 4
-    /// Requests that may wait. Beyond it the token is slower than its callers for good, and waiting would only hide it.
-    static let queueLimit = 4_096
-    /// Bytes that may wait: Ed25519 takes whole messages, and 4,096 of the longest would fill a gigabyte.
-    static let queueBytesLimit = 32 * 1024 * 1024
+    /// A link that has so much in hand gets no more.
+    static let inHand = TimeAmount.milliseconds(2)
+    /// The same while several users share the token.
+    static let inHandShared = TimeAmount.milliseconds(1)
+    /// The share of the places on all links that one user may have while there are others and no link is idle: their requests find one.
+    static let placesOfUser = 0.5
     /// A request that two helpers died with is likely why they died.
     static let deathsAllowed = 1
 
@@ -31,6 +36,9 @@ struct LinkScheduler {
 
     private struct InFlight {
         let id: UInt32
+        let slot: Int
+        let kind: SignatureCosts.Kind
+        let cost: Int64
         /// `nil` once the caller was told that it took too long: the token still works on it, and the link is taken.
         var request: SignatureRequest?
     }
@@ -38,6 +46,8 @@ struct LinkScheduler {
     private struct Link {
         /// At most `inFlightPerLink`.
         var inFlight: [InFlight] = []
+        /// What the token is likely to take for these, nanoseconds.
+        var cost: Int64 = 0
         /// Since when it owes an answer: the last reply, or the first request after it was idle.
         var owesSince = NIODeadline.distantFuture
     }
@@ -55,51 +65,66 @@ struct LinkScheduler {
     var queued: Int { queue.count }
     var inFlight: Int { links.reduce(0) { $0 + $1.inFlight.count } }
     var isIdle: Bool { queue.count == 0 && links.allSatisfy(\.inFlight.isEmpty) }
+    /// Users among whom the token's time is shared.
+    var knownUsers: Int { queue.knownUsers }
+    /// What the token takes for a signature of this kind, as measured.
+    func cost(_ kind: SignatureCosts.Kind) -> TimeAmount { .nanoseconds(queue.costs.cost(kind)) }
+    /// Requests of one user that wait for a link.
+    func queued(of user: UInt32) -> Int { queue.waiting(of: user) }
 
     /// Takes a request.
     /// - Returns: Whether there was room for it.
-    mutating func enqueue(_ request: SignatureRequest) -> Bool {
-        guard queue.count < LinkScheduler.queueLimit, queue.bytes + request.input.count <= LinkScheduler.queueBytesLimit else {
-            return false
-        }
-        queue.append(request)
-        return true
-    }
+    mutating func enqueue(_ request: SignatureRequest) -> Bool { queue.append(request) }
 
-    /// The next request that a link has room for, and which link: the least loaded.
+    /// The next request in turn that a link has room for, and which link: the one that has least in hand.
     mutating func assign(now: NIODeadline) -> Assignment? {
         guard queue.count > 0 else { return nil }
-        var best = -1, load = inFlightPerLink
-        for index in links.indices where links[index].inFlight.count < load {
+        queue.forgetIdle(now: now)
+        let isShared = queue.knownUsers > 1
+        var best = -1, least = (isShared ? LinkScheduler.inHandShared : LinkScheduler.inHand).nanoseconds
+        for index in links.indices where links[index].cost < least && links[index].inFlight.count < inFlightPerLink {
             best = index
-            load = links[index].inFlight.count
-            if load == 0 { break }
+            least = links[index].cost
+            if links[index].inFlight.isEmpty { break }
         }
-        guard best >= 0, let request = queue.popFirst() else { return nil }
+        guard best >= 0,
+            let request = queue.next(inHandAtMost: isShared ? placesOfUser : .max, isIdle: links[best].inFlight.isEmpty)
+        else { return nil }
         let id = nextID
         nextID = nextID == .max ? 1 : nextID + 1
-        if load == 0 { links[best].owesSince = now }
-        links[best].inFlight.append(InFlight(id: id, request: request))
+        if links[best].inFlight.isEmpty { links[best].owesSince = now }
+        links[best].inFlight.append(InFlight(id: id, slot: request.slot, kind: request.kind, cost: request.cost, request: request))
+        links[best].cost += request.cost
         return Assignment(link: best, id: id, request: request)
     }
+
+    private var placesOfUser: Int { max(1, Int(Double(links.count * inFlightPerLink) * LinkScheduler.placesOfUser)) }
 
     /// Takes note of a reply.
     mutating func complete(link: Int, id: UInt32, now: NIODeadline) -> Completion {
         guard links.indices.contains(link), let index = links[link].inFlight.firstIndex(where: { $0.id == id }) else { return .unknown }
         let answered = links[link].inFlight.remove(at: index)
+        links[link].cost -= answered.cost
+        // A link answers in order; of one that does not, it is not known what it has worked on.
+        queue.completed(slot: answered.slot, kind: answered.kind, took: index == 0 ? now - links[link].owesSince : nil, now: now)
         links[link].owesSince = links[link].inFlight.isEmpty ? .distantFuture : now
         return answered.request.map { .request($0) } ?? .abandoned
     }
 
-    /// The helper is gone: what it had in hand goes back to the head of the queue, in the order in which it was taken.
+    /// The helper is gone: what it had in hand goes back to the head of its user's queue, in the order in which it was taken.
     /// - Returns: Requests that must not be tried again.
-    mutating func lose() -> [SignatureRequest] {
-        let lost = links.flatMap(\.inFlight).sorted { $0.id < $1.id }.compactMap(\.request)
+    mutating func lose(now: NIODeadline) -> [SignatureRequest] {
+        let lost = links.flatMap(\.inFlight).sorted { $0.id < $1.id }
         links = []
         var given: [SignatureRequest] = []
-        for request in lost.reversed() {
+        for entry in lost.reversed() {
+            guard let request = entry.request, request.deaths < LinkScheduler.deathsAllowed else {
+                queue.given(up: entry.slot, now: now)
+                if let request = entry.request { given.append(request) }
+                continue
+            }
             request.deaths += 1
-            if request.deaths > LinkScheduler.deathsAllowed { given.append(request) } else { queue.prepend(request) }
+            queue.putBack(request)
         }
         return given.reversed()
     }
@@ -114,7 +139,9 @@ struct LinkScheduler {
                 expired.append(request)
             }
         }
-        return expired + queue.remove { $0.deadline <= now }
+        expired += queue.remove(now: now) { $0.deadline <= now }
+        queue.forgetIdle(now: now)
+        return expired
     }
 
     /// Since when the slowest link owes an answer; `nil` if none does.
@@ -127,12 +154,13 @@ struct LinkScheduler {
     var isOpen: Bool { !links.isEmpty }
 
     /// What no link has taken yet.
-    mutating func drainQueue() -> [SignatureRequest] { queue.remove { _ in true } }
+    mutating func drainQueue(now: NIODeadline) -> [SignatureRequest] { queue.remove(now: now) { _ in true } }
 
-    /// Everything, for the end.
-    mutating func drain() -> [SignatureRequest] {
-        let all = links.flatMap(\.inFlight).compactMap(\.request) + queue.remove { _ in true }
+    /// Everything, for the end of a helper that is not followed by another at once.
+    mutating func drain(now: NIODeadline) -> [SignatureRequest] {
+        let inHand = links.flatMap(\.inFlight)
+        for entry in inHand { queue.given(up: entry.slot, now: now) }
         links = []
-        return all
+        return inHand.compactMap(\.request) + queue.remove(now: now) { _ in true }
     }
 }

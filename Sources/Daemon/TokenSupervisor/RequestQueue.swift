@@ -1,49 +1,264 @@
-/// A queue whose head is taken without moving the rest.
+import NIOCore
+
+/// Signatures that wait for the token, by user. A state machine without I/O and clock.
+///
+/// **Turns.** Users of whom something waits stand in a ring; each turn is one request. So a user who asks for one signature at a time waits, in
+/// this queue, for one request of each other user at the most, whatever the others ask for and however much of it.
+///
+/// **Weights.** In a round every user may use as much of the token's time as its dearest signature takes; each request is charged what its kind
+/// takes. Who has used up his share stands in the ring of the next round, which begins when nobody is left in this one. So users who always
+/// have something waiting get the same time of the token, not the same number of signatures. (Deficit round robin, Shreedhar and Varghese 1995,
+/// with turns of one request.) A user of whom nothing waited and nothing was in hand has a turn in this round, whatever he has used: he holds one
+/// link at the most, and his wait is the bound above.
+///
+/// **Bounds.** What waits is bounded for each user and in all; a user has room for a few whatever the others have waiting.
+///
+/// Each step takes the same time however many users and requests there are, and a request needs no memory beyond its own.
 struct RequestQueue {
-    private var items: [SignatureRequest?] = []
-    private var head = 0
-    /// Bytes of the inputs that wait.
+    /// Requests that may wait. Beyond it the token is slower than its callers for good, and waiting would only hide it.
+    static let limit = 4_096
+    /// Bytes that may wait: Ed25519 takes whole messages, and 4,096 of the longest would fill a gigabyte.
+    static let bytesLimit = 32 * 1024 * 1024
+    /// The same of one user.
+    static let limitOfUser = 1_024
+    static let bytesLimitOfUser = 8 * 1024 * 1024
+    /// What one user may have waiting even where others have filled the rest.
+    static let assuredOfUser = 16
+    static let assuredBytesOfUser = 512 * 1024
+    /// How long a user of whom nothing waits counts among those who share the token: longer than the pause between two requests of one who sends
+    /// the next when he has the reply to the last.
+    static let memory = TimeAmount.seconds(1)
+    /// Users of whom nothing waits that are remembered so.
+    static let rememberedUsers = 64
+
+    private struct User {
+        var uid: UInt32 = 0
+        var first: SignatureRequest?
+        var last: SignatureRequest?
+        var waiting = 0
+        var bytes = 0
+        /// Requests that links have in hand.
+        var inHand = 0
+        /// Nanoseconds of the token's time that are left to him in `round`; below zero where his last request took more.
+        var credit: Int64 = 0
+        var round: UInt64 = 0
+        /// Since when nothing of his waits or is in hand.
+        var idleSince = NIODeadline.uptimeNanoseconds(0)
+    }
+
+    private(set) var count = 0
     private(set) var bytes = 0
+    private(set) var costs = SignatureCosts()
+    private var users: [User] = []
+    private var lists = UserLists()
+    private var slots: [UInt32: Int] = [:]
+    private var freeSlots: [Int] = []
+    private var lastSlot = -1
+    private var round: UInt64 = 1
 
-    var count: Int { items.count - head }
+    private var thisRound: UserLists.List { round & 1 == 0 ? .even : .odd }
+    private var nextRound: UserLists.List { round & 1 == 0 ? .odd : .even }
 
-    mutating func append(_ request: SignatureRequest) {
-        bytes += request.input.count
-        items.append(request)
+    /// Users of whom something waits or is in hand, or did a moment ago.
+    var knownUsers: Int { slots.count }
+
+    /// Requests of one user that wait.
+    func waiting(of uid: UInt32) -> Int { slots[uid].map { users[$0].waiting } ?? 0 }
+
+    // MARK: In and out
+
+    /// Takes a request.
+    /// - Returns: Whether there was room for it.
+    mutating func append(_ request: SignatureRequest) -> Bool {
+        let slot = slot(of: request.user)
+        guard hasRoom(slot, for: request.input.count) else {
+            if lists.list(of: slot) == .none, users[slot].waiting == 0, users[slot].inHand == 0 { forget(slot) }
+            return false
+        }
+        request.slot = slot
+        request.next = nil
+        if let last = users[slot].last { last.next = request } else { users[slot].first = request }
+        users[slot].last = request
+        note(request, waits: slot)
+        if users[slot].waiting == 1 {
+            settleCredit(slot)
+            if users[slot].inHand == 0 { users[slot].credit = max(users[slot].credit, 1) }
+            takeTurn(slot)
+        }
+        return true
     }
 
-    mutating func prepend(_ request: SignatureRequest) {
-        bytes += request.input.count
-        if head > 0 {
-            head -= 1
-            items[head] = request
-        } else {
-            items.insert(request, at: 0)
+    /// The next request in turn, charged to its user, who has it in hand until `completed`, `putBack` or `given`.
+    /// - Parameters:
+    ///   - most: Requests that a user may have in hand.
+    ///   - isIdle: Whether the link that is going to get it has nothing else. Then also who has as much in hand as he may is served, before the
+    ///     next round begins.
+    mutating func next(inHandAtMost most: Int, isIdle: Bool) -> SignatureRequest? {
+        while true {
+            if let slot = lists.first(of: thisRound) {
+                if users[slot].inHand < most { return take(slot) }
+                lists.move(slot, to: .full)
+            } else if let slot = lists.first(of: .full) {
+                return isIdle ? take(slot) : nil
+            } else {
+                guard lists.count(of: nextRound) > 0 else { return nil }
+                round &+= 1
+            }
         }
     }
 
-    mutating func popFirst() -> SignatureRequest? {
-        guard head < items.count, let request = items[head] else { return nil }
-        items[head] = nil
-        head += 1
-        bytes -= request.input.count
-        if head == items.count {
-            items.removeAll(keepingCapacity: true)
-            head = 0
-        } else if head > 1_024, head > items.count / 2 {
-            items.removeFirst(head)
-            head = 0
-        }
+    private mutating func take(_ slot: Int) -> SignatureRequest? {
+        // Who stands in a ring has something that waits.
+        guard let request = users[slot].first else { return nil }
+        settleCredit(slot)
+        users[slot].first = request.next
+        if request.next == nil { users[slot].last = nil }
+        request.next = nil
+        noteTaken(request, slot)
+        users[slot].inHand += 1
+        request.cost = costs.charge(request.kind)
+        users[slot].credit -= request.cost
+        if users[slot].waiting > 0 { takeTurn(slot) } else { lists.move(slot, to: .none) }
         return request
     }
 
-    mutating func remove(where condition: (SignatureRequest) -> Bool) -> [SignatureRequest] {
-        let all = items[head...].compactMap { $0 }
-        let removed = all.filter(condition)
-        guard !removed.isEmpty else { return [] }
-        items = all.filter { !condition($0) }
-        head = 0
-        bytes = items.reduce(0) { $0 + ($1?.input.count ?? 0) }
+    /// A link has answered one of this user's requests.
+    /// - Parameter took: What the token took for it, where that is known.
+    mutating func completed(slot: Int, kind: SignatureCosts.Kind, took: TimeAmount?, now: NIODeadline) {
+        if let took { costs.note(kind, took: took) }
+        release(slot, now: now)
+    }
+
+    /// What a helper had in hand when it died waits again, before all else of its user.
+    mutating func putBack(_ request: SignatureRequest) {
+        let slot = request.slot
+        users[slot].inHand -= 1
+        users[slot].credit += request.cost
+        request.next = users[slot].first
+        users[slot].first = request
+        if request.next == nil { users[slot].last = request }
+        note(request, waits: slot)
+        takeTurnAgain(slot)
+    }
+
+    /// What a helper had in hand when it died, and will not be asked for again.
+    mutating func given(up slot: Int, now: NIODeadline) { release(slot, now: now) }
+
+    /// Takes out the requests that fit; those of one user in their order.
+    mutating func remove(now: NIODeadline, where condition: (SignatureRequest) -> Bool) -> [SignatureRequest] {
+        var removed: [SignatureRequest] = []
+        for slot in users.indices where users[slot].waiting > 0 {
+            var before: SignatureRequest?
+            var current = users[slot].first
+            while let request = current {
+                current = request.next
+                guard condition(request) else {
+                    before = request
+                    continue
+                }
+                if let before { before.next = current } else { users[slot].first = current }
+                if current == nil { users[slot].last = before }
+                request.next = nil
+                noteTaken(request, slot)
+                removed.append(request)
+            }
+            if users[slot].waiting == 0 { rest(slot, now: now) }
+        }
         return removed
+    }
+
+    /// Forgets users of whom nothing has waited for a while.
+    mutating func forgetIdle(now: NIODeadline) {
+        while let slot = lists.first(of: .idle),
+            now - users[slot].idleSince >= RequestQueue.memory || lists.count(of: .idle) > RequestQueue.rememberedUsers
+        {
+            forget(slot)
+        }
+    }
+
+    // MARK: Users
+
+    private mutating func slot(of uid: UInt32) -> Int {
+        if lastSlot >= 0, users[lastSlot].uid == uid { return lastSlot }
+        if let slot = slots[uid] {
+            lastSlot = slot
+            return slot
+        }
+        let slot: Int
+        if let free = freeSlots.popLast() {
+            slot = free
+        } else {
+            slot = users.count
+            users.append(User())
+            lists.add()
+        }
+        users[slot] = User(uid: uid, credit: max(costs.dearest, 1), round: round)
+        slots[uid] = slot
+        lastSlot = slot
+        return slot
+    }
+
+    private mutating func forget(_ slot: Int) {
+        lists.move(slot, to: .none)
+        slots[users[slot].uid] = nil
+        users[slot] = User()
+        freeSlots.append(slot)
+        lastSlot = -1
+        // Who is alone may have more in hand than before.
+        if slots.count == 1, let only = slots.first?.value, users[only].waiting > 0 { takeTurnAgain(only) }
+    }
+
+    private func hasRoom(_ slot: Int, for more: Int) -> Bool {
+        let waiting = users[slot].waiting, bytes = users[slot].bytes + more
+        if waiting < RequestQueue.assuredOfUser, bytes <= RequestQueue.assuredBytesOfUser { return true }
+        return waiting < RequestQueue.limitOfUser && bytes <= RequestQueue.bytesLimitOfUser && count < RequestQueue.limit
+            && self.bytes + more <= RequestQueue.bytesLimit
+    }
+
+    /// What new rounds have given him. Whatever was charged, he has a turn in each: what is owed for one signature is not owed for ever.
+    private mutating func settleCredit(_ slot: Int) {
+        guard users[slot].round != round else { return }
+        users[slot].round = round
+        users[slot].credit = max(1, min(users[slot].credit, 0) + costs.dearest)
+    }
+
+    /// Puts him into the ring in which he has credit.
+    private mutating func takeTurn(_ slot: Int) {
+        settleCredit(slot)
+        lists.move(slot, to: users[slot].credit > 0 ? thisRound : nextRound)
+    }
+
+    private mutating func release(_ slot: Int, now: NIODeadline) {
+        users[slot].inHand -= 1
+        if users[slot].waiting == 0 { rest(slot, now: now) } else { takeTurnAgain(slot) }
+    }
+
+    /// Who was out of the ring, since nothing of his waited or as much as he may have was in hand, may have his turn.
+    private mutating func takeTurnAgain(_ slot: Int) {
+        switch lists.list(of: slot) {
+        case .none, .full, .idle: takeTurn(slot)
+        case .even, .odd: break
+        }
+    }
+
+    /// Nothing of his waits any more.
+    private mutating func rest(_ slot: Int, now: NIODeadline) {
+        guard users[slot].inHand == 0 else { return lists.move(slot, to: .none) }
+        users[slot].idleSince = now
+        lists.move(slot, to: .idle)
+    }
+
+    private mutating func note(_ request: SignatureRequest, waits slot: Int) {
+        users[slot].waiting += 1
+        users[slot].bytes += request.input.count
+        count += 1
+        bytes += request.input.count
+    }
+
+    private mutating func noteTaken(_ request: SignatureRequest, _ slot: Int) {
+        users[slot].waiting -= 1
+        users[slot].bytes -= request.input.count
+        count -= 1
+        bytes -= request.input.count
     }
 }

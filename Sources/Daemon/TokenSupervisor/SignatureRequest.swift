@@ -3,22 +3,36 @@ import TokenProtocol
 
 /// A signature that was asked for and not yet answered. An object, since it is handed from queue to link and to its end.
 final class SignatureRequest {
+    /// Whose it is: requests of different users are served in turn.
+    let user: UInt32
     let key: TokenKeyReference
     let mechanism: SigningMechanism
     let input: [UInt8]
     let deadline: NIODeadline
     let completion: (Result<[UInt8], TokenFailure>) -> Void
+    /// What it costs the token.
+    let kind: SignatureCosts.Kind
     /// Helpers that died with it in hand.
     var deaths = 0
 
+    // The queue's own: a request is in one queue at a time.
+    /// The next one of the same user.
+    var next: SignatureRequest?
+    /// Where the queue has its user.
+    var slot = 0
+    /// Nanoseconds that its user was charged when it was given out.
+    var cost: Int64 = 0
+
     init(
-        key: TokenKeyReference, mechanism: SigningMechanism, input: [UInt8], deadline: NIODeadline,
+        user: UInt32, key: TokenKeyReference, mechanism: SigningMechanism, input: [UInt8], deadline: NIODeadline,
         completion: @escaping (Result<[UInt8], TokenFailure>) -> Void
     ) {
+        self.user = user
         self.key = key
         self.mechanism = mechanism
         self.input = input
         self.deadline = deadline
         self.completion = completion
+        kind = SignatureCosts.Kind(mechanism, publicKeyBytes: key.spki.count, inputBytes: input.count)
     }
 }

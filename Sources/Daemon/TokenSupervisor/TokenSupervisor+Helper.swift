@@ -159,7 +159,7 @@ extension TokenSupervisor {
             .helperDied, message: "the token's helper died while it worked on this",
             hint: "the agent's log says more; the helper is started again")
         if case .ready = state { state = .starting }
-        for request in scheduler.lose() { request.completion(.failure(failure)) }
+        for request in scheduler.lose(now: .now()) { request.completion(.failure(failure)) }
         for call in calls.lose() { call.completion(.failure(failure)) }
         restartLater(wasReady: wasReady)
     }

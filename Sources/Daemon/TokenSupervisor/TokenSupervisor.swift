@@ -97,10 +97,11 @@ public final class TokenSupervisor {
     /// Has the token sign.
     /// - Parameters:
     ///   - input: A digest, or for Ed25519 the message.
+    ///   - user: Whose request it is; users are served in turn.
     ///   - deadline: When nobody waits any more; looked at four times a second.
     ///   - completion: Called once, on the event loop. ECDSA signatures are r‖s.
     public func sign(
-        _ key: TokenKeyReference, _ mechanism: SigningMechanism, _ input: [UInt8], deadline: NIODeadline,
+        _ key: TokenKeyReference, _ mechanism: SigningMechanism, _ input: [UInt8], user: UInt32, deadline: NIODeadline,
         completion: @escaping (Result<[UInt8], TokenFailure>) -> Void
     ) {
         eventLoop.preconditionInEventLoop()
@@ -110,10 +111,13 @@ public final class TokenSupervisor {
         case .starting, .ready: break
         }
         if let refusal = HelperRequest.sign(key, mechanism, input).refusal { return completion(.failure(refusal)) }
-        let request = SignatureRequest(key: key, mechanism: mechanism, input: input, deadline: deadline, completion: completion)
+        let request = SignatureRequest(
+            user: user, key: key, mechanism: mechanism, input: input, deadline: deadline, completion: completion)
         guard scheduler.enqueue(request) else {
             return completion(
-                .failure(TokenFailure(.overloaded, message: "too many signatures wait for the token", hint: "try again later")))
+                .failure(
+                    TokenFailure(
+                        .overloaded, message: "too many signatures, of this user or in all, wait for the token", hint: "try again later")))
         }
         dispatch()
         scheduleFlush()
@@ -172,35 +176,36 @@ public final class TokenSupervisor {
     // MARK: Keys
 
     /// Makes a key pair in the token.
-    public func generate(label: String, id: [UInt8], algorithm: KeyAlgorithm) -> EventLoopFuture<TokenKey> {
-        call(.generate(label: label, id: id, algorithm: algorithm), within: limits.generation) { reply in
+    /// - Parameter user: Whose request it is, `nil` for the agent's own; users are served in turn. The same below.
+    public func generate(label: String, id: [UInt8], algorithm: KeyAlgorithm, user: UInt32? = nil) -> EventLoopFuture<TokenKey> {
+        call(.generate(label: label, id: id, algorithm: algorithm), user, within: limits.generation) { reply in
             if case .key(let key) = reply { key } else { nil }
         }
     }
 
     /// Private keys that an RFC 7512 URI fits.
-    public func find(uri: String) -> EventLoopFuture<[TokenKey]> {
-        call(.find(uri: uri), within: limits.control) { reply in if case .keys(let keys, _) = reply { keys } else { nil } }
+    public func find(uri: String, user: UInt32? = nil) -> EventLoopFuture<[TokenKey]> {
+        call(.find(uri: uri), user, within: limits.control) { reply in if case .keys(let keys, _) = reply { keys } else { nil } }
     }
 
     /// Every private key of the token.
     public func list() -> EventLoopFuture<[TokenKey]> {
-        call(.list, within: limits.control) { reply in if case .keys(let keys, _) = reply { keys } else { nil } }
+        call(.list, nil, within: limits.control) { reply in if case .keys(let keys, _) = reply { keys } else { nil } }
     }
 
     /// Has the helper find out where the keys are, without keeping anybody waiting, so that their first signatures need no search of the
     /// token. To be called for each helper that gets ready.
     public func prepare() -> EventLoopFuture<Void> {
-        call(.prepare, within: limits.control) { reply in if case .done = reply { () } else { nil } }
+        call(.prepare, nil, within: limits.control) { reply in if case .done = reply { () } else { nil } }
     }
 
     /// Destroys a key pair.
-    public func destroy(_ key: TokenKeyReference) -> EventLoopFuture<Void> {
-        call(.destroy(key), within: limits.control) { reply in if case .done = reply { () } else { nil } }
+    public func destroy(_ key: TokenKeyReference, user: UInt32? = nil) -> EventLoopFuture<Void> {
+        call(.destroy(key), user, within: limits.control) { reply in if case .done = reply { () } else { nil } }
     }
 
     private func call<Value: Sendable>(
-        _ request: HelperRequest, within time: TimeAmount, _ value: @escaping (HelperReply) -> Value?
+        _ request: HelperRequest, _ user: UInt32?, within time: TimeAmount, _ value: @escaping (HelperReply) -> Value?
     ) -> EventLoopFuture<Value> {
         eventLoop.preconditionInEventLoop()
         let promise = eventLoop.makePromise(of: Value.self)
@@ -212,7 +217,7 @@ public final class TokenSupervisor {
                 promise.fail(refusal)
                 break
             }
-            send(request, within: time) { result in
+            send(request, of: user, within: time) { result in
                 switch result {
                 case .failure(let failure), .success(.failure(let failure)): promise.fail(failure)
                 case .success(let reply):
@@ -226,8 +231,11 @@ public final class TokenSupervisor {
         return promise.futureResult
     }
 
-    func send(_ request: HelperRequest, within time: TimeAmount, _ completion: @escaping (Result<HelperReply, TokenFailure>) -> Void) {
-        let call = ControlCall(request: request, time: time, completion: completion, expires: .now() + time)
+    func send(
+        _ request: HelperRequest, of user: UInt32? = nil, within time: TimeAmount,
+        _ completion: @escaping (Result<HelperReply, TokenFailure>) -> Void
+    ) {
+        let call = ControlCall(request: request, user: user, time: time, completion: completion, expires: .now() + time)
         guard calls.enqueue(call) else {
             return completion(.failure(TokenFailure(.overloaded, message: "too many calls wait for the token", hint: "try again later")))
         }
@@ -256,26 +264,26 @@ public final class TokenSupervisor {
 
     /// Answers what waits with a failure; what the helper has in hand it answers itself.
     func failWaiting(_ failure: TokenFailure) {
-        for request in scheduler.drainQueue() { request.completion(.failure(failure)) }
+        for request in scheduler.drainQueue(now: .now()) { request.completion(.failure(failure)) }
         for call in calls.drainWaiting() { call.completion(.failure(failure)) }
     }
 
     /// Answers everything that waits or is in hand with a failure.
     func failAll(_ failure: TokenFailure) {
-        for request in scheduler.drain() { request.completion(.failure(failure)) }
+        for request in scheduler.drain(now: .now()) { request.completion(.failure(failure)) }
         for call in calls.drain() { call.completion(.failure(failure)) }
     }
 
     // MARK: Deadlines
 
-    /// Looks at deadlines four times a second while something waits, and not at all while nothing does.
+    /// Looks at deadlines four times a second while something waits or has just waited, and not at all while nothing does.
     private func runTimer() {
         guard !isTimerRunning else { return }
         isTimerRunning = true
         eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(250)) {
             self.isTimerRunning = false
             self.lookAtDeadlines()
-            if !self.scheduler.isIdle || !self.calls.isIdle { self.runTimer() }
+            if !self.scheduler.isIdle || self.scheduler.knownUsers > 0 || !self.calls.isIdle { self.runTimer() }
         }
     }
 

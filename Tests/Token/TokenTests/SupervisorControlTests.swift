@@ -8,8 +8,8 @@ import TokenProtocol
 struct SupervisorControlTests {
     static let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
 
-    private func call(_ request: HelperRequest, expires: NIODeadline = start + .seconds(30)) -> ControlCall {
-        ControlCall(request: request, time: .seconds(30), completion: { _ in }, expires: expires)
+    private func call(_ request: HelperRequest, of user: UInt32? = nil, expires: NIODeadline = start + .seconds(30)) -> ControlCall {
+        ControlCall(request: request, user: user, time: .seconds(30), completion: { _ in }, expires: expires)
     }
 
     private func finished(_ reception: ControlQueue.Reception) -> HelperReply? {
@@ -101,13 +101,54 @@ struct SupervisorControlTests {
         #expect(got(queue.expire(now: Self.start + .seconds(100))).isEmpty)
     }
 
-    @Test("Too many calls are refused")
+    @Test("Too many calls are refused, of one user and in all; everybody has room for a few")
     func overload() {
         var queue = ControlQueue()
-        for _ in 0..<ControlQueue.limit { #expect(got(queue.enqueue(call(.list)))) }
-        #expect(!got(queue.enqueue(call(.list))))
+        for user in 0..<UInt32(ControlQueue.limit / ControlQueue.limitOfUser) {
+            for _ in 0..<ControlQueue.limitOfUser { #expect(got(queue.enqueue(call(.list, of: user)))) }
+            #expect(!got(queue.enqueue(call(.list, of: user))))
+        }
+        for _ in 0..<ControlQueue.assuredOfUser { #expect(got(queue.enqueue(call(.list, of: 100)))) }
+        #expect(!got(queue.enqueue(call(.list, of: 100))))
         #expect(got(queue.enqueue(call(.status))))
-        #expect(got(queue.drain()).count == ControlQueue.limit + 1)
+        #expect(got(queue.drain()).count == ControlQueue.limit + ControlQueue.assuredOfUser + 1)
+        #expect(queue.isIdle)
+    }
+
+    @Test("Who has many keys made does not hold up the others: one call of each user in turn, those of one in their order")
+    func turns() throws {
+        var queue = ControlQueue()
+        func make(_ label: String, of user: UInt32?) {
+            #expect(got(queue.enqueue(call(.generate(label: label, id: [1], algorithm: .rsa4096), of: user))))
+        }
+        func next() -> String? {
+            guard let (id, request) = queue.next(isReady: true, now: Self.start), case .generate(let label, _, _) = request else {
+                return nil
+            }
+            _ = queue.receive(.done, id: id, now: Self.start)
+            return label
+        }
+        for label in ["a1", "a2", "a3", "a4"] { make(label, of: 1) }
+        #expect(got(next()) == "a1")
+        make("b1", of: 2)
+        make("own", of: nil)
+        make("b2", of: 2)
+        #expect(got((0..<3).map { _ in next() }) == ["a2", "b1", "own"])
+        make("c1", of: 3)
+        #expect(got((0..<4).map { _ in next() }) == ["a3", "b2", "c1", "a4"])
+        #expect(got(next()) == nil)
+        #expect(queue.isIdle)
+
+        // A call that is asked again after a death goes first; those that have expired have no turn.
+        #expect(got(queue.enqueue(call(.list, of: 1))))
+        #expect(got(queue.next(isReady: true, now: Self.start))?.request == .list)
+        make("b3", of: 2)
+        #expect(got(queue.lose()).isEmpty)
+        #expect(got(queue.next(isReady: true, now: Self.start))?.request == .list)
+        #expect(got(queue.lose()).count == 1)
+        #expect(got(queue.expire(now: Self.start + .seconds(30))).count == 1)
+        make("a5", of: 1)
+        #expect(got(next()) == "a5")
     }
 
     @Test("Pauses double up to their bound and begin anew after a helper that lived")

@@ -58,11 +58,11 @@ final class SupervisorHarness: Sendable {
 
     func sign(
         _ input: [UInt8], _ key: TokenKeyReference = ProtocolSamples.reference, _ mechanism: SigningMechanism = .ecdsa,
-        within time: TimeAmount = .seconds(20)
+        user: UInt32 = 0, within time: TimeAmount = .seconds(20)
     ) async throws -> Result<[UInt8], TokenFailure> {
         try await future { [loop] supervisor in
             let promise = loop.makePromise(of: Result<[UInt8], TokenFailure>.self)
-            supervisor.sign(key, mechanism, input, deadline: .now() + time) { promise.succeed($0) }
+            supervisor.sign(key, mechanism, input, user: user, deadline: .now() + time) { promise.succeed($0) }
             return promise.futureResult
         }
     }

@@ -9,9 +9,10 @@ struct SupervisorSchedulerTests {
     static let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
 
     /// A request that is recognised by its first byte.
-    private func request(_ tag: UInt8, deadline: NIODeadline = .distantFuture, bytes: Int = 32) -> SignatureRequest {
+    private func request(_ tag: UInt8, deadline: NIODeadline = .distantFuture, bytes: Int = 32, user: UInt32 = 0) -> SignatureRequest {
         SignatureRequest(
-            key: ProtocolSamples.reference, mechanism: .ecdsa, input: [tag] + [UInt8](repeating: 0, count: bytes - 1), deadline: deadline,
+            user: user, key: ProtocolSamples.reference, mechanism: .ecdsa, input: [tag] + [UInt8](repeating: 0, count: bytes - 1),
+            deadline: deadline,
             completion: { _ in })
     }
 
@@ -27,7 +28,7 @@ struct SupervisorSchedulerTests {
         if case .request(let request) = completion { tag(request) } else { nil }
     }
 
-    @Test("First in, first out, to the least loaded link, at most two on each")
+    @Test("Of one user first in, first out, to the least loaded link, at most two on each")
     func order() {
         var scheduler = LinkScheduler(inFlightPerLink: 2)
         scheduler.open(links: 3)
@@ -85,7 +86,7 @@ struct SupervisorSchedulerTests {
         for index in 0..<6 { #expect(got(scheduler.enqueue(request(UInt8(index))))) }
         let first = assignAll(&scheduler)
         #expect(first.count == 4)
-        #expect(got(scheduler.lose()).isEmpty)
+        #expect(got(scheduler.lose(now: Self.start)).isEmpty)
         #expect(scheduler.queued == 6)
         #expect(scheduler.inFlight == 0)
         #expect(scheduler.owesSince == nil)
@@ -93,20 +94,20 @@ struct SupervisorSchedulerTests {
         scheduler.open(links: 1)
         let second = assignAll(&scheduler)
         #expect(second.map { tag($0.request) } == [0, 1])
-        let given = scheduler.lose()
+        let given = scheduler.lose(now: Self.start)
         #expect(given.map { tag($0) } == [0, 1])
 
         // 2 and 3 were in hand once, 4 and 5 never.
         scheduler.open(links: 2)
         #expect(got(assignAll(&scheduler)).map { tag($0.request) } == [2, 3, 4, 5])
-        #expect(got(scheduler.lose()).map { tag($0) } == [2, 3])
+        #expect(got(scheduler.lose(now: Self.start)).map { tag($0) } == [2, 3])
         #expect(scheduler.queued == 2)
     }
 
-    @Test("Too many requests, or too many bytes, are refused")
+    @Test("Too many requests of one user, or too many bytes, are refused")
     func overload() {
         var scheduler = LinkScheduler(inFlightPerLink: 2)
-        for _ in 0..<LinkScheduler.queueLimit { #expect(got(scheduler.enqueue(request(0)))) }
+        for _ in 0..<RequestQueue.limitOfUser { #expect(got(scheduler.enqueue(request(0)))) }
         #expect(!got(scheduler.enqueue(request(0))))
         scheduler.open(links: 1)
         #expect(got(assignAll(&scheduler)).count == 2)
@@ -114,11 +115,27 @@ struct SupervisorSchedulerTests {
 
         var heavy = LinkScheduler(inFlightPerLink: 2)
         let message = 256 * 1024
-        for _ in 0..<(LinkScheduler.queueBytesLimit / message) { #expect(got(heavy.enqueue(request(0, bytes: message)))) }
+        for _ in 0..<(RequestQueue.bytesLimitOfUser / message) { #expect(got(heavy.enqueue(request(0, bytes: message)))) }
         #expect(!got(heavy.enqueue(request(0, bytes: message))))
         heavy.open(links: 1)
         _ = heavy.assign(now: Self.start)
         #expect(got(heavy.enqueue(request(0, bytes: message))))
+    }
+
+    @Test("Users who fill the queue leave room for a few requests of everybody else")
+    func roomForEverybody() {
+        var scheduler = LinkScheduler()
+        let message = 64 * 1024
+        for user in 0..<UInt32(RequestQueue.limit / RequestQueue.limitOfUser) {
+            for _ in 0..<RequestQueue.limitOfUser { #expect(got(scheduler.enqueue(request(0, user: user)))) }
+        }
+        #expect(scheduler.queued == RequestQueue.limit)
+        for user in [UInt32(100), 101] {
+            for _ in 0..<RequestQueue.assuredOfUser { #expect(got(scheduler.enqueue(request(0, user: user)))) }
+            #expect(!got(scheduler.enqueue(request(0, user: user))))
+        }
+        for _ in 0..<(RequestQueue.assuredBytesOfUser / message) { #expect(got(scheduler.enqueue(request(0, bytes: message, user: 102)))) }
+        #expect(!got(scheduler.enqueue(request(0, bytes: message, user: 102))))
     }
 
     @Test("A deadline is kept in the queue and at the token; the link stays taken until the token answers")
@@ -141,7 +158,7 @@ struct SupervisorSchedulerTests {
         }
         #expect(got(assignAll(&scheduler)).map { tag($0.request) } == [3])
         // What nobody waits for is not done again.
-        #expect(got(scheduler.lose()).isEmpty)
+        #expect(got(scheduler.lose(now: Self.start)).isEmpty)
         #expect(scheduler.queued == 2)
     }
 
@@ -183,7 +200,7 @@ struct SupervisorSchedulerTests {
                 answers[number] = 0
                 let deadline = now + .milliseconds(Int64.random(in: 10...3_000, using: &random))
                 let request = SignatureRequest(
-                    key: ProtocolSamples.reference, mechanism: .ecdsa, input: [], deadline: deadline,
+                    user: 0, key: ProtocolSamples.reference, mechanism: .ecdsa, input: [], deadline: deadline,
                     completion: { _ in answers[number, default: 0] += 1 })
                 if !scheduler.enqueue(request) { answer([request]) }
             case 4..<8:
@@ -197,14 +214,14 @@ struct SupervisorSchedulerTests {
             case 8: answer(scheduler.expire(now: now))
             default:
                 guard Int.random(in: 0..<10, using: &random) == 0 else { continue }
-                answer(scheduler.lose())
+                answer(scheduler.lose(now: Self.start))
                 inHand = []
                 scheduler.open(links: 3)
             }
             inHand += assignAll(&scheduler, now: now)
             #expect(scheduler.inFlight == inHand.count)
         }
-        answer(scheduler.drain())
+        answer(scheduler.drain(now: now))
         #expect(made > 1_000)
         #expect(answers.values.allSatisfy { $0 == 1 })
     }

@@ -41,7 +41,8 @@ struct SupervisorTests {
             var futures: [EventLoopFuture<Result<[UInt8], TokenFailure>>] = []
             func sign(_ number: Int) {
                 let promise = loop.makePromise(of: Result<[UInt8], TokenFailure>.self)
-                supervisor.sign(ProtocolSamples.reference, .ecdsa, SupervisorTests.digest(number), deadline: .now() + .seconds(20)) {
+                supervisor.sign(ProtocolSamples.reference, .ecdsa, SupervisorTests.digest(number), user: 0, deadline: .now() + .seconds(20))
+                {
                     promise.succeed($0)
                 }
                 futures.append(promise.futureResult)

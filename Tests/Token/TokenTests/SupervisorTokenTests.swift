@@ -203,7 +203,7 @@ extension SupervisorHarness {
     fileprivate func sign(_ tally: SupervisorTally, _ number: Int, _ key: TokenKeyReference) async throws -> [UInt8] {
         let result = try await future { [loop] (supervisor) -> EventLoopFuture<Result<[UInt8], TokenFailure>> in
             let promise = loop.makePromise(of: Result<[UInt8], TokenFailure>.self)
-            supervisor.sign(key, .ecdsa, Array(SupervisorTokenTests.digest(number)), deadline: .now() + .seconds(60)) { result in
+            supervisor.sign(key, .ecdsa, Array(SupervisorTokenTests.digest(number)), user: 0, deadline: .now() + .seconds(60)) { result in
                 tally.answered(number)
                 promise.succeed(result)
             }

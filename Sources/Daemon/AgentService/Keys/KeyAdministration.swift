@@ -72,7 +72,7 @@ final class KeyAdministration {
         keyring.begin(begun)
         let made = intend(request).assumeIsolated()
             .flatMap { self.onDisk { [folder = self.folder] in try folder.write(begun) } }
-            .flatMap { self.key(for: creation, begun, supervisor) { caller.mayList($0) } }
+            .flatMap { self.key(for: creation, begun, supervisor, peer.uid) { caller.mayList($0) } }
             .flatMap { record in
                 let finished = self.finish(record).assumeIsolated().flatMapErrorThrowing { error in
                     throw creation.uri == nil ? MadeKeyNotWritten(cause: error) : error
@@ -95,10 +95,11 @@ final class KeyAdministration {
 
     /// The token's key: a new one, or the one that the URI names.
     private func key(
-        for creation: KeyCreation, _ begun: KeyRecord, _ supervisor: TokenSupervisor, mayList: @escaping (String) -> Bool
+        for creation: KeyCreation, _ begun: KeyRecord, _ supervisor: TokenSupervisor, _ user: UInt32,
+        mayList: @escaping (String) -> Bool
     ) -> EventLoopFuture<KeyRecord> {
         if let uri = creation.uri {
-            return supervisor.find(uri: uri).assumeIsolated().flatMapErrorThrowing { error in
+            return supervisor.find(uri: uri, user: user).assumeIsolated().flatMapErrorThrowing { error in
                 guard let failure = error as? TokenFailure, failure.kind == .invalidRequest else { throw error }
                 throw AgentError.invalidRequest(parameter: "uri", message: failure.message)
             }.flatMapThrowing { keys in
@@ -108,7 +109,7 @@ final class KeyAdministration {
         guard let algorithm = creation.algorithm else {
             return eventLoop.makeFailedFuture(AgentError.invalidRequest(parameter: "algorithm", message: "is missing"))
         }
-        return supervisor.generate(label: begun.label, id: begun.id, algorithm: algorithm).assumeIsolated()
+        return supervisor.generate(label: begun.label, id: begun.id, algorithm: algorithm, user: user).assumeIsolated()
             .flatMapThrowing { key in
                 var record = begun
                 record.spki = key.reference.spki
@@ -233,7 +234,7 @@ final class KeyAdministration {
         // Retired first: if the daemon is cut off behind the destruction, the name stands for a key that does not sign.
         let deleted = intend(request).assumeIsolated()
             .flatMap { self.finish(KeyRecord(key, state: .retired)) }
-            .flatMap { _ in supervisor.destroy(key.reference) }
+            .flatMap { _ in supervisor.destroy(key.reference, user: admitted.caller.peer.uid) }
             .flatMap { self.onDisk { [folder = self.folder] in try folder.remove(key.name) } }
         deleted.whenComplete { result in
             self.underWay.remove(name)

@@ -177,11 +177,11 @@ final class SigningPipeline {
                 job.task.key.token == token
             {
                 next += 1
+                let task = job.task
                 supervisor.sign(
-                    job.task.key.reference, job.task.mechanism, job.task.input.tokenInput, deadline: now + job.limits.signingDeadline
-                ) { result in
-                    self.signed(id, result)
-                }
+                    task.key.reference, task.mechanism, task.input.tokenInput, user: job.record.uid ?? .max,
+                    deadline: now + job.limits.signingDeadline
+                ) { result in self.signed(id, result) }
             }
         }
     }
