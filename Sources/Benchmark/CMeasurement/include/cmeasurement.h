@@ -23,3 +23,7 @@ int64_t cmeasurement_cpu_time(pid_t process);
 
 /// Gives the calling thread a mount namespace of its own, in which the file is seen at the path.
 int cmeasurement_mount_privately(const char *file, const char *path);
+
+/// Connects a stream socket to a path as another user: the calling thread takes that effective user for the call, which needs root. Other threads
+/// keep theirs. Tries again while the listener's queue is full. Returns the descriptor.
+int cmeasurement_connect_as(uid_t user, const char *path);

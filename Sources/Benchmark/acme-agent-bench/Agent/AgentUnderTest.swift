@@ -16,6 +16,10 @@ final class AgentUnderTest {
         var helperEnvironment: [String: String] = [:]
         /// The environment of the daemon itself.
         var environment: [String: String] = [:]
+        /// Users beside this process's own who may use the keys.
+        var users: [uid_t] = []
+        /// Whether every user of the machine may connect.
+        var isOpen = false
         /// The program that is run instead of `acme-agentd`, with its first arguments.
         var program: [String]?
         /// The program that is run instead of `acme-agent-token`.
@@ -41,6 +45,8 @@ final class AgentUnderTest {
         try Files.makeFolder(folder)
         self.settings = settings
         self.workshop = workshop
+        // To connect, a user must be able to look the socket's path up.
+        if settings.isOpen { for folder in [workshop.folder, folder] { chmod(folder, 0o711) } }
         token = try BenchToken(folder: folder + "/token", workshop: workshop)
         socket = folder + "/agent.sock"
         try Files.write(folder + "/acme-agentd.toml", try configuration().utf8)
@@ -55,6 +61,7 @@ final class AgentUnderTest {
             .sorted { $0.key < $1.key }.map { "\($0.key) = \"\($0.value)\"" }.joined(separator: ", ")
         return """
             socket = "\(socket)"
+            \(settings.isOpen ? "socket-mode = \"0666\"" : "")
             state-directory = "\(stateFolder)"
             helper = "\(settings.helper ?? workshop.programs + "/acme-agent-token")"
             verify-signatures = "\(settings.verifiesAll ? "all" : "fault-sensitive")"
@@ -69,7 +76,7 @@ final class AgentUnderTest {
 
             [[grant]]
             name = "bench"
-            users = ["\(getuid())"]
+            users = [\(([getuid()] + settings.users).map { "\"\($0)\"" }.joined(separator: ", "))]
             keys = ["*"]
             operations = ["issue", "account", "administer"]
             identifiers = ["*.example.org"]
@@ -169,7 +176,7 @@ final class AgentUnderTest {
     ///
     /// `atEnd` runs while the connections are still open.
     func load(
-        _ request: Request = .postAsGet, key: String, connections: Int, seconds: Double, placement: Placement = .free,
+        _ request: Request = .postAsGet, key: String, connections: Int, seconds: Double, placement: Placement = .free, user: uid_t? = nil,
         atEnd: () -> Void = {}
     ) throws -> Outcome {
         let account = try ACMEURL(AgentUnderTest.origin + "/my-account/1")
@@ -177,7 +184,8 @@ final class AgentUnderTest {
         let newOrder = try ACMEURL(AgentUnderTest.origin + "/order-plz")
         let identifier = try Identifier(type: "dns", value: "www.example.org")
         return try load(
-            connections: connections, seconds: seconds, placement: placement, prefix: "{\"parameters\":{\"request\":", atEnd: atEnd
+            connections: connections, seconds: seconds, placement: placement, user: user, prefix: "{\"parameters\":{\"request\":",
+            atEnd: atEnd
         ) { connection, number in
             let nonce = AgentUnderTest.nonce(connection, number)
             switch request {
@@ -191,14 +199,23 @@ final class AgentUnderTest {
 
     /// Any call over `connections` connections; a reply is right if it begins with `prefix`.
     func load(
-        connections: Int, seconds: Double, placement: Placement = .free, prefix: String, atEnd: () -> Void = {},
+        connections: Int, seconds: Double, placement: Placement = .free, user: uid_t? = nil, prefix: String, atEnd: () -> Void = {},
         call: @escaping (Int, Int) -> AgentCall
+    ) throws -> Outcome {
+        try loadMessages(connections: connections, seconds: seconds, placement: placement, user: user, prefix: prefix, atEnd: atEnd) {
+            AgentUnderTest.message(call($0, $1))
+        }
+    }
+
+    /// The same with messages that are made already.
+    func loadMessages(
+        connections: Int, seconds: Double, placement: Placement = .free, user: uid_t? = nil, prefix: String, atEnd: () -> Void = {},
+        message: @escaping (Int, Int) -> [UInt8]
     ) throws -> Outcome {
         let prefix = Array(prefix.utf8)
         return try SocketLoad(
-            path: socket, framing: .nul, request: { AgentUnderTest.message(call($0, $1)) },
-            isRight: { reply in reply.starts(with: prefix) },
-            processes: processes
+            path: socket, framing: .nul, request: message, isRight: { reply in reply.starts(with: prefix) }, processes: processes,
+            user: user
         ).run(connections: connections, seconds: seconds, placement: placement, atEnd: atEnd)
     }
 

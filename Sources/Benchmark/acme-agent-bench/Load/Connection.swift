@@ -1,3 +1,4 @@
+import CMeasurement
 import Glibc
 
 /// How the end of a reply is known.
@@ -28,10 +29,16 @@ final class Connection {
 
     /// - Parameter buffer: One for all connections that one thread serves: a thousand of their own would be a load on the caches that no
     ///   server should be blamed for.
-    init(path: String, framing: Framing, buffer: ReplyBuffer = ReplyBuffer()) throws {
+    /// - Parameter user: Who the server takes this connection's peer for, which needs root; `nil` for this process's user.
+    init(path: String, framing: Framing, buffer: ReplyBuffer = ReplyBuffer(), user: uid_t? = nil) throws {
         self.framing = framing
         self.owner = buffer
         self.buffer = buffer.bytes
+        if let user {
+            descriptor = cmeasurement_connect_as(user, path)
+            guard descriptor >= 0 else { throw BenchError.system("connect \(path) as user \(user)") }
+            return
+        }
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw BenchError.system("socket") }
         var address = sockaddr_un()

@@ -17,6 +17,8 @@ struct SocketLoad {
     let isRight: (UnsafeRawBufferPointer) -> Bool
     /// Whose CPU time is counted.
     let processes: [pid_t]
+    /// Whose connections they are; `nil` for this process's user.
+    var user: uid_t?
 
     /// Different requests of one connection before they are sent again.
     private static let variety = 16
@@ -24,7 +26,7 @@ struct SocketLoad {
     /// - Parameter atEnd: Runs while the connections are still open.
     func run(connections count: Int, seconds: Double, placement: Placement = .free, atEnd: () -> Void = {}) throws -> Outcome {
         let buffer = ReplyBuffer()
-        let connections = try (0..<count).map { _ in try Connection(path: path, framing: framing, buffer: buffer) }
+        let connections = try (0..<count).map { _ in try Connection(path: path, framing: framing, buffer: buffer, user: user) }
         let requests = (0..<count).map { index in (0..<SocketLoad.variety).map { request(index, $0) } }
         let outcome = try placement.during(processes) {
             count == 1 ? try alone(connections[0], requests[0], seconds) : try many(connections, requests, seconds)

@@ -2,14 +2,14 @@ import Glibc
 
 /// What grows: keys in the token, connections, a slow token; and how fast everything starts.
 final class ScalePart {
-    private let workshop: Workshop
+    let workshop: Workshop
     private var ends: [() -> Void] = []
 
     private static let fewKeys = 10
     private static let manyKeys = 10_000
     /// How long the slow token takes for a signature, and the sessions that it has.
-    private static let slowMilliseconds = 20
-    private static let slowPool = 8
+    static let slowMilliseconds = 20
+    static let slowPool = 8
 
     init(_ workshop: Workshop) { self.workshop = workshop }
 
@@ -19,12 +19,13 @@ final class ScalePart {
         start(&plan)
         memory(&plan)
         slowToken(&plan)
+        fairness(&plan)
         keys(&plan)
         measure(plan)
     }
 
     /// A daemon that lives as long as the part.
-    private func agent(_ name: String, _ settings: AgentUnderTest.Settings) throws -> AgentUnderTest {
+    func agent(_ name: String, _ settings: AgentUnderTest.Settings) throws -> AgentUnderTest {
         let agent = try AgentUnderTest(name, settings, workshop: workshop)
         ends.append { agent.stop() }
         return agent
@@ -75,15 +76,7 @@ final class ScalePart {
     private func slowToken(_ plan: inout Plan) {
         let milliseconds = ScalePart.slowMilliseconds, pool = ScalePart.slowPool
         plan.optional("a token that takes \(milliseconds) ms") { plan in
-            let module = workshop.folder + "/slow-module.so"
-            try workshop.run([
-                "bash", "-c", "cc -O2 -shared -fPIC $(pkg-config --cflags p11-kit-1) -o \"$1\" softhsm/slow-module.c -ldl", "-", module,
-            ])
-            var settings = AgentUnderTest.Settings()
-            settings.module = module
-            settings.pool = pool
-            settings.helperEnvironment = ["SLOW_SIGN_MILLISECONDS": "\(milliseconds)"]
-            let agent = try self.agent("agent-slow", settings)
+            let agent = try self.agent("agent-slow", try self.slowSettings())
             try agent.makeKey("p256", .p256)
             plan.probe("a token that takes \(milliseconds) ms, 32 connections, and other calls") {
                 let (signatures, others) = try Together.run(
@@ -104,6 +97,19 @@ final class ScalePart {
                 },
             ]
         }
+    }
+
+    /// A daemon whose token takes `slowMilliseconds` for a signature.
+    func slowSettings() throws -> AgentUnderTest.Settings {
+        let module = workshop.folder + "/slow-module.so"
+        try workshop.run([
+            "bash", "-c", "cc -O2 -shared -fPIC $(pkg-config --cflags p11-kit-1) -o \"$1\" softhsm/slow-module.c -ldl", "-", module,
+        ])
+        var settings = AgentUnderTest.Settings()
+        settings.module = module
+        settings.pool = ScalePart.slowPool
+        settings.helperEnvironment = ["SLOW_SIGN_MILLISECONDS": "\(ScalePart.slowMilliseconds)"]
+        return settings
     }
 
     private func keys(_ plan: inout Plan) {
