@@ -159,7 +159,10 @@ let package = Package(
         tests("AuditTrailTests", in: "Daemon", ["AuditTrail"]),
         tests(
             "KeyringTests", in: "Daemon",
-            ["Keyring", "DurableFile", "StrictJSON", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras]),
+            [
+                "Keyring", "SigningPolicy", "DurableFile", "StrictJSON", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto,
+                cryptoExtras,
+            ]),
         tests(
             "AgentServiceTests", in: "Daemon",
             [

@@ -88,7 +88,11 @@ final class AgentService: VarlinkService {
     func handle(_ call: VarlinkCall, peer: AgentPeer, reply: VarlinkReplier) {
         let caller = Caller(peer: peer, correlation: "\(peer.connection)-\(peer.calls.next())", rules: gate.rules)
         do {
-            guard let agentCall = try AgentCall(method: call.method.memberName, parameters: call.parameters) else {
+            let method = call.method.memberName
+            if let subject = try CallSubject(method: method, parameters: call.parameters) {
+                guard gate.mayAsk(subject, of: caller, reply: reply) else { return }
+            }
+            guard let agentCall = try AgentCall(method: method, parameters: call.parameters) else {
                 return reply.fail(.methodNotImplemented(call.method.description))
             }
             dispatch(consume agentCall, of: caller, wantsMore: call.wantsMore, reply: reply)
@@ -164,7 +168,9 @@ final class AgentService: VarlinkService {
         return AgentStatus(
             version: AgentVersion.current, user: caller.peer.uid, groups: caller.peer.identity.gids,
             tokens: tokens.names.compactMap { name in tokens[name].map { TokenStatus(name: name, $0) } },
-            grants: grants.map { GrantStatus($0) }, externalAccounts: caller.rules.externalAccounts.keys.sorted(),
+            grants: grants.map { GrantStatus($0) },
+            externalAccounts: caller.rules.policy.externalAccounts(for: caller.peer.identity)
+                .filter { caller.rules.externalAccounts[$0] != nil },
             auditSequence: audit.head.sequence, auditState: audit.failure.map(\.description) ?? "writable",
             configuration: configuration.status(for: caller))
     }

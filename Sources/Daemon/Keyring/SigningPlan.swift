@@ -207,14 +207,19 @@ public struct SigningPlan: Sendable {
     }
 
     /// Two requests share the payload `{"status":"deactivated"}`, and an update is meant for the account only: what the URL is decides what the
-    /// CA does, so a front end must not be able to pass one off as the other.
+    /// CA does, and the front end brings it. The first line is the policy, which grants an authorization's deactivation only together with the
+    /// account's; this is the second: such a payload goes to no URL that a CA may take for the account's. Reading is free to go everywhere.
     private static func checkTarget(_ request: ACMERequest, url: ACMEURL, account: ACMEURL?) throws(CompositionError) {
         guard let account else { return }
         switch request {
         case .updateAccount, .deactivateAccount:
             guard url == account else { throw CompositionError("url", "must be the account's URL") }
         case .postAsGet: return
-        default:
+        case .deactivateAuthorization:
+            guard !url.isNear(account: account) else {
+                throw CompositionError("url", "must not be the account's URL or one beside it: the request could end the account there")
+            }
+        case .newAccount, .keyChange, .newOrder, .respondToChallenge, .finalize, .revokeCertificate:
             guard !url.isSameResource(as: account) else { throw CompositionError("url", "must not be the account's URL") }
         }
     }

@@ -10,10 +10,12 @@ public struct Grant: Hashable, Sendable {
     /// Whether wildcard certificates may be asked for; the name must be covered besides.
     public var wildcards: Bool
     public var cas: [CAPattern]
+    /// Names of the external account credentials (RFC 8555 §7.3.4) that a registration may use.
+    public var externalAccounts: [String]
 
     public init(
         name: String, peers: [PeerPattern], keys: [KeyPattern], operations: Set<Operation>, identifiers: [IdentifierPattern] = [],
-        wildcards: Bool = false, cas: [CAPattern] = []
+        wildcards: Bool = false, cas: [CAPattern] = [], externalAccounts: [String] = []
     ) {
         self.name = name
         self.peers = peers
@@ -22,11 +24,13 @@ public struct Grant: Hashable, Sendable {
         self.identifiers = identifiers
         self.wildcards = wildcards
         self.cas = cas
+        self.externalAccounts = externalAccounts
     }
 
     public func covers(_ peer: Peer) -> Bool { peers.contains { $0.covers(peer) } }
     public func covers(key: String) -> Bool { keys.contains { $0.covers(key) } }
     public func covers(_ origin: Origin) -> Bool { cas.contains { $0.covers(origin) } }
+    public func covers(externalAccount name: String) -> Bool { externalAccounts.contains { $0.utf8.elementsEqual(name.utf8) } }
     /// A wildcard name needs `wildcards` besides a pattern that covers it; `*.example.org` is covered by the pattern of the same text.
     public func covers(_ identifier: Identifier) -> Bool {
         (wildcards || !identifier.isWildcard) && identifiers.contains { $0.covers(identifier) }
@@ -36,6 +40,7 @@ public struct Grant: Hashable, Sendable {
     func covers(_ question: PolicyQuestion) -> Bool {
         covers(question.peer) && operations.contains(question.operation) && question.keys.allSatisfy { covers(key: $0) }
             && (question.origin.map { covers($0) } ?? true) && question.identifiers.allSatisfy { covers($0) }
+            && (question.externalAccount.map { covers(externalAccount: $0) } ?? true)
     }
 
     /// What it lacks for the request, in the order in which a refusal is explained.
@@ -45,6 +50,7 @@ public struct Grant: Hashable, Sendable {
         if let key = question.keys.first(where: { !covers(key: $0) }) { result.append(.key(key)) }
         if !operations.contains(question.operation) { result.append(.operation(question.operation)) }
         if let origin = question.origin, !covers(origin) { result.append(.ca(origin)) }
+        if let name = question.externalAccount, !covers(externalAccount: name) { result.append(.externalAccount(name)) }
         let uncovered = question.identifiers.filter { identifier in !identifiers.contains { $0.covers(identifier) } }
         if !uncovered.isEmpty { result.append(.identifiers(uncovered)) }
         if !wildcards {
@@ -68,6 +74,7 @@ public enum GrantGap: Hashable, Sendable, CustomStringConvertible {
     case key(String)
     case operation(Operation)
     case ca(Origin)
+    case externalAccount(String)
     case identifiers([Identifier])
     case wildcards([Identifier])
 
@@ -78,8 +85,9 @@ public enum GrantGap: Hashable, Sendable, CustomStringConvertible {
         case .key: 1
         case .operation: 2
         case .ca: 3
-        case .identifiers: 4
-        case .wildcards: 5
+        case .externalAccount: 4
+        case .identifiers: 5
+        case .wildcards: 6
         }
     }
 
@@ -90,6 +98,7 @@ public enum GrantGap: Hashable, Sendable, CustomStringConvertible {
         case .key(let key): "the key \"\(PatternError.printable(key))\""
         case .operation(let operation): "the operation \"\(operation.rawValue)\""
         case .ca(let origin): "the CA \(origin)"
+        case .externalAccount(let name): "the external account \"\(PatternError.printable(name))\""
         case .identifiers(let identifiers): "the identifiers \(GrantGap.list(identifiers))"
         case .wildcards(let identifiers): "wildcards = true for \(GrantGap.list(identifiers))"
         }

@@ -1,10 +1,11 @@
 import ACME
 
-/// Names in a grant's `operations` that stand for several. What ends a certificate or an account is in `administer` only, or spelled out;
+/// Names in a grant's `operations` that stand for several. What ends a certificate or an account is in `administer` only, or spelled out, and so
+/// is `deactivate-authorization`, whose signed payload ends an account where it is sent to the account's URL;
 /// handshakes, CSRs outside an order and the audit trail are always spelled out. There is no name for everything.
 public enum OperationBundle: String, CaseIterable, Sendable {
-    /// Certificates by an account and certificate keys that exist: `new-order`, `post-as-get`, `respond-to-challenge`,
-    /// `deactivate-authorization`, `finalize`, `list-keys`.
+    /// Certificates by an account and certificate keys that exist: `new-order`, `post-as-get`, `respond-to-challenge`, `finalize`,
+    /// `list-keys`.
     case issue
     /// Registering and keeping an account: `new-account`, `update-account`, `post-as-get`, `list-keys`.
     case account
@@ -14,7 +15,7 @@ public enum OperationBundle: String, CaseIterable, Sendable {
 
     public var operations: Set<Operation> {
         switch self {
-        case .issue: [.newOrder, .postAsGet, .respondToChallenge, .deactivateAuthorization, .finalize, .listKeys]
+        case .issue: [.newOrder, .postAsGet, .respondToChallenge, .finalize, .listKeys]
         case .account: [.newAccount, .updateAccount, .postAsGet, .listKeys]
         case .administer:
             [

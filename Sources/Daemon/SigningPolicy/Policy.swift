@@ -9,18 +9,38 @@ public struct Policy: Sendable {
     /// In the order of the configuration.
     public let grants: [Grant]
 
-    /// - Throws: `PatternError` if two grants have one name or a grant has none.
+    /// - Throws: `PatternError` if two grants have one name, a grant has none, or one gives an operation without the stronger one whose payload it
+    ///   shares.
     public init(grants: [Grant]) throws(PatternError) {
         var names: Set<[UInt8]> = []
         for grant in grants {
             guard !grant.name.utf8.isEmpty else { throw PatternError("", "a grant has no name") }
             guard names.insert(Array(grant.name.utf8)).inserted else { throw PatternError(grant.name, "two grants have this name") }
+            if let (weaker, stronger) = grant.operations.incomplete {
+                throw PatternError(
+                    grant.name, "the grant gives \"\(weaker.rawValue)\" without \"\(stronger.rawValue)\", whose payload is the same")
+            }
         }
         self.grants = grants
     }
 
     /// The policy that refuses everything.
     public init() { grants = [] }
+
+    /// Whether some grant has peer, operation and keys; asked before the rest of a request is read, so that who has none costs nothing more.
+    /// - Parameter otherKey: The request's second key, if it has one.
+    public func mayAsk(_ operation: Operation, key: String, otherKey: String?, peer: Peer) -> Bool {
+        !Policy.isNobody(peer)
+            && grants.contains { grant in
+                grant.operations.contains(operation) && grant.covers(peer) && grant.covers(key: key)
+                    && (otherKey.map { grant.covers(key: $0) } ?? true)
+            }
+    }
+
+    /// Names of the external account credentials that the peer's grants list, in order.
+    public func externalAccounts(for peer: Peer) -> [String] {
+        Set(grants(for: peer).flatMap(\.externalAccounts)).sorted()
+    }
 
     /// Decides. Keys are asked about by name, whether they exist or not, so that the two cannot be told apart.
     public func decide(_ question: PolicyQuestion) -> PolicyDecision {
@@ -150,6 +170,17 @@ public struct Policy: Sendable {
                 CallerRefusal(
                     .urlRefused, message: "the agent refused to sign for the CA \(origin)",
                     hint: "grant \"\(grant.name)\" is for \(cas.isEmpty ? "no CA" : "\(cas) only")")
+            )
+        case .externalAccount(let name):
+            // Whether such a credential is configured is nobody's business who may not use it.
+            return (
+                .externalAccountNotGranted,
+                CallerRefusal(
+                    .notPermitted, message: "the agent refused to use the external account \"\(PatternError.printable(name))\"",
+                    hint: "grant \"\(grant.name)\" is for "
+                        + (grant.externalAccounts.isEmpty
+                            ? "no external account; the administrator lists them in its external-accounts"
+                            : "\(grant.externalAccounts.prefix(8).joined(separator: ", ")) only"))
             )
         case .identifiers(let identifiers):
             return (

@@ -17,6 +17,7 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
         case keyNotGranted = "key-not-granted"
         case operationNotGranted = "operation-not-granted"
         case caNotGranted = "ca-not-granted"
+        case externalAccountNotGranted = "external-account-not-granted"
         case identifierNotGranted = "identifier-not-granted"
         case wildcardNotGranted = "wildcard-not-granted"
         /// The URL is not on the origin of the CA to which the account key is bound, or the key is bound to none.
@@ -62,7 +63,7 @@ public struct CallerRefusal: Hashable, Sendable {
     public enum Code: String, CaseIterable, Sendable {
         /// No such key, or not the caller's: the two look the same.
         case keyNotFound = "key-not-found"
-        /// The caller is granted nothing, or not this operation.
+        /// The caller is granted nothing, or not this operation, or not this external account.
         case notPermitted = "not-permitted"
         /// An identifier that the caller's grant does not cover.
         case identifierRefused = "identifier-refused"

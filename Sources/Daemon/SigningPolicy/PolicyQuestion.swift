@@ -14,10 +14,12 @@ public struct PolicyQuestion: Hashable, Sendable {
     public var url: ACMEURL?
     /// The order's, the CSR's or the certificate's.
     public var identifiers: [Identifier]
+    /// The external account credential that a registration names.
+    public var externalAccount: String?
 
     public init(
         peer: Peer, operation: Operation, keys: [String] = [], binding: CABinding? = nil, url: ACMEURL? = nil,
-        identifiers: [Identifier] = []
+        identifiers: [Identifier] = [], externalAccount: String? = nil
     ) {
         self.peer = peer
         self.operation = operation
@@ -25,6 +27,7 @@ public struct PolicyQuestion: Hashable, Sendable {
         self.binding = binding
         self.url = url
         self.identifiers = identifiers
+        self.externalAccount = externalAccount
     }
 
     /// The CA that the grant must be for: the key's; where a certificate key signs its own revocation (RFC 8555 §7.6), the URL's.

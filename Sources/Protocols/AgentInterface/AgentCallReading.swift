@@ -121,7 +121,7 @@ extension AgentCall {
 }
 
 /// Takes parameters one by one and turns the reader's errors into sentences.
-private struct ParameterReader {
+struct ParameterReader {
     let json: JSONObject
 
     init(_ json: JSONObject) { self.json = json }

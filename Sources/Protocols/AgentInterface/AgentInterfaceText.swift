@@ -54,7 +54,8 @@ public enum AgentInterfaceText {
           operations: []string,
           identifiers: []string,
           wildcards: bool,
-          cas: []string
+          cas: []string,
+          externalAccounts: []string
         )
 
         # An entry of the configuration that is off until what it names is there: a user, a group, a secret. line: from 1.

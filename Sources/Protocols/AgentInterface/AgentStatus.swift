@@ -57,14 +57,19 @@ public struct GrantStatus: Sendable, Hashable {
     public var identifiers: [String]
     public var wildcards: Bool
     public var cas: [String]
+    public var externalAccounts: [String]
 
-    public init(name: String, keys: [String], operations: [String], identifiers: [String], wildcards: Bool, cas: [String]) {
+    public init(
+        name: String, keys: [String], operations: [String], identifiers: [String], wildcards: Bool, cas: [String],
+        externalAccounts: [String] = []
+    ) {
         self.name = name
         self.keys = keys
         self.operations = operations
         self.identifiers = identifiers
         self.wildcards = wildcards
         self.cas = cas
+        self.externalAccounts = externalAccounts
     }
 
     func write(to json: inout JSONWriter) {
@@ -75,13 +80,15 @@ public struct GrantStatus: Sendable, Hashable {
         json.member("identifiers", identifiers)
         json.member("wildcards", wildcards)
         json.member("cas", cas)
+        json.member("externalAccounts", externalAccounts)
         json.endObject()
     }
 
     init(_ json: JSONObject) throws(JSONError) {
         self.init(
             name: try json.string("name"), keys: try json.strings("keys"), operations: try json.strings("operations"),
-            identifiers: try json.strings("identifiers"), wildcards: try json.bool("wildcards"), cas: try json.strings("cas"))
+            identifiers: try json.strings("identifiers"), wildcards: try json.bool("wildcards"), cas: try json.strings("cas"),
+            externalAccounts: try json.optionalStrings("externalAccounts") ?? [])
     }
 }
 
@@ -162,7 +169,7 @@ public struct AgentStatus: Sendable, Hashable {
     public var groups: [UInt32]
     public var tokens: [TokenStatus]
     public var grants: [GrantStatus]
-    /// Names of the external account credentials that the agent holds (RFC 8555 §7.3.4); never their secrets.
+    /// Names of the external account credentials that the agent holds and the caller's grants list (RFC 8555 §7.3.4); never their secrets.
     public var externalAccounts: [String]
     /// Sequence number of the last record of the audit trail.
     public var auditSequence: UInt64

@@ -87,6 +87,11 @@ import Testing
         ("name = \"g\"\nusers = [0]\noperations = [\"issue\"]\nidentifiers = [\"a*.example.org\"]\n", "identifiers"),
         ("name = \"g\"\nusers = [0]\noperations = [\"issue\"]\ncas = [\"http://ca.example\"]\n", "cas"),
         ("name = \"g\"\nusers = [0]\noperations = [\"issue\"]\nkeys = [\"*-web\"]\n", "keys"),
+        (
+            "name = \"g\"\nusers = [0]\noperations = [\"issue\", \"deactivate-authorization\"]\n",
+            "gives \"deactivate-authorization\" without \"deactivate-account\""
+        ),
+        ("name = \"g\"\nusers = [0]\noperations = [\"account\"]\nexternal-accounts = [\"zero\"]\n", "not configured: \"zero\""),
     ])
     func aGrantThatMeansNothingIsAnError(_ grant: String, _ words: String) {
         do throws(ConfigurationError) {
@@ -97,6 +102,19 @@ import Testing
         } catch {
             #expect(error.description.contains(words), "\(error)")
             #expect((error.line ?? 0) >= 5, "\(error)")
+        }
+    }
+
+    @Test func theWeakerOfTwoOperationsOfOnePayloadIsAnErrorInItsLineWithAHint() throws {
+        let grant = "[[grant]]\nname = \"g\"\nusers = [0]\noperations = [\"issue\", \"deactivate-authorization\"]\n"
+        let lines = ConfigurationTests.token.split(separator: "\n", omittingEmptySubsequences: false).count - 1
+        do throws(ConfigurationError) {
+            var off: [OffEntry] = []
+            _ = try SigningPolicy.Policy(read(ConfigurationTests.token + grant).grants, answers: [:], off: &off)
+            Issue.record("it was taken")
+        } catch {
+            #expect(error.line == lines + 4, "\(error)")
+            #expect(error.hint?.contains("grant both or neither") == true)
         }
     }
 

@@ -172,7 +172,7 @@ private final class FakeSystem: Sendable {
             key-id = "kid"
             hmac-key-file = "\(path)"
             """
-        let agent = try AgentFixture(grants: AgentFixture.everything + "\n" + account)
+        let agent = try AgentFixture(grants: AgentFixture.everything + "\nexternal-accounts = [\"ca\"]\n" + account)
         defer { agent.end() }
         let client = try await agent.client()
         _ = try await client.accountKey()

@@ -169,7 +169,8 @@ import X509
         "https://ca.example/account/%37", "https://ca.example/ACCOUNT/7", "https://ca.example/account/7;a=b",
         "https://ca.example/account/7%3fx", "https://ca.example/account/7%3Bx", "https://ca.example/account/7%23",
         "https://ca.example/account/7%20",
-        "https://ca.example/account/%2537",
+        "https://ca.example/account/%2537", "https://ca.example/account/07", "https://ca.example/account/+7",
+        "https://ca.example/account/%2b7",
     ])
     func anAuthorizationsDeactivationIsNotOneOfTheAccount(_ text: String) throws {
         let url = try ACMEURL(text)
@@ -178,6 +179,47 @@ import X509
                 try SigningPlan.plan(request, key: key, url: url, nonce: "bm9uY2U", account: account)
             }
         }
+    }
+
+    /// Beside the account's URL, or the same in another spelling: a CA may ignore the last part (Pebble, step-ca) or parse it as a number (Boulder).
+    @Test(arguments: [
+        // Account, URL.
+        ("/my-account/1", "/my-account/0"), ("/my-account/1", "/my-account/"), ("/my-account/1", "/my-account"),
+        ("/my-account/1", "/my-account/1/x"), ("/my-account/1", "/my%2daccount%2f0"), ("/my-account/1", "/my-account/x?y=z"),
+        ("/acct/123", "/acct/0123"), ("/acct/123", "/acct/+123"), ("/acct/123", "/acct/%2b123"), ("/acct/123", "/acct/%2B123"),
+        ("/acct/123", "/acct//123"), ("/acct/123", "/acct/%31%32%33"), ("/acct/123", "/acct/1_23"), ("/acct/123", "/acct/0x7b"),
+        ("/acct/123", "/acct/-0"), ("/acct/0123", "/acct/123"), ("/acct/+123", "/acct/123"), ("/acct/%3123", "/acct/123"),
+        ("/acme/7/account/1", "/acme/07/account/2"), ("/acme/7/account/1", "/acme//7/Account/2"),
+        ("/acme/p/account/x", "/acme/p/account/y"), ("/acme/p/account/x/y", "/acme/p/account/y"), ("/acme/123", "/acme/124"),
+        ("/acct/123", "/acct%5c124"), ("/acct/123", "/x/%252e%252e/acct/124"), ("/123", "/124"),
+    ])
+    func aPayloadThatWouldEndTheAccountIsSignedForNoURLBesideIt(_ account: String, _ target: String) throws {
+        let account = try ACMEURL("https://ca.example" + account), url = try ACMEURL("https://ca.example" + target)
+        #expect(throws: CompositionError.self) {
+            try SigningPlan.plan(.deactivateAuthorization, key: key, url: url, nonce: "bm9uY2U", account: account)
+        }
+    }
+
+    /// Where Pebble, Boulder (two layouts), step-ca and others have accounts, authorizations and challenges.
+    @Test(arguments: [
+        ("/my-account/1", "/authZ/ab", "/chalZ/cd"), ("/acme/acct/123", "/acme/authz/123/456", "/acme/chall/123/456/aBc"),
+        ("/acme/acct/123", "/acme/authz-v3/123", "/acme/chall-v3/456/aBc"),
+        ("/acme/p/account/x", "/acme/p/authz/y", "/acme/p/challenge/y/z"), ("/acme/123", "/acme/authz/123", "/acme/chall/123/1"),
+        ("/v2/DV90/account/a", "/v2/DV90/authz/a", "/v2/DV90/chall/a"), ("/account/a", "/authz/b", "/challenge/c"),
+    ])
+    func whatStandsElsewhereIsSigned(_ account: String, _ authorization: String, _ challenge: String) throws {
+        func plan(_ request: ACMERequest, _ url: String) throws {
+            _ = try SigningPlan.plan(
+                request, key: key, url: ACMEURL("https://ca.example" + url), nonce: "bm9uY2U",
+                account: ACMEURL("https://ca.example" + account))
+        }
+        try plan(.deactivateAuthorization, authorization)
+        try plan(.respondToChallenge, challenge)
+        // Payloads that are no stronger operation's go to URLs beside the account's too, and reading to every URL.
+        try plan(.respondToChallenge, "/acme/124")
+        try plan(.newOrder(NewOrder(identifiers: [Identifier(argument: "www.example.org")])), "/acme/new-order")
+        for url in [account, account + "/orders", authorization, challenge] { try plan(.postAsGet, url) }
+        try plan(.deactivateAccount, account)
     }
 
     @Test func anAccountsUpdateGoesToTheAccountOnly() throws {

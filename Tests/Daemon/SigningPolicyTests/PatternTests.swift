@@ -122,14 +122,15 @@ struct PatternTests {
     @Test("Operations: bundles hold what they say; the dangerous ones are in none but administer")
     func operations() throws {
         #expect(
-            try OperationBundle.operations(named: ["issue"]) == [
-                .newOrder, .postAsGet, .respondToChallenge, .deactivateAuthorization, .finalize, .listKeys,
-            ])
+            try OperationBundle.operations(named: ["issue"]) == [.newOrder, .postAsGet, .respondToChallenge, .finalize, .listKeys])
         #expect(try OperationBundle.operations(named: ["account", "sign-handshake"]).contains(.signHandshake))
         for bundle in OperationBundle.allCases {
             for operation in [Operation.signHandshake, .signRequest, .readAudit] { #expect(!bundle.operations.contains(operation)) }
             guard bundle != .administer else { continue }
-            for operation in [Operation.revokeCertificate, .keyChange, .deactivateAccount, .createKey, .adoptKey, .deleteKey, .retireKey] {
+            for operation in [
+                Operation.revokeCertificate, .keyChange, .deactivateAccount, .deactivateAuthorization, .createKey, .adoptKey, .deleteKey,
+                .retireKey,
+            ] {
                 #expect(!bundle.operations.contains(operation))
             }
         }

@@ -34,10 +34,70 @@ struct PolicyTests {
         #expect(policy.decide(try asked { $0.identifiers.append(foreign) }).refusal?.reason == .identifierNotGranted)
         let other = CABinding(origin: try origin("https://other.example"))
         #expect(policy.decide(try asked { $0.binding = other }).refusal?.reason == .caNotGranted)
-        let without = try Policy(grants: [webGrant(operations: all.filter { $0 != operation.rawValue })])
+        let others = Operation.allCases.filter { $0 != operation && !$0.grantedOnlyWith.contains(operation) }
+        let without = try Policy(grants: [webGrant(operations: others.map(\.rawValue))])
         #expect(without.decide(try asked { _ in }).refusal?.reason == .operationNotGranted)
         #expect(Policy().decide(try asked { _ in }).refusal?.reason == .noGrant)
         #expect(policy.decide(try asked { $0.peer.uid = 65_534 }).refusal?.reason == .unmappedUser)
+    }
+
+    @Test("An operation is granted only together with a stronger one whose payload it shares, and by no bundle without it")
+    func stronger() throws {
+        for bundle in OperationBundle.allCases { #expect(bundle.operations.incomplete == nil, "\(bundle)") }
+        #expect(!OperationBundle.issue.operations.contains(.deactivateAuthorization))
+        #expect(OperationBundle.administer.operations.isSuperset(of: [.deactivateAuthorization, .deactivateAccount]))
+        #expect(Operation.deactivateAuthorization.grantedOnlyWith == [.deactivateAccount])
+        for operation in Operation.allCases where operation != .deactivateAuthorization { #expect(operation.grantedOnlyWith.isEmpty) }
+        do {
+            _ = try Policy(grants: [webGrant(operations: ["issue", "deactivate-authorization"])])
+            Issue.record("the weaker was granted alone")
+        } catch {
+            #expect(
+                "\(error)"
+                    == "\"web\": the grant gives \"deactivate-authorization\" without \"deactivate-account\", whose payload is the same")
+        }
+        _ = try Policy(grants: [webGrant(operations: ["issue", "deactivate-authorization", "deactivate-account"])])
+    }
+
+    @Test("A registration uses an external account only if the grant that covers the rest of it lists that account")
+    func externalAccounts() throws {
+        var zero = try webGrant("zero", keys: ["account"], operations: ["account"])
+        zero.externalAccounts = ["zero"]
+        var other = try webGrant("other", keys: ["web-1"], operations: ["account"])
+        other.externalAccounts = ["other"]
+        let policy = try Policy(grants: [zero, other])
+        func asked(_ key: String, _ account: String?) throws -> PolicyDecision {
+            var result = try question(.newAccount, keys: [key], identifiers: [])
+            result.externalAccount = account
+            return policy.decide(result)
+        }
+        #expect(try asked("account", nil) == .allowed(grant: "zero"))
+        #expect(try asked("account", "zero") == .allowed(grant: "zero"))
+        #expect(try asked("web-1", "other") == .allowed(grant: "other"))
+        let refusal = try #require(try asked("account", "other").refusal)
+        #expect(refusal.reason == .externalAccountNotGranted && refusal.forCaller.code == .notPermitted)
+        #expect(refusal.forCaller.hint == "grant \"zero\" is for zero only")
+        #expect(refusal.nearestGrant?.lacks == [.externalAccount("other")])
+        // One that is not configured looks the same.
+        let unknown = try #require(try asked("account", "nothing").refusal)
+        #expect(unknown.forCaller.hint == refusal.forCaller.hint && unknown.reason == refusal.reason)
+        #expect(
+            try Policy(grants: [webGrant(operations: ["account"])]).decide(question(.newAccount, identifiers: [])) == .allowed(grant: "web")
+        )
+        #expect(policy.externalAccounts(for: web) == ["other", "zero"])
+        #expect(policy.externalAccounts(for: mail).isEmpty)
+    }
+
+    @Test("Peer, operation and keys are asked for together, of one grant")
+    func before() throws {
+        let policy = try Policy(grants: [webGrant(), webGrant("db", keys: ["db"], operations: ["finalize"])])
+        #expect(policy.mayAsk(.newOrder, key: "account", otherKey: nil, peer: web))
+        #expect(policy.mayAsk(.finalize, key: "account", otherKey: "web-1", peer: web))
+        #expect(!policy.mayAsk(.finalize, key: "account", otherKey: "db", peer: web))
+        #expect(!policy.mayAsk(.newOrder, key: "db", otherKey: nil, peer: web))
+        #expect(!policy.mayAsk(.newOrder, key: "account", otherKey: nil, peer: mail))
+        #expect(!policy.mayAsk(.revokeCertificate, key: "account", otherKey: nil, peer: web))
+        #expect(!policy.mayAsk(.newOrder, key: "account", otherKey: nil, peer: Peer(uid: 65_534, gids: [33])))
     }
 
     @Test("Grants never add up")

@@ -36,6 +36,8 @@ public struct AgentConfiguration: Sendable {
         public var identifiers: [String]
         public var wildcards: Bool
         public var cas: [String]
+        /// Names of `[[external-account]]`s.
+        public var externalAccounts: [String]
         /// For messages.
         var table: ConfigurationTable
     }
@@ -141,6 +143,12 @@ public struct AgentConfiguration: Sendable {
         for grant in try table.tables("grant") {
             grants.append(try GrantSetting(grant))
             guard Set(grants.map(\.name)).count == grants.count else { throw grant.error("name", "is used by another grant") }
+            for name in grants.last?.externalAccounts ?? []
+            where !externalAccounts.contains(where: { $0.name.utf8.elementsEqual(name.utf8) }) {
+                throw grant.error(
+                    "external-accounts", "names an external account that is not configured: \"\(TerminalText.safe(name, limit: 64))\"",
+                    hint: "each needs an [[external-account]] of that name")
+            }
         }
         try table.finish(known: [
             "socket", "socket-mode", "socket-group", "state-directory", "helper", "verify-signatures", "connections-per-user",
@@ -226,6 +234,9 @@ extension AgentConfiguration.GrantSetting {
         identifiers = try table.strings("identifiers") ?? []
         wildcards = try table.bool("wildcards") ?? false
         cas = try table.strings("cas") ?? []
-        try table.finish(known: ["name", "users", "groups", "keys", "operations", "identifiers", "wildcards", "cas"])
+        externalAccounts = try table.strings("external-accounts") ?? []
+        try table.finish(known: [
+            "name", "users", "groups", "keys", "operations", "identifiers", "wildcards", "cas", "external-accounts",
+        ])
     }
 }

@@ -76,11 +76,17 @@ extension Grant {
         do { operations = try OperationBundle.operations(named: setting.operations) } catch {
             throw table.error("operations", "holds \(error.description)")
         }
+        if let (weaker, stronger) = operations.incomplete {
+            throw table.error(
+                "operations", "gives \"\(weaker.rawValue)\" without \"\(stronger.rawValue)\"",
+                hint: "both sign the same payload, and the caller brings the URL that says which is meant: grant both or neither")
+        }
         self.init(
             name: setting.name, peers: [],
             keys: try patterns("keys", setting.keys) { text throws(PatternError) in try KeyPattern(text) },
             operations: operations,
             identifiers: try patterns("identifiers", setting.identifiers) { text throws(PatternError) in try IdentifierPattern(text) },
-            wildcards: setting.wildcards, cas: try patterns("cas", setting.cas) { text throws(PatternError) in try CAPattern(text) })
+            wildcards: setting.wildcards, cas: try patterns("cas", setting.cas) { text throws(PatternError) in try CAPattern(text) },
+            externalAccounts: setting.externalAccounts)
     }
 }

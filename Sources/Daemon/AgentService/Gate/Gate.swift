@@ -16,6 +16,19 @@ final class Gate {
         self.refusals = refusals
     }
 
+    /// Asks for peer, operation and keys before the rest of a call is read.
+    /// - Returns: Whether some grant has all three; what else the request wants is decided once it has been read (`admit`). Where it is `false`, the
+    ///   request was refused and the call is answered.
+    func mayAsk(_ subject: CallSubject, of caller: Caller, reply: VarlinkReplier) -> Bool {
+        let policy = caller.rules.policy, peer = caller.peer.identity
+        if policy.mayAsk(subject.operation, key: subject.key, otherKey: subject.otherKey, peer: peer) { return true }
+        let question = PolicyQuestion(
+            peer: peer, operation: subject.operation, keys: [subject.key] + (subject.otherKey.map { [$0] } ?? []), url: subject.url)
+        guard case .refused(let refusal) = policy.decide(question) else { return true }
+        refuse(question, refusal, of: caller, unread: subject, reply: reply)
+        return false
+    }
+
     /// Asks the policy that the call came under. A refusal is logged for the administrator, written into the trail, and told to the caller as
     /// far as it may know.
     /// - Returns: `nil` where the request was refused; the call is answered then.
@@ -35,8 +48,10 @@ final class Gate {
         return false
     }
 
-    private func refuse(_ question: PolicyQuestion, _ refusal: Refusal, of caller: Caller, reply: VarlinkReplier) {
-        refusals.publish(RefusalReport(question: question, refusal: refusal, caller: caller))
+    private func refuse(
+        _ question: PolicyQuestion, _ refusal: Refusal, of caller: Caller, unread: CallSubject? = nil, reply: VarlinkReplier
+    ) {
+        refusals.publish(RefusalReport(question: question, refusal: refusal, caller: caller, unread: unread))
         reply.fail(AgentError(refusal, question: question, policy: caller.rules.policy))
     }
 }

@@ -71,7 +71,8 @@ extension GrantStatus {
     init(_ grant: Grant) {
         self.init(
             name: grant.name, keys: grant.keys.map(\.description), operations: grant.operations.map(\.rawValue).sorted(),
-            identifiers: grant.identifiers.map(\.description), wildcards: grant.wildcards, cas: grant.cas.map(\.description))
+            identifiers: grant.identifiers.map(\.description), wildcards: grant.wildcards, cas: grant.cas.map(\.description),
+            externalAccounts: grant.externalAccounts)
     }
 }
 

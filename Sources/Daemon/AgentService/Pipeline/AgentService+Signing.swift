@@ -12,6 +12,7 @@ extension AgentService {
         let key = keys.keyring.key(named: call.key)
         let otherName: String?
         var identifiers: [Identifier] = []
+        var externalAccountName: String?
         switch call.request {
         case .finalize(let request):
             otherName = request.key
@@ -20,6 +21,9 @@ extension AgentService {
         case .newOrder(let order):
             otherName = nil
             identifiers = order.identifiers
+        case .newAccount(let account):
+            otherName = nil
+            externalAccountName = account.externalAccount
         default: otherName = nil
         }
         // A key that does not exist is asked about as if it were bound to the URL's CA: the answer then depends on the grants alone, and
@@ -28,7 +32,7 @@ extension AgentService {
         let question = PolicyQuestion(
             peer: caller.peer.identity, operation: call.request.operation, keys: [call.key] + (otherName.map { [$0] } ?? []),
             binding: binding,
-            url: call.url, identifiers: identifiers)
+            url: call.url, identifiers: identifiers, externalAccount: externalAccountName)
         guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
         guard let key else { return reply.fail(AgentError.keyNotFound(name: call.key)) }
         var otherKey: SigningKey?
@@ -41,7 +45,7 @@ extension AgentService {
                 AgentError.invalidRequest(parameter: "account", message: "is not a URL of the CA to which the key is bound"))
         }
         var externalAccount: ExternalAccount?
-        if case .newAccount(let request) = call.request, let name = request.externalAccount {
+        if let name = admitted.question.externalAccount {
             guard let loaded = admitted.caller.rules.externalAccounts[name], loaded.directory.origin == key.directory?.origin else {
                 return reply.fail(
                     AgentError.invalidRequest(

@@ -9,19 +9,30 @@ struct RefusalReport {
     let question: PolicyQuestion
     let refusal: Refusal
     let caller: Caller
+    /// Where the request was refused before its identifiers were read: what they are taken from.
+    var unread: CallSubject?
+
+    /// Identifiers that are named where they were not read.
+    private static let unreadShown = 16
 
     func publish(to audit: AuditLog, logger: Logger) {
+        let unread = unread?.identifiersAsGiven(first: RefusalReport.unreadShown)
+        let identifiers = unread?.first ?? question.identifiers.prefix(16).map(\.value)
         logger.notice(
             "refused",
             metadata: [
                 "correlation": "\(caller.correlation)", "peer": "\(caller.peer.identity)", "operation": "\(question.operation.rawValue)",
                 "keys": "\(TerminalText.safe(question.keys.joined(separator: ", "), limit: 160))",
-                "identifiers": "\(question.identifiers.prefix(16).map(\.value).joined(separator: ", "))", "why": "\(refusal)",
+                "identifiers": "\(identifiers.joined(separator: ", "))", "why": "\(refusal)",
             ])
         var record = AuditRecord(.refusal, question: question, caller: caller)
         record.result = "refused"
         record.error = refusal.reason.rawValue
         record.detail = refusal.description
+        if let unread, unread.count > 0 {
+            record.identifiers = unread.first
+            record.detail = "\(refusal.description); \(unread.count) identifiers as the caller wrote them, not read"
+        }
         // Nothing was signed and nothing will be: a trail that cannot take the refusal does not change the answer.
         do throws(AuditError) { _ = try audit.record(record) } catch {
             logger.error("a refusal could not be written to the audit trail", metadata: ["error": "\(error)"])

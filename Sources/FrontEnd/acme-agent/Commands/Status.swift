@@ -79,6 +79,7 @@ struct Status: AgentCommand {
         if !grant.identifiers.isEmpty { parts.append("for \(grant.identifiers.joined(separator: " "))") }
         if grant.wildcards { parts.append("and wildcards") }
         if !grant.cas.isEmpty { parts.append("at \(grant.cas.joined(separator: " "))") }
+        if !grant.externalAccounts.isEmpty { parts.append("with external account \(grant.externalAccounts.joined(separator: " "))") }
         return parts.joined(separator: " ")
     }
 }

@@ -1,0 +1,63 @@
+import ACME
+
+/// An operation whose signed payload a CA may take for another operation's. The caller brings every URL, so it can have the one signed and use it
+/// as the other (Docs/threat-model.md, "Payloads that coincide", has the same list with what Pebble, Boulder and step-ca make of each).
+public struct SharedPayload: Hashable, Sendable {
+    /// What follows for the policy.
+    public enum Consequence: Hashable, Sendable {
+        /// The other does more: a grant that names the first must name the other.
+        case grantedTogether
+        /// The other does no more than the first, or nothing: the first may be granted alone.
+        case noStronger
+        /// The protected header says which of the two is meant: `jwk` for the one, `kid` for the other (RFC 8555 §6.2).
+        case keptApart
+    }
+
+    /// What the grant names and the agent signs.
+    public let signed: Operation
+    /// What a CA may take it for.
+    public let taken: Operation
+    public let consequence: Consequence
+
+    /// Every pair. A test derives them from the payloads, and compares.
+    public static let all: [SharedPayload] = {
+        // A challenge is answered by any object (RFC 8555 §7.5.1), at step-ca by an empty payload too. It starts a check whose result the CA
+        // decides, less than any of these but the reading does.
+        let objects: [Operation] = [
+            .updateAccount, .deactivateAccount, .keyChange, .newOrder, .deactivateAuthorization, .finalize, .revokeCertificate,
+        ]
+        return (objects + [.postAsGet]).map { SharedPayload(signed: $0, taken: .respondToChallenge, consequence: .noStronger) }
+            // An account is made of any object without a member that is wanted, but only with `jwk`.
+            + (objects + [.respondToChallenge]).filter { $0 != .revokeCertificate }
+            .map { SharedPayload(signed: $0, taken: .newAccount, consequence: .keptApart) }
+            + [
+                SharedPayload(signed: .deactivateAuthorization, taken: .deactivateAccount, consequence: .grantedTogether),
+                SharedPayload(signed: .deactivateAccount, taken: .deactivateAuthorization, consequence: .noStronger),
+                // By the certificate's key, whose `jwk` would become an account's: one for which nothing can be signed.
+                SharedPayload(signed: .revokeCertificate, taken: .newAccount, consequence: .noStronger),
+                SharedPayload(signed: .newAccount, taken: .updateAccount, consequence: .keptApart),
+                SharedPayload(signed: .newAccount, taken: .respondToChallenge, consequence: .keptApart),
+                // The CSR of a finalization is no secret, and is bound to no CA.
+                SharedPayload(signed: .finalize, taken: .signRequest, consequence: .noStronger),
+            ]
+    }()
+}
+
+extension Operation {
+    /// What a grant that names this operation must name too, since a signature for the one is a signature for the other.
+    public var grantedOnlyWith: Set<Operation> {
+        Set(SharedPayload.all.filter { $0.signed == self && $0.consequence == .grantedTogether }.map(\.taken))
+    }
+}
+
+extension Set<Operation> {
+    /// The first operation here, in the order of their names, that is granted only together with one that is not here.
+    public var incomplete: (weaker: Operation, stronger: Operation)? {
+        for operation in sorted(by: { $0.rawValue < $1.rawValue }) {
+            if let stronger = operation.grantedOnlyWith.subtracting(self).min(by: { $0.rawValue < $1.rawValue }) {
+                return (operation, stronger)
+            }
+        }
+        return nil
+    }
+}
