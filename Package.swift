@@ -113,7 +113,7 @@ let package = Package(
         // Front end: HTTPS, challenges, certificates. No key.
         library(
             "ACMEClient", in: "FrontEnd", ["StrictJSON", "ACME", "JOSE", asyncHTTPClient, nioCore, nioPosix, nioSSL, nioHTTP1]),
-        library("CertificateStore", in: "FrontEnd", ["StrictJSON", "ACME", "JOSE", x509, swiftASN1, crypto]),
+        library("CertificateStore", in: "FrontEnd", ["StrictJSON", "DurableFile", "ACME", "JOSE", x509, swiftASN1, crypto]),
         library(
             "Issuance", in: "FrontEnd",
             ["StrictJSON", "ACMEClient", "CertificateStore", "ACME", "JOSE", "CLinux", nioCore, nioPosix, x509]),
@@ -175,7 +175,9 @@ let package = Package(
             dependencies: ["Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", x509, swiftASN1, crypto],
             path: "Tests/FrontEnd/TestSupport", swiftSettings: settings),
         tests("ACMEClientTests", in: "FrontEnd", ["TestSupport", "ACMEClient", "ACME", "JOSE", "StrictJSON", crypto]),
-        tests("CertificateStoreTests", in: "FrontEnd", ["TestSupport", "CertificateStore", "ACME", "JOSE", x509, swiftASN1, crypto]),
+        tests(
+            "CertificateStoreTests", in: "FrontEnd",
+            ["TestSupport", "CertificateStore", "DurableFile", "FaultyDisk", "ACME", "JOSE", x509, swiftASN1, crypto]),
         tests(
             "IssuanceTests", in: "FrontEnd",
             [

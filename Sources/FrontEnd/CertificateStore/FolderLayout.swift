@@ -20,6 +20,12 @@ struct FolderLayout: Sendable {
 
     /// The five files of a generation.
     static let files = ["cert.pem", "chain.pem", "fullchain.pem", "cert.der", "metadata.json"]
+    static let generationsFolder = "generations"
+    static let stateFile = "state.json"
+    /// A generation that has not got its number yet.
+    static let newGeneration = ".new"
+    /// How deep a folder of the store is removed: the store's own are two deep, and a person may have put something there.
+    static let depth = 4
     /// Generations that are kept besides the current one: to go back by hand.
     static let olderGenerations = 2
 
@@ -37,9 +43,9 @@ struct FolderLayout: Sendable {
 
     func certificate(_ name: CertificateName) -> String { "\(certificates)/\(name.rawValue)" }
     func current(_ name: CertificateName) -> String { certificate(name) + "/current" }
-    func generations(_ name: CertificateName) -> String { certificate(name) + "/generations" }
+    func generations(_ name: CertificateName) -> String { certificate(name) + "/" + FolderLayout.generationsFolder }
     func generation(_ name: CertificateName, _ number: Int) -> String { "\(generations(name))/\(number)" }
-    func state(_ name: CertificateName) -> String { certificate(name) + "/state.json" }
+    func state(_ name: CertificateName) -> String { certificate(name) + "/" + FolderLayout.stateFile }
     func order(_ name: CertificateName) -> String { "\(orders)/\(name.rawValue).json" }
     func lock(_ name: CertificateName) -> String { "\(locks)/\(name.rawValue).lock" }
 

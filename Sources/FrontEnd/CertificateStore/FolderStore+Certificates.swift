@@ -1,6 +1,6 @@
 import ACME
 import Crypto
-import Glibc
+import DurableFile
 import JOSE
 
 extension FolderStore {
@@ -69,40 +69,34 @@ extension FolderStore {
         _ metadata: CertificateMetadata, _ chain: CertificateChain, state: CertificateState?
     ) throws(StoreError) {
         let name = metadata.name
-        let interim = layout.generations(name) + "/.new"
-        let interimState = "\(layout.certificate(name))/.state.json.new"
-        try files.removeTree(interim)
-        let description = try metadata.encoded(for: interim + "/metadata.json")
+        let description = try metadata.encoded(for: layout.generation(name, metadata.generation) + "/metadata.json")
         let contents = [chain.leafPEM, chain.issuersPEM, chain.fullChainPEM, chain.leafDER, description]
-        var new = zip(FolderLayout.files, contents).map { (path: "\(interim)/\($0)", bytes: $1) }
+        // Below the certificate's folder.
+        let generations = FolderLayout.generationsFolder, interim = FolderLayout.newGeneration
+        let interimState = Folder.interim(FolderLayout.stateFile)
+        var new = zip(FolderLayout.files, contents).map { (name: "\(generations)/\(interim)/\($0)", bytes: $1) }
         if let state { new.append((interimState, try state.encoded(for: layout.state(name)))) }
-        do throws(StoreError) {
-            guard mkdir(interim, 0o755) == 0 else { throw .system("mkdir", interim, errno) }
-            try files.create(new, mode: 0o644)
-            try files.synchronize(folder: interim)
-            guard files.system.rename(interim, layout.generation(name, metadata.generation)) == 0 else {
-                throw .system("rename", layout.generation(name, metadata.generation), errno)
-            }
-            if state != nil {
-                guard files.system.rename(interimState, layout.state(name)) == 0 else {
-                    throw .system("rename", layout.state(name), errno)
+        try files.stored { () throws(FileError) in
+            let certificate = try Folder(layout.certificate(name), calls: files.calls)
+            let inner = try certificate.folder(generations)
+            try inner.removeTree(interim, depth: FolderLayout.depth)
+            do throws(FileError) {
+                try inner.makeFolder(interim, mode: 0o755)
+                try certificate.write(new, mode: 0o644)
+                try inner.folder(interim).synchronize()
+                try inner.rename(interim, to: String(metadata.generation))
+                if state != nil { try certificate.rename(interimState, to: FolderLayout.stateFile) }
+                // Durable when the certificate's folder is synced.
+                for file in FolderLayout.files where certificate.target(ofLink: file) != "current/\(file)" {
+                    try certificate.link(file, to: "current/\(file)")
                 }
+            } catch {
+                try? inner.removeTree(interim, depth: FolderLayout.depth)
+                _ = try? certificate.remove(interimState)
+                throw error
             }
-            try makeLinks(name)
-        } catch {
-            try? files.removeTree(interim)
-            unlink(interimState)
-            throw error
-        }
-        try files.synchronize(folder: layout.generations(name))
-        try files.synchronize(folder: layout.certificate(name))
-    }
-
-    /// Durable when the certificate's folder is synced.
-    private func makeLinks(_ name: CertificateName) throws(StoreError) {
-        for file in FolderLayout.files {
-            let path = "\(layout.certificate(name))/\(file)"
-            if files.target(of: path) != "current/\(file)" { try files.linkUnsynced(path, to: "current/\(file)") }
+            try inner.synchronize()
+            try certificate.synchronize()
         }
     }
 
@@ -120,8 +114,10 @@ extension FolderStore {
     }
 
     private func removeOldGenerations(_ name: CertificateName, current: Int) throws(StoreError) {
-        for number in try generations(name).filter({ $0 < current }).dropLast(FolderLayout.olderGenerations) {
-            try files.removeTree(layout.generation(name, number))
+        let old = try generations(name).filter { $0 < current }.dropLast(FolderLayout.olderGenerations)
+        try files.stored { () throws(FileError) in
+            let folder = try Folder(layout.generations(name), calls: files.calls)
+            for number in old { try folder.removeTree(String(number), depth: FolderLayout.depth) }
         }
     }
 
@@ -147,13 +143,16 @@ extension FolderStore {
 
     public func removeCertificate(named name: CertificateName) async throws(StoreError) {
         // First out of sight in one step, then piece by piece; a remainder of an earlier run goes with it.
-        let interim = "\(layout.certificates)/.removed-\(name.rawValue)"
-        try files.removeTree(interim)
-        guard files.system.rename(layout.certificate(name), interim) == 0 else {
-            throw errno == ENOENT ? notFound(name) : .system("rename", layout.certificate(name), errno)
+        let interim = ".removed-\(name.rawValue)"
+        do throws(FileError) {
+            let folder = try Folder(layout.certificates, calls: files.calls)
+            try folder.removeTree(interim, depth: FolderLayout.depth)
+            try folder.rename(name.rawValue, to: interim)
+            try folder.synchronize()
+            try folder.removeTree(interim, depth: FolderLayout.depth)
+        } catch {
+            throw error.isMissing ? notFound(name) : StoreError(error)
         }
-        try files.synchronize(folder: layout.certificates)
-        try files.removeTree(interim)
     }
 
     private func notFound(_ name: CertificateName) -> StoreError {

@@ -1,20 +1,21 @@
 import ACME
+import DurableFile
 
 /// The store in a folder; `FolderLayout` has the names. Its calls block on the disk.
 ///
 /// Whoever changes a certificate or its journal holds the certificate's lock.
 public struct FolderStore: CertificateStore {
     let layout: FolderLayout
-    let files: DurableFiles
+    let files: StoreFiles
 
     /// - Parameter folder: The state directory; made when something is first written.
-    public init(folder: String) { self.init(folder: folder, system: .real) }
+    public init(folder: String) { self.init(folder: folder, calls: .real) }
 
-    init(folder: String, system: StoreSystem) {
+    init(folder: String, calls: FileCalls) {
         var root = folder
         while root.utf8.count > 1, root.utf8.last == UInt8(ascii: "/") { root.removeLast() }
         layout = FolderLayout(root: root)
-        files = DurableFiles(system: system)
+        files = StoreFiles(calls: calls)
     }
 
     /// The state directory.

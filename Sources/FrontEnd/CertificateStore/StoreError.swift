@@ -47,7 +47,7 @@ public struct StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     /// From a failed system call.
-    static func system(_ function: StaticString, _ path: String, _ number: Int32) -> StoreError {
+    static func system(_ function: String, _ path: String, _ number: Int32) -> StoreError {
         switch number {
         case ENOSPC, EDQUOT, EFBIG:
             StoreError(

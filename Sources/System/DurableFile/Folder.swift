@@ -1,6 +1,6 @@
 import Glibc
 
-/// An open folder: every name is looked up in this very folder, whatever its path leads to by now. Links are not followed.
+/// An open folder: every name (or path of names) is looked up in this very folder, whatever its path leads to by now. Links are not followed.
 ///
 /// Interim names begin with a dot and end with `.new`.
 public final class Folder: Sendable {
@@ -54,6 +54,9 @@ public final class Folder: Sendable {
         guard let status = FileStatus.of(descriptor) else { throw failure("fstat") }
         return status
     }
+
+    /// By which the kernel finds it while it is open, whatever its path leads to by now: for calls that take paths only.
+    public var kernelPath: String { "/proc/self/fd/\(descriptor)" }
 
     /// A path for messages.
     func path(of name: String) -> String { path == "/" ? "/" + name : path + "/" + name }

@@ -1,5 +1,6 @@
 import ACME
 import Crypto
+import DurableFile
 import Glibc
 import JOSE
 import Testing
@@ -112,7 +113,7 @@ struct CertificateChainTests {
         #expect(chain.exported(as: .der) == der[0])
         #expect(chain.leafPEM + chain.issuersPEM == chain.fullChainPEM)
         let path = folder.folder + "/chain.p7b"
-        try DurableFiles(system: .real).create(path, with: chain.exported(as: .p7b), mode: 0o600)
+        try DurableFile.replace(path, with: chain.exported(as: .p7b), mode: 0o600)
         let pipe = try #require(popen("openssl pkcs7 -inform DER -in \(path) -print_certs 2>&1", "r"))
         var output: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4_096)

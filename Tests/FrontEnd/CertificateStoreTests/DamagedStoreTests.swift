@@ -1,4 +1,5 @@
 import ACME
+import FaultyDisk
 import Glibc
 import JOSE
 import TestSupport
@@ -81,7 +82,7 @@ struct DamagedStoreTests {
         "A disk that fills or fails at any single call: a clear error, the old state whole, and the next try succeeds",
         arguments: [ENOSPC, EIO])
     func everyCall(number: Int32) async throws {
-        let folder = try StoreFolder(), disk = FailingDisk(number: number), store = folder.store(disk.system)
+        let folder = try StoreFolder(), disk = FaultyDisk(number: number), store = folder.store(disk.calls)
         let old = try await store.install(folder.new())
         let account = StoredAccount(directory: try ACMEURL("https://acme.example/directory"), key: "account")
         try await store.save(account)
@@ -95,7 +96,7 @@ struct DamagedStoreTests {
         while installed == nil, index < 200 {
             disk.fail(from: index)
             let error = await failure { installed = try await store.install(new) }
-            disk.fail(from: .max)
+            disk.clear()
             let now = try #require(try await store.certificate(named: folder.name))
             if installed == nil {
                 #expect(error?.reason == (number == ENOSPC ? .storageFull : .unavailable), "call \(index)")
@@ -113,7 +114,7 @@ struct DamagedStoreTests {
             other.key = "other"
             disk.fail(from: index)
             let failed = await failure { try await store.save(other) }
-            disk.fail(from: .max)
+            disk.clear()
             let kept = try await store.account(at: account.directory)
             #expect(kept == account || kept == other)
             if index < 3 { #expect(failed == nil || failed?.reason == (number == ENOSPC ? .storageFull : .unavailable)) }
@@ -124,7 +125,7 @@ struct DamagedStoreTests {
         let before = journal
         #expect(await failure { try await store.record(.finalized, in: &journal) } != nil)
         #expect(journal == before)
-        disk.fail(from: .max)
+        disk.clear()
         #expect(try await store.journal(named: folder.name) == before)
     }
 

@@ -1,7 +1,7 @@
 import ACME
 import Crypto
+import DurableFile
 import Glibc
-import Synchronization
 import TestSupport
 import Testing
 
@@ -25,11 +25,14 @@ final class StoreFolder: Sendable {
         name = try CertificateName("www.example.org")
     }
 
-    deinit { try? DurableFiles(system: .real).removeTree(folder, depth: 8) }
+    deinit {
+        let (above, name) = DurableFile.split(folder)
+        try? Folder(above).removeTree(name, depth: 8)
+    }
 
     var state: String { folder + "/state" }
     var store: FolderStore { FolderStore(folder: state) }
-    func store(_ system: StoreSystem) -> FolderStore { FolderStore(folder: state, system: system) }
+    func store(_ calls: FileCalls) -> FolderStore { FolderStore(folder: state, calls: calls) }
 
     static let names = ["www.example.org", "192.0.2.1"]
 
@@ -42,10 +45,10 @@ final class StoreFolder: Sendable {
             time: time)
     }
 
-    func read(_ path: String) throws -> [UInt8] { try #require(try DurableFiles(system: .real).read(path, limit: 1 << 24)) }
+    func read(_ path: String) throws -> [UInt8] { try DurableFile.read(path, limit: 1 << 24) }
     func write(_ text: String, to path: String) throws {
-        try DurableFiles(system: .real).makeFolder(DurableFiles.split(path).folder)
-        try DurableFiles(system: .real).replace(path, with: Array(text.utf8), mode: 0o644)
+        try Folder.make(DurableFile.parent(of: path), mode: 0o755)
+        try DurableFile.replace(path, with: Array(text.utf8), mode: 0o644)
     }
 
     func journal() throws -> OrderJournal {
@@ -53,46 +56,6 @@ final class StoreFolder: Sendable {
             name: name, directory: try ACMEURL("https://acme.example/directory"),
             identifiers: [try Identifier(argument: "www.example.org")],
             accountKey: "account", started: TestCA.now)
-    }
-}
-
-/// A disk of which one call after another fails.
-final class FailingDisk: Sendable {
-    private let calls = Mutex((count: 0, failing: Int.max))
-    private let number: Int32
-
-    init(number: Int32 = ENOSPC) { self.number = number }
-
-    /// Lets the call of this index fail, and every later one: a full disk stays full.
-    func fail(from index: Int) { calls.withLock { $0 = (0, index) } }
-    var count: Int { calls.withLock { $0.count } }
-
-    private func fails() -> Bool {
-        calls.withLock { calls in
-            defer { calls.count += 1 }
-            return calls.count >= calls.failing
-        }
-    }
-
-    var system: StoreSystem {
-        StoreSystem(
-            write: { descriptor, bytes in
-                guard self.fails() else { return write(descriptor, bytes.baseAddress, bytes.count) }
-                // As the kernel: what fits is written.
-                _ = write(descriptor, bytes.baseAddress, bytes.count / 2)
-                errno = self.number
-                return -1
-            },
-            synchronize: { descriptor in
-                guard self.fails() else { return fsync(descriptor) }
-                errno = self.number
-                return -1
-            },
-            rename: { old, new in
-                guard self.fails() else { return rename(old, new) }
-                errno = self.number
-                return -1
-            })
     }
 }
 

@@ -1,5 +1,4 @@
-import Glibc
-import Synchronization
+import FaultyDisk
 import Testing
 
 @testable import CertificateStore
@@ -8,30 +7,30 @@ import Testing
 @Suite struct SyncTests {
     @Test("All files are written before the first is synced, and their folder gets its name behind the last")
     func order() async throws {
-        let folder = try StoreFolder(), disk = CountingDisk()
-        let store = folder.store(disk.system)
+        let folder = try StoreFolder(), disk = FaultyDisk()
+        let store = folder.store(disk.calls)
         await store.prepare(folder.name)
         // The store's folders: state, certificates, the certificate's, its generations.
-        #expect(disk.calls == Array(repeating: .synchronize, count: 4))
+        #expect(disk.made == Array(repeating: .synchronize, count: 4))
         disk.clear()
         var new = try folder.new()
         new.isDeployed = true
         #expect(try await store.install(new).isDeployed)
         // Five files and the state; the six and their folder; generation, state and five links by their new names; the two folders with these;
         // the switch and its folder.
-        let files: [CountingDisk.Call] = Array(repeating: .write, count: 6) + Array(repeating: .synchronize, count: 7)
-        let names: [CountingDisk.Call] = Array(repeating: .rename, count: 7) + [.synchronize, .synchronize]
-        #expect(disk.calls == files + names + [.rename, .synchronize])
+        let files: [FaultyDisk.Call] = Array(repeating: .write, count: 6) + Array(repeating: .synchronize, count: 7)
+        let names: [FaultyDisk.Call] = Array(repeating: .rename, count: 7) + [.synchronize, .synchronize]
+        #expect(disk.made == files + names + [.rename, .synchronize])
     }
 
     @Test("A journal is one file and its folder")
     func journal() async throws {
-        let folder = try StoreFolder(), disk = CountingDisk()
-        let store = folder.store(disk.system)
+        let folder = try StoreFolder(), disk = FaultyDisk()
+        let store = folder.store(disk.calls)
         try await store.write(folder.journal())
         disk.clear()
         try await store.write(folder.journal())
-        #expect(disk.calls == [.write, .synchronize, .rename, .synchronize])
+        #expect(disk.made == [.write, .synchronize, .rename, .synchronize])
     }
 
     @Test("What was prepared and never filled is not seen, and no obstacle")
@@ -41,31 +40,5 @@ import Testing
         #expect(try await store.certificateNames().isEmpty)
         #expect(try await store.certificate(named: folder.name) == nil)
         #expect(try await store.install(folder.new()).metadata.generation == 1)
-    }
-}
-
-/// The real disk, and what was asked of it.
-private final class CountingDisk: Sendable {
-    enum Call: Equatable { case write, synchronize, rename }
-    private let made = Mutex<[Call]>([])
-
-    var calls: [Call] { made.withLock { $0 } }
-    func clear() { made.withLock { $0 = [] } }
-    private func note(_ call: Call) { made.withLock { $0.append(call) } }
-
-    var system: StoreSystem {
-        StoreSystem(
-            write: { descriptor, bytes in
-                self.note(.write)
-                return write(descriptor, bytes.baseAddress, bytes.count)
-            },
-            synchronize: { descriptor in
-                self.note(.synchronize)
-                return fsync(descriptor)
-            },
-            rename: { old, new in
-                self.note(.rename)
-                return rename(old, new)
-            })
     }
 }

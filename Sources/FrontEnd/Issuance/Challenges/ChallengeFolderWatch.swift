@@ -9,7 +9,7 @@ final class ChallengeFolderWatch: Sendable {
     init?(_ folder: ChallengeFolder) {
         descriptor = inotify_init1(Int32(O_NONBLOCK | O_CLOEXEC))
         guard descriptor >= 0 else { return nil }
-        guard inotify_add_watch(descriptor, "/proc/self/fd/\(folder.descriptor)", UInt32(IN_CLOSE_NOWRITE)) >= 0 else { return nil }
+        guard inotify_add_watch(descriptor, folder.kernelPath, UInt32(IN_CLOSE_NOWRITE)) >= 0 else { return nil }
     }
 
     deinit {
