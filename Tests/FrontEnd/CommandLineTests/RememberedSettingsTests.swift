@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "{}", "[]", "{\"version\":2}", "{\"version\":1,\"x\":1}", "{\"version\":1,\"webroot\":\"/a\",\"dnsHook\":\"/b\"}",
+        "", "{}", "[]", "{\"version\":0}", "{\"version\":1,\"x\":1}", "{\"version\":1,\"webroot\":\"/a\",\"dnsHook\":\"/b\"}",
         "{\"version\":1,\"keyType\":\"x\"}",
     ])
     func aDamagedFileIsNamed(text: String) throws {
@@ -53,6 +53,21 @@ import Testing
             try DurableFile.createFolder(String(memory.path(name).dropLast("/www.example.org.json".count)), mode: 0o700)
             try DurableFile.replace(memory.path(name), with: Array(text.utf8), mode: 0o600)
             #expect { try memory.read(name) } throws: { ($0 as? Failure)?.code == "settings-damaged" }
+        }
+    }
+
+    @Test func aFileOfANewerVersionIsNeitherGuessedAtNorWrittenOver() throws {
+        try withFolder { memory, name in
+            try memory.remember(CertificateSettings(), for: name)
+            var settings = CertificateSettings()
+            settings.profile = "classic"
+            try memory.remember(settings, for: name)
+            let text = "{\"version\":2,\"profile\":\"classic\",\"profiles\":[\"a\"]}"
+            try DurableFile.replace(memory.path(name), with: Array(text.utf8), mode: 0o600)
+            for body in [{ _ = try memory.read(name) }, { try memory.remember(settings, for: name) }] as [() throws -> Void] {
+                #expect { try body() } throws: { ($0 as? Failure)?.code == "settings-newer" }
+            }
+            #expect(try DurableFile.read(memory.path(name), limit: 1000) == Array(text.utf8))
         }
     }
 }

@@ -27,6 +27,12 @@ struct RememberedSettings {
         }
         do {
             return try RememberedSettings.decode(bytes)
+        } catch let error as NewerFormat {
+            throw Failure(
+                "settings-newer", .failed,
+                "\(path(name)) was written by a newer version of this program (format \(error.version), known is "
+                    + "\(RememberedSettings.version))",
+                hint: "use that version, or remove the file and issue with the options it is to have")
         } catch {
             throw Failure(
                 "settings-damaged", .failed, "\(path(name)) is not as this program writes it: \(TerminalText.safe("\(error)", limit: 200))",
@@ -34,9 +40,19 @@ struct RememberedSettings {
         }
     }
 
-    /// Keeps what was given in the place of what was remembered; writes nothing where that changes nothing.
+    /// A file of a newer version, of which nothing else may be believed.
+    private struct NewerFormat: Error {
+        var version: Int64
+    }
+
+    /// Keeps what was given in the place of what was remembered; writes nothing where that changes nothing. A damaged file is written anew,
+    /// one of a newer version is not: what this version does not know would be lost.
     func remember(_ given: CertificateSettings, for name: CertificateName) throws {
-        guard (try? read(name)) != given else { return }
+        do {
+            guard try read(name) != given else { return }
+        } catch let failure as Failure where failure.code == "settings-newer" {
+            throw failure
+        } catch {}
         try DurableFile.createFolder(folder, mode: 0o700)
         try DurableFile.replace(path(name), with: RememberedSettings.encode(given) + [0x0A], mode: 0o600)
     }
@@ -67,10 +83,13 @@ struct RememberedSettings {
 
     static func decode(_ bytes: [UInt8]) throws -> CertificateSettings {
         let object = try JSONDocument(parsing: bytes).root.object()
+        // First: a newer version has other members.
+        let version = try object.integer("version")
+        guard version <= self.version else { throw NewerFormat(version: version) }
+        guard version == self.version else { throw JSONError(.invalidValue, offset: 0, member: "version") }
         try object.finish(known: [
             "version", "http01Addresses", "webroot", "dnsHook", "dnsWaitSeconds", "deployHook", "keyType", "profile", "preferredChain",
         ])
-        guard try object.integer("version") == version else { throw JSONError(.invalidValue, offset: 0, member: "version") }
         var settings = CertificateSettings()
         settings.challenge = try ChallengeMethod(
             addresses: object.optionalStrings("http01Addresses") ?? [], webroot: object.optionalString("webroot"),
