@@ -20,7 +20,6 @@ let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", packa
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
 let swiftASN1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
-let toml: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// A library of ours. The folder is the side of a wall it stands on: `make check` states by folder who may touch what.
@@ -64,7 +63,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
-        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     ],
     targets: [
@@ -77,7 +75,8 @@ let package = Package(
         // files.
         cLibrary("CLinux", in: "System"),
         library("DurableFile", in: "System"),
-        library("ConfigurationFile", in: "System", ["DurableFile", toml]),
+        library("TOML", in: "System"),
+        library("ConfigurationFile", in: "System", ["DurableFile", "TOML"]),
 
         // Protocols: what is said through the walls.
         library("Varlink", in: "Protocols", ["StrictJSON", nioCore, nioPosix]),
@@ -140,6 +139,8 @@ let package = Package(
         // A disk that fails when a test wants it to.
         .target(name: "FaultyDisk", dependencies: ["DurableFile"], path: "Tests/System/FaultyDisk", swiftSettings: settings),
         tests("DurableFileTests", in: "System", ["DurableFile", "FaultyDisk"]),
+        tests("TOMLTests", in: "System", ["TOML"]),
+        tests("ConfigurationFileTests", in: "System", ["ConfigurationFile"]),
         tests("StrictJSONTests", in: "Standards", ["StrictJSON"]),
         tests("JOSETests", in: "Standards", exclude: ["Fixtures"], ["JOSE", "StrictJSON", crypto]),
         tests("ACMETests", in: "Standards", ["ACME", "JOSE", "StrictJSON"]),

@@ -1,32 +1,36 @@
+import TOML
+
 /// One table of a configuration file, read setting by setting.
 public struct ConfigurationTable: Sendable {
     public let file: String
-    private let path: [String]
-    private let values: [String: ConfigurationValue]
-    private let lines: ConfigurationLines
+    private let table: TOMLTable
+    /// Of its header; `nil` for the whole file.
+    private let ownLine: Int?
 
-    init(file: String, path: [String], values: [String: ConfigurationValue], lines: ConfigurationLines) {
+    init(file: String, table: TOMLTable, line: Int?) {
         self.file = file
-        self.path = path
-        self.values = values
-        self.lines = lines
+        self.table = table
+        ownLine = line
     }
+
+    private func value(_ key: String) -> TOMLValue? { table[key]?.node.value }
 
     /// The line of a setting, or of the table if the setting is missing.
-    public func line(of key: String? = nil) -> Int? {
-        let table = path.joined(separator: ".")
-        guard let key else { return lines.line(of: table) }
-        return lines.line(of: table.isEmpty ? key : "\(table).\(key)") ?? lines.line(of: table)
-    }
+    public func line(of key: String? = nil) -> Int? { key.flatMap { table[$0]?.position.line } ?? ownLine }
 
     /// An error at a setting of this table.
     public func error(_ key: String?, _ message: String, hint: String? = nil) -> ConfigurationError {
         ConfigurationError(file: file, line: line(of: key), message: key.map { "\"\($0)\" \(message)" } ?? message, hint: hint)
     }
 
-    /// Refuses settings that are not among `known`.
+    /// An error at a value of an array, which may stand in another line than its key.
+    private func error(_ key: String, at element: TOMLNode, _ message: String) -> ConfigurationError {
+        ConfigurationError(file: file, line: element.position.line, message: "\"\(key)\" \(message)")
+    }
+
+    /// Refuses settings that are not among `known`, the first of the file first.
     public func finish(known: [String]) throws(ConfigurationError) {
-        for key in values.keys.sorted() where !known.contains(key) {
+        for key in table.members.map(\.key) where !known.contains(key) {
             let near = known.min { ConfigurationTable.distance($0, key) < ConfigurationTable.distance($1, key) }
             let hint = near.flatMap { ConfigurationTable.distance($0, key) <= 2 ? "did you mean \"\($0)\"?" : nil }
             throw error(key, "is not a setting here", hint: hint ?? "settings here: " + known.joined(separator: ", "))
@@ -36,7 +40,7 @@ public struct ConfigurationTable: Sendable {
     /// A string that is not empty; `nil` where the key is absent.
     /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func string(_ key: String) throws(ConfigurationError) -> String? {
-        switch values[key] {
+        switch value(key) {
         case nil: return nil
         case .string(let text)?:
             guard !text.isEmpty else { throw error(key, "is empty") }
@@ -55,10 +59,12 @@ public struct ConfigurationTable: Sendable {
     /// An integer of the range; `nil` where the key is absent.
     /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func integer(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int? {
-        switch values[key] {
+        switch value(key) {
         case nil: return nil
         case .integer(let number)?:
-            guard range.contains(number) else { throw error(key, "must be from \(range.lowerBound) to \(range.upperBound)") }
+            guard let number = Int(exactly: number), range.contains(number) else {
+                throw error(key, "must be from \(range.lowerBound) to \(range.upperBound)")
+            }
             return number
         case let value?: throw error(key, "must be an integer, and is \(value.kind)")
         }
@@ -67,9 +73,9 @@ public struct ConfigurationTable: Sendable {
     /// `true` or `false`; `nil` where the key is absent.
     /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func bool(_ key: String) throws(ConfigurationError) -> Bool? {
-        switch values[key] {
+        switch value(key) {
         case nil: return nil
-        case .bool(let value)?: return value
+        case .boolean(let value)?: return value
         case let value?: throw error(key, "must be true or false, and is \(value.kind)")
         }
     }
@@ -77,12 +83,14 @@ public struct ConfigurationTable: Sendable {
     /// An array of strings; `nil` where the key is absent.
     /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func strings(_ key: String) throws(ConfigurationError) -> [String]? {
-        switch values[key] {
+        switch value(key) {
         case nil: return nil
         case .array(let elements)?:
             var texts: [String] = []
             for element in elements {
-                guard case .string(let text) = element else { throw error(key, "must hold strings, and holds \(element.kind)") }
+                guard case .string(let text) = element.value else {
+                    throw error(key, at: element, "must hold strings, and holds \(element.value.kind)")
+                }
                 texts.append(text)
             }
             return texts
@@ -92,13 +100,13 @@ public struct ConfigurationTable: Sendable {
 
     /// Strings and whole numbers alike, as text: users and groups by name or number.
     public func names(_ key: String) throws(ConfigurationError) -> [String]? {
-        guard case .array(let elements)? = values[key] else { return try strings(key) }
+        guard case .array(let elements)? = value(key) else { return try strings(key) }
         var texts: [String] = []
         for element in elements {
-            switch element {
+            switch element.value {
             case .string(let text): texts.append(text)
             case .integer(let number): texts.append(String(number))
-            default: throw error(key, "must hold names or numbers, and holds \(element.kind)")
+            case let value: throw error(key, at: element, "must hold names or numbers, and holds \(value.kind)")
             }
         }
         return texts
@@ -107,22 +115,22 @@ public struct ConfigurationTable: Sendable {
     /// A table; `nil` where the key is absent.
     /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func table(_ key: String) throws(ConfigurationError) -> ConfigurationTable? {
-        switch values[key] {
+        switch value(key) {
         case nil: return nil
-        case .table(let values)?: return ConfigurationTable(file: file, path: path + [key], values: values, lines: lines)
+        case .table(let table)?: return ConfigurationTable(file: file, table: table, line: table.position.line)
         case let value?: throw error(key, "must be a table, and is \(value.kind)")
         }
     }
 
     /// The tables of `[[key]]`.
     public func tables(_ key: String) throws(ConfigurationError) -> [ConfigurationTable] {
-        switch values[key] {
+        switch value(key) {
         case nil: return []
         case .array(let elements)?:
             var tables: [ConfigurationTable] = []
-            for (index, element) in elements.enumerated() {
-                guard case .table(let values) = element else { throw error(key, "must be written as [[\(key)]]") }
-                tables.append(ConfigurationTable(file: file, path: path + ["\(key)[\(index)]"], values: values, lines: lines))
+            for element in elements {
+                guard case .table(let table) = element.value else { throw error(key, at: element, "must be written as [[\(key)]]") }
+                tables.append(ConfigurationTable(file: file, table: table, line: table.position.line))
             }
             return tables
         default: throw error(key, "must be written as [[\(key)]]")
@@ -132,7 +140,7 @@ public struct ConfigurationTable: Sendable {
     /// Every string of a table, by key.
     public func allStrings() throws(ConfigurationError) -> [String: String] {
         var result: [String: String] = [:]
-        for key in values.keys.sorted() { result[key] = try string(key) }
+        for member in table.members { result[member.key] = try string(member.key) }
         return result
     }
 

@@ -63,8 +63,8 @@ import Testing
         ("socket-mode = \"0999\"\n", 1, "octal"),
         ("verify-signatures = \"none\"\n", 1, "fault-sensitive"),
         ("socket = \"/run/a.sock\\u0007b\"\n", 1, "control character"),
-        ("socket = \"/x\nstate-directory = 1\n", 1, "control characters"),
-        ("socket = \"/a\"\nsocket = \"/b\"\n", 2, "redefine"),
+        ("socket = \"/x\nstate-directory = 1\n", 1, "is not closed"),
+        ("socket = \"/a\"\nsocket = \"/b\"\n", 2, "twice"),
     ])
     func aFaultHasItsLine(_ text: String, _ line: Int, _ words: String) {
         do {
@@ -72,7 +72,7 @@ import Testing
             Issue.record("\(text) was taken")
         } catch {
             #expect(error.line == line, "\(error)")
-            #expect(error.description.hasPrefix("acme-agentd.toml:\(line): "), "\(error)")
+            #expect(error.description.hasPrefix("acme-agentd.toml:\(line):"), "\(error)")
             #expect(error.message.contains(words), "\(error)")
         }
     }
