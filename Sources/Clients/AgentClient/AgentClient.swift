@@ -34,25 +34,15 @@ public final class AgentClient: Sendable {
             throw AgentConnectionError(socket: socket, "is not a path that a socket may have", hint: "it must be under 108 bytes")
         }
         let trusted = SocketOwner.trusted(socket)
-        var attempts = 0
-        while true {
-            do {
-                return AgentClient(
-                    try await VarlinkConnection.connect(to: address) { server, _ in
-                        guard trusted.contains(server.uid) else { throw UntrustedServer(uid: server.uid) }
-                    })
-            } catch let error as IOError where error.errnoCode == EAGAIN && attempts < AgentClient.connectAttempts {
-                // connect(2) on a Unix socket does not wait where the listener's queue is full.
-                attempts += 1
-                try await Task.sleep(for: .milliseconds(20))
-            } catch {
-                throw AgentConnectionError(socket: socket, cause: error)
-            }
+        do {
+            return AgentClient(
+                try await VarlinkConnection.connect(to: address) { server, _ in
+                    guard trusted.contains(server.uid) else { throw UntrustedServer(uid: server.uid) }
+                })
+        } catch {
+            throw AgentConnectionError(socket: socket, cause: error)
         }
     }
-
-    /// A second in all: an agent that takes no connection for so long is not well.
-    private static let connectAttempts = 50
 
     /// What the agent is, for whom it takes this process, and what that user may do.
     public func status() async throws -> AgentStatus { try AgentStatus(reply: await call(.getStatus)) }

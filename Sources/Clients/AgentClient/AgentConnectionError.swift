@@ -30,6 +30,10 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
             self.init(
                 socket: socket, "was closed by the agent at once",
                 hint: "the agent turns away users that it cannot tell apart, and more connections than its configuration allows")
+        case ChannelError.connectTimeout:
+            self.init(
+                socket: socket, "takes no connection: as many as may wait are waiting",
+                hint: "the agent is overloaded or stopped in its tracks; try again later")
         default: self.init(socket: socket, "cannot be reached: \(cause)", hint: nil)
         }
     }

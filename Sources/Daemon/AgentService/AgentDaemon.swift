@@ -64,36 +64,65 @@ public final class AgentDaemon: Sendable {
     /// Runs without keeping an audit trail: for the benchmark, which measures what the trail costs. The daemon's own program has no way here.
     package func runUnrecorded() throws { try run(keepsAudit: false) }
 
-    private func run(keepsAudit: Bool) throws {
+    private func run(keepsAudit: Bool, latency: VarlinkLatency? = nil) throws {
         signal(SIGPIPE, SIG_IGN)
         let signals = DaemonSignals()
-        try run(launcher: ProcessLauncher(path: configuration.helper ?? AgentDaemon.helperBeside()), keepsAudit: keepsAudit) {
+        try run(
+            launcher: ProcessLauncher(path: configuration.helper ?? AgentDaemon.helperBeside()), keepsAudit: keepsAudit, latency: latency
+        ) {
             signals.next()
         }
     }
 
+    /// Runs with the time of calls measured inside, for the benchmark: SIGUSR2 writes what was measured since the last one into a file, one line
+    /// `USER CALLS P50 P99 P99.9 LONGEST` for each user, times in nanoseconds, and `end` as the last line.
+    package func runMeasured(writingTo file: String) throws {
+        signal(SIGUSR2, SIG_IGN)
+        let latency = VarlinkLatency()
+        let source = DispatchSource.makeSignalSource(signal: SIGUSR2, queue: DispatchQueue(label: "measurement"))
+        source.setEventHandler {
+            var text = latency.summaries.map { "\($0.user) \($0.calls) \($0.p50) \($0.p99) \($0.p999) \($0.longest)\n" }.joined()
+            text += "end\n"
+            latency.reset()
+            try? DurableFile.replace(file, with: Array(text.utf8), mode: 0o600)
+        }
+        source.resume()
+        defer { source.cancel() }
+        try run(keepsAudit: true, latency: latency)
+    }
+
     /// Runs until `next` says to stop; `launcher` starts the helpers.
-    func run(launcher: any HelperLauncher, keepsAudit: Bool = true, until next: () -> DaemonCommand) throws {
+    /// - Parameter latency: Where the time of calls is noted.
+    func run(
+        launcher: any HelperLauncher, keepsAudit: Bool = true, latency: VarlinkLatency? = nil, until next: () -> DaemonCommand
+    ) throws {
         // A core dump would hold MAC keys. SCHED_BATCH keeps wake-ups from pre-empting the signers (Docs/decisions).
         _ = clinux_make_undumpable()
         _ = clinux_batch_scheduling()
-        AgentDaemon.raiseDescriptorLimit()
         let path = try SocketPath(configuration.socket, mode: configuration.socketMode)
         defer { path.release() }
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let rounds = LoopRounds()
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1, metricsDelegate: rounds)
+        // Long calls are read and composed here, so that none of them holds the loop.
+        let long = TurnThread()
         let disk = NIOThreadPool(numberOfThreads: 1)
         disk.start()
         // Its own thread: to find its place in a long trail takes a reader seconds, for which nobody's key is to wait.
         let reading = NIOThreadPool(numberOfThreads: 1)
         reading.start()
         defer {
+            try? long.stop()
             try? reading.syncShutdownGracefully()
             try? disk.syncShutdownGracefully()
             try? group.syncShutdownGracefully()
         }
         let loop = group.next()
-        let parts = try loop.submit { NIOLoopBound(try self.assemble(path, loop, disk, reading, launcher, keepsAudit), eventLoop: loop) }
-            .wait()
+        let parts = try loop.submit {
+            let parts = try self.assemble(path, loop, disk, reading, long, launcher, keepsAudit)
+            parts.rounds = rounds
+            parts.latency = latency
+            return NIOLoopBound(parts, eventLoop: loop)
+        }.wait()
         do { try loop.flatSubmit { parts.value.start() }.wait() } catch {
             try? loop.flatSubmit { parts.value.stop(within: AgentDaemon.stopTime) }.wait()
             throw error
@@ -110,14 +139,6 @@ public final class AgentDaemon: Sendable {
         logger.info("stopping")
         path.remove()
         try loop.flatSubmit { parts.value.stop(within: AgentDaemon.stopTime) }.wait()
-    }
-
-    /// A descriptor for each connection: the soft limit of 1,024 that a shell gives would turn callers away long before the configured bound.
-    private static func raiseDescriptorLimit() {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-        limit.rlim_cur = limit.rlim_max
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
     /// Reads and checks the configuration here, off the loop, and has the loop take it in one piece.
@@ -139,9 +160,13 @@ public final class AgentDaemon: Sendable {
     private func notify(_ state: String) { _ = clinux_notify(state) }
 
     private func assemble(
-        _ path: SocketPath, _ loop: any EventLoop, _ disk: NIOThreadPool, _ reading: NIOThreadPool, _ launcher: any HelperLauncher,
-        _ keepsAudit: Bool
+        _ path: SocketPath, _ loop: any EventLoop, _ disk: NIOThreadPool, _ reading: NIOThreadPool, _ long: TurnThread,
+        _ launcher: any HelperLauncher, _ keepsAudit: Bool
     ) throws -> Parts {
+        let limit = DescriptorShares.raisedLimit(), pools = configuration.tokens.map(\.pool)
+        let warning = DescriptorShares.warning(
+            connections: configuration.connections, perUser: configuration.connectionsPerUser, limit: limit, pools: pools)
+        if let warning { logger.warning("fewer connections than configured", metadata: ["message": "\(warning)"]) }
         try DurableFile.createFolder(configuration.stateDirectory, mode: 0o700)
         // Who can put a file into it gives names to keys and takes back the memory of PINs.
         _ = try Folder.open(configuration.stateDirectory, as: .configuration)
@@ -161,8 +186,11 @@ public final class AgentDaemon: Sendable {
             eventLoop: loop, gate: gate, audit: audit, tokens: tokens,
             pipeline: pipeline, keys: keys,
             trail: AuditReading(path: configuration.auditFile, eventLoop: loop, disk: reading, logger: logger),
-            configuration: keeper, logger: logger)
-        return Parts(service: service, audit: audit, path: path, configuration: keeper, loop: loop, logger: logger)
+            long: long, configuration: keeper, descriptors: DescriptorShares.room(limit: limit, pools: pools), logger: logger)
+        return Parts(
+            service: service, audit: audit, path: path, configuration: keeper,
+            bytes: (configuration.mebibytesPerUser, configuration.mebibytes),
+            loop: loop, logger: logger)
     }
 
     /// `acme-agent-token` in the folder of this program.
@@ -176,21 +204,33 @@ public final class AgentDaemon: Sendable {
 
 /// What lives on the event loop.
 private final class Parts {
+    /// Connections that may wait to be accepted; Linux has 4,096 as its own bound (net.core.somaxconn).
+    private static let backlog: CInt = 4_096
+
     private let service: AgentService
     private let audit: AuditLog
     private let path: SocketPath
     let configuration: ConfigurationKeeper
     private let loop: any EventLoop
     private let logger: Logger
+    /// Memory of messages and answers, in MiB.
+    private let mebibytes: (perUser: Int, all: Int)
     private var server: VarlinkServer<AgentService>?
-    private var connections: UInt64 = 0
+    private var connectionNumber: UInt64 = 0
+    /// Counts the loop's rounds.
+    var rounds: LoopRounds?
+    /// Where the time of calls is noted, for the benchmark.
+    var latency: VarlinkLatency?
 
-    init(service: AgentService, audit: AuditLog, path: SocketPath, configuration: ConfigurationKeeper, loop: any EventLoop, logger: Logger)
-    {
+    init(
+        service: AgentService, audit: AuditLog, path: SocketPath, configuration: ConfigurationKeeper, bytes: (perUser: Int, all: Int),
+        loop: any EventLoop, logger: Logger
+    ) {
         self.service = service
         self.audit = audit
         self.path = path
         self.configuration = configuration
+        self.mebibytes = bytes
         self.loop = loop
         self.logger = logger
     }
@@ -213,27 +253,37 @@ private final class Parts {
             var limits = VarlinkServerLimits()
             // The configured bound may change with a reload: the service counts.
             limits.connections = .max
+            limits.bytesPerUser = mebibytes.perUser * 1024 * 1024
+            limits.bytes = mebibytes.all * 1024 * 1024
             let service = self.service
-            let server = VarlinkServer(service: service, eventLoop: loop, limits: limits) { descriptor in
-                self.connections &+= 1
-                guard let peer = AgentPeer(descriptor: descriptor, connection: self.connections), service.mayConnect(peer) else {
+            let server = VarlinkServer(service: service, eventLoop: loop, limits: limits, rounds: rounds, thread: service.long) {
+                descriptor in
+                self.connectionNumber &+= 1
+                guard let peer = AgentPeer(descriptor: descriptor, connection: self.connectionNumber), service.mayConnect(peer) else {
                     return nil
                 }
                 return peer
+            }
+            server.latency = latency
+            server.acceptFailed = { [logger] code, pause in
+                logger.warning(
+                    "no connection can be accepted for a moment",
+                    metadata: ["error": "\(String(cString: strerror(code)))", "pause": "\(pause.nanoseconds / 1_000_000) ms"])
             }
             self.server = server
             let current = configuration.current
             let mode = current.configuration.socketMode
             // Until its group is found, no group gets to the socket.
             let isGroupMissing = current.configuration.socketGroup != nil && current.socketGroup == nil
-            let descriptor = try path.bind(mode: isGroupMissing ? mode & ~0o070 : mode, group: current.socketGroup, backlog: 4096)
+            let descriptor = try path.bind(
+                mode: isGroupMissing ? mode & ~0o070 : mode, group: current.socketGroup, backlog: Parts.backlog)
             configuration.onSocketGroup = { [path, logger] group in
                 do { try path.give(to: group, mode: mode) } catch {
                     logger.error("the socket could not be given to its group", metadata: ["error": "\(error)"])
                 }
             }
             configuration.start()
-            return server.listen(on: descriptor)
+            return server.listen(on: descriptor, backlog: Parts.backlog)
         } catch {
             return loop.makeFailedFuture(error)
         }

@@ -26,13 +26,18 @@ final class AgentService: VarlinkService {
     let pipeline: SigningPipeline
     let keys: KeyAdministration
     let trail: AuditReading
+    /// Reads and composes what is too much for the loop.
+    let long: TurnThread
     let logger: Logger
+    /// Descriptors that are there for connections.
+    private let descriptors: Int
     private var connections: [UInt32: Int] = [:]
     private var connectionsOfAll = 0
 
     init(
         eventLoop: any EventLoop, gate: Gate, audit: AuditLog, tokens: TokenSet,
-        pipeline: SigningPipeline, keys: KeyAdministration, trail: AuditReading, configuration: ConfigurationKeeper, logger: Logger
+        pipeline: SigningPipeline, keys: KeyAdministration, trail: AuditReading, long: TurnThread, configuration: ConfigurationKeeper,
+        descriptors: Int, logger: Logger
     ) throws {
         info = VarlinkServiceInfo(
             vendor: "acme-agent", product: "acme-agentd", version: AgentVersion.current, url: "")
@@ -45,6 +50,8 @@ final class AgentService: VarlinkService {
         self.pipeline = pipeline
         self.keys = keys
         self.trail = trail
+        self.long = long
+        self.descriptors = descriptors
         self.logger = logger
     }
 
@@ -56,7 +63,8 @@ final class AgentService: VarlinkService {
             logger.warning("a connection of an unmapped user was refused", metadata: ["uid": "\(peer.uid)"])
             return false
         }
-        let limits = gate.rules.limits
+        let configured = gate.rules.limits
+        let limits = DescriptorShares(connections: configured.connections, perUser: configured.connectionsPerUser, room: descriptors)
         guard connectionsOfAll < limits.connections else { return false }
         guard connections[peer.uid, default: 0] < limits.connectionsPerUser else {
             logger.warning(
@@ -85,14 +93,37 @@ final class AgentService: VarlinkService {
 
     // MARK: Calls
 
-    func handle(_ call: VarlinkCall, peer: AgentPeer, reply: VarlinkReplier) {
+    func user(of peer: AgentPeer) -> UInt64 { UInt64(peer.uid) }
+
+    func handle(_ call: VarlinkCall, peer: AgentPeer, reply: VarlinkReplier) { handle(call, read: nil, peer: peer, reply: reply) }
+
+    /// Long calls are read away from the loop, but not those that the gate will refuse: whoever has no grant has nothing read.
+    func reader(for peer: AgentPeer) -> @Sendable (VarlinkCall) -> Result<AgentCall?, InvalidParameter>? {
+        let policy = gate.rules.policy, identity = peer.identity
+        return { call in
+            guard let subject = try? CallSubject(method: call.method.memberName, parameters: call.parameters),
+                !policy.mayAsk(subject.operation, key: subject.key, otherKey: subject.otherKey, peer: identity)
+            else { return AgentService.read(call) }
+            return nil
+        }
+    }
+
+    private static func read(_ call: VarlinkCall) -> Result<AgentCall?, InvalidParameter> {
+        do throws(InvalidParameter) {
+            return .success(try AgentCall(method: call.method.memberName, parameters: call.parameters))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// - Parameter read: The call as it was read away from the loop; `nil` where it has not been.
+    func handle(_ call: VarlinkCall, read: Result<AgentCall?, InvalidParameter>?, peer: AgentPeer, reply: VarlinkReplier) {
         let caller = Caller(peer: peer, correlation: "\(peer.connection)-\(peer.calls.next())", rules: gate.rules)
-        do {
-            let method = call.method.memberName
-            if let subject = try CallSubject(method: method, parameters: call.parameters) {
+        do throws(InvalidParameter) {
+            if let subject = try CallSubject(method: call.method.memberName, parameters: call.parameters) {
                 guard gate.mayAsk(subject, of: caller, reply: reply) else { return }
             }
-            guard let agentCall = try AgentCall(method: method, parameters: call.parameters) else {
+            guard let agentCall = try (read ?? AgentService.read(call)).get() else {
                 return reply.fail(.methodNotImplemented(call.method.description))
             }
             dispatch(consume agentCall, of: caller, wantsMore: call.wantsMore, reply: reply)

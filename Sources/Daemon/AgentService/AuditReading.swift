@@ -3,6 +3,7 @@ import AuditTrail
 import Logging
 import NIOCore
 import NIOPosix
+import StrictJSON
 import Synchronization
 import Varlink
 
@@ -29,72 +30,153 @@ final class AuditReading {
         self.logger = logger
     }
 
+    /// Calls that may read at one time, in all and of one user: each has a file open, and holds what it has read.
+    static let readers = 64
+    static let readersPerUser = 16
+
     /// A reader that is used on the disk's thread, one call at a time.
     private final class Place: Sendable {
-        private let reader = Mutex<AuditReader?>(nil)
+        private struct State {
+            var reader: AuditReader?
+            /// Records of a single reply so far.
+            var before: [String] = []
+        }
 
-        func read(path: String, last: Int, limit: Int, bytes: Int) throws(AuditError) -> [String] {
-            try reader.withLock { reader throws(AuditError) in
-                var current = if let reader { reader } else { try AuditReader(path: path, last: last) }
-                defer { reader = current }
-                return try current.read(limit: limit, bytes: bytes).map { String(decoding: $0.line, as: UTF8.self) }
+        private let state = Mutex(State())
+
+        /// One part, as the parameters of its reply: written here, since a part is more than the loop should be held for.
+        func part(path: String, last: Int) throws(AuditError) -> Part {
+            try state.withLock { state throws(AuditError) in
+                let lines = try Place.lines(&state, path: path, last: last)
+                let isFull = lines.count == AuditReading.part || AuditReading.size(of: lines) >= AuditReading.partBytes
+                return lines.isEmpty ? .nothing : .records(AuditReading.parameters(lines), isFull: isFull)
             }
+        }
+
+        /// One part of a single reply; the whole once there are no more records.
+        func whole(path: String, last: Int) throws(AuditError) -> Whole {
+            try state.withLock { state throws(AuditError) in
+                let lines = try Place.lines(&state, path: path, last: last)
+                state.before += lines
+                if AuditReading.size(of: state.before) > AuditReading.replyBytes { return .tooLong }
+                return !lines.isEmpty && state.before.count < last ? .unfinished : .records(AuditReading.parameters(state.before))
+            }
+        }
+
+        private static func lines(_ state: inout State, path: String, last: Int) throws(AuditError) -> [String] {
+            var reader = if let reader = state.reader { reader } else { try AuditReader(path: path, last: last) }
+            defer { state.reader = reader }
+            return try reader.read(limit: AuditReading.part, bytes: AuditReading.partBytes).map { String(decoding: $0.line, as: UTF8.self) }
         }
     }
 
+    private enum Part: Sendable {
+        case nothing
+        case records([UInt8], isFull: Bool)
+    }
+
+    private enum Whole: Sendable {
+        case unfinished
+        case records([UInt8])
+        case tooLong
+    }
+
+    /// Calls that read now, of each user.
+    private var readers: [UInt32: Int] = [:]
+
     func read(_ admitted: Admitted, last: Int, follow: Bool, reply: VarlinkReplier, mayGoOn: @escaping () -> Bool) {
-        let place = Place()
-        follow ? proceed(place, last: last, reply, mayGoOn) : readAll(place, last: last, [], reply)
+        let uid = admitted.caller.peer.uid
+        guard readers[uid, default: 0] < AuditReading.readersPerUser, readers.values.reduce(0, +) < AuditReading.readers else {
+            return reply.fail(AgentError.overloaded(message: "the audit trail is being read by too many calls already"))
+        }
+        readers[uid, default: 0] += 1
+        let call = Call(place: Place(), last: last, reply: reply, mayGoOn: mayGoOn) {
+            self.readers[uid] = self.readers[uid].flatMap { $0 > 1 ? $0 - 1 : nil }
+        }
+        reply.onCancel { call.end() }
+        follow ? proceed(call) : readAll(call)
+    }
+
+    /// A call that reads, until it is answered or its connection is gone.
+    private final class Call {
+        let place: Place
+        let last: Int
+        let reply: VarlinkReplier
+        let mayGoOn: () -> Bool
+        private var ended: (() -> Void)?
+
+        init(place: Place, last: Int, reply: VarlinkReplier, mayGoOn: @escaping () -> Bool, ended: @escaping () -> Void) {
+            self.place = place
+            self.last = last
+            self.reply = reply
+            self.mayGoOn = mayGoOn
+            self.ended = ended
+        }
+
+        func end() {
+            ended?()
+            ended = nil
+        }
     }
 
     /// What does not fit one reply is refused: a shorter answer would look like the whole.
-    private func readAll(_ place: Place, last: Int, _ before: [String], _ reply: VarlinkReplier) {
-        part(of: place, last: last).assumeIsolated().whenComplete { result in
+    private func readAll(_ call: Call) {
+        guard call.reply.isOpen else { return }
+        disk.runIfActive(eventLoop: eventLoop) { [path, place = call.place, last = call.last] in
+            try place.whole(path: path, last: last)
+        }.assumeIsolated().whenComplete { result in
             switch result {
-            case .failure(let error): self.fail(reply, error)
-            case .success(let lines):
-                let all = before + lines
-                guard AuditReading.size(of: all) <= AuditReading.replyBytes else {
-                    return reply.fail(
-                        AgentError.invalidRequest(
-                            parameter: "last", message: "so many records do not fit one reply; ask for fewer, or with \"more\""))
-                }
-                if !lines.isEmpty, all.count < last { return self.readAll(place, last: last, all, reply) }
-                reply.succeed { json in json.member("records", all) }
+            case .failure(let error): self.fail(call, error)
+            case .success(.unfinished): self.readAll(call)
+            case .success(.tooLong):
+                call.end()
+                call.reply.fail(
+                    AgentError.invalidRequest(
+                        parameter: "last", message: "so many records do not fit one reply; ask for fewer, or with \"more\""))
+            case .success(.records(let parameters)):
+                call.end()
+                call.reply.succeed(parameters: parameters)
             }
         }
     }
 
-    private func proceed(_ place: Place, last: Int, _ reply: VarlinkReplier, _ mayGoOn: @escaping () -> Bool) {
-        guard reply.isOpen else { return }
-        guard mayGoOn() else {
-            return reply.fail(
+    private func proceed(_ call: Call) {
+        guard call.reply.isOpen else { return }
+        guard call.mayGoOn() else {
+            call.end()
+            return call.reply.fail(
                 AgentError.refused(reason: "not-permitted", message: "the grant that let you read the audit trail is gone", hint: nil))
         }
-        part(of: place, last: last).assumeIsolated().whenComplete { result in
+        disk.runIfActive(eventLoop: eventLoop) { [path, place = call.place, last = call.last] in
+            try place.part(path: path, last: last)
+        }.assumeIsolated().whenComplete { result in
+            var pause = AuditReading.interval
             switch result {
-            case .failure(let error): self.fail(reply, error)
-            case .success(let lines):
-                if !lines.isEmpty { guard reply.next({ json in json.member("records", lines) }) else { return } }
-                // A client that reads slower than the disk gives is waited for, not thrown out.
-                guard reply.isWritable else { return reply.onWritable { self.proceed(place, last: last, reply, mayGoOn) } }
-                let isFull = lines.count == AuditReading.part || AuditReading.size(of: lines) >= AuditReading.partBytes
-                let pause = isFull ? TimeAmount.zero : AuditReading.interval
-                self.eventLoop.assumeIsolated().scheduleTask(in: pause) { self.proceed(place, last: last, reply, mayGoOn) }
+            case .failure(let error): return self.fail(call, error)
+            case .success(.nothing): break
+            case .success(.records(let parameters, let isFull)):
+                guard call.reply.next(parameters: parameters) else { return call.end() }
+                if isFull { pause = .zero }
             }
-        }
-    }
-
-    private func part(of place: Place, last: Int) -> EventLoopFuture<[String]> {
-        disk.runIfActive(eventLoop: eventLoop) { [path] in
-            try place.read(path: path, last: last, limit: AuditReading.part, bytes: AuditReading.partBytes)
+            // A client that reads slower than the disk gives is waited for, not thrown out.
+            guard call.reply.isWritable else { return call.reply.onWritable { self.proceed(call) } }
+            self.eventLoop.assumeIsolated().scheduleTask(in: pause) { self.proceed(call) }
         }
     }
 
     private static func size(of lines: [String]) -> Int { lines.reduce(0) { $0 + $1.utf8.count } }
 
-    private func fail(_ reply: VarlinkReplier, _ error: any Error) {
+    private static func parameters(_ records: [String]) -> [UInt8] {
+        var json = JSONWriter(reservingCapacity: size(of: records) * 5 / 4 + 64)
+        json.beginObject()
+        json.member("records", records)
+        json.endObject()
+        return json.bytes
+    }
+
+    private func fail(_ call: Call, _ error: any Error) {
+        call.end()
         logger.error("the audit trail cannot be read", metadata: ["error": "\(error)"])
-        reply.fail(AgentError.auditUnavailable(message: "the audit trail cannot be read", hint: "the administrator's log says more"))
+        call.reply.fail(AgentError.auditUnavailable(message: "the audit trail cannot be read", hint: "the administrator's log says more"))
     }
 }

@@ -4,17 +4,18 @@ import SwiftASN1
 import X509
 
 /// A PKCS#10 request (RFC 2986) that waits for its signature. The encoding is swift-certificates'; the key is in the token, so the request is
-/// made twice: once to learn the bytes that are to be signed, once more with the signature.
+/// made in two steps: once with a placeholder, to learn the bytes that are to be signed, and then those bytes with the signature behind them.
 struct PendingCertificateRequest: Sendable {
     /// DER of CertificationRequestInfo: what the key signs.
     let infoBytes: [UInt8]
-    private let publicKey: Certificate.PublicKey
-    private let attributes: CertificateSigningRequest.Attributes
-    private let algorithm: Certificate.SignatureAlgorithm
+    /// DER of the signature's AlgorithmIdentifier.
+    private let algorithmBytes: [UInt8]
     private let keyAlgorithm: KeyAlgorithm
 
     /// - Throws: an error of swift-certificates or swift-asn1.
     init(_ request: CertificateRequest, key: SigningKey) throws {
+        let publicKey: Certificate.PublicKey
+        let algorithm: Certificate.SignatureAlgorithm
         switch key.verifier {
         case .p256(let key): publicKey = Certificate.PublicKey(key)
         case .p384(let key): publicKey = Certificate.PublicKey(key)
@@ -51,11 +52,11 @@ struct PendingCertificateRequest: Sendable {
             try extensions.append(
                 Certificate.Extension(oid: [1, 3, 6, 1, 5, 5, 7, 1, 24], critical: false, value: [0x30, 0x03, 0x02, 0x01, 0x05]))
         }
-        attributes = CertificateSigningRequest.Attributes([try .init(ExtensionRequest(extensions: extensions))])
+        let attributes = CertificateSigningRequest.Attributes([try .init(ExtensionRequest(extensions: extensions))])
         let draft = try CertificateSigningRequest(
             version: .v1, subject: DistinguishedName(), publicKey: publicKey, attributes: attributes, signatureAlgorithm: algorithm,
             signature: Certificate.Signature(signatureAlgorithm: algorithm, signatureBytes: placeholder))
-        infoBytes = try PendingCertificateRequest.info(of: PendingCertificateRequest.serialized(draft))
+        (infoBytes, algorithmBytes) = try PendingCertificateRequest.parts(of: PendingCertificateRequest.serialized(draft))
     }
 
     private static func serialized(_ request: CertificateSigningRequest) throws -> [UInt8] {
@@ -64,13 +65,17 @@ struct PendingCertificateRequest: Sendable {
         return serializer.serializedBytes
     }
 
-    /// The first element of the outer SEQUENCE (RFC 2986 §4.2).
-    private static func info(of der: [UInt8]) throws -> [UInt8] {
+    /// The first two elements of the outer SEQUENCE (RFC 2986 §4.2).
+    private static func parts(of der: [UInt8]) throws -> (info: [UInt8], algorithm: [UInt8]) {
         let root = try DER.parse(der)
-        guard case .constructed(let children) = root.content, let info = children.first(where: { _ in true }) else {
+        guard case .constructed(let children) = root.content else {
             throw ASN1Error.invalidASN1Object(reason: "not a certification request")
         }
-        return Array(info.encodedBytes)
+        var elements = children.makeIterator()
+        guard let info = elements.next(), let algorithm = elements.next() else {
+            throw ASN1Error.invalidASN1Object(reason: "not a certification request")
+        }
+        return (Array(info.encodedBytes), Array(algorithm.encodedBytes))
     }
 
     /// The whole request with the signature that the token gave.
@@ -85,12 +90,14 @@ struct PendingCertificateRequest: Sendable {
             encoded = der
         default: encoded = signature
         }
-        let request = try CertificateSigningRequest(
-            version: .v1, subject: DistinguishedName(), publicKey: publicKey, attributes: attributes, signatureAlgorithm: algorithm,
-            signature: Certificate.Signature(
-                signatureAlgorithm: algorithm, signatureBytes: ASN1BitString(bytes: encoded[...])))
-        let der = try PendingCertificateRequest.serialized(request)
-        guard try PendingCertificateRequest.info(of: der) == infoBytes else {
+        var serializer = DER.Serializer()
+        try serializer.appendConstructedNode(identifier: .sequence) { request in
+            request.serializeRawBytes(infoBytes)
+            request.serializeRawBytes(algorithmBytes)
+            try request.serialize(ASN1BitString(bytes: encoded[...]))
+        }
+        let der = serializer.serializedBytes
+        guard try PendingCertificateRequest.parts(of: der).info == infoBytes else {
             throw CompositionError("key", "was given bytes that are not those of the request")
         }
         return der

@@ -24,7 +24,9 @@ struct Daemon: ParsableCommand {
     func run() throws {
         // Until the daemon listens for it: a reload that is asked for during the start has nothing to do, and must not end the process.
         signal(SIGHUP, SIG_IGN)
-        LoggingSystem.bootstrap { SafeLogHandler(StreamLogHandler.standardError(label: $0)) }
+        let sink = LogSink()
+        defer { sink.flush() }
+        LoggingSystem.bootstrap { SafeLogHandler(SinkLogHandler(label: $0, sink: sink)) }
         var logger = Logger(label: "acme-agentd")
         logger.logLevel = logLevel
         do {
@@ -38,6 +40,7 @@ struct Daemon: ParsableCommand {
             try daemon.run()
         } catch {
             let error = DaemonError(error)
+            sink.flush()
             Daemon.report(error)
             throw ExitCode(error.exitCode)
         }

@@ -12,11 +12,14 @@ struct EmbeddedServer {
         var limits = limits
         // Real time passes while the embedded loop's stands still.
         limits.turn = .hours(1)
+        limits.slice = .hours(1)
+        limits.sliceAlone = .hours(1)
         service = try TestService()
         channel = EmbeddedChannel()
         reads = ReadCounter()
         let handler = VarlinkServerHandler(
-            service: service, peer: "peer", directory: VarlinkServiceDirectory(service), eventLoop: channel.eventLoop, limits: limits)
+            service: service, peer: "peer", directory: VarlinkServiceDirectory(service, limits: limits), eventLoop: channel.eventLoop,
+            limits: limits)
         try channel.pipeline.syncOperations.addHandlers([reads, handler])
         channel.connect(to: try SocketAddress(unixDomainSocketPath: "/test"), promise: nil)
     }

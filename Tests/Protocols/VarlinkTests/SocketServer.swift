@@ -14,7 +14,8 @@ struct SocketServer: Sendable {
 
     /// Starts a server, lets the body use it, and takes everything away again.
     static func with(
-        limits: VarlinkServerLimits = VarlinkServerLimits(), admit: @escaping @Sendable (CInt) -> String? = { _ in "peer" },
+        limits: VarlinkServerLimits = VarlinkServerLimits(), thread: TurnThread? = nil,
+        admit: @escaping @Sendable (CInt) -> String? = { _ in "peer" },
         _ body: (SocketServer) async throws -> Void
     ) async throws {
         var template = Array("/tmp/varlink-test-XXXXXX".utf8CString)
@@ -30,7 +31,7 @@ struct SocketServer: Sendable {
         let made = try await loop.flatSubmit {
             do {
                 let service = try TestService()
-                let server = VarlinkServer(service: service, eventLoop: loop, limits: limits, admit: admit)
+                let server = VarlinkServer(service: service, eventLoop: loop, limits: limits, thread: thread, admit: admit)
                 let bound = (NIOLoopBound(server, eventLoop: loop), NIOLoopBound(service, eventLoop: loop))
                 return server.listen(at: address).map { bound }
             } catch {
@@ -54,6 +55,8 @@ struct SocketServer: Sendable {
     }
 
     func connectionCount() async throws -> Int { try await loop.submit { server.value.connectionCount }.get() }
+
+    func heldBytes() async throws -> Int { try await loop.submit { server.value.heldBytes }.get() }
 
     /// Looks at the service, or does something to it, on its loop.
     func service<Result: Sendable>(_ body: @escaping @Sendable (TestService) throws -> Result) async throws -> Result {

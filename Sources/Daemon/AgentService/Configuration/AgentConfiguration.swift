@@ -57,6 +57,9 @@ public struct AgentConfiguration: Sendable {
     public var connectionsPerUser: Int
     /// Connections in all.
     public var connections: Int
+    /// Memory for unfinished messages and unread replies, of one user and in all, in MiB.
+    public var mebibytesPerUser: Int
+    public var mebibytes: Int
     /// How long a signature may take, queue included.
     public var signingDeadline: Int
     public var tokens: [TokenConfiguration]
@@ -116,6 +119,8 @@ public struct AgentConfiguration: Sendable {
         self.verification = known
         connectionsPerUser = try table.integer("connections-per-user", in: 1...100_000) ?? 4_096
         connections = try table.integer("connections", in: 1...1_000_000) ?? 16_384
+        mebibytesPerUser = try table.integer("mebibytes-per-user", in: 1...4_096) ?? 8
+        mebibytes = try table.integer("mebibytes", in: 1...65_536) ?? 32
         signingDeadline = try table.integer("signing-deadline-seconds", in: 1...600) ?? 10
 
         let audit = try table.table("audit")
@@ -152,7 +157,7 @@ public struct AgentConfiguration: Sendable {
         }
         try table.finish(known: [
             "socket", "socket-mode", "socket-group", "state-directory", "helper", "verify-signatures", "connections-per-user",
-            "connections",
+            "connections", "mebibytes-per-user", "mebibytes",
             "signing-deadline-seconds", "audit", "token", "external-account", "grant",
         ])
     }

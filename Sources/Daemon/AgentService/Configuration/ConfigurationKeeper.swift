@@ -184,7 +184,8 @@ extension AgentConfiguration {
             ("socket", socket == new.socket), ("socket-mode", socketMode == new.socketMode),
             ("socket-group", socketGroup == new.socketGroup),
             ("state-directory", stateDirectory == new.stateDirectory), ("file", auditFile == new.auditFile),
-            ("helper", helper == new.helper),
+            ("helper", helper == new.helper), ("mebibytes-per-user", mebibytesPerUser == new.mebibytesPerUser),
+            ("mebibytes", mebibytes == new.mebibytes),
         ] where !isSame {
             throw new.error(
                 at: key, "is not the value that the running agent has, and cannot be changed by a reload",

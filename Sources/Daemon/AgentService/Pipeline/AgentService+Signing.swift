@@ -53,6 +53,15 @@ extension AgentService {
             }
             externalAccount = loaded.account
         }
+        if isLong(admitted) {
+            return submitLong(
+                admitted, key: key, waitsForDisk: call.request.changesState, reply: reply
+            ) { [otherKey, externalAccount] () throws(CompositionError) in
+                try SigningPlan.plan(
+                    call.request, key: key, url: call.url, nonce: call.nonce, account: call.account, otherKey: otherKey,
+                    externalAccount: externalAccount)
+            }
+        }
         submit(admitted, key: key, waitsForDisk: call.request.changesState, reply: reply) { () throws(CompositionError) in
             try SigningPlan.plan(
                 call.request, key: key, url: call.url, nonce: call.nonce, account: call.account, otherKey: otherKey,
@@ -66,6 +75,11 @@ extension AgentService {
             peer: caller.peer.identity, operation: .signRequest, keys: [request.key], identifiers: request.identifiers)
         guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
         guard let key = keys.keyring.key(named: request.key) else { return reply.fail(AgentError.keyNotFound(name: request.key)) }
+        if isLong(admitted) {
+            return submitLong(admitted, key: key, waitsForDisk: true, reply: reply) { () throws(CompositionError) in
+                try SigningPlan.certificateRequest(request, key: key)
+            }
+        }
         submit(admitted, key: key, waitsForDisk: true, reply: reply) { () throws(CompositionError) in
             try SigningPlan.certificateRequest(request, key: key)
         }
@@ -78,6 +92,23 @@ extension AgentService {
         guard let key = keys.keyring.key(named: name) else { return reply.fail(AgentError.keyNotFound(name: name)) }
         submit(admitted, key: key, waitsForDisk: false, reply: reply) { () throws(CompositionError) in
             try SigningPlan.handshake(try ServerHandshake(content: content, scheme: scheme), key: key)
+        }
+    }
+
+    /// Names in a request that is composed on the loop; what has more is composed beside it. A CSR of 1,000 names takes some milliseconds.
+    private static let namesOnLoop = 32
+
+    private func isLong(_ admitted: borrowing Admitted) -> Bool { admitted.question.identifiers.count > AgentService.namesOnLoop }
+
+    /// As `submit`, composed beside the loop. On its own, so that what is composed on the loop needs no closure in memory.
+    private func submitLong(
+        _ admitted: Admitted, key: SigningKey, waitsForDisk: Bool, reply: VarlinkReplier,
+        _ compose: @escaping @Sendable () throws(CompositionError) -> SigningPlan
+    ) {
+        long.run(for: UInt64(admitted.caller.peer.uid), on: eventLoop) { () -> Result<SigningPlan, CompositionError> in
+            do throws(CompositionError) { return .success(try compose()) } catch { return .failure(error) }
+        } then: { plan in
+            self.submit(admitted, key: key, waitsForDisk: waitsForDisk, reply: reply) { () throws(CompositionError) in try plan.get() }
         }
     }
 

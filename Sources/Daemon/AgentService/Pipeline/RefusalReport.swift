@@ -21,7 +21,8 @@ struct RefusalReport {
         logger.notice(
             "refused",
             metadata: [
-                "correlation": "\(caller.correlation)", "peer": "\(caller.peer.identity)", "operation": "\(question.operation.rawValue)",
+                "correlation": "\(caller.correlation)", "uid": "\(caller.peer.uid)", "peer": "\(caller.peer.identity)",
+                "operation": "\(question.operation.rawValue)",
                 "keys": "\(TerminalText.safe(question.keys.joined(separator: ", "), limit: 160))",
                 "identifiers": "\(identifiers.joined(separator: ", "))", "why": "\(refusal)",
             ])

@@ -219,7 +219,8 @@ final class SigningPipeline {
             logger.warning(
                 "the token did not sign",
                 metadata: [
-                    "correlation": "\(job.correlation)", "key": "\(job.task.key.name)", "function": "\(failure.function ?? "-")",
+                    "correlation": "\(job.correlation)", "uid": "\(job.record.uid ?? .max)", "key": "\(job.task.key.name)",
+                    "function": "\(failure.function ?? "-")",
                     "returnValue": "\(failure.returnValue.map { "0x" + String($0, radix: 16) } ?? "-")", "reason": "\(failure.kind)",
                     "message": "\(failure.message)",
                 ])

@@ -2,6 +2,14 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// A client's connection to a Varlink service. Any thread may use it, and many at a time: calls are pipelined, and answered in order.
 /// ```swift
 /// let connection = try await VarlinkConnection.connect(to: address) { server, _ in
@@ -35,7 +43,8 @@ public final class VarlinkConnection: Sendable {
 
     /// Connects, and looks who is there before anything is sent.
     /// - Parameters:
-    ///   - timeout: For the connection alone; a Unix socket is slow only where the server's backlog is full.
+    ///   - timeout: For the connection alone. Where the server's backlog is full it is tried again until then: `connect` on a Unix socket that
+    ///     does not block fails at once with EAGAIN. Where nobody listens (ECONNREFUSED, ENOENT) there is no second try.
     ///   - verify: Looks at the server's credentials, and at the descriptor where those are not enough; the descriptor is only to be used
     ///     within the call. What it throws is thrown here, and the connection closed.
     /// - Throws: `IOError` from the system, `ChannelError.connectTimeout`, ``VarlinkConnectionError/unknownPeer``, or what `verify` throws.
@@ -44,15 +53,7 @@ public final class VarlinkConnection: Sendable {
         limits: VarlinkClientLimits = VarlinkClientLimits(), timeout: Duration = .seconds(10),
         verify: @escaping @Sendable (_ server: VarlinkPeerCredentials, _ descriptor: CInt) throws -> Void = { _, _ in }
     ) async throws -> VarlinkConnection {
-        let channel = try await ClientBootstrap(group: group)
-            .connectTimeout(TimeAmount(timeout))
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let handler = VarlinkClientHandler(eventLoop: channel.eventLoop, limits: limits)
-                    try channel.pipeline.syncOperations.addHandler(handler)
-                }
-            }
-            .connect(unixDomainSocketPath: address.path).get()
+        let channel = try await connected(to: address, on: group, limits, within: timeout)
         do {
             return try await channel.eventLoop.submit {
                 let pipeline = channel.pipeline.syncOperations
@@ -68,6 +69,33 @@ public final class VarlinkConnection: Sendable {
         } catch {
             channel.close(promise: nil)
             throw error
+        }
+    }
+
+    /// The first and the longest pause before it is tried again.
+    private static let pauses = Duration.milliseconds(5)...Duration.milliseconds(100)
+
+    private static func connected(
+        to address: VarlinkAddress, on group: any EventLoopGroup, _ limits: VarlinkClientLimits, within timeout: Duration
+    ) async throws -> any Channel {
+        let clock = ContinuousClock(), end = clock.now + timeout
+        var pause = pauses.lowerBound
+        while true {
+            do {
+                return try await ClientBootstrap(group: group)
+                    .connectTimeout(TimeAmount(clock.now.duration(to: end)))
+                    .channelInitializer { channel in
+                        channel.eventLoop.makeCompletedFuture {
+                            let handler = VarlinkClientHandler(eventLoop: channel.eventLoop, limits: limits)
+                            try channel.pipeline.syncOperations.addHandler(handler)
+                        }
+                    }
+                    .connect(unixDomainSocketPath: address.path).get()
+            } catch let error as IOError where error.errnoCode == EAGAIN {
+                guard clock.now + pause < end else { throw ChannelError.connectTimeout(TimeAmount(timeout)) }
+                try await Task.sleep(for: pause)
+                pause = min(pause * 2, pauses.upperBound)
+            }
         }
     }
 

@@ -30,6 +30,9 @@ public struct VarlinkFramer: Sendable {
     /// Bytes received and not yet taken as a message.
     public var bufferedBytes: Int { buffer.count - start }
 
+    /// Bytes of memory that the framer holds on to.
+    var capacity: Int { buffer.capacity }
+
     /// Takes what the stream brought.
     public mutating func append(_ bytes: some Collection<UInt8>) {
         // Only half a buffer or more is worth moving, so that a byte is moved twice at most on the average.
@@ -60,6 +63,11 @@ public struct VarlinkFramer: Sendable {
             scanned = start
         }
         return buffer[start..<end]
+    }
+
+    /// Gives the memory of messages back that were all taken.
+    mutating func releaseIfEmpty() {
+        if start == buffer.count { removeAll() }
     }
 
     /// Forgets everything that is buffered.

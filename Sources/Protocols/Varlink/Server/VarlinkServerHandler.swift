@@ -25,6 +25,8 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     static let flushThreshold = 64 * 1024
     /// Room kept for output between rounds, in bytes.
     static let keptOutputCapacity = 4096
+    /// What the kernel and the channel take for a read, in nanoseconds: who sends byte by byte is charged with it for each.
+    static let receiveTime: UInt64 = 3_000
 
     enum Answer {
         case empty
@@ -37,12 +39,22 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     private let directory: VarlinkServiceDirectory
     private let limits: VarlinkServerLimits
     private let handle: (VarlinkCall, VarlinkReplier) -> Void
+    /// Has a long message read away from the loop.
+    private let readElsewhere: (VarlinkServerHandler, [UInt8]) -> Void
     private let opened: () -> Void
     private let closed: (VarlinkCloseReason) -> Void
 
+    private let schedule: ServerSchedule
+    private let account: ServerSchedule.Account
     private var context: ChannelHandlerContext?
     private var state: VarlinkServerState
     private var output = ByteBuffer()
+    /// Memory of what the channel has not written yet.
+    private var unsent = 0
+    /// What the user's account says of this connection.
+    private var chargedInput = 0, chargedOutput = 0
+    /// How the long call is answered that was read elsewhere.
+    private var handleLong: ((VarlinkCall, VarlinkReplier) -> Void)?
     private var cancellation: (() -> Void)?
     private var writability: (() -> Void)?
     private var deadlines: VarlinkServerDeadlines
@@ -54,6 +66,11 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     /// There are calls at hand, and other connections go first: until then nothing more is read.
     private var isTurnAwaited = false
     private var isReadHeldBack = false
+    /// Waits for room in the user's share of memory.
+    private var isStalled = false
+    /// In the midst of a write, which the channel accompanies with news of its writability.
+    private var isWriting = false
+    private var times = CallTimes()
 
     /// - Parameters:
     ///   - service: Answers the calls.
@@ -66,9 +83,28 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         self.eventLoop = eventLoop
         self.directory = directory
         self.limits = limits
-        self.state = VarlinkServerState(limits: limits)
+        self.schedule = directory.schedule
+        self.account = directory.schedule.account(of: service.user(of: peer))
+        self.state = VarlinkServerState(limits: limits, readsLongMessages: directory.thread != nil)
         self.deadlines = VarlinkServerDeadlines(limits: limits)
         self.handle = { call, reply in service.handle(call, peer: peer, reply: reply) }
+        self.readElsewhere = { connection, message in
+            let read = service.reader(for: peer), json = limits.json
+            typealias LongCall = Result<(call: VarlinkCall, reading: Service.Reading), VarlinkCallFault>
+            directory.thread?.run(for: connection.account.user, on: eventLoop) {
+                do throws(VarlinkCallFault) {
+                    let call = try VarlinkCall(parsing: message, limits: json)
+                    return LongCall.success((call, read(call)))
+                } catch {
+                    return LongCall.failure(error)
+                }
+            } then: { result in
+                if case .success(let long) = result {
+                    connection.handleLong = { service.handle($0, read: long.reading, peer: peer, reply: $1) }
+                }
+                connection.took(result.map(\.call))
+            }
+        }
         self.opened = { service.connectionOpened(peer: peer) }
         self.closed = { reason in service.connectionClosed(peer: peer, reason: reason) }
     }
@@ -77,6 +113,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
 
     public func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        schedule.opened(account)
         if context.channel.isActive { begin() }
     }
 
@@ -102,7 +139,12 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         state.close()
         deadlines.stop()
         output = ByteBuffer()
+        unsent = 0
         writability = nil
+        handleLong = nil
+        settle()
+        schedule.messageEnded(self, of: account)
+        schedule.closed(account)
         let cancel = cancellation
         cancellation = nil
         cancel?()
@@ -115,7 +157,8 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         let buffer = unwrapInboundIn(data)
         state.received(buffer.readableBytesView)
         deadlines.sawActivity(eventLoop)
-        run()
+        if directory.latency != nil { times.read() }
+        run(isTurn: false, extra: VarlinkServerHandler.receiveTime)
     }
 
     public func channelReadComplete(context: ChannelHandlerContext) {
@@ -123,27 +166,43 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         flush()
     }
 
-    /// Asked by the channel before each read; held back while the client is ahead of the service or behind in its reading.
+    /// Asked by the channel before each read; held back while the client is ahead of the service or behind in its reading, while it is others'
+    /// turn, and while there is no room.
     public func read(context: ChannelHandlerContext) {
-        if state.wantsToRead, !isTurnAwaited {
-            context.read()
-        } else {
-            isReadHeldBack = true
-        }
+        isReadHeldBack = true
+        resumeReading()
+    }
+
+    private func resumeReading() {
+        guard isReadHeldBack, state.wantsToRead, !isTurnAwaited, let context else { return }
+        guard schedule.mayReceive(self, of: account) else { return stall() }
+        isReadHeldBack = false
+        context.read()
     }
 
     public func channelWritabilityChanged(context: ChannelHandlerContext) {
-        state.isWritable = context.channel.isWritable
+        // What a write of this handler's brings is looked at behind it.
+        if !isWriting { noteWritability(context) }
+    }
+
+    private func noteWritability(_ context: ChannelHandlerContext) {
+        let isWritable = context.channel.isWritable
+        guard isWritable != state.isWritable else { return }
+        state.isWritable = isWritable
+        if isWritable {
+            unsent = 0
+            // Not now: the channel may say so in the midst of something of the service's.
+            scheduleRound()
+        }
+        settle()
         updateDeadline()
-        // Not now: the channel may say so in the middle of a write of this handler's, and that in the middle of the service's.
-        if state.isWritable { scheduleRound() }
     }
 
     public func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case ChannelEvent.inputClosed:
             state.inputEnded = true
-            run()
+            run(isTurn: false)
         case is ChannelShouldQuiesceEvent:
             quiesce()
         default:
@@ -164,44 +223,83 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     /// Begins no further call, lets the one at hand be answered, then closes.
     func quiesce() {
         state.isQuiescing = true
-        run()
+        run(isTurn: true)
     }
 
     // MARK: Calls
 
-    private func run() {
+    /// Begins the calls at hand, as many as the user's turn allows.
+    /// - Parameter extra: Nanoseconds that the turn is charged with besides.
+    private func run(isTurn: Bool, extra: UInt64 = 0) {
         guard !isRunning, context != nil else { return }
-        isRunning = true
-        var left = limits.callsInARow
-        let end = NIODeadline.now() + limits.turn
-        loop: while true {
-            // The first needs no look at the clock.
-            guard left > 0, left == limits.callsInARow || NIODeadline.now() < end else {
+        if state.hasNext, !isTurnAwaited {
+            let began = ServerSchedule.now()
+            let left = schedule.left(for: account, now: began, isTurn: isTurn)
+            if left == 0 {
                 takeTurn()
-                break
+            } else if !schedule.mayAnswer(account) {
+                stall()
+            } else {
+                isRunning = true
+                let now = runCalls(from: began, until: began &+ min(left, UInt64(max(1, limits.turn.nanoseconds))))
+                isRunning = false
+                schedule.charge(account, from: began, to: now, extra: extra)
             }
-            left -= 1
+        }
+        settle()
+        updateDeadline()
+        resumeReading()
+    }
+
+    /// - Returns: When it was over.
+    private func runCalls(from began: UInt64, until end: UInt64) -> UInt64 {
+        var left = limits.callsInARow
+        while true {
             switch directory.withDocument({ state.next(readingInto: &$0) }) {
-            case .wait: break loop
+            case .wait: return ServerSchedule.now()
             case .dispatch(let call): dispatch(call)
+            case .read(let message): readElsewhere(self, message)
             case .refuse(let error): write(.error(name: error.name, parameters: error.parameters.source))
+            case .skip: break
             case .close(let reason):
                 closeWhenWritten(reason)
-                break loop
+                return ServerSchedule.now()
+            }
+            // A long message counts until its call is answered.
+            if state.longMessage == 0 { schedule.messageEnded(self, of: account) }
+            left -= 1
+            // Most connections have one call at hand; it needs no second look at the clock.
+            guard state.hasNext else {
+                state.releaseIfEmpty()
+                return ServerSchedule.now()
+            }
+            let now = ServerSchedule.now()
+            guard left > 0, now < end else {
+                takeTurn()
+                return now
             }
         }
-        isRunning = false
-        updateDeadline()
-        if isReadHeldBack, state.wantsToRead, !isTurnAwaited {
-            isReadHeldBack = false
-            context?.read()
-        }
+    }
+
+    /// A long message has been read.
+    private func took(_ result: Result<VarlinkCall, VarlinkCallFault>) {
+        guard context != nil else { return handleLong = nil }
+        state.take(result)
+        scheduleRound()
     }
 
     private func dispatch(_ call: VarlinkCall) {
         guard let number = state.current else { return }
+        if directory.latency != nil { times.begin() }
         switch directory.route(call) {
-        case .service: handle(call, VarlinkReplier(connection: self, call: number))
+        case .service:
+            let reply = VarlinkReplier(connection: self, call: number)
+            if let handleLong {
+                self.handleLong = nil
+                handleLong(call, reply)
+            } else {
+                handle(call, reply)
+            }
         case .reply(let parameters): finish(number, with: .bytes(parameters))
         case .refuse(let error): finish(number, with: .error(name: error.name, parameters: error.parameters.source))
         }
@@ -217,36 +315,69 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
 
     func together(_ body: () -> Void) { directory.together(body) }
 
-    /// As `scheduleRound`, but behind what the sockets bring meanwhile.
+    /// As `scheduleRound`, but when the user's turn comes, and behind what the sockets bring meanwhile.
     private func takeTurn() {
-        guard !isRoundScheduled else { return }
-        isRoundScheduled = true
+        guard !isTurnAwaited else { return }
         isTurnAwaited = true
-        directory.takeTurn(on: eventLoop) { self.runRound() }
+        schedule.wait(self, of: account)
     }
 
-    func runRound() {
-        isRoundScheduled = false
-        isTurnAwaited = false
+    /// Goes on when there is room.
+    private func stall() {
+        guard !isStalled, context != nil else { return }
+        isStalled = true
+        schedule.stall(self, of: account)
+    }
+
+    /// Whether a message was begun and is not complete.
+    var hasBegunMessage: Bool { state.awaitsRestOfMessage }
+
+    /// There may be room for what was held back.
+    /// - Returns: `false` if the connection is gone.
+    func roomMade() -> Bool {
+        isStalled = false
+        guard context != nil else { return false }
+        scheduleRound()
+        return true
+    }
+
+    func runRound(isTurn: Bool) {
+        if isTurn { isTurnAwaited = false } else { isRoundScheduled = false }
+        guard context != nil else { return }
         flushFollows = true
-        if state.isWritable, let goOn = writability {
-            writability = nil
-            goOn()
-        }
-        run()
+        goOnWriting(isTurn: isTurn)
+        run(isTurn: isTurn)
         flushFollows = false
         flush()
     }
 
+    /// Lets a service go on that streams, in its user's turn.
+    private func goOnWriting(isTurn: Bool) {
+        guard state.isWritable, !isTurnAwaited, writability != nil else { return }
+        let began = ServerSchedule.now()
+        guard schedule.left(for: account, now: began, isTurn: isTurn) > 0 else { return takeTurn() }
+        guard schedule.mayAnswer(account) else { return stall() }
+        let goOn = writability
+        writability = nil
+        goOn?()
+        schedule.charge(account, from: began, to: ServerSchedule.now())
+    }
+
     func isOpen(_ call: UInt64) -> Bool { state.current == call }
 
-    func isWritable(_ call: UInt64) -> Bool { state.current == call && state.isWritable }
+    func isWritable(_ call: UInt64) -> Bool { state.current == call && state.isWritable && schedule.mayAnswer(account) }
 
     func finish(_ call: UInt64, with answer: Answer) {
         let isOneway = state.currentIsOneway
+        let wasLong = state.longMessage > 0
         guard state.finish(call) else { return }
+        if wasLong {
+            settle()
+            schedule.messageEnded(self, of: account)
+        }
         cancellation = nil
         writability = nil
+        if directory.latency != nil { times.finish() }
         if !isOneway { write(answer) }
         deadlines.sawActivity(eventLoop)
         // The next call is not begun from within the answer to this one: the service may be in the middle of something.
@@ -298,19 +429,33 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         if !flushFollows { scheduleRound() }
     }
 
+    /// Hands the channel what there is to send. One write at a time: what comes while the client does not read is collected here, in one piece
+    /// of memory, and not in one for each answer.
     private func flush(promise: EventLoopPromise<Void>? = nil) {
         guard let context, output.readableBytes > 0 || promise != nil else { return }
-        context.writeAndFlush(wrapOutboundOut(output), promise: promise)
-        if output.capacity <= VarlinkServerHandler.keptOutputCapacity {
-            output.clear()
-        } else {
-            output = ByteBuffer()
+        if state.isWritable || promise != nil {
+            isWriting = true
+            unsent = output.capacity
+            context.writeAndFlush(wrapOutboundOut(output), promise: promise)
+            if output.capacity <= VarlinkServerHandler.keptOutputCapacity { output.clear() } else { output = ByteBuffer() }
+            isWriting = false
+            if let latency = directory.latency { times.written(latency, user: account.user) }
+            // Nobody is there any more if the write failed.
+            guard self.context != nil else { return }
+            noteWritability(context)
         }
-        // Asked for only when the channel says that it is full, since it takes a look-up.
-        guard !context.channel.isWritable, let options = context.channel.syncOptions,
-            let pending = try? options.getOption(.bufferedWritableBytes), pending > limits.pendingOutputBytes
-        else { return }
-        closeNow(.outputOverflow)
+        settle()
+        if !state.isWritable, output.readableBytes + unsent > limits.pendingOutputBytes { closeNow(.outputOverflow) }
+    }
+
+    /// Says in the user's account what the connection holds.
+    private func settle() {
+        let input = state.inputMemory
+        let output = max(0, output.capacity - VarlinkServerHandler.keptOutputCapacity) + (state.isWritable ? 0 : unsent)
+        guard input != chargedInput || output != chargedOutput else { return }
+        schedule.change(account, input: input - chargedInput, output: output - chargedOutput)
+        chargedInput = input
+        chargedOutput = output
     }
 
     private func closeWhenWritten(_ reason: VarlinkCloseReason) {

@@ -10,13 +10,19 @@ struct VarlinkServerState {
         case wait
         /// Hand over a call; ``VarlinkServerState/current`` is its number now.
         case dispatch(VarlinkCall)
+        /// Have a long message read away from the loop, and give what it turned out to be to ``VarlinkServerState/take(_:)``.
+        case read([UInt8])
         /// Answer an invalid call that was not dispatched.
         case refuse(VarlinkError)
+        /// Nothing: an invalid call that wants no answer.
+        case skip
         /// Send what is still to be sent, and close.
         case close(VarlinkCloseReason)
     }
 
     private let limits: VarlinkServerLimits
+    /// Messages longer than this are read elsewhere, in bytes.
+    private let shortMessage: Int
     private var framer: VarlinkFramer
     private var lastCall: UInt64 = 0
     private var isClosed = false
@@ -29,6 +35,17 @@ struct VarlinkServerState {
     private(set) var currentIsOneway = false
     /// Whether the call being answered accepts several replies.
     private(set) var currentWantsMore = false
+    /// Bytes of the long message that is read elsewhere, or was and is being answered.
+    private(set) var longMessage = 0
+    private var elsewhere = Elsewhere.nothing
+
+    /// Where a long message is.
+    private enum Elsewhere {
+        case nothing
+        case reading
+        case read(Result<VarlinkCall, VarlinkCallFault>)
+    }
+
     /// Whether the client takes what it is sent.
     var isWritable = true
     /// The client sends no more.
@@ -36,8 +53,10 @@ struct VarlinkServerState {
     /// Answer the call at hand, then close.
     var isQuiescing = false
 
-    init(limits: VarlinkServerLimits) {
+    /// - Parameter readsLongMessages: Whether somebody reads long messages elsewhere.
+    init(limits: VarlinkServerLimits, readsLongMessages: Bool = false) {
         self.limits = limits
+        self.shortMessage = readsLongMessages ? limits.shortMessage : .max
         self.framer = VarlinkFramer(maximumMessageSize: limits.messageSize)
     }
 
@@ -46,42 +65,88 @@ struct VarlinkServerState {
         framer.append(bytes)
     }
 
+    /// Whether there is anything for ``next(readingInto:)`` to look at.
+    var hasNext: Bool {
+        guard !isClosed, current == nil, isWritable else { return false }
+        switch elsewhere {
+        case .reading: return false
+        case .read: return true
+        case .nothing: return framer.bufferedBytes > 0 || inputEnded || isQuiescing
+        }
+    }
+
     /// What to do next.
     /// - Parameter document: Memory to read a message in; what was in it is gone.
     mutating func next(readingInto document: inout JSONDocument) -> Step {
         guard !isClosed, current == nil, isWritable else { return .wait }
+        if case .reading = elsewhere { return .wait }
         if isQuiescing { return close(.shutdown) }
-        while true {
-            let message: ArraySlice<UInt8>?
-            do throws(VarlinkFramingError) { message = try framer.next() } catch {
-                return close(.messageTooLong(limit: limits.messageSize))
-            }
-            guard let message else {
-                guard inputEnded else { return .wait }
-                return close(framer.bufferedBytes == 0 ? .endOfStream : .peerGone)
-            }
-            messages += 1
-            do throws(VarlinkCallFault) {
-                let call = try VarlinkCall(parsing: message, into: &document, limits: limits.json)
-                lastCall += 1
-                current = lastCall
-                currentIsOneway = call.isOneway
-                currentWantsMore = call.wantsMore
-                return .dispatch(call)
-            } catch {
-                switch error {
-                case .malformed(let reason): return close(.malformedMessage(reason))
-                case .invalid(_, isOneway: true): continue
-                case .invalid(let member, isOneway: false): return .refuse(.invalidParameter(member))
-                }
-            }
+        if case .read(let result) = elsewhere {
+            elsewhere = .nothing
+            return step(for: result)
+        }
+        let message: ArraySlice<UInt8>?
+        do throws(VarlinkFramingError) { message = try framer.next() } catch {
+            return close(.messageTooLong(limit: limits.messageSize))
+        }
+        guard let message else {
+            guard inputEnded else { return .wait }
+            return close(framer.bufferedBytes == 0 ? .endOfStream : .peerGone)
+        }
+        messages += 1
+        guard message.count <= shortMessage else {
+            elsewhere = .reading
+            longMessage = message.count
+            let copy = Array(message)
+            framer.releaseIfEmpty()
+            return .read(copy)
+        }
+        do throws(VarlinkCallFault) {
+            return begin(try VarlinkCall(parsing: message, into: &document, limits: limits.json))
+        } catch {
+            return step(for: error)
         }
     }
+
+    /// Takes what a long message turned out to be; ``next(readingInto:)`` says what to do with it.
+    mutating func take(_ result: Result<VarlinkCall, VarlinkCallFault>) {
+        guard !isClosed, case .reading = elsewhere else { return }
+        elsewhere = .read(result)
+    }
+
+    private mutating func step(for result: Result<VarlinkCall, VarlinkCallFault>) -> Step {
+        switch result {
+        case .success(let call): return begin(call)
+        case .failure(let fault):
+            longMessage = 0
+            return step(for: fault)
+        }
+    }
+
+    private mutating func begin(_ call: VarlinkCall) -> Step {
+        lastCall += 1
+        current = lastCall
+        currentIsOneway = call.isOneway
+        currentWantsMore = call.wantsMore
+        return .dispatch(call)
+    }
+
+    private mutating func step(for fault: VarlinkCallFault) -> Step {
+        switch fault {
+        case .malformed(let reason): close(.malformedMessage(reason))
+        case .invalid(_, isOneway: true): .skip
+        case .invalid(let member, isOneway: false): .refuse(.invalidParameter(member))
+        }
+    }
+
+    /// Gives the memory of messages back that were all taken.
+    mutating func releaseIfEmpty() { framer.releaseIfEmpty() }
 
     /// The call is answered. `false` if it was not the one at hand.
     mutating func finish(_ call: UInt64) -> Bool {
         guard current == call else { return false }
         current = nil
+        longMessage = 0
         return true
     }
 
@@ -89,6 +154,8 @@ struct VarlinkServerState {
     mutating func close() {
         isClosed = true
         current = nil
+        longMessage = 0
+        elsewhere = .nothing
         framer.removeAll()
     }
 
@@ -97,15 +164,28 @@ struct VarlinkServerState {
         return .close(reason)
     }
 
+    private var isElsewhere: Bool {
+        if case .nothing = elsewhere { false } else { true }
+    }
+
     /// Whether the socket is to be read. Without a call at hand always, since the next one may not be complete.
     var wantsToRead: Bool {
         guard !isClosed, !isQuiescing, isWritable else { return false }
-        return current == nil || framer.bufferedBytes < limits.pipelinedBytes
+        return current == nil && !isElsewhere || framer.bufferedBytes < limits.pipelinedBytes
     }
 
     /// A message was begun, and it is the client's turn to finish it.
-    var awaitsRestOfMessage: Bool { !isClosed && current == nil && isWritable && framer.bufferedBytes > 0 }
+    var awaitsRestOfMessage: Bool { !isClosed && current == nil && !isElsewhere && isWritable && framer.bufferedBytes > 0 }
 
     /// No call, and no byte of one.
-    var isIdle: Bool { !isClosed && current == nil && framer.bufferedBytes == 0 }
+    var isIdle: Bool { !isClosed && current == nil && !isElsewhere && framer.bufferedBytes == 0 }
+
+    /// Memory held for messages beyond what every connection keeps, in bytes. A long message counts until it is answered: as bytes, as values
+    /// and as a request it is in memory several times.
+    var inputMemory: Int {
+        guard !isClosed else { return 0 }
+        return max(0, framer.capacity - VarlinkFramer.keptCapacity) + longMessage * VarlinkServerState.copiesOfLongMessage
+    }
+
+    private static let copiesOfLongMessage = 4
 }

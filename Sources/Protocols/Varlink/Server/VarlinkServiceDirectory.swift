@@ -21,14 +21,22 @@ public final class VarlinkServiceDirectory {
     private var rounds: [VarlinkServerHandler] = []
     private var roundsRunning: [VarlinkServerHandler] = []
     private var areRoundsDue = false
-    private var turns = CircularBuffer<() -> Void>()
-    private var isTurnScheduled = false
-    /// Between two turns, so that the loop looks at its sockets.
-    private static let pause = TimeAmount.microseconds(50)
-    /// Turns taken before it does: the shortest time that is long against the pause.
-    private static let turns = TimeAmount.milliseconds(2)
+    /// Whose turn it is, and who has to wait for room.
+    let schedule: ServerSchedule
+    /// Reads long messages, if there is one.
+    let thread: TurnThread?
+    /// Where the time of calls is noted, for the benchmark.
+    package var latency: VarlinkLatency?
 
-    public init(info: VarlinkServiceInfo, interfaces: [VarlinkInterface]) {
+    /// - Parameters:
+    ///   - rounds: Counts the rounds of the loop that the connections live on; without it a round is a millisecond.
+    ///   - thread: Reads long messages; without it they are read on the loop.
+    public init(
+        info: VarlinkServiceInfo, interfaces: [VarlinkInterface], limits: VarlinkServerLimits = VarlinkServerLimits(),
+        rounds: LoopRounds? = nil, thread: TurnThread? = nil
+    ) {
+        self.schedule = ServerSchedule(limits: limits, rounds: rounds)
+        self.thread = thread
         let all = [VarlinkInterface.service] + interfaces
         self.entries = all.map { interface in
             var writer = JSONWriter(reservingCapacity: interface.text.utf8.count + 64)
@@ -49,8 +57,11 @@ public final class VarlinkServiceDirectory {
         self.information = writer.bytes
     }
 
-    public convenience init(_ service: some VarlinkService) {
-        self.init(info: service.info, interfaces: service.interfaces)
+    public convenience init(
+        _ service: some VarlinkService, limits: VarlinkServerLimits = VarlinkServerLimits(), rounds: LoopRounds? = nil,
+        thread: TurnThread? = nil
+    ) {
+        self.init(info: service.info, interfaces: service.interfaces, limits: limits, rounds: rounds, thread: thread)
     }
 
     /// What is to be done with a call.
@@ -133,28 +144,8 @@ public final class VarlinkServiceDirectory {
         areRoundsDue = false
         // A round that is scheduled by one of these comes in the next task.
         swap(&rounds, &roundsRunning)
-        for connection in roundsRunning { connection.runRound() }
+        for connection in roundsRunning { connection.runRound(isTurn: false) }
         roundsRunning.removeAll(keepingCapacity: true)
-    }
-
-    /// Goes on with a connection's calls later, in turn with other connections and behind what the sockets bring meanwhile: an event loop
-    /// does not look at its sockets while its tasks add tasks.
-    func takeTurn(on eventLoop: any EventLoop, _ goOn: @escaping () -> Void) {
-        turns.append(goOn)
-        guard !isTurnScheduled else { return }
-        isTurnScheduled = true
-        eventLoop.assumeIsolated().scheduleTask(in: VarlinkServiceDirectory.pause) { self.giveTurns(on: eventLoop) }
-    }
-
-    private func giveTurns(on eventLoop: any EventLoop) {
-        let end = NIODeadline.now() + VarlinkServiceDirectory.turns
-        // Each of those that wait once: one that asks for the next turn at once, as a stream does, comes behind the sockets.
-        for _ in 0..<turns.count {
-            turns.popFirst()?()
-            if NIODeadline.now() > end { break }
-        }
-        isTurnScheduled = !turns.isEmpty
-        if isTurnScheduled { eventLoop.assumeIsolated().scheduleTask(in: VarlinkServiceDirectory.pause) { self.giveTurns(on: eventLoop) } }
     }
 
     /// Room that the writer keeps between replies and the document between calls, in bytes.

@@ -1,0 +1,179 @@
+import Dispatch
+import Glibc
+import Logging
+import Synchronization
+
+/// Where the daemon's log lines go: into a bounded store, and from there to standard error by a thread of its own. Whoever logs never waits:
+/// where the reader of standard error does not keep up, lines are left out, and counted, and the count is said when it reads again.
+///
+/// Lines that a user causes (those whose metadata name its `uid`) are limited for each user besides, so that a flood of one user neither fills
+/// the journal nor takes the room of what others have to say.
+public final class LogSink: Sendable {
+    /// Bytes of lines that wait for their reader.
+    static let storeBytes = 1024 * 1024
+    /// Bytes of one line; what is longer is cut.
+    static let lineBytes = 4 * 1024
+    /// Lines and bytes of one user in one window, and how long that is in milliseconds.
+    static let linesPerUser = 200
+    static let bytesPerUser = 64 * 1024
+    static let window: UInt64 = 60_000
+    /// How long the program waits at its end for the reader, in milliseconds.
+    static let endWait = 1_000
+
+    private struct Window {
+        var start: UInt64
+        var lines = 0
+        var bytes = 0
+        var leftOut = 0
+    }
+
+    private struct State {
+        var lines: [[UInt8]] = []
+        var bytes = 0
+        var lost = 0
+        var isWriting = false
+        var windows: [String: Window] = [:]
+        /// When it was last looked whether a user is owed a count.
+        var looked: UInt64 = 0
+    }
+
+    private let descriptor: CInt
+    private let queue = DispatchQueue(label: "log")
+    private let state = Mutex(State())
+    private let now: @Sendable () -> UInt64
+
+    /// - Parameters:
+    ///   - descriptor: Written to; stays the caller's.
+    ///   - now: Milliseconds of a clock.
+    public init(descriptor: CInt = STDERR_FILENO, now: @escaping @Sendable () -> UInt64 = LogSink.milliseconds) {
+        self.descriptor = descriptor
+        self.now = now
+    }
+
+    public static let milliseconds: @Sendable () -> UInt64 = { DispatchTime.now().uptimeNanoseconds / 1_000_000 }
+
+    /// Takes a line, or counts it.
+    /// - Parameter user: Who caused it.
+    func write(_ line: String, user: String?) {
+        var bytes = Array(line.utf8.prefix(LogSink.lineBytes))
+        bytes.append(UInt8(ascii: "\n"))
+        let time = now()
+        let starts = state.withLock { state -> Bool in
+            tellLeftOut(&state, time)
+            if let user, !allows(&state, user, bytes.count, time) { return false }
+            return store(&state, bytes)
+        }
+        if starts { queue.async { self.drain() } }
+    }
+
+    /// Waits until all is written, or the reader has had its time.
+    public func flush() {
+        let semaphore = DispatchSemaphore(value: 0)
+        queue.async { semaphore.signal() }
+        _ = semaphore.wait(timeout: .now() + .milliseconds(LogSink.endWait))
+    }
+
+    /// - Returns: Whether a writer is to be started.
+    private func store(_ state: inout State, _ bytes: [UInt8]) -> Bool {
+        guard state.bytes + bytes.count <= LogSink.storeBytes else {
+            state.lost += 1
+            return false
+        }
+        state.lines.append(bytes)
+        state.bytes += bytes.count
+        defer { state.isWriting = true }
+        return !state.isWriting
+    }
+
+    private func allows(_ state: inout State, _ user: String, _ bytes: Int, _ time: UInt64) -> Bool {
+        var window = state.windows[user] ?? Window(start: time)
+        window.lines += 1
+        window.bytes += bytes
+        let isAllowed = window.lines <= LogSink.linesPerUser && window.bytes <= LogSink.bytesPerUser
+        if !isAllowed { window.leftOut += 1 }
+        state.windows[user] = window
+        return isAllowed
+    }
+
+    /// Says how many lines of whom were left out in windows that are over.
+    private func tellLeftOut(_ state: inout State, _ time: UInt64) {
+        // Once a second at most, however many lines come.
+        guard time &- state.looked >= 1_000 else { return }
+        state.looked = time
+        for (user, window) in state.windows where time &- window.start >= LogSink.window {
+            state.windows[user] = nil
+            guard window.leftOut > 0 else { continue }
+            let text = "acme-agentd: warning: left out \(window.leftOut) log lines caused by uid \(user) within a minute\n"
+            if store(&state, Array(text.utf8)) { queue.async { self.drain() } }
+        }
+    }
+
+    private func drain() {
+        while true {
+            let (lines, lost) = state.withLock { state -> ([[UInt8]], Int) in
+                let taken = (state.lines, state.lost)
+                state.lines = []
+                state.bytes = 0
+                state.lost = 0
+                if taken.0.isEmpty, taken.1 == 0 { state.isWriting = false }
+                return taken
+            }
+            if lines.isEmpty, lost == 0 { return }
+            for line in lines { write(line) }
+            if lost > 0 { write(Array("acme-agentd: warning: \(lost) log lines were lost, since the log was not read\n".utf8)) }
+        }
+    }
+
+    /// On the sink's own thread, which may wait.
+    private func write(_ bytes: [UInt8]) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count > 0 {
+                rest = rest.dropFirst(count)
+            } else if errno == EAGAIN {
+                var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = poll(&wanted, 1, -1)
+            } else if errno != EINTR {
+                // Nobody will read it any more.
+                return
+            }
+        }
+    }
+}
+
+/// A log handler whose lines go to a ``LogSink``.
+public struct SinkLogHandler: LogHandler {
+    public var logLevel = Logger.Level.info
+    public var metadata = Logger.Metadata()
+    private let label: String
+    private let sink: LogSink
+
+    public init(label: String, sink: LogSink) {
+        self.label = label
+        self.sink = sink
+    }
+
+    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    public func log(event: LogEvent) {
+        var all = metadata
+        if let own = event.metadata { all.merge(own) { $1 } }
+        var line = SinkLogHandler.timestamp() + " \(event.level) \(label):"
+        for (key, value) in all.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(value)" }
+        line += " \(event.message)"
+        sink.write(line, user: all["uid"].map { "\($0)" })
+    }
+
+    /// As swift-log's own handler writes it.
+    private static func timestamp() -> String {
+        var time = time(nil), parts = tm()
+        guard localtime_r(&time, &parts) != nil else { return "" }
+        var buffer = [CChar](repeating: 0, count: 64)
+        let count = strftime(&buffer, buffer.count, "%Y-%m-%dT%H:%M:%S%z", &parts)
+        return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,121 @@
+import Glibc
+import Logging
+import Synchronization
+import Testing
+
+@testable import AgentService
+
+/// A log that nobody reads, and users who cause too many lines.
+@Suite struct LogSinkTests {
+    private struct Pipe: ~Copyable {
+        let reader: CInt, writer: CInt
+
+        init() {
+            var ends: [CInt] = [0, 0]
+            _ = pipe(&ends)
+            (reader, writer) = (ends[0], ends[1])
+        }
+
+        deinit {
+            close(reader)
+            close(writer)
+        }
+
+        /// What is there within `milliseconds`.
+        func read(milliseconds: CInt = 2_000, until: (String) -> Bool) -> String {
+            var text: [UInt8] = []
+            var buffer = [UInt8](repeating: 0, count: 65_536)
+            while !until(String(decoding: text, as: UTF8.self)) {
+                var wanted = pollfd(fd: reader, events: Int16(POLLIN), revents: 0)
+                guard poll(&wanted, 1, milliseconds) > 0 else { break }
+                let count = Glibc.read(reader, &buffer, buffer.count)
+                guard count > 0 else { break }
+                text += buffer[..<count]
+            }
+            return String(decoding: text, as: UTF8.self)
+        }
+    }
+
+    private func logger(_ sink: LogSink) -> Logger { Logger(label: "test") { SinkLogHandler(label: $0, sink: sink) } }
+
+    @Test("a line has level, label, metadata in order, and text")
+    func line() {
+        let pipe = Pipe()
+        let sink = LogSink(descriptor: pipe.writer)
+        logger(sink).warning("it happened", metadata: ["b": "2", "a": "1"])
+        let text = pipe.read { $0.hasSuffix("\n") }
+        #expect(text.hasSuffix(" warning test: a=1 b=2 it happened\n"))
+        #expect(text.hasPrefix("20"))
+    }
+
+    @Test("whoever logs does not wait for a log that is not read, and the lines that are lost are counted when it is read again")
+    func unread() {
+        let pipe = Pipe()
+        let sink = LogSink(descriptor: pipe.writer)
+        let logger = logger(sink)
+        let filling = String(repeating: "x", count: 1_000)
+        // More than the pipe and the store hold: 64 KiB and 1 MiB.
+        let began = LogSink.milliseconds()
+        for _ in 0..<4_000 { logger.info("\(filling)") }
+        #expect(LogSink.milliseconds() - began < 2_000)
+        let text = pipe.read { $0.contains("lost") && $0.hasSuffix("\n") }
+        let lines = text.split(separator: "\n")
+        let lost = lines.last?.split(separator: " ").compactMap { Int($0) }.first ?? 0
+        #expect(lost > 2_000)
+        #expect(lines.count - 1 + lost == 4_000)
+    }
+
+    @Test("lines of one user are limited, and the number of those left out is said when its minute is over; others' are not touched")
+    func perUser() {
+        let pipe = Pipe()
+        let clock = Mutex<UInt64>(10_000)
+        let sink = LogSink(descriptor: pipe.writer) { clock.withLock { $0 } }
+        let logger = logger(sink)
+        for _ in 0..<(LogSink.linesPerUser + 50) { logger.notice("refused", metadata: ["uid": "1001"]) }
+        logger.notice("other", metadata: ["uid": "1002"])
+        clock.withLock { $0 += LogSink.window }
+        logger.notice("later")
+        let text = pipe.read { $0.contains("later") && $0.contains("left out") }
+        #expect(text.split(separator: "\n").filter { $0.hasSuffix("refused") }.count == LogSink.linesPerUser)
+        #expect(text.contains("left out 50 log lines caused by uid 1001"))
+        #expect(text.contains("uid=1002 other"))
+        logger.notice("refused", metadata: ["uid": "1001"])
+        #expect(pipe.read { $0.hasSuffix("refused\n") }.contains("uid=1001"))
+    }
+
+    @Test func linesAreLimitedInBytesToo() {
+        let pipe = Pipe()
+        let sink = LogSink(descriptor: pipe.writer)
+        let logger = logger(sink)
+        for _ in 0..<100 { logger.notice("\(String(repeating: "x", count: 100_000))", metadata: ["uid": "1001"]) }
+        logger.notice("end")
+        let text = pipe.read { $0.hasSuffix("end\n") }
+        #expect(text.utf8.count <= LogSink.bytesPerUser + 100)
+        #expect(text.split(separator: "\n").allSatisfy { $0.utf8.count <= LogSink.lineBytes })
+    }
+}
+
+/// What is left for connections when the daemon has its share of descriptors.
+@Suite struct DescriptorSharesTests {
+    @Test func whatFitsStays() {
+        let room = DescriptorShares.room(limit: 524_288, pools: [3])
+        let shares = DescriptorShares(connections: 16_384, perUser: 4_096, room: room)
+        #expect(shares.connections == 16_384 && shares.connectionsPerUser == 4_096)
+        #expect(DescriptorShares.warning(connections: 16_384, perUser: 4_096, limit: 524_288, pools: [3]) == nil)
+    }
+
+    @Test("what does not fit is lowered in proportion, and said")
+    func lowered() throws {
+        let room = DescriptorShares.room(limit: 1_024, pools: [3, 15])
+        #expect(room == 1_024 - DescriptorShares.reserve - (4 + 16) * DescriptorShares.perLink)
+        let shares = DescriptorShares(connections: 16_384, perUser: 4_096, room: room)
+        #expect(shares.connections == room && shares.connectionsPerUser == room / 4)
+        let warning = DescriptorShares.warning(connections: 16_384, perUser: 4_096, limit: 1_024, pools: [3, 15])
+        #expect(try #require(warning).contains("LimitNOFILE"))
+    }
+
+    @Test func aLimitBelowTheDaemonsOwnNeedsLeavesAFew() {
+        let shares = DescriptorShares(connections: 100, perUser: 100, room: DescriptorShares.room(limit: 20, pools: [3]))
+        #expect(shares.connections == DescriptorShares.fewest && shares.connectionsPerUser == DescriptorShares.fewest)
+    }
+}

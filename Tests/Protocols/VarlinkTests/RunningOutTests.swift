@@ -1,0 +1,184 @@
+import Glibc
+import NIOCore
+import NIOEmbedded
+import NIOPosix
+import Testing
+
+@testable import Varlink
+
+/// No descriptors, no room in the listener's queue.
+@Suite struct RunningOutTests {
+    private struct ReadsSeen {
+        let channel = EmbeddedChannel()
+        let reads = ReadCounter()
+        let pacing: AcceptPacing
+        let pauses: Pauses
+
+        final class Pauses { var all: [Int64] = [] }
+
+        init() throws {
+            let pauses = Pauses()
+            self.pauses = pauses
+            pacing = AcceptPacing { _, pause in pauses.all.append(pause.nanoseconds / 1_000_000) }
+            try channel.pipeline.syncOperations.addHandlers([reads, pacing])
+        }
+
+        func fail(_ code: CInt) { channel.pipeline.fireErrorCaught(IOError(errnoCode: code, reason: "accept")) }
+
+        /// Whether a read is let through.
+        func tries() -> Bool {
+            let before = reads.count
+            channel.read()
+            return reads.count > before
+        }
+    }
+
+    @Test("a listener without descriptors pauses, longer each time, up to a second")
+    func acceptBacksOff() throws {
+        let listener = try ReadsSeen()
+        #expect(listener.tries())
+        for expected: Int64 in [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000] {
+            listener.fail(EMFILE)
+            #expect(listener.pauses.all.last == expected)
+            let before = listener.reads.count
+            #expect(!listener.tries())
+            listener.channel.embeddedEventLoop.advanceTime(by: .milliseconds(expected - 1))
+            #expect(listener.reads.count == before)
+            listener.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+            #expect(listener.reads.count == before + 1)
+        }
+    }
+
+    @Test("it goes on at once when a connection is closed, and begins with the short pause after one was accepted")
+    func acceptResumes() throws {
+        let listener = try ReadsSeen()
+        listener.fail(ENFILE)
+        listener.fail(ENFILE)
+        #expect(listener.pauses.all == [10])
+        #expect(!listener.tries())
+        let before = listener.reads.count
+        listener.pacing.resume()
+        #expect(listener.reads.count == before + 1)
+        listener.fail(ENOMEM)
+        #expect(listener.pauses.all == [10, 20])
+        listener.pacing.resume()
+        listener.channel.pipeline.fireChannelRead("a connection")
+        listener.fail(ENOBUFS)
+        #expect(listener.pauses.all == [10, 20, 10])
+    }
+
+    /// A listening socket in a folder of its own.
+    private final class Listening {
+        let descriptor: CInt
+        let address: VarlinkAddress
+        private let folder: String
+
+        init(backlog: CInt) throws {
+            var template = Array("/tmp/varlink-test-XXXXXX".utf8CString)
+            guard mkdtemp(&template) != nil else { throw SocketServer.SetUpFailed() }
+            folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            guard let address = VarlinkAddress(path: folder + "/s") else { throw SocketServer.SetUpFailed() }
+            self.address = address
+            descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+            let bound = Listening.withName(address) { bind(descriptor, $0, $1) }
+            guard bound == 0, listen(descriptor, backlog) == 0 else { throw SocketServer.SetUpFailed() }
+        }
+
+        deinit {
+            unlink(address.path)
+            rmdir(folder)
+        }
+
+        static func withName(_ address: VarlinkAddress, _ body: (UnsafePointer<sockaddr>, socklen_t) -> CInt) -> CInt {
+            var name = sockaddr_un()
+            name.sun_family = sa_family_t(AF_UNIX)
+            withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: address.path.utf8) }
+            return withUnsafePointer(to: &name) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+            }
+        }
+
+        /// A connection that does not wait; -1 where the queue is full.
+        static func connect(_ address: VarlinkAddress) -> CInt {
+            let client = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+            if withName(address, { Glibc.connect(client, $0, $1) }) == 0 { return client }
+            close(client)
+            return -1
+        }
+    }
+
+    @Test("200 connections wait for a server that is busy: the backlog is what was asked for")
+    func backlog() async throws {
+        let listening = try Listening(backlog: 4_096)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next(), descriptor = listening.descriptor
+        let server = try await loop.flatSubmit { () -> EventLoopFuture<NIOLoopBound<VarlinkServer<TestService>>> in
+            do {
+                let server = VarlinkServer(service: try TestService(), eventLoop: loop) { _ in "peer" }
+                let bound = NIOLoopBound(server, eventLoop: loop)
+                return server.listen(on: descriptor, backlog: 4_096).map { bound }
+            } catch { return loop.makeFailedFuture(error) }
+        }.get()
+        let busy = DispatchLatch()
+        loop.execute { busy.wait() }
+        var clients: [CInt] = []
+        for _ in 0..<200 { clients.append(Listening.connect(listening.address)) }
+        busy.open()
+        #expect(clients.filter { $0 < 0 }.count == 0)
+        for client in clients where client >= 0 { close(client) }
+        try await loop.flatSubmit { server.value.shutDown(within: .zero) }.get()
+        try await group.shutdownGracefully()
+    }
+
+    @Test("a client waits for room in the listener's queue instead of failing at once")
+    func clientWaits() async throws {
+        let listening = try Listening(backlog: 0)
+        let descriptor = listening.descriptor, address = listening.address
+        var waiting: [CInt] = []
+        while let client = Optional(Listening.connect(address)), client >= 0 { waiting.append(client) }
+        #expect(!waiting.isEmpty)
+        async let connected = VarlinkConnection.connect(to: address, timeout: .seconds(10))
+        try await Task.sleep(for: .milliseconds(100))
+        let accepted = (0..<2).map { _ in accept(descriptor, nil, nil) }
+        let connection = try await connected
+        #expect(connection.isOpen)
+        await connection.close()
+        for client in waiting + accepted + [descriptor] { close(client) }
+    }
+
+    @Test func clientGivesUpWhenItsTimeIsOver() async throws {
+        let listening = try Listening(backlog: 0)
+        var waiting: [CInt] = []
+        while let client = Optional(Listening.connect(listening.address)), client >= 0 { waiting.append(client) }
+        await #expect(throws: ChannelError.self) {
+            _ = try await VarlinkConnection.connect(to: listening.address, timeout: .milliseconds(100))
+        }
+        for client in waiting + [listening.descriptor] { close(client) }
+    }
+
+    /// A gate between threads.
+    private final class DispatchLatch: Sendable {
+        private let ends: (CInt, CInt)
+
+        init() {
+            var pair: [CInt] = [0, 0]
+            _ = socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair)
+            ends = (pair[0], pair[1])
+        }
+
+        deinit {
+            close(ends.0)
+            close(ends.1)
+        }
+
+        func wait() {
+            var byte: UInt8 = 0
+            _ = read(ends.0, &byte, 1)
+        }
+
+        func open() {
+            var byte: UInt8 = 1
+            _ = write(ends.1, &byte, 1)
+        }
+    }
+}
