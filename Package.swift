@@ -93,7 +93,7 @@ let package = Package(
 
         // Daemon: frame, identity, decision, audit, composition, reply. No network, no PIN, no vendor's code.
         library("SigningPolicy", in: "Daemon", ["ACME"]),
-        library("AuditTrail", in: "Daemon", ["StrictJSON", crypto]),
+        library("AuditTrail", in: "Daemon", ["StrictJSON", "DurableFile", crypto]),
         library(
             "Keyring", in: "Daemon",
             ["StrictJSON", "DurableFile", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras]),

@@ -65,7 +65,7 @@ public final class AgentDaemon: Sendable {
     package func runUnrecorded() throws { try run(keepsAudit: false) }
 
     private func run(keepsAudit: Bool, latency: VarlinkLatency? = nil) throws {
-        signal(SIGPIPE, SIG_IGN)
+        AgentDaemon.ignoreSignals()
         let signals = DaemonSignals()
         try run(
             launcher: ProcessLauncher(path: configuration.helper ?? AgentDaemon.helperBeside()), keepsAudit: keepsAudit, latency: latency
@@ -89,6 +89,12 @@ public final class AgentDaemon: Sendable {
         source.resume()
         defer { source.cancel() }
         try run(keepsAudit: true, latency: latency)
+    }
+
+    /// A write to a pipe that nobody reads, or beyond a limit on the size of files, is to fail with an error: the batch is taken back then.
+    private static func ignoreSignals() {
+        signal(SIGPIPE, SIG_IGN)
+        signal(SIGXFSZ, SIG_IGN)
     }
 
     /// Runs until `next` says to stop; `launcher` starts the helpers.
@@ -172,11 +178,11 @@ public final class AgentDaemon: Sendable {
         _ = try Folder.open(configuration.stateDirectory, as: .configuration)
         let tokens = TokenSet(configuration.tokens, launcher: launcher, eventLoop: loop, logger: logger)
         try DurableFile.createFolder(DurableFile.parent(of: configuration.auditFile), mode: 0o700)
-        let audit = try keepsAudit ? AuditLog(path: configuration.auditFile) : AuditLog(keepingNothingAt: configuration.auditFile)
+        let audit = try keepsAudit ? openAudit() : AuditLog(keepingNothingAt: configuration.auditFile)
         let folder = try KeyFolder(path: configuration.stateDirectory + "/keys")
         let pipeline = SigningPipeline(
             eventLoop: loop, audit: audit, tokens: tokens, logger: logger)
-        let gate = Gate(rules: loaded.rules, refusals: RefusalLog(audit: audit, logger: logger))
+        let gate = Gate(rules: loaded.rules, refusals: RefusalLog(audit: audit, eventLoop: loop, logger: logger))
         let keys = KeyAdministration(
             eventLoop: loop, folder: folder, keyring: try Keyring(folder.records()), disk: disk, audit: audit, tokens: tokens,
             logger: logger)
@@ -191,6 +197,29 @@ public final class AgentDaemon: Sendable {
             service: service, audit: audit, path: path, configuration: keeper,
             bytes: (configuration.mebibytesPerUser, configuration.mebibytes),
             loop: loop, logger: logger)
+    }
+
+    /// The trail's end is remembered in the state, which is often another file system: a trail whose disk is not mounted is missed too.
+    private var auditMemory: String { configuration.stateDirectory + "/audit-head" }
+
+    private func openAudit() throws(AuditError) -> AuditLog {
+        try AuditLog(path: configuration.auditFile, memory: auditMemory) { [logger] notice in
+            if notice.isGood { logger.notice("\(notice)") } else { logger.error("\(notice)") }
+        }
+    }
+
+    /// Takes the audit trail as it is where it is not as it was remembered, and records that in it. The daemon must not be running.
+    /// - Returns: What was accepted, as a sentence.
+    /// - Throws: What keeps the trail from being opened, or `FileError` if this user is not the agent's.
+    public func acceptAuditTrail() throws -> String {
+        var status = stat()
+        guard stat(configuration.stateDirectory, &status) == 0 else {
+            throw FileError(path: configuration.stateDirectory, call: "stat", code: errno)
+        }
+        // What root makes here the agent's user could not open.
+        guard status.st_uid == geteuid() else { throw FileError(path: configuration.stateDirectory, call: "own", code: EPERM) }
+        let accepted = try AuditLog.accept(path: configuration.auditFile, memory: auditMemory)
+        return accepted ?? "the audit trail is as it was remembered: there is nothing to accept"
     }
 
     /// `acme-agent-token` in the folder of this program.
@@ -296,6 +325,7 @@ private final class Parts {
             self.service.tokens.stop()
         }.map {
             do {
+                self.service.gate.refusals.close()
                 var record = AuditRecord(.event)
                 record.operation = "stop"
                 _ = try self.audit.record(record)

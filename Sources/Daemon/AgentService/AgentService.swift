@@ -202,7 +202,7 @@ final class AgentService: VarlinkService {
             grants: grants.map { GrantStatus($0) },
             externalAccounts: caller.rules.policy.externalAccounts(for: caller.peer.identity)
                 .filter { caller.rules.externalAccounts[$0] != nil },
-            auditSequence: audit.head.sequence, auditState: audit.failure.map(\.description) ?? "writable",
+            auditSequence: audit.head.sequence, auditState: audit.condition.map(\.description) ?? "writable",
             configuration: configuration.status(for: caller))
     }
 }

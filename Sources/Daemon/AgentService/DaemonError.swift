@@ -35,9 +35,15 @@ public struct DaemonError: Error, Sendable {
         case let error as AuditError:
             message = error.description
             if error.reason == .locked { hint = "another acme-agentd writes this audit trail; each daemon needs its own state-directory" }
+            if error.reason == .missing || error.reason == .shortened {
+                hint = "somebody removed or changed the trail, or its disk is not mounted; Docs/operations.md says what can be done"
+            }
             if error.reason == .storageFull { hint = "make room on the disk of the audit trail" }
         case let error as FileError:
             message = error.description
+            if error.call == "own" {
+                hint = "run it as the user of the agent, for example: sudo -u acme-agent acme-agentd --accept-audit-trail"
+            }
         case let error as OwnershipError:
             message = error.description
             hint = "it must belong to root or to the agent's user and be writable by nobody else, and so must every folder above it"

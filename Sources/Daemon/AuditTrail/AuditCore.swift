@@ -1,13 +1,15 @@
 import Glibc
 import Synchronization
 
-/// The log's state and its rules; `AuditLog` and `AuditWriter` are its faces, `AuditThread` does its waiting.
+/// The log's state and its rules; `AuditLog` and `AuditWriter` are its faces, `AuditThread` does its waiting. Here: from a record to the file.
 final class AuditCore: Sendable {
     typealias Completion = @Sendable (Result<Void, AuditError>) -> Void
 
     struct State: Sendable {
         var lock: AuditFile?
         var file: AuditFile?
+        /// Which file that is: what stands under the trail's name must be this one.
+        var identity: AuditFileIdentity?
         /// Bytes of whole, written records in the file.
         var size: Int
         /// Sequence of the file's first record.
@@ -24,41 +26,62 @@ final class AuditCore: Sendable {
         /// Counts batches that were lost.
         var generation: UInt64 = 0
         var lastFailure: AuditError?
+        /// Batches that could not be written, until the trail has a record of it.
+        var outage: Outage?
         /// The last record known to be on the disk.
         var synced: UInt64
+        var syncedHash: AuditHash
+        /// Records whose sync failed: never called synced, whatever comes after them.
+        var lost: ClosedRange<UInt64>?
         /// When the oldest record that is not was written; nanoseconds of CLOCK_MONOTONIC.
         var unsyncedSince: UInt64 = 0
         var waiters: [(sequence: UInt64, completion: Completion)] = []
-        /// Final.
+        /// Until the trail goes on in a new file (`.failed`), or for good (`.closed`).
         var failure: AuditError?
+        /// When the next try is due to go on after a failure or an outage, and how long it is until the one after that; nanoseconds.
+        var tryAt: UInt64 = 0
+        var pause: UInt64 = 0
+        /// The last record that the memory of the trail's end has, and when the next one is due.
+        var remembered: UInt64?
+        var rememberAt: UInt64 = 0
+        var isMemoryFailing = false
+        var notices: [AuditNotice] = []
         var isClosing = false
         var statistics = AuditStatistics()
     }
 
-    /// What the thread is to do next.
-    enum Step: Sendable {
-        case synchronize(AuditFile, upTo: UInt64)
-        case wait(until: UInt64?)
-        case stop
+    /// A time in which batches could not be written.
+    struct Outage: Sendable {
+        var error: AuditError
+        /// Milliseconds since 1970.
+        var since: Int64
+        var batches = 0
+        var records: UInt64 = 0
+        /// A batch was written since.
+        var isOver = false
     }
 
     let opening: AuditOpening
     let wake = WakeSignal()
-    private let state: Mutex<State>
+    let state: Mutex<State>
+    private let observer: (@Sendable (AuditNotice) -> Void)?
     /// False in the benchmark's daemon without a trail.
     private let keepsRecords: Bool
-    private var limits: AuditLimits { opening.limits }
-    private var path: String { opening.folder.path }
+    var limits: AuditLimits { opening.limits }
+    var path: String { opening.folder.path }
 
-    init(opening: AuditOpening, opened: AuditOpening.Result, keepsRecords: Bool = true) {
+    init(
+        opening: AuditOpening, opened: AuditOpening.Result, keepsRecords: Bool = true, observer: (@Sendable (AuditNotice) -> Void)? = nil
+    ) {
         self.opening = opening
         self.keepsRecords = keepsRecords
+        self.observer = observer
         let last = opened.next &- 1
         state = Mutex(
             State(
-                lock: opened.lock, file: opened.file, size: opened.size, first: opened.first, rotateAt: opening.limits.fileSize,
-                written: last,
-                writtenHash: opened.head, appended: last, appendedHash: opened.head, synced: last))
+                lock: opened.lock, file: opened.file, identity: opened.file.identity, size: opened.size, first: opened.first,
+                rotateAt: opening.limits.fileSize, written: last, writtenHash: opened.head, appended: last, appendedHash: opened.head,
+                synced: last, syncedHash: opened.head, remembered: opened.remembered?.sequence))
     }
 
     func append(_ record: AuditRecord) throws(AuditError) -> (sequence: UInt64, generation: UInt64) {
@@ -101,8 +124,12 @@ final class AuditCore: Sendable {
         }
     }
 
-    private func write(_ state: inout State) throws(AuditError) {
+    func write(_ state: inout State) throws(AuditError) {
         guard !state.pending.isEmpty, let file = state.file else { return }
+        if let failure = fault(of: state) {
+            takeBack(&state, failure)
+            throw failure
+        }
         if state.size >= state.rotateAt, try rotate(&state, file) { return }
         state.statistics.writes &+= 1
         let number = opening.system.writeAll(file.descriptor, state.pending)
@@ -120,14 +147,50 @@ final class AuditCore: Sendable {
         commit(&state, grownBy: state.pending.count)
     }
 
+    /// Whether the file under the trail's name is the one that is written, and as long as it was left; `nil` if so. One system call.
+    private func fault(of state: State) -> AuditError? {
+        var status = stat()
+        guard lstat(path, &status) == 0 else {
+            return AuditError(
+                .replaced, file: path, errorNumber: errno, message: "the audit trail's file is gone, so nothing is signed")
+        }
+        if AuditFileIdentity(status) != state.identity {
+            return AuditError(
+                .replaced, file: path, message: "another file stands in the place of the audit trail, so nothing is signed")
+        }
+        if Int(status.st_size) < state.size {
+            return AuditError(
+                .replaced, file: path,
+                message: "the audit trail was cut from \(state.size) to \(status.st_size) bytes, so nothing is signed")
+        }
+        if Int(status.st_size) > state.size {
+            return AuditError(
+                .replaced, file: path,
+                message: "somebody else wrote \(Int(status.st_size) - state.size) bytes to the audit trail, so nothing is signed")
+        }
+        return nil
+    }
+
     /// The pending records are lost: the chain goes on from the last one written.
     private func takeBack(_ state: inout State, _ failure: AuditError) {
+        let lost = state.appended &- state.written
         state.pending.removeAll(keepingCapacity: true)
         state.appended = state.written
         state.appendedHash = state.writtenHash
         state.generation &+= 1
         state.lastFailure = failure
         state.statistics.failedBatches &+= 1
+        if state.outage == nil || state.outage?.isOver == true {
+            let before = state.outage
+            state.outage = Outage(
+                error: failure, since: before?.since ?? AuditRecord.now(), batches: before?.batches ?? 0, records: before?.records ?? 0)
+            state.notices.append(.notWritten(failure))
+            state.tryAt = WakeSignal.now() &+ AuditLimits.firstPause
+            wake.raise()
+        }
+        state.outage?.error = failure
+        state.outage?.batches += 1
+        state.outage?.records &+= lost
     }
 
     private func commit(_ state: inout State, grownBy count: Int) {
@@ -139,14 +202,26 @@ final class AuditCore: Sendable {
         state.writtenHash = state.appendedHash
         state.pending.removeAll(keepingCapacity: true)
         if wasSynced { state.unsyncedSince = WakeSignal.now() }
+        if state.outage?.isOver == false {
+            state.outage?.isOver = true
+            state.notices.append(.writtenAgain)
+            wake.raise()
+        }
         // Idle before: the thread starts its 50 ms. Now half full: it syncs at once. Between the two it need not be woken.
         let half = UInt64(limits.unsyncedRecords / 2)
         let isHalfFull = state.written &- state.synced >= half, wasHalfFull = before &- state.synced >= half
         if wasSynced || (isHalfFull && !wasHalfFull) { wake.raise() }
     }
 
-    private func fail(_ state: inout State, _ failure: AuditError) -> AuditError {
+    /// Nothing more is written until the thread has gone on in a new file.
+    func fail(_ state: inout State, _ failure: AuditError) -> AuditError {
+        if state.appended != state.written { takeBack(&state, failure) }
         state.failure = failure
+        state.lastFailure = failure
+        state.generation &+= 1
+        state.tryAt = WakeSignal.now()
+        state.pause = AuditLimits.firstPause
+        state.notices.append(.notSynced(failure))
         wake.raise()
         return failure
     }
@@ -155,21 +230,12 @@ final class AuditCore: Sendable {
     private func rotate(_ state: inout State, _ old: AuditFile) throws(AuditError) -> Bool {
         let folder = opening.folder
         guard opening.system.synchronize(old.descriptor) == 0 else {
-            let failure = AuditError(.failed, file: path, errorNumber: errno, message: "the audit trail could not be synced")
-            takeBack(&state, failure)
-            throw fail(&state, failure)
+            throw fail(&state, AuditError(.failed, file: path, errorNumber: errno, message: "the audit trail could not be synced"))
         }
         let next: AuditFile
         do throws(AuditError) {
             next = try opening.makeNext(holding: state.pending)
-            guard link(folder.path, folder.rotated(first: state.first)) == 0 else {
-                throw .system("link", file: folder.path, errorNumber: errno)
-            }
-            guard rename(folder.new, folder.path) == 0 else {
-                let number = errno
-                unlink(folder.rotated(first: state.first))
-                throw .system("rename", file: folder.path, errorNumber: number)
-            }
+            try folder.exchange(first: state.first)
         } catch {
             unlink(folder.new)
             state.rotateAt = state.size + AuditLimits.rotationRetry
@@ -177,118 +243,27 @@ final class AuditCore: Sendable {
         }
         // From here on the new file is the trail.
         state.file = next
+        state.identity = next.identity
         state.size = 0
         state.rotateAt = limits.fileSize
         state.first = state.written &+ 1
         state.statistics.rotations &+= 1
         commit(&state, grownBy: state.pending.count)
-        do throws(AuditError) { try folder.synchronize() } catch {
-            state.generation &+= 1
-            state.lastFailure = error
-            throw fail(&state, error)
-        }
+        do throws(AuditError) { try folder.synchronize() } catch { throw fail(&state, error) }
         return true
     }
 
-    func synchronize(upTo sequence: UInt64, _ completion: @escaping Completion) {
-        let answer: Result<Void, AuditError>? = state.withLock { state in
-            if sequence <= state.synced { return .success(()) }
-            if let failure = state.failure { return .failure(failure) }
-            guard sequence <= state.written else {
-                return .failure(AuditError(.notWritten, file: path, message: "record \(sequence) was never written"))
-            }
-            state.waiters.append((sequence, completion))
-            return nil
+    /// Tells the observer what has happened; on the log's own thread, so that a log that is not read holds up nobody's signature.
+    func tellNotices() {
+        let notices = state.withLock { state in
+            defer { state.notices.removeAll() }
+            return state.notices
         }
-        guard let answer else { return wake.raise() }
-        completion(answer)
+        guard let observer else { return }
+        for notice in notices { observer(notice) }
     }
 
-    func isWithinGroup(_ sequence: UInt64) -> Bool {
-        state.withLock { state in
-            guard state.failure == nil, sequence <= state.written else { return false }
-            if sequence <= state.synced { return true }
-            let age = WakeSignal.now() &- state.unsyncedSince
-            return state.written &- state.synced <= UInt64(limits.unsyncedRecords)
-                && age <= UInt64(limits.unsyncedMilliseconds) &* 1_000_000
-        }
-    }
-
-    /// The thread's question. It starts at half of what the rule allows, so that the sync is usually over before the rule is met.
-    func nextStep() -> Step {
-        state.withLock { state in
-            if state.failure != nil { return state.isClosing ? .stop : .wait(until: nil) }
-            guard let file = state.file, state.written > state.synced else { return state.isClosing ? .stop : .wait(until: nil) }
-            let due = state.unsyncedSince &+ UInt64(limits.unsyncedMilliseconds) &* 500_000
-            if !state.waiters.isEmpty || state.isClosing || state.written &- state.synced >= UInt64(limits.unsyncedRecords / 2)
-                || WakeSignal.now() >= due
-            {
-                return .synchronize(file, upTo: state.written)
-            }
-            return .wait(until: due)
-        }
-    }
-
-    /// Syncs and answers everybody who waited for it.
-    func synchronize(_ file: AuditFile, upTo sequence: UInt64) {
-        let started = WakeSignal.now()
-        let number = opening.system.synchronize(file.descriptor) == 0 ? 0 : errno
-        let (done, result) = state.withLock { state -> ([Completion], Result<Void, AuditError>) in
-            state.statistics.synchronizations &+= 1
-            guard number == 0 else {
-                let failure = AuditError(
-                    .failed, file: path, errorNumber: number,
-                    message: "the audit trail could not be synced; nothing is signed until it is opened again")
-                state.failure = failure
-                return (takeWaiters(&state, upTo: .max), .failure(failure))
-            }
-            if sequence > state.synced { state.synced = sequence }
-            state.unsyncedSince = started
-            return (takeWaiters(&state, upTo: state.synced), .success(()))
-        }
-        for completion in done { completion(result) }
-    }
-
-    private func takeWaiters(_ state: inout State, upTo sequence: UInt64) -> [Completion] {
-        var done: [Completion] = []
-        state.waiters.removeAll { waiter in
-            guard waiter.sequence <= sequence else { return false }
-            done.append(waiter.completion)
-            return true
-        }
-        return done
-    }
-
-    /// Answers those who wait for what cannot come any more.
-    func failWaiters() {
-        let (done, failure) = state.withLock { state in
-            state.failure.map { (takeWaiters(&state, upTo: .max), $0) } ?? ([], AuditError(.closed, file: path, message: ""))
-        }
-        for completion in done { completion(.failure(failure)) }
-    }
-
-    func stop() {
-        state.withLock { $0.isClosing = true }
-        wake.raise()
-    }
-
-    /// Gives file and lock back whatever happens, and reports the first thing that went wrong. A second time does nothing.
-    func close() throws(AuditError) {
-        if failure?.reason == .closed { return }
-        var lost: AuditError?
-        do throws(AuditError) { try flush(generation: nil) } catch { lost = error }
-        let (file, written) = state.withLock { ($0.failure == nil ? $0.file : nil, $0.written) }
-        if let file { synchronize(file, upTo: written) }
-        let failure = state.withLock { state -> AuditError? in
-            let failure = state.failure
-            if failure == nil { state.failure = AuditError(.closed, file: path, message: "the audit trail is closed") }
-            state.file = nil
-            state.lock = nil
-            return failure
-        }
-        failWaiters()
-        if let failure = lost ?? failure { throw failure }
-    }
+    // MARK: What is to be seen
 
     var head: AuditHead {
         state.withLock { AuditHead(sequence: $0.written, hash: $0.writtenHash.text) }
@@ -303,4 +278,15 @@ final class AuditCore: Sendable {
     }
 
     var failure: AuditError? { state.withLock { $0.failure } }
+
+    /// Why nothing would be written now, if so.
+    var condition: AuditError? {
+        let (known, fault) = state.withLock { state -> (AuditError?, AuditError?) in
+            let outage = state.outage.flatMap { $0.isOver ? nil : $0.error }
+            return (state.failure ?? outage, state.failure == nil && keepsRecords && state.file != nil ? self.fault(of: state) : nil)
+        }
+        if let known = known ?? fault { return known }
+        guard let room = opening.system.room(opening.folder.folder), room == 0 else { return nil }
+        return AuditError(.storageFull, file: path, errorNumber: ENOSPC, message: "there is no room for the audit trail")
+    }
 }

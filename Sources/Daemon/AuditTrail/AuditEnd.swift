@@ -27,7 +27,7 @@ struct AuditEnd {
         while at < bytes.count, let newline = bytes[at...].firstIndex(of: UInt8(ascii: "\n")) {
             if bytes[at..<newline].contains(0) { break }
             let entry = try AuditEntry(line: bytes[at..<newline], file: path)
-            if let last = entries.last, last.hash != entry.previous || last.record.sequence &+ 1 != entry.record.sequence {
+            if let last = entries.last, !entry.follows(last) {
                 throw AuditError(.damaged, file: path, message: "record \(entry.record.sequence) does not follow the one before it")
             }
             entries.append(entry)

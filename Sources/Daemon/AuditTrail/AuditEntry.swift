@@ -13,15 +13,20 @@ public struct AuditEntry: Hashable, Sendable {
     /// The line without its newline.
     public var line: [UInt8]
 
-    /// The format's number, in the genesis record.
-    static let format: Int64 = 1
+    /// The newest format that this program reads. A line says which one it is in; one that says nothing is in format 1. The genesis record says
+    /// which one its writer knew.
+    ///
+    /// | format | what is new in it |
+    /// |---|---|
+    /// | 1 | – |
+    /// | 2 | `missingFrom` |
+    static let format: Int64 = 2
     /// `,"hash":"` … `"}`
     private static let hashMember = Array(",\"hash\":\"".utf8)
     private static let suffixLength = 9 + AuditHash.digits + 2
     private static let members = [
         "sequence", "time", "kind", "format", "trail", "correlation", "uid", "gid", "connection", "grant", "key", "fingerprint",
-        "operation",
-        "ca", "url", "identifiers", "digest", "result", "error", "detail", "previous", "hash",
+        "operation", "ca", "url", "identifiers", "digest", "result", "error", "detail", "missingFrom", "previous", "hash",
     ]
 
     /// Reads a line and checks that its hash is its own. Whether it follows the line before is for the caller to see.
@@ -30,18 +35,25 @@ public struct AuditEntry: Hashable, Sendable {
         let bytes = Array(line)
         func malformed(_ why: String) -> AuditError { AuditError(.malformed, file: file, message: "not an audit record: \(why)") }
         let object: JSONObject
+        let newer: Int64?
         do throws(JSONError) {
             // What the log takes must be read again, whatever strings were in it: U+0000 too, and as many values as a line can hold.
             object = try JSONDocument(parsing: bytes, limits: JSONLimits(depth: 4, values: bytes.count, allowsNUL: true)).root.object()
+            // First: what a newer format has in a line is not for this program to judge.
+            newer = try object.optionalInteger("format").flatMap { $0 > AuditEntry.format ? $0 : nil }
+        } catch {
+            throw malformed(error.description)
+        }
+        if let newer { throw .newer(newer, AuditEntry.format, file: file) }
+        do throws(JSONError) {
             try object.finish(known: AuditEntry.members)
             guard let kind = AuditRecord.Kind(rawValue: try object.string("kind")) else {
                 throw JSONError(.invalidValue, offset: 0, member: "kind")
             }
             var record = AuditRecord(kind, time: try object.integer("time"))
             record.sequence = try AuditEntry.unsigned(object, "sequence") ?? 0
-            if kind == .genesis, try object.integer("format") != AuditEntry.format {
-                throw JSONError(.invalidValue, offset: 0, member: "format")
-            }
+            let format = try kind == .genesis ? object.integer("format") : object.optionalInteger("format")
+            if let format, format < 1 { throw JSONError(.invalidValue, offset: 0, member: "format") }
             record.trail = try object.optionalString("trail")
             record.correlation = try object.optionalString("correlation")
             record.uid = try AuditEntry.unsigned(object, "uid")
@@ -58,6 +70,7 @@ public struct AuditEntry: Hashable, Sendable {
             record.result = try object.optionalString("result")
             record.error = try object.optionalString("error")
             record.detail = try object.optionalString("detail")
+            record.missingFrom = try AuditEntry.unsigned(object, "missingFrom")
             _ = try object.integer("sequence")
             self.record = record
             self.previous = try object.string("previous")
@@ -73,6 +86,15 @@ public struct AuditEntry: Hashable, Sendable {
         guard AuditHash(of: bytes.dropLast(AuditEntry.suffixLength)) == AuditHash(hash) else {
             throw AuditError(.damaged, file: file, message: "the record's hash is not that of its line")
         }
+    }
+
+    /// Whether this record comes next after `last`, or says itself that what is between the two may be missing.
+    func follows(_ last: AuditEntry) -> Bool { follows(AuditHead(sequence: last.record.sequence, hash: last.hash)) }
+
+    func follows(_ last: AuditHead) -> Bool {
+        if record.sequence == last.sequence &+ 1 { return previous == last.hash }
+        guard let missingFrom = record.missingFrom, record.sequence > last.sequence else { return false }
+        return missingFrom <= last.sequence &+ 1
     }
 
     /// The sequence that a line begins with, without reading the rest of it.

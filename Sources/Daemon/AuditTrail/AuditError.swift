@@ -8,9 +8,16 @@ public struct AuditError: Error, Hashable, Sendable, CustomStringConvertible {
         case storageFull = "storage-full"
         /// Another failure of write(2). The batch is taken back.
         case notWritten = "not-written"
-        /// A failed fdatasync, or a batch that could not be taken back. Final: nobody can say what is on the disk until the trail is opened
-        /// again, since the kernel reports a lost page once and then calls it clean.
+        /// A failed fdatasync, or a batch that could not be taken back. Nobody can say what of the file is on the disk, since the kernel reports
+        /// a lost page once and then calls it clean: nothing is signed until the trail goes on in a new file, which the log does by itself.
         case failed
+        /// The file was removed, replaced, cut or written by somebody else while it was open. The batch is taken back; the trail works again
+        /// if the file is put back as it was.
+        case replaced
+        /// The trail ends before the record that was remembered of it, or has another in its place.
+        case shortened
+        /// A record, or what is remembered of the trail, in a format that is newer than this program.
+        case newerFormat = "newer-format"
         /// Another process has the trail open.
         case locked
         /// Owner, mode or kind of the file or its folder would let others write the trail.
@@ -47,6 +54,12 @@ public struct AuditError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String {
         let system = errorNumber == 0 ? "" : ": \(AuditError.text(of: errorNumber))"
         return "\(message) (\(file))\(system)"
+    }
+
+    static func newer(_ format: Int64, _ known: Int64, file: String) -> AuditError {
+        AuditError(
+            .newerFormat, file: file,
+            message: "written by a newer acme-agent: format \(format), and this one reads formats up to \(known); use the newer version")
     }
 
     static func system(_ function: StaticString, file: String, errorNumber: Int32) -> AuditError {

@@ -12,6 +12,9 @@ final class AuditFile: Sendable {
         return fstat(descriptor, &status) == 0 ? status : nil
     }
 
+    /// Which file it is, whatever its name.
+    var identity: AuditFileIdentity? { status.map { AuditFileIdentity($0) } }
+
     /// Reads up to `count` bytes from `offset`; fewer only at the end of the file.
     func read(offset: Int, count: Int, path: String) throws(AuditError) -> [UInt8] {
         var failure: Int32 = 0
@@ -33,11 +36,27 @@ final class AuditFile: Sendable {
     }
 }
 
+struct AuditFileIdentity: Hashable, Sendable {
+    var device: dev_t
+    var inode: ino_t
+
+    init(_ status: stat) {
+        device = status.st_dev
+        inode = status.st_ino
+    }
+}
+
 /// The calls that a full or dying disk makes fail, so that tests can be that disk. Results as of the system's: -1 and `errno`.
 struct AuditSystem: Sendable {
     var write: @Sendable (Int32, UnsafeRawBufferPointer) -> Int = { Glibc.write($0, $1.baseAddress, $1.count) }
     var truncate: @Sendable (Int32, Int) -> Int32 = { ftruncate($0, off_t($1)) }
     var synchronize: @Sendable (Int32) -> Int32 = { fdatasync($0) }
+    /// Bytes of room in the file system of a folder; `nil` if it does not say.
+    var room: @Sendable (String) -> UInt64? = { folder in
+        var status = statvfs()
+        guard statvfs(folder, &status) == 0, status.f_blocks > 0 else { return nil }
+        return UInt64(geteuid() == 0 ? status.f_bfree : status.f_bavail) &* UInt64(status.f_frsize)
+    }
 
     static let real = AuditSystem()
 

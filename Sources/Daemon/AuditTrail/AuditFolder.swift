@@ -60,6 +60,16 @@ struct AuditFolder: Sendable {
         return result.sorted { $0.first < $1.first }
     }
 
+    /// Gives the current file its older name and puts the new one in its place; to be followed by `synchronize`.
+    func exchange(first: UInt64) throws(AuditError) {
+        guard link(path, rotated(first: first)) == 0 else { throw .system("link", file: path, errorNumber: errno) }
+        guard rename(new, path) == 0 else {
+            let number = errno
+            unlink(rotated(first: first))
+            throw .system("rename", file: path, errorNumber: number)
+        }
+    }
+
     /// Makes names given or taken durable.
     func synchronize() throws(AuditError) {
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

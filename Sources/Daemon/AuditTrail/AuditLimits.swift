@@ -27,6 +27,11 @@ public struct AuditLimits: Sendable {
     static let pending = 4 << 20
     /// How much of the last file is verified when a trail is opened (bytes): more than two of the longest lines, and read in a millisecond.
     static let tail = 2 << 20
+    /// How long until the next try after the first one failed, and at most, to write again or to go on in a new file (nanoseconds).
+    static let firstPause: UInt64 = 1_000_000_000
+    static let longestPause: UInt64 = 30_000_000_000
+    /// How often the trail's end is remembered (nanoseconds).
+    static let memoryPause: UInt64 = 1_000_000_000
     /// After a rotation that failed (no space for a new file), the old one grows by this much before the next try.
     static let rotationRetry = 1 << 20
 }

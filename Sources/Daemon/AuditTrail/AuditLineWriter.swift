@@ -1,5 +1,3 @@
-import StrictJSON
-
 /// Writes the parts of a line into memory of a fixed size. What has no room is left out, and the writer says that it is full.
 struct AuditLineWriter {
     private let memory: UnsafeMutableBufferPointer<UInt8>
@@ -40,16 +38,52 @@ struct AuditLineWriter {
             string(utf8)
             return true
         }
-        if wasContiguous != true { for byte in value.utf8 { escaped(byte) } }
+        if wasContiguous != true { escaped(value.unicodeScalars) }
         put(UInt8(ascii: "\""))
     }
 
     private mutating func string(_ utf8: UnsafeBufferPointer<UInt8>) {
-        if JSONWriter.isPlain(utf8) { return put(utf8) }
-        for byte in utf8 { escaped(byte) }
+        if AuditLineWriter.isPlainASCII(utf8) { return put(utf8) }
+        escaped(String(decoding: utf8, as: UTF8.self).unicodeScalars)
     }
 
-    /// As `JSONWriter.isPlain`, for one byte.
+    /// To the end in any case, and by sums: so many bytes are looked at in one instruction.
+    private static func isPlainASCII(_ utf8: UnsafeBufferPointer<UInt8>) -> Bool {
+        var escapes: UInt8 = 0
+        for index in utf8.indices {
+            let byte = utf8[index]
+            escapes |= (byte < 0x20 ? 1 : 0) | (byte == 0x22 ? 1 : 0) | (byte == 0x5C ? 1 : 0) | (byte > 0x7E ? 1 : 0)
+        }
+        return escapes == 0
+    }
+
+    private mutating func escaped(_ scalars: String.UnicodeScalarView) {
+        for scalar in scalars {
+            if scalar.value < 0x80 {
+                escaped(UInt8(truncatingIfNeeded: scalar.value))
+            } else if AuditLineWriter.isShown(scalar) {
+                for byte in UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter { put(byte) }
+            } else {
+                for unit in UTF16.encode(scalar) ?? UTF16.encodedReplacementCharacter { escaped(unit) }
+            }
+        }
+    }
+
+    /// Whether a scalar may stand in the file as it is. Who reads the file on a terminal must see what is there: no control sequence (U+009B begins
+    /// one), no other line (U+2028), no text turned around (bidirectional marks), nothing invisible.
+    private static func isShown(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: false
+        default: true
+        }
+    }
+
+    private mutating func escaped(_ unit: UInt16) {
+        text("\\u")
+        for shift in stride(from: 12, through: 0, by: -4) { put(AuditLine.digit(UInt8(truncatingIfNeeded: unit >> shift) & 15)) }
+    }
+
+    /// As JSON wants it, and DEL.
     private static func needsEscape(_ byte: UInt8) -> Bool {
         byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
     }

@@ -11,13 +11,31 @@ import Glibc
 public final class AuditLog: Sendable {
     private let core: AuditCore
     private let thread: AuditThread
+    /// What an administrator has accepted by this opening.
+    private let accepted: String?
 
     /// Opens the trail, or begins it with a genesis record that carries a random id. Verifies the end of an existing one. What a loss of
     /// power tore is moved aside, and an event record says so. Blocks on the disk.
     /// - Parameter path: The file being written; older ones stand beside it (`AuditFolder` has the names). Mode 0640.
-    /// - Throws: `AuditError` `.locked`, `.insecure`, `.damaged`, `.missing`, `.storageFull`, `.failed`, `.unavailable`.
-    public convenience init(path: String, limits: AuditLimits = .default) throws(AuditError) {
-        try self.init(path: path, limits: limits, system: .real)
+    /// - Parameter memory: A file in which the trail's end is remembered, once a second, so that a trail that was cut while nothing ran is noticed
+    ///   here; better in another folder than the trail's.
+    /// - Parameter observer: Told what happens to the trail, on the log's own thread.
+    /// - Throws: `AuditError` `.locked`, `.insecure`, `.damaged`, `.missing`, `.shortened`, `.newerFormat`, `.storageFull`, `.failed`,
+    ///   `.unavailable`.
+    public convenience init(
+        path: String, limits: AuditLimits = .default, memory: String? = nil, observer: (@Sendable (AuditNotice) -> Void)? = nil
+    ) throws(AuditError) {
+        try self.init(path: path, limits: limits, system: .real, memory: memory, observer: observer)
+    }
+
+    /// Takes a trail as it is that is not as it was remembered: an administrator's decision, which is recorded in the trail. No other process may
+    /// have it open. Blocks on the disk.
+    /// - Returns: What was accepted; `nil` if there was nothing to accept.
+    /// - Throws: As opening, but for `.missing` and `.shortened`.
+    public static func accept(path: String, memory: String) throws(AuditError) -> String? {
+        let log = try AuditLog(path: path, limits: .default, system: .real, memory: memory, accepts: true)
+        try log.close()
+        return log.accepted
     }
 
     /// A log that takes records and keeps none, for the benchmark alone, which measures what the trail costs. No program that is installed and
@@ -26,10 +44,19 @@ public final class AuditLog: Sendable {
         try self.init(path: path, limits: .default, system: .real, keepsRecords: false)
     }
 
-    init(path: String, limits: AuditLimits, system: AuditSystem, keepsRecords: Bool = true) throws(AuditError) {
-        let opening = AuditOpening(folder: AuditFolder(path: path), limits: limits, system: system)
+    init(
+        path: String, limits: AuditLimits, system: AuditSystem, memory: String? = nil, accepts: Bool = false, keepsRecords: Bool = true,
+        observer: (@Sendable (AuditNotice) -> Void)? = nil
+    ) throws(AuditError) {
+        let opening = AuditOpening(
+            folder: AuditFolder(path: path), limits: limits, system: system, memory: memory.map { AuditMemory(path: $0) }, accepts: accepts)
         let opened = try opening.open()
-        core = AuditCore(opening: opening, opened: opened, keepsRecords: keepsRecords)
+        core = AuditCore(opening: opening, opened: opened, keepsRecords: keepsRecords, observer: observer)
+        accepted = opened.accepted?.detail
+        if let record = opened.accepted, !opened.isAcceptanceWritten {
+            _ = try core.append(record)
+            try core.flush(generation: nil)
+        }
         if let torn = opened.torn {
             var record = AuditRecord(.event)
             record.operation = "recover-trail"
@@ -76,12 +103,16 @@ public final class AuditLog: Sendable {
     /// Numbers for metrics and status.
     public var statistics: AuditStatistics { core.statistics }
 
-    /// Why nothing may be signed any more, if so: `.failed` or `.closed`.
-    public var failure: AuditError? { core.failure }
+    /// Why no batch can be written now, if so: a failure that the log is still recovering from, the last batch's error, a file that is not where
+    /// and as it was left, or a file system without room. Looks at the disk.
+    public var condition: AuditError? { core.condition }
 
     /// Flushes, syncs, stops the thread and gives the lock back. Blocks.
     public func close() throws(AuditError) {
-        defer { thread.stop() }
+        defer {
+            thread.stop()
+            core.tellNotices()
+        }
         try core.close()
     }
 }

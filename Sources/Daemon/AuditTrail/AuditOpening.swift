@@ -5,6 +5,10 @@ struct AuditOpening {
     let folder: AuditFolder
     let limits: AuditLimits
     let system: AuditSystem
+    /// The trail's end as the agent's state remembers it.
+    var memory: AuditMemory?
+    /// Whether an administrator has said that a trail which is not as it was remembered is to be gone on with.
+    var accepts = false
 
     /// What the log starts from.
     struct Result {
@@ -19,17 +23,24 @@ struct AuditOpening {
         var created: Bool
         /// Where a torn end was moved to, and how many bytes.
         var torn: (path: String, bytes: Int)?
+        /// What is remembered of the trail's end.
+        var remembered: AuditHead?
+        /// What an administrator has accepted, to be recorded.
+        var accepted: AuditRecord?
+        /// It is the new file's first record already.
+        var isAcceptanceWritten = false
     }
 
     func open() throws(AuditError) -> Result {
         try checkFolder()
         let lock = try takeLock()
+        let remembered = try rememberedHead()
         unlink(folder.new)
         let older = try finishRotation(try folder.older())
         let descriptor = Glibc.open(folder.path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         if descriptor < 0 {
             guard errno == ENOENT else { throw .system("open", file: folder.path, errorNumber: errno) }
-            return try create(lock: lock, older: older)
+            return try begin(lock: lock, older: older, remembered: remembered)
         }
         let file = AuditFile(descriptor: descriptor)
         try check(file)
@@ -39,10 +50,9 @@ struct AuditOpening {
         }
         let size = Int(file.status?.st_size ?? 0)
         if size == 0 {
-            unlink(folder.path)
-            return try create(lock: lock, older: older)
+            return try begin(lock: lock, older: older, remembered: remembered)
         }
-        return try readEnd(lock: lock, file: file, size: size, older: older)
+        return try readEnd(lock: lock, file: file, size: size, older: older, remembered: remembered)
     }
 
     private func checkFolder() throws(AuditError) {
@@ -88,12 +98,7 @@ struct AuditOpening {
         return older.dropLast()
     }
 
-    private func create(lock: AuditFile, older: [(path: String, first: UInt64)]) throws(AuditError) -> Result {
-        if let last = older.last {
-            throw AuditError(
-                .missing, file: folder.path,
-                message: "the audit trail is gone or empty though \(last.path) is there; put it back or configure another file")
-        }
+    func create(lock: AuditFile) throws(AuditError) -> Result {
         var genesis = AuditRecord(.genesis)
         var random = SystemRandomNumberGenerator()
         var id: [UInt8] = []
@@ -135,7 +140,9 @@ struct AuditOpening {
             : .system(function, file: folder.new, errorNumber: number)
     }
 
-    private func readEnd(lock: AuditFile, file: AuditFile, size: Int, older: [(path: String, first: UInt64)]) throws(AuditError) -> Result {
+    private func readEnd(
+        lock: AuditFile, file: AuditFile, size: Int, older: [(path: String, first: UInt64)], remembered: AuditHead?
+    ) throws(AuditError) -> Result {
         let end = try AuditEnd(file: file, size: size, path: folder.path)
         guard let last = end.entries.last else {
             throw AuditError(.damaged, file: folder.path, message: "the audit trail has no whole record at its end")
@@ -144,6 +151,7 @@ struct AuditOpening {
             try checkJoint(first, older: older)
         }
         let next = last.record.sequence &+ 1
+        let accepted = try compare(remembered, with: last, in: file, older: older)
         var torn: (path: String, bytes: Int)?
         if end.wholeSize < size {
             let path = folder.torn(sequence: next, time: AuditRecord.now())
@@ -156,9 +164,15 @@ struct AuditOpening {
         guard let head = AuditHash(last.hash) else {
             throw AuditError(.damaged, file: folder.path, message: "the audit trail's last record has no hash")
         }
-        return Result(
+        var result = Result(
             lock: lock, file: file, size: end.wholeSize, first: try firstSequence(file), next: next, head: head,
-            created: false, torn: torn)
+            created: false, torn: torn, remembered: remembered, accepted: accepted)
+        if let remembered, let hash = AuditHash(remembered.hash), accepted?.missingFrom != nil {
+            // The chain goes on from what was remembered, so that the gap shows.
+            result.next = remembered.sequence &+ 1
+            result.head = hash
+        }
+        return result
     }
 
     private func firstSequence(_ file: AuditFile) throws(AuditError) -> UInt64 {
@@ -175,10 +189,19 @@ struct AuditOpening {
             return
         }
         guard let file = try AuditFolder.openForReading(before.path),
-            let last = try AuditEnd(file: file, size: Int(file.status?.st_size ?? 0), path: before.path).entries.last,
-            last.hash == first.previous
+            let last = try lastEntry(file, before.path, before: first), first.follows(last)
         else {
             throw AuditError(.damaged, file: folder.path, message: "the audit trail does not continue \(before.path)")
+        }
+    }
+
+    /// The last whole record of an older file. Behind the last one that the next file counts on there may be anything.
+    private func lastEntry(_ file: AuditFile, _ path: String, before next: AuditEntry) throws(AuditError) -> AuditEntry? {
+        do throws(AuditError) {
+            return try AuditEnd(file: file, size: Int(file.status?.st_size ?? 0), path: path).entries.last
+        } catch {
+            guard let missingFrom = next.record.missingFrom, missingFrom > 0 else { throw error }
+            return try file.entry(of: missingFrom - 1, path: path)
         }
     }
 

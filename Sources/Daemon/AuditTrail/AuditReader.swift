@@ -60,7 +60,7 @@ public struct AuditReader {
 
     /// - Returns: Whether the record is one that was wanted.
     private mutating func take(_ bytes: ArraySlice<UInt8>, _ result: inout [AuditEntry]) throws(AuditError) -> Bool {
-        // The way to the first record wanted is long in a large file; most lines are passed by their number alone.
+        // Those between the place that was searched for and the first record wanted are passed by their number alone.
         if let sequence = AuditEntry.sequence(ofLine: bytes), sequence < next { return false }
         let entry = try AuditEntry(line: bytes, file: lines?.path ?? folder.path)
         guard entry.record.sequence >= next else { return false }
@@ -82,13 +82,13 @@ public struct AuditReader {
         let current = try AuditFolder.openForReading(folder.path)
         let older = try folder.older()
         if let current, let first = try AuditReader.firstSequence(current, folder.path), first <= next || older.isEmpty {
-            return AuditLineReader(file: current, path: folder.path)
+            return AuditLineReader(file: current, path: folder.path, offset: try current.offset(before: next, path: folder.path))
         }
         guard let match = older.last(where: { $0.first <= next }) ?? older.first, let file = try AuditFolder.openForReading(match.path)
         else {
             return nil
         }
-        return AuditLineReader(file: file, path: match.path)
+        return AuditLineReader(file: file, path: match.path, offset: try file.offset(before: next, path: match.path))
     }
 
     private func isRotatedAway() -> Bool {

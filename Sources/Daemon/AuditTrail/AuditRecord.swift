@@ -52,6 +52,8 @@ public struct AuditRecord: Hashable, Sendable {
     public var error: String?
     /// A sentence for a person.
     public var detail: String?
+    /// In a record with which the trail goes on after a fault: the first record before it that may be missing. The chain is whole up to there.
+    public var missingFrom: UInt64?
     /// The trail's random id; in the genesis record only.
     public var trail: String?
 

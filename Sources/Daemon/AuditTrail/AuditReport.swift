@@ -14,12 +14,35 @@ public struct AuditReport: Hashable, Sendable {
     public var head: AuditHead?
     /// Bytes behind the last whole line: a record that is being written just now, or one that a loss of power cut off.
     public var unfinishedBytes: Int = 0
+    /// Where the trail says itself that records may be missing: after a failed sync, or a loss that an administrator accepted.
+    public var gaps: [AuditGap] = []
     /// The first thing that is wrong; `nil` if the trail is whole.
     public var fault: AuditFault?
 
     public var isWhole: Bool { fault == nil }
 
     public init() {}
+}
+
+/// A place where the trail went on after a fault, and says so.
+public struct AuditGap: Hashable, Sendable, CustomStringConvertible {
+    /// The record that says so.
+    public var sequence: UInt64
+    public var file: String
+    /// The records that are missing; `nil` if none is.
+    public var missing: ClosedRange<UInt64>?
+    /// What the record says.
+    public var reason: String
+
+    public var description: String {
+        let what =
+            switch missing {
+            case nil: "no record is missing"
+            case let range? where range.lowerBound == range.upperBound: "record \(range.lowerBound) is missing"
+            case let range?: "records \(range.lowerBound) to \(range.upperBound) are missing"
+            }
+        return "\(what) before record \(sequence): \(reason)"
+    }
 }
 
 /// Where a trail is broken, and how.

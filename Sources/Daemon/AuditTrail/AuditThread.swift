@@ -26,13 +26,18 @@ final class AuditThread: Sendable {
     private static func run(_ core: AuditCore) {
         // Signals are for the daemon's own threads.
         while true {
+            core.tellNotices()
             switch core.nextStep() {
-            case .synchronize(let file, let sequence): core.synchronize(file, upTo: sequence)
+            case .synchronize(let file, let sequence, let hash): core.synchronize(file, upTo: sequence, hash)
+            case .goOn: core.goOn()
+            case .endOutage: core.endOutage()
+            case .remember(let head): core.remember(head)
             case .wait(let deadline):
                 core.wake.wait(until: deadline)
                 if core.failure != nil { core.failWaiters() }
             case .stop:
                 core.failWaiters()
+                core.tellNotices()
                 return
             }
         }

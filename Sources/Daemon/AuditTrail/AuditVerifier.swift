@@ -26,17 +26,31 @@ public struct AuditVerifier: Sendable {
             throw AuditError(.missing, file: folder.path, message: "there is no audit trail")
         }
         let inode = current.status?.st_ino
-        for older in try folder.older() {
-            guard let file = try AuditFolder.openForReading(older.path), file.status?.st_ino != inode else { continue }
-            if try run.read(file, older.path) { return run.report }
+        let older = try folder.older()
+        for (index, entry) in older.enumerated() {
+            guard let file = try AuditFolder.openForReading(entry.path), file.status?.st_ino != inode else { continue }
+            let next = index + 1 < older.count ? try AuditFolder.openForReading(older[index + 1].path) ?? current : current
+            run.missingFrom = try AuditVerifier.missingFrom(next)
+            if try run.read(file, entry.path) { return run.report }
             if run.report.unfinishedBytes > 0 {
-                run.fail(.malformed, older.path, nil, "an older file does not end with a whole record")
-                return run.report
+                guard run.isAbandoned else {
+                    run.fail(.malformed, entry.path, nil, "an older file does not end with a whole record")
+                    return run.report
+                }
+                run.report.unfinishedBytes = 0
             }
         }
+        run.missingFrom = nil
         if try run.read(current, folder.path) { return run.report }
         run.finish(folder.path)
         return run.report
+    }
+
+    /// What a file's first record says may be missing of the file before it.
+    private static func missingFrom(_ file: AuditFile) throws(AuditError) -> UInt64? {
+        var lines = AuditLineReader(file: file, path: "")
+        guard let line = try lines.next() else { return nil }
+        return (try? AuditEntry(line: line))?.record.missingFrom
     }
 
     /// The walk along the chain.
@@ -44,11 +58,19 @@ public struct AuditVerifier: Sendable {
         var report = AuditReport()
         var expected: [AuditHead]
         let acceptsMissingBeginning: Bool
+        /// From which record on the file that is read may lack anything, as the next one says.
+        var missingFrom: UInt64?
         private var line = 0
 
         init(expected: [AuditHead], acceptsMissingBeginning: Bool) {
             self.expected = expected
             self.acceptsMissingBeginning = acceptsMissingBeginning
+        }
+
+        /// Whether the rest of the file counts for nothing, since the next one goes on from here.
+        var isAbandoned: Bool {
+            guard let missingFrom, let head = report.head else { return false }
+            return missingFrom <= head.sequence &+ 1
         }
 
         mutating func fail(_ kind: AuditFault.Kind, _ file: String, _ sequence: UInt64?, _ message: String) {
@@ -64,6 +86,7 @@ public struct AuditVerifier: Sendable {
                 let bytes: ArraySlice<UInt8>?
                 do throws(AuditError) { bytes = try lines.next() } catch {
                     guard error.reason == .malformed else { throw error }
+                    if isAbandoned { return false }
                     line += 1
                     fail(.malformed, path, nil, error.message)
                     return true
@@ -72,6 +95,8 @@ public struct AuditVerifier: Sendable {
                 line += 1
                 let entry: AuditEntry
                 do throws(AuditError) { entry = try AuditEntry(line: bytes, file: path) } catch {
+                    if error.reason == .newerFormat { throw error }
+                    if isAbandoned { return false }
                     let should = report.head.map { $0.sequence &+ 1 } ?? 0
                     fail(
                         error.reason == .damaged ? .changed : .malformed, path, should, "\(error.message), where record \(should) should be"
@@ -101,6 +126,12 @@ public struct AuditVerifier: Sendable {
                 return false
             }
             let should = head.sequence &+ 1
+            if entry.record.missingFrom != nil, entry.follows(head) {
+                let missing = sequence > should ? should...(sequence - 1) : nil
+                report.gaps.append(
+                    AuditGap(sequence: sequence, file: path, missing: missing, reason: entry.record.detail ?? "the trail went on here"))
+                return true
+            }
             if sequence == should {
                 if entry.record.kind != .genesis, entry.previous == head.hash { return true }
                 fail(.changed, path, sequence, "record \(sequence) does not follow record \(head.sequence): one of the two was replaced")
@@ -146,6 +177,9 @@ public struct AuditVerifier: Sendable {
             let first = report.first ?? 0
             guard let missing = expected.filter({ $0.sequence >= first }).min(by: { $0.sequence < $1.sequence }) else { return }
             let last = report.head.map { "record \($0.sequence)" } ?? "nothing"
+            if let gap = report.gaps.first(where: { $0.missing?.contains(missing.sequence) == true }) {
+                return fail(.truncated, gap.file, missing.sequence, "record \(missing.sequence) is missing: \(gap)")
+            }
             fail(.truncated, path, missing.sequence, "the trail ends with \(last); record \(missing.sequence) was in it")
         }
     }

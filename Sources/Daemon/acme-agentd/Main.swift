@@ -18,6 +18,9 @@ struct Daemon: ParsableCommand {
     @Flag(name: .long, help: "Check the configuration, say what it means, and end.")
     var checkConfig = false
 
+    @Flag(name: .long, help: "Take an audit trail as it is that was cut, removed or written anew, record that in it, and end.")
+    var acceptAuditTrail = false
+
     @Option(name: .long, help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = Logger.Level.info
 
@@ -35,6 +38,10 @@ struct Daemon: ParsableCommand {
                 print(daemon.summary)
                 guard daemon.offEntries.isEmpty else { throw DaemonError(offEntries: daemon.offEntries) }
                 print("the configuration is valid")
+                return
+            }
+            if acceptAuditTrail {
+                print(try daemon.acceptAuditTrail())
                 return
             }
             try daemon.run()

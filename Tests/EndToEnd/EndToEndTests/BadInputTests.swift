@@ -186,7 +186,8 @@ import Testing
         let sandbox = try await Sandbox()
         try await sandbox.stopDaemon()
         let audit = sandbox.folder + "/agentd/audit"
-        let mounted = try await sandbox.shell("rm -rf '\(audit)'/* && mount -t tmpfs -o size=64k,mode=0700 tmpfs '\(audit)'")
+        let mounted = try await sandbox.shell(
+            "rm -rf '\(audit)'/* '\(audit)-head' && mount -t tmpfs -o size=64k,mode=0700 tmpfs '\(audit)'")
         try #require(mounted.status == 0, "\(mounted)")
         try await sandbox.restartDaemon()
         #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
@@ -207,6 +208,23 @@ import Testing
         #expect(try await sandbox.agent("audit", "verify").status == 0)
         try await sandbox.stopDaemon()
         _ = try await sandbox.shell("umount '\(audit)'")
+        await sandbox.end()
+    }
+
+    /// SIGXFSZ ends a process that does not ignore it.
+    @Test func aLimitOnTheSizeOfFilesIsAFullDiskToTheDaemon() async throws {
+        let sandbox = try await Sandbox()
+        #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
+        let daemon = try sandbox.daemon
+        let trail = sandbox.folder + "/agentd/audit/audit.jsonl"
+        let limited = try await sandbox.shell("prlimit --pid \(daemon) --fsize=$(($(stat -c %s '\(trail)') + 100)):")
+        try #require(limited.status == 0, "\(limited)")
+        expectError(try await sandbox.agent("issue", "-d", "www.example.org"), status: 3, "audit trail", "storage-full")
+        #expect(try sandbox.daemon == daemon && kill(daemon, 0) == 0)
+        #expect(try await sandbox.shell("prlimit --pid \(daemon) --fsize=unlimited").status == 0)
+        let after = try await sandbox.agent("issue", "-d", "www.example.org")
+        #expect(after.status == 0, "\(after)")
+        #expect(try await sandbox.agent("audit", "verify").status == 0)
         await sandbox.end()
     }
 

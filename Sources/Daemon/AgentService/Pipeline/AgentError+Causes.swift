@@ -34,10 +34,15 @@ extension AgentError {
     }
 
     init(_ error: AuditError) {
+        let hint =
+            switch error.reason {
+            case .storageFull: "make room on the disk of the audit trail; the agent goes on by itself"
+            case .replaced: "put the trail's file back as it was; the administrator's log says what has happened to it"
+            case .failed: "the agent goes on in a new file by itself; the administrator's log says more"
+            default: "the administrator's log says more"
+            }
         self = .auditUnavailable(
-            message: "the audit trail cannot be written, so nothing is signed: \(error.reason.rawValue)",
-            hint: error.reason == .storageFull
-                ? "make room on the disk of the audit trail; the agent goes on by itself" : "the administrator's log says more")
+            message: "the audit trail cannot be written, so nothing is signed: \(error.reason.rawValue)", hint: hint)
     }
 }
 

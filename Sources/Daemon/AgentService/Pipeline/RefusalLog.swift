@@ -1,57 +1,69 @@
 import AuditTrail
 import Logging
+import NIOCore
 
-/// Refusals on their way into log and trail, so many of one user in a minute: whoever is refused in a loop must not fill the disk, since on a full
-/// disk nothing is signed for anybody. What is left out is counted, and the count is written down.
+/// Refusals on their way into log and trail, as many of them as ``RefusalBudget`` lets through. What is left out is counted, and the count is
+/// written down when the minute is over, and at the end.
+///
+/// Confined to one event loop.
 final class RefusalLog {
-    /// A user who errs stays far below it; at 600 bytes a record it bounds a flood to some 80 MB a day.
-    static let perMinute = 100
-    private static let window: Int64 = 60_000
-
-    private struct Window {
-        var start: Int64
-        var count = 0
-        var leftOut = 0
-    }
-
     private let audit: AuditLog
     private let logger: Logger
-    private var windows: [UInt32: Window] = [:]
+    private let eventLoop: any EventLoop
+    private var budget: RefusalBudget
+    private var timer: Scheduled<Void>?
 
-    init(audit: AuditLog, logger: Logger) {
+    init(audit: AuditLog, eventLoop: any EventLoop, logger: Logger, bounds: RefusalBudget.Bounds = RefusalBudget.Bounds()) {
         self.audit = audit
+        self.eventLoop = eventLoop
         self.logger = logger
+        budget = RefusalBudget(bounds)
     }
 
     /// Writes the refusal down, or counts it.
-    func publish(_ report: RefusalReport, now: Int64 = AuditRecord.now()) {
+    func publish(_ report: RefusalReport) {
         let uid = report.caller.peer.uid
-        var window = windows[uid] ?? Window(start: now)
-        if now - window.start >= RefusalLog.window {
-            if window.leftOut > 0 { tell(window.leftOut, of: uid) }
-            window = Window(start: now)
-            // Users whose window is over and who are owed no count are forgotten.
-            windows = windows.filter { $0.value.leftOut > 0 || now - $0.value.start < RefusalLog.window }
+        let now = RefusalLog.now()
+        let record = budget.isExhausted(for: uid, now: now) ? nil : report.record
+        switch budget.take(uid, bytes: record?.approximateLength, now: now) {
+        case .record: if let record { report.publish(record, to: audit, logger: logger) }
+        case .leaveOutFirst:
+            logger.warning("too many refusals of one user: the rest of this minute is counted only", metadata: ["uid": "\(uid)"])
+        case .leaveOut: break
         }
-        window.count += 1
-        if window.count <= RefusalLog.perMinute {
-            report.publish(to: audit, logger: logger)
-        } else {
-            if window.leftOut == 0 {
-                logger.warning("too many refusals of one user: the rest of this minute is counted only", metadata: ["uid": "\(uid)"])
-            }
-            window.leftOut += 1
-        }
-        windows[uid] = window
+        runTimer()
     }
 
-    private func tell(_ count: Int, of uid: UInt32) {
-        var record = AuditRecord(.event)
-        record.uid = uid
-        record.operation = "refusals-left-out"
-        record.detail = "\(count) refusals beyond \(RefusalLog.perMinute) in a minute were not recorded one by one"
-        do throws(AuditError) { _ = try audit.record(record) } catch {
-            logger.error("the count of refusals could not be written to the audit trail", metadata: ["error": "\(error)"])
+    /// Writes down what is owed; at the daemon's end.
+    func close() {
+        timer?.cancel()
+        timer = nil
+        tell(budget.settle(now: RefusalLog.now(), all: true))
+    }
+
+    private static func now() -> Int64 { Int64(clamping: NIODeadline.now().uptimeNanoseconds / 1_000_000) }
+
+    private func runTimer() {
+        guard timer == nil, budget.owes else { return }
+        timer = eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(budget.bounds.window)) {
+            self.timer = nil
+            self.tell(self.budget.settle(now: RefusalLog.now()))
+            self.runTimer()
+        }
+    }
+
+    private func tell(_ leftOut: [RefusalBudget.LeftOut]) {
+        for entry in leftOut {
+            var record = AuditRecord(.event)
+            record.uid = entry.user
+            record.operation = "refusals-left-out"
+            record.detail =
+                entry.user == nil
+                ? "\(entry.count) refusals of users beyond the first \(budget.bounds.users) were not recorded one by one"
+                : "\(entry.count) refusals of the user were not recorded one by one"
+            do throws(AuditError) { _ = try audit.record(record) } catch {
+                logger.error("the count of refusals could not be written to the audit trail", metadata: ["error": "\(error)"])
+            }
         }
     }
 }

@@ -15,9 +15,23 @@ struct RefusalReport {
     /// Identifiers that are named where they were not read.
     private static let unreadShown = 16
 
-    func publish(to audit: AuditLog, logger: Logger) {
-        let unread = unread?.identifiersAsGiven(first: RefusalReport.unreadShown)
-        let identifiers = unread?.first ?? question.identifiers.prefix(16).map(\.value)
+    /// What the trail says of it, of a bounded length: it is written for callers without any grant too.
+    var record: AuditRecord {
+        var record = AuditRecord(.refusal, question: question, caller: caller)
+        record.result = "refused"
+        record.error = refusal.reason.rawValue
+        record.detail = refusal.description
+        if let unread = unread?.identifiersAsGiven(first: RefusalReport.unreadShown), unread.count > 0 {
+            record.identifiers = unread.first
+            record.detail = "\(refusal.description); \(unread.count) identifiers as the caller wrote them, not read"
+        }
+        record.shorten()
+        return record
+    }
+
+    func publish(_ record: AuditRecord, to audit: AuditLog, logger: Logger) {
+        let identifiers =
+            unread?.identifiersAsGiven(first: RefusalReport.unreadShown).first ?? question.identifiers.prefix(16).map(\.value)
         logger.notice(
             "refused",
             metadata: [
@@ -26,14 +40,6 @@ struct RefusalReport {
                 "keys": "\(TerminalText.safe(question.keys.joined(separator: ", "), limit: 160))",
                 "identifiers": "\(identifiers.joined(separator: ", "))", "why": "\(refusal)",
             ])
-        var record = AuditRecord(.refusal, question: question, caller: caller)
-        record.result = "refused"
-        record.error = refusal.reason.rawValue
-        record.detail = refusal.description
-        if let unread, unread.count > 0 {
-            record.identifiers = unread.first
-            record.detail = "\(refusal.description); \(unread.count) identifiers as the caller wrote them, not read"
-        }
         // Nothing was signed and nothing will be: a trail that cannot take the refusal does not change the answer.
         do throws(AuditError) { _ = try audit.record(record) } catch {
             logger.error("a refusal could not be written to the audit trail", metadata: ["error": "\(error)"])

@@ -21,8 +21,6 @@ final class SigningPipeline {
     /// By the slots of `round`.
     private var jobs: [SignatureJob?] = []
     private var isPerforming = false
-    /// Whether the last write to the trail failed: the log is told when that changes, not at each request.
-    private var isTrailFailing = false
     /// A quarter of the 4,096 that may wait for a token: one user's flood must leave room for the others.
     static let requestsPerUser = 1_024
 
@@ -134,16 +132,9 @@ final class SigningPipeline {
     private func endRound() {
         do throws(AuditError) {
             try writer.flush()
-            if isTrailFailing {
-                isTrailFailing = false
-                logger.notice("the audit trail is written again, signing goes on")
-            }
             round.flushed(groupHolds: round.newestConcluded.map { audit.isWithinGroup($0) } ?? true)
         } catch {
-            if !isTrailFailing {
-                isTrailFailing = true
-                logger.error("the audit trail cannot be written, nothing is signed", metadata: ["error": "\(error)"])
-            }
+            // The trail's observer has it logged, once.
             round.flushFailed(error)
         }
         perform()

@@ -54,7 +54,7 @@ struct AuditVerify: AgentCommand {
 
     private static func text(_ report: AuditReport) -> String {
         var list = FieldList()
-        list.add("audit trail", "whole")
+        list.add("audit trail", report.gaps.contains { $0.missing != nil } ? "whole but for what it says is missing" : "whole")
         list.add("records", "\(report.records)" + (report.first.map { $0 > 0 ? ", from \($0) on" : "" } ?? ""))
         list.add(
             "of these",
@@ -62,6 +62,7 @@ struct AuditVerify: AgentCommand {
         list.add("files", report.files)
         list.add("trail", report.trail)
         list.add("head", report.head?.description)
+        list.add("goes on after a fault", report.gaps.map { TerminalText.safe($0.description) })
         if report.unfinishedBytes > 0 { list.add("unfinished", "\(report.unfinishedBytes) bytes behind the last record") }
         return list.text
     }
@@ -75,6 +76,20 @@ struct AuditVerify: AgentCommand {
         json.member("head", ifPresent: report.head?.description)
         json.member("files", report.files)
         json.member("unfinishedBytes", report.unfinishedBytes)
+        json.name("gaps")
+        json.beginArray()
+        for gap in report.gaps {
+            json.beginObject()
+            json.member("sequence", gap.sequence)
+            json.member("file", gap.file)
+            if let missing = gap.missing {
+                json.member("missingFrom", missing.lowerBound)
+                json.member("missingThrough", missing.upperBound)
+            }
+            json.member("reason", gap.reason)
+            json.endObject()
+        }
+        json.endArray()
         json.name("kinds")
         json.beginObject()
         for kind in AuditRecord.Kind.allCases { if let count = report.kinds[kind] { json.member(kind.rawValue, count) } }

@@ -1,0 +1,54 @@
+import DurableFile
+import StrictJSON
+
+/// What the agent's state remembers of the trail's end: the last record that is known to be on the disk. A trail that ends before it, or has
+/// another record in its place, was cut or written anew while nobody was looking.
+///
+/// Written once a second at most, so a cut of what the last second brought is not noticed; nor is one by somebody who can write this file too.
+struct AuditMemory: Sendable {
+    let path: String
+
+    private static let format: Int64 = 1
+    private static let mode: UInt32 = 0o600
+    /// Bytes: a sequence, a hash and their names.
+    private static let limit = 1_024
+
+    /// - Returns: `nil` if nothing is remembered.
+    /// - Throws: `AuditError` `.damaged`, `.newerFormat`, `.unavailable`.
+    func read() throws(AuditError) -> AuditHead? {
+        let bytes: [UInt8]
+        do throws(FileError) { bytes = try DurableFile.read(path, limit: AuditMemory.limit) } catch {
+            if error.isMissing { return nil }
+            throw AuditError(
+                .unavailable, file: path, errorNumber: error.code, message: "what is remembered of the audit trail cannot be read")
+        }
+        do {
+            let object = try JSONDocument(parsing: bytes).root.object()
+            let format = try object.integer("format")
+            guard format <= AuditMemory.format else {
+                throw AuditError.newer(format, AuditMemory.format, file: path)
+            }
+            try object.finish(known: ["format", "sequence", "hash"])
+            let text = "\(try object.integer("sequence")):\(try object.string("hash"))"
+            guard let head = AuditHead(text) else { throw JSONError(.invalidValue, offset: 0, member: "hash") }
+            return head
+        } catch let error as AuditError {
+            throw error
+        } catch {
+            throw AuditError(.damaged, file: path, message: "what is remembered of the audit trail is not readable")
+        }
+    }
+
+    func write(_ head: AuditHead) throws(AuditError) {
+        var json = JSONWriter()
+        json.beginObject()
+        json.member("format", AuditMemory.format)
+        json.member("sequence", head.sequence)
+        json.member("hash", head.hash)
+        json.endObject()
+        do throws(FileError) { try DurableFile.replace(path, with: json.bytes + [UInt8(ascii: "\n")], mode: AuditMemory.mode) } catch {
+            throw AuditError(
+                .unavailable, file: path, errorNumber: error.code, message: "the end of the audit trail could not be written down")
+        }
+    }
+}

@@ -1,0 +1,90 @@
+import Glibc
+
+/// What is remembered of the trail's end, held against what is there.
+extension AuditOpening {
+    /// - Throws: `AuditError` if what is remembered cannot be read, unless that is accepted.
+    func rememberedHead() throws(AuditError) -> AuditHead? {
+        do throws(AuditError) { return try memory?.read() } catch {
+            if accepts, error.reason == .damaged { return nil }
+            throw error
+        }
+    }
+
+    /// Begins a trail where there is none, if none is missed.
+    func begin(lock: AuditFile, older: [(path: String, first: UInt64)], remembered: AuditHead?) throws(AuditError) -> Result {
+        guard !older.isEmpty || remembered != nil else {
+            unlink(folder.path)
+            return try create(lock: lock)
+        }
+        let end = remembered.map { "it ended with record \($0.sequence)" } ?? older.last.map { "\($0.path) is there" } ?? ""
+        let message = "the audit trail is gone or empty though \(end)"
+        guard accepts else {
+            throw AuditError(
+                .missing, file: folder.path, message: message + "; put it back, or accept the loss with acme-agentd --accept-audit-trail")
+        }
+        unlink(folder.path)
+        var accepted = AuditRecord(.event)
+        accepted.operation = "accept-trail"
+        accepted.detail = "accepted by an administrator: \(message)" + (remembered.map { ", \($0)" } ?? "")
+        guard let last = older.last, let file = try AuditFolder.openForReading(last.path),
+            let entry = try AuditEnd(file: file, size: Int(file.status?.st_size ?? 0), path: last.path).entries.last
+        else {
+            var result = try create(lock: lock)
+            result.accepted = accepted
+            return result
+        }
+        // Behind the older files, and behind what was remembered to have been in the one that is gone.
+        var head = AuditHead(sequence: entry.record.sequence, hash: entry.hash)
+        if let remembered, remembered.sequence > head.sequence { head = remembered }
+        guard let hash = AuditHash(head.hash) else {
+            throw AuditError(.damaged, file: last.path, message: "the audit trail's last record has no hash")
+        }
+        accepted.missingFrom = entry.record.sequence &+ 1
+        var line: [UInt8] = []
+        let own = AuditLine.append(accepted, sequence: head.sequence &+ 1, previous: hash, to: &line)
+        line.append(UInt8(ascii: "\n"))
+        let next = try makeNext(holding: line)
+        guard rename(folder.new, folder.path) == 0 else { throw .system("rename", file: folder.path, errorNumber: errno) }
+        try folder.synchronize()
+        return Result(
+            lock: lock, file: next, size: line.count, first: head.sequence &+ 1, next: head.sequence &+ 2, head: own, created: true,
+            remembered: remembered, accepted: accepted, isAcceptanceWritten: true)
+    }
+
+    /// - Returns: What is to be recorded, where the trail is not as remembered and that is accepted.
+    func compare(
+        _ remembered: AuditHead?, with last: AuditEntry, in file: AuditFile, older: [(path: String, first: UInt64)]
+    ) throws(AuditError) -> AuditRecord? {
+        guard let remembered else { return nil }
+        let message: String
+        var missingFrom: UInt64?
+        if remembered.sequence > last.record.sequence {
+            message = "the audit trail ends with record \(last.record.sequence), but record \(remembered.sequence) was in it: it was cut"
+            missingFrom = last.record.sequence &+ 1
+        } else {
+            // `nil` where the file that had it was put away.
+            guard let found = try entry(remembered.sequence, file, older), found.hash != remembered.hash else { return nil }
+            message = "record \(remembered.sequence) of the audit trail is not the one that was written: the trail was written anew"
+        }
+        guard accepts else {
+            throw AuditError(
+                .shortened, file: folder.path,
+                message: message + "; put the trail back, or accept it with acme-agentd --accept-audit-trail")
+        }
+        var accepted = AuditRecord(.event)
+        accepted.operation = "accept-trail"
+        accepted.detail = "accepted by an administrator: \(message), \(remembered)"
+        accepted.missingFrom = missingFrom
+        return accepted
+    }
+
+    private func entry(
+        _ sequence: UInt64, _ file: AuditFile, _ older: [(path: String, first: UInt64)]
+    ) throws(AuditError) -> AuditEntry? {
+        if let entry = try file.entry(of: sequence, path: folder.path) { return entry }
+        guard let match = older.last(where: { $0.first <= sequence }), let file = try AuditFolder.openForReading(match.path) else {
+            return nil
+        }
+        return try file.entry(of: sequence, path: match.path)
+    }
+}

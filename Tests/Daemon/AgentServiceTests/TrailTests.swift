@@ -1,0 +1,116 @@
+import ACME
+import AgentInterface
+import AuditTrail
+import Foundation
+import Testing
+
+@testable import AgentClient
+@testable import AgentService
+
+/// The trail as callers and administrators see it.
+@Suite struct TrailTests {
+    private let grants = """
+        [[grant]]
+        name = "reader"
+        users = [USER]
+        keys = ["account-1"]
+        operations = ["issue", "read-audit"]
+        identifiers = ["*.example.org"]
+        cas = ["https://localhost:*"]
+        """
+
+    private func events(_ agent: AgentFixture, _ operation: String) throws -> [AuditRecord] {
+        try agent.trail.map { try AuditEntry(line: Array($0.utf8)).record }.filter { $0.operation == operation }
+    }
+
+    @Test func aTrailThatIsRemovedWhileTheDaemonRunsStopsSigningAndIsSaid() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        #expect(try await client.status().auditState == "writable")
+        let path = agent.folder + "/state/audit/audit.jsonl"
+        try FileManager.default.moveItem(atPath: path, toPath: path + ".taken")
+        #expect(try await client.status().auditState.contains("the audit trail's file is gone"))
+        let signatures = agent.token.signatures
+        do {
+            _ = try await client.postAsGet()
+            Issue.record("signed without a trail")
+        } catch let error as AgentError {
+            guard case .auditUnavailable(let message, let hint) = error else {
+                Issue.record("\(error)")
+                return
+            }
+            #expect(message.contains("replaced") && hint?.contains("put the trail's file back") == true)
+        }
+        #expect(agent.token.signatures == signatures)
+        try FileManager.default.moveItem(atPath: path + ".taken", toPath: path)
+        _ = try await client.postAsGet()
+        #expect(try await client.status().auditState == "writable")
+    }
+
+    @Test func aTrailThatWasCutWhileTheDaemonWasStoppedKeepsItFromStartingUntilThatIsAccepted() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        _ = try await client.postAsGet()
+        try agent.restart {
+            let path = agent.folder + "/state/audit/audit.jsonl"
+            let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
+            try (lines.prefix(3).joined(separator: "\n") + "\n").write(toFile: path, atomically: false, encoding: .utf8)
+        }
+        do {
+            _ = try await agent.client()
+            Issue.record("started with a trail that was cut")
+        } catch let error as AuditError {
+            #expect(error.reason == .shortened)
+            let shown = DaemonError(error)
+            #expect(shown.message.contains("it was cut") && shown.hint?.contains("Docs/operations.md") == true)
+        }
+        try agent.restart {
+            let daemon = try AgentDaemon(configurationFile: agent.folder + "/acme-agentd.toml", logger: .init(label: "test"))
+            #expect(try daemon.acceptAuditTrail().contains("accepted by an administrator"))
+            #expect(try daemon.acceptAuditTrail().contains("nothing to accept"))
+        }
+        _ = try await agent.client().postAsGet()
+        #expect(try events(agent, "accept-trail").count == 1)
+        let report = try AuditVerifier(path: agent.folder + "/state/audit/audit.jsonl").verify()
+        #expect(report.isWhole && report.gaps.count == 1)
+    }
+
+    /// 250 KiB of names in each refusal made 22 MB a minute of a user without any grant.
+    @Test func refusalsAreBoundedByBytes() async throws {
+        let agent = try AgentFixture(grants: grants)
+        defer { agent.end() }
+        let client = try await agent.client()
+        let label = String(repeating: "a", count: 60)
+        let names = try (0..<700).map { try Identifier(argument: "\(label).\(label).n\($0).other.example") }
+        for _ in 0..<20 {
+            await #expect(throws: AgentError.self) {
+                try await client.sign(
+                    SigningCall(
+                        key: "account-1", url: ACMEURL("https://localhost:14000/new-order"), nonce: "bm9uY2U",
+                        account: ACMEURL("https://localhost:14000/account/1"), request: .newOrder(NewOrder(identifiers: names))))
+            }
+        }
+        let refusals = agent.trail.filter { $0.contains(#""kind":"refusal""#) }
+        #expect(refusals.count == 20)
+        #expect(refusals.allSatisfy { $0.utf8.count < 4_096 && $0.contains("700 identifiers; SHA-256 of all") })
+    }
+
+    @Test func refusalsThatWereLeftOutAreWrittenDownAtTheEnd() async throws {
+        let agent = try AgentFixture(grants: grants)
+        defer { agent.end() }
+        let client = try await agent.client()
+        for _ in 0..<(RefusalBudget.Bounds().perUser + 50) {
+            await #expect(throws: AgentError.self) { try await client.postAsGet("other") }
+        }
+        #expect(try events(agent, "refusals-left-out").isEmpty)
+        try agent.restart()
+        let told = try events(agent, "refusals-left-out")
+        #expect(told.count == 1 && told.first?.detail == "50 refusals of the user were not recorded one by one")
+        #expect(told.first?.uid == geteuid())
+        _ = try await agent.client()
+    }
+}

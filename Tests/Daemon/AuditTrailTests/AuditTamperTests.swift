@@ -1,0 +1,73 @@
+import Glibc
+import Testing
+
+@testable import AuditTrail
+
+@Suite("Audit trail changed by others while it is written")
+struct AuditTamperTests {
+    enum Change: CaseIterable {
+        case removed
+        case movedAway
+        case cutToNothing
+        case cut
+        case replacedByCopy
+        case replacedByLink
+        case writtenTo
+    }
+
+    private func make(_ change: Change, _ trail: TrailFolder) throws {
+        let bytes = try trail.read(trail.path)
+        switch change {
+        case .removed: unlink(trail.path)
+        case .movedAway: rename(trail.path, trail.folder + "/elsewhere")
+        case .cutToNothing: truncate(trail.path, 0)
+        case .cut: truncate(trail.path, off_t(bytes.count - 10))
+        case .replacedByCopy:
+            try trail.write(bytes, to: trail.folder + "/copy")
+            rename(trail.folder + "/copy", trail.path)
+        case .replacedByLink:
+            rename(trail.path, trail.folder + "/elsewhere")
+            symlink(trail.folder + "/elsewhere", trail.path)
+        case .writtenTo: try trail.write(bytes + Array("{}\n".utf8), to: trail.path)
+        }
+    }
+
+    @Test("It is noticed before the next batch, and nothing is written", arguments: Change.allCases)
+    func noticed(_ change: Change) throws {
+        let trail = try TrailFolder()
+        let log = try AuditLog(path: trail.path)
+        try log.record(sample(1))
+        #expect(log.condition == nil)
+        try make(change, trail)
+        #expect(log.condition?.reason == .replaced)
+        #expect(reason { try log.record(sample(2)) } == .replaced)
+        #expect(log.condition?.reason == .replaced)
+        #expect(log.statistics.records == 1)
+    }
+
+    @Test("Put back as it was, the trail goes on, and says how long it could not")
+    func putBack() throws {
+        let trail = try TrailFolder()
+        let log = try AuditLog(path: trail.path)
+        try log.record(sample(1))
+        try make(.movedAway, trail)
+        #expect(reason { try log.record(sample(2)) } == .replaced)
+        rename(trail.folder + "/elsewhere", trail.path)
+        try log.record(sample(3))
+        #expect(log.condition == nil)
+        try log.close()
+        let report = try AuditVerifier(path: trail.path).verify()
+        #expect(report.isWhole && report.records == 4 && report.kinds[.event] == 1)
+        var reader = try AuditReader(path: trail.path, last: 1)
+        let event = try #require(try reader.read().first?.record)
+        #expect(event.operation == "trail-not-written" && event.error == "replaced")
+    }
+
+    @Test("A rotation of the log's own is nobody's change")
+    func ownRotation() throws {
+        let trail = try TrailFolder()
+        let log = try AuditLog(path: trail.path, limits: AuditLimits(fileSize: 2_000))
+        for index in 0..<20 { try log.record(sample(index)) }
+        #expect(log.condition == nil && log.statistics.rotations > 2)
+    }
+}
