@@ -1,7 +1,9 @@
 // A PKCS#11 module for tests: SoftHSM, with the faults that real tokens have and SoftHSM has not.
 //
 // FAULT_DIRECTORY names a folder. Every watched call appends its name to the file `calls`. A file with the name of a function, for
-// example C_Sign, holds "RETURN-VALUE COUNT": so many calls return that value and do nothing else. Further files:
+// example C_Sign, holds "RETURN-VALUE COUNT": so many calls return that value and do nothing else. A file with the name of one of
+// C_GenerateKeyPair and C_DestroyObject and ".after" holds the same: so many calls do their work and return that value all the same.
+// Further files:
 //   token-flags     flags (hexadecimal) that C_GetTokenInfo adds
 //   extractable     keys are made extractable, whatever the template says
 //   always-auth     keys are made with CKA_ALWAYS_AUTHENTICATE
@@ -14,12 +16,18 @@
 //   login-held-after C_Login has done its work and does not return while the file is there
 //   away            the device is unplugged: there is no token, calls that need it fail, and sessions and login that were used
 //                   meanwhile are gone when the file is removed
+//   search-logged-out  the next C_FindObjectsInit finds the login gone (the file is removed)
+//   made-sessions-lost the next C_GenerateKeyPair makes the pair, loses every session of its slot and returns CKR_SESSION_HANDLE_INVALID
+//   made-died       the next C_GenerateKeyPair makes the pair, and the process is killed (the file is removed)
+//   made-public     the next C_GenerateKeyPair makes the public object, and the process is killed (the file is removed)
+//   made-private    the next C_GenerateKeyPair makes the private object, and the process is killed (the file is removed)
 // Built by the tests: cc -shared -fPIC $(pkg-config --cflags p11-kit-1) -o fault-module.so fault-module.c -ldl
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <p11-kit/pkcs11.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,18 +66,11 @@ static unsigned long number_in(const char *name, unsigned long otherwise) {
     return value;
 }
 
-// Notes the call and gives the return value that is wanted for it, or CKR_OK.
-static CK_RV fault(const char *function) {
+// The return value that the file of this name wants for this call, or CKR_OK.
+static CK_RV wanted_by(const char *name) {
     char path[4096];
     unsigned long value = CKR_OK, count = 0;
-    pthread_mutex_lock(&lock);
-    path_of("calls", path, sizeof path);
-    FILE *calls = fopen(path, "ae");
-    if (calls != NULL) {
-        fprintf(calls, "%s\n", function);
-        fclose(calls);
-    }
-    path_of(function, path, sizeof path);
+    path_of(name, path, sizeof path);
     FILE *file = fopen(path, "re");
     if (file != NULL) {
         if (fscanf(file, "%lx %lu", &value, &count) != 2) value = CKR_OK, count = 0;
@@ -85,6 +86,20 @@ static CK_RV fault(const char *function) {
         }
         if (count == 0) value = CKR_OK;
     }
+    return value;
+}
+
+// Notes the call and gives the return value that is wanted for it, or CKR_OK.
+static CK_RV fault(const char *function) {
+    char path[4096];
+    pthread_mutex_lock(&lock);
+    path_of("calls", path, sizeof path);
+    FILE *calls = fopen(path, "ae");
+    if (calls != NULL) {
+        fprintf(calls, "%s\n", function);
+        fclose(calls);
+    }
+    CK_RV value = wanted_by(function);
     pthread_mutex_unlock(&lock);
     return value;
 }
@@ -114,6 +129,19 @@ static int away(void) {
         if (wanted != CKR_OK) return wanted;     \
         if (away()) return CKR_DEVICE_REMOVED;   \
     } while (0)
+
+// The return value that is wanted for a call although it did its work, or what it returned.
+static CK_RV after(const char *name, CK_RV returned) {
+    pthread_mutex_lock(&lock);
+    CK_RV value = wanted_by(name);
+    pthread_mutex_unlock(&lock);
+    return value != CKR_OK ? value : returned;
+}
+
+static void lose_sessions(CK_SESSION_HANDLE session) {
+    CK_SESSION_INFO info;
+    if (real.C_GetSessionInfo(session, &info) == CKR_OK) real.C_CloseAllSessions(info.slotID);
+}
 
 #define FAULT(name)                     \
     do {                                \
@@ -181,10 +209,7 @@ static CK_RV f_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char
 static CK_RV f_SignInit(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key) {
     DEVICE(C_SignInit);
     if (consumed("logged-out")) real.C_Logout(session);
-    if (consumed("sessions-lost")) {
-        CK_SESSION_INFO info;
-        if (real.C_GetSessionInfo(session, &info) == CKR_OK) real.C_CloseAllSessions(info.slotID);
-    }
+    if (consumed("sessions-lost")) lose_sessions(session);
     return real.C_SignInit(session, mechanism, key);
 }
 
@@ -196,6 +221,7 @@ static CK_RV f_Sign(CK_SESSION_HANDLE session, unsigned char *data, unsigned lon
 static CK_RV f_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, unsigned long count) {
     DEVICE(C_FindObjectsInit);
     while (present("search-held")) usleep(1000);
+    if (consumed("search-logged-out")) real.C_Logout(session);
     return real.C_FindObjectsInit(session, template, count);
 }
 
@@ -221,8 +247,29 @@ static CK_RV f_GenerateKeyPair(
         for (unsigned long i = 0; i < private_count; i++)
             if (attributes[i].type == CKA_EXTRACTABLE) attributes[i].pValue = &yes;
     if (present("always-auth")) attributes[private_count++] = (CK_ATTRIBUTE){CKA_ALWAYS_AUTHENTICATE, &yes, sizeof yes};
-    return real.C_GenerateKeyPair(
+    CK_RV returned = real.C_GenerateKeyPair(
         session, mechanism, public_template, public_count, attributes, private_count, public_key, private_key);
+    if (returned != CKR_OK) return returned;
+    if (consumed("made-died")) raise(SIGKILL);
+    if (consumed("made-public")) {
+        real.C_DestroyObject(session, *private_key);
+        raise(SIGKILL);
+    }
+    if (consumed("made-private")) {
+        real.C_DestroyObject(session, *public_key);
+        raise(SIGKILL);
+    }
+    if (consumed("made-sessions-lost")) {
+        lose_sessions(session);
+        return CKR_SESSION_HANDLE_INVALID;
+    }
+    return after("C_GenerateKeyPair.after", returned);
+}
+
+static CK_RV f_DestroyObject(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object) {
+    FAULT(C_DestroyObject);
+    CK_RV returned = real.C_DestroyObject(session, object);
+    return returned == CKR_OK ? after("C_DestroyObject.after", returned) : returned;
 }
 
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list) {
@@ -247,6 +294,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list) {
         faulty.C_GetAttributeValue = f_GetAttributeValue;
         faulty.C_GenerateRandom = f_GenerateRandom;
         faulty.C_GenerateKeyPair = f_GenerateKeyPair;
+        faulty.C_DestroyObject = f_DestroyObject;
     }
     *list = &faulty;
     return CKR_OK;

@@ -22,10 +22,10 @@ struct ControlCall {
         }
     }
 
-    /// Asks only, so that it can be asked twice.
+    /// Asks only, or ends where it would end the first time, so that it can be asked twice.
     var isRepeatable: Bool {
         switch request {
-        case .find, .list, .prepare: true
+        case .find, .list, .prepare, .settle: true
         default: false
         }
     }

@@ -183,6 +183,12 @@ public final class TokenSupervisor {
         }
     }
 
+    /// What `generate` with this label and id has left in the token: the pair, or nil where there is nothing, halves having been destroyed.
+    /// Fails where that cannot be found out.
+    public func settle(label: String, id: [UInt8]) -> EventLoopFuture<TokenKey?> {
+        call(.settle(label: label, id: id), within: limits.control) { reply in if case .settled(let key) = reply { .some(key) } else { nil } }
+    }
+
     /// Private keys that an RFC 7512 URI fits.
     public func find(uri: String, user: UInt32? = nil) -> EventLoopFuture<[TokenKey]> {
         call(.find(uri: uri), user, within: limits.control) { reply in if case .keys(let keys, _) = reply { keys } else { nil } }

@@ -1,7 +1,7 @@
 import JOSE
 
 extension HelperRequest {
-    private enum Kind: UInt8 { case hello = 1, status, sign, generate, find, list, destroy, prepare, look }
+    private enum Kind: UInt8 { case hello = 1, status, sign, generate, find, list, destroy, prepare, look, settle }
 
     /// Appends the request's frame.
     public func encode(id: UInt32, to bytes: inout [UInt8]) {
@@ -20,6 +20,9 @@ extension HelperRequest {
             frame.text(label)
             frame.data(id)
             frame.text(algorithm.rawValue)
+        case .settle(let label, let id):
+            frame.text(label)
+            frame.data(id)
         case .find(let uri): frame.text(uri)
         case .destroy(let key): key.write(to: &frame)
         }
@@ -33,6 +36,7 @@ extension HelperRequest {
         case .look: .look
         case .sign: .sign
         case .generate: .generate
+        case .settle: .settle
         case .find: .find
         case .list: .list
         case .destroy: .destroy
@@ -56,6 +60,7 @@ extension HelperRequest {
             self = .generate(
                 label: try frame.text(limit: TokenLimits.label), id: try frame.data(limit: TokenLimits.id), algorithm: try frame.algorithm()
             )
+        case .settle: self = .settle(label: try frame.text(limit: TokenLimits.label), id: try frame.data(limit: TokenLimits.id))
         case .find: self = .find(uri: try frame.text(limit: TokenLimits.uri))
         case .destroy: self = .destroy(try TokenKeyReference(reading: &frame))
         }
@@ -63,7 +68,7 @@ extension HelperRequest {
 }
 
 extension HelperReply {
-    private enum Kind: UInt8 { case ready = 1, signature, key, keys, done, failure }
+    private enum Kind: UInt8 { case ready = 1, signature, key, keys, done, failure, settled }
 
     /// Appends the reply's frame; more than one where a listing has more keys than go into one.
     public func encode(id: UInt32, to bytes: inout [UInt8]) {
@@ -85,6 +90,9 @@ extension HelperReply {
         case .ready(let information): information.write(to: &frame)
         case .signature(let signature): frame.data(signature)
         case .key(let key): key.write(to: &frame)
+        case .settled(let key):
+            frame.bool(key != nil)
+            key?.write(to: &frame)
         case .keys(let keys, let more):
             frame.bool(more)
             frame.integer(UInt32(truncatingIfNeeded: keys.count))
@@ -100,6 +108,7 @@ extension HelperReply {
         case .ready: .ready
         case .signature: .signature
         case .key: .key
+        case .settled: .settled
         case .keys: .keys
         case .done: .done
         case .failure: .failure
@@ -112,6 +121,7 @@ extension HelperReply {
         case .ready: self = .ready(try TokenInformation(reading: &frame))
         case .signature: self = .signature(try frame.data(limit: TokenLimits.signature))
         case .key: self = .key(try TokenKey(reading: &frame))
+        case .settled: self = .settled(try frame.bool() ? try TokenKey(reading: &frame) : nil)
         case .keys:
             let more = try frame.bool()
             let count = Int(try frame.integer())
@@ -151,15 +161,15 @@ extension TokenKey {
     fileprivate func write(to frame: inout FrameWriter) {
         reference.write(to: &frame)
         frame.text(algorithm.rawValue)
-        frame.bool(isSensitive)
-        frame.bool(isExtractable)
-        frame.bool(isLocal)
+        frame.integer(UInt32(weaknesses.rawValue))
     }
 
     fileprivate init(reading frame: inout FrameReader) throws(FrameError) {
-        self.init(
-            reference: try TokenKeyReference(reading: &frame), algorithm: try frame.algorithm(), isSensitive: try frame.bool(),
-            isExtractable: try frame.bool(), isLocal: try frame.bool())
+        let reference = try TokenKeyReference(reading: &frame), algorithm = try frame.algorithm()
+        guard let bits = UInt16(exactly: try frame.integer()), KeyWeaknesses.all.isSuperset(of: KeyWeaknesses(rawValue: bits)) else {
+            throw FrameError("an unknown weakness of a key")
+        }
+        self.init(reference: reference, algorithm: algorithm, weaknesses: KeyWeaknesses(rawValue: bits))
     }
 }
 
@@ -189,6 +199,7 @@ extension TokenFailure {
         frame.long(UInt64(returnValue ?? 0))
         frame.shortened(message, limit: TokenLimits.sentence)
         frame.optionalShortened(hint, limit: TokenLimits.sentence)
+        frame.bool(mayHaveHappened)
     }
 
     fileprivate init(reading frame: inout FrameReader) throws(FrameError) {
@@ -199,7 +210,7 @@ extension TokenFailure {
         self.init(
             kind, function: function, returnValue: hasValue ? UInt(truncatingIfNeeded: value) : nil,
             message: try frame.text(limit: TokenLimits.sentence),
-            hint: try frame.optionalText(limit: TokenLimits.sentence))
+            hint: try frame.optionalText(limit: TokenLimits.sentence), mayHaveHappened: try frame.bool())
     }
 }
 

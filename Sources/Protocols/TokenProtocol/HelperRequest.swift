@@ -11,10 +11,14 @@ public enum HelperRequest: Hashable, Sendable {
     case look
     case sign(TokenKeyReference, SigningMechanism, [UInt8])
     case generate(label: String, id: [UInt8], algorithm: KeyAlgorithm)
+    /// What `generate` with this label and id has left in the token: the pair, if it is whole and as it must be. Anything else that it left is
+    /// destroyed. For ids of `TokenLimits.uniqueID` bytes or more only, which are nobody else's.
+    case settle(label: String, id: [UInt8])
     /// Private keys that an RFC 7512 URI fits.
     case find(uri: String)
     /// Every private key.
     case list
+    /// A key that is not there, as far as the token shows it to somebody who is logged in, is destroyed already.
     case destroy(TokenKeyReference)
     /// Many keys of this token are going to be used: the helper finds out where they are whenever it has nothing else to do, now and after
     /// each recovery. Answered at once.
@@ -30,8 +34,11 @@ public enum HelperReply: Hashable, Sendable {
     /// To `hello`, `status` and `look`.
     case ready(TokenInformation)
     case signature([UInt8])
-    /// To `generate`.
+    /// To `generate`. A failure to it says whether the pair may be in the token all the same (`TokenFailure.mayHaveHappened`).
     case key(TokenKey)
+    /// To `settle`: the pair, or that there is nothing, as the token shows it to somebody who is logged in. Where that could not be found out
+    /// the answer is a failure.
+    case settled(TokenKey?)
     /// To `find` and `list`; `more` where further replies to the same request follow.
     case keys([TokenKey], more: Bool)
     /// To `destroy` and `prepare`.

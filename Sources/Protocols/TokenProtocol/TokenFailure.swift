@@ -44,13 +44,20 @@ public struct TokenFailure: Error, Hashable, Sendable, CustomStringConvertible {
     /// One sentence without a full stop.
     public var message: String
     public var hint: String?
+    /// Whether the token may have done what it was asked all the same. Of a key that was to be made the helper finds it out, as far as it can.
+    public var mayHaveHappened: Bool
 
-    public init(_ kind: Kind, function: String? = nil, returnValue: UInt? = nil, message: String, hint: String? = nil) {
+    /// - Parameter mayHaveHappened: Nil for what the kind lets one suppose.
+    public init(
+        _ kind: Kind, function: String? = nil, returnValue: UInt? = nil, message: String, hint: String? = nil,
+        mayHaveHappened: Bool? = nil
+    ) {
         self.kind = kind
         self.function = function
         self.returnValue = returnValue
         self.message = message
         self.hint = hint
+        self.mayHaveHappened = mayHaveHappened ?? kind.leavesDoubt
     }
 
     public var description: String {
@@ -59,11 +66,15 @@ public struct TokenFailure: Error, Hashable, Sendable, CustomStringConvertible {
         return "\(message) (\(function)\(value))"
     }
 
-    /// Whether the token may have done what it was asked all the same.
-    public var mayHaveHappened: Bool {
-        switch kind {
+}
+
+extension TokenFailure.Kind {
+    fileprivate var leavesDoubt: Bool {
+        switch self {
         case .helperDied, .timeout, .sessionLost, .device: true
-        default: false
+        case .pinIncorrect, .pinLocked, .pinNotTriedAgain, .pinUnavailable, .noToken, .severalTokens, .noKey, .severalKeys, .keyMismatch,
+            .unsupported, .moduleNotLoaded, .moduleUntrusted, .overloaded, .invalidRequest, .tokenFull, .keyRejected, .stopped:
+            false
         }
     }
 }

@@ -21,17 +21,13 @@ public struct TokenKeyReference: Hashable, Sendable {
 public struct TokenKey: Hashable, Sendable {
     public var reference: TokenKeyReference
     public var algorithm: KeyAlgorithm
-    /// CKA_SENSITIVE, CKA_EXTRACTABLE, CKA_LOCAL (made in the token) of the private key.
-    public var isSensitive: Bool
-    public var isExtractable: Bool
-    public var isLocal: Bool
+    /// What the private key lets happen beyond signing.
+    public var weaknesses: KeyWeaknesses
 
-    public init(reference: TokenKeyReference, algorithm: KeyAlgorithm, isSensitive: Bool, isExtractable: Bool, isLocal: Bool) {
+    public init(reference: TokenKeyReference, algorithm: KeyAlgorithm, weaknesses: KeyWeaknesses) {
         self.reference = reference
         self.algorithm = algorithm
-        self.isSensitive = isSensitive
-        self.isExtractable = isExtractable
-        self.isLocal = isLocal
+        self.weaknesses = weaknesses
     }
 }
 

@@ -63,6 +63,9 @@ extension HelperRequest {
                 }
             case .generate(let label, let id, _):
                 label.utf8.count > TokenLimits.label || id.count > TokenLimits.id ? "the key's id or label is too long" : nil
+            case .settle(let label, let id):
+                label.utf8.count > TokenLimits.label || !(TokenLimits.uniqueID...TokenLimits.id).contains(id.count)
+                    ? "the key's id or label has the wrong length" : nil
             case .find(let uri): uri.utf8.count > TokenLimits.uri ? "the URI is longer than \(TokenLimits.uri) bytes" : nil
             case .destroy(let key): key.isWithinLimits ? nil : "the key's id, label or public key is too long"
             }

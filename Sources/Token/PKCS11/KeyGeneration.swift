@@ -5,11 +5,13 @@ extension Session {
     /// the pair if the token did otherwise. The session must be read/write; callers make one key at a time (SoftHSM #573).
     ///
     /// Throws `keyNotProtected`, `severalKeys` if id and label are taken, `unsupported` if the token has no such mechanism, or the failed
-    /// call.
-    /// - Parameter isIDUnique: No object has this id, for example because it is made of 16 random bytes: nothing is searched for, which
-    ///   would take a third of a second among 10,000 keys of SoftHSM.
+    /// call. Whatever it throws, the pair may be in the token all the same, or half of it: `settleKeyPair` says and ends that.
+    /// - Parameters:
+    ///   - isIDUnique: No object has this id, for example because it is made of 16 random bytes: nothing is searched for, which would
+    ///     take a third of a second among 10,000 keys of SoftHSM.
+    ///   - needsLogin: As in `settleKeyPair`.
     public func generateKeyPair(
-        _ type: KeyType, id: [UInt8], label: [UInt8], isIDUnique: Bool = false
+        _ type: KeyType, id: [UInt8], label: [UInt8], isIDUnique: Bool = false, needsLogin: Bool = true
     ) throws(PKCS11Error) -> KeyObject {
         if case .rsa(let bits) = type, ![2048, 3072, 4096].contains(bits) {
             throw .unsupported(reason: "an RSA key of \(bits) bits is not made here")
@@ -18,8 +20,58 @@ extension Session {
         if !isIDUnique {
             guard try objects(of: CKO_PRIVATE_KEY, id: id, label: label, atMost: 1).isEmpty else { throw .severalKeys(count: 2) }
         }
+        var failure = PKCS11Error.call("C_GenerateKeyPair", CKR_FUNCTION_FAILED)
+        for parameters in type.parameters {
+            for extent in TemplateExtent.allCases {
+                let answer = try generate(type, id: id, label: label, parameters: parameters, extent)
+                switch answer.returned {
+                case CKR_OK:
+                    return try checked(type, id: id, label: label, publicKey: answer.publicKey, privateKey: answer.privateKey)
+                case CKR_MECHANISM_INVALID:
+                    throw .unsupported(reason: "the token cannot make such a key")
+                case CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID, CKR_ATTRIBUTE_READ_ONLY,
+                    CKR_TEMPLATE_INCOMPLETE, CKR_DOMAIN_PARAMS_INVALID, CKR_CURVE_NOT_SUPPORTED:
+                    failure = .call("C_GenerateKeyPair", answer.returned)
+                case CKR_GENERAL_ERROR where type == .ed25519 && parameters != type.parameters.last:
+                    // What SoftHSM says about a form of the parameters that it does not know.
+                    failure = .call("C_GenerateKeyPair", answer.returned)
+                default:
+                    throw .call("C_GenerateKeyPair", answer.returned)
+                }
+                // A token that has done the work and denies it must not be asked for a second pair of this id.
+                guard isIDUnique else { continue }
+                if let key = try settleKeyPair(id: id, label: label, type: type, needsLogin: needsLogin) { return key }
+            }
+        }
+        throw failure
+    }
 
-        let (publicKey, privateKey) = try generate(type, id: id, label: label)
+    /// Tokens differ in what they let a template say (nShield, Google KMS): if everything is too much, say less, and at last only what
+    /// protects the key, and let the check afterwards decide.
+    private enum TemplateExtent: CaseIterable { case everything, usual, minimal }
+
+    private func generate(
+        _ type: KeyType, id: [UInt8], label: [UInt8], parameters: [UInt8], _ extent: TemplateExtent
+    ) throws(PKCS11Error) -> (returned: CK_RV, publicKey: CK_OBJECT_HANDLE, privateKey: CK_OBJECT_HANDLE) {
+        let generateKeyPair = try module.call("C_GenerateKeyPair", module.functions.C_GenerateKeyPair)
+        let publicTemplate = publicKeyTemplate(type, id: id, label: label, parameters: parameters)
+        let privateTemplate = privateKeyTemplate(id: id, label: label, extent)
+        var publicKey: CK_OBJECT_HANDLE = 0
+        var privateKey: CK_OBJECT_HANDLE = 0
+        var mechanism = CK_MECHANISM(mechanism: type.generationMechanism, pParameter: nil, ulParameterLen: 0)
+        let returned = publicTemplate.withAttributes { publicAttributes, publicCount in
+            privateTemplate.withAttributes { privateAttributes, privateCount in
+                generateKeyPair(
+                    handle, &mechanism, publicAttributes, publicCount, privateAttributes, privateCount, &publicKey, &privateKey)
+            }
+        }
+        return (returned, publicKey, privateKey)
+    }
+
+    /// The pair that was just made, if it is as it was asked for; it is destroyed otherwise.
+    private func checked(
+        _ type: KeyType, id: [UInt8], label: [UInt8], publicKey: CK_OBJECT_HANDLE, privateKey: CK_OBJECT_HANDLE
+    ) throws(PKCS11Error) -> KeyObject {
         do throws(PKCS11Error) {
             forbidOtherUses(of: privateKey)
             try checkProtection(of: privateKey)
@@ -37,44 +89,61 @@ extension Session {
         }
     }
 
-    private func generate(
-        _ type: KeyType, id: [UInt8], label: [UInt8]
-    ) throws(PKCS11Error) -> (publicKey: CK_OBJECT_HANDLE, privateKey: CK_OBJECT_HANDLE) {
-        let generateKeyPair = try module.call("C_GenerateKeyPair", module.functions.C_GenerateKeyPair)
-        var failure = PKCS11Error.call("C_GenerateKeyPair", CKR_FUNCTION_FAILED)
-        for parameters in type.parameters {
-            // Tokens differ in what they let a template say (nShield, Google KMS): if everything is too much, say only what protects
-            // the key, and let the check afterwards decide.
-            for isMinimal in [false, true] {
-                let publicTemplate = publicKeyTemplate(type, id: id, label: label, parameters: parameters)
-                let privateTemplate = privateKeyTemplate(id: id, label: label, isMinimal: isMinimal)
-                var publicKey: CK_OBJECT_HANDLE = 0
-                var privateKey: CK_OBJECT_HANDLE = 0
-                var mechanism = CK_MECHANISM(mechanism: type.generationMechanism, pParameter: nil, ulParameterLen: 0)
-                let returned = publicTemplate.withAttributes { publicAttributes, publicCount in
-                    privateTemplate.withAttributes { privateAttributes, privateCount in
-                        generateKeyPair(
-                            handle, &mechanism, publicAttributes, publicCount, privateAttributes, privateCount, &publicKey, &privateKey)
-                    }
-                }
-                switch returned {
-                case CKR_OK:
-                    return (publicKey, privateKey)
-                case CKR_MECHANISM_INVALID:
-                    throw .unsupported(reason: "the token cannot make such a key")
-                case CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID, CKR_ATTRIBUTE_READ_ONLY,
-                    CKR_TEMPLATE_INCOMPLETE, CKR_DOMAIN_PARAMS_INVALID, CKR_CURVE_NOT_SUPPORTED:
-                    failure = .call("C_GenerateKeyPair", returned)
-                case CKR_GENERAL_ERROR where type == .ed25519 && parameters != type.parameters.last:
-                    // What SoftHSM says about a form of the parameters that it does not know.
-                    failure = .call("C_GenerateKeyPair", returned)
-                default:
-                    throw .call("C_GenerateKeyPair", returned)
-                }
+    // MARK: What a making has left
+
+    /// The pair that a making which was cut off or denied has left, if it is whole and protected. Halves, doubles and pairs that are not as
+    /// they must be are destroyed; nil if there is nothing then. Both only as far as the token shows it.
+    ///
+    /// Objects of this id *and* label are taken for those of the making, so the id must be one that nobody else has.
+    /// - Parameters:
+    ///   - type: What was to be made; nil if that is not known any more.
+    ///   - needsLogin: The token shows its private keys to those only who are logged in; without a login the search has found nothing out, and
+    ///     CKR_USER_NOT_LOGGED_IN is thrown.
+    public func settleKeyPair(id: [UInt8], label: [UInt8], type: KeyType?, needsLogin: Bool) throws(PKCS11Error) -> KeyObject? {
+        let found = try objects(of: nil, id: id, label: label)
+        // Afterwards, so that a login that is lost meanwhile is noticed, and before anything is destroyed.
+        if needsLogin { try requireLogin() }
+        var privateKeys: [CK_OBJECT_HANDLE] = []
+        var publicKeys: [CK_OBJECT_HANDLE] = []
+        var reader = AttributeReader([(CKA_CLASS, MemoryLayout<CK_OBJECT_CLASS>.size)])
+        for object in found {
+            try reader.read(object, session: self)
+            switch reader.number(0) {
+            case CKO_PRIVATE_KEY: privateKeys.append(object)
+            case CKO_PUBLIC_KEY: publicKeys.append(object)
+            default: break
             }
         }
-        throw failure
+        if privateKeys.count == 1, publicKeys.count == 1, let key = try wholePair(privateKeys[0], publicKeys[0], type) { return key }
+        for object in privateKeys + publicKeys { try destroyObject(object) }
+        return nil
     }
+
+    /// The pair, or nil if it is not as it must be. Throws what says nothing about the pair.
+    private func wholePair(
+        _ privateKey: CK_OBJECT_HANDLE, _ publicKey: CK_OBJECT_HANDLE, _ type: KeyType?
+    ) throws(PKCS11Error) -> KeyObject? {
+        do throws(PKCS11Error) {
+            forbidOtherUses(of: privateKey)
+            try checkProtection(of: privateKey)
+            var privateReader = PrivateKeyReader()
+            var publicReader = PublicKeyReader()
+            let own = try privateReader.read(privateKey, session: self), half = try publicReader.read(publicKey, session: self)
+            guard try own.counterpart(among: [half]).spki == half.spki, type == nil || half.type == type else { return nil }
+            return own.object(publicKey: half)
+        } catch {
+            if let call = error.cryptoki, Recovery(for: call.returnValue) != .none { throw error }
+            return nil
+        }
+    }
+
+    private func destroyObject(_ object: CK_OBJECT_HANDLE) throws(PKCS11Error) {
+        let destroy = try module.call("C_DestroyObject", module.functions.C_DestroyObject)
+        let returned = destroy(handle, object)
+        guard returned == CKR_OK || returned == CKR_OBJECT_HANDLE_INVALID else { throw .call("C_DestroyObject", returned) }
+    }
+
+    // MARK: Templates
 
     private func publicKeyTemplate(_ type: KeyType, id: [UInt8], label: [UInt8], parameters: [UInt8]) -> AttributeTemplate {
         var template = AttributeTemplate()
@@ -92,7 +161,7 @@ extension Session {
         return template
     }
 
-    private func privateKeyTemplate(id: [UInt8], label: [UInt8], isMinimal: Bool) -> AttributeTemplate {
+    private func privateKeyTemplate(id: [UInt8], label: [UInt8], _ extent: TemplateExtent) -> AttributeTemplate {
         var template = AttributeTemplate()
         template.add(CKA_TOKEN, true)
         template.add(CKA_PRIVATE, true)
@@ -101,22 +170,24 @@ extension Session {
         template.add(CKA_SIGN, true)
         template.add(CKA_ID, id)
         template.add(CKA_LABEL, label)
-        if !isMinimal {
+        if extent != .minimal {
             template.add(CKA_DECRYPT, false)
             template.add(CKA_UNWRAP, false)
             template.add(CKA_DERIVE, false)
         }
+        if extent == .everything { template.add(CKA_SIGN_RECOVER, false) }
         return template
     }
 
     /// What a smaller template left to the token's defaults (SoftHSM's are true) is set afterwards. Whether that worked is for the
     /// check to say.
     private func forbidOtherUses(of key: CK_OBJECT_HANDLE) {
-        var reader = AttributeReader(Self.forbiddenUses.map { ($0.type, 1) })
+        let unwanted = Self.forbiddenUses.map(\.type) + [CKA_SIGN_RECOVER]
+        var reader = AttributeReader(unwanted.map { ($0, 1) })
         guard let setAttributeValue = module.functions.C_SetAttributeValue, (try? reader.read(key, session: self)) != nil else { return }
-        for (index, use) in Self.forbiddenUses.enumerated() where reader.bool(index) == true {
+        for (index, use) in unwanted.enumerated() where reader.bool(index) == true {
             var template = AttributeTemplate()
-            template.add(use.type, false)
+            template.add(use, false)
             _ = template.withAttributes { setAttributeValue(handle, key, $0, $1) }
         }
     }
@@ -138,28 +209,5 @@ extension Session {
         for (index, use) in Self.forbiddenUses.enumerated() where reader.bool(required.count + index) == true {
             throw .keyNotProtected(attribute: use.name)
         }
-    }
-
-    /// Destroys a key pair: the private key, then the public key objects with its id, label and public key.
-    public func destroy(_ key: KeyObject) throws(PKCS11Error) {
-        let found = try keyPair(id: key.id, label: key.label)
-        try destroy(key.handle, found.publicObjects)
-    }
-
-    /// Destroys the one key pair with this id and label if its public half is `spki`.
-    /// - Returns: Whether it was.
-    public func destroyKey(id: [UInt8], label: [UInt8], spki: [UInt8]) throws(PKCS11Error) -> Bool {
-        let found = try keyPair(id: id, label: label)
-        guard found.key.spki == spki else { return false }
-        try destroy(found.key.handle, found.publicObjects)
-        return true
-    }
-
-    private func destroy(_ privateKey: CK_OBJECT_HANDLE, _ publicKeys: [CK_OBJECT_HANDLE]) throws(PKCS11Error) {
-        let destroyObject = try module.call("C_DestroyObject", module.functions.C_DestroyObject)
-        let returned = destroyObject(handle, privateKey)
-        guard returned == CKR_OK else { throw .call("C_DestroyObject", returned) }
-        // The private key is gone, which is what counts: a public object that stays is litter and no error.
-        for publicKey in publicKeys { _ = destroyObject(handle, publicKey) }
     }
 }

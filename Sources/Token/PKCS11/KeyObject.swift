@@ -14,10 +14,36 @@ public struct KeyObject: Hashable, Sendable {
     public let spki: [UInt8]
     /// CKA_ALWAYS_AUTHENTICATE: every signature wants the PIN.
     public let alwaysAuthenticate: Bool
-    /// CKA_SENSITIVE; an attribute that the token does not tell counts as false.
-    public let isSensitive: Bool
-    /// CKA_EXTRACTABLE; an attribute that the token does not tell counts as true.
-    public let isExtractable: Bool
-    /// CKA_LOCAL: made in the token.
-    public let isLocal: Bool
+    /// What protects it, and what it may be used for.
+    public let protection: KeyProtection
+}
+
+/// What a private key's attributes say about its protection (PKCS#11 v2.40 §4.9). What the token does not tell counts as the worse, but for the
+/// uses: those that it does not know it does not offer.
+public struct KeyProtection: Hashable, Sendable {
+    /// CKA_SENSITIVE and CKA_ALWAYS_SENSITIVE.
+    public var isSensitive: Bool
+    public var wasAlwaysSensitive: Bool
+    /// CKA_EXTRACTABLE and CKA_NEVER_EXTRACTABLE.
+    public var isExtractable: Bool
+    public var wasNeverExtractable: Bool
+    /// CKA_DECRYPT, CKA_UNWRAP, CKA_DERIVE, CKA_SIGN_RECOVER.
+    public var decrypts: Bool
+    public var unwraps: Bool
+    public var derives: Bool
+    public var signsWithRecovery: Bool
+
+    public init(
+        isSensitive: Bool, wasAlwaysSensitive: Bool, isExtractable: Bool, wasNeverExtractable: Bool, decrypts: Bool, unwraps: Bool,
+        derives: Bool, signsWithRecovery: Bool
+    ) {
+        self.isSensitive = isSensitive
+        self.wasAlwaysSensitive = wasAlwaysSensitive
+        self.isExtractable = isExtractable
+        self.wasNeverExtractable = wasNeverExtractable
+        self.decrypts = decrypts
+        self.unwraps = unwraps
+        self.derives = derives
+        self.signsWithRecovery = signsWithRecovery
+    }
 }

@@ -6,9 +6,7 @@ struct PrivateKeyAttributes {
     let id: [UInt8]
     let label: [UInt8]
     let alwaysAuthenticate: Bool
-    let isSensitive: Bool
-    let isExtractable: Bool
-    let isLocal: Bool
+    let protection: KeyProtection
     /// RSA private keys usually tell their modulus. Nil if the object tells nothing.
     let ownPublicKey: (type: KeyType, spki: [UInt8])?
 
@@ -29,7 +27,7 @@ struct PrivateKeyAttributes {
     func object(publicKey: PublicKeyAttributes) -> KeyObject {
         KeyObject(
             handle: handle, id: id, label: label, type: publicKey.type, spki: publicKey.spki, alwaysAuthenticate: alwaysAuthenticate,
-            isSensitive: isSensitive, isExtractable: isExtractable, isLocal: isLocal)
+            protection: protection)
     }
 }
 
@@ -37,15 +35,19 @@ struct PrivateKeyAttributes {
 struct PrivateKeyReader: ~Copyable {
     private var reader = AttributeReader([
         (CKA_ID, 256), (CKA_LABEL, 512), (CKA_KEY_TYPE, 8), (CKA_ALWAYS_AUTHENTICATE, 1), (CKA_SENSITIVE, 1), (CKA_EXTRACTABLE, 1),
-        (CKA_LOCAL, 1), (CKA_MODULUS, 1040), (CKA_PUBLIC_EXPONENT, 32),
+        (CKA_MODULUS, 1040), (CKA_PUBLIC_EXPONENT, 32), (CKA_ALWAYS_SENSITIVE, 1), (CKA_NEVER_EXTRACTABLE, 1), (CKA_DECRYPT, 1),
+        (CKA_UNWRAP, 1), (CKA_DERIVE, 1), (CKA_SIGN_RECOVER, 1),
     ])
 
     mutating func read(_ object: CK_OBJECT_HANDLE, session: borrowing Session) throws(PKCS11Error) -> PrivateKeyAttributes {
         try reader.read(object, session: session)
         return PrivateKeyAttributes(
             handle: object, id: reader.bytes(0) ?? [], label: reader.bytes(1) ?? [], alwaysAuthenticate: reader.bool(3) ?? false,
-            isSensitive: reader.bool(4) ?? false, isExtractable: reader.bool(5) ?? true, isLocal: reader.bool(6) ?? false,
+            protection: KeyProtection(
+                isSensitive: reader.bool(4) ?? false, wasAlwaysSensitive: reader.bool(8) ?? false, isExtractable: reader.bool(5) ?? true,
+                wasNeverExtractable: reader.bool(9) ?? false, decrypts: reader.bool(10) ?? false, unwraps: reader.bool(11) ?? false,
+                derives: reader.bool(12) ?? false, signsWithRecovery: reader.bool(13) ?? false),
             ownPublicKey: try? PublicKeyReader.publicKey(
-                keyType: reader.number(2), parameters: nil, point: nil, modulus: reader.bytes(7), exponent: reader.bytes(8)))
+                keyType: reader.number(2), parameters: nil, point: nil, modulus: reader.bytes(6), exponent: reader.bytes(7)))
     }
 }

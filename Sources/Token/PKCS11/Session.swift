@@ -68,6 +68,11 @@ public final class Session: @unchecked Sendable {
         return info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS
     }
 
+    /// Throws CKR_USER_NOT_LOGGED_IN if the login is gone, so that what a search did not find means nothing.
+    public func requireLogin() throws(PKCS11Error) {
+        guard try isLoggedIn() else { throw .call("C_GetSessionInfo", CKR_USER_NOT_LOGGED_IN) }
+    }
+
     /// Has the device do something small, so that it does not let the session go for idleness (YubiHSM: 30 s).
     public func keepAlive() throws(PKCS11Error) {
         var bytes = [UInt8](repeating: 0, count: 8)

@@ -54,6 +54,7 @@ struct ControlLink {
             case .failure(let failure): [.failure(failure)]
             }
         case .generate(let label, let id, let algorithm): [generate(label: label, id: id, KeyType(algorithm))]
+        case .settle(let label, let id): [settle(label: label, id: id)]
         case .find(let uri): find(uri)
         case .list: list(keeper.keys(matching: nil))
         case .destroy(let key): [destroy(key)]
@@ -80,6 +81,13 @@ struct ControlLink {
             return .key(key)
         case .failure(let failure):
             return .failure(failure)
+        }
+    }
+
+    private func settle(label: String, id: [UInt8]) -> HelperReply {
+        switch keeper.settle(id: id, label: Array(label.utf8)) {
+        case .success(let object): .settled(object.flatMap { TokenKey($0) })
+        case .failure(let failure): .failure(failure)
         }
     }
 
@@ -123,18 +131,11 @@ struct ControlLink {
     }
 
     private func destroy(_ reference: TokenKeyReference) -> HelperReply {
-        let result = keeper.withAnchor { session throws(PKCS11Error) -> Bool in
-            try session.destroyKey(id: reference.id, label: Array(reference.label.utf8), spki: reference.spki)
-        }
-        switch result {
-        case .success(true):
-            keeper.forget(reference)
-            return .done
+        switch keeper.destroy(reference) {
+        case .success(true): .done
         case .success(false):
-            return .failure(
-                TokenFailure(.keyMismatch, message: "the token's key \"\(reference.label)\" is not the one that was pinned"))
-        case .failure(let failure):
-            return .failure(failure)
+            .failure(TokenFailure(.keyMismatch, message: "the token's key \"\(reference.label)\" is not the one that was pinned"))
+        case .failure(let failure): .failure(failure)
         }
     }
 

@@ -143,7 +143,22 @@ extension TokenKey {
             let label = String(validating: key.label, as: UTF8.self)
         else { return nil }
         self.init(
-            reference: TokenKeyReference(id: key.id, label: label, spki: key.spki), algorithm: algorithm, isSensitive: key.isSensitive,
-            isExtractable: key.isExtractable, isLocal: key.isLocal)
+            reference: TokenKeyReference(id: key.id, label: label, spki: key.spki), algorithm: algorithm,
+            weaknesses: KeyWeaknesses(key.protection))
+    }
+}
+
+extension KeyWeaknesses {
+    /// What the attributes of a private key let happen beyond signing.
+    init(_ protection: KeyProtection) {
+        self = []
+        if protection.isExtractable { insert(.extractable) }
+        if !protection.wasNeverExtractable { insert(.wasExtractable) }
+        if !protection.isSensitive { insert(.notSensitive) }
+        if !protection.wasAlwaysSensitive { insert(.wasNotSensitive) }
+        if protection.decrypts { insert(.decrypts) }
+        if protection.unwraps { insert(.unwraps) }
+        if protection.derives { insert(.derives) }
+        if protection.signsWithRecovery { insert(.signsWithRecovery) }
     }
 }

@@ -42,7 +42,7 @@ final class TokenKeeper: Sendable {
     private let service = Mutex<Service?>(nil)
     /// Tries of the PIN go one after another, so that a wrong one is seen before the next. Taken after the state's lock or alone.
     private let login = Mutex<Login?>(nil)
-    private let cache = KeyCache()
+    let cache = KeyCache()
     /// Rings when it is time for `announcement` and `listKeys`.
     let alarm = Alarm()
     /// Threads that want to recover the token and do not wait for a listing.
@@ -295,10 +295,11 @@ final class TokenKeeper: Sendable {
         withAnchorAndGeneration(body).map { $0.value }
     }
 
-    private func withAnchorAndGeneration<Value: Sendable>(
-        _ body: (Session) throws(PKCS11Error) -> Value
+    /// - Parameter isRepeatable: False for what must not be done twice: it is not tried again, and the token is not brought back.
+    func withAnchorAndGeneration<Value: Sendable>(
+        isRepeatable: Bool = true, _ body: (Session) throws(PKCS11Error) -> Value
     ) -> Result<(value: Value, generation: UInt64), TokenFailure> {
-        var isSecondTry = false
+        var isSecondTry = !isRepeatable
         while true {
             let (result, generation) = state.withLock { state -> (Result<Value, PKCS11Error>?, UInt64) in
                 guard let anchor = state.anchor, let pool = state.pool else { return (nil, 0) }
@@ -325,27 +326,6 @@ final class TokenKeeper: Sendable {
                 isSecondTry = true
             }
         }
-    }
-
-    /// Makes a key pair, and remembers its handle for its first signature.
-    func generate(_ type: KeyType, id: [UInt8], label: [UInt8]) -> Result<KeyObject, TokenFailure> {
-        let result = withAnchorAndGeneration { session throws(PKCS11Error) -> KeyObject in
-            try session.generateKeyPair(type, id: id, label: label, isIDUnique: id.count >= TokenLimits.uniqueID)
-        }
-        if case .success(let (key, generation)) = result, let reference = TokenKey(key)?.reference {
-            cache.insert(key, for: reference, generation: generation)
-        }
-        return result.map { $0.value }
-    }
-
-    /// All keys that fit `uri`, or all. Their handles are remembered, so that the first signature of each needs no search.
-    func keys(matching uri: TokenURI?) -> Result<[KeyObject], TokenFailure> {
-        let result = withAnchorAndGeneration { session throws(PKCS11Error) -> [KeyObject] in
-            if let uri { try session.keys(matching: uri) } else { try session.keys() }
-        }
-        // A search by URI may not see the key's double.
-        if uri == nil, case .success(let (keys, generation)) = result { remember(keys, generation: generation) }
-        return result.map { $0.value }
     }
 
     /// From now on the keys' handles are found out beforehand, by `listKeys`.
@@ -378,24 +358,6 @@ final class TokenKeeper: Sendable {
             alarm.ring()
         }
     }
-
-    /// - Parameter keys: All of the token.
-    private func remember(_ keys: [KeyObject], generation: UInt64) {
-        // A key that shares its names with another is never signed with.
-        var holders: [KeyNames: Int] = [:]
-        for key in keys { holders[KeyNames(id: key.id, label: key.label), default: 0] += 1 }
-        for key in keys where holders[KeyNames(id: key.id, label: key.label)] == 1 {
-            if let reference = TokenKey(key)?.reference { cache.insert(key, for: reference, generation: generation) }
-        }
-    }
-
-    private struct KeyNames: Hashable {
-        let id: [UInt8]
-        let label: [UInt8]
-    }
-
-    /// Forgets a destroyed key's handle.
-    func forget(_ key: TokenKeyReference) { cache.remove(key) }
 
     /// Between requests: has the device do something, so that it does not drop its session, and brings the token back if it is gone, so
     /// that the daemon knows before somebody wants a signature.
@@ -437,7 +399,7 @@ final class TokenKeeper: Sendable {
     }
 
     /// Whether the anchor session or the login it holds is gone.
-    private static func isLost(_ returnValue: ReturnValue) -> Bool {
+    static func isLost(_ returnValue: ReturnValue) -> Bool {
         switch Recovery(for: returnValue) {
         case .newSession, .logInAgain, .device: true
         case .none, .findAgain, .never: false

@@ -40,7 +40,7 @@ final class FakeToken: HelperLauncher {
         let secret = P256.Signing.PrivateKey()
         let key = TokenKey(
             reference: TokenKeyReference(id: id, label: label, spki: Array(secret.publicKey.derRepresentation)), algorithm: .p256,
-            isSensitive: true, isExtractable: false, isLocal: true)
+            weaknesses: [])
         state.withLock { $0.keys[key.reference.spki] = (key, secret) }
         return key
     }
@@ -135,6 +135,7 @@ final class FakeToken: HelperLauncher {
                 return .signature(signature)
             }
         case .generate(let label, let id, _): return .key(make(label: label, id: id))
+        case .settle(_, let id): return .settled(state.withLock { state in state.keys.values.first { $0.key.reference.id == id }?.key })
         case .find(let uri):
             let keys = state.withLock { state in state.keys.values.map(\.key).filter { uri.contains("object=\($0.reference.label)") } }
             return .keys(keys, more: false)

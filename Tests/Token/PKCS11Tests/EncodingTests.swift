@@ -62,8 +62,7 @@ import Testing
             PublicKeyAttributes(id: [1], label: Array(label.utf8), type: .p256, spki: [spki])
         }
         let key = PrivateKeyAttributes(
-            handle: 1, id: [1], label: Array("a".utf8), alwaysAuthenticate: false, isSensitive: true, isExtractable: false, isLocal: true,
-            ownPublicKey: nil)
+            handle: 1, id: [1], label: Array("a".utf8), alwaysAuthenticate: false, protection: .full, ownPublicKey: nil)
         #expect(try key.counterpart(among: [publicKey("b", 2), publicKey("a", 1)]).spki == [1])
         #expect(try key.counterpart(among: [publicKey("b", 2)]).spki == [2])
         #expect(try key.counterpart(among: [publicKey("a", 1), publicKey("a", 1)]).spki == [1])

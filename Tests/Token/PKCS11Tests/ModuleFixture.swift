@@ -2,6 +2,13 @@ import Foundation
 import PKCS11
 import Testing
 
+extension KeyProtection {
+    /// What keys that are made here have.
+    static let full = KeyProtection(
+        isSensitive: true, wasAlwaysSensitive: true, isExtractable: false, wasNeverExtractable: true, decrypts: false, unwraps: false,
+        derives: false, signsWithRecovery: false)
+}
+
 /// SoftHSM in this process: PKCS#11's state belongs to the process, so all tests share one module, on a folder of tokens that is
 /// removed when the process ends. Each test makes keys of its own names.
 final class ModuleFixture: Sendable {

@@ -81,7 +81,8 @@ import Testing
         let key = try session.generateKeyPair(.p256, id: [1, 1], label: Array("found".utf8))
         defer { try? session.destroy(key) }
         #expect(try session.key(id: [1, 1], label: Array("found".utf8)) == key)
-        #expect(key.isSensitive && !key.isExtractable && key.isLocal && !key.alwaysAuthenticate)
+        #expect(!key.alwaysAuthenticate)
+        #expect(key.protection == .full)
         #expect(throws: PKCS11Error.noKey) { try session.key(id: [1, 1], label: Array("other".utf8)) }
         #expect(throws: PKCS11Error.noKey) { try session.key(id: [1], label: Array("found".utf8)) }
         #expect(throws: PKCS11Error.noKey) { try session.key(id: [], label: []) }

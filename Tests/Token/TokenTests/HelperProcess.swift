@@ -136,7 +136,9 @@ final class HelperProcess {
     }
 
     func generate(_ algorithm: KeyAlgorithm = .p256, label: String = "key") throws -> TokenKey {
-        let reply = try ask(.generate(label: label, id: Array(label.utf8), algorithm: algorithm))
+        // As the daemon makes them: 16 bytes that nobody else has.
+        let id = (0..<TokenLimits.uniqueID).map { _ in UInt8.random(in: .min ... .max) }
+        let reply = try ask(.generate(label: label, id: id, algorithm: algorithm))
         guard case .key(let key) = reply else {
             Issue.record("\(reply)")
             throw FixtureError()

@@ -37,7 +37,7 @@ import TokenProtocol
         for link in 1...2 { _ = try helper.signature(key, .ecdsa, digest, link: link) }
         #expect(searches(fixture) == 0)
         // An id that may be somebody else's is looked for.
-        _ = try helper.generate(label: "short id")
+        _ = try helper.ask(.generate(label: "short id", id: [1, 2], algorithm: .p256))
         #expect(searches(fixture) == 1)
         #expect(try helper.ask(.destroy(key)) == .done)
         #expect(searches(fixture) == 2)

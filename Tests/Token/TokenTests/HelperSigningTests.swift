@@ -15,7 +15,7 @@ import TokenProtocol
         #expect(information.isLoggedIn)
         let key = try helper.generate(algorithm)
         #expect(key.algorithm == algorithm)
-        #expect(key.isSensitive && !key.isExtractable && key.isLocal)
+        #expect(key.weaknesses.isEmpty)
 
         let message = Data("what is signed".utf8)
         let spki = Data(key.reference.spki)

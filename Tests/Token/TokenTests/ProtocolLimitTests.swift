@@ -94,7 +94,7 @@ struct ProtocolLimitTests {
         let reference = TokenKeyReference(
             id: [UInt8](repeating: 0, count: TokenLimits.id), label: String(repeating: "x", count: TokenLimits.label),
             spki: [UInt8](repeating: 0, count: TokenLimits.spki))
-        let key = TokenKey(reference: reference, algorithm: .rsa4096, isSensitive: true, isExtractable: false, isLocal: true)
+        let key = TokenKey(reference: reference, algorithm: .rsa4096, weaknesses: [])
         var decoder = FrameDecoder()
         decoder.append(ProtocolSamples.bytes(HelperReply.keys(Array(repeating: key, count: TokenLimits.keysInReply), more: false)))
         #expect(try got(decoder.nextReply()) != nil)

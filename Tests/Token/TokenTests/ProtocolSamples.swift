@@ -4,7 +4,7 @@ import TokenProtocol
 /// One of each message, with every optional field both ways.
 enum ProtocolSamples {
     static let reference = TokenKeyReference(id: [1, 2, 3], label: "wéb", spki: [UInt8](repeating: 7, count: 91))
-    static let key = TokenKey(reference: reference, algorithm: .p384, isSensitive: true, isExtractable: false, isLocal: true)
+    static let key = TokenKey(reference: reference, algorithm: .p384, weaknesses: [.wasExtractable, .signsWithRecovery])
     static let configuration = TokenConfiguration(
         name: "main", module: "/usr/lib/softhsm/libsofthsm2.so", uri: "pkcs11:token=main", pinSource: "/etc/pin", pool: 3,
         stateDirectory: "/var/lib/x", environment: ["SOFTHSM2_CONF": "/etc/softhsm2.conf", "B": ""])
@@ -18,7 +18,7 @@ enum ProtocolSamples {
         withoutPIN.environment = [:]
         var requests: [HelperRequest] = [
             .hello(configuration), .hello(withoutPIN), .status, .find(uri: "pkcs11:object=web;type=private"), .list, .prepare,
-            .destroy(reference),
+            .destroy(reference), .settle(label: "a", id: [UInt8](repeating: 5, count: TokenLimits.uniqueID)),
         ]
         for mechanism in SigningMechanism.allCases {
             let count = [.rsaPKCS1SHA384, .rsaPSSSHA384].contains(mechanism) ? 48 : 32
@@ -31,10 +31,11 @@ enum ProtocolSamples {
     static var replies: [HelperReply] {
         var replies: [HelperReply] = [
             .ready(information), .signature([]), .signature([UInt8](repeating: 1, count: 512)), .key(key), .keys([], more: false),
-            .keys([key, key], more: true), .done,
+            .keys([key, key], more: true), .done, .settled(nil), .settled(key),
         ]
         for kind in TokenFailure.Kind.allCases { replies.append(.failure(TokenFailure(kind, message: "no"))) }
         replies.append(.failure(TokenFailure(.device, function: "C_Sign", returnValue: .max, message: "broken", hint: "look at it")))
+        for doubt in [true, false] { replies.append(.failure(TokenFailure(.tokenFull, message: "no", mayHaveHappened: doubt))) }
         return replies
     }
 

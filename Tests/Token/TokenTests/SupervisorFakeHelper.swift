@@ -44,6 +44,7 @@ final class SupervisorFakeHelper: HelperLauncher {
         case .hello, .status, .look: .reply(.ready(ProtocolSamples.information))
         case .sign(_, _, let input): .reply(.signature(input))
         case .generate: .reply(.key(ProtocolSamples.key))
+        case .settle: .reply(.settled(nil))
         case .find: .reply(.keys([ProtocolSamples.key], more: false))
         case .list: .reply(.keys(Array(repeating: ProtocolSamples.key, count: 100), more: false))
         case .destroy, .prepare: .reply(.done)

@@ -1,0 +1,42 @@
+/// What a private key lets happen beyond signing in its token. A key that the agent makes has none; one that it takes over may have some, and
+/// then somebody has to say that they are accepted.
+public struct KeyWeaknesses: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt16
+
+    public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+    /// CKA_EXTRACTABLE: it can be taken out of the token, wrapped by another key.
+    public static let extractable = KeyWeaknesses(rawValue: 1 << 0)
+    /// CKA_NEVER_EXTRACTABLE is false: it was made elsewhere, or could be taken out once; there may be a copy.
+    public static let wasExtractable = KeyWeaknesses(rawValue: 1 << 1)
+    /// CKA_SENSITIVE is false: the token shows it in plain.
+    public static let notSensitive = KeyWeaknesses(rawValue: 1 << 2)
+    /// CKA_ALWAYS_SENSITIVE is false: it was made elsewhere, or could be seen once.
+    public static let wasNotSensitive = KeyWeaknesses(rawValue: 1 << 3)
+    /// CKA_DECRYPT, CKA_UNWRAP, CKA_DERIVE, CKA_SIGN_RECOVER: whoever reaches the token uses it for more than signatures.
+    public static let decrypts = KeyWeaknesses(rawValue: 1 << 4)
+    public static let unwraps = KeyWeaknesses(rawValue: 1 << 5)
+    public static let derives = KeyWeaknesses(rawValue: 1 << 6)
+    public static let signsWithRecovery = KeyWeaknesses(rawValue: 1 << 7)
+
+    private static let words: [(weakness: KeyWeaknesses, word: String)] = [
+        (.extractable, "extractable"), (.wasExtractable, "was-extractable"), (.notSensitive, "not-sensitive"),
+        (.wasNotSensitive, "was-not-sensitive"), (.decrypts, "decrypt"), (.unwraps, "unwrap"), (.derives, "derive"),
+        (.signsWithRecovery, "sign-recover"),
+    ]
+
+    /// Every one there is.
+    static let all = words.reduce(into: KeyWeaknesses()) { $0.formUnion($1.weakness) }
+
+    /// Stable words for what is in the set, in the order above.
+    public var names: [String] { KeyWeaknesses.words.filter { contains($0.weakness) }.map(\.word) }
+
+    /// Nil if one of the words is none of them.
+    public init?(names: [String]) {
+        self = []
+        for name in names {
+            guard let known = KeyWeaknesses.words.first(where: { $0.word == name }) else { return nil }
+            formUnion(known.weakness)
+        }
+    }
+}

@@ -1,0 +1,104 @@
+import Foundation
+import JOSE
+import Testing
+import TokenProtocol
+
+/// Key making that is cut off, or that a token has done and denies.
+@Suite struct HelperKeyMakingTests {
+    private let id = (0..<16).map { _ in UInt8.random(in: .min ... .max) }
+    private let digest = [UInt8](repeating: 3, count: 32)
+
+    /// A token and a helper that has it open by the module with faults.
+    private func opened() throws -> (HelperFixture, HelperProcess) {
+        let fixture = try HelperFixture()
+        let helper = try HelperProcess()
+        _ = try helper.open(fixture, module: fixture.faultModule())
+        return (fixture, helper)
+    }
+
+    private func make(_ helper: HelperProcess, _ algorithm: KeyAlgorithm = .p256) throws -> HelperReply {
+        try helper.ask(.generate(label: "made", id: id, algorithm: algorithm))
+    }
+
+    /// Objects in the token, private and public.
+    private func objects(_ fixture: HelperFixture) throws -> Int {
+        let tokens = fixture.folder + "/token/tokens"
+        return try FileManager.default.subpathsOfDirectory(atPath: tokens).filter { $0.hasSuffix(".object") && !$0.hasSuffix("token.object") }.count
+    }
+
+    /// The key is the only one of the token, and a helper that has not seen it made signs with it.
+    private func expectOneUsablePair(_ key: TokenKey, _ fixture: HelperFixture, algorithm: KeyAlgorithm = .p256) throws {
+        #expect(try objects(fixture) == 2)
+        #expect(key.algorithm == algorithm)
+        let next = try HelperProcess()
+        _ = try next.open(fixture)
+        _ = try next.signature(key.reference, .ecdsa, digest)
+    }
+
+    /// Values that the template's variants, the recovery of a session or nobody takes for a reason to try again.
+    static let answers = [
+        "d1", "12", "13", "10", "d0", "130", "140", "70", "b3", "b0", "6", "90", "5", "30", "32", "101", "31", "e0", "e1", "60", "82", "7", "2",
+        "3", "50", "54", "80000001",
+    ]
+
+    @Test(arguments: answers)
+    func aCallThatDidItsWorkAndAnsweredWithAnErrorMakesOnePairOrNone(returnValue: String) throws {
+        let (fixture, helper) = try opened()
+        try fixture.fault("C_GenerateKeyPair.after", "\(returnValue) 1")
+        switch try make(helper) {
+        case .key(let key): try expectOneUsablePair(key, fixture)
+        case .failure(let failure):
+            #expect(!failure.mayHaveHappened)
+            #expect(try objects(fixture) == 0)
+        default: Issue.record("another kind of reply")
+        }
+    }
+
+    @Test func sessionsLostBehindTheWorkMakeOnePair() throws {
+        let (fixture, helper) = try opened()
+        try fixture.fault("made-sessions-lost")
+        guard case .key(let key) = try make(helper, .p384) else {
+            Issue.record("no key")
+            return
+        }
+        #expect(fixture.calls("C_GenerateKeyPair") == 1)
+        try expectOneUsablePair(key, fixture, algorithm: .p384)
+    }
+
+    @Test(arguments: ["b3", "5", "30", "31"])
+    func aPairWhoseAttributesCannotBeReadIsUsedOrDestroyed(returnValue: String) throws {
+        let (fixture, helper) = try opened()
+        try fixture.fault("C_GetAttributeValue", "\(returnValue) 2")
+        switch try make(helper) {
+        case .key(let key): try expectOneUsablePair(key, fixture)
+        case .failure(let failure):
+            #expect(!failure.mayHaveHappened)
+            #expect(try objects(fixture) == 0)
+        default: Issue.record("another kind of reply")
+        }
+    }
+
+    @Test func aPairThatIsNotProtectedIsDestroyedWhenTheFirstTryFails() throws {
+        let (fixture, helper) = try opened()
+        try fixture.fault("extractable")
+        try fixture.fault("C_DestroyObject", "5 1")
+        guard case .failure(let failure) = try make(helper) else {
+            Issue.record("a key that can be taken out of the token")
+            return
+        }
+        #expect(failure.kind == .keyRejected)
+        #expect(try objects(fixture) == 0)
+    }
+
+    @Test func aPairThatCannotBeLookedForIsInDoubt() throws {
+        let (fixture, helper) = try opened()
+        try fixture.fault("C_GenerateKeyPair.after", "31 1")
+        try fixture.fault("C_FindObjectsInit", "5 1000")
+        guard case .failure(let failure) = try make(helper) else {
+            Issue.record("a key")
+            return
+        }
+        #expect(failure.mayHaveHappened)
+        #expect(try objects(fixture) == 2)
+    }
+}
