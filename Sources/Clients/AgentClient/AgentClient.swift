@@ -74,10 +74,14 @@ public final class AgentClient: Sendable {
     }
 
     /// Takes over a key that is in the token already (RFC 7512 URI).
+    /// - Parameter acceptWeak: Also one that can be taken out of the token, or do more than sign.
     public func adoptKey(
-        named name: KeyName, uri: String, usage: KeyUsage, directory: ACMEURL? = nil, token: String? = nil
+        named name: KeyName, uri: String, usage: KeyUsage, directory: ACMEURL? = nil, token: String? = nil, acceptWeak: Bool = false
     ) async throws -> KeyDescription {
-        try await key(.adoptKey(KeyCreation(name: name, usage: usage, algorithm: nil, uri: uri, directory: directory, token: token)))
+        try await key(
+            .adoptKey(
+                KeyCreation(
+                    name: name, usage: usage, algorithm: nil, uri: uri, directory: directory, token: token, acceptWeak: acceptWeak)))
     }
 
     /// A retired key signs nothing any more but its certificate's revocation.

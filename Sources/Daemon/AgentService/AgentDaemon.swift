@@ -184,7 +184,7 @@ public final class AgentDaemon: Sendable {
             eventLoop: loop, audit: audit, tokens: tokens, logger: logger)
         let gate = Gate(rules: loaded.rules, refusals: RefusalLog(audit: audit, eventLoop: loop, logger: logger))
         let keys = KeyAdministration(
-            eventLoop: loop, folder: folder, keyring: try Keyring(folder.records()), disk: disk, audit: audit, tokens: tokens,
+            eventLoop: loop, folder: folder, contents: try folder.contents(), disk: disk, audit: audit, tokens: tokens,
             logger: logger)
         let keeper = ConfigurationKeeper(
             loaded, gate: gate, tokens: tokens, desk: desk, audit: audit, eventLoop: loop, logger: logger)

@@ -143,9 +143,8 @@ final class AgentService: VarlinkService {
         case .getStatus: reply.succeed { json in status(for: caller).writeMembers(to: &json) }
         case .listKeys: listKeys(of: caller, wantsMore: wantsMore, reply: reply)
         case .describeKey(let name):
-            guard caller.mayList(name), let key = keys.keyring.key(named: name) else {
-                return reply.fail(AgentError.keyNotFound(name: name))
-            }
+            guard caller.mayList(name) else { return reply.fail(AgentError.keyNotFound(name: name)) }
+            guard let key = keys.keyring.key(named: name) else { return reply.fail(keys.absence(of: name)) }
             reply.succeed { json in
                 json.name("key")
                 KeyDescription(key).write(to: &json)
@@ -184,7 +183,7 @@ final class AgentService: VarlinkService {
 
     private func listKeys(of caller: Caller, wantsMore: Bool, reply: VarlinkReplier) {
         KeyListing(names: keys.keyring.sortedNames, inParts: wantsMore, reply: reply) { [keys] name in
-            caller.mayList(name) ? keys.keyring.key(named: name) : nil
+            caller.mayList(name.rawValue) ? keys.keyring.key(named: name.rawValue) : nil
         }.proceed()
     }
 
@@ -203,6 +202,6 @@ final class AgentService: VarlinkService {
             externalAccounts: caller.rules.policy.externalAccounts(for: caller.peer.identity)
                 .filter { caller.rules.externalAccounts[$0] != nil },
             auditSequence: audit.head.sequence, auditState: audit.condition.map(\.description) ?? "writable",
-            configuration: configuration.status(for: caller))
+            configuration: configuration.status(for: caller), problems: keys.problems(for: caller))
     }
 }

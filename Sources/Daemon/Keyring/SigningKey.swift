@@ -5,12 +5,7 @@ import TokenProtocol
 /// A key by its name: where it is in which token, its pinned public half, what it may be used for. Never changed, so that all requests of a key
 /// share it.
 public final class SigningKey: Sendable {
-    public enum State: String, Sendable {
-        /// The intent is on disk, the token has not answered yet; found on disk at a start it means that the daemon was cut off there.
-        case creating
-        case active
-        case retired
-    }
+    public enum State: Sendable { case active, retired }
 
     public let name: KeyName
     public let usage: KeyUsage
@@ -21,37 +16,58 @@ public final class SigningKey: Sendable {
     public let token: String
     /// CKA_ID, CKA_LABEL and the pinned SubjectPublicKeyInfo.
     public let reference: TokenKeyReference
-    /// RFC 7512.
-    public let uri: String
     public let directory: ACMEURL?
     public let created: String
     public let state: State
     /// Hex SHA-256 of the SubjectPublicKeyInfo, as it stands in the audit trail.
     public let fingerprint: String
+    /// RFC 7512.
+    public let uri: String
+    /// What the private key lets happen beyond signing; nil if nobody has looked.
+    public let weaknesses: KeyWeaknesses?
 
-    /// - Throws: an error if the public key is not valid.
     public init(
-        name: KeyName, usage: KeyUsage, algorithm: KeyAlgorithm, publicKey: PublicKey, token: String, reference: TokenKeyReference,
-        uri: String, directory: ACMEURL?, created: String, state: State
-    ) throws {
+        _ pinned: PinnedKey, name: KeyName, usage: KeyUsage, directory: ACMEURL?, token: String, created: String, state: State
+    ) {
         self.name = name
         self.usage = usage
-        self.algorithm = algorithm
-        self.publicKey = publicKey
-        self.verifier = try SignatureVerifier(publicKey)
-        self.token = token
-        self.reference = reference
-        self.uri = uri
         self.directory = directory
+        self.token = token
         self.created = created
         self.state = state
-        self.fingerprint = Hexadecimal.encode(publicKey.fingerprint)
+        algorithm = pinned.algorithm
+        publicKey = pinned.publicKey
+        verifier = pinned.verifier
+        reference = pinned.reference
+        uri = pinned.uri
+        weaknesses = pinned.weaknesses
+        fingerprint = Hexadecimal.encode(pinned.publicKey.fingerprint)
     }
 
     /// The same key in another state.
-    public func with(state: State) throws -> SigningKey {
-        try SigningKey(
-            name: name, usage: usage, algorithm: algorithm, publicKey: publicKey, token: token, reference: reference, uri: uri,
-            directory: directory, created: created, state: state)
+    public func with(_ state: State) -> SigningKey {
+        SigningKey(PinnedKey(of: self), name: name, usage: usage, directory: directory, token: token, created: created, state: state)
+    }
+
+    /// The key's entry.
+    public var record: KeyRecord {
+        let pinned = PinnedKey(of: self)
+        return KeyRecord(
+            name: name, usage: usage, directory: directory, token: token, created: created,
+            state: state == .active ? .active(pinned) : .retired(pinned))
+    }
+}
+
+extension KeyRecord {
+    /// The key ready for use; nil while it is being made or adopted.
+    public var signingKey: SigningKey? {
+        func key(_ pinned: PinnedKey, _ state: SigningKey.State) -> SigningKey {
+            SigningKey(pinned, name: name, usage: usage, directory: directory, token: token, created: created, state: state)
+        }
+        switch state {
+        case .creating: return nil
+        case .active(let pinned): return key(pinned, .active)
+        case .retired(let pinned): return key(pinned, .retired)
+        }
     }
 }

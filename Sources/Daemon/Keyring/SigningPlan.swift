@@ -77,11 +77,11 @@ public struct ExternalAccount: Sendable {
     }
 }
 
-/// How a request becomes signatures: one for most, two where a CSR or an inner JWS is within. A state machine that knows no token: it says what
-/// is to be signed next and takes the signature.
+/// How a request becomes signatures: one for most, two where a CSR or an inner JWS is within. A plan always has something to sign; what its
+/// signature leads to is another plan or the end. It knows no token.
 public struct SigningPlan: Sendable {
     public enum Step: Sendable {
-        case sign(SigningTask)
+        case sign(SigningPlan)
         case done(SignedMeaning)
     }
 
@@ -100,19 +100,30 @@ public struct SigningPlan: Sendable {
         }
     }
 
-    private enum State: Sendable {
-        case jws(JWSSigningInput, SigningKey, certificateRequest: [UInt8]?)
-        case csr(PendingCertificateRequest, SigningKey, CertificateRequest, Envelope?)
-        case innerKeyChange(JWSSigningInput, SigningKey, Envelope)
-        case handshake(SigningTask)
-        case finished
+    /// What becomes of the signature.
+    private enum Purpose: Sendable {
+        case jws(JWSSigningInput, certificateRequest: [UInt8]?)
+        case csr(PendingCertificateRequest)
+        /// A finalization's: the CSR goes into a JWS.
+        case finalization(PendingCertificateRequest, CertificateRequest, Envelope)
+        case innerKeyChange(JWSSigningInput, Envelope)
+        case handshake
     }
 
-    private var state: State
+    /// What is to be signed now.
+    public let task: SigningTask
+    private let purpose: Purpose
+
+    private init(_ task: SigningTask, for purpose: Purpose) {
+        self.task = task
+        self.purpose = purpose
+    }
 
     /// The plan for a message whose payload is known.
-    static func message(_ envelope: Envelope, payload: [UInt8]) -> SigningPlan {
-        SigningPlan(state: .jws(envelope.signingInput(payload: payload), envelope.key, certificateRequest: nil))
+    static func message(_ envelope: Envelope, payload: [UInt8], certificateRequest: [UInt8]? = nil) -> SigningPlan {
+        let input = envelope.signingInput(payload: payload)
+        return SigningPlan(
+            SigningTask("jws", key: envelope.key, bytes: input.bytes), for: .jws(input, certificateRequest: certificateRequest))
     }
 
     /// A plan for an ACME request.
@@ -144,8 +155,9 @@ public struct SigningPlan: Sendable {
         case .revokeCertificate(let revocation): return message(envelope, payload: revocation.payload())
         case .finalize(let certificateRequest):
             guard let otherKey else { throw CompositionError("certificateKey", "is not a key") }
+            let pending = try pending(certificateRequest, otherKey)
             return SigningPlan(
-                state: .csr(try pending(certificateRequest, otherKey), otherKey, certificateRequest, envelope))
+                SigningTask("csr", key: otherKey, bytes: pending.infoBytes), for: .finalization(pending, certificateRequest, envelope))
         case .keyChange:
             guard let otherKey, otherKey.usage == .account, otherKey.state == .active else {
                 throw CompositionError("newKey", "is not an active account key")
@@ -156,18 +168,20 @@ public struct SigningPlan: Sendable {
             }
             guard otherKey.publicKey != key.publicKey else { throw CompositionError("newKey", "is the key that is in use") }
             let inner = KeyChange.innerSigningInput(newKey: otherKey.publicKey, oldKey: key.publicKey, account: account, url: url)
-            return SigningPlan(state: .innerKeyChange(inner, otherKey, envelope))
+            return SigningPlan(
+                SigningTask("key-change-inner", key: otherKey, bytes: inner.bytes), for: .innerKeyChange(inner, envelope))
         }
     }
 
     /// A plan for a certificate signing request outside an order.
     public static func certificateRequest(_ request: CertificateRequest, key: SigningKey) throws(CompositionError) -> SigningPlan {
-        SigningPlan(state: .csr(try pending(request, key), key, request, nil))
+        let pending = try pending(request, key)
+        return SigningPlan(SigningTask("csr", key: key, bytes: pending.infoBytes), for: .csr(pending))
     }
 
     /// A plan for a TLS 1.3 handshake signature; the content was parsed before.
     public static func handshake(_ handshake: ServerHandshake, key: SigningKey) throws(CompositionError) -> SigningPlan {
-        SigningPlan(state: .handshake(try handshake.task(for: key)))
+        SigningPlan(try handshake.task(for: key), for: .handshake)
     }
 
     private static func pending(_ request: CertificateRequest, _ key: SigningKey) throws(CompositionError) -> PendingCertificateRequest {
@@ -224,49 +238,28 @@ public struct SigningPlan: Sendable {
         }
     }
 
-    /// The first thing to be signed.
-    public func first() -> SigningTask? {
-        switch state {
-        case .jws(let input, let key, _): SigningTask("jws", key: key, bytes: input.bytes)
-        case .csr(let pending, let key, _, _): SigningTask("csr", key: key, bytes: pending.infoBytes)
-        case .innerKeyChange(let input, let key, _): SigningTask("key-change-inner", key: key, bytes: input.bytes)
-        case .handshake(let task): task
-        case .finished: nil
-        }
-    }
-
-    /// Takes a signature as the token gave it, verified before, and says what follows.
-    public mutating func resume(_ signature: [UInt8]) throws(CompositionError) -> Step {
-        let current = state
-        state = .finished
-        switch current {
-        case .jws(let input, _, let certificateRequest):
+    /// Takes the signature as the token gave it, verified before, and says what follows.
+    public func resume(_ signature: [UInt8]) throws(CompositionError) -> Step {
+        switch purpose {
+        case .jws(let input, let certificateRequest):
             return .done(SignedMeaning(jws: input.flattened(signature: signature), certificateRequest: certificateRequest))
-        case .innerKeyChange(let input, _, let envelope):
-            return next(
-                .jws(
-                    envelope.signingInput(payload: KeyChange.payload(inner: input.flattened(signature: signature))), envelope.key,
-                    certificateRequest: nil))
-        case .csr(let pending, _, let request, let envelope):
-            let der: [UInt8]
-            do { der = try pending.complete(signature) } catch {
-                throw CompositionError("certificateKey", "gave a signature that does not fit a certificate signing request: \(error)")
-            }
-            guard let envelope else { return .done(SignedMeaning(certificateRequest: der)) }
-            return next(
-                .jws(envelope.signingInput(payload: request.payload(csr: der)), envelope.key, certificateRequest: der))
-        case .handshake(let task):
+        case .innerKeyChange(let input, let envelope):
+            return .sign(.message(envelope, payload: KeyChange.payload(inner: input.flattened(signature: signature))))
+        case .csr(let pending): return .done(SignedMeaning(certificateRequest: try SigningPlan.complete(pending, signature)))
+        case .finalization(let pending, let request, let envelope):
+            let der = try SigningPlan.complete(pending, signature)
+            return .sign(.message(envelope, payload: request.payload(csr: der), certificateRequest: der))
+        case .handshake:
             guard let encoded = ServerHandshake.encode(signature, for: task.key) else {
                 throw CompositionError("key", "gave a signature of the wrong length")
             }
             return .done(SignedMeaning(handshake: encoded))
-        case .finished: throw CompositionError("", "is finished already")
         }
     }
 
-    private mutating func next(_ state: State) -> Step {
-        self.state = state
-        guard let task = first() else { return .done(SignedMeaning()) }
-        return .sign(task)
+    private static func complete(_ pending: PendingCertificateRequest, _ signature: [UInt8]) throws(CompositionError) -> [UInt8] {
+        do { return try pending.complete(signature) } catch {
+            throw CompositionError("certificateKey", "gave a signature that does not fit a certificate signing request: \(error)")
+        }
     }
 }

@@ -163,7 +163,10 @@ struct ControlQueue {
         return waiting
     }
 
-    /// Everything, for the end.
+    /// Whether the helper works on a call.
+    var isInHand: Bool { current != nil }
+
+    /// Everything, for the end; a call that is in hand comes first.
     mutating func drain() -> [ControlCall] {
         let all = [current?.call].compactMap { $0 } + waiting
         current = nil

@@ -186,7 +186,8 @@ public final class TokenSupervisor {
     /// What `generate` with this label and id has left in the token: the pair, or nil where there is nothing, halves having been destroyed.
     /// Fails where that cannot be found out.
     public func settle(label: String, id: [UInt8]) -> EventLoopFuture<TokenKey?> {
-        call(.settle(label: label, id: id), within: limits.control) { reply in if case .settled(let key) = reply { .some(key) } else { nil } }
+        call(.settle(label: label, id: id), within: limits.control) { reply in if case .settled(let key) = reply { .some(key) } else { nil }
+        }
     }
 
     /// Private keys that an RFC 7512 URI fits.
@@ -277,7 +278,13 @@ public final class TokenSupervisor {
     /// Answers everything that waits or is in hand with a failure.
     func failAll(_ failure: TokenFailure) {
         for request in scheduler.drain(now: .now()) { request.completion(.failure(failure)) }
-        for call in calls.drain() { call.completion(.failure(failure)) }
+        // The one that the helper has in hand it may still do.
+        let isInHand = calls.isInHand
+        for (index, call) in calls.drain().enumerated() {
+            var failure = failure
+            if index == 0, isInHand { failure.mayHaveHappened = true }
+            call.completion(.failure(failure))
+        }
     }
 
     // MARK: Deadlines

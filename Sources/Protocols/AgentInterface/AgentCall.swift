@@ -32,14 +32,20 @@ public struct KeyCreation: Sendable {
     public var directory: ACMEURL?
     /// The configured token's name; `nil` is the first one.
     public var token: String?
+    /// Whether a key is adopted although it can be taken out of its token or do more than sign.
+    public var acceptWeak: Bool
 
-    public init(name: KeyName, usage: KeyUsage, algorithm: KeyAlgorithm?, uri: String?, directory: ACMEURL?, token: String?) {
+    public init(
+        name: KeyName, usage: KeyUsage, algorithm: KeyAlgorithm?, uri: String?, directory: ACMEURL?, token: String?,
+        acceptWeak: Bool = false
+    ) {
         self.name = name
         self.usage = usage
         self.algorithm = algorithm
         self.uri = uri
         self.directory = directory
         self.token = token
+        self.acceptWeak = acceptWeak
     }
 }
 

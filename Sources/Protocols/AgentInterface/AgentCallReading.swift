@@ -49,7 +49,7 @@ extension AgentCall {
             self = .createKey(creation)
         case "AdoptKey":
             let creation = try reader.keyCreation(algorithm: nil, uri: try reader.text("uri"))
-            try reader.finish(["name", "uri", "usage", "directory", "token"])
+            try reader.finish(["name", "uri", "usage", "directory", "token", "acceptWeak"])
             self = .adoptKey(creation)
         case "RetireKey": self = .retireKey(name: try reader.onlyName())
         case "DeleteKey": self = .deleteKey(name: try reader.onlyName())
@@ -228,7 +228,8 @@ struct ParameterReader {
         default: break
         }
         return KeyCreation(
-            name: name, usage: usage, algorithm: algorithm, uri: uri, directory: directory, token: try optionalText("token"))
+            name: name, usage: usage, algorithm: algorithm, uri: uri, directory: directory, token: try optionalText("token"),
+            acceptWeak: uri == nil ? false : try optionalBool("acceptWeak") ?? false)
     }
 
     func signing(_ request: ACMERequest, hasAccount: Bool = true, and others: [String] = []) throws(InvalidParameter) -> SigningCall {

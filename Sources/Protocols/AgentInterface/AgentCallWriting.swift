@@ -16,6 +16,7 @@ extension AgentCall {
             json.member("uri", ifPresent: creation.uri)
             json.member("directory", ifPresent: creation.directory?.text)
             json.member("token", ifPresent: creation.token)
+            if creation.acceptWeak { json.member("acceptWeak", true) }
         case .sign(let call): call.write(to: &json)
         case .signCertificateRequest(let request):
             json.member("key", request.key)

@@ -5,6 +5,7 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
     case refused(reason: String, message: String, hint: String?)
     case keyNotFound(name: String)
     case keyExists(name: String)
+    case keyUnusable(name: String, message: String)
     case invalidRequest(parameter: String, message: String)
     case tokenUnavailable(token: String, reason: String, message: String, hint: String?)
     case signingFailed(message: String, hint: String?)
@@ -17,6 +18,7 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
         case .refused: "Refused"
         case .keyNotFound: "KeyNotFound"
         case .keyExists: "KeyExists"
+        case .keyUnusable: "KeyUnusable"
         case .invalidRequest: "InvalidRequest"
         case .tokenUnavailable: "TokenUnavailable"
         case .signingFailed: "SigningFailed"
@@ -31,7 +33,7 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
     public var message: String {
         switch self {
         case .refused(_, let message, _), .invalidRequest(_, let message), .tokenUnavailable(_, _, let message, _),
-            .signingFailed(let message, _), .auditUnavailable(let message, _), .overloaded(let message):
+            .signingFailed(let message, _), .auditUnavailable(let message, _), .overloaded(let message), .keyUnusable(_, let message):
             message
         case .keyNotFound(let name): "there is no key \"\(name)\" for you"
         case .keyExists(let name): "a key named \"\(name)\" exists already"
@@ -44,6 +46,7 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
             hint
         case .keyNotFound: "`acme-agent keys list` shows the keys that the agent's policy gives you"
         case .keyExists: "choose another name, or use the key as it is"
+        case .keyUnusable: "the agent's administrator has to mend or remove the key's entry, and to restart the agent"
         case .overloaded: "try again in a moment"
         case .invalidRequest: nil
         }
@@ -58,7 +61,7 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
             json.member("reason", reason)
             json.member("message", message)
             json.member("hint", ifPresent: hint)
-        case .keyNotFound(let name), .keyExists(let name):
+        case .keyNotFound(let name), .keyExists(let name), .keyUnusable(let name, _):
             json.member("name", name)
             json.member("message", message)
         case .invalidRequest(let parameter, let message):
@@ -85,6 +88,7 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
         case "Refused": self = .refused(reason: text("reason") ?? "refused", message: message, hint: text("hint"))
         case "KeyNotFound": self = .keyNotFound(name: text("name") ?? "")
         case "KeyExists": self = .keyExists(name: text("name") ?? "")
+        case "KeyUnusable": self = .keyUnusable(name: text("name") ?? "", message: message)
         case "InvalidRequest": self = .invalidRequest(parameter: text("parameter") ?? "", message: message)
         case "TokenUnavailable":
             self = .tokenUnavailable(token: text("token") ?? "", reason: text("reason") ?? "", message: message, hint: text("hint"))

@@ -20,6 +20,9 @@ public enum AgentInterfaceText {
         # algorithm: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519. publicKey: SubjectPublicKeyInfo as PEM.
         # fingerprint: lower-case hex SHA-256 of the SubjectPublicKeyInfo. uri: RFC 7512. created: RFC 3339.
         # directory: the ACME directory to which an account key is bound; its requests are signed for that origin only.
+        # weaknesses: what the private key lets happen beyond signing in its token, as it was when it got its name: none for a key that the agent
+        # made, those that were accepted for an adopted one ("extractable", "was-extractable", "not-sensitive", "was-not-sensitive", "decrypt",
+        # "unwrap", "derive", "sign-recover"). Missing where it got its name from a version of the agent that did not look.
         type Key (
           name: string,
           usage: (account, certificate),
@@ -32,7 +35,8 @@ public enum AgentInterfaceText {
           token: string,
           uri: string,
           directory: ?string,
-          created: string
+          created: string,
+          weaknesses: ?[]string
         )
 
         # A token and how it is: state "ready", "starting" or "unavailable", the last with a reason, a sentence and a hint.
@@ -66,6 +70,10 @@ public enum AgentInterfaceText {
         # the last reload was refused (null: it was not).
         type Configuration (loaded: string, sha256: string, off: int, entries: []OffEntry, reloadError: ?string)
 
+        # Something that is off because it cannot be used as it is, while the rest is served (what is "key"), or that is used and should be looked
+        # at ("weak-key"): what it is, its name, a sentence.
+        type Problem (what: string, name: string, message: string)
+
         # What the agent is, who it takes the caller for, and what the caller may do. configuration: null for others without any grant.
         method GetStatus() -> (
           version: string,
@@ -76,7 +84,8 @@ public enum AgentInterfaceText {
           externalAccounts: []string,
           auditSequence: int,
           auditState: string,
-          configuration: ?Configuration
+          configuration: ?Configuration,
+          problems: []Problem
         )
 
         # The keys that some grant gives to the caller. With "more" they come in several replies; without it, a caller who has more than 256
@@ -90,12 +99,16 @@ public enum AgentInterfaceText {
         method CreateKey(name: string, usage: string, algorithm: string, directory: ?string, token: ?string) -> (key: Key)
 
         # Takes over a key that is in the token already, named by its PKCS#11 URI (RFC 7512), which must fit one private key only.
-        method AdoptKey(name: string, uri: string, usage: string, directory: ?string, token: ?string) -> (key: Key)
+        # One that can be taken out of the token, or do more than sign, is refused (reason "key-is-weak") unless acceptWeak says that it is
+        # taken all the same.
+        method AdoptKey(
+          name: string, uri: string, usage: string, directory: ?string, token: ?string, acceptWeak: ?bool
+        ) -> (key: Key)
 
         # A retired key signs nothing any more but a revocation; it stays in the token.
         method RetireKey(name: string) -> (key: Key)
 
-        # Destroys the key in the token. There is no way back.
+        # Destroys the key in the token. There is no way back. A key that is not in the token any more is destroyed already.
         method DeleteKey(name: string) -> ()
 
         # newAccount (RFC 8555 section 7.3). externalAccount names a credential of the agent's configuration (section 7.3.4).
@@ -159,6 +172,9 @@ public enum AgentInterfaceText {
         error KeyNotFound (name: string, message: string)
 
         error KeyExists (name: string, message: string)
+
+        # The key is off: its entry in the agent's state is damaged, or contradicts another's. Nothing is done with it until that is mended.
+        error KeyUnusable (name: string, message: string)
 
         # A value is not what it must be; nothing was signed.
         error InvalidRequest (parameter: string, message: string)

@@ -177,10 +177,12 @@ public struct AgentStatus: Sendable, Hashable {
     public var auditState: String
     /// `nil` for a caller without any grant.
     public var configuration: ConfigurationStatus?
+    /// What is off or should be looked at, as far as it concerns the caller.
+    public var problems: [ProblemStatus]
 
     public init(
         version: String, user: UInt32, groups: [UInt32], tokens: [TokenStatus], grants: [GrantStatus], externalAccounts: [String],
-        auditSequence: UInt64, auditState: String, configuration: ConfigurationStatus? = nil
+        auditSequence: UInt64, auditState: String, configuration: ConfigurationStatus? = nil, problems: [ProblemStatus] = []
     ) {
         self.version = version
         self.user = user
@@ -191,6 +193,7 @@ public struct AgentStatus: Sendable, Hashable {
         self.auditSequence = auditSequence
         self.auditState = auditState
         self.configuration = configuration
+        self.problems = problems
     }
 
     /// Writes the members of the reply's parameters.
@@ -216,11 +219,17 @@ public struct AgentStatus: Sendable, Hashable {
             json.name("configuration")
             configuration.write(to: &json)
         }
+        json.name("problems")
+        json.beginArray()
+        for problem in problems { problem.write(to: &json) }
+        json.endArray()
     }
 
     public init(reply json: JSONObject) throws(AgentReplyError) {
         do {
-            var tokens: [TokenStatus] = [], grants: [GrantStatus] = [], groups: [UInt32] = []
+            var tokens: [TokenStatus] = [], grants: [GrantStatus] = [], groups: [UInt32] = [], problems: [ProblemStatus] = []
+            // An agent of an earlier version tells none.
+            for problem in try json.optional("problems")?.array("problems") ?? [] { problems.append(try ProblemStatus(problem.object())) }
             for token in try json.array("tokens") { tokens.append(try TokenStatus(token.object())) }
             for grant in try json.array("grants") { grants.append(try GrantStatus(grant.object())) }
             for group in try json.array("groups") { groups.append(UInt32(truncatingIfNeeded: try group.integer())) }
@@ -228,7 +237,7 @@ public struct AgentStatus: Sendable, Hashable {
                 version: try json.string("version"), user: UInt32(truncatingIfNeeded: try json.integer("user")), groups: groups,
                 tokens: tokens, grants: grants, externalAccounts: try json.strings("externalAccounts"),
                 auditSequence: UInt64(clamping: try json.integer("auditSequence")), auditState: try json.string("auditState"),
-                configuration: try json.optionalObject("configuration").map { try ConfigurationStatus($0) })
+                configuration: try json.optionalObject("configuration").map { try ConfigurationStatus($0) }, problems: problems)
         } catch {
             throw AgentReplyError("a status that cannot be read: \(error)")
         }

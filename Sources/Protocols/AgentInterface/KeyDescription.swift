@@ -24,10 +24,12 @@ public struct KeyDescription: Sendable, Hashable {
     public var directory: String?
     /// RFC 3339, UTC.
     public var created: String
+    /// Words for what the private key lets happen beyond signing; nil if nobody has looked.
+    public var weaknesses: [String]?
 
     public init(
         name: KeyName, usage: KeyUsage, algorithm: KeyAlgorithm, state: KeyState, publicKey: PublicKey, token: String, uri: String,
-        directory: String?, created: String
+        directory: String?, created: String, weaknesses: [String]? = nil
     ) {
         self.name = name
         self.usage = usage
@@ -38,6 +40,7 @@ public struct KeyDescription: Sendable, Hashable {
         self.uri = uri
         self.directory = directory
         self.created = created
+        self.weaknesses = weaknesses
     }
 
     /// Lower-case hex of the SHA-256 of the SubjectPublicKeyInfo.
@@ -58,6 +61,7 @@ public struct KeyDescription: Sendable, Hashable {
         json.member("uri", uri)
         json.member("directory", ifPresent: directory)
         json.member("created", created)
+        if let weaknesses { json.member("weaknesses", weaknesses) }
         json.endObject()
     }
 
@@ -72,7 +76,8 @@ public struct KeyDescription: Sendable, Hashable {
             self.init(
                 name: try KeyName(json.string("name")), usage: usage, algorithm: algorithm, state: state,
                 publicKey: try PublicKey(jwk: json.object("jwk")), token: try json.string("token"), uri: try json.string("uri"),
-                directory: try json.optionalString("directory"), created: try json.string("created"))
+                directory: try json.optionalString("directory"), created: try json.string("created"),
+                weaknesses: try json.optionalStrings("weaknesses"))
         } catch let error as AgentReplyError {
             throw error
         } catch {

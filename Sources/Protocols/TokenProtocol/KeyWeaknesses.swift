@@ -13,7 +13,7 @@ public struct KeyWeaknesses: OptionSet, Hashable, Sendable {
     public static let notSensitive = KeyWeaknesses(rawValue: 1 << 2)
     /// CKA_ALWAYS_SENSITIVE is false: it was made elsewhere, or could be seen once.
     public static let wasNotSensitive = KeyWeaknesses(rawValue: 1 << 3)
-    /// CKA_DECRYPT, CKA_UNWRAP, CKA_DERIVE, CKA_SIGN_RECOVER: whoever reaches the token uses it for more than signatures.
+    /// CKA_DECRYPT, CKA_UNWRAP, CKA_DERIVE, CKA_SIGN_RECOVER: what reaches the token by another way can use it for more than signatures.
     public static let decrypts = KeyWeaknesses(rawValue: 1 << 4)
     public static let unwraps = KeyWeaknesses(rawValue: 1 << 5)
     public static let derives = KeyWeaknesses(rawValue: 1 << 6)

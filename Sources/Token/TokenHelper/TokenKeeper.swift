@@ -295,11 +295,11 @@ final class TokenKeeper: Sendable {
         withAnchorAndGeneration(body).map { $0.value }
     }
 
-    /// - Parameter isRepeatable: False for what must not be done twice: it is not tried again, and the token is not brought back.
+    /// - Parameter isRepeatable: False for what must not be done twice: once it has been tried, it is not tried again, and the token is not brought back.
     func withAnchorAndGeneration<Value: Sendable>(
         isRepeatable: Bool = true, _ body: (Session) throws(PKCS11Error) -> Value
     ) -> Result<(value: Value, generation: UInt64), TokenFailure> {
-        var isSecondTry = !isRepeatable
+        var isSecondTry = false
         while true {
             let (result, generation) = state.withLock { state -> (Result<Value, PKCS11Error>?, UInt64) in
                 guard let anchor = state.anchor, let pool = state.pool else { return (nil, 0) }
@@ -321,7 +321,9 @@ final class TokenKeeper: Sendable {
                 return .success((value, generation))
             case .failure(let error):
                 let failure = TokenFailure(error)
-                guard !isSecondTry, let call = error.cryptoki, Self.isLost(call.returnValue) else { return .failure(failure) }
+                guard isRepeatable, !isSecondTry, let call = error.cryptoki, Self.isLost(call.returnValue) else {
+                    return .failure(failure)
+                }
                 if let stillFailing = recover(from: generation, after: failure) { return .failure(stillFailing) }
                 isSecondTry = true
             }

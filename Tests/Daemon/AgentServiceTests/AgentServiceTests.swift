@@ -358,6 +358,8 @@ import Varlink
         // As the daemon leaves it when it dies between the token's work and the second write.
         let path = agent.folder + "/state/keys/account-1.json"
         let text = try String(contentsOfFile: path, encoding: .utf8)
+            // An earlier version's, even.
+            .replacing(#""version":2"#, with: #""version":1"#).replacing(#","weaknesses":[]"#, with: "")
             .replacing(#""state":"active""#, with: #""state":"creating""#)
             .replacing(/"spki":"[^"]*"/, with: #""spki":"""#).replacing(/"uri":"[^"]*"/, with: #""uri":"""#)
         try text.write(toFile: path, atomically: false, encoding: .utf8)

@@ -21,6 +21,10 @@ final class FakeToken: HelperLauncher {
         var isHeld = false
         /// The helpers' ends of the links, by the helper.
         var open: [CInt: Int32] = [:]
+        /// What the next making of a key answers, and whether it does its work all the same.
+        var making: (failure: TokenFailure, isDone: Bool)?
+        /// What a look for a key answers whose making was cut off.
+        var settling: TokenFailure?
     }
 
     private let state = Mutex(State())
@@ -33,14 +37,19 @@ final class FakeToken: HelperLauncher {
     func beFaulty() { state.withLock { $0.isFaulty = true } }
     func die(afterSignatures count: Int) { state.withLock { $0.diesAfter = count } }
 
-    /// Puts a key into the token that the agent did not make.
-    func plant(label: String) -> TokenKey { make(label: label, id: Array(label.utf8)) }
+    func failMaking(with failure: TokenFailure, isDone: Bool) { state.withLock { $0.making = (failure, isDone) } }
+    func failSettling(with failure: TokenFailure?) { state.withLock { $0.settling = failure } }
 
-    private func make(label: String, id: [UInt8]) -> TokenKey {
+    /// Puts a key into the token that the agent did not make.
+    func plant(label: String, weaknesses: KeyWeaknesses = []) -> TokenKey {
+        make(label: label, id: Array(label.utf8), weaknesses: weaknesses)
+    }
+
+    private func make(label: String, id: [UInt8], weaknesses: KeyWeaknesses = []) -> TokenKey {
         let secret = P256.Signing.PrivateKey()
         let key = TokenKey(
             reference: TokenKeyReference(id: id, label: label, spki: Array(secret.publicKey.derRepresentation)), algorithm: .p256,
-            weaknesses: [])
+            weaknesses: weaknesses)
         state.withLock { $0.keys[key.reference.spki] = (key, secret) }
         return key
     }
@@ -134,8 +143,17 @@ final class FakeToken: HelperLauncher {
                 if state.isFaulty { signature[10] ^= 1 }
                 return .signature(signature)
             }
-        case .generate(let label, let id, _): return .key(make(label: label, id: id))
-        case .settle(_, let id): return .settled(state.withLock { state in state.keys.values.first { $0.key.reference.id == id }?.key })
+        case .generate(let label, let id, _):
+            let making = state.withLock { state in
+                defer { state.making = nil }
+                return state.making
+            }
+            guard let making else { return .key(make(label: label, id: id)) }
+            if making.isDone { _ = make(label: label, id: id) }
+            return .failure(making.failure)
+        case .settle(_, let id):
+            if let failure = state.withLock({ $0.settling }) { return .failure(failure) }
+            return .settled(state.withLock { state in state.keys.values.first { $0.key.reference.id == id }?.key })
         case .find(let uri):
             let keys = state.withLock { state in state.keys.values.map(\.key).filter { uri.contains("object=\($0.reference.label)") } }
             return .keys(keys, more: false)

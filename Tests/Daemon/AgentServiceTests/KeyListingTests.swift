@@ -1,6 +1,8 @@
 import ACME
 import AgentClient
+import Crypto
 import Foundation
+import JOSE
 import Testing
 import Varlink
 
@@ -13,10 +15,14 @@ import Varlink
         _ = try await agent.client().createKey(named: KeyName("web-0000"), usage: .certificate, algorithm: .p256)
         let folder = agent.folder + "/state/keys/"
         let entry = try String(contentsOfFile: folder + "web-0000.json", encoding: .utf8)
+        let object = try JSONSerialization.jsonObject(with: Data(entry.utf8)) as? [String: Any]
         for number in 1..<count {
             let name = Self.name(number)
-            try entry.replacing(#""name":"web-0000""#, with: #""name":"\#(name)""#)
-                .write(toFile: folder + name + ".json", atomically: false, encoding: .utf8)
+            var other = try #require(object)
+            other["name"] = name
+            other["label"] = name
+            other["spki"] = Base64URL.encode(Array(P256.Signing.PrivateKey().publicKey.derRepresentation))
+            try JSONSerialization.data(withJSONObject: other).write(to: URL(fileURLWithPath: folder + name + ".json"))
         }
         try agent.restart()
         _ = try await agent.client()

@@ -2,6 +2,7 @@ import ACME
 import DurableFile
 import Foundation
 import Testing
+import TokenProtocol
 
 @testable import Keyring
 
@@ -9,7 +10,11 @@ import Testing
     let path = FileManager.default.temporaryDirectory.path + "/keys-\(UUID().uuidString)"
 
     private func record(_ name: String, _ usage: KeyUsage = .certificate) throws -> KeyRecord {
-        KeyRecord(try SoftwareKey.make(.p256).signingKey(name, usage), state: .active)
+        try SoftwareKey.make(.p256).signingKey(name, usage).record
+    }
+
+    private func write(_ text: String, as file: String) throws {
+        try DurableFile.replace(path + "/" + file, with: Array(text.utf8), mode: 0o600)
     }
 
     @Test func whatIsWrittenIsRead() throws {
@@ -17,19 +22,31 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: path) }
         let records = [try record("account-1", .account), try record("web-1")]
         for record in records { try folder.write(record) }
-        #expect(try folder.records() == records)
-        let keyring = try Keyring(folder.records())
-        #expect(keyring.sortedNames == ["account-1", "web-1"])
-        #expect(keyring.name(ofPublicKey: records[1].spki) == records[1].name)
+        #expect(try folder.contents().records == records)
+        let keyring = Keyring(try folder.contents())
+        #expect(keyring.sortedNames.map(\.rawValue) == ["account-1", "web-1"])
+        #expect(keyring.name(ofPublicKey: try #require(records[1].pinned).reference.spki) == records[1].name)
         try folder.remove(records[0].name)
-        #expect(try folder.records() == [records[1]])
+        #expect(try folder.contents().records == [records[1]])
+    }
+
+    @Test func everyStateIsReadAsItWasWritten() throws {
+        let pinned = try PinnedKey(
+            reference: TokenKeyReference(id: [1, 2], label: "a key", spki: SoftwareKey.make(.p384).spki), uri: "pkcs11:object=a%20key",
+            weaknesses: [.extractable, .decrypts])
+        let states: [KeyRecord.State] = [
+            .creating(.making(id: [UInt8](repeating: 7, count: 16))), .creating(.adopting(uri: "pkcs11:object=x")), .active(pinned),
+            .retired(pinned),
+        ]
+        for state in states {
+            let written = try record("web-1").with(state)
+            #expect(try KeyRecord(json: written.json()) == written)
+        }
     }
 
     @Test func aKeyThatWasBegunHoldsItsNameAndDoesNotSign() throws {
-        var begun = try record("web-1")
-        begun.state = .creating
-        begun.spki = []
-        var keyring = try Keyring([begun])
+        let begun = try record("web-1").with(.creating(.making(id: [UInt8](repeating: 7, count: 16))))
+        var keyring = Keyring(KeyFolderContents(records: [begun]))
         #expect(keyring.key(named: "web-1") == nil)
         #expect(!keyring.isFree(begun.name))
         #expect(keyring.begun == [begun])
@@ -37,18 +54,110 @@ import Testing
         #expect(keyring.isFree(begun.name))
     }
 
-    @Test(arguments: ["", "{}", #"{"version":2}"#, "[1]", "{\"version\":1,\"version\":1}"])
-    func anEntryThatCannotBeReadStopsTheStart(_ text: String) throws {
+    // MARK: One bad entry is one bad entry
+
+    @Test(arguments: ["", "{}", #"{"version":0}"#, "[1]", "{\"version\":1,\"version\":1}", "\u{0}", #"{"version":2,"name":"web-1"}"#])
+    func anEntryThatCannotBeReadPutsThatKeyOffAlone(_ text: String) throws {
         let folder = try KeyFolder(path: path)
         defer { try? FileManager.default.removeItem(atPath: path) }
-        try DurableFile.replace(path + "/web-1.json", with: Array(text.utf8), mode: 0o600)
-        #expect(throws: KeyringError.self) { try folder.records() }
+        try folder.write(try record("mail-1"))
+        try write(text, as: "web-1.json")
+        let keyring = Keyring(try folder.contents())
+        #expect(keyring.sortedNames.map(\.rawValue) == ["mail-1"])
+        #expect(keyring.unusableKeys.map(\.name.rawValue) == ["web-1"])
+        #expect(try !keyring.isFree(KeyName("web-1")))
+        #expect(keyring.unusableKey(named: "web-1")?.reason.contains("web-1.json cannot be used: ") == true)
     }
 
-    @Test func anEntryUnderAnothersNameStopsTheStart() throws {
+    @Test func anEntryUnderAnothersNamePutsItOff() throws {
         let folder = try KeyFolder(path: path)
         defer { try? FileManager.default.removeItem(atPath: path) }
         try DurableFile.replace(path + "/web-2.json", with: try record("web-1").json(), mode: 0o600)
-        #expect(throws: KeyringError.self) { try folder.records() }
+        #expect(try folder.contents().unusable.map(\.name.rawValue) == ["web-2"])
+        #expect(try folder.contents().records.isEmpty)
+    }
+
+    @Test func aFileOfNoKeysNameIsSaidToBeOne() throws {
+        let folder = try KeyFolder(path: path)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try write("{}", as: "WEB 1.json")
+        #expect(try folder.contents().strays == ["WEB 1.json"])
+    }
+
+    // MARK: Whose the folder is
+
+    @Test(arguments: [0o777, 0o770, 0o702])
+    func aFolderThatOthersCanWriteIsNotUsed(mode: Int) throws {
+        _ = try KeyFolder(path: path)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        chmod(path, mode_t(mode))
+        #expect(throws: OwnershipError.self) { try KeyFolder(path: path) }
+    }
+
+    @Test func aFolderThatALinkStandsForInSomebodysFolderIsNotUsed() throws {
+        let above = path + "-above"
+        try FileManager.default.createDirectory(atPath: above + "/keys", withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: above) }
+        chmod(above, 0o777)
+        #expect(throws: OwnershipError.self) { try KeyFolder(path: above + "/keys") }
+    }
+
+    @Test(arguments: ["mode", "owner", "link", "fifo", "hard link"])
+    func anEntryThatOthersCouldHaveWrittenPutsThatKeyOff(_ fault: String) throws {
+        let folder = try KeyFolder(path: path)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try folder.write(try record("mail-1"))
+        try folder.write(try record("web-1"))
+        let file = path + "/web-1.json"
+        switch fault {
+        case "mode": chmod(file, 0o666)
+        case "owner":
+            // Only root can give a file away.
+            guard geteuid() == 0 else { return }
+            chown(file, 4242, 4242)
+        case "link":
+            rename(file, path + "/elsewhere")
+            symlink(path + "/elsewhere", file)
+        case "fifo":
+            unlink(file)
+            mkfifo(file, 0o600)
+        default: link(file, path + "/second")
+        }
+        let contents = try folder.contents()
+        #expect(contents.records.map(\.name.rawValue) == ["mail-1"])
+        #expect(contents.unusable.map(\.name.rawValue) == ["web-1"])
+    }
+
+    // MARK: One key, one name
+
+    @Test func twoEntriesOfOnePublicKeyAreBothOff() throws {
+        let victim = try record("victim"), other = try record("other")
+        var alias = victim
+        alias.name = try KeyName("mine")
+        let keyring = Keyring(KeyFolderContents(records: [victim, alias, other]))
+        #expect(keyring.sortedNames == [other.name])
+        #expect(keyring.unusableKeys.map(\.name) == [alias.name, victim.name])
+        #expect(keyring.unusableKey(named: "mine")?.reason.contains("\"mine\" and \"victim\"") == true)
+        #expect(keyring.name(ofPublicKey: try #require(victim.pinned).reference.spki) == nil)
+    }
+
+    @Test func twoEntriesOfTheSameObjectsInATokenAreBothOff() throws {
+        let id = [UInt8](repeating: 7, count: 16)
+        func pinned(_ label: String) throws -> KeyRecord.State {
+            .active(
+                try PinnedKey(
+                    reference: TokenKeyReference(id: id, label: label, spki: SoftwareKey.make(.p256).spki), uri: "", weaknesses: []))
+        }
+        let first = try record("first").with(pinned("key")), second = try record("second").with(pinned("key"))
+        #expect(Keyring(KeyFolderContents(records: [first, second])).isEmpty)
+        // An entry that was begun and would be settled by another's key.
+        let begun = try record("key").with(.creating(.making(id: id)))
+        let keyring = Keyring(KeyFolderContents(records: [first, begun]))
+        #expect(keyring.isEmpty && keyring.begun.isEmpty)
+        // PKCS#11 lets keys of different labels share an id, and tokens are each for themselves.
+        var elsewhere = try record("elsewhere").with(pinned("key"))
+        elsewhere.token = "another"
+        let several = [first, try record("third").with(pinned("other")), elsewhere]
+        #expect(Keyring(KeyFolderContents(records: several)).sortedNames.count == 3)
     }
 }

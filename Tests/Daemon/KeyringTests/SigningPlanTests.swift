@@ -23,14 +23,14 @@ import X509
     /// Walks a plan with software keys by name.
     private func run(_ plan: SigningPlan, _ keys: [String: SoftwareKey]) throws -> (SignedMeaning, [SigningTask]) {
         var plan = plan
-        var task = try #require(plan.first())
         var tasks: [SigningTask] = []
         while true {
+            let task = plan.task
             tasks.append(task)
             let signature = try #require(keys[task.key.name.rawValue]).sign(task.input)
             #expect(task.accepts(signature))
             switch try plan.resume(signature) {
-            case .sign(let next): task = next
+            case .sign(let next): plan = next
             case .done(let meaning): return (meaning, tasks)
             }
         }
@@ -230,7 +230,7 @@ import X509
 
     @Test func aFaultySignatureIsSeen() throws {
         let plan = try SigningPlan.plan(.postAsGet, key: key, url: url, nonce: "bm9uY2U", account: account)
-        let task = try #require(plan.first())
+        let task = plan.task
         var signature = try software.sign(task.input)
         #expect(task.accepts(signature))
         signature[40] ^= 1

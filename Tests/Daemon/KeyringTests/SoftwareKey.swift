@@ -48,10 +48,10 @@ enum SoftwareKey {
     func signingKey(
         _ name: String, _ usage: KeyUsage, directory: String? = "https://ca.example/directory", state: SigningKey.State = .active
     ) throws -> SigningKey {
-        let publicKey = try PublicKey(spki: spki)
-        return try SigningKey(
-            name: try KeyName(name), usage: usage, algorithm: try #require(publicKey.algorithm), publicKey: publicKey, token: "t",
-            reference: TokenKeyReference(id: [1], label: name, spki: spki), uri: "pkcs11:object=\(name)",
-            directory: usage == .account ? try directory.map { try ACMEURL($0) } : nil, created: "2026-01-01T00:00:00Z", state: state)
+        let pinned = try PinnedKey(
+            reference: TokenKeyReference(id: [1], label: name, spki: spki), uri: "pkcs11:object=\(name)", weaknesses: [])
+        return SigningKey(
+            pinned, name: try KeyName(name), usage: usage, directory: usage == .account ? try directory.map { try ACMEURL($0) } : nil,
+            token: "t", created: "2026-01-01T00:00:00Z", state: state)
     }
 }

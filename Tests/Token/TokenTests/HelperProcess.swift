@@ -135,10 +135,9 @@ final class HelperProcess {
         return information
     }
 
-    func generate(_ algorithm: KeyAlgorithm = .p256, label: String = "key") throws -> TokenKey {
-        // As the daemon makes them: 16 bytes that nobody else has.
-        let id = (0..<TokenLimits.uniqueID).map { _ in UInt8.random(in: .min ... .max) }
-        let reply = try ask(.generate(label: label, id: id, algorithm: algorithm))
+    /// - Parameter id: As the daemon makes them: 16 bytes that nobody else has; the label's bytes where none is given.
+    func generate(_ algorithm: KeyAlgorithm = .p256, label: String = "key", id: [UInt8]? = nil) throws -> TokenKey {
+        let reply = try ask(.generate(label: label, id: id ?? Array(label.utf8), algorithm: algorithm))
         guard case .key(let key) = reply else {
             Issue.record("\(reply)")
             throw FixtureError()

@@ -137,7 +137,7 @@ import TokenProtocol
     @Test func keyManagementSurvivesALostSession() throws {
         let (fixture, helper, key) = try opened()
         try fixture.fault("C_GenerateKeyPair", "b3 1")
-        _ = try helper.generate(label: "second")
+        _ = try helper.generate(label: "second", id: [UInt8](repeating: 2, count: TokenLimits.uniqueID))
         #expect(try helper.ask(.destroy(key)) == .done)
     }
 }

@@ -218,6 +218,29 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
+    @Test("A key that the helper makes when the agent stops may be there; one that waits for it is not")
+    func stopWhileMaking() async throws {
+        let helper = SupervisorFakeHelper { request, _ in if case .generate = request { .nothing } else { nil } }
+        var limits = SupervisorHarness.limits
+        limits.generation = .seconds(60)
+        let harness = try await SupervisorHarness(helper, limits: limits)
+        try await harness.start()
+        let (first, second) = try await harness.on { supervisor in
+            (
+                supervisor.generate(label: "a", id: [1], algorithm: .p256), supervisor.generate(label: "b", id: [2], algorithm: .p256)
+            )
+        }
+        for _ in 0..<1_000 where !helper.seen.contains(where: { if case .generate = $0 { true } else { false } }) {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        try await harness.future { $0.stop() }
+        let inHand = await #expect(throws: TokenFailure.self) { try await first.get() }
+        let waiting = await #expect(throws: TokenFailure.self) { try await second.get() }
+        #expect(inHand?.kind == .stopped && inHand?.mayHaveHappened == true)
+        #expect(waiting?.kind == .stopped && waiting?.mayHaveHappened == false)
+        try await harness.stop()
+    }
+
     @Test("A call that hangs costs the helper, and the next one is served")
     func controlHang() async throws {
         let helper = SupervisorFakeHelper { request, launch in

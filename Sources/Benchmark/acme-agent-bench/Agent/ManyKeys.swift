@@ -30,8 +30,9 @@ struct ManyKeys: ParsableCommand {
             let id = (0..<16).map { _ in UInt8.random(in: .min ... .max) }
             let key = try peer.generate(.p256, id: id, label: name)
             let record = KeyRecord(
-                name: try KeyName(name), usage: .account, algorithm: .p256, state: .active, token: "softhsm", id: id, label: name,
-                spki: key.spki, uri: "\(uri);object=\(name);type=private", directory: directory, created: Clock.timestamp())
+                name: try KeyName(name), usage: .account, directory: directory, token: "softhsm", created: Clock.timestamp(),
+                state: .active(
+                    try PinnedKey(madeWithID: id, label: name, spki: key.spki, uri: "\(uri);object=\(name);type=private")))
             try Files.write("\(stateFolder)/keys/\(name).json", record.json())
         }
     }

@@ -15,8 +15,9 @@ import Varlink
 /// Making, taking over, retiring and destroying keys. Off the signing path: futures are fine here, and what waits for the disk does so on
 /// another thread.
 ///
-/// A key is written down before the token is asked for it, and its name is taken from then on; a run that is cut off in between is ended at the
-/// next start (`reconcile`), so that no key is left in a token without a name.
+/// A key is written down before the token is asked for it, and its name is taken from then on. What is cut off in between is settled: when the
+/// token is next ready, when its name is asked for, and by a timer, so that no key is left in a token without a name and no name is taken by a
+/// key that was never made.
 final class KeyAdministration {
     private let eventLoop: any EventLoop
     private let folder: KeyFolder
@@ -28,63 +29,112 @@ final class KeyAdministration {
     /// Keys that one user may have in the making: a token makes one after another, and RSA takes seconds.
     static let makingPerUser = 8
     private var making: [UInt32: Int] = [:]
-    /// Names whose making is under way in this run; all others that are begun are left-overs.
-    private var underWay: Set<String> = []
+    /// Names whose making, settling or change is under way; all others that are begun are left-overs.
+    private var underWay: Set<KeyName> = []
     /// Public halves that are being given a name and are not in the keyring yet: of several who adopt one key at once, one gets it.
     private var claimed: Set<[UInt8]> = []
+    /// How long a left-over waits to be looked at again: at first, and at most after looks that found nothing out, each of which doubles it.
+    private static let settlingPauses = (first: TimeAmount.seconds(2), longest: TimeAmount.seconds(30))
+    private var settlingPause = KeyAdministration.settlingPauses.first
+    private var isSettlingScheduled = false
+    /// Keys that a status says something about.
+    private static let mostProblems = 64
 
+    /// - Parameter contents: What was in the folder when the daemon started.
     init(
-        eventLoop: any EventLoop, folder: KeyFolder, keyring: Keyring, disk: NIOThreadPool, audit: AuditLog,
+        eventLoop: any EventLoop, folder: KeyFolder, contents: KeyFolderContents, disk: NIOThreadPool, audit: AuditLog,
         tokens: TokenSet, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.folder = folder
-        self.keyring = keyring
         self.disk = disk
         self.audit = audit
         self.tokens = tokens
         self.logger = logger
+        keyring = Keyring(contents)
+        for key in keyring.unusableKeys { logger.error("a key is off", metadata: ["key": "\(key.name)", "reason": "\(key.reason)"]) }
+        for file in contents.strays {
+            logger.error("a file among the keys' entries is none", metadata: ["file": "\(TerminalText.safe(file, limit: 200))"])
+        }
+    }
+
+    /// What is to be said to somebody who may use a key of that name and for whom there is none.
+    func absence(of name: String) -> AgentError {
+        guard let key = keyring.unusableKey(named: name) else { return .keyNotFound(name: name) }
+        return .keyUnusable(name: name, message: key.reason)
+    }
+
+    /// Keys that are off and keys that are weak, as far as the caller may hear of them.
+    func problems(for caller: Caller) -> [ProblemStatus] {
+        let off = keyring.unusableKeys.map { ProblemStatus(what: "key", name: $0.name.rawValue, message: $0.reason) }
+        let weak = keyring.weakKeys.sorted { $0.key < $1.key }.map { name, weaknesses in
+            ProblemStatus(
+                what: "weak-key", name: name.rawValue, message: "it was accepted as it is: \(weaknesses.names.joined(separator: ", "))")
+        }
+        let all = (off + weak).filter { caller.mayList($0.name) }
+        guard all.count > KeyAdministration.mostProblems else { return all }
+        let rest = ProblemStatus(what: "keys", name: "", message: "\(all.count - KeyAdministration.mostProblems) more are off or weak")
+        return all.prefix(KeyAdministration.mostProblems) + [rest]
     }
 
     // MARK: Making and taking over
 
     /// Makes a key, or takes one over.
-    /// - Parameter admitted: leave for `create-key` or `adopt-key` of the name that `creation` has.
-    func create(_ creation: KeyCreation, _ admitted: Admitted, reply: VarlinkReplier) {
+    /// - Parameters:
+    ///   - admitted: leave for `create-key` or `adopt-key` of the name that `creation` has.
+    ///   - isSettled: Whether a left-over of that name has been looked at.
+    func create(_ creation: KeyCreation, _ admitted: Admitted, reply: VarlinkReplier, isSettled: Bool = false) {
         let request = Request(admitted, reply), caller = admitted.caller, peer = caller.peer
-        let token = creation.token ?? tokens.defaultName
+        let token = creation.token ?? tokens.defaultName, name = creation.name
         guard let supervisor = tokens[token] else {
             return reply.fail(AgentError.invalidRequest(parameter: "token", message: "no token of that name is configured"))
         }
         guard making[peer.uid, default: 0] < KeyAdministration.makingPerUser else {
             return reply.fail(AgentError.overloaded(message: "\(KeyAdministration.makingPerUser) keys are being made for you already"))
         }
-        guard keyring.isFree(creation.name) else { return reply.fail(AgentError.keyExists(name: creation.name.rawValue)) }
+        if let begun = keyring.begunKey(named: name), !underWay.contains(name), !isSettled {
+            return settle(begun).assumeIsolated().whenComplete { result in
+                switch result {
+                case .success: self.create(creation, admitted, reply: reply, isSettled: true)
+                case .failure(let error): reply.fail(AgentError(cause: UnsettledKey(token: begun.token, cause: error)))
+                }
+            }
+        }
+        if let unusable = keyring.unusableKey(named: name.rawValue) {
+            return reply.fail(AgentError.keyUnusable(name: name.rawValue, message: unusable.reason))
+        }
+        guard keyring.isFree(name) else { return reply.fail(AgentError.keyExists(name: name.rawValue)) }
         if case .unavailable(let failure) = supervisor.state { return reply.fail(AgentError(failure, token: token)) }
-        let id = (0..<16).map { _ in UInt8.random(in: .min ... .max) }
-        let name = creation.name.rawValue
         underWay.insert(name)
         making[peer.uid, default: 0] += 1
+        let id = (0..<TokenLimits.uniqueID).map { _ in UInt8.random(in: .min ... .max) }
         let begun = KeyRecord(
-            name: creation.name, usage: creation.usage, algorithm: creation.algorithm ?? .p256, state: .creating, token: token, id: id,
-            label: name, spki: [], uri: creation.uri ?? "", directory: creation.directory,
-            created: RFC3339.string(AuditRecord.now() / 1_000))
+            name: name, usage: creation.usage, directory: creation.directory, token: token,
+            created: RFC3339.string(AuditRecord.now() / 1_000),
+            state: .creating(creation.uri.map { .adopting(uri: $0) } ?? .making(id: id)))
         keyring.begin(begun)
         let made = intend(request).assumeIsolated()
             .flatMap { self.onDisk { [folder = self.folder] in try folder.write(begun) } }
-            .flatMap { self.key(for: creation, begun, supervisor, peer.uid) { caller.mayList($0) } }
-            .flatMap { record in
-                let finished = self.finish(record).assumeIsolated().flatMapErrorThrowing { error in
+            .flatMap { self.key(for: creation, begun, id: id, supervisor, peer.uid) { caller.mayList($0) } }
+            .flatMap { key in
+                let finished = self.finish(key).assumeIsolated().flatMapErrorThrowing { error in
                     throw creation.uri == nil ? MadeKeyNotWritten(cause: error) : error
                 }
-                finished.whenComplete { _ in self.claimed.remove(record.spki) }
+                finished.whenComplete { _ in self.claimed.remove(key.reference.spki) }
                 return finished.nonisolated()
             }
-        made.whenComplete { result in
+        let ended = made.flatMapError { error in
+            self.abandon(begun, after: error).assumeIsolated().flatMap { self.eventLoop.makeFailedFuture(error) }.nonisolated()
+        }
+        ended.whenComplete { result in
             self.underWay.remove(name)
             self.making[peer.uid] = self.making[peer.uid].flatMap { $0 > 1 ? $0 - 1 : nil }
-            if case .failure(let error) = result { self.abandon(begun, after: error) }
-            self.conclude(request, result) { key in
+            self.settlingPause = KeyAdministration.settlingPauses.first
+            self.settleLater()
+            let weaknesses = (try? result.get())?.weaknesses ?? []
+            let detail =
+                weaknesses.isEmpty || creation.uri == nil ? nil : "a weak key was accepted: " + weaknesses.names.joined(separator: ", ")
+            self.conclude(request, result, detail: detail) { key in
                 reply.succeed { json in
                     json.name("key")
                     KeyDescription(key).write(to: &json)
@@ -95,124 +145,170 @@ final class KeyAdministration {
 
     /// The token's key: a new one, or the one that the URI names.
     private func key(
-        for creation: KeyCreation, _ begun: KeyRecord, _ supervisor: TokenSupervisor, _ user: UInt32,
+        for creation: KeyCreation, _ begun: KeyRecord, id: [UInt8], _ supervisor: TokenSupervisor, _ user: UInt32,
         mayList: @escaping (String) -> Bool
-    ) -> EventLoopFuture<KeyRecord> {
+    ) -> EventLoopFuture<SigningKey> {
         if let uri = creation.uri {
             return supervisor.find(uri: uri, user: user).assumeIsolated().flatMapErrorThrowing { error in
                 guard let failure = error as? TokenFailure, failure.kind == .invalidRequest else { throw error }
                 throw AgentError.invalidRequest(parameter: "uri", message: failure.message)
             }.flatMapThrowing { keys in
-                try self.adopted(keys, as: begun, supervisor.state, mayList: mayList)
+                SigningKey(try self.adopted(keys, supervisor.state, acceptWeak: creation.acceptWeak, mayList: mayList), of: begun)
             }.nonisolated()
         }
         guard let algorithm = creation.algorithm else {
             return eventLoop.makeFailedFuture(AgentError.invalidRequest(parameter: "algorithm", message: "is missing"))
         }
-        return supervisor.generate(label: begun.label, id: begun.id, algorithm: algorithm, user: user).assumeIsolated()
+        return supervisor.generate(label: begun.name.rawValue, id: id, algorithm: algorithm, user: user).assumeIsolated()
             .flatMapThrowing { key in
-                var record = begun
-                record.spki = key.reference.spki
-                record.uri = KeyURI.text(label: key.reference.label, id: key.reference.id, supervisor.state)
-                record.state = .active
-                return record
+                SigningKey(
+                    try PinnedKey(key, uri: KeyURI.text(label: key.reference.label, id: key.reference.id, supervisor.state)), of: begun)
             }.nonisolated()
     }
 
     /// - Parameter mayList: Whether the caller may hear of a key of that name.
-    private func adopted(_ keys: [TokenKey], as begun: KeyRecord, _ token: TokenState, mayList: (String) -> Bool) throws -> KeyRecord {
+    private func adopted(_ keys: [TokenKey], _ token: TokenState, acceptWeak: Bool, mayList: (String) -> Bool) throws -> PinnedKey {
         guard let key = keys.first, keys.count == 1 else {
             throw AgentError.invalidRequest(
                 parameter: "uri",
                 message: keys.isEmpty ? "the URI names no private key in the token" : "the URI names \(keys.count) private keys; add the id"
             )
         }
-        guard let algorithm = try PublicKey(spki: key.reference.spki).algorithm else {
-            throw AgentError.invalidRequest(parameter: "uri", message: "the URI names a key of a kind that the agent does not use")
+        let pinned: PinnedKey
+        // Not the caller's URI: what the token says of itself, and nothing besides.
+        do { pinned = try PinnedKey(key, uri: KeyURI.text(label: key.reference.label, id: key.reference.id, token)) } catch {
+            throw AgentError.invalidRequest(parameter: "uri", message: "the URI names a key that the agent does not use: \(error)")
         }
         let name = keyring.name(ofPublicKey: key.reference.spki)
-        guard name == nil, !isBeingMade(key.reference), claimed.insert(key.reference.spki).inserted else {
+        guard name == nil, !isBeingMade(key.reference), !claimed.contains(key.reference.spki) else {
             let whose = name.map(\.rawValue).flatMap { mayList($0) ? "; its name is \"\($0)\"" : nil } ?? ""
             throw AgentError.refused(
                 reason: "key-has-a-name", message: "the key is known already",
                 hint: "one key has one name and one usage (RFC 8555 section 11.1)\(whose)")
         }
-        var record = begun
-        record.id = key.reference.id
-        record.label = key.reference.label
-        record.spki = key.reference.spki
-        record.algorithm = algorithm
-        // Not the caller's: what the token says of itself, and nothing besides.
-        record.uri = KeyURI.text(label: key.reference.label, id: key.reference.id, token)
-        record.state = .active
-        return record
+        guard key.weaknesses.isEmpty || acceptWeak else {
+            throw AgentError.refused(
+                reason: "key-is-weak",
+                message: "the key is not bound to its token or to signatures alone: \(key.weaknesses.names.joined(separator: ", "))",
+                hint: "make a key in the token instead, or accept it with --accept-weak")
+        }
+        claimed.insert(key.reference.spki)
+        return pinned
     }
 
     /// Whether the key is one that the agent has begun to make and has not finished: it is in the token before it is in the keyring.
     private func isBeingMade(_ key: TokenKeyReference) -> Bool {
-        keyring.begun.contains { $0.uri.isEmpty && $0.id == key.id && $0.label == key.label }
-    }
-
-    private func finish(_ record: KeyRecord) -> EventLoopFuture<SigningKey> {
-        onDisk { [folder] in try folder.write(record) }.assumeIsolated().flatMapThrowing { try self.keyring.put(record) }.nonisolated()
-    }
-
-    /// A key that was not made frees its name. Where the token may have made it all the same, the entry stays, and is looked at again when the
-    /// token is next ready.
-    private func abandon(_ record: KeyRecord, after error: any Error) {
-        if let failure = error as? TokenFailure, failure.mayHaveHappened { return }
-        if error is MadeKeyNotWritten { return }
-        keyring.remove(record.name)
-        onDisk { [folder] in try folder.remove(record.name) }.assumeIsolated().whenFailure { error in
-            self.logger.error("a key's entry could not be removed", metadata: ["key": "\(record.name)", "error": "\(error)"])
+        keyring.begun.contains { record in
+            guard case .creating(.making(let id)) = record.state else { return false }
+            return id == key.id && record.name.rawValue == key.label
         }
     }
 
-    /// Ends what was begun and cut off: a key that is in the token gets its name, an entry without one is removed.
+    private func finish(_ key: SigningKey) -> EventLoopFuture<SigningKey> {
+        onDisk { [folder] in try folder.write(key.record) }.assumeIsolated().map {
+            self.keyring.put(key)
+            return key
+        }.nonisolated()
+    }
+
+    /// A key that was not made frees its name. Where the token may have made it all the same, the entry stays, to be settled.
+    /// - Returns: Never fails.
+    private func abandon(_ record: KeyRecord, after error: any Error) -> EventLoopFuture<Void> {
+        if let failure = error as? TokenFailure, failure.mayHaveHappened, case .creating(.making) = record.state {
+            return eventLoop.makeSucceededVoidFuture()
+        }
+        if error is MadeKeyNotWritten { return eventLoop.makeSucceededVoidFuture() }
+        return free(record.name).assumeIsolated().flatMapError { error in
+            self.logger.error("a key's entry could not be removed", metadata: ["key": "\(record.name)", "error": "\(error)"])
+            return self.eventLoop.makeSucceededVoidFuture()
+        }.nonisolated()
+    }
+
+    /// Removes an entry, and forgets its name once it is gone from the disk.
+    private func free(_ name: KeyName) -> EventLoopFuture<Void> {
+        onDisk { [folder] in try folder.remove(name) }.assumeIsolated().map { self.keyring.remove(name) }.nonisolated()
+    }
+
+    // MARK: What was cut off
+
+    /// Ends what was begun and cut off with a token: a key that is in it gets its name, an entry without one is removed.
     func reconcile(token: String) {
-        guard let supervisor = tokens[token] else { return }
-        for record in keyring.begun where record.token == token && !underWay.contains(record.name.rawValue) {
-            let name = record.name.rawValue
-            underWay.insert(name)
-            // An adopted key is in the token whatever happens; nothing is lost if its adoption is asked for again.
-            let lookup =
-                record.uri.isEmpty
-                ? supervisor.find(uri: KeyURI.search(id: record.id, label: record.label)) : eventLoop.makeSucceededFuture([])
-            lookup.assumeIsolated().flatMap { keys -> EventLoopFuture<Void> in
-                guard let key = keys.first, keys.count == 1, let algorithm = (try? PublicKey(spki: key.reference.spki))?.algorithm else {
-                    self.keyring.remove(record.name)
-                    return self.onDisk { [folder = self.folder] in try folder.remove(record.name) }
-                }
-                var found = record
-                found.spki = key.reference.spki
-                found.algorithm = algorithm
-                found.uri = KeyURI.text(label: record.label, id: record.id, supervisor.state)
-                found.state = .active
-                self.logger.notice("a key whose making was cut off is in the token and gets its name", metadata: ["key": "\(name)"])
-                var event = AuditRecord(.event)
-                event.operation = "recover-key"
-                event.key = name
-                event.fingerprint = (try? PublicKey(spki: key.reference.spki)).map { Hexadecimal.encode($0.fingerprint) }
-                event.detail = "a key whose making was cut off is in the token and got its name"
-                do { _ = try self.audit.record(event) } catch { return self.eventLoop.makeFailedFuture(error) }
-                return self.finish(found).map { _ in }
-            }.whenComplete { result in
-                self.underWay.remove(name)
-                if case .failure(let error) = result {
-                    self.logger.error("a key that was begun could not be looked at", metadata: ["key": "\(name)", "error": "\(error)"])
-                }
+        for record in keyring.begun where record.token == token && !underWay.contains(record.name) {
+            settle(record).assumeIsolated().whenFailure { error in
+                self.logger.error(
+                    "a key that was begun could not be looked at", metadata: ["key": "\(record.name)", "error": "\(error)"])
+                self.settleLater()
             }
         }
+    }
+
+    /// Looks again after a while, as long as something is left over.
+    private func settleLater() {
+        guard !isSettlingScheduled, keyring.begun.contains(where: { !underWay.contains($0.name) }) else { return }
+        isSettlingScheduled = true
+        eventLoop.assumeIsolated().scheduleTask(in: settlingPause) {
+            self.isSettlingScheduled = false
+            self.settlingPause = min(self.settlingPause * 2, KeyAdministration.settlingPauses.longest)
+            for name in self.tokens.names {
+                // The others are looked at when they are ready.
+                if case .ready = self.tokens[name]?.state { self.reconcile(token: name) }
+            }
+            self.settleLater()
+        }
+    }
+
+    /// Finds out what became of a key that was begun. Its name is free afterwards, or the key's.
+    /// - Returns: Fails where that could not be found out, or not be written down; nothing has changed then.
+    private func settle(_ record: KeyRecord) -> EventLoopFuture<Void> {
+        underWay.insert(record.name)
+        let settled = made(record).assumeIsolated().flatMap { key -> EventLoopFuture<Void> in
+            guard let key else { return self.free(record.name) }
+            guard let pinned = try? PinnedKey(key, uri: KeyURI.text(label: key.reference.label, id: key.reference.id, self.state(record)))
+            else { return self.free(record.name) }
+            if let name = self.keyring.name(ofPublicKey: key.reference.spki) {
+                self.logger.error(
+                    "the entry of a key that was begun stands for a key that has a name already; it is removed",
+                    metadata: ["key": "\(record.name)", "other": "\(name)"])
+                return self.free(record.name)
+            }
+            self.logger.notice("a key whose making was cut off is in the token and gets its name", metadata: ["key": "\(record.name)"])
+            var event = AuditRecord(.event)
+            event.operation = "recover-key"
+            event.key = record.name.rawValue
+            event.fingerprint = Hexadecimal.encode(pinned.publicKey.fingerprint)
+            event.detail = "a key whose making was cut off is in the token and got its name"
+            do { _ = try self.audit.record(event) } catch { return self.eventLoop.makeFailedFuture(error) }
+            return self.finish(SigningKey(pinned, of: record)).map { _ in }
+        }
+        settled.whenComplete { _ in self.underWay.remove(record.name) }
+        return settled.nonisolated()
+    }
+
+    private func state(_ record: KeyRecord) -> TokenState { tokens[record.token]?.state ?? .stopped }
+
+    /// What the token has of a key that was begun; nil if there is nothing, not even half of it.
+    private func made(_ record: KeyRecord) -> EventLoopFuture<TokenKey?> {
+        guard case .creating(.making(let id)) = record.state else {
+            // A key that was to be adopted is in the token whatever happens; nothing is lost if its adoption is asked for again.
+            return eventLoop.makeSucceededFuture(nil)
+        }
+        guard let supervisor = tokens[record.token] else {
+            return eventLoop.makeFailedFuture(KeyAdministration.notConfigured(record.token))
+        }
+        return supervisor.settle(label: record.name.rawValue, id: id)
+    }
+
+    private static func notConfigured(_ token: String) -> AgentError {
+        .tokenUnavailable(token: token, reason: "notConfigured", message: "the key's token is not configured", hint: nil)
     }
 
     // MARK: Retiring and destroying
 
     func retire(_ admitted: Admitted, reply: VarlinkReplier) {
         guard let (request, key) = existing(admitted, reply: reply) else { return }
-        let name = admitted.key
-        let retired = intend(request).assumeIsolated().flatMap { self.finish(KeyRecord(key, state: .retired)) }
+        let retired = intend(request).assumeIsolated().flatMap { self.finish(key.with(.retired)) }
         retired.whenComplete { result in
-            self.underWay.remove(name)
+            self.underWay.remove(key.name)
             self.conclude(request, result) { key in
                 reply.succeed { json in
                     json.name("key")
@@ -224,33 +320,28 @@ final class KeyAdministration {
 
     func delete(_ admitted: Admitted, reply: VarlinkReplier) {
         guard let (request, key) = existing(admitted, reply: reply) else { return }
-        let name = admitted.key
         guard let supervisor = tokens[key.token] else {
-            underWay.remove(name)
-            return reply.fail(
-                AgentError.tokenUnavailable(
-                    token: key.token, reason: "notConfigured", message: "the key's token is not configured", hint: nil))
+            underWay.remove(key.name)
+            return reply.fail(KeyAdministration.notConfigured(key.token))
         }
         // Retired first: if the daemon is cut off behind the destruction, the name stands for a key that does not sign.
         let deleted = intend(request).assumeIsolated()
-            .flatMap { self.finish(KeyRecord(key, state: .retired)) }
+            .flatMap { self.finish(key.with(.retired)) }
             .flatMap { _ in supervisor.destroy(key.reference, user: admitted.caller.peer.uid) }
-            .flatMap { self.onDisk { [folder = self.folder] in try folder.remove(key.name) } }
+            .flatMap { self.free(key.name) }
         deleted.whenComplete { result in
-            self.underWay.remove(name)
-            if case .success = result { self.keyring.remove(key.name) }
+            self.underWay.remove(key.name)
             self.conclude(request, result) { _ in reply.succeed() }
         }
     }
 
     private func existing(_ admitted: Admitted, reply: VarlinkReplier) -> (Request, SigningKey)? {
-        let name = admitted.key
-        guard let key = keyring.key(named: name) else {
-            reply.fail(AgentError.keyNotFound(name: name))
+        guard let key = keyring.key(named: admitted.key) else {
+            reply.fail(absence(of: admitted.key))
             return nil
         }
         // One change of a key at a time: a retirement must not write an entry anew that a destruction has removed.
-        guard underWay.insert(name).inserted else {
+        guard underWay.insert(key.name).inserted else {
             reply.fail(AgentError.overloaded(message: "the key is being changed already"))
             return nil
         }
@@ -282,7 +373,9 @@ final class KeyAdministration {
         return promise.futureResult
     }
 
-    private func conclude<Value>(_ request: Request, _ result: Result<Value, any Error>, _ succeed: (Value) -> Void) {
+    private func conclude<Value>(
+        _ request: Request, _ result: Result<Value, any Error>, detail: String? = nil, _ succeed: (Value) -> Void
+    ) {
         var record = request.record
         record.kind = .outcome
         record.time = AuditRecord.now()
@@ -290,6 +383,7 @@ final class KeyAdministration {
         if case .failure(let error) = result { failure = AgentError(cause: error) }
         record.result = failure == nil ? "done" : "failed"
         record.error = failure?.member
+        record.detail = detail
         do throws(AuditError) { _ = try audit.record(record) } catch {
             logger.error("the outcome could not be written to the audit trail", metadata: ["error": "\(error)"])
         }
@@ -313,12 +407,32 @@ private struct MadeKeyNotWritten: Error {
     let cause: any Error
 }
 
+/// A name is taken by a key of which it could not be found out whether it was made.
+private struct UnsettledKey: Error {
+    let token: String
+    let cause: any Error
+}
+
+extension SigningKey {
+    /// A key that was begun and is there.
+    fileprivate convenience init(_ pinned: PinnedKey, of begun: KeyRecord) {
+        self.init(
+            pinned, name: begun.name, usage: begun.usage, directory: begun.directory, token: begun.token, created: begun.created,
+            state: .active)
+    }
+}
+
 extension AgentError {
     /// What the caller hears of a failed key operation.
     init(cause error: any Error) {
         switch error {
         case let error as AgentError: self = error
         case let error as MadeKeyNotWritten: self = AgentError(cause: error.cause)
+        case let error as UnsettledKey:
+            self = .tokenUnavailable(
+                token: error.token, reason: "keyUnsettled",
+                message: "whether a key of this name was made before cannot be found out: \(AgentError(cause: error.cause).message)",
+                hint: "the agent looks again by itself; try again in a moment")
         case let error as TokenFailure: self = AgentError(error, token: "")
         case let error as AuditError: self = AgentError(error)
         case let error as FileError:

@@ -1,3 +1,4 @@
+import ACME
 import AgentInterface
 import Keyring
 import SigningPolicy
@@ -18,10 +19,10 @@ final class KeyListing {
     static let keysInTurn = 8
     static let namesInTurn = 64
 
-    private let names: [String]
+    private let names: [KeyName]
     private let inParts: Bool
     private let reply: VarlinkReplier
-    private let visible: (String) -> SigningKey?
+    private let visible: (KeyName) -> SigningKey?
     private var next = 0
     private var json = JSONWriter()
     private var keys = 0
@@ -29,7 +30,7 @@ final class KeyListing {
     /// - Parameters:
     ///   - names: Every key's, in order.
     ///   - visible: The key of that name, if there still is one and the caller may hear of it.
-    init(names: [String], inParts: Bool, reply: VarlinkReplier, visible: @escaping (String) -> SigningKey?) {
+    init(names: [KeyName], inParts: Bool, reply: VarlinkReplier, visible: @escaping (KeyName) -> SigningKey?) {
         self.names = names
         self.inParts = inParts
         self.reply = reply
@@ -76,7 +77,8 @@ extension KeyDescription {
     init(_ key: SigningKey) {
         self.init(
             name: key.name, usage: key.usage, algorithm: key.algorithm, state: key.state == .retired ? .retired : .active,
-            publicKey: key.publicKey, token: key.token, uri: key.uri, directory: key.directory?.text, created: key.created)
+            publicKey: key.publicKey, token: key.token, uri: key.uri, directory: key.directory?.text, created: key.created,
+            weaknesses: key.weaknesses?.names)
     }
 }
 

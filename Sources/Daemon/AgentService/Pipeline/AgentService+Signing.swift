@@ -34,11 +34,11 @@ extension AgentService {
             binding: binding,
             url: call.url, identifiers: identifiers, externalAccount: externalAccountName)
         guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
-        guard let key else { return reply.fail(AgentError.keyNotFound(name: call.key)) }
+        guard let key else { return reply.fail(keys.absence(of: call.key)) }
         var otherKey: SigningKey?
         if let otherName {
             otherKey = keys.keyring.key(named: otherName)
-            guard otherKey != nil else { return reply.fail(AgentError.keyNotFound(name: otherName)) }
+            guard otherKey != nil else { return reply.fail(keys.absence(of: otherName)) }
         }
         if let account = call.account, let binding, !binding.covers(account) {
             return reply.fail(
@@ -74,7 +74,7 @@ extension AgentService {
         let question = PolicyQuestion(
             peer: caller.peer.identity, operation: .signRequest, keys: [request.key], identifiers: request.identifiers)
         guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
-        guard let key = keys.keyring.key(named: request.key) else { return reply.fail(AgentError.keyNotFound(name: request.key)) }
+        guard let key = keys.keyring.key(named: request.key) else { return reply.fail(keys.absence(of: request.key)) }
         if isLong(admitted) {
             return submitLong(admitted, key: key, waitsForDisk: true, reply: reply) { () throws(CompositionError) in
                 try SigningPlan.certificateRequest(request, key: key)
@@ -89,7 +89,7 @@ extension AgentService {
     func signHandshake(key name: String, content: [UInt8], scheme: String, of caller: Caller, reply: VarlinkReplier) {
         let question = PolicyQuestion(peer: caller.peer.identity, operation: .signHandshake, keys: [name])
         guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
-        guard let key = keys.keyring.key(named: name) else { return reply.fail(AgentError.keyNotFound(name: name)) }
+        guard let key = keys.keyring.key(named: name) else { return reply.fail(keys.absence(of: name)) }
         submit(admitted, key: key, waitsForDisk: false, reply: reply) { () throws(CompositionError) in
             try SigningPlan.handshake(try ServerHandshake(content: content, scheme: scheme), key: key)
         }
@@ -118,10 +118,7 @@ extension AgentService {
     ) {
         do throws(CompositionError) {
             let plan = try compose()
-            guard let task = plan.first() else {
-                return reply.fail(AgentError.signingFailed(message: "there is nothing to sign", hint: nil))
-            }
-            pipeline.submit(SignatureJob(admitted, key: key, waitsForDisk: waitsForDisk, plan: plan, task: task, reply: reply))
+            pipeline.submit(SignatureJob(admitted, key: key, waitsForDisk: waitsForDisk, plan: plan, reply: reply))
         } catch {
             reply.fail(AgentError.invalidRequest(parameter: error.parameter, message: error.description))
         }

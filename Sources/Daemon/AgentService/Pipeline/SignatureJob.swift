@@ -23,7 +23,7 @@ final class SignatureJob {
     var answer: Result<SignedMeaning, SignatureFault>?
 
     init(
-        _ admitted: borrowing Admitted, key: SigningKey, waitsForDisk: Bool, plan: SigningPlan, task: SigningTask, reply: VarlinkReplier
+        _ admitted: borrowing Admitted, key: SigningKey, waitsForDisk: Bool, plan: SigningPlan, reply: VarlinkReplier
     ) {
         correlation = admitted.caller.correlation
         self.reply = reply
@@ -32,6 +32,6 @@ final class SignatureJob {
         self.waitsForDisk = waitsForDisk
         limits = admitted.caller.rules.limits
         self.plan = plan
-        self.task = task
+        task = plan.task
     }
 }

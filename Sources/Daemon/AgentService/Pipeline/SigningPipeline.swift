@@ -226,8 +226,9 @@ final class SigningPipeline {
             }
             do throws(CompositionError) {
                 switch try job.plan.resume(signature) {
-                case .sign(let task):
-                    job.task = task
+                case .sign(let plan):
+                    job.plan = plan
+                    job.task = plan.task
                     round.signed(id, another: true)
                 case .done(let meaning):
                     job.answer = .success(meaning)

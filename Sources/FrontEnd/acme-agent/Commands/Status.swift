@@ -45,6 +45,7 @@ struct Status: AgentCommand {
         list.add("you may", status.grants.isEmpty ? ["nothing: no grant of the policy names you"] : status.grants.map(Status.line))
         list.add("external accounts", status.externalAccounts)
         list.add("agent's configuration", status.configuration.map(Status.lines) ?? [])
+        list.add("problems", status.problems.map { "\($0.what) \($0.name): \($0.message)" })
         list.add("audit trail", "\(status.auditState), last record \(status.auditSequence)")
         list.add("configuration", settings.file ?? "none: defaults")
         list.add("CA", settings.directory.text)

@@ -48,6 +48,7 @@ extension Failure {
         case .refused: (code, status) = ("refused", .refused)
         case .keyNotFound: (code, status) = ("key-not-found", .refused)
         case .keyExists: (code, status) = ("key-exists", .failed)
+        case .keyUnusable: (code, status) = ("key-unusable", .agentUnavailable)
         case .invalidRequest: (code, status) = ("invalid-request", .failed)
         case .tokenUnavailable: (code, status) = ("token-unavailable", .agentUnavailable)
         case .signingFailed: (code, status) = ("signing-failed", .agentUnavailable)

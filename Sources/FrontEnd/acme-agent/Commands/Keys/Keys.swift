@@ -56,6 +56,7 @@ extension KeyDescription {
         list.add("fingerprint", fingerprint)
         list.add("thumbprint", publicKey.thumbprint)
         list.add("created", created)
+        if let weaknesses { list.add("weak", weaknesses.isEmpty ? "no" : "yes: \(weaknesses.joined(separator: ", "))") }
         return list.text
     }
 

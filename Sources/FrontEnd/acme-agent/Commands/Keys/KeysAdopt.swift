@@ -6,7 +6,8 @@ struct KeysAdopt: AgentCommand {
         commandName: "adopt", abstract: "Take over a key that is in the token already.",
         discussion: """
             The key is named by its PKCS#11 URI (RFC 7512), for example "pkcs11:token=web;object=www;type=private". Exactly one key must \
-            match. Its public half is pinned: the agent never signs with another.
+            match. Its public half is pinned: the agent never signs with another. A key that can be taken out of the token, or that may do \
+            more than sign, is refused unless --accept-weak is given.
             """)
 
     @Argument(help: "The key's PKCS#11 URI.")
@@ -14,6 +15,9 @@ struct KeysAdopt: AgentCommand {
 
     @Option(help: ArgumentHelp("The name it gets in the agent. (default: the URI's object)", valueName: "name"))
     var name: String?
+
+    @Flag(help: "Take a key that is or was extractable, or may decrypt, unwrap, derive or sign with recovery.")
+    var acceptWeak = false
 
     @OptionGroup var key: KeyOptions
     @OptionGroup var options: GlobalOptions
@@ -28,7 +32,7 @@ struct KeysAdopt: AgentCommand {
         }
         let adopted = try await session.agent().adoptKey(
             named: try KeyName(argument: name), uri: uri, usage: usage, directory: usage == .account ? session.settings.directory : nil,
-            token: key.token)
+            token: key.token, acceptWeak: acceptWeak)
         try session.output.result("adopted key \(adopted.name)\n\(adopted.fields)", json: adopted.writeMember)
         return .success
     }

@@ -6,21 +6,33 @@ struct KeysList: AgentCommand {
     @OptionGroup var options: GlobalOptions
 
     func run(_ session: Session) async throws -> ExitStatus {
-        let keys = try await session.agent().keys()
-        if keys.isEmpty {
+        let agent = try await session.agent()
+        let keys = try await agent.keys()
+        let damaged = try await agent.status().problems.filter { $0.what == "key" }
+        if keys.isEmpty, damaged.isEmpty {
             session.output.note("no keys: none was made yet, or no grant of the agent's policy gives you one (acme-agent status)")
         }
         var table = TextTable(["NAME", "USAGE", "ALGORITHM", "STATE", "TOKEN", "CREATED"])
         for key in keys {
-            table.add([
-                key.name.rawValue, key.usage.rawValue, key.algorithm.rawValue, key.state.rawValue, key.token,
-                String(key.created.prefix(10)),
-            ])
+            let state = key.state.rawValue + (key.weaknesses.map { $0.isEmpty ? "" : ", weak" } ?? "")
+            table.add(
+                [key.name.rawValue, key.usage.rawValue, key.algorithm.rawValue, state, key.token, String(key.created.prefix(10))])
         }
-        try session.output.result(keys.isEmpty ? "" : table.text) { json in
+        for key in damaged { table.add([key.name, "-", "-", "damaged", "-", "-"]) }
+        for key in damaged { session.output.note("\(key.name) is off: \(key.message)") }
+        try session.output.result(keys.isEmpty && damaged.isEmpty ? "" : table.text) { json in
             json.name("keys")
             json.beginArray()
             for key in keys { key.write(to: &json) }
+            json.endArray()
+            json.name("damaged")
+            json.beginArray()
+            for key in damaged {
+                json.beginObject()
+                json.member("name", key.name)
+                json.member("message", key.message)
+                json.endObject()
+            }
             json.endArray()
         }
         return .success

@@ -1,0 +1,118 @@
+import ACME
+import AgentClient
+import AgentInterface
+import DurableFile
+import Foundation
+import Testing
+import TokenProtocol
+
+@testable import AgentService
+
+/// What the daemon believes of the entries of keys, and what it tells of the keys in them.
+@Suite struct KeyEntryTests {
+    private func keys(_ agent: AgentFixture) -> String { agent.folder + "/state/keys" }
+
+    // MARK: One bad entry
+
+    @Test(arguments: ["", "{\"version\":1,", "{\"version\":9}"])
+    func aDamagedEntryPutsItsKeyOffAndNoOther(_ text: String) async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        _ = try await agent.client().accountKey()
+        _ = try await agent.client().createKey(named: KeyName("web-1"), usage: .certificate, algorithm: .p256)
+        try agent.restart { try text.write(toFile: keys(agent) + "/web-1.json", atomically: false, encoding: .utf8) }
+        let client = try await agent.client()
+        _ = try await client.postAsGet()
+        #expect(try await client.keys().map(\.name) == ["account-1"])
+        let problems = try await client.status().problems
+        #expect(problems.map(\.what) == ["key"] && problems.map(\.name) == ["web-1"])
+        let message = try #require(problems.first?.message)
+        let unusable = AgentError.keyUnusable(name: "web-1", message: message)
+        await #expect(throws: unusable) { try await client.key(named: "web-1") }
+        await #expect(throws: unusable) { try await client.deleteKey(named: "web-1") }
+        await #expect(throws: unusable) {
+            try await client.certificateRequest(key: "web-1", identifiers: [Identifier(type: "dns", value: "a.example")])
+        }
+        // The name stays taken: there is a key of it.
+        await #expect(throws: unusable) { try await client.createKey(named: KeyName("web-1"), usage: .certificate, algorithm: .p256) }
+        #expect(try String(contentsOfFile: keys(agent) + "/web-1.json", encoding: .utf8) == text)
+    }
+
+    @Test func whoMayNotListAKeyHearsNothingOfItsEntry() async throws {
+        let agent = try AgentFixture(
+            grants: """
+                [[grant]]
+                name = "mine"
+                users = [USER]
+                keys = ["mine-*"]
+                operations = ["issue", "administer"]
+                identifiers = ["*"]
+                cas = ["https://localhost:*"]
+                """)
+        defer { agent.end() }
+        _ = try await agent.client()
+        try agent.restart { try "".write(toFile: keys(agent) + "/other-1.json", atomically: false, encoding: .utf8) }
+        let client = try await agent.client()
+        #expect(try await client.status().problems.isEmpty)
+        await #expect(throws: AgentError.keyNotFound(name: "other-1")) { try await client.key(named: "other-1") }
+    }
+
+    // MARK: Another's key
+
+    @Test func anAliasOfAnothersKeyPutsBothOff() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        _ = try await agent.client().accountKey("victim")
+        _ = try await agent.client().accountKey("other")
+        try agent.restart {
+            let entry = try String(contentsOfFile: keys(agent) + "/victim.json", encoding: .utf8)
+            try entry.replacing("\"name\":\"victim\"", with: "\"name\":\"mine\"")
+                .write(toFile: keys(agent) + "/mine.json", atomically: false, encoding: .utf8)
+        }
+        let client = try await agent.client()
+        for name in ["mine", "victim"] {
+            let error = await #expect(throws: AgentError.self) { try await client.postAsGet(name) }
+            #expect(error?.member == "KeyUnusable")
+        }
+        _ = try await client.postAsGet("other")
+        #expect(try await client.status().problems.map(\.name) == ["mine", "victim"])
+    }
+
+    @Test func aKeysFolderThatOthersCanWriteKeepsTheDaemonFromStarting() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        _ = try await agent.client()
+        try agent.restart { chmod(keys(agent), 0o777) }
+        await #expect(throws: OwnershipError.self) { try await agent.client() }
+    }
+
+    // MARK: Weak keys
+
+    @Test func aWeakKeyIsAdoptedOnlyIfThatIsSaidAndIsShownAsOne() async throws {
+        let token = FakeToken()
+        _ = token.plant(label: "old", weaknesses: [.extractable, .decrypts])
+        _ = token.plant(label: "strong")
+        let agent = try AgentFixture(grants: AgentFixture.everything, token: token)
+        defer { agent.end() }
+        var client = try await agent.client()
+        let refusal = await #expect(throws: AgentError.self) {
+            try await client.adoptKey(named: KeyName("web-1"), uri: "pkcs11:object=old", usage: .certificate)
+        }
+        guard case .refused("key-is-weak", let message, _) = refusal else {
+            Issue.record("\(String(describing: refusal))")
+            return
+        }
+        #expect(message.contains("extractable, decrypt"))
+        #expect(try await client.keys().isEmpty)
+        let weak = try await client.adoptKey(named: KeyName("web-1"), uri: "pkcs11:object=old", usage: .certificate, acceptWeak: true)
+        #expect(weak.weaknesses == ["extractable", "decrypt"])
+        #expect(agent.trail.last?.contains("a weak key was accepted: extractable, decrypt") == true)
+        let strong = try await client.adoptKey(named: KeyName("web-2"), uri: "pkcs11:object=strong", usage: .certificate)
+        #expect(strong.weaknesses == [])
+        #expect(try await client.status().problems.map { $0.what + " " + $0.name } == ["weak-key web-1"])
+        try agent.restart()
+        client = try await agent.client()
+        #expect(try await client.keys() == [weak, strong])
+        #expect(try await client.retireKey(named: "web-1").weaknesses == ["extractable", "decrypt"])
+    }
+}
