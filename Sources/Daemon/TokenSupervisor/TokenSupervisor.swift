@@ -186,7 +186,8 @@ public final class TokenSupervisor {
     /// What `generate` with this label and id has left in the token: the pair, or nil where there is nothing, halves having been destroyed.
     /// Fails where that cannot be found out.
     public func settle(label: String, id: [UInt8]) -> EventLoopFuture<TokenKey?> {
-        call(.settle(label: label, id: id), within: limits.control) { reply in if case .settled(let key) = reply { .some(key) } else { nil }
+        call(.settle(label: label, id: id), nil, within: limits.control) { reply in
+            if case .settled(let key) = reply { .some(key) } else { nil }
         }
     }
 

@@ -23,7 +23,7 @@ import TokenProtocol
         try agent.restart { try text.write(toFile: keys(agent) + "/web-1.json", atomically: false, encoding: .utf8) }
         let client = try await agent.client()
         _ = try await client.postAsGet()
-        #expect(try await client.keys().map(\.name) == ["account-1"])
+        #expect(try await client.keys().map(\.name.rawValue) == ["account-1"])
         let problems = try await client.status().problems
         #expect(problems.map(\.what) == ["key"] && problems.map(\.name) == ["web-1"])
         let message = try #require(problems.first?.message)

@@ -108,11 +108,10 @@ private typealias Asked = ACME.Operation
             }
             var plan = try SigningPlan.plan(
                 request, key: own.key, url: url, nonce: "bm9uY2U", account: hasAccount ? accountURL : nil, otherKey: second)
-            var task = try #require(plan.first())
             while true {
-                let signer = try #require([account, next, certificate].first { $0.key.name == task.key.name })
-                switch try plan.resume(try signer.software.sign(task.input)) {
-                case .sign(let following): task = following
+                let signer = try #require([account, next, certificate].first { $0.key.name == plan.task.key.name })
+                switch try plan.resume(try signer.software.sign(plan.task.input)) {
+                case .sign(let following): plan = following
                 case .done(let meaning):
                     let jws = try #require(meaning.jws)
                     let header = try JSONDocument(parsing: try #require(Base64URL.decode(jws.protected))).root.object()
