@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox sandbox-stop test check bench bench-compare format docs install
+.PHONY: help demo sandbox sandbox-stop test test-long check bench bench-compare format docs install
 
 # Where `make install` puts things: $(DESTDIR)$(PREFIX)/…; DESTDIR is for packagers.
 DESTDIR ?=
@@ -23,6 +23,9 @@ sandbox-stop: ## end what `make sandbox` started
 
 test: ## build and run every test; the last line counts them
 	@Tests/run
+
+test-long: ## the tests that take longer than their worth in every run: users on a loaded loop, an idle token that goes away
+	@ACME_AGENT_LONG_TESTS=1 Tests/run --filter 'LoopFairnessTests|HelperOutageTests'
 
 check: ## prove the walls between the parts, the format, and that there is no warning
 	@Tests/check
