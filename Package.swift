@@ -88,7 +88,7 @@ let package = Package(
             name: "CP11Kit", path: "Sources/Token/CP11Kit", pkgConfig: "p11-kit-1", providers: [.apt(["libp11-kit-dev"])]),
         cLibrary("CPKCS11", in: "Token", ["CP11Kit"]),
         library("PKCS11", in: "Token", ["CPKCS11", "CP11Kit", "DurableFile"]),
-        library("TokenHelper", in: "Token", ["JOSE", "TokenProtocol", "PKCS11", "CPKCS11", "CLinux"]),
+        library("TokenHelper", in: "Token", ["JOSE", "TokenProtocol", "PKCS11", "CPKCS11", "CLinux", "DurableFile"]),
         program("acme-agent-token", in: "Token", ["TokenHelper"]),
 
         // Daemon: frame, identity, decision, audit, composition, reply. No network, no PIN, no vendor's code.
@@ -153,8 +153,8 @@ let package = Package(
         tests(
             "TokenTests", in: "Token",
             [
-                "JOSE", "TokenHelper", "TokenProtocol", "TokenSupervisor", "acme-agent-token", "CLinux", nioCore, nioPosix, crypto,
-                cryptoExtras, logging,
+                "JOSE", "TokenHelper", "TokenProtocol", "TokenSupervisor", "acme-agent-token", "CLinux", "DurableFile", "FaultyDisk",
+                nioCore, nioPosix, crypto, cryptoExtras, logging,
             ]),
         tests("SigningPolicyTests", in: "Daemon", ["SigningPolicy", "ACME"]),
         tests("AuditTrailTests", in: "Daemon", ["AuditTrail"]),

@@ -34,6 +34,13 @@ public struct TrustedWay: ~Copyable {
         return descriptor
     }
 
+    /// Opens the regular file at the end of the way for reading, and judges it.
+    public func open(as rule: Ownership) throws(OwnershipError) -> File {
+        let file = File(descriptor: try open(O_RDONLY | O_NONBLOCK | O_NOCTTY), path: resolved, calls: .real)
+        try rule.check(file, expecting: .file)
+        return file
+    }
+
     private struct Steps {
         var folder: Int32 = -1
         /// The last component; "." if the path ends in the folder itself.

@@ -109,7 +109,7 @@ struct Login {
             try memory.store(attempts)
         } catch {
             throw TokenFailure(
-                .pinUnavailable, message: "no login is tried, because \"\(memory.path)\" cannot be written: \(error)",
+                .pinUnavailable, message: "no login is tried, because \"\(memory.path)\" cannot be written: \(error.reason)",
                 hint: "the try has to be remembered before it is made")
         }
         var failure: PKCS11Error?
@@ -126,7 +126,7 @@ struct Login {
                 try memory.store(attempts)
             } catch {
                 unsettled = Unsettled(mark: mark, answer: answer, serial: token.serialNumber)
-                Log.warning("how a login ended cannot be written to \"\(memory.path)\" and is written later: \(error)")
+                Log.warning("how a login ended cannot be written to \"\(memory.path)\" and is written later: \(error.reason)")
             }
         }
         if let failure, failure.cryptoki?.returnValue.rawValue != CKR_USER_ALREADY_LOGGED_IN { throw TokenFailure(failure) }
@@ -182,9 +182,9 @@ extension TokenFailure {
 
     fileprivate init(_ failure: PINMemory.Failure) {
         switch failure {
-        case .unreadable(let path, let number):
+        case .unreadable(let error):
             self.init(
-                .pinUnavailable, message: "no login is tried, because \"\(path)\" cannot be opened: \(SystemError(number: number))",
+                .pinUnavailable, message: "no login is tried, because \"\(error.path)\" cannot be read: \(error.reason)",
                 hint: "it remembers which PINs were tried")
         case .damaged(let path):
             self.init(

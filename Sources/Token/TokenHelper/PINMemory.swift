@@ -1,3 +1,4 @@
+import DurableFile
 import Glibc
 import PKCS11
 
@@ -8,7 +9,7 @@ import PKCS11
 final class PINMemory {
     /// Why there is no memory to go by, so that no try may be made.
     enum Failure: Error, Hashable, Sendable {
-        case unreadable(path: String, errno: Int32)
+        case unreadable(FileError)
         case damaged(path: String)
         case newer(path: String, version: Int)
         /// Another process is at a try for the same token.
@@ -17,32 +18,32 @@ final class PINMemory {
 
     /// Where it is, to tell a person.
     let path: String
-    private let folder: String
+    private let folder: Folder
+    private let name: String
     /// The file of version 1.
-    private let formerPath: String
-    private let lock: Int32
+    private let formerName: String
+    private let lock: FileLock
 
     /// Takes the lock; waits a little for another process that has it, for example a helper that is just being ended.
-    init(folder: String, tokenName: String, serial: String) throws(Failure) {
-        self.folder = folder
-        path = folder + "/" + Self.fileName(serial: serial)
-        formerPath = folder + "/pin-attempt-" + tokenName
-        let lockPath = path + ".lock"
-        let lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
-        guard lock >= 0 else { throw .unreadable(path: lockPath, errno: errno) }
-        var waits = 0
-        while flock(lock, LOCK_EX | LOCK_NB) != 0 {
-            guard errno == EWOULDBLOCK || errno == EINTR, waits < Self.mostWaits else {
-                close(lock)
-                throw .busy(path: lockPath)
-            }
-            waits += 1
-            usleep(Self.waitMicroseconds)
-        }
-        self.lock = lock
+    init(folder: String, tokenName: String, serial: String, calls: FileCalls = .real) throws(Failure) {
+        name = Self.fileName(serial: serial)
+        path = folder + "/" + name
+        formerName = "pin-attempt-" + tokenName
+        do throws(FileError) { self.folder = try Folder(folder, calls: calls) } catch { throw .unreadable(error) }
+        lock = try Self.takeLock(path + ".lock")
     }
 
-    deinit { close(lock) }
+    private static func takeLock(_ path: String) throws(Failure) -> FileLock {
+        var waits = 0
+        while true {
+            do throws(FileLockError) { return try FileLock(path) } catch {
+                if case .system(let error) = error { throw .unreadable(error) }
+            }
+            guard waits < mostWaits else { throw .busy(path: path) }
+            waits += 1
+            usleep(waitMicroseconds)
+        }
+    }
 
     /// Every byte that could mean something in a path is replaced: serial numbers that become equal by that share a memory, which is on the
     /// safe side.
@@ -57,21 +58,21 @@ final class PINMemory {
     }
 
     func load() throws(Failure) -> PINAttempts {
-        var attempts = try read(path) ?? PINAttempts()
-        if let former = try read(formerPath) { for record in former.records { attempts.adopt(record.mark) } }
+        var attempts = try read(name) ?? PINAttempts()
+        if let former = try read(formerName) { for record in former.records { attempts.adopt(record.mark) } }
         return attempts
     }
 
-    /// Puts `attempts` on the disk; the error is the system's.
-    func store(_ attempts: PINAttempts) throws(SystemError) {
+    /// Puts `attempts` on the disk: after an error, the old ones or these are there.
+    func store(_ attempts: PINAttempts) throws(FileError) {
         if attempts.records.isEmpty {
-            guard unlink(path) == 0 || errno == ENOENT else { throw SystemError(number: errno) }
+            try folder.remove(name)
+            try folder.synchronize()
         } else {
-            try replace(PINAttemptsFile.encode(attempts))
+            try folder.replace(name, with: PINAttemptsFile.encode(attempts), mode: 0o600)
         }
-        try synchroniseFolder()
         // What it said is in the new file by now.
-        if unlink(formerPath) == 0 { try synchroniseFolder() }
+        if try folder.remove(formerName) { try folder.synchronize() }
     }
 
     /// A salt for a value that is not remembered yet.
@@ -81,43 +82,24 @@ final class PINMemory {
         return salt
     }
 
-    private func read(_ path: String) throws(Failure) -> PINAttempts? {
-        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-        if file < 0 {
-            guard errno == ENOENT else { throw .unreadable(path: path, errno: errno) }
-            return nil
+    private func read(_ name: String) throws(Failure) -> PINAttempts? {
+        let path = folder.path + "/" + name
+        let bytes: [UInt8]
+        do throws(FileError) {
+            guard let read = try folder.read(name, limit: PINAttemptsFile.longest) else { return nil }
+            bytes = read
+        } catch {
+            if case .tooLarge = error.cause { throw .damaged(path: path) }
+            throw .unreadable(error)
         }
-        defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: PINAttemptsFile.longest + 1)
-        let count = Glibc.read(file, &bytes, bytes.count)
-        guard count >= 0 else { throw .unreadable(path: path, errno: errno) }
-        do {
-            return try PINAttemptsFile.decode(Array(bytes.prefix(count)))
+        do throws(PINAttemptsFile.Mistake) {
+            return try PINAttemptsFile.decode(bytes)
         } catch {
             switch error {
             case .damaged: throw .damaged(path: path)
             case .newer(let version): throw .newer(path: path, version: version)
             }
         }
-    }
-
-    /// Replaced whole, so that a crash leaves the old or the new file.
-    private func replace(_ bytes: [UInt8]) throws(SystemError) {
-        let new = path + ".new"
-        unlink(new)
-        let file = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard file >= 0 else { throw SystemError(number: errno) }
-        let isWritten = write(file, bytes, bytes.count) == bytes.count && fsync(file) == 0
-        let number = errno
-        close(file)
-        guard isWritten, rename(new, path) == 0 else { throw SystemError(number: isWritten ? errno : number) }
-    }
-
-    private func synchroniseFolder() throws(SystemError) {
-        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw SystemError(number: errno) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw SystemError(number: errno) }
     }
 
     /// Two seconds in all: a try takes a token less, and one that hangs is not to be waited for.

@@ -164,7 +164,7 @@ final class TokenKeeper: Sendable {
     }
 
     private func load(_ configuration: TokenConfiguration) throws(TokenFailure) -> Module {
-        let path = try ModuleTrust.resolve(configuration.module).get()
+        let path = try ModuleTrust.resolve(configuration.module)
         // Before the module is loaded, and before any thread reads the environment.
         for (name, value) in configuration.environment { setenv(name, value, 1) }
         return try failing { () throws(PKCS11Error) in

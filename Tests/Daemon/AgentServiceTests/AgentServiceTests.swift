@@ -374,7 +374,8 @@ import Varlink
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }
         let client = try await agent.client()
-        #expect(throws: ListenError.self) { try SocketPath(agent.socket, mode: 0o660) }
+        let error = #expect(throws: ListenError.self) { try SocketPath(agent.socket, mode: 0o660) }
+        #expect(error?.description == "another acme-agentd (process \(getpid())) listens on \(agent.socket)")
         _ = try await client.status()
     }
 

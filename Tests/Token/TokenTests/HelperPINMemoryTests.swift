@@ -172,12 +172,16 @@ import TokenProtocol
         let helper = try HelperProcess()
         try helper.send([(7, .hello(HelperProcess.configuration(fixture, module: module)))])
         try fixture.waitForCalls("C_Login", 1)
-        let state = fixture.folder + "/state"
-        try FileManager.default.moveItem(atPath: state, toPath: state + "-away")
+        // What stands in the file's place cannot be unlinked, not even by root.
+        let memory = try #require(fixture.pinMemory)
+        let away = fixture.folder + "/away"
+        try FileManager.default.moveItem(atPath: memory, toPath: away)
+        try FileManager.default.createDirectory(atPath: memory, withIntermediateDirectories: false)
         fixture.endFault("login-held")
         #expect(kind(try helper.receive().reply) == nil)
-        try FileManager.default.moveItem(atPath: state + "-away", toPath: state)
-        #expect(fixture.pinMemory != nil)
+        #expect(fixture.pinMemory == memory)
+        try FileManager.default.removeItem(atPath: memory)
+        try FileManager.default.moveItem(atPath: away, toPath: memory)
         #expect(kind(try helper.ask(.status)) == nil)
         #expect(fixture.pinMemory == nil)
     }

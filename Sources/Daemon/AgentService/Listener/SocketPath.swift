@@ -12,7 +12,7 @@ struct ListenError: Error, CustomStringConvertible {
 /// from the first, and a socket left over from a crash is known to be nobody's.
 final class SocketPath: Sendable {
     let path: String
-    private let lock: CInt
+    private let lock: FileLock
 
     /// Makes the folder if it is missing, takes the lock and removes a left-over socket.
     ///
@@ -24,29 +24,21 @@ final class SocketPath: Sendable {
         let folder = DurableFile.parent(of: path)
         try SocketPath.makeFolder(folder, mode: mode & 0o002 == 0 ? 0o750 : 0o755)
         _ = try Folder.open(folder, as: .configuration)
-        let lockPath = path + ".lock"
-        lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard lock >= 0 else {
-            throw ListenError(description: "the lock \(lockPath) cannot be opened: \(String(cString: strerror(errno)))")
-        }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            close(lock)
-            throw ListenError(
-                description: "another acme-agentd listens on \(path)",
-                hint: "stop it first, or give this one a socket and a state-directory of its own")
+        do throws(FileLockError) { lock = try FileLock(path + ".lock") } catch {
+            switch error {
+            case .held(_, let process):
+                throw ListenError(
+                    description: "another acme-agentd\(process.map { " (process \($0))" } ?? "") listens on \(path)",
+                    hint: "stop it first, or give this one a socket and a state-directory of its own")
+            case .system(let error):
+                throw ListenError(description: "the lock \(error.path) cannot be taken: \(error.reason)")
+            }
         }
         var status = stat()
         if lstat(path, &status) == 0 {
-            guard status.st_mode & S_IFMT == S_IFSOCK else {
-                close(lock)
-                throw ListenError(description: "\(path) is there already and is no socket")
-            }
+            guard status.st_mode & S_IFMT == S_IFSOCK else { throw ListenError(description: "\(path) is there already and is no socket") }
             unlink(path)
         }
-    }
-
-    deinit {
-        close(lock)
     }
 
     /// Makes a folder and those above it that are missing. The process's umask does not decide who reaches the socket.
@@ -112,7 +104,7 @@ final class SocketPath: Sendable {
     }
 
     /// Lets another daemon have the path.
-    func release() { flock(lock, LOCK_UN) }
+    func release() { lock.release() }
 
     /// Takes the socket away, so that clients hear at once that nobody is there.
     func remove() { unlink(path) }
