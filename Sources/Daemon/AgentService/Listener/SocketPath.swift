@@ -27,9 +27,10 @@ final class SocketPath: Sendable {
         do throws(FileLockError) { lock = try FileLock(path + ".lock") } catch {
             switch error {
             case .held(_, let process):
+                let number = process.map { " (process \($0))" } ?? ""
                 throw ListenError(
-                    description: "another acme-agentd\(process.map { " (process \($0))" } ?? "") listens on \(path)",
-                    hint: "stop it first, or give this one a socket and a state-directory of its own")
+                    description: "another acme-agentd listens on \(path)",
+                    hint: "stop it first\(number), or give this one a socket and a state-directory of its own")
             case .system(let error):
                 throw ListenError(description: "the lock \(error.path) cannot be taken: \(error.reason)")
             }
