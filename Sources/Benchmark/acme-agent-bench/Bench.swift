@@ -10,6 +10,7 @@ struct Bench: ParsableCommand {
         discussion: "To be started in the package's folder, by `make bench`. Docs/performance.md says what is measured and how.",
         subcommands: [
             Run.self, Compare.self, SignatureProfile.self, IssuanceProfile.self, FunctionOrder.self, Answer.self, Unrecorded.self,
+            MeasuredDaemon.self,
             ManyKeys.self,
             ServeWebroot.self,
         ],

@@ -124,6 +124,8 @@ extension ScalePart {
             var settings = AgentUnderTest.Settings()
             settings.users = [ScalePart.modest, ScalePart.other]
             settings.isOpen = true
+            let latency = self.workshop.folder + "/latency-loop-fair"
+            settings.program = [self.workshop.bench, "measured-daemon", "--latency", latency]
             let agent = try self.agent("agent-loop-fair", settings)
             try agent.makeKey("p256", .p256)
             let foreign = try ScalePart.order { "a\($0).xn--nxasmq6b.xn--fiqs8s.xn--wgv71a" }
@@ -134,7 +136,9 @@ extension ScalePart {
                         connections: 1, seconds: seconds, user: ScalePart.modest, prefix: "{\"parameters\":{\"key\":"
                     ) { _, _ in .describeKey(name: "p256") }
                 }
+                _ = try agent.inside(latency, of: ScalePart.modest)
                 let alone = try small(0.6)
+                let insideAlone = try agent.inside(latency, of: ScalePart.modest)
                 let all = try Together.run([
                     {
                         try agent.loadMessages(connections: 16, seconds: 2, user: ScalePart.greedy, prefix: "{\"error\":") { _, _ in foreign
@@ -147,7 +151,12 @@ extension ScalePart {
                     },
                     { try small(1.8) },
                 ])
-                return try self.figures("fair.loop", [("alone", alone), ("greedy", all[0]), ("other", all[1]), ("modest", all[2])])
+                let inside = try agent.inside(latency, of: ScalePart.modest)
+                var figures = try self.figures("fair.loop", [("alone", alone), ("greedy", all[0]), ("other", all[1]), ("modest", all[2])])
+                figures["fair.loop.inside.alone.p99"] = insideAlone.p99
+                figures["fair.loop.inside.p50"] = inside.p50
+                figures["fair.loop.inside.p99"] = inside.p99
+                return figures
             }
             plan.claims += self.claims(
                 what, "fair.loop",
@@ -155,10 +164,16 @@ extension ScalePart {
                     ("greedy", "refused orders, 16 connections"), ("other", "orders signed, 16 connections"),
                     ("modest", "DescribeKey, 1 connection"), ("alone", "DescribeKey, 1 connection, alone"),
                 ], unit: "ms", scale: 1_000)
-            plan.claims.append(
+            plan.claims += [
                 Claim(
-                    name: "\(what): DescribeKey, 1 connection: p99 / alone", unit: "×", bound: nil,
-                    value: { $0.ratio("fair.loop.modest.p99", "fair.loop.alone.p99") }, limit: nil))
+                    name: "\(what): DescribeKey, 1 connection: p99 / alone, seen from outside", unit: "×", bound: nil,
+                    value: { $0.ratio("fair.loop.modest.p99", "fair.loop.alone.p99") }, limit: nil),
+                .figure("\(what): DescribeKey, 1 connection: p50, measured inside the daemon", "µs", "fair.loop.inside.p50"),
+                .figure("\(what): DescribeKey, 1 connection: p99, measured inside the daemon", "µs", "fair.loop.inside.p99"),
+                .atMost("\(what): DescribeKey, 1 connection: p99 / alone, measured inside the daemon", "×", 2) {
+                    $0.ratio("fair.loop.inside.p99", "fair.loop.inside.alone.p99")
+                },
+            ]
         }
     }
 
