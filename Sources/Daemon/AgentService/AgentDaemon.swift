@@ -218,6 +218,9 @@ public final class AgentDaemon: Sendable {
         }
         // What root makes here the agent's user could not open.
         guard status.st_uid == geteuid() else { throw FileError(path: configuration.stateDirectory, call: "own", code: EPERM) }
+        // Not beside a daemon that runs: what it has open may be the trail that is missed here.
+        let lock = try SocketPath.lockIfThere(configuration.socket)
+        defer { lock?.release() }
         let accepted = try AuditLog.accept(path: configuration.auditFile, memory: auditMemory)
         return accepted ?? "the audit trail is as it was remembered: there is nothing to accept"
     }

@@ -24,7 +24,7 @@ extension AuditOpening {
         }
         unlink(folder.path)
         var accepted = AuditRecord(.event)
-        accepted.operation = "accept-trail"
+        accepted.operation = AuditRecord.acceptance
         accepted.detail = "accepted by an administrator: \(message)" + (remembered.map { ", \($0)" } ?? "")
         guard let last = older.last, let file = try AuditFolder.openForReading(last.path),
             let entry = try AuditEnd(file: file, size: Int(file.status?.st_size ?? 0), path: last.path).entries.last
@@ -72,7 +72,7 @@ extension AuditOpening {
                 message: message + "; put the trail back, or accept it with acme-agentd --accept-audit-trail")
         }
         var accepted = AuditRecord(.event)
-        accepted.operation = "accept-trail"
+        accepted.operation = AuditRecord.acceptance
         accepted.detail = "accepted by an administrator: \(message), \(remembered)"
         accepted.missingFrom = missingFrom
         return accepted

@@ -70,3 +70,8 @@ public struct AuditRecord: Hashable, Sendable {
         return Int64(moment.tv_sec) &* 1_000 &+ Int64(moment.tv_nsec) / 1_000_000
     }
 }
+
+extension AuditRecord {
+    /// The operation of the record by which an administrator takes a trail that is not as it was remembered.
+    static let acceptance = "accept-trail"
+}

@@ -29,15 +29,17 @@ public struct AuditGap: Hashable, Sendable, CustomStringConvertible {
     /// The record that says so.
     public var sequence: UInt64
     public var file: String
-    /// The records that are missing; `nil` if none is.
+    /// The records that are missing; `nil` if none of this trail is.
     public var missing: ClosedRange<UInt64>?
+    /// Whether records are lost: those that are missing, or, in another trail that stood here, those that an administrator has accepted the loss of.
+    public var isLoss: Bool
     /// What the record says.
     public var reason: String
 
     public var description: String {
         let what =
             switch missing {
-            case nil: "no record is missing"
+            case nil: isLoss ? "a trail that stood here is lost" : "no record is missing"
             case let range? where range.lowerBound == range.upperBound: "record \(range.lowerBound) is missing"
             case let range?: "records \(range.lowerBound) to \(range.upperBound) are missing"
             }

@@ -110,7 +110,7 @@ public struct AuditVerifier: Sendable {
                     }
                     return true
                 }
-                take(entry, bytes.count + 1)
+                take(entry, path, bytes.count + 1)
                 if !matchesExpected(entry, path) { return true }
             }
             report.unfinishedBytes = lines.rest
@@ -129,7 +129,9 @@ public struct AuditVerifier: Sendable {
             if entry.record.missingFrom != nil, entry.follows(head) {
                 let missing = sequence > should ? should...(sequence - 1) : nil
                 report.gaps.append(
-                    AuditGap(sequence: sequence, file: path, missing: missing, reason: entry.record.detail ?? "the trail went on here"))
+                    AuditGap(
+                        sequence: sequence, file: path, missing: missing, isLoss: missing != nil,
+                        reason: entry.record.detail ?? "the trail went on here"))
                 return true
             }
             if sequence == should {
@@ -144,13 +146,18 @@ public struct AuditVerifier: Sendable {
             return false
         }
 
-        private mutating func take(_ entry: AuditEntry, _ size: Int) {
+        private mutating func take(_ entry: AuditEntry, _ path: String, _ size: Int) {
             if report.first == nil { report.first = entry.record.sequence }
             if let trail = entry.record.trail, entry.record.kind == .genesis { report.trail = trail }
             report.records += 1
             report.bytes += size
             report.kinds[entry.record.kind, default: 0] += 1
             report.head = AuditHead(sequence: entry.record.sequence, hash: entry.hash)
+            // A trail that was begun anew follows no record of the one that is lost.
+            if entry.record.operation == AuditRecord.acceptance, entry.record.missingFrom == nil {
+                report.gaps.append(
+                    AuditGap(sequence: entry.record.sequence, file: path, missing: nil, isLoss: true, reason: entry.record.detail ?? ""))
+            }
         }
 
         private mutating func matchesExpected(_ entry: AuditEntry, _ path: String) -> Bool {
@@ -173,6 +180,8 @@ public struct AuditVerifier: Sendable {
         }
 
         mutating func finish(_ path: String) {
+            // The first record is written before a trail is used.
+            if report.records == 0 { return fail(.beginningMissing, path, nil, "there is no record in it") }
             // Heads before the first record are of files that were put away.
             let first = report.first ?? 0
             guard let missing = expected.filter({ $0.sequence >= first }).min(by: { $0.sequence < $1.sequence }) else { return }

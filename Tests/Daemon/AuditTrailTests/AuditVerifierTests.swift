@@ -213,4 +213,13 @@ struct AuditVerifierTests {
         var reader = AuditReader(path: trail.path)
         #expect(try reader.read().isEmpty)
     }
+
+    @Test("A trail without a single record is not whole")
+    func emptied() throws {
+        let trail = try TrailFolder()
+        try trail.fill(3)
+        try trail.write([], to: trail.path)
+        let report = try AuditVerifier(path: trail.path).verify()
+        #expect(!report.isWhole && report.fault?.kind == .beginningMissing)
+    }
 }

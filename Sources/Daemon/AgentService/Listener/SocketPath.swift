@@ -24,7 +24,16 @@ final class SocketPath: Sendable {
         let folder = DurableFile.parent(of: path)
         try SocketPath.makeFolder(folder, mode: mode & 0o002 == 0 ? 0o750 : 0o755)
         _ = try Folder.open(folder, as: .configuration)
-        do throws(FileLockError) { lock = try FileLock(path + ".lock") } catch {
+        lock = try SocketPath.lock(path)
+        var status = stat()
+        if lstat(path, &status) == 0 {
+            guard status.st_mode & S_IFMT == S_IFSOCK else { throw ListenError(description: "\(path) is there already and is no socket") }
+            unlink(path)
+        }
+    }
+
+    private static func lock(_ path: String) throws(ListenError) -> FileLock {
+        do throws(FileLockError) { return try FileLock(path + ".lock") } catch {
             switch error {
             case .held(_, let process):
                 let number = process.map { " (process \($0))" } ?? ""
@@ -35,12 +44,11 @@ final class SocketPath: Sendable {
                 throw ListenError(description: "the lock \(error.path) cannot be taken: \(error.reason)")
             }
         }
-        var status = stat()
-        if lstat(path, &status) == 0 {
-            guard status.st_mode & S_IFMT == S_IFSOCK else { throw ListenError(description: "\(path) is there already and is no socket") }
-            unlink(path)
-        }
     }
+
+    /// The lock of a socket that some daemon has made, for work that must not go on beside one; `nil` where none has.
+    /// - Throws: `ListenError` if a daemon has it.
+    static func lockIfThere(_ path: String) throws(ListenError) -> FileLock? { access(path + ".lock", F_OK) == 0 ? try lock(path) : nil }
 
     /// Makes a folder and those above it that are missing. The process's umask does not decide who reaches the socket.
     private static func makeFolder(_ path: String, mode: mode_t) throws(FileError) {

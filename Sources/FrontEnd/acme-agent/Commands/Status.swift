@@ -6,7 +6,7 @@ import StrictJSON
 struct Status: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show how the agent is, who it takes you for and what you may do.",
-        discussion: "The exit status is 3 if the agent is not reachable or a token is not available.")
+        discussion: "The exit status is 3 if the agent is not reachable, a token is not available or the audit trail cannot be written.")
 
     @OptionGroup var options: GlobalOptions
 
@@ -31,8 +31,11 @@ struct Status: AgentCommand {
             json.member("certificates", names.count)
             json.endObject()
         }
-        return status.tokens.contains { $0.state == .unavailable } ? .agentUnavailable : .success
+        return status.tokens.contains { $0.state == .unavailable } || !isWritten(status) ? .agentUnavailable : .success
     }
+
+    /// Whether the audit trail takes records, as far as this caller is told.
+    private func isWritten(_ status: AgentStatus) -> Bool { ["writable", ""].contains(status.auditState) }
 
     private func text(_ status: AgentStatus, _ settings: Settings, account: String?, certificates: Int) -> String {
         var list = FieldList()
@@ -46,7 +49,10 @@ struct Status: AgentCommand {
         list.add("external accounts", status.externalAccounts)
         list.add("agent's configuration", status.configuration.map(Status.lines) ?? [])
         list.add("problems", status.problems.map { "\($0.what) \($0.name): \($0.message)" })
-        list.add("audit trail", "\(status.auditState), last record \(status.auditSequence)")
+        if !status.auditState.isEmpty {
+            let hint = isWritten(status) ? "" : " (nothing is signed; Docs/operations.md says what to do)"
+            list.add("audit trail", "\(status.auditState), last record \(status.auditSequence)\(hint)")
+        }
         list.add("configuration", settings.file ?? "none: defaults")
         list.add("CA", settings.directory.text)
         list.add("account", account ?? "none yet: acme-agent account register --agree-tos")

@@ -54,7 +54,7 @@ struct AuditVerify: AgentCommand {
 
     private static func text(_ report: AuditReport) -> String {
         var list = FieldList()
-        list.add("audit trail", report.gaps.contains { $0.missing != nil } ? "whole but for what it says is missing" : "whole")
+        list.add("audit trail", report.gaps.contains(where: \.isLoss) ? "whole but for what it says is missing" : "whole")
         list.add("records", "\(report.records)" + (report.first.map { $0 > 0 ? ", from \($0) on" : "" } ?? ""))
         list.add(
             "of these",
@@ -86,6 +86,7 @@ struct AuditVerify: AgentCommand {
                 json.member("missingFrom", missing.lowerBound)
                 json.member("missingThrough", missing.upperBound)
             }
+            json.member("loss", gap.isLoss)
             json.member("reason", gap.reason)
             json.endObject()
         }
