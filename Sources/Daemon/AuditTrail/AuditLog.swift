@@ -109,10 +109,9 @@ public final class AuditLog: Sendable {
 
     /// Flushes, syncs, stops the thread and gives the lock back. Blocks.
     public func close() throws(AuditError) {
-        defer {
-            thread.stop()
-            core.tellNotices()
-        }
+        // First: it may be writing down an earlier end of the trail, which must not come after the last one.
+        thread.stop()
+        defer { core.tellNotices() }
         try core.close()
     }
 }

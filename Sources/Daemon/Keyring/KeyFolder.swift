@@ -55,7 +55,7 @@ public struct KeyFolder: Sendable {
                 guard record.name == name else { throw KeyRecordError("it names another key") }
                 contents.records.append(record)
             } catch {
-                contents.unusable.append(UnusableKey(name: name, reason: "the key's entry \(folder.path)/\(file) cannot be used: \(error)"))
+                contents.unusable.append(UnusableKey(name: name, reason: "the key's entry \(file) cannot be used: \(error)"))
             }
         }
         return contents

@@ -33,7 +33,8 @@ public struct Keyring {
         }
     }
 
-    /// Names whose entries stand for the same key as another's: the same public half, or the same objects of a token.
+    /// Names whose entries stand for the same key as another's: the same public half, or the same objects of a token. Who may hear of one of the
+    /// names need not hear of the other.
     private static func doubles(among records: [KeyRecord]) -> [KeyName: String] {
         var byPublicKey: [[UInt8]: [KeyName]] = [:]
         var byObject: [Object: [KeyName]] = [:]
@@ -44,17 +45,13 @@ public struct Keyring {
         var reasons: [KeyName: String] = [:]
         for names in byObject.values where names.count > 1 {
             for name in names {
-                reasons[name] = "the entries of \(list(names)) stand for the same objects in the token; none of them is used"
+                reasons[name] = "its entry and another's stand for the same objects in the token; none of them is used"
             }
         }
         for names in byPublicKey.values where names.count > 1 {
-            for name in names { reasons[name] = "the entries of \(list(names)) stand for the same public key; none of them is used" }
+            for name in names { reasons[name] = "its entry and another's stand for the same public key; none of them is used" }
         }
         return reasons
-    }
-
-    private static func list(_ names: [KeyName]) -> String {
-        names.sorted().map { "\"\($0)\"" }.joined(separator: " and ")
     }
 
     /// What a token finds a key by.

@@ -73,9 +73,39 @@ import TokenProtocol
         for name in ["mine", "victim"] {
             let error = await #expect(throws: AgentError.self) { try await client.postAsGet(name) }
             #expect(error?.member == "KeyUnusable")
+            // Whoever may use the one need not hear of the other, nor where the entries are.
+            let text = String(describing: error)
+            #expect(!text.contains(name == "mine" ? "victim" : "mine") && !text.contains(agent.folder))
         }
         _ = try await client.postAsGet("other")
         #expect(try await client.status().problems.map(\.name) == ["mine", "victim"])
+    }
+
+    /// An entry that cannot be read does not say which key it is of: as long as one is off, no key is known to be nobody's.
+    @Test(arguments: ["", "junk", "newer"])
+    func aKeyWhoseEntryIsOffIsNotGivenToAnother(damage: String) async throws {
+        let token = FakeToken()
+        _ = token.plant(label: "good")
+        let agent = try AgentFixture(grants: AgentFixture.everything, token: token)
+        defer { agent.end() }
+        _ = try await agent.client().adoptKey(named: KeyName("victim"), uri: "pkcs11:object=good", usage: .certificate)
+        try agent.restart {
+            let path = keys(agent) + "/victim.json"
+            let entry = try String(contentsOfFile: path, encoding: .utf8)
+            let text = damage == "newer" ? entry.replacing("\"version\":2", with: "\"version\":99") : damage
+            #expect(text != entry)
+            try text.write(toFile: path, atomically: false, encoding: .utf8)
+        }
+        let client = try await agent.client()
+        let error = await #expect(throws: AgentError.self) {
+            try await client.adoptKey(named: KeyName("mine"), uri: "pkcs11:object=good", usage: .certificate)
+        }
+        guard case .refused("key-entry-off", let message, let hint) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        // Another's name is not told.
+        #expect(!message.contains("victim") && hint?.contains("victim") != true)
     }
 
     @Test func aKeysFolderThatOthersCanWriteKeepsTheDaemonFromStarting() async throws {

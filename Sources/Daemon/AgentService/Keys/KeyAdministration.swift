@@ -174,6 +174,12 @@ final class KeyAdministration {
                 message: keys.isEmpty ? "the URI names no private key in the token" : "the URI names \(keys.count) private keys; add the id"
             )
         }
+        // An entry that cannot be read does not say which key it is of.
+        guard keyring.unusableKeys.isEmpty else {
+            throw AgentError.refused(
+                reason: "key-entry-off", message: "the entry of a key cannot be used, and the URI may name that key",
+                hint: "the daemon's log and the status of who may use that key say which entry it is; mend it and start the daemon again")
+        }
         let pinned: PinnedKey
         // Not the caller's URI: what the token says of itself, and nothing besides.
         do { pinned = try PinnedKey(key, uri: KeyURI.text(label: key.reference.label, id: key.reference.id, token)) } catch {
