@@ -25,6 +25,9 @@ final class FakeToken: HelperLauncher {
         var making: (failure: TokenFailure, isDone: Bool)?
         /// What a look for a key answers whose making was cut off.
         var settling: TokenFailure?
+        /// Looks for such keys are asked for and not answered.
+        var isSettlingHeld = false
+        var looks = 0
     }
 
     private let state = Mutex(State())
@@ -39,6 +42,9 @@ final class FakeToken: HelperLauncher {
 
     func failMaking(with failure: TokenFailure, isDone: Bool) { state.withLock { $0.making = (failure, isDone) } }
     func failSettling(with failure: TokenFailure?) { state.withLock { $0.settling = failure } }
+    func holdSettling(_ isHeld: Bool) { state.withLock { $0.isSettlingHeld = isHeld } }
+    /// How often a key was looked for whose making was cut off.
+    var looks: Int { state.withLock { $0.looks } }
 
     /// Puts a key into the token that the agent did not make.
     func plant(label: String, weaknesses: KeyWeaknesses = []) -> TokenKey {
@@ -152,6 +158,8 @@ final class FakeToken: HelperLauncher {
             if making.isDone { _ = make(label: label, id: id) }
             return .failure(making.failure)
         case .settle(_, let id):
+            state.withLock { $0.looks += 1 }
+            while state.withLock({ $0.isSettlingHeld }) { usleep(2_000) }
             if let failure = state.withLock({ $0.settling }) { return .failure(failure) }
             return .settled(state.withLock { state in state.keys.values.first { $0.key.reference.id == id }?.key })
         case .find(let uri):

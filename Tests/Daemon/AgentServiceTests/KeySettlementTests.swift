@@ -72,6 +72,50 @@ import TokenProtocol
         _ = try await client.postAsGet()
     }
 
+    enum Finding: CaseIterable {
+        case nothing, key, unknown
+    }
+
+    /// The agent looks by itself, at its start and by a timer. Who asks for the name meanwhile hears what that look finds.
+    @Test(arguments: Finding.allCases)
+    func whoAsksForANameWhileItIsLookedAtHearsWhatIsFound(_ finding: Finding) async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let token = agent.token
+        // Whatever becomes of the test, the daemon can end.
+        defer { token.holdSettling(false) }
+        token.holdSettling(true)
+        token.failMaking(with: inDoubt, isDone: finding == .key)
+        let first = try await agent.client()
+        await #expect(throws: AgentError.self) { try await first.accountKey() }
+        let before = token.looks
+        try agent.restart()
+        for _ in 0..<2_000 where token.looks == before { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(token.looks > before)
+        let client = try await agent.client(), other = try await agent.client()
+        // Two, of whom one gets the name.
+        let asked = [client, other].map { client in Task { try await client.accountKey() } }
+        try await Task.sleep(for: .milliseconds(200))
+        if finding == .unknown { token.failSettling(with: lostLogin) }
+        token.holdSettling(false)
+        var made = 0, taken = 0, unsettled = 0
+        for task in asked {
+            do {
+                _ = try await task.value
+                made += 1
+            } catch AgentError.keyExists {
+                taken += 1
+            } catch AgentError.tokenUnavailable(_, "keyUnsettled", _, _) {
+                unsettled += 1
+            }
+        }
+        switch finding {
+        case .nothing: #expect((made, taken, unsettled) == (1, 1, 0))
+        case .key: #expect((made, taken, unsettled) == (0, 2, 0))
+        case .unknown: #expect((made, taken, unsettled) == (0, 0, 2))
+        }
+    }
+
     @Test func aFailureThatIsKnownToHaveLeftNothingFreesTheNameAtOnce() async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }

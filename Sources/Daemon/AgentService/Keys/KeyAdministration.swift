@@ -31,6 +31,8 @@ final class KeyAdministration {
     private var making: [UInt32: Int] = [:]
     /// Names whose making, settling or change is under way; all others that are begun are left-overs.
     private var underWay: Set<KeyName> = []
+    /// Those of them that are being settled: who asks for such a name waits for what is found, and hears it.
+    private var settling: [KeyName: EventLoopFuture<Void>] = [:]
     /// Public halves that are being given a name and are not in the keyring yet: of several who adopt one key at once, one gets it.
     private var claimed: Set<[UInt8]> = []
     /// How long a left-over waits to be looked at again: at first, and at most after looks that found nothing out, each of which doubles it.
@@ -92,8 +94,10 @@ final class KeyAdministration {
         guard making[peer.uid, default: 0] < KeyAdministration.makingPerUser else {
             return reply.fail(AgentError.overloaded(message: "\(KeyAdministration.makingPerUser) keys are being made for you already"))
         }
-        if let begun = keyring.begunKey(named: name), !underWay.contains(name), !isSettled {
-            return settle(begun).assumeIsolated().whenComplete { result in
+        if let begun = keyring.begunKey(named: name), !isSettled,
+            let settled = settling[name] ?? (underWay.contains(name) ? nil : settle(begun))
+        {
+            return settled.assumeIsolated().whenComplete { result in
                 switch result {
                 case .success: self.create(creation, admitted, reply: reply, isSettled: true)
                 case .failure(let error): reply.fail(AgentError(cause: UnsettledKey(token: begun.token, cause: error)))
@@ -267,6 +271,8 @@ final class KeyAdministration {
     /// - Returns: Fails where that could not be found out, or not be written down; nothing has changed then.
     private func settle(_ record: KeyRecord) -> EventLoopFuture<Void> {
         underWay.insert(record.name)
+        let ended = eventLoop.makePromise(of: Void.self)
+        settling[record.name] = ended.futureResult
         let settled = made(record).assumeIsolated().flatMap { key -> EventLoopFuture<Void> in
             guard let key else { return self.free(record.name) }
             guard let pinned = try? PinnedKey(key, uri: KeyURI.text(label: key.reference.label, id: key.reference.id, self.state(record)))
@@ -286,8 +292,12 @@ final class KeyAdministration {
             do { _ = try self.audit.record(event) } catch { return self.eventLoop.makeFailedFuture(error) }
             return self.finish(SigningKey(pinned, of: record)).map { _ in }
         }
-        settled.whenComplete { _ in self.underWay.remove(record.name) }
-        return settled.nonisolated()
+        settled.whenComplete { result in
+            self.underWay.remove(record.name)
+            self.settling[record.name] = nil
+            ended.completeWith(result)
+        }
+        return ended.futureResult
     }
 
     private func state(_ record: KeyRecord) -> TokenState { tokens[record.token]?.state ?? .stopped }
