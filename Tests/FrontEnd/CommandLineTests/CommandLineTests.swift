@@ -29,6 +29,7 @@ import Testing
         "show www.example.org --format p7b --out /tmp/x", "keys create web --usage certificate --algorithm P-384",
         "keys create web --key-type P-384", "keys adopt pkcs11:object=web --name web", "keys list", "keys show web --format jwk",
         "keys retire web --yes", "keys delete web --yes", "audit verify /var/log/audit --expect 1:ab --partial", "audit tail -n 5 -f",
+        "audit tail -n 10000",
         "status --quiet",
     ]) func takes(line: String) throws {
         let command = try parse(line)
@@ -52,7 +53,7 @@ import Testing
         ("renew --all www.example.org", "--all and names exclude each other"),
         ("account update", "either --email ADDRESS or --no-contact is needed"),
         ("list --quiet --verbose", "--quiet and --verbose exclude each other"),
-        ("audit tail -n 1000000", "-n must be from 0 to 100000"),
+        ("audit tail -n 10001", "-n must be from 0 to 10000"),
         ("--bogus", "unknown option '--bogus'"),
         ("revoke", "missing expected argument '<name>'"),
     ]) func refuses(line: String, message: String) throws {

@@ -1,4 +1,5 @@
 import ACME
+import AgentInterface
 import ArgumentParser
 import AuditTrail
 
@@ -18,7 +19,8 @@ struct AuditTail: AgentCommand {
     @OptionGroup var options: GlobalOptions
 
     func validate() throws {
-        if !(0...100_000).contains(last) { throw ValidationError("-n must be from 0 to 100000") }
+        // The agent would refuse more.
+        if !(0...CallLimits.auditRecords).contains(last) { throw ValidationError("-n must be from 0 to \(CallLimits.auditRecords)") }
     }
 
     func run(_ session: Session) async throws -> ExitStatus {
