@@ -10,6 +10,8 @@ extension AuditCore {
         case goOn
         /// Write down that batches could not be written, if it can be written now.
         case endOutage
+        /// See whether the file is where and as it was left.
+        case look
         /// Write down the trail's end.
         case remember(AuditHead)
         case wait(until: UInt64?)
@@ -56,8 +58,10 @@ extension AuditCore {
                 return now >= state.tryAt ? .goOn : .wait(until: state.tryAt)
             }
             guard let file = state.file else { return state.isClosing ? .stop : .wait(until: nil) }
+            let isLooking = keepsRecords && !state.isClosing
+            if isLooking, now >= state.lookAt { return .look }
             if let remember = memoryStep(state, now, isOverdue: true) { return remember }
-            var until: UInt64?
+            var until = isLooking ? state.lookAt : nil
             if state.written > state.synced {
                 let due = state.unsyncedSince &+ UInt64(limits.unsyncedMilliseconds) &* 500_000
                 if !state.waiters.isEmpty || state.isClosing || state.written &- state.synced >= UInt64(limits.unsyncedRecords / 2)
@@ -65,7 +69,7 @@ extension AuditCore {
                 {
                     return .synchronize(file, upTo: state.written, state.writtenHash)
                 }
-                until = due
+                until = min(until ?? .max, due)
             } else if state.isClosing {
                 return .stop
             }
@@ -217,7 +221,11 @@ extension AuditCore {
             record.operation = "trail-not-written"
             record.error = outage.error.reason.rawValue
             let time = AuditRecord.now() &- outage.since
-            record.detail = "for \(time) ms \(outage.batches) batches of \(outage.records) records could not be written: \(outage.error)"
+            let lost =
+                outage.batches == 0
+                ? "nothing could have been written (no record was lost)"
+                : "\(outage.batches) batches of \(outage.records) records could not be written"
+            record.detail = "for \(time) ms \(lost): \(outage.error)"
             let sequence = state.appended &+ 1
             state.appendedHash = AuditLine.append(record, sequence: sequence, previous: state.appendedHash, to: &state.pending)
             state.pending.append(UInt8(ascii: "\n"))
@@ -231,6 +239,16 @@ extension AuditCore {
                 state.outage?.records = outage.records
                 state.tryAt = WakeSignal.now() &+ AuditLimits.firstPause
             }
+        }
+    }
+
+    /// What somebody does to the file is said also where nobody asks for a signature.
+    func look() {
+        state.withLock { state in
+            state.lookAt = WakeSignal.now() &+ AuditLimits.lookPause
+            // In an outage each try to write looks.
+            guard state.failure == nil, state.file != nil, state.outage?.isOver != false, let fault = fault(of: state) else { return }
+            noteOutage(&state, fault)
         }
     }
 

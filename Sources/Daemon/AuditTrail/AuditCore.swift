@@ -45,6 +45,8 @@ final class AuditCore: Sendable {
         var remembered: UInt64?
         var rememberAt: UInt64 = 0
         var isMemoryFailing = false
+        /// When the file is looked at next where nothing is written.
+        var lookAt: UInt64 = 0
         var notices: [AuditNotice] = []
         var isClosing = false
         var statistics = AuditStatistics()
@@ -66,7 +68,7 @@ final class AuditCore: Sendable {
     let state: Mutex<State>
     private let observer: (@Sendable (AuditNotice) -> Void)?
     /// False in the benchmark's daemon without a trail.
-    private let keepsRecords: Bool
+    let keepsRecords: Bool
     var limits: AuditLimits { opening.limits }
     var path: String { opening.folder.path }
 
@@ -147,8 +149,9 @@ final class AuditCore: Sendable {
         commit(&state, grownBy: state.pending.count)
     }
 
-    /// Whether the file under the trail's name is the one that is written, and as long as it was left; `nil` if so. One system call.
-    private func fault(of state: State) -> AuditError? {
+    /// Whether the file under the trail's name is the one that is written, as long as it was left and with no other name; `nil` if so. One
+    /// system call.
+    func fault(of state: State) -> AuditError? {
         var status = stat()
         guard lstat(path, &status) == 0 else {
             return AuditError(
@@ -168,6 +171,11 @@ final class AuditCore: Sendable {
                 .replaced, file: path,
                 message: "somebody else wrote \(Int(status.st_size) - state.size) bytes to the audit trail, so nothing is signed")
         }
+        if status.st_nlink != 1 {
+            return AuditError(
+                .replaced, file: path,
+                message: "the audit trail's file has \(status.st_nlink) names (hard links) and must have one, so nothing is signed")
+        }
         return nil
     }
 
@@ -180,6 +188,13 @@ final class AuditCore: Sendable {
         state.generation &+= 1
         state.lastFailure = failure
         state.statistics.failedBatches &+= 1
+        noteOutage(&state, failure)
+        state.outage?.batches += 1
+        state.outage?.records &+= lost
+    }
+
+    /// Said once until the trail is written again; the thread tries whether it can be.
+    func noteOutage(_ state: inout State, _ failure: AuditError) {
         if state.outage == nil || state.outage?.isOver == true {
             let before = state.outage
             state.outage = Outage(
@@ -189,8 +204,6 @@ final class AuditCore: Sendable {
             wake.raise()
         }
         state.outage?.error = failure
-        state.outage?.batches += 1
-        state.outage?.records &+= lost
     }
 
     private func commit(_ state: inout State, grownBy count: Int) {

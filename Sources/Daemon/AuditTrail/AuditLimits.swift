@@ -32,6 +32,8 @@ public struct AuditLimits: Sendable {
     static let longestPause: UInt64 = 30_000_000_000
     /// How often the trail's end is remembered (nanoseconds).
     static let memoryPause: UInt64 = 1_000_000_000
+    /// How often the file is looked at where nothing is written (nanoseconds).
+    static let lookPause: UInt64 = 1_000_000_000
     /// After a rotation that failed (no space for a new file), the old one grows by this much before the next try.
     static let rotationRetry = 1 << 20
 }

@@ -31,6 +31,7 @@ final class AuditThread: Sendable {
             case .synchronize(let file, let sequence, let hash): core.synchronize(file, upTo: sequence, hash)
             case .goOn: core.goOn()
             case .endOutage: core.endOutage()
+            case .look: core.look()
             case .remember(let head): core.remember(head)
             case .wait(let deadline):
                 core.wake.wait(until: deadline)

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import Testing
 
 @testable import AuditTrail
@@ -13,6 +14,7 @@ struct AuditTamperTests {
         case replacedByCopy
         case replacedByLink
         case writtenTo
+        case secondName
     }
 
     private func make(_ change: Change, _ trail: TrailFolder) throws {
@@ -29,6 +31,7 @@ struct AuditTamperTests {
             rename(trail.path, trail.folder + "/elsewhere")
             symlink(trail.folder + "/elsewhere", trail.path)
         case .writtenTo: try trail.write(bytes + Array("{}\n".utf8), to: trail.path)
+        case .secondName: link(trail.path, trail.folder + "/elsewhere")
         }
     }
 
@@ -61,6 +64,31 @@ struct AuditTamperTests {
         var reader = try AuditReader(path: trail.path, last: 1)
         let event = try #require(try reader.read().first?.record)
         #expect(event.operation == "trail-not-written" && event.error == "replaced")
+    }
+
+    @Test(
+        "It is noticed within seconds where nothing is written, and said once; so is its end",
+        arguments: [Change.movedAway, .secondName])
+    func noticedWhileIdle(_ change: Change) async throws {
+        let trail = try TrailFolder()
+        let notices = Mutex<[String]>([])
+        let log = try AuditLog(path: trail.path) { notice in notices.withLock { $0.append("\(notice)") } }
+        try log.record(sample(1))
+        try make(change, trail)
+        for _ in 0..<1_000 where notices.withLock({ $0.isEmpty }) { try await Task.sleep(for: .milliseconds(10)) }
+        // Long enough for more looks.
+        try await Task.sleep(for: .milliseconds(2_500))
+        let said = notices.withLock { $0 }
+        #expect(said.count == 1 && said.first?.contains(change == .movedAway ? "is gone" : "2 names") == true, "\(said)")
+        if change == .movedAway { rename(trail.folder + "/elsewhere", trail.path) } else { unlink(trail.folder + "/elsewhere") }
+        for _ in 0..<1_000 where notices.withLock({ $0.count < 2 }) { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(notices.withLock { $0.count == 2 && $0.last?.contains("signing goes on") == true })
+        #expect(log.condition == nil)
+        try log.close()
+        var reader = try AuditReader(path: trail.path, last: 1)
+        let event = try #require(try reader.read().first?.record)
+        #expect(event.operation == "trail-not-written" && event.error == "replaced")
+        #expect(event.detail?.contains("no record was lost") == true)
     }
 
     @Test("A rotation of the log's own is nobody's change")
