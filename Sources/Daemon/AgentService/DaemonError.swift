@@ -20,7 +20,10 @@ public struct DaemonError: Error, Sendable {
     }
 
     /// Any error of the start.
-    public init(_ error: any Error) {
+    /// - Parameter configurationFile: The file that the daemon was told to read, if it was told; for the command in a hint.
+    public init(_ error: any Error, configurationFile: String? = nil) {
+        let acceptance =
+            "acme-agentd --accept-audit-trail" + (configurationFile.map { " --config \(DaemonError.shellWord($0))" } ?? "")
         exitCode = 1
         hint = nil
         switch error {
@@ -34,20 +37,45 @@ public struct DaemonError: Error, Sendable {
             hint = error.hint
         case let error as AuditError:
             message = error.description
-            if error.reason == .locked { hint = "another acme-agentd writes this audit trail; each daemon needs its own state-directory" }
-            if error.reason == .missing || error.reason == .shortened {
-                hint = "somebody removed or changed the trail, or its disk is not mounted; Docs/operations.md says what can be done"
-            }
-            if error.reason == .storageFull { hint = "make room on the disk of the audit trail" }
+            hint = DaemonError.hint(error.reason, acceptance: "with the daemon stopped, as the agent's user: \(acceptance)")
         case let error as FileError:
             message = error.description
             if error.call == "own" {
-                hint = "run it as the user of the agent, for example: sudo -u acme-agent acme-agentd --accept-audit-trail"
+                hint = "run it as the user of the agent, for example: sudo -u acme-agent \(acceptance)"
             }
         case let error as OwnershipError:
             message = error.description
             hint = "it must belong to root or to the agent's user and be writable by nobody else, and so must every folder above it"
         default: message = "\(error)"
         }
+    }
+
+    private static func hint(_ reason: AuditError.Reason, acceptance: String) -> String? {
+        switch reason {
+        case .locked: "another acme-agentd writes this audit trail; each daemon needs its own state-directory"
+        case .missing, .shortened:
+            "somebody removed or changed the trail, or its disk is not mounted (Docs/operations.md); put it back, or accept the loss "
+                + acceptance
+        case .damaged, .malformed:
+            "somebody changed the trail, or its disk is failing (Docs/operations.md; acme-agent audit verify reads all of it); put it back as it "
+                + "was, or, once all of its files are moved away and kept, accept the loss " + acceptance
+        case .memoryDamaged: "somebody changed that file, or its disk is failing; have the trail taken as it is " + acceptance
+        case .storageFull: "make room on the disk of the audit trail"
+        default: nil
+        }
+    }
+
+    /// A path as it is typed in a shell.
+    private static func shellWord(_ text: String) -> String {
+        let plain = text.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-")...UInt8(ascii: "9"),
+                UInt8(ascii: "_"):
+                true
+            default: false
+            }
+        }
+        if plain, !text.isEmpty { return text }
+        return "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
     }
 }

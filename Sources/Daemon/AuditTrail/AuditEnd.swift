@@ -26,11 +26,13 @@ struct AuditEnd {
         wholeSize = start + at
         while at < bytes.count, let newline = bytes[at...].firstIndex(of: UInt8(ascii: "\n")) {
             if bytes[at..<newline].contains(0) { break }
-            let entry = try AuditEntry(line: bytes[at..<newline], file: path)
-            if let last = entries.last, !entry.follows(last) {
-                throw AuditError(.damaged, file: path, message: "record \(entry.record.sequence) does not follow the one before it")
-            }
-            entries.append(entry)
+            do throws(AuditError) {
+                let entry = try AuditEntry(line: bytes[at..<newline], file: path)
+                if let last = entries.last, !entry.follows(last) {
+                    throw AuditError(.damaged, file: path, message: "record \(entry.record.sequence) does not follow the one before it")
+                }
+                entries.append(entry)
+            } catch { throw file.located(error, at: start + at) }
             at = newline + 1
             wholeSize = start + at
         }

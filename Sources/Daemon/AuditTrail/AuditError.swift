@@ -11,8 +11,8 @@ public struct AuditError: Error, Hashable, Sendable, CustomStringConvertible {
         /// A failed fdatasync, or a batch that could not be taken back. Nobody can say what of the file is on the disk, since the kernel reports
         /// a lost page once and then calls it clean: nothing is signed until the trail goes on in a new file, which the log does by itself.
         case failed
-        /// The file was removed, replaced, cut or written by somebody else while it was open. The batch is taken back; the trail works again
-        /// if the file is put back as it was.
+        /// The file was removed, replaced, cut, written or given a second name by somebody else while it was open. The batch is taken back; the
+        /// trail works again if the file is put back as it was.
         case replaced
         /// The trail ends before the record that was remembered of it, or has another in its place.
         case shortened
@@ -24,6 +24,8 @@ public struct AuditError: Error, Hashable, Sendable, CustomStringConvertible {
         case insecure
         /// The trail's end does not verify, and not in the way that a loss of power leaves it.
         case damaged
+        /// What is remembered of the trail is not readable.
+        case memoryDamaged = "memory-damaged"
         /// Older files are there but the one to be continued is not.
         case missing
         /// A record longer than `AuditLimits.line`.
@@ -39,6 +41,8 @@ public struct AuditError: Error, Hashable, Sendable, CustomStringConvertible {
     public var reason: Reason
     /// The file concerned.
     public var file: String
+    /// Its line, from 1, where one is concerned.
+    public var line: Int?
     /// The system's error number, 0 if none.
     public var errorNumber: Int32
     /// A sentence for a person.
@@ -53,7 +57,8 @@ public struct AuditError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String {
         let system = errorNumber == 0 ? "" : ": \(AuditError.text(of: errorNumber))"
-        return "\(message) (\(file))\(system)"
+        let place = line.map { "\(file):\($0)" } ?? file
+        return "\(message) (\(place))\(system)"
     }
 
     static func newer(_ format: Int64, _ known: Int64, file: String) -> AuditError {

@@ -44,8 +44,28 @@ extension AuditFile {
         while let line = try lines.next() {
             guard let found = AuditEntry.sequence(ofLine: line) else { return nil }
             if found < sequence { continue }
-            return found == sequence ? try AuditEntry(line: line, file: path) : nil
+            guard found == sequence else { return nil }
+            do throws(AuditError) { return try AuditEntry(line: line, file: path) } catch {
+                throw located(error, at: lines.offset - line.count - 1)
+            }
         }
         return nil
+    }
+
+    /// An error about the line that begins at an offset, with that line's number.
+    func located(_ error: AuditError, at offset: Int) -> AuditError {
+        var error = error
+        var newlines = 0
+        var at = 0
+        while at < offset {
+            // Without a number if the file cannot be read any more.
+            guard let bytes = try? read(offset: at, count: min(AuditFile.searchPiece, offset - at), path: error.file), !bytes.isEmpty else {
+                return error
+            }
+            newlines += bytes.count { $0 == UInt8(ascii: "\n") }
+            at += bytes.count
+        }
+        error.line = newlines + 1
+        return error
     }
 }

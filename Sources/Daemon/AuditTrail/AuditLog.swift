@@ -20,7 +20,7 @@ public final class AuditLog: Sendable {
     /// - Parameter memory: A file in which the trail's end is remembered, once a second, so that a trail that was cut while nothing ran is noticed
     ///   here; better in another folder than the trail's.
     /// - Parameter observer: Told what happens to the trail, on the log's own thread.
-    /// - Throws: `AuditError` `.locked`, `.insecure`, `.damaged`, `.missing`, `.shortened`, `.newerFormat`, `.storageFull`, `.failed`,
+    /// - Throws: `AuditError` `.locked`, `.insecure`, `.damaged`, `.malformed`, `.memoryDamaged`, `.missing`, `.shortened`, `.newerFormat`, `.storageFull`, `.failed`,
     ///   `.unavailable`.
     public convenience init(
         path: String, limits: AuditLimits = .default, memory: String? = nil, observer: (@Sendable (AuditNotice) -> Void)? = nil
@@ -31,7 +31,7 @@ public final class AuditLog: Sendable {
     /// Takes a trail as it is that is not as it was remembered: an administrator's decision, which is recorded in the trail. No other process may
     /// have it open. Blocks on the disk.
     /// - Returns: What was accepted; `nil` if there was nothing to accept.
-    /// - Throws: As opening, but for `.missing` and `.shortened`.
+    /// - Throws: As opening, but for `.missing`, `.shortened` and `.memoryDamaged`.
     public static func accept(path: String, memory: String) throws(AuditError) -> String? {
         let log = try AuditLog(path: path, limits: .default, system: .real, memory: memory, accepts: true)
         try log.close()

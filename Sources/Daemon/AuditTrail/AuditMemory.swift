@@ -14,7 +14,7 @@ struct AuditMemory: Sendable {
     private static let limit = 1_024
 
     /// - Returns: `nil` if nothing is remembered.
-    /// - Throws: `AuditError` `.damaged`, `.newerFormat`, `.unavailable`.
+    /// - Throws: `AuditError` `.memoryDamaged`, `.newerFormat`, `.unavailable`.
     func read() throws(AuditError) -> AuditHead? {
         let bytes: [UInt8]
         do throws(FileError) { bytes = try DurableFile.read(path, limit: AuditMemory.limit) } catch {
@@ -35,7 +35,7 @@ struct AuditMemory: Sendable {
         } catch let error as AuditError {
             throw error
         } catch {
-            throw AuditError(.damaged, file: path, message: "what is remembered of the audit trail is not readable")
+            throw AuditError(.memoryDamaged, file: path, message: "what is remembered of the audit trail is not readable")
         }
     }
 

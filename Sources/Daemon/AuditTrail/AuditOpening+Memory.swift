@@ -5,7 +5,7 @@ extension AuditOpening {
     /// - Throws: `AuditError` if what is remembered cannot be read, unless that is accepted.
     func rememberedHead() throws(AuditError) -> AuditHead? {
         do throws(AuditError) { return try memory?.read() } catch {
-            if accepts, error.reason == .damaged { return nil }
+            if accepts, error.reason == .memoryDamaged { return nil }
             throw error
         }
     }
@@ -19,8 +19,7 @@ extension AuditOpening {
         let end = remembered.map { "it ended with record \($0.sequence)" } ?? older.last.map { "\($0.path) is there" } ?? ""
         let message = "the audit trail is gone or empty though \(end)"
         guard accepts else {
-            throw AuditError(
-                .missing, file: folder.path, message: message + "; put it back, or accept the loss with acme-agentd --accept-audit-trail")
+            throw AuditError(.missing, file: folder.path, message: message)
         }
         unlink(folder.path)
         var accepted = AuditRecord(.event)
@@ -67,9 +66,7 @@ extension AuditOpening {
             message = "record \(remembered.sequence) of the audit trail is not the one that was written: the trail was written anew"
         }
         guard accepts else {
-            throw AuditError(
-                .shortened, file: folder.path,
-                message: message + "; put the trail back, or accept it with acme-agentd --accept-audit-trail")
+            throw AuditError(.shortened, file: folder.path, message: message)
         }
         var accepted = AuditRecord(.event)
         accepted.operation = AuditRecord.acceptance

@@ -46,7 +46,7 @@ struct Daemon: ParsableCommand {
             }
             try daemon.run()
         } catch {
-            let error = DaemonError(error)
+            let error = DaemonError(error, configurationFile: config == AgentConfiguration.defaultPath ? nil : config)
             sink.flush()
             Daemon.report(error)
             throw ExitCode(error.exitCode)

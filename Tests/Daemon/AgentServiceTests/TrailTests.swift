@@ -65,8 +65,12 @@ import Testing
             Issue.record("started with a trail that was cut")
         } catch let error as AuditError {
             #expect(error.reason == .shortened)
-            let shown = DaemonError(error)
+            let shown = DaemonError(error, configurationFile: agent.file)
             #expect(shown.message.contains("it was cut") && shown.hint?.contains("Docs/operations.md") == true)
+            #expect(shown.hint?.hasSuffix("acme-agentd --accept-audit-trail --config \(agent.file)") == true)
+            let odd = DaemonError(error, configurationFile: "/etc/it's $here.toml")
+            #expect(odd.hint?.hasSuffix(#"--config '/etc/it'\''s $here.toml'"#) == true)
+            #expect(DaemonError(error).hint?.hasSuffix("acme-agentd --accept-audit-trail") == true)
         }
         try agent.restart {
             let daemon = try AgentDaemon(configurationFile: agent.folder + "/acme-agentd.toml", logger: .init(label: "test"))
@@ -77,6 +81,33 @@ import Testing
         #expect(try events(agent, "accept-trail").count == 1)
         let report = try AuditVerifier(path: agent.folder + "/state/audit/audit.jsonl").verify()
         #expect(report.isWhole && report.gaps.count == 1)
+    }
+
+    @Test func aRecordThatWasAlteredKeepsTheDaemonFromStartingAndTheHintSaysHowToGoOn() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        _ = try await agent.client().accountKey()
+        let path = agent.folder + "/state/audit/audit.jsonl"
+        let line = try #require(agent.trail.firstIndex { $0.contains("account-1") }) + 1
+        try agent.restart {
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+            try text.replacingOccurrences(of: "account-1", with: "account-2").write(toFile: path, atomically: false, encoding: .utf8)
+        }
+        do {
+            _ = try await agent.client()
+            Issue.record("started with a trail that was altered")
+        } catch let error as AuditError {
+            let shown = DaemonError(error)
+            #expect(shown.message.hasSuffix("audit.jsonl:\(line))"), "\(shown.message)")
+            #expect(shown.hint?.contains("acme-agentd --accept-audit-trail") == true && shown.hint?.contains("moved away") == true)
+        }
+        // As the hint says.
+        try agent.restart {
+            try FileManager.default.moveItem(atPath: path, toPath: agent.folder + "/kept.jsonl")
+            let daemon = try AgentDaemon(configurationFile: agent.file, logger: .init(label: "test"))
+            #expect(try daemon.acceptAuditTrail().contains("accepted by an administrator"))
+        }
+        _ = try await agent.client().postAsGet()
     }
 
     /// 250 KiB of names in each refusal made 22 MB a minute of a user without any grant.

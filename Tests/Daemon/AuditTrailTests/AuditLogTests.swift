@@ -242,6 +242,52 @@ struct AuditLogTests {
         try trail.fill(1)
     }
 
+    @Test("A record that was altered keeps the trail from being opened; the error names its line", arguments: [20, 9_000])
+    func altered(records: Int) throws {
+        let trail = try TrailFolder()
+        try trail.fill(records)
+        let lines = try trail.lines()
+        // In the part that is verified, which does not begin with the file where there are many records.
+        let index = lines.count - 4
+        var changed = lines
+        changed[index][40] ^= 1
+        try trail.write(lines: changed)
+        let error = failure { _ = try AuditLog(path: trail.path) }
+        #expect(error?.description.hasSuffix("(\(trail.path):\(index + 1))") == true, "\(String(describing: error))")
+        changed = lines
+        changed.remove(at: index)
+        try trail.write(lines: changed)
+        let gap = failure { _ = try AuditLog(path: trail.path) }
+        #expect(gap?.reason == .damaged && gap?.description.hasSuffix("(\(trail.path):\(index + 1))") == true, "\(String(describing: gap))")
+    }
+
+    @Test("A remembered record that was altered is named by its line, and so is one at an older file's end")
+    func alteredElsewhere() throws {
+        let trail = try TrailFolder()
+        let memory = trail.folder + "/head"
+        let log = try AuditLog(path: trail.path, memory: memory)
+        for index in 0..<9_000 { try log.record(sample(index)) }
+        try log.close()
+        var reader = AuditReader(path: trail.path, from: 100)
+        let head = try #require(try reader.read(limit: 1).first)
+        try AuditMemory(path: memory).write(AuditHead(sequence: 100, hash: head.hash))
+        var lines = try trail.lines()
+        lines[100][40] ^= 1
+        try trail.write(lines: lines)
+        let error = failure { _ = try AuditLog(path: trail.path, memory: memory) }
+        #expect(error?.description.hasSuffix("(\(trail.path):101)") == true, "\(String(describing: error))")
+
+        let rotated = try TrailFolder()
+        try rotated.fill(8, limits: AuditLimits(fileSize: 2_000))
+        let older = try #require(try AuditFolder(path: rotated.path).older().last)
+        var bytes = try rotated.read(older.path)
+        let count = bytes.count { $0 == UInt8(ascii: "\n") }
+        bytes[bytes.count - 100] ^= 1
+        try rotated.write(bytes, to: older.path)
+        let joint = failure { _ = try AuditLog(path: rotated.path) }
+        #expect(joint?.description.hasSuffix("(\(older.path):\(count))") == true, "\(String(describing: joint))")
+    }
+
     @Test("Following sees new records, also across rotations")
     func follow() throws {
         let trail = try TrailFolder()
@@ -271,13 +317,16 @@ struct AuditLogTests {
     }
 }
 
-/// The reason of the error that a body throws.
-func reason(_ body: () throws -> Void) -> AuditError.Reason? {
+/// The error that a body throws.
+func failure(_ body: () throws -> Void) -> AuditError? {
     do {
         try body()
         return nil
-    } catch { return (error as? AuditError)?.reason }
+    } catch { return error as? AuditError }
 }
+
+/// Its reason.
+func reason(_ body: () throws -> Void) -> AuditError.Reason? { failure(body)?.reason }
 
 /// Random numbers that are the same in every run.
 struct SplitMix: RandomNumberGenerator {

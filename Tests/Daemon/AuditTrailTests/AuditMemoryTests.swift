@@ -134,7 +134,7 @@ struct AuditMemoryTests {
         #expect(reason { _ = try AuditLog.accept(path: trail.path, memory: memory) } == .newerFormat)
         for text in ["", "{", "[]", #"{"format":1,"sequence":-1,"hash":"x"}"#, #"{"format":1}"#, "\u{0}"] {
             try trail.write(Array(text.utf8), to: memory)
-            #expect(reason { try open(trail, memory) } == .damaged, "\(text)")
+            #expect(reason { try open(trail, memory) } == .memoryDamaged, "\(text)")
         }
         _ = try AuditLog.accept(path: trail.path, memory: memory)
         try open(trail, memory)
