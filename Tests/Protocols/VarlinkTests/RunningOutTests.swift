@@ -2,6 +2,7 @@ import Glibc
 import NIOCore
 import NIOEmbedded
 import NIOPosix
+import Synchronization
 import Testing
 
 @testable import Varlink
@@ -128,6 +129,50 @@ import Testing
         for client in clients where client >= 0 { close(client) }
         try await loop.flatSubmit { server.value.shutDown(within: .zero) }.get()
         try await group.shutdownGracefully()
+    }
+
+    @Test("connections that were closed before their turn came are dropped without being let in")
+    func closedWhileWaiting() async throws {
+        let listening = try Listening(backlog: 4_096)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next(), descriptor = listening.descriptor, admitted = Atomic(0)
+        let server = try await loop.flatSubmit { () -> EventLoopFuture<NIOLoopBound<VarlinkServer<TestService>>> in
+            do {
+                let server = VarlinkServer(service: try TestService(), eventLoop: loop) { _ in
+                    admitted.wrappingAdd(1, ordering: .relaxed)
+                    return "peer"
+                }
+                let bound = NIOLoopBound(server, eventLoop: loop)
+                return server.listen(on: descriptor, backlog: 4_096).map { bound }
+            } catch { return loop.makeFailedFuture(error) }
+        }.get()
+        let busy = DispatchLatch()
+        loop.execute { busy.wait() }
+        for _ in 0..<500 { close(Listening.connect(listening.address)) }
+        // One that said something and closed its half is there: it is owed a reply.
+        let client = try RawClient(listening.address)
+        try client.send(#"{"method":"org.example.test.Echo","parameters":{"text":"a"}}|"#)
+        client.endOutput()
+        busy.open()
+        #expect(try client.readToEnd() == [#"{"parameters":{"text":"a"}}"#])
+        #expect(admitted.load(ordering: .relaxed) == 1)
+        try await loop.flatSubmit { server.value.shutDown(within: .zero) }.get()
+        try await group.shutdownGracefully()
+    }
+
+    @Test("users are let in by turns, each in the order of its own connections")
+    func admissionTurns() {
+        var queue = AdmissionQueue<Int>()
+        for waiter in 0..<6 { queue.append(waiter, of: 1) }
+        queue.append(10, of: 2)
+        #expect(queue.next() == 0)
+        queue.append(20, of: 3)
+        queue.append(11, of: 2)
+        #expect(queue.count == 8 && queue.count(of: 1) == 5 && queue.count(of: 2) == 2 && queue.count(of: 9) == 0)
+        var order: [Int] = []
+        while let waiter = queue.next() { order.append(waiter) }
+        #expect(order == [10, 1, 20, 11, 2, 3, 4, 5])
+        #expect(queue.count == 0 && queue.count(of: 1) == 0)
     }
 
     @Test("a client waits for room in the listener's queue instead of failing at once")

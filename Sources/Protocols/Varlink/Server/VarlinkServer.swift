@@ -124,10 +124,12 @@ public final class VarlinkServer<Service: VarlinkService> {
         let server = NIOLoopBound(self, eventLoop: eventLoop), pacing = NIOLoopBound(pacing, eventLoop: eventLoop)
         return ServerBootstrap(group: eventLoop)
             .serverChannelOption(.backlog, value: 4096)
-            // One in a round: to let a connection in takes as long as a signature.
-            .serverChannelOption(.maxMessagesPerRead, value: 1)
+            .serverChannelOption(.maxMessagesPerRead, value: AcceptTurns.perRound)
             .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(pacing.value) }
+                channel.eventLoop.makeCompletedFuture {
+                    let turns = AcceptTurns { server.value.mayWait(waiting: $0, ofUser: $1) }
+                    try channel.pipeline.syncOperations.addHandlers([pacing.value, turns])
+                }
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.maxMessagesPerRead, value: 1)
@@ -143,6 +145,11 @@ public final class VarlinkServer<Service: VarlinkService> {
     /// with. It grows to 8 KiB where a client sends more: a long message takes some more reads, each of which lets others come between.
     private static var readBuffers: AdaptiveRecvByteBufferAllocator {
         AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 8 * 1024)
+    }
+
+    /// Those who wait to be let in count as connections; one user's are a quarter of all at most.
+    private func mayWait(waiting: Int, ofUser: Int) -> Bool {
+        stopped == nil && connections.count + waiting < limits.connections && ofUser < max(16, limits.connections / 4)
     }
 
     private func accept(_ channel: any Channel) throws {

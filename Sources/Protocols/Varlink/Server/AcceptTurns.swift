@@ -1,0 +1,111 @@
+import NIOCore
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// What waits, by user: one of each user in turn, those of one user in their order.
+struct AdmissionQueue<Waiter> {
+    private var waiting: [UInt32: CircularBuffer<Waiter>] = [:]
+    private var ring = CircularBuffer<UInt32>()
+    private(set) var count = 0
+
+    func count(of user: UInt32) -> Int { waiting[user]?.count ?? 0 }
+
+    mutating func append(_ waiter: Waiter, of user: UInt32) {
+        if waiting[user, default: CircularBuffer()].isEmpty { ring.append(user) }
+        waiting[user, default: CircularBuffer()].append(waiter)
+        count += 1
+    }
+
+    /// Takes out the first of the user whose turn it is; the user's turn comes again after the others'.
+    mutating func next() -> Waiter? {
+        guard let user = ring.popFirst(), let waiter = waiting[user]?.popFirst() else { return nil }
+        if count(of: user) == 0 { waiting[user] = nil } else { ring.append(user) }
+        count -= 1
+        return waiter
+    }
+}
+
+/// Lets connections in by turns of their users, one in a round of the loop.
+///
+/// The listener's queue is one for all users. Letting a connection in takes the loop as long as a signature; taking it from the queue and
+/// seeing whether anybody is still there takes a tenth of that. So the queue is emptied at the quick pace: connections that were closed
+/// already are dropped, and the others wait here, where a user who connects without end is only ahead of itself.
+final class AcceptTurns: ChannelInboundHandler {
+    typealias InboundIn = any Channel
+
+    /// Connections taken from the listener's queue in one round.
+    static let perRound: UInt = 8
+    /// Until the loop has looked at its sockets again; it does not while a task adds another.
+    private static let pause = TimeAmount.microseconds(4)
+
+    private var queue = AdmissionQueue<NIOAny>()
+    private var context: ChannelHandlerContext?
+    private var isTurnScheduled = false
+    private let hasRoom: (_ waiting: Int, _ ofUser: Int) -> Bool
+
+    /// Connections that wait to be let in.
+    var waiting: Int { queue.count }
+
+    /// - Parameter hasRoom: Whether one more may wait, given how many wait and how many of those are of the same user; one that may not is
+    ///   closed.
+    init(hasRoom: @escaping (_ waiting: Int, _ ofUser: Int) -> Bool) { self.hasRoom = hasRoom }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        while let data = queue.next() { unwrapInboundIn(data).close(promise: nil) }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let channel = unwrapInboundIn(data)
+        guard let user = AcceptTurns.user(of: channel), hasRoom(queue.count, queue.count(of: user)) else {
+            return channel.close(promise: nil)
+        }
+        queue.append(data, of: user)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        giveTurn()
+        context.fireChannelReadComplete()
+    }
+
+    private func giveTurn() {
+        guard !isTurnScheduled, let context else { return }
+        // Some that were closed while they waited, and one that is there.
+        for _ in 0..<AcceptTurns.perRound {
+            guard let data = queue.next() else { return }
+            let channel = unwrapInboundIn(data)
+            guard AcceptTurns.user(of: channel) != nil else {
+                channel.close(promise: nil)
+                continue
+            }
+            context.fireChannelRead(data)
+            break
+        }
+        guard queue.count > 0 else { return }
+        isTurnScheduled = true
+        context.eventLoop.assumeIsolated().scheduleTask(in: AcceptTurns.pause) {
+            self.isTurnScheduled = false
+            self.giveTurn()
+        }
+    }
+
+    /// The user at the other end; `nil` if nobody is there any more and nothing was sent.
+    private static func user(of channel: any Channel) -> UInt32? {
+        let pipeline = channel.pipeline.syncOperations
+        let user = try? pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { descriptor -> UInt32? in
+            var byte: UInt8 = 0
+            let count = recv(descriptor, &byte, 1, CInt(MSG_PEEK | MSG_DONTWAIT))
+            guard count > 0 || (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) else { return nil }
+            return VarlinkPeerCredentials(descriptor: descriptor)?.uid ?? 0
+        }
+        return (user ?? nil) ?? nil
+    }
+}
