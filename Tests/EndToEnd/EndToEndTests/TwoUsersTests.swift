@@ -6,36 +6,42 @@ import Testing
     private static let anna = 41_001
     private static let bert = 41_002
 
-    @Test(.enabled(if: geteuid() == 0, "needs root")) func whatOneMayTheOtherMayNot() async throws {
-        let sandbox = try await Sandbox()
-        try await sandbox.stopDaemon()
-        // The sandbox's folder is its maker's alone: socket and program move to where others may go.
-        let place = "/tmp/two-users-\(UUID().uuidString.prefix(8))"
-        defer { try? FileManager.default.removeItem(atPath: place) }
-        let file = sandbox.folder + "/acme-agentd.toml"
-        var text = try String(contentsOfFile: file, encoding: .utf8)
-            .replacingOccurrences(of: sandbox.environment["ACME_AGENT_SOCKET"] ?? "-", with: place + "/agent.sock")
-        let grants = try #require(text.range(of: "# Whoever started"))
-        text.removeSubrange(grants.lowerBound...)
-        text = "socket-mode = \"0666\"\n" + text
-        for (name, user) in [("anna", TwoUsersTests.anna), ("bert", TwoUsersTests.bert)] {
-            text += """
-                [[grant]]
-                name = "\(name)"
-                users = [\(user)]
-                keys = ["\(name)-*"]
-                operations = ["issue", "account", "create-key"]
-                identifiers = ["\(name).example.org"]
-                cas = ["https://localhost:*"]
+    /// A daemon that lets both in.
+    private struct Machine {
+        let sandbox: Sandbox
+        /// The sandbox's folder is its maker's alone: socket and program are where others may go.
+        let place: String
 
-                """
+        /// - Parameter operations: What each may do with the keys whose names begin with its own.
+        init(operations: String) async throws {
+            sandbox = try await Sandbox()
+            try await sandbox.stopDaemon()
+            place = "/tmp/two-users-\(UUID().uuidString.prefix(8))"
+            let file = sandbox.folder + "/acme-agentd.toml"
+            var text = try String(contentsOfFile: file, encoding: .utf8)
+                .replacingOccurrences(of: sandbox.environment["ACME_AGENT_SOCKET"] ?? "-", with: place + "/agent.sock")
+            let grants = try #require(text.range(of: "# Whoever started"))
+            text.removeSubrange(grants.lowerBound...)
+            text = "socket-mode = \"0666\"\n" + text
+            for (name, user) in [("anna", TwoUsersTests.anna), ("bert", TwoUsersTests.bert)] {
+                text += """
+                    [[grant]]
+                    name = "\(name)"
+                    users = [\(user)]
+                    keys = ["\(name)-*"]
+                    operations = [\(operations)]
+                    identifiers = ["\(name).example.org"]
+                    cas = ["https://localhost:*"]
+
+                    """
+            }
+            try text.write(toFile: file, atomically: true, encoding: .utf8)
+            chmod(file, 0o600)
+            let prepared = try await sandbox.shell(
+                "mkdir -m 0755 '\(place)'; cp '\(Program.folder)/acme-agent' '\(place)/'; chmod 0755 '\(place)/acme-agent'")
+            try #require(prepared.status == 0, "\(prepared)")
+            try await sandbox.restartDaemon(socket: place + "/agent.sock")
         }
-        try text.write(toFile: file, atomically: true, encoding: .utf8)
-        chmod(file, 0o600)
-        let prepared = try await sandbox.shell(
-            "mkdir -m 0755 '\(place)'; cp '\(Program.folder)/acme-agent' '\(place)/'; chmod 0755 '\(place)/acme-agent'")
-        try #require(prepared.status == 0, "\(prepared)")
-        try await sandbox.restartDaemon(socket: place + "/agent.sock")
 
         func agent(_ user: Int, _ arguments: String) async throws -> Outcome {
             try await sandbox.shell(
@@ -45,6 +51,17 @@ import Testing
                     ./acme-agent --socket '\(place)/agent.sock' \(arguments)
                 """)
         }
+
+        func end() async {
+            await sandbox.end()
+            try? FileManager.default.removeItem(atPath: place)
+        }
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "needs root")) func whatOneMayTheOtherMayNot() async throws {
+        let machine = try await Machine(operations: #""issue", "account", "create-key""#)
+        let sandbox = machine.sandbox, place = machine.place
+        func agent(_ user: Int, _ arguments: String) async throws -> Outcome { try await machine.agent(user, arguments) }
         let made = try await agent(TwoUsersTests.anna, "keys create anna-web")
         #expect(made.status == 0, "\(made)")
         #expect(try await agent(TwoUsersTests.anna, "keys show anna-web").status == 0)
@@ -69,6 +86,76 @@ import Testing
             setpriv --reuid \(TwoUsersTests.anna) --regid \(TwoUsersTests.anna) --clear-groups env -i HOME=/ '\(place)/acme-agent' --socket "$PWD/agent.sock" status
             """)
         #expect(posed.status == 3 && posed.error.contains("not trusted"), "\(posed)")
-        await sandbox.end()
+        await machine.end()
+    }
+
+    /// A record of the audit trail, as far as this looks at it.
+    private struct Record: Decodable {
+        let kind: String
+        let uid: Int?
+        let operation: String?
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "needs root"))
+    func besideFiftyConnectionsThatHaveTheTokenSignAnotherWaitsForWhatIsInHandAndOneMore() async throws {
+        let machine = try await Machine(operations: #""create-key", "sign-certificate-request""#)
+        #expect(try await machine.agent(TwoUsersTests.anna, "keys create anna-web --key-type rsa-4096").status == 0)
+        #expect(try await machine.agent(TwoUsersTests.bert, "keys create bert-web").status == 0)
+        let asked = try await machine.sandbox.shell(
+            """
+            exec python3 - <<'PROGRAM'
+            import json, os, socket
+            def become(user):
+                os.setgroups([]); os.setgid(user); os.setuid(user)
+            def connect():
+                s = socket.socket(socket.AF_UNIX); s.connect("\(machine.place)/agent.sock"); return s
+            def ask(s, name):
+                s.sendall(json.dumps({"method": "org.acmeagent.Agent.SignCertificateRequest", "parameters": {"key": name + "-web",
+                    "identifiers": [{"type": "dns", "value": name + ".example.org"}]}}).encode() + b"\\0")
+            def hear(s, count):
+                while count > 0:
+                    data = s.recv(65536)
+                    assert data and b'"error"' not in data, data
+                    count -= data.count(b"\\0")
+            began, begin = os.pipe()
+            if os.fork() == 0:
+                become(\(TwoUsersTests.anna))
+                all = [connect() for _ in range(50)]
+                for s in all:
+                    for _ in range(6): ask(s, "anna")
+                hear(all[0], 1); os.write(begin, b"x")
+                hear(all[0], 5)
+                for s in all[1:]: hear(s, 6)
+                os._exit(0)
+            os.read(began, 1)
+            if os.fork() == 0:
+                become(\(TwoUsersTests.bert))
+                s = connect()
+                for _ in range(8): ask(s, "bert"); hear(s, 1)
+                os._exit(0)
+            for _ in range(2): assert os.wait()[1] == 0
+            PROGRAM
+            """)
+        #expect(asked.status == 0, "\(asked)")
+        let trail = try String(contentsOfFile: machine.sandbox.folder + "/agentd/audit/audit.jsonl", encoding: .utf8)
+        let records = try trail.split(separator: "\n").map { try JSONDecoder().decode(Record.self, from: Data($0.utf8)) }
+            .filter { $0.operation == "sign-certificate-request" }
+        // What anna is given while bert waits: the three links' requests in hand, one in turn, and what a link takes up while another signs
+        // for bert.
+        var given: [Int] = [], isWaiting = false, count = 0
+        for record in records {
+            switch (record.uid, record.kind) {
+            case (TwoUsersTests.bert, "intent"): (isWaiting, count) = (true, 0)
+            case (TwoUsersTests.bert, _): (isWaiting, given) = (false, given + [count])
+            case (_, "outcome") where isWaiting: count += 1
+            default: break
+            }
+        }
+        #expect(given.count == 8)
+        #expect(given.allSatisfy { $0 <= 7 }, "\(given)")
+        // There was something to wait for all the time.
+        let last = try #require(records.lastIndex { $0.uid == TwoUsersTests.bert })
+        #expect(records[last...].count { $0.uid == TwoUsersTests.anna && $0.kind == "outcome" } >= 30)
+        await machine.end()
     }
 }
