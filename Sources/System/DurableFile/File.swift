@@ -61,22 +61,31 @@ public final class File: Sendable {
 
     /// Up to `count` bytes from `offset`; fewer only at the end of the file.
     public func read(at offset: Int, count: Int) throws(FileError) -> [UInt8] {
-        var number: Int32 = 0
+        var failure: FileError?
         let bytes = [UInt8](unsafeUninitializedCapacity: max(0, count)) { buffer, initialized in
-            while initialized < count {
-                let got = pread(descriptor, buffer.baseAddress?.advanced(by: initialized), count - initialized, off_t(offset + initialized))
-                if got > 0 {
-                    initialized += got
-                } else if got == 0 {
-                    break
-                } else if errno != EINTR {
-                    number = errno
-                    break
-                }
+            do throws(FileError) {
+                initialized = try read(into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: max(0, count)), at: offset)
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return bytes
+    }
+
+    /// Fills memory of the caller's from `offset` on: for what must not lie in memory that nobody wipes.
+    /// - Returns: How many bytes; fewer only at the end of the file.
+    public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
+        var done = 0
+        while done < buffer.count {
+            let got = pread(descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done, off_t(offset + done))
+            if got > 0 {
+                done += got
+            } else if got == 0 {
+                break
+            } else if errno != EINTR {
+                throw failure("read")
             }
         }
-        guard number == 0 else { throw FileError(path: path, call: "read", code: number) }
-        return bytes
+        return done
     }
 
     // MARK: Writing

@@ -1,6 +1,6 @@
 import Glibc
 
-/// What fstat(2) says of an opened file.
+/// What the system says of a file, an opened one where anything hangs on it.
 public struct FileStatus: Hashable, Sendable {
     public enum Kind: Hashable, Sendable { case file, folder, link, socket, other }
 
@@ -36,6 +36,14 @@ public struct FileStatus: Hashable, Sendable {
         mode = status.st_mode & 0o7777
         names = Int(clamping: status.st_nlink)
         size = Int(clamping: status.st_size)
+    }
+
+    /// Of what stands under a path by now; of a symbolic link itself. Takes no memory from the heap where it succeeds: a program may look
+    /// at a file of its own before each write to it.
+    public init(at path: String) throws(FileError) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { throw FileError(path: path, call: "lstat", code: errno) }
+        self.init(status)
     }
 
     /// Of a descriptor; `nil` with `errno`.

@@ -29,19 +29,32 @@ public final class Folder: Sendable {
     }
 
     /// Makes a folder and those above it that are missing, each durable in the one above. One that is there keeps its mode.
-    /// - Parameter mode: of every new one, less the umask.
-    public static func make(_ path: String, mode: UInt32, calls: FileCalls = .real) throws(FileError) {
-        if mkdir(path, mode) == 0 { return try DurableFile.syncFolder(of: path, calls: calls) }
+    /// - Parameters:
+    ///   - mode: of every new one, less the umask.
+    ///   - isExact: Whether it is their mode whatever the umask is.
+    public static func make(_ path: String, mode: UInt32, isExact: Bool = false, calls: FileCalls = .real) throws(FileError) {
+        if try makeOne(path, mode: mode, isExact: isExact) { return try DurableFile.syncFolder(of: path, calls: calls) }
         switch errno {
         case EEXIST: try checkFolder(path)
         case ENOENT:
             let above = DurableFile.parent(of: path)
             guard above.utf8.count < path.utf8.count, above != "." else { throw FileError(path: path, call: "mkdir", code: ENOENT) }
-            try make(above, mode: mode, calls: calls)
-            guard mkdir(path, mode) == 0 || errno == EEXIST else { throw FileError(path: path, call: "mkdir", code: errno) }
+            try make(above, mode: mode, isExact: isExact, calls: calls)
+            guard try makeOne(path, mode: mode, isExact: isExact) || errno == EEXIST else {
+                throw FileError(path: path, call: "mkdir", code: errno)
+            }
             try DurableFile.syncFolder(of: path, calls: calls)
         default: throw FileError(path: path, call: "mkdir", code: errno)
         }
+    }
+
+    /// - Returns: Whether it was made; `errno` if not.
+    private static func makeOne(_ path: String, mode: UInt32, isExact: Bool) throws(FileError) -> Bool {
+        guard mkdir(path, mode) == 0 else { return false }
+        guard isExact else { return true }
+        let folder = try Folder(path, followsLink: false)
+        guard fchmod(folder.descriptor, mode) == 0 else { throw folder.failure("fchmod") }
+        return true
     }
 
     private static func checkFolder(_ path: String) throws(FileError) {

@@ -53,24 +53,7 @@ public struct PIN: ~Copyable, Sendable {
     /// Reads the PIN from the file at `path`: a regular file of root or of this process's user, without any access for group and
     /// others, judged after it was opened. One line of UTF-8; one line feed at its end does not count.
     public init(file path: String) throws(SourceError) {
-        // O_NONBLOCK: opening a FIFO must not wait for a writer.
-        let file: Int32
-        do throws(OwnershipError) {
-            let way = try TrustedWay(to: path)
-            file = try way.open(O_RDONLY | O_NOCTTY | O_NONBLOCK)
-        } catch {
-            switch error {
-            case .system(let failure): throw .unreadable(errno: failure.code)
-            case .distrusted(let path, let reason): throw .untrustedWay(path: path, reason: reason.description)
-            }
-        }
-        defer { close(file) }
-        var status = stat()
-        guard fstat(file, &status) == 0 else { throw .unreadable(errno: errno) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw .notRegularFile }
-        guard status.st_uid == 0 || status.st_uid == geteuid() else { throw .wrongOwner(uid: status.st_uid) }
-        guard status.st_mode & 0o077 == 0 else { throw .wrongMode(status.st_mode & 0o7777) }
-
+        let file = try Self.open(path)
         guard let page = mmap(nil, Self.pageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), page != MAP_FAILED else {
             throw .noMemory
         }
@@ -81,13 +64,9 @@ public struct PIN: ~Copyable, Sendable {
         var count = 0
         var failure: SourceError?
         // One byte of PIN and one line feed more than may be there, to see that there is more.
-        while count < Self.longest + 2 {
-            let got = read(file, page + count, Self.longest + 2 - count)
-            if got < 0, errno == EINTR { continue }
-            if got < 0 { failure = .unreadable(errno: errno) }
-            if got <= 0 { break }
-            count += got
-        }
+        do throws(FileError) {
+            count = try file.read(into: UnsafeMutableRawBufferPointer(start: page, count: Self.longest + 2), at: 0)
+        } catch { failure = .unreadable(errno: error.code) }
         if count > 0, page.load(fromByteOffset: count - 1, as: UInt8.self) == UInt8(ascii: "\n") { count -= 1 }
         if failure == nil, count == 0 { failure = .empty }
         if failure == nil {
@@ -100,6 +79,29 @@ public struct PIN: ~Copyable, Sendable {
         }
         self.page = page
         self.length = count
+    }
+
+    /// Opens the file and judges it, and its way.
+    private static func open(_ path: String) throws(SourceError) -> File {
+        let file: File
+        let status: FileStatus
+        do throws(OwnershipError) {
+            // Whatever its owner and mode: what is wrong with them is told with the values.
+            file = try File.open(path, as: Ownership(owner: .anybody, forbidden: 0, judgesWay: true))
+            do throws(FileError) { status = try file.status() } catch { throw .system(error) }
+        } catch {
+            switch error {
+            case .system(let failure): throw .unreadable(errno: failure.code)
+            case .distrusted(_, .noFile): throw .notRegularFile
+            case .distrusted(let path, let reason): throw .untrustedWay(path: path, reason: reason.description)
+            }
+        }
+        switch Ownership.secret.fault(status, expecting: .file) {
+        case nil: return file
+        case .owner(let uid): throw .wrongOwner(uid: uid)
+        case .writable, .readable: throw .wrongMode(status.mode)
+        default: throw .notRegularFile
+        }
     }
 
     deinit { Self.wipe(page) }

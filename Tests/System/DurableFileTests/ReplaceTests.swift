@@ -113,6 +113,25 @@ struct ReplaceTests {
         #expect(try DurableFile.read(folder.path("large"), limit: 200_000) == large)
         let part = try File(reading: folder.path("large")).read(at: 199_990, count: 100)
         #expect(part.count == 10)
+        var memory = [UInt8](repeating: 0, count: 20)
+        let count = try memory.withUnsafeMutableBytes { try File(reading: folder.path("large")).read(into: $0, at: 199_995) }
+        #expect(count == 5 && memory == [UInt8](repeating: 7, count: 5) + [UInt8](repeating: 0, count: 15))
+    }
+
+    @Test("What stands under a path is seen as it is by now, links as links")
+    func look() throws {
+        let folder = try PrivateFolder()
+        try folder.write("12345", to: "a", mode: 0o640)
+        let before = try FileStatus(at: folder.path("a"))
+        #expect(before.kind == .file && before.size == 5 && before.mode == 0o640 && before.names == 1)
+        #expect(try before == File(reading: folder.path("a")).status())
+        #expect(Glibc.link(folder.path("a"), folder.path("b")) == 0)
+        #expect(try FileStatus(at: folder.path("a")).names == 2)
+        try folder.write("12345", to: "a", mode: 0o640)
+        #expect(try FileStatus(at: folder.path("a")).identity != before.identity)
+        #expect(symlink("a", folder.path("link")) == 0)
+        #expect(try FileStatus(at: folder.path("link")).kind == .link)
+        #expect(failure(of: FileError.self) { _ = try FileStatus(at: folder.path("none")) }?.isMissing == true)
     }
 
     @Test("Folders are made with those above them, each synced in the one above; what is no folder is in the way")
@@ -123,6 +142,8 @@ struct ReplaceTests {
         #expect(try Folder(folder.path("a/b")).status().mode == 0o700)
         try Folder.make(folder.path("a/b/c"), mode: 0o755, calls: disk.calls)
         #expect(disk.made.count == 3)
+        try Folder.make(folder.path("d/e"), mode: 0o777, isExact: true)
+        for name in ["d", "d/e"] { #expect(try Folder(folder.path(name)).status().mode == 0o777) }
         try folder.write("x", to: "file")
         #expect(failure(of: FileError.self) { try Folder.make(folder.path("file"), mode: 0o700) }?.code == ENOTDIR)
         #expect(failure(of: FileError.self) { try Folder.make(folder.path("file/b"), mode: 0o700) }?.code == ENOTDIR)

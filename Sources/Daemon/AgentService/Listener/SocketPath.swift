@@ -22,7 +22,8 @@ final class SocketPath: Sendable {
     init(_ path: String, mode: UInt32) throws {
         self.path = path
         let folder = DurableFile.parent(of: path)
-        try SocketPath.makeFolder(folder, mode: mode & 0o002 == 0 ? 0o750 : 0o755)
+        // The process's umask does not decide who reaches the socket.
+        try Folder.make(folder, mode: mode & 0o002 == 0 ? 0o750 : 0o755, isExact: true)
         _ = try Folder.open(folder, as: .configuration)
         lock = try SocketPath.lock(path)
         var status = stat()
@@ -49,23 +50,6 @@ final class SocketPath: Sendable {
     /// The lock of a socket that some daemon has made, for work that must not go on beside one; `nil` where none has.
     /// - Throws: `ListenError` if a daemon has it.
     static func lockIfThere(_ path: String) throws(ListenError) -> FileLock? { access(path + ".lock", F_OK) == 0 ? try lock(path) : nil }
-
-    /// Makes a folder and those above it that are missing. The process's umask does not decide who reaches the socket.
-    private static func makeFolder(_ path: String, mode: mode_t) throws(FileError) {
-        if mkdir(path, 0o700) != 0 {
-            switch errno {
-            case EEXIST: return
-            case ENOENT where DurableFile.parent(of: path) != path:
-                try makeFolder(DurableFile.parent(of: path), mode: mode)
-                guard mkdir(path, 0o700) == 0 else { throw FileError(path: path, call: "mkdir", code: errno) }
-            default: throw FileError(path: path, call: "mkdir", code: errno)
-            }
-        }
-        let folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-        guard folder >= 0 else { throw FileError(path: path, call: "open", code: errno) }
-        defer { close(folder) }
-        guard fchmod(folder, mode) == 0 else { throw FileError(path: path, call: "fchmod", code: errno) }
-    }
 
     /// Binds and listens. The socket gets its group and mode before anybody can connect to its path: it is made under another name in the same
     /// folder with a mode that lets nobody in but the owner, and renamed.
