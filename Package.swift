@@ -157,7 +157,7 @@ let package = Package(
                 nioCore, nioPosix, crypto, cryptoExtras, logging,
             ]),
         tests("SigningPolicyTests", in: "Daemon", ["SigningPolicy", "ACME"]),
-        tests("AuditTrailTests", in: "Daemon", ["AuditTrail"]),
+        tests("AuditTrailTests", in: "Daemon", ["AuditTrail", "DurableFile", "FaultyDisk"]),
         tests(
             "KeyringTests", in: "Daemon",
             [

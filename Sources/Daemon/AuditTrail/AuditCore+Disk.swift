@@ -1,11 +1,11 @@
-import Glibc
+import DurableFile
 import Synchronization
 
 /// From the file to the disk, and how the trail goes on after a fault: what `AuditThread` does.
 extension AuditCore {
     /// What the thread is to do next.
     enum Step: Sendable {
-        case synchronize(AuditFile, upTo: UInt64, AuditHash)
+        case synchronize(File, upTo: UInt64, AuditHash)
         /// Go on in a new file after a failed sync.
         case goOn
         /// Write down that batches could not be written, if it can be written now.
@@ -86,15 +86,15 @@ extension AuditCore {
     // MARK: Syncing
 
     /// Syncs and answers everybody who waited for it.
-    func synchronize(_ file: AuditFile, upTo sequence: UInt64, _ hash: AuditHash) {
+    func synchronize(_ file: File, upTo sequence: UInt64, _ hash: AuditHash) {
         let started = WakeSignal.now()
-        let number = opening.system.synchronize(file.descriptor) == 0 ? 0 : errno
+        var fault: FileError?
+        do throws(FileError) { try file.synchronizeData() } catch { fault = error }
+        let failed = fault.map { notSynced($0) }
         let (done, result) = state.withLock { state -> ([Completion], Result<Void, AuditError>) in
             state.statistics.synchronizations &+= 1
-            guard number == 0 else {
-                let failure = fail(
-                    &state,
-                    AuditError(.failed, file: path, errorNumber: number, message: "the audit trail could not be synced"))
+            if let failed {
+                let failure = fail(&state, failed)
                 return (takeWaiters(&state, upTo: .max), .failure(failure))
             }
             if sequence > state.synced {
@@ -134,10 +134,10 @@ extension AuditCore {
         var hash = AuditHash.none
         var detail: String
         var lost: ClosedRange<UInt64>?
-        var old: AuditFile
+        var old: File
         var size: Int
         var first: UInt64
-        var identity: AuditFileIdentity?
+        var identity: FileStatus.Identity?
     }
 
     /// Goes on in a new, synced file: of the old one nobody can say what of it is on the disk. Nothing else is written meanwhile.
@@ -145,20 +145,19 @@ extension AuditCore {
         failWaiters()
         guard let next = state.withLock({ continuation($0) }) else { return }
         // A batch of which half was written and not taken back.
-        _ = opening.system.truncate(next.old.descriptor, next.size)
-        do throws(AuditError) {
-            var status = stat()
-            guard lstat(path, &status) == 0, AuditFileIdentity(status) == next.identity else {
+        try? next.old.truncate(to: next.size)
+        do {
+            guard (try? FileStatus(at: path))?.identity == next.identity else {
                 throw AuditError(.replaced, file: path, message: "the audit trail's file is not where it was")
             }
-            let file = try opening.makeNext(holding: next.line)
-            do throws(AuditError) { try opening.folder.exchange(first: next.first) } catch {
-                unlink(opening.folder.new)
+            let file = try opening.makeNext(holding: next.line, in: directory)
+            do throws(FileError) { try opening.folder.exchange(first: next.first, in: directory) } catch {
+                _ = try? directory.remove(opening.folder.new)
                 throw error
             }
             // Before the folder is synced: if that fails, the next try starts from here.
             state.withLock { take(&$0, next, file) }
-            try opening.folder.synchronize()
+            try directory.synchronize()
             state.withLock { state in
                 state.failure = nil
                 state.notices.append(.continued(next.detail))
@@ -173,7 +172,7 @@ extension AuditCore {
 
     private func continuation(_ state: State) -> Continuation? {
         guard let failure = state.failure, let old = state.file else { return nil }
-        let older = opening.folder.rotated(first: state.first)
+        let older = opening.folder.rotatedPath(first: state.first)
         var record = AuditRecord(.event)
         record.operation = "continue-trail"
         record.error = failure.reason.rawValue
@@ -189,9 +188,9 @@ extension AuditCore {
         return next
     }
 
-    private func take(_ state: inout State, _ next: Continuation, _ file: AuditFile) {
+    private func take(_ state: inout State, _ next: Continuation, _ file: File) {
         state.file = file
-        state.identity = file.identity
+        state.identity = try? file.status().identity
         state.size = next.line.count
         state.rotateAt = limits.fileSize
         state.first = next.sequence

@@ -1,3 +1,4 @@
+import DurableFile
 import Glibc
 import Synchronization
 
@@ -6,10 +7,10 @@ final class AuditCore: Sendable {
     typealias Completion = @Sendable (Result<Void, AuditError>) -> Void
 
     struct State: Sendable {
-        var lock: AuditFile?
-        var file: AuditFile?
+        var lock: FileLock?
+        var file: File?
         /// Which file that is: what stands under the trail's name must be this one.
-        var identity: AuditFileIdentity?
+        var identity: FileStatus.Identity?
         /// Bytes of whole, written records in the file.
         var size: Int
         /// Sequence of the file's first record.
@@ -64,6 +65,7 @@ final class AuditCore: Sendable {
     }
 
     let opening: AuditOpening
+    let directory: Folder
     let wake = WakeSignal()
     let state: Mutex<State>
     private let observer: (@Sendable (AuditNotice) -> Void)?
@@ -76,12 +78,13 @@ final class AuditCore: Sendable {
         opening: AuditOpening, opened: AuditOpening.Result, keepsRecords: Bool = true, observer: (@Sendable (AuditNotice) -> Void)? = nil
     ) {
         self.opening = opening
+        directory = opened.directory
         self.keepsRecords = keepsRecords
         self.observer = observer
         let last = opened.next &- 1
         state = Mutex(
             State(
-                lock: opened.lock, file: opened.file, identity: opened.file.identity, size: opened.size, first: opened.first,
+                lock: opened.lock, file: opened.file, identity: try? opened.file.status().identity, size: opened.size, first: opened.first,
                 rotateAt: opening.limits.fileSize, written: last, writtenHash: opened.head, appended: last, appendedHash: opened.head,
                 synced: last, syncedHash: opened.head, remembered: opened.remembered?.sequence))
     }
@@ -134,15 +137,15 @@ final class AuditCore: Sendable {
         }
         if state.size >= state.rotateAt, try rotate(&state, file) { return }
         state.statistics.writes &+= 1
-        let number = opening.system.writeAll(file.descriptor, state.pending)
-        guard number == 0 else {
+        do throws(FileError) { try file.write(state.pending) } catch {
             let failure = AuditError(
-                AuditSystem.isFull(number) ? .storageFull : .notWritten, file: path, errorNumber: number,
+                error.isFull ? .storageFull : .notWritten, file: path, errorNumber: error.code,
                 message: "the audit trail could not be written, so nothing is signed")
             takeBack(&state, failure)
             // Whatever part of the batch is in the file must go, or the next record would follow half a line.
-            guard opening.system.truncate(file.descriptor, state.size) == 0 else {
-                throw fail(&state, AuditError(.failed, file: path, errorNumber: errno, message: "half a batch could not be taken back"))
+            do throws(FileError) { try file.truncate(to: state.size) } catch {
+                throw fail(
+                    &state, AuditError(.failed, file: path, errorNumber: error.code, message: "half a batch could not be taken back"))
             }
             throw failure
         }
@@ -152,31 +155,19 @@ final class AuditCore: Sendable {
     /// Whether the file under the trail's name is the one that is written, as long as it was left and with no other name; `nil` if so. One
     /// system call.
     func fault(of state: State) -> AuditError? {
-        var status = stat()
-        guard lstat(path, &status) == 0 else {
-            return AuditError(
-                .replaced, file: path, errorNumber: errno, message: "the audit trail's file is gone, so nothing is signed")
+        let status: FileStatus
+        do throws(FileError) { status = try FileStatus(at: path) } catch {
+            return replaced("the audit trail's file is gone", error.code)
         }
-        if AuditFileIdentity(status) != state.identity {
-            return AuditError(
-                .replaced, file: path, message: "another file stands in the place of the audit trail, so nothing is signed")
-        }
-        if Int(status.st_size) < state.size {
-            return AuditError(
-                .replaced, file: path,
-                message: "the audit trail was cut from \(state.size) to \(status.st_size) bytes, so nothing is signed")
-        }
-        if Int(status.st_size) > state.size {
-            return AuditError(
-                .replaced, file: path,
-                message: "somebody else wrote \(Int(status.st_size) - state.size) bytes to the audit trail, so nothing is signed")
-        }
-        if status.st_nlink != 1 {
-            return AuditError(
-                .replaced, file: path,
-                message: "the audit trail's file has \(status.st_nlink) names (hard links) and must have one, so nothing is signed")
-        }
+        if status.identity != state.identity { return replaced("another file stands in the place of the audit trail") }
+        if status.size < state.size { return replaced("the audit trail was cut from \(state.size) to \(status.size) bytes") }
+        if status.size > state.size { return replaced("somebody else wrote \(status.size - state.size) bytes to the audit trail") }
+        if status.names != 1 { return replaced("the audit trail's file has \(status.names) names (hard links) and must have one") }
         return nil
+    }
+
+    private func replaced(_ what: String, _ errorNumber: Int32 = 0) -> AuditError {
+        AuditError(.replaced, file: path, errorNumber: errorNumber, message: "\(what), so nothing is signed")
     }
 
     /// The pending records are lost: the chain goes on from the last one written.
@@ -240,30 +231,33 @@ final class AuditCore: Sendable {
     }
 
     /// Goes on in a new file that begins with the pending batch. False if there is no room for one: then the old file is kept for now.
-    private func rotate(_ state: inout State, _ old: AuditFile) throws(AuditError) -> Bool {
+    private func rotate(_ state: inout State, _ old: File) throws(AuditError) -> Bool {
         let folder = opening.folder
-        guard opening.system.synchronize(old.descriptor) == 0 else {
-            throw fail(&state, AuditError(.failed, file: path, errorNumber: errno, message: "the audit trail could not be synced"))
-        }
-        let next: AuditFile
-        do throws(AuditError) {
-            next = try opening.makeNext(holding: state.pending)
-            try folder.exchange(first: state.first)
+        do throws(FileError) { try old.synchronizeData() } catch { throw fail(&state, notSynced(error)) }
+        let next: File
+        do {
+            next = try opening.makeNext(holding: state.pending, in: directory)
+            try folder.exchange(first: state.first, in: directory)
         } catch {
-            unlink(folder.new)
+            _ = try? directory.remove(folder.new)
             state.rotateAt = state.size + AuditLimits.rotationRetry
             return false
         }
         // From here on the new file is the trail.
         state.file = next
-        state.identity = next.identity
+        state.identity = try? next.status().identity
         state.size = 0
         state.rotateAt = limits.fileSize
         state.first = state.written &+ 1
         state.statistics.rotations &+= 1
         commit(&state, grownBy: state.pending.count)
-        do throws(AuditError) { try folder.synchronize() } catch { throw fail(&state, error) }
+        do throws(FileError) { try directory.synchronize() } catch { throw fail(&state, .notSynced(error)) }
         return true
+    }
+
+    /// Of the trail's file, whose name may have been another when it was made.
+    func notSynced(_ error: FileError) -> AuditError {
+        AuditError(.failed, file: path, errorNumber: error.code, message: "the audit trail could not be synced")
     }
 
     /// Tells the observer what has happened; on the log's own thread, so that a log that is not read holds up nobody's signature.
@@ -299,7 +293,7 @@ final class AuditCore: Sendable {
             return (state.failure ?? outage, state.failure == nil && keepsRecords && state.file != nil ? self.fault(of: state) : nil)
         }
         if let known = known ?? fault { return known }
-        guard let room = opening.system.room(opening.folder.folder), room == 0 else { return nil }
+        guard let room = opening.room(opening.folder.folder), room == 0 else { return nil }
         return AuditError(.storageFull, file: path, errorNumber: ENOSPC, message: "there is no room for the audit trail")
     }
 }

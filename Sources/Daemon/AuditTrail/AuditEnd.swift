@@ -1,3 +1,5 @@
+import DurableFile
+
 /// The last records of a file, each checked, each following the one before.
 struct AuditEnd {
     /// In the order of the file.
@@ -11,15 +13,16 @@ struct AuditEnd {
     ///
     /// What a loss of power leaves behind the last whole record is not a record and not an attack: a line without its newline, or blocks
     /// that were allotted and never written, which read as NUL (no line has one). Anything else that does not verify is refused.
-    init(file: AuditFile, size: Int, path: String) throws(AuditError) {
+    init(_ file: File) throws(AuditError) {
+        let size = try file.length
         let start = max(0, size - AuditLimits.tail)
-        let bytes = try file.read(offset: start, count: size - start, path: path)
+        let bytes = try file.bytes(at: start, count: size - start)
         startsAtBeginning = start == 0
         var at = 0
         if start > 0 {
             // The line that the window cuts.
             guard let newline = bytes.firstIndex(of: UInt8(ascii: "\n")) else {
-                throw AuditError(.damaged, file: path, message: "the audit trail ends in a line longer than any record")
+                throw AuditError(.damaged, file: file.path, message: "the audit trail ends in a line longer than any record")
             }
             at = newline + 1
         }
@@ -27,9 +30,10 @@ struct AuditEnd {
         while at < bytes.count, let newline = bytes[at...].firstIndex(of: UInt8(ascii: "\n")) {
             if bytes[at..<newline].contains(0) { break }
             do throws(AuditError) {
-                let entry = try AuditEntry(line: bytes[at..<newline], file: path)
+                let entry = try AuditEntry(line: bytes[at..<newline], file: file.path)
                 if let last = entries.last, !entry.follows(last) {
-                    throw AuditError(.damaged, file: path, message: "record \(entry.record.sequence) does not follow the one before it")
+                    throw AuditError(
+                        .damaged, file: file.path, message: "record \(entry.record.sequence) does not follow the one before it")
                 }
                 entries.append(entry)
             } catch { throw file.located(error, at: start + at) }

@@ -1,3 +1,4 @@
+import DurableFile
 import Glibc
 
 /// Why the trail could not be opened, written, synced or read. Nothing may be signed after it (design.md, Losing nothing).
@@ -59,6 +60,18 @@ public struct AuditError: Error, Hashable, Sendable, CustomStringConvertible {
         let system = errorNumber == 0 ? "" : ": \(AuditError.text(of: errorNumber))"
         let place = line.map { "\(file):\($0)" } ?? file
         return "\(message) (\(place))\(system)"
+    }
+
+    /// What the system refused.
+    init(_ error: FileError) {
+        self.init(
+            error.isFull ? .storageFull : .unavailable, file: error.path, errorNumber: error.code,
+            message: error.isFull ? "no room for the audit trail" : "\(error.call) failed on the audit trail")
+    }
+
+    /// A failed sync.
+    static func notSynced(_ error: FileError) -> AuditError {
+        AuditError(.failed, file: error.path, errorNumber: error.code, message: "the audit trail could not be synced")
     }
 
     static func newer(_ format: Int64, _ known: Int64, file: String) -> AuditError {

@@ -1,4 +1,4 @@
-import Glibc
+import DurableFile
 
 /// The files of one trail.
 ///
@@ -22,36 +22,31 @@ struct AuditFolder: Sendable {
 
     init(path: String) {
         self.path = path
-        let bytes = Array(path.utf8)
-        if let slash = bytes.lastIndex(of: UInt8(ascii: "/")) {
-            folder = slash == 0 ? "/" : String(decoding: bytes[..<slash], as: UTF8.self)
-            name = String(decoding: bytes[(slash + 1)...], as: UTF8.self)
-        } else {
-            folder = "."
-            name = path
-        }
+        (folder, name) = DurableFile.split(path)
     }
 
     var lock: String { path + ".lock" }
-    var new: String { path + ".new" }
-    func torn(sequence: UInt64, time: Int64) -> String { "\(path).torn-\(sequence)-\(time)" }
+    /// Names in the folder.
+    var new: String { name + ".new" }
+    func torn(sequence: UInt64, time: Int64) -> String { "\(name).torn-\(sequence)-\(time)" }
 
-    /// The name that a file gets when it is rotated away.
-    func rotated(first: UInt64) -> String {
+    /// The name that a file gets when it is rotated away, and its path.
+    func rotated(first: UInt64) -> String { name + AuditFolder.suffix(first) }
+    func rotatedPath(first: UInt64) -> String { path + AuditFolder.suffix(first) }
+
+    private static func suffix(_ first: UInt64) -> String {
         let digits = String(first)
-        return path + "." + String(repeating: "0", count: max(0, AuditFolder.digits - digits.utf8.count)) + digits
+        return "." + String(repeating: "0", count: max(0, AuditFolder.digits - digits.utf8.count)) + digits
     }
 
     /// The older files, oldest first.
     func older() throws(AuditError) -> [(path: String, first: UInt64)] {
-        guard let directory = opendir(folder) else { throw .system("opendir", file: folder, errorNumber: errno) }
-        defer { closedir(directory) }
+        let names: [String]
+        do throws(FileError) { names = try DurableFile.names(in: folder) } catch { throw AuditError(error) }
         let prefix = Array((name + ".").utf8)
         var result: [(path: String, first: UInt64)] = []
-        while let entry = readdir(directory) {
-            let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-            guard bytes.starts(with: prefix) else { continue }
-            let digits = bytes.dropFirst(prefix.count)
+        for other in names where other.utf8.starts(with: prefix) {
+            let digits = other.utf8.dropFirst(prefix.count)
             guard digits.count >= AuditFolder.digits, digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }),
                 let first = UInt64(String(decoding: digits, as: UTF8.self))
             else { continue }
@@ -60,37 +55,23 @@ struct AuditFolder: Sendable {
         return result.sorted { $0.first < $1.first }
     }
 
-    /// Gives the current file its older name and puts the new one in its place; to be followed by `synchronize`.
-    func exchange(first: UInt64) throws(AuditError) {
-        guard link(path, rotated(first: first)) == 0 else { throw .system("link", file: path, errorNumber: errno) }
-        guard rename(new, path) == 0 else {
-            let number = errno
-            unlink(rotated(first: first))
-            throw .system("rename", file: path, errorNumber: number)
-        }
-    }
-
-    /// Makes names given or taken durable.
-    func synchronize() throws(AuditError) {
-        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .system("open", file: folder, errorNumber: errno) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else {
-            throw AuditError(.failed, file: folder, errorNumber: errno, message: "the audit folder could not be synced")
+    /// Gives the current file its older name and puts the new one in its place; to be followed by a sync of the folder.
+    func exchange(first: UInt64, in directory: Folder) throws(FileError) {
+        try directory.addName(rotated(first: first), to: name)
+        do throws(FileError) { try directory.rename(new, to: name) } catch {
+            _ = try? directory.remove(rotated(first: first))
+            throw error
         }
     }
 
     /// Opens one file of the trail for reading; `nil` if there is none of that name.
-    static func openForReading(_ path: String) throws(AuditError) -> AuditFile? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-        guard descriptor >= 0 else {
-            if errno == ENOENT { return nil }
-            throw .system("open", file: path, errorNumber: errno)
+    static func openForReading(_ path: String) throws(AuditError) -> File? {
+        do throws(FileError) { return try File(reading: path, followsLink: false) } catch {
+            if error.isMissing { return nil }
+            guard error.cause != .notRegular else {
+                throw AuditError(.insecure, file: path, message: "the audit trail is not a regular file")
+            }
+            throw AuditError(error)
         }
-        let file = AuditFile(descriptor: descriptor)
-        guard let status = file.status, status.st_mode & S_IFMT == S_IFREG else {
-            throw AuditError(.insecure, file: path, message: "the audit trail is not a regular file")
-        }
-        return file
     }
 }

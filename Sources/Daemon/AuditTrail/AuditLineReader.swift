@@ -1,9 +1,8 @@
-import Glibc
+import DurableFile
 
 /// The whole lines of one file, from an offset on; reads 256 KiB at a time.
 struct AuditLineReader {
-    let file: AuditFile
-    let path: String
+    let file: File
     /// Where the next unread line begins, in bytes.
     private(set) var offset: Int
     private var buffer: [UInt8] = []
@@ -13,9 +12,8 @@ struct AuditLineReader {
     static let maximumLine = 1 << 20
     private static let chunk = 256 << 10
 
-    init(file: AuditFile, path: String, offset: Int = 0) {
+    init(file: File, offset: Int = 0) {
         self.file = file
-        self.path = path
         self.offset = offset
     }
 
@@ -33,12 +31,12 @@ struct AuditLineReader {
                 return line
             }
             guard buffer.count - at <= AuditLineReader.maximumLine else {
-                throw AuditError(.malformed, file: path, message: "a line is longer than any audit record")
+                throw AuditError(.malformed, file: file.path, message: "a line is longer than any audit record")
             }
             buffer.removeFirst(at)
             at = 0
             searched = buffer.count
-            let more = try file.read(offset: offset + buffer.count, count: AuditLineReader.chunk, path: path)
+            let more = try file.bytes(at: offset + buffer.count, count: AuditLineReader.chunk)
             guard !more.isEmpty else { return nil }
             buffer += more
         }

@@ -1,4 +1,4 @@
-import Glibc
+import DurableFile
 
 /// The audit trail, open for writing: a hash-chained file of JSON lines.
 ///
@@ -25,7 +25,7 @@ public final class AuditLog: Sendable {
     public convenience init(
         path: String, limits: AuditLimits = .default, memory: String? = nil, observer: (@Sendable (AuditNotice) -> Void)? = nil
     ) throws(AuditError) {
-        try self.init(path: path, limits: limits, system: .real, memory: memory, observer: observer)
+        try self.init(path: path, limits: limits, calls: .real, memory: memory, observer: observer)
     }
 
     /// Takes a trail as it is that is not as it was remembered: an administrator's decision, which is recorded in the trail. No other process may
@@ -33,7 +33,7 @@ public final class AuditLog: Sendable {
     /// - Returns: What was accepted; `nil` if there was nothing to accept.
     /// - Throws: As opening, but for `.missing`, `.shortened` and `.memoryDamaged`.
     public static func accept(path: String, memory: String) throws(AuditError) -> String? {
-        let log = try AuditLog(path: path, limits: .default, system: .real, memory: memory, accepts: true)
+        let log = try AuditLog(path: path, limits: .default, calls: .real, memory: memory, accepts: true)
         try log.close()
         return log.accepted
     }
@@ -41,15 +41,16 @@ public final class AuditLog: Sendable {
     /// A log that takes records and keeps none, for the benchmark alone, which measures what the trail costs. No program that is installed and
     /// no configuration reaches it.
     package convenience init(keepingNothingAt path: String) throws(AuditError) {
-        try self.init(path: path, limits: .default, system: .real, keepsRecords: false)
+        try self.init(path: path, limits: .default, calls: .real, keepsRecords: false)
     }
 
     init(
-        path: String, limits: AuditLimits, system: AuditSystem, memory: String? = nil, accepts: Bool = false, keepsRecords: Bool = true,
-        observer: (@Sendable (AuditNotice) -> Void)? = nil
+        path: String, limits: AuditLimits, calls: FileCalls, room: (@Sendable (String) -> UInt64?)? = nil, memory: String? = nil,
+        accepts: Bool = false, keepsRecords: Bool = true, observer: (@Sendable (AuditNotice) -> Void)? = nil
     ) throws(AuditError) {
-        let opening = AuditOpening(
-            folder: AuditFolder(path: path), limits: limits, system: system, memory: memory.map { AuditMemory(path: $0) }, accepts: accepts)
+        var opening = AuditOpening(
+            folder: AuditFolder(path: path), limits: limits, calls: calls, memory: memory.map { AuditMemory(path: $0) }, accepts: accepts)
+        if let room { opening.room = room }
         let opened = try opening.open()
         core = AuditCore(opening: opening, opened: opened, keepsRecords: keepsRecords, observer: observer)
         accepted = opened.accepted?.detail

@@ -1,4 +1,4 @@
-import Glibc
+import DurableFile
 
 /// What is remembered of the trail's end, held against what is there.
 extension AuditOpening {
@@ -11,24 +11,26 @@ extension AuditOpening {
     }
 
     /// Begins a trail where there is none, if none is missed.
-    func begin(lock: AuditFile, older: [(path: String, first: UInt64)], remembered: AuditHead?) throws(AuditError) -> Result {
+    func begin(
+        in directory: Folder, lock: FileLock, older: [(path: String, first: UInt64)], remembered: AuditHead?
+    ) throws(AuditError) -> Result {
         guard !older.isEmpty || remembered != nil else {
-            unlink(folder.path)
-            return try create(lock: lock)
+            _ = try? directory.remove(folder.name)
+            return try create(in: directory, lock: lock)
         }
         let end = remembered.map { "it ended with record \($0.sequence)" } ?? older.last.map { "\($0.path) is there" } ?? ""
         let message = "the audit trail is gone or empty though \(end)"
         guard accepts else {
             throw AuditError(.missing, file: folder.path, message: message)
         }
-        unlink(folder.path)
+        _ = try? directory.remove(folder.name)
         var accepted = AuditRecord(.event)
         accepted.operation = AuditRecord.acceptance
         accepted.detail = "accepted by an administrator: \(message)" + (remembered.map { ", \($0)" } ?? "")
         guard let last = older.last, let file = try AuditFolder.openForReading(last.path),
-            let entry = try AuditEnd(file: file, size: Int(file.status?.st_size ?? 0), path: last.path).entries.last
+            let entry = try AuditEnd(file).entries.last
         else {
-            var result = try create(lock: lock)
+            var result = try create(in: directory, lock: lock)
             result.accepted = accepted
             return result
         }
@@ -42,17 +44,16 @@ extension AuditOpening {
         var line: [UInt8] = []
         let own = AuditLine.append(accepted, sequence: head.sequence &+ 1, previous: hash, to: &line)
         line.append(UInt8(ascii: "\n"))
-        let next = try makeNext(holding: line)
-        guard rename(folder.new, folder.path) == 0 else { throw .system("rename", file: folder.path, errorNumber: errno) }
-        try folder.synchronize()
+        let next = try putFirst(line, in: directory)
         return Result(
-            lock: lock, file: next, size: line.count, first: head.sequence &+ 1, next: head.sequence &+ 2, head: own, created: true,
+            directory: directory, lock: lock, file: next, size: line.count, first: head.sequence &+ 1, next: head.sequence &+ 2, head: own,
+            created: true,
             remembered: remembered, accepted: accepted, isAcceptanceWritten: true)
     }
 
     /// - Returns: What is to be recorded, where the trail is not as remembered and that is accepted.
     func compare(
-        _ remembered: AuditHead?, with last: AuditEntry, in file: AuditFile, older: [(path: String, first: UInt64)]
+        _ remembered: AuditHead?, with last: AuditEntry, in file: File, older: [(path: String, first: UInt64)]
     ) throws(AuditError) -> AuditRecord? {
         guard let remembered else { return nil }
         let message: String
@@ -76,12 +77,12 @@ extension AuditOpening {
     }
 
     private func entry(
-        _ sequence: UInt64, _ file: AuditFile, _ older: [(path: String, first: UInt64)]
+        _ sequence: UInt64, _ file: File, _ older: [(path: String, first: UInt64)]
     ) throws(AuditError) -> AuditEntry? {
-        if let entry = try file.entry(of: sequence, path: folder.path) { return entry }
+        if let entry = try file.entry(of: sequence) { return entry }
         guard let match = older.last(where: { $0.first <= sequence }), let file = try AuditFolder.openForReading(match.path) else {
             return nil
         }
-        return try file.entry(of: sequence, path: match.path)
+        return try file.entry(of: sequence)
     }
 }

@@ -1,10 +1,17 @@
+import DurableFile
 import Glibc
 
 /// Opening: the lock, the checks of owner and mode, the end of the last file verified, a torn line moved aside.
 struct AuditOpening {
     let folder: AuditFolder
     let limits: AuditLimits
-    let system: AuditSystem
+    var calls = FileCalls.real
+    /// Bytes of room in the file system of a folder; `nil` if it does not say.
+    var room: @Sendable (String) -> UInt64? = { folder in
+        var status = statvfs()
+        guard statvfs(folder, &status) == 0, status.f_blocks > 0 else { return nil }
+        return UInt64(geteuid() == 0 ? status.f_bfree : status.f_bavail) &* UInt64(status.f_frsize)
+    }
     /// The trail's end as the agent's state remembers it.
     var memory: AuditMemory?
     /// Whether an administrator has said that a trail which is not as it was remembered is to be gone on with.
@@ -12,8 +19,9 @@ struct AuditOpening {
 
     /// What the log starts from.
     struct Result {
-        var lock: AuditFile
-        var file: AuditFile
+        var directory: Folder
+        var lock: FileLock
+        var file: File
         var size: Int
         /// Sequence of the file's first record; what its name will say once it is rotated.
         var first: UInt64
@@ -32,73 +40,76 @@ struct AuditOpening {
     }
 
     func open() throws(AuditError) -> Result {
-        try checkFolder()
+        let directory = try openFolder()
         let lock = try takeLock()
         let remembered = try rememberedHead()
-        unlink(folder.new)
-        let older = try finishRotation(try folder.older())
-        let descriptor = Glibc.open(folder.path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-        if descriptor < 0 {
-            guard errno == ENOENT else { throw .system("open", file: folder.path, errorNumber: errno) }
-            return try begin(lock: lock, older: older, remembered: remembered)
-        }
-        let file = AuditFile(descriptor: descriptor)
+        _ = try? directory.remove(folder.new)
+        let older = try finishRotation(try folder.older(), in: directory)
+        let opened: File?
+        do throws(FileError) { opened = try directory.open(appending: folder.name) } catch { throw AuditError(error) }
+        guard let file = opened else { return try begin(in: directory, lock: lock, older: older, remembered: remembered) }
         try check(file)
         // Pages of an earlier run that could not be written are reported here if the kernel still remembers them.
-        guard system.synchronize(file.descriptor) == 0 else {
-            throw AuditError(.failed, file: folder.path, errorNumber: errno, message: "the audit trail could not be synced")
-        }
-        let size = Int(file.status?.st_size ?? 0)
-        if size == 0 {
-            return try begin(lock: lock, older: older, remembered: remembered)
-        }
-        return try readEnd(lock: lock, file: file, size: size, older: older, remembered: remembered)
+        do throws(FileError) { try file.synchronizeData() } catch { throw .notSynced(error) }
+        if try file.length == 0 { return try begin(in: directory, lock: lock, older: older, remembered: remembered) }
+        return try readEnd(in: directory, lock: lock, file: file, older: older, remembered: remembered)
     }
 
-    private func checkFolder() throws(AuditError) {
-        var status = stat()
-        guard stat(folder.folder, &status) == 0 else { throw .system("stat", file: folder.folder, errorNumber: errno) }
-        guard status.st_mode & S_IFMT == S_IFDIR, status.st_mode & 0o002 == 0, status.st_uid == 0 || status.st_uid == geteuid() else {
-            throw AuditError(
-                .insecure, file: folder.folder,
-                message: "the audit folder must belong to the agent's user or root and not be writable by everybody")
+    private func openFolder() throws(AuditError) -> Folder {
+        do throws(OwnershipError) {
+            // Its group may be let write it, for who puts older files away.
+            return try Folder.open(
+                folder.folder, as: Ownership(owner: .rootOrSelf, forbidden: 0o002, judgesWay: false), calls: calls)
+        } catch {
+            switch error {
+            case .system(let error): throw AuditError(error)
+            case .distrusted:
+                throw AuditError(
+                    .insecure, file: folder.folder,
+                    message: "the audit folder must belong to the agent's user or root and not be writable by everybody")
+            }
         }
     }
 
-    /// The lock is a file of its own with mode 0600: who may read the trail must not be able to lock the agent out.
-    private func takeLock() throws(AuditError) -> AuditFile {
-        let descriptor = Glibc.open(folder.lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
-        guard descriptor >= 0 else { throw .system("open", file: folder.lock, errorNumber: errno) }
-        let lock = AuditFile(descriptor: descriptor)
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            guard errno == EWOULDBLOCK else { throw .system("flock", file: folder.lock, errorNumber: errno) }
-            throw AuditError(.locked, file: folder.path, message: "another process writes this audit trail")
+    private func takeLock() throws(AuditError) -> FileLock {
+        do throws(FileLockError) { return try FileLock(folder.lock) } catch {
+            switch error {
+            case .held: throw AuditError(.locked, file: folder.path, message: "another process writes this audit trail")
+            case .system(let error): throw AuditError(error)
+            }
         }
-        return lock
     }
 
-    private func check(_ file: AuditFile) throws(AuditError) {
-        guard let status = file.status else { throw .system("fstat", file: folder.path, errorNumber: errno) }
-        guard status.st_mode & S_IFMT == S_IFREG, status.st_uid == geteuid(), status.st_mode & 0o022 == 0, status.st_nlink == 1 else {
-            throw AuditError(
-                .insecure, file: folder.path,
-                message: "the audit trail must be a regular file of the agent's user, writable by nobody else, with one name")
+    private func check(_ file: File) throws(AuditError) {
+        let rule = Ownership(owner: .own, forbidden: 0o022, wantsOneName: true, judgesWay: false)
+        do throws(OwnershipError) { try rule.check(file, expecting: .file) } catch {
+            switch error {
+            case .system(let error): throw AuditError(error)
+            case .distrusted(_, let reason):
+                throw AuditError(
+                    .insecure, file: folder.path,
+                    message:
+                        "the audit trail must be a regular file of the agent's user, writable by nobody else, with one name; this one \(reason)"
+                )
+            }
         }
     }
 
     /// A rotation that was cut off between the link and the rename leaves the current file with two names; the newer one goes.
-    private func finishRotation(_ older: [(path: String, first: UInt64)]) throws(AuditError) -> [(path: String, first: UInt64)] {
-        guard let last = older.last else { return older }
-        var current = stat(), rotated = stat()
-        guard lstat(folder.path, &current) == 0, lstat(last.path, &rotated) == 0, current.st_ino == rotated.st_ino,
-            current.st_dev == rotated.st_dev
+    private func finishRotation(
+        _ older: [(path: String, first: UInt64)], in directory: Folder
+    ) throws(AuditError) -> [(path: String, first: UInt64)] {
+        guard let last = older.last, let current = try? FileStatus(at: folder.path), let rotated = try? FileStatus(at: last.path),
+            current.identity == rotated.identity
         else { return older }
-        guard unlink(last.path) == 0 else { throw .system("unlink", file: last.path, errorNumber: errno) }
-        try folder.synchronize()
+        do throws(FileError) {
+            try directory.remove(folder.rotated(first: last.first))
+            try directory.synchronize()
+        } catch { throw AuditError(error) }
         return older.dropLast()
     }
 
-    func create(lock: AuditFile) throws(AuditError) -> Result {
+    func create(in directory: Folder, lock: FileLock) throws(AuditError) -> Result {
         var genesis = AuditRecord(.genesis)
         var random = SystemRandomNumberGenerator()
         var id: [UInt8] = []
@@ -107,43 +118,42 @@ struct AuditOpening {
         var line: [UInt8] = []
         let hash = AuditLine.append(genesis, sequence: 0, previous: .none, to: &line)
         line.append(UInt8(ascii: "\n"))
-        let file = try makeNext(holding: line)
-        guard rename(folder.new, folder.path) == 0 else { throw .system("rename", file: folder.path, errorNumber: errno) }
-        try folder.synchronize()
-        return Result(lock: lock, file: file, size: line.count, first: 0, next: 1, head: hash, created: true)
+        let file = try putFirst(line, in: directory)
+        return Result(directory: directory, lock: lock, file: file, size: line.count, first: 0, next: 1, head: hash, created: true)
+    }
+
+    /// Begins the trail's file, where there is none.
+    func putFirst(_ lines: [UInt8], in directory: Folder) throws(AuditError) -> File {
+        let file = try makeNext(holding: lines, in: directory)
+        do throws(FileError) { try directory.rename(folder.new, to: folder.name) } catch { throw AuditError(error) }
+        do throws(FileError) { try directory.synchronize() } catch { throw .notSynced(error) }
+        return file
     }
 
     /// Makes the file that comes next under its interim name, durable, with the given lines in it.
-    func makeNext(holding lines: [UInt8]) throws(AuditError) -> AuditFile {
-        unlink(folder.new)
-        let descriptor = Glibc.open(folder.new, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o640)
-        guard descriptor >= 0 else { throw failure(of: "open", errno) }
-        let file = AuditFile(descriptor: descriptor)
-        // The process's umask does not decide who may read the trail.
-        guard fchmod(descriptor, 0o640) == 0 else { throw failure(of: "fchmod", errno) }
-        let written = system.writeAll(descriptor, lines)
-        guard written == 0 else {
-            unlink(folder.new)
-            throw failure(of: "write", written)
+    func makeNext(holding lines: [UInt8], in directory: Folder) throws(AuditError) -> File {
+        let file: File
+        do throws(FileError) {
+            try directory.remove(folder.new)
+            // The process's umask does not decide who may read the trail.
+            file = try directory.create(folder.new, mode: AuditOpening.mode)
+            try file.write(lines)
+        } catch {
+            _ = try? directory.remove(folder.new)
+            throw AuditError(error)
         }
-        guard system.synchronize(descriptor) == 0 else {
-            let number = errno
-            unlink(folder.new)
-            throw AuditError(.failed, file: folder.new, errorNumber: number, message: "the audit trail could not be synced")
+        do throws(FileError) { try file.synchronizeData() } catch {
+            _ = try? directory.remove(folder.new)
+            throw .notSynced(error)
         }
         return file
     }
 
-    private func failure(of function: StaticString, _ number: Int32) -> AuditError {
-        AuditSystem.isFull(number)
-            ? AuditError(.storageFull, file: folder.new, errorNumber: number, message: "no room for the audit trail")
-            : .system(function, file: folder.new, errorNumber: number)
-    }
-
     private func readEnd(
-        lock: AuditFile, file: AuditFile, size: Int, older: [(path: String, first: UInt64)], remembered: AuditHead?
+        in directory: Folder, lock: FileLock, file: File, older: [(path: String, first: UInt64)], remembered: AuditHead?
     ) throws(AuditError) -> Result {
-        let end = try AuditEnd(file: file, size: size, path: folder.path)
+        let size = try file.length
+        let end = try AuditEnd(file)
         guard let last = end.entries.last else {
             throw AuditError(.damaged, file: folder.path, message: "the audit trail has no whole record at its end")
         }
@@ -154,18 +164,20 @@ struct AuditOpening {
         let accepted = try compare(remembered, with: last, in: file, older: older)
         var torn: (path: String, bytes: Int)?
         if end.wholeSize < size {
-            let path = folder.torn(sequence: next, time: AuditRecord.now())
-            try moveAside(try file.read(offset: end.wholeSize, count: size - end.wholeSize, path: folder.path), to: path)
-            guard system.truncate(file.descriptor, end.wholeSize) == 0, system.synchronize(file.descriptor) == 0 else {
-                throw .system("ftruncate", file: folder.path, errorNumber: errno)
-            }
-            torn = (path, size - end.wholeSize)
+            let name = folder.torn(sequence: next, time: AuditRecord.now())
+            let bytes = try file.bytes(at: end.wholeSize, count: size - end.wholeSize)
+            do throws(FileError) {
+                let path = try moveAside(bytes, to: name, in: directory)
+                try file.truncate(to: end.wholeSize)
+                try file.synchronizeData()
+                torn = (path, bytes.count)
+            } catch { throw AuditError(error) }
         }
         guard let head = AuditHash(last.hash) else {
             throw AuditError(.damaged, file: folder.path, message: "the audit trail's last record has no hash")
         }
         var result = Result(
-            lock: lock, file: file, size: end.wholeSize, first: try firstSequence(file), next: next, head: head,
+            directory: directory, lock: lock, file: file, size: end.wholeSize, first: try firstSequence(file), next: next, head: head,
             created: false, torn: torn, remembered: remembered, accepted: accepted)
         if let remembered, let hash = AuditHash(remembered.hash), accepted?.missingFrom != nil {
             // The chain goes on from what was remembered, so that the gap shows.
@@ -175,8 +187,8 @@ struct AuditOpening {
         return result
     }
 
-    private func firstSequence(_ file: AuditFile) throws(AuditError) -> UInt64 {
-        let start = try file.read(offset: 0, count: AuditLineReader.maximumLine, path: folder.path)
+    private func firstSequence(_ file: File) throws(AuditError) -> UInt64 {
+        let start = try file.bytes(at: 0, count: AuditLineReader.maximumLine)
         return try AuditEntry(line: start.prefix { $0 != UInt8(ascii: "\n") }, file: folder.path).record.sequence
     }
 
@@ -189,37 +201,36 @@ struct AuditOpening {
             return
         }
         guard let file = try AuditFolder.openForReading(before.path),
-            let last = try lastEntry(file, before.path, before: first), first.follows(last)
+            let last = try lastEntry(file, before: first), first.follows(last)
         else {
             throw AuditError(.damaged, file: folder.path, message: "the audit trail does not continue \(before.path)")
         }
     }
 
     /// The last whole record of an older file. Behind the last one that the next file counts on there may be anything.
-    private func lastEntry(_ file: AuditFile, _ path: String, before next: AuditEntry) throws(AuditError) -> AuditEntry? {
+    private func lastEntry(_ file: File, before next: AuditEntry) throws(AuditError) -> AuditEntry? {
         do throws(AuditError) {
-            return try AuditEnd(file: file, size: Int(file.status?.st_size ?? 0), path: path).entries.last
+            return try AuditEnd(file).entries.last
         } catch {
             guard let missingFrom = next.record.missingFrom, missingFrom > 0 else { throw error }
-            return try file.entry(of: missingFrom - 1, path: path)
+            return try file.entry(of: missingFrom - 1)
         }
     }
 
-    private func moveAside(_ bytes: [UInt8], to path: String) throws(AuditError) {
-        let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o640)
-        guard descriptor >= 0 else { throw .system("open", file: path, errorNumber: errno) }
-        defer { close(descriptor) }
-        let written = system.writeAll(descriptor, bytes)
-        guard written == 0, fsync(descriptor) == 0 else {
-            let number = written == 0 ? errno : written
-            unlink(path)
-            throw failure(of: "write", number)
+    /// - Returns: The path.
+    private func moveAside(_ bytes: [UInt8], to name: String, in directory: Folder) throws(FileError) -> String {
+        let file = try directory.create(name, mode: AuditOpening.mode)
+        do throws(FileError) {
+            try file.write(bytes)
+            try file.synchronize()
+        } catch {
+            _ = try? directory.remove(name)
+            throw error
         }
-        try folder.synchronize()
+        try directory.synchronize()
+        return file.path
     }
-}
 
-extension AuditSystem {
-    /// Errors that end when somebody makes room.
-    static func isFull(_ number: Int32) -> Bool { number == ENOSPC || number == EDQUOT || number == EFBIG }
+    /// Of the trail's files: its group may read them.
+    private static let mode: UInt32 = 0o640
 }

@@ -1,4 +1,4 @@
-import Glibc
+import DurableFile
 
 /// Reads a trail in order, across its files, and goes on as it grows; polled, without a thread or a timer of its own. Each record's own
 /// hash is checked, the chain is the verifier's matter.
@@ -22,7 +22,7 @@ public struct AuditReader {
         guard let file = try AuditFolder.openForReading(path) else {
             throw AuditError(.missing, file: path, message: "there is no audit trail")
         }
-        let last = try AuditReader.lastSequence(file, path)
+        let last = try AuditReader.lastSequence(file)
         self.folder = folder
         next = last.map { $0 &+ 1 >= UInt64(max(0, count)) ? $0 &+ 1 &- UInt64(max(0, count)) : 0 } ?? 0
     }
@@ -62,7 +62,7 @@ public struct AuditReader {
     private mutating func take(_ bytes: ArraySlice<UInt8>, _ result: inout [AuditEntry]) throws(AuditError) -> Bool {
         // Those between the place that was searched for and the first record wanted are passed by their number alone.
         if let sequence = AuditEntry.sequence(ofLine: bytes), sequence < next { return false }
-        let entry = try AuditEntry(line: bytes, file: lines?.path ?? folder.path)
+        let entry = try AuditEntry(line: bytes, file: lines?.file.path ?? folder.path)
         guard entry.record.sequence >= next else { return false }
         next = entry.record.sequence &+ 1
         result.append(entry)
@@ -71,8 +71,8 @@ public struct AuditReader {
 
     /// A batch was seen while it was being written, and then taken back since the disk was full: the reader goes on behind what is left.
     private mutating func isTakenBack() throws(AuditError) -> Bool {
-        guard let reader = lines, let size = reader.file.status?.st_size, Int(size) < reader.offset else { return false }
-        next = try AuditReader.lastSequence(reader.file, reader.path).map { $0 &+ 1 } ?? next
+        guard let reader = lines, try reader.file.length < reader.offset else { return false }
+        next = try AuditReader.lastSequence(reader.file).map { $0 &+ 1 } ?? next
         lines = nil
         return true
     }
@@ -81,36 +81,34 @@ public struct AuditReader {
     private func openFile() throws(AuditError) -> AuditLineReader? {
         let current = try AuditFolder.openForReading(folder.path)
         let older = try folder.older()
-        if let current, let first = try AuditReader.firstSequence(current, folder.path), first <= next || older.isEmpty {
-            return AuditLineReader(file: current, path: folder.path, offset: try current.offset(before: next, path: folder.path))
+        if let current, let first = try AuditReader.firstSequence(current), first <= next || older.isEmpty {
+            return AuditLineReader(file: current, offset: try current.offset(before: next))
         }
         guard let match = older.last(where: { $0.first <= next }) ?? older.first, let file = try AuditFolder.openForReading(match.path)
         else {
             return nil
         }
-        return AuditLineReader(file: file, path: match.path, offset: try file.offset(before: next, path: match.path))
+        return AuditLineReader(file: file, offset: try file.offset(before: next))
     }
 
     private func isRotatedAway() -> Bool {
-        guard let own = lines?.file.status else { return false }
-        var current = stat()
-        guard stat(folder.path, &current) == 0 else { return false }
-        return own.st_ino != current.st_ino || own.st_dev != current.st_dev
+        guard let own = try? lines?.file.status(), let current = try? FileStatus(at: folder.path) else { return false }
+        return own.identity != current.identity
     }
 
-    private static func firstSequence(_ file: AuditFile, _ path: String) throws(AuditError) -> UInt64? {
-        var lines = AuditLineReader(file: file, path: path)
+    private static func firstSequence(_ file: File) throws(AuditError) -> UInt64? {
+        var lines = AuditLineReader(file: file)
         guard let bytes = try lines.next() else { return nil }
-        return try AuditEntry(line: bytes, file: path).record.sequence
+        return try AuditEntry(line: bytes, file: file.path).record.sequence
     }
 
     /// The sequence of the file's last whole record, found from its end.
-    private static func lastSequence(_ file: AuditFile, _ path: String) throws(AuditError) -> UInt64? {
-        let size = Int(file.status?.st_size ?? 0)
+    private static func lastSequence(_ file: File) throws(AuditError) -> UInt64? {
+        let size = try file.length
         let start = max(0, size - AuditLimits.tail)
-        let bytes = try file.read(offset: start, count: size - start, path: path)
+        let bytes = try file.bytes(at: start, count: size - start)
         guard let end = bytes.lastIndex(of: UInt8(ascii: "\n")) else { return nil }
         let begin = bytes[..<end].lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
-        return try AuditEntry(line: bytes[begin..<end], file: path).record.sequence
+        return try AuditEntry(line: bytes[begin..<end], file: file.path).record.sequence
     }
 }

@@ -1,3 +1,5 @@
+import DurableFile
+
 /// Verifies a trail from its first record to its last, across its files, without holding more than a line.
 ///
 /// The chain alone proves that what is there is in order and unchanged since it was written; that nothing was cut off the end, or the
@@ -25,10 +27,10 @@ public struct AuditVerifier: Sendable {
         guard let current = try AuditFolder.openForReading(folder.path) else {
             throw AuditError(.missing, file: folder.path, message: "there is no audit trail")
         }
-        let inode = current.status?.st_ino
+        let identity = try? current.status().identity
         let older = try folder.older()
         for (index, entry) in older.enumerated() {
-            guard let file = try AuditFolder.openForReading(entry.path), file.status?.st_ino != inode else { continue }
+            guard let file = try AuditFolder.openForReading(entry.path), (try? file.status().identity) != identity else { continue }
             let next = index + 1 < older.count ? try AuditFolder.openForReading(older[index + 1].path) ?? current : current
             run.missingFrom = try AuditVerifier.missingFrom(next)
             if try run.read(file, entry.path) { return run.report }
@@ -47,8 +49,8 @@ public struct AuditVerifier: Sendable {
     }
 
     /// What a file's first record says may be missing of the file before it.
-    private static func missingFrom(_ file: AuditFile) throws(AuditError) -> UInt64? {
-        var lines = AuditLineReader(file: file, path: "")
+    private static func missingFrom(_ file: File) throws(AuditError) -> UInt64? {
+        var lines = AuditLineReader(file: file)
         guard let line = try lines.next() else { return nil }
         return (try? AuditEntry(line: line))?.record.missingFrom
     }
@@ -78,10 +80,10 @@ public struct AuditVerifier: Sendable {
         }
 
         /// Reads one file; true once something is wrong.
-        mutating func read(_ file: AuditFile, _ path: String) throws(AuditError) -> Bool {
+        mutating func read(_ file: File, _ path: String) throws(AuditError) -> Bool {
             report.files.append(path)
             line = 0
-            var lines = AuditLineReader(file: file, path: path)
+            var lines = AuditLineReader(file: file)
             while true {
                 let bytes: ArraySlice<UInt8>?
                 do throws(AuditError) { bytes = try lines.next() } catch {

@@ -1,3 +1,5 @@
+import DurableFile
+import FaultyDisk
 import Glibc
 import Synchronization
 import Testing
@@ -10,13 +12,15 @@ struct AuditContinuationTests {
     final class Disk: Sendable {
         let failing = Atomic<Int>(0)
 
-        var system: AuditSystem {
-            AuditSystem(synchronize: { descriptor in
+        var calls: FileCalls {
+            var calls = FileCalls()
+            calls.synchronizeData = { descriptor in
                 guard self.failing.load(ordering: .relaxed) > 0 else { return fdatasync(descriptor) }
                 self.failing.subtract(1, ordering: .relaxed)
                 errno = EIO
                 return -1
-            })
+            }
+            return calls
         }
     }
 
@@ -34,9 +38,8 @@ struct AuditContinuationTests {
     func goesOn(failures: Int) async throws {
         let trail = try TrailFolder(), disk = Disk()
         let notices = Mutex<[String]>([])
-        let log = try AuditLog(path: trail.path, limits: .default, system: disk.system) { notice in
-            notices.withLock { $0.append("\(notice)") }
-        }
+        let log = try AuditLog(
+            path: trail.path, limits: .default, calls: disk.calls, observer: { notice in notices.withLock { $0.append("\(notice)") } })
         let writer = log.writer()
         let old = try log.record(sample(1))
         #expect(await { if case .success = await synced(log, old) { true } else { false } }())
@@ -83,7 +86,7 @@ struct AuditContinuationTests {
         arguments: Remains.allCases)
     func lost(_ remains: Remains) async throws {
         let trail = try TrailFolder(), disk = Disk()
-        let log = try AuditLog(path: trail.path, limits: .default, system: disk.system)
+        let log = try AuditLog(path: trail.path, limits: .default, calls: disk.calls)
         let safe = try log.record(sample(1))
         _ = await synced(log, safe)
         disk.failing.store(1, ordering: .relaxed)
@@ -119,7 +122,7 @@ struct AuditContinuationTests {
     func rotation() async throws {
         let trail = try TrailFolder(), disk = Disk()
         let log = try AuditLog(
-            path: trail.path, limits: AuditLimits(fileSize: 2_000, unsyncedMilliseconds: 60_000), system: disk.system)
+            path: trail.path, limits: AuditLimits(fileSize: 2_000, unsyncedMilliseconds: 60_000), calls: disk.calls)
         while try trail.read(trail.path).count < 2_000 { try log.record(sample(1)) }
         disk.failing.store(1, ordering: .relaxed)
         #expect(reason { try log.record(sample(9)) } == .failed)
@@ -128,5 +131,23 @@ struct AuditContinuationTests {
         try log.close()
         let report = try AuditVerifier(path: trail.path).verify()
         #expect(report.isWhole && report.gaps.count == 1)
+    }
+
+    @Test("So is one of the folder")
+    func folder() async throws {
+        let trail = try TrailFolder(), disk = FaultyDisk(number: EIO)
+        let log = try AuditLog(
+            path: trail.path, limits: AuditLimits(fileSize: 2_000, unsyncedMilliseconds: 60_000), calls: disk.calls)
+        while try trail.read(trail.path).count < 2_000 { try log.record(sample(1)) }
+        disk.fail(.synchronize)
+        #expect(reason { try log.record(sample(9)) } == .failed)
+        #expect(log.condition?.reason == .failed)
+        disk.clear()
+        try await recovery(of: log)
+        try log.record(sample(10))
+        try log.close()
+        let report = try AuditVerifier(path: trail.path).verify()
+        #expect(report.isWhole && !report.gaps.isEmpty && report.gaps.allSatisfy { $0.missing == nil })
+        try trail.fill(1)
     }
 }

@@ -112,8 +112,8 @@ struct AuditFormatTests {
         try log.close()
         let file = try #require(try AuditFolder.openForReading(trail.path))
         for sequence in UInt64(0)...400 {
-            #expect(try file.entry(of: sequence, path: trail.path)?.record.sequence == sequence)
+            #expect(try file.entry(of: sequence)?.record.sequence == sequence)
         }
-        #expect(try file.entry(of: 401, path: trail.path) == nil)
+        #expect(try file.entry(of: 401) == nil)
     }
 }

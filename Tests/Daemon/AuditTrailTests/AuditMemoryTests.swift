@@ -115,10 +115,9 @@ struct AuditMemoryTests {
         for index in 0..<10 { try log.record(sample(index)) }
         let older = try AuditFolder(path: trail.path).older().count
         #expect(older > 3)
-        try memory.write(head)
-        let opening = AuditOpening(folder: AuditFolder(path: trail.path), limits: .default, system: .real, memory: memory)
+        let opening = AuditOpening(folder: AuditFolder(path: trail.path), limits: .default, memory: memory)
         let file = try #require(try AuditFolder.openForReading(trail.path))
-        let last = try #require(try AuditEnd(file: file, size: Int(file.status?.st_size ?? 0), path: trail.path).entries.last)
+        let last = try #require(try AuditEnd(file).entries.last)
         #expect(try opening.compare(head, with: last, in: file, older: AuditFolder(path: trail.path).older()) == nil)
         let wrong = AuditHead(sequence: head.sequence, hash: String(repeating: "0", count: 64))
         #expect(reason { _ = try opening.compare(wrong, with: last, in: file, older: AuditFolder(path: trail.path).older()) } == .shortened)

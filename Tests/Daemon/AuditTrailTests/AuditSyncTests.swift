@@ -1,3 +1,4 @@
+import DurableFile
 import Glibc
 import Synchronization
 import Testing
@@ -12,15 +13,17 @@ struct AuditSyncTests {
         let fails = Atomic<Bool>(false)
         let microseconds = Atomic<UInt32>(0)
 
-        var system: AuditSystem {
-            AuditSystem(synchronize: { _ in
+        var calls: FileCalls {
+            var calls = FileCalls()
+            calls.synchronizeData = { _ in
                 self.syncs.add(1, ordering: .relaxed)
                 let delay = self.microseconds.load(ordering: .relaxed)
                 if delay > 0 { usleep(delay) }
                 guard self.fails.load(ordering: .relaxed) else { return 0 }
                 errno = EIO
                 return -1
-            })
+            }
+            return calls
         }
     }
 
@@ -31,7 +34,7 @@ struct AuditSyncTests {
     @Test("Many callers share one fdatasync")
     func shared() async throws {
         let trail = try TrailFolder(), disk = Disk()
-        let log = try AuditLog(path: trail.path, limits: .default, system: disk.system)
+        let log = try AuditLog(path: trail.path, limits: .default, calls: disk.calls)
         let before = disk.syncs.load(ordering: .relaxed)
         disk.microseconds.store(20_000, ordering: .relaxed)
         await withTaskGroup(of: Bool.self) { group in
@@ -65,7 +68,7 @@ struct AuditSyncTests {
     @Test("Records that nobody waits for reach the disk within the group's time")
     func group() async throws {
         let trail = try TrailFolder(), disk = Disk()
-        let log = try AuditLog(path: trail.path, limits: .default, system: disk.system)
+        let log = try AuditLog(path: trail.path, limits: .default, calls: disk.calls)
         let sequence = try log.record(sample())
         #expect(log.isWithinGroup(sequence))
         // The rule is 100 ms; a loaded machine may be late, and the test does not depend on how late.
@@ -77,7 +80,7 @@ struct AuditSyncTests {
     func behind() async throws {
         let trail = try TrailFolder(), disk = Disk()
         let limits = AuditLimits(unsyncedMilliseconds: 60_000, unsyncedRecords: 10)
-        let log = try AuditLog(path: trail.path, limits: limits, system: disk.system)
+        let log = try AuditLog(path: trail.path, limits: limits, calls: disk.calls)
         disk.microseconds.store(100_000, ordering: .relaxed)
         let writer = log.writer()
         var last: UInt64 = 0
@@ -94,7 +97,7 @@ struct AuditSyncTests {
     @Test("After a failed fdatasync nothing is signed while none succeeds, and what was closed so is opened again")
     func failedSync() async throws {
         let trail = try TrailFolder(), disk = Disk()
-        let log = try AuditLog(path: trail.path, limits: .default, system: disk.system)
+        let log = try AuditLog(path: trail.path, limits: .default, calls: disk.calls)
         let writer = log.writer()
         disk.fails.store(true, ordering: .relaxed)
         let sequence = try log.record(sample())

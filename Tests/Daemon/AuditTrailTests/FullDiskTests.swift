@@ -1,3 +1,4 @@
+import DurableFile
 import Glibc
 import Synchronization
 import Testing
@@ -17,34 +18,35 @@ struct FullDiskTests {
             self.number = number
         }
 
-        var system: AuditSystem {
-            AuditSystem(
-                write: { descriptor, bytes in
-                    self.room.withLock { room in
-                        let count = min(room, bytes.count)
-                        guard count > 0 else {
-                            errno = self.number
-                            return -1
-                        }
-                        let wrote = write(descriptor, bytes.baseAddress, count)
-                        if wrote > 0 { room -= wrote }
-                        return wrote
-                    }
-                },
-                truncate: { descriptor, size in
-                    guard !self.truncateFails.load(ordering: .relaxed) else {
-                        errno = EIO
+        var calls: FileCalls {
+            var calls = FileCalls()
+            calls.write = { descriptor, bytes in
+                self.room.withLock { room in
+                    let count = min(room, bytes.count)
+                    guard count > 0 else {
+                        errno = self.number
                         return -1
                     }
-                    return ftruncate(descriptor, off_t(size))
-                })
+                    let wrote = write(descriptor, bytes.baseAddress, count)
+                    if wrote > 0 { room -= wrote }
+                    return wrote
+                }
+            }
+            calls.truncate = { descriptor, size in
+                guard !self.truncateFails.load(ordering: .relaxed) else {
+                    errno = EIO
+                    return -1
+                }
+                return ftruncate(descriptor, off_t(size))
+            }
+            return calls
         }
     }
 
     @Test("A batch that does not fit is taken back whole and reported; with room it works again", arguments: [ENOSPC, EDQUOT, EIO])
     func takenBack(number: Int32) throws {
         let trail = try TrailFolder(), disk = Disk(room: 3_000, number: number)
-        let log = try AuditLog(path: trail.path, limits: .default, system: disk.system)
+        let log = try AuditLog(path: trail.path, limits: .default, calls: disk.calls)
         let writer = log.writer()
         try writer.append(sample(1))
         try writer.flush()
@@ -71,7 +73,7 @@ struct FullDiskTests {
     @Test("A writer hears of the loss of its records also when another's flush met it, and after the disk has room again")
     func twoWriters() throws {
         let trail = try TrailFolder(), disk = Disk(room: 600)
-        let log = try AuditLog(path: trail.path, limits: .default, system: disk.system)
+        let log = try AuditLog(path: trail.path, limits: .default, calls: disk.calls)
         let one = log.writer(), other = log.writer()
         try one.append(sample(1))
         try other.append(sample(2))
@@ -88,7 +90,7 @@ struct FullDiskTests {
     @Test("With room again the log writes by itself, whether anybody asks for a signature or not")
     func byItself() async throws {
         let trail = try TrailFolder(), disk = Disk(room: 600)
-        let log = try AuditLog(path: trail.path, limits: .default, system: disk.system)
+        let log = try AuditLog(path: trail.path, limits: .default, calls: disk.calls)
         #expect(reason { for index in 1..<4 { try log.record(sample(index)) } } == .storageFull)
         disk.room.withLock { $0 = 100_000 }
         for _ in 0..<1_000 where log.condition != nil { try await Task.sleep(for: .milliseconds(10)) }
@@ -98,14 +100,14 @@ struct FullDiskTests {
     @Test("A file system without room is said before anything is written")
     func noRoom() throws {
         let trail = try TrailFolder()
-        let log = try AuditLog(path: trail.path, limits: .default, system: AuditSystem(room: { _ in 0 }))
+        let log = try AuditLog(path: trail.path, limits: .default, calls: .real, room: { _ in 0 })
         #expect(log.condition?.reason == .storageFull)
     }
 
     @Test("After half a batch that cannot be taken back the trail goes on in a new file, and verification says so")
     func cannotTruncate() async throws {
         let trail = try TrailFolder(), disk = Disk(room: 600)
-        let log = try AuditLog(path: trail.path, limits: .default, system: disk.system)
+        let log = try AuditLog(path: trail.path, limits: .default, calls: disk.calls)
         disk.truncateFails.store(true, ordering: .relaxed)
         #expect(reason { try log.record(sample(1)) } == .failed)
         #expect(log.condition?.reason == .failed)
@@ -121,7 +123,7 @@ struct FullDiskTests {
     @Test("No room for a new file: the old one goes on, and is rotated once there is")
     func rotationWithoutRoom() throws {
         let trail = try TrailFolder(), disk = Disk(room: 100_000)
-        let log = try AuditLog(path: trail.path, limits: AuditLimits(fileSize: 2_000), system: disk.system)
+        let log = try AuditLog(path: trail.path, limits: AuditLimits(fileSize: 2_000), calls: disk.calls)
         for index in 0..<4 { try log.record(sample(index)) }
         disk.room.withLock { $0 = 10 }
         #expect(reason { try log.record(sample(9)) } == .storageFull)
@@ -135,7 +137,7 @@ struct FullDiskTests {
     @Test("No room at all: the trail is not begun, and half of it is not left")
     func noBeginning() throws {
         let trail = try TrailFolder(), disk = Disk(room: 20)
-        #expect(reason { _ = try AuditLog(path: trail.path, limits: .default, system: disk.system) } == .storageFull)
+        #expect(reason { _ = try AuditLog(path: trail.path, limits: .default, calls: disk.calls) } == .storageFull)
         #expect(!trail.names.contains("audit.jsonl") && !trail.names.contains("audit.jsonl.new"))
         try trail.fill(1)
     }

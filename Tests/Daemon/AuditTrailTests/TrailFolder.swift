@@ -1,3 +1,4 @@
+import DurableFile
 import Glibc
 import Testing
 
@@ -36,14 +37,14 @@ final class TrailFolder {
 
     func read(_ path: String) throws -> [UInt8] {
         let file = try #require(try AuditFolder.openForReading(path))
-        return try file.read(offset: 0, count: Int(try #require(file.status).st_size), path: path)
+        return try file.bytes(at: 0, count: file.length)
     }
 
     func write(_ bytes: [UInt8], to path: String) throws {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
         try #require(descriptor >= 0)
         defer { close(descriptor) }
-        try #require(AuditSystem.real.writeAll(descriptor, bytes) == 0)
+        try #require(bytes.withUnsafeBytes { FileCalls.real.writeAll(descriptor, $0) } == 0)
     }
 
     /// The lines of the current file, each without its newline.

@@ -1,17 +1,32 @@
-extension AuditFile {
+import DurableFile
+
+/// Records found in a file of a trail.
+extension File {
     /// What is read in one piece when a line's beginning is looked for (bytes).
     private static let searchPiece = 16 << 10
     /// Where halving ends and reading begins (bytes).
     private static let searchEnd = 64 << 10
 
+    /// In bytes.
+    var length: Int {
+        get throws(AuditError) {
+            do throws(FileError) { return try status().size } catch { throw AuditError(error) }
+        }
+    }
+
+    /// Up to `count` bytes from `offset`; fewer only at the end of the file.
+    func bytes(at offset: Int, count: Int) throws(AuditError) -> [UInt8] {
+        do throws(FileError) { return try read(at: offset, count: count) } catch { throw AuditError(error) }
+    }
+
     /// Where a line begins at or before that of a record, found by halving: the end of a large file is reached in a dozen small reads.
     /// - Returns: 0 where the lines do not tell.
-    func offset(before sequence: UInt64, path: String) throws(AuditError) -> Int {
+    func offset(before sequence: UInt64) throws(AuditError) -> Int {
         var low = 0
-        var high = Int(status?.st_size ?? 0)
-        while high - low > AuditFile.searchEnd {
+        var high = try length
+        while high - low > File.searchEnd {
             let middle = low + (high - low) / 2
-            if let (start, found) = try firstLine(from: middle, before: high, path: path), found <= sequence {
+            if let (start, found) = try firstLine(from: middle, before: high), found <= sequence {
                 low = start
             } else {
                 high = middle
@@ -21,26 +36,26 @@ extension AuditFile {
     }
 
     /// The first line that begins between two offsets, and its record's sequence.
-    private func firstLine(from middle: Int, before high: Int, path: String) throws(AuditError) -> (start: Int, sequence: UInt64)? {
+    private func firstLine(from middle: Int, before high: Int) throws(AuditError) -> (start: Int, sequence: UInt64)? {
         var at = middle
         while at < high {
-            let bytes = try read(offset: at, count: AuditFile.searchPiece, path: path)
-            guard !bytes.isEmpty else { return nil }
-            if let newline = bytes.firstIndex(of: UInt8(ascii: "\n")) {
+            let piece = try bytes(at: at, count: File.searchPiece)
+            guard !piece.isEmpty else { return nil }
+            if let newline = piece.firstIndex(of: UInt8(ascii: "\n")) {
                 let start = at + newline + 1
                 guard start < high else { return nil }
                 // A sequence has at most 20 digits.
-                let head = try read(offset: start, count: 64, path: path)
+                let head = try bytes(at: start, count: 64)
                 return AuditEntry.sequence(ofLine: head[...]).map { (start, $0) }
             }
-            at += bytes.count
+            at += piece.count
         }
         return nil
     }
 
     /// The record of a sequence, if the file has it.
-    func entry(of sequence: UInt64, path: String) throws(AuditError) -> AuditEntry? {
-        var lines = AuditLineReader(file: self, path: path, offset: try offset(before: sequence, path: path))
+    func entry(of sequence: UInt64) throws(AuditError) -> AuditEntry? {
+        var lines = AuditLineReader(file: self, offset: try offset(before: sequence))
         while let line = try lines.next() {
             guard let found = AuditEntry.sequence(ofLine: line) else { return nil }
             if found < sequence { continue }
@@ -59,11 +74,11 @@ extension AuditFile {
         var at = 0
         while at < offset {
             // Without a number if the file cannot be read any more.
-            guard let bytes = try? read(offset: at, count: min(AuditFile.searchPiece, offset - at), path: error.file), !bytes.isEmpty else {
+            guard let piece = try? bytes(at: at, count: min(File.searchPiece, offset - at)), !piece.isEmpty else {
                 return error
             }
-            newlines += bytes.count { $0 == UInt8(ascii: "\n") }
-            at += bytes.count
+            newlines += piece.count { $0 == UInt8(ascii: "\n") }
+            at += piece.count
         }
         error.line = newlines + 1
         return error
