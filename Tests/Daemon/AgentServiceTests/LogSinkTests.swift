@@ -9,15 +9,20 @@ import Testing
 @Suite struct LogSinkTests {
     private struct Pipe: ~Copyable {
         let reader: CInt, writer: CInt
+        let sink: LogSink
 
-        init() {
+        init(now: @escaping @Sendable () -> UInt64 = LogSink.milliseconds) {
+            signal(SIGPIPE, SIG_IGN)
             var ends: [CInt] = [0, 0]
             _ = pipe(&ends)
             (reader, writer) = (ends[0], ends[1])
+            sink = LogSink(descriptor: writer, now: now)
         }
 
+        /// The sink must have written its last when its descriptor is closed: the number is another test's then.
         deinit {
             close(reader)
+            sink.flush()
             close(writer)
         }
 
@@ -36,13 +41,16 @@ import Testing
         }
     }
 
+    private final class Clock: Sendable {
+        let time = Atomic<UInt64>(10_000)
+    }
+
     private func logger(_ sink: LogSink) -> Logger { Logger(label: "test") { SinkLogHandler(label: $0, sink: sink) } }
 
     @Test("a line has level, label, metadata in order, and text")
     func line() {
         let pipe = Pipe()
-        let sink = LogSink(descriptor: pipe.writer)
-        logger(sink).warning("it happened", metadata: ["b": "2", "a": "1"])
+        logger(pipe.sink).warning("it happened", metadata: ["b": "2", "a": "1"])
         let text = pipe.read { $0.hasSuffix("\n") }
         #expect(text.hasSuffix(" warning test: a=1 b=2 it happened\n"))
         #expect(text.hasPrefix("20"))
@@ -51,8 +59,7 @@ import Testing
     @Test("whoever logs does not wait for a log that is not read, and the lines that are lost are counted when it is read again")
     func unread() {
         let pipe = Pipe()
-        let sink = LogSink(descriptor: pipe.writer)
-        let logger = logger(sink)
+        let logger = logger(pipe.sink)
         let filling = String(repeating: "x", count: 1_000)
         // More than the pipe and the store hold: 64 KiB and 1 MiB.
         let began = LogSink.milliseconds()
@@ -67,13 +74,12 @@ import Testing
 
     @Test("lines of one user are limited, and the number of those left out is said when its minute is over; others' are not touched")
     func perUser() {
-        let pipe = Pipe()
-        let clock = Mutex<UInt64>(10_000)
-        let sink = LogSink(descriptor: pipe.writer) { clock.withLock { $0 } }
-        let logger = logger(sink)
+        let clock = Clock()
+        let pipe = Pipe { clock.time.load(ordering: .relaxed) }
+        let logger = logger(pipe.sink)
         for _ in 0..<(LogSink.linesPerUser + 50) { logger.notice("refused", metadata: ["uid": "1001"]) }
         logger.notice("other", metadata: ["uid": "1002"])
-        clock.withLock { $0 += LogSink.window }
+        clock.time.wrappingAdd(LogSink.window, ordering: .relaxed)
         logger.notice("later")
         let text = pipe.read { $0.contains("later") && $0.contains("left out") }
         #expect(text.split(separator: "\n").filter { $0.hasSuffix("refused") }.count == LogSink.linesPerUser)
@@ -85,8 +91,7 @@ import Testing
 
     @Test func linesAreLimitedInBytesToo() {
         let pipe = Pipe()
-        let sink = LogSink(descriptor: pipe.writer)
-        let logger = logger(sink)
+        let logger = logger(pipe.sink)
         for _ in 0..<100 { logger.notice("\(String(repeating: "x", count: 100_000))", metadata: ["uid": "1001"]) }
         logger.notice("end")
         let text = pipe.read { $0.hasSuffix("end\n") }
