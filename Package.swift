@@ -143,7 +143,9 @@ let package = Package(
         tests("ConfigurationFileTests", in: "System", ["ConfigurationFile"]),
         tests("StrictJSONTests", in: "Standards", ["StrictJSON"]),
         tests("JOSETests", in: "Standards", exclude: ["Fixtures"], ["JOSE", "StrictJSON", crypto]),
-        tests("ACMETests", in: "Standards", ["ACME", "JOSE", "StrictJSON"]),
+        // Key names as literals.
+        .target(name: "KeyNameLiterals", dependencies: ["ACME"], path: "Tests/Standards/KeyNameLiterals", swiftSettings: settings),
+        tests("ACMETests", in: "Standards", ["KeyNameLiterals", "ACME", "JOSE", "StrictJSON"]),
         .executableTarget(
             name: "varlink-certification", dependencies: ["Varlink", "StrictJSON", nioCore, nioPosix],
             path: "Tests/Protocols/VarlinkCertification", exclude: ["run"], swiftSettings: settings),
@@ -156,24 +158,26 @@ let package = Package(
                 "JOSE", "TokenHelper", "TokenProtocol", "TokenSupervisor", "acme-agent-token", "CLinux", "DurableFile", "FaultyDisk",
                 nioCore, nioPosix, crypto, cryptoExtras, logging,
             ]),
-        tests("SigningPolicyTests", in: "Daemon", ["SigningPolicy", "ACME"]),
+        tests("SigningPolicyTests", in: "Daemon", ["KeyNameLiterals", "SigningPolicy", "ACME"]),
         tests("AuditTrailTests", in: "Daemon", ["AuditTrail", "DurableFile", "FaultyDisk"]),
         tests(
             "KeyringTests", in: "Daemon",
             [
-                "Keyring", "SigningPolicy", "DurableFile", "StrictJSON", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto,
-                cryptoExtras,
+                "KeyNameLiterals", "Keyring", "SigningPolicy", "DurableFile", "StrictJSON", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1,
+                crypto, cryptoExtras,
             ]),
         tests(
             "AgentServiceTests", in: "Daemon",
             [
-                "DurableFile", "ConfigurationFile", "SigningPolicy", "AgentService", "AgentInterface", "AgentClient", "AuditTrail",
-                "TokenSupervisor", "TokenProtocol", "Varlink", "ACME", "JOSE", crypto, logging,
+                "KeyNameLiterals", "DurableFile", "ConfigurationFile", "SigningPolicy", "AgentService", "AgentInterface", "AgentClient",
+                "AuditTrail", "TokenSupervisor", "TokenProtocol", "Varlink", "ACME", "JOSE", crypto, logging,
             ]),
         // Software keys, a CA in memory, and Pebble on free ports.
         .target(
             name: "TestSupport",
-            dependencies: ["Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", x509, swiftASN1, crypto],
+            dependencies: [
+                "KeyNameLiterals", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", x509, swiftASN1, crypto,
+            ],
             path: "Tests/FrontEnd/TestSupport", swiftSettings: settings),
         tests("ACMEClientTests", in: "FrontEnd", ["TestSupport", "ACMEClient", "ACME", "JOSE", "StrictJSON", crypto]),
         tests(
@@ -194,6 +198,6 @@ let package = Package(
         tests("MeasurementTests", in: "Benchmark", ["Measurement", "StrictJSON"]),
         tests(
             "EndToEndTests", in: "EndToEnd",
-            ["acme-agent", "acme-agentd", "acme-agent-token", "AgentClient", "AgentInterface", "ACME", "JOSE", x509, crypto]),
+            ["KeyNameLiterals", "acme-agent", "acme-agentd", "acme-agent-token", "AgentClient", "AgentInterface", "ACME", "JOSE", x509, crypto]),
     ]
 )

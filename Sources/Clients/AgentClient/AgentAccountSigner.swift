@@ -16,6 +16,6 @@ public struct AgentAccountSigner: AccountSigner {
     public var publicKey: PublicKey { key.publicKey }
 
     public func sign(_ request: ACMERequest, url: ACMEURL, nonce: String, account: ACMEURL?) async throws -> FlattenedJWS {
-        try await client.sign(SigningCall(key: key.name.rawValue, url: url, nonce: nonce, account: account, request: request)).request
+        try await client.sign(SigningCall(key: key.name, url: url, nonce: nonce, account: account, request: request)).request
     }
 }

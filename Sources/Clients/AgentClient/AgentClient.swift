@@ -59,7 +59,7 @@ public final class AgentClient: Sendable {
     }
 
     /// - Throws: `AgentError.keyNotFound` if there is none of that name for this user.
-    public func key(named name: String) async throws -> KeyDescription { try await key(.describeKey(name: name)) }
+    public func key(named name: KeyName) async throws -> KeyDescription { try await key(.describeKey(name: name)) }
 
     /// Makes a key in the token.
     /// - Parameters:
@@ -85,16 +85,16 @@ public final class AgentClient: Sendable {
     }
 
     /// A retired key signs nothing any more but its certificate's revocation.
-    public func retireKey(named name: String) async throws -> KeyDescription { try await key(.retireKey(name: name)) }
+    public func retireKey(named name: KeyName) async throws -> KeyDescription { try await key(.retireKey(name: name)) }
 
     /// Destroys the key in the token.
-    public func deleteKey(named name: String) async throws { _ = try await call(.deleteKey(name: name)) }
+    public func deleteKey(named name: KeyName) async throws { _ = try await call(.deleteKey(name: name)) }
 
     /// Has an ACME request signed.
     public func sign(_ call: SigningCall) async throws -> SignedReply { try SignedReply(reply: await self.call(.sign(call))) }
 
     /// A PKCS#10 request for the identifiers, DER, signed by the certificate key.
-    public func certificateRequest(key: String, identifiers: [Identifier], mustStaple: Bool = false) async throws -> [UInt8] {
+    public func certificateRequest(key: KeyName, identifiers: [Identifier], mustStaple: Bool = false) async throws -> [UInt8] {
         try await bytes("csr", .signCertificateRequest(CertificateRequest(key: key, identifiers: identifiers, mustStaple: mustStaple)))
     }
 
@@ -102,7 +102,7 @@ public final class AgentClient: Sendable {
     /// - Parameters:
     ///   - content: Exactly what that section describes, 130 or 146 bytes.
     ///   - scheme: A SignatureScheme's name (§4.2.3), e.g. `ecdsa_secp256r1_sha256`.
-    public func handshake(key: String, content: [UInt8], scheme: String) async throws -> [UInt8] {
+    public func handshake(key: KeyName, content: [UInt8], scheme: String) async throws -> [UInt8] {
         try await bytes("signature", .signHandshake(key: key, content: content, scheme: scheme))
     }
 

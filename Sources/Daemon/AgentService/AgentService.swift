@@ -130,7 +130,7 @@ final class AgentService: VarlinkService {
         } catch {
             logger.debug(
                 "invalid parameter", metadata: ["correlation": "\(caller.correlation)", "uid": "\(peer.uid)", "error": "\(error)"])
-            reply.fail(AgentError.invalidRequest(parameter: error.parameter, message: error.description))
+            reply.fail(error.answer)
         }
     }
 
@@ -143,7 +143,7 @@ final class AgentService: VarlinkService {
         case .getStatus: reply.succeed { json in status(for: caller).writeMembers(to: &json) }
         case .listKeys: listKeys(of: caller, wantsMore: wantsMore, reply: reply)
         case .describeKey(let name):
-            guard caller.mayList(name) else { return reply.fail(AgentError.keyNotFound(name: name)) }
+            guard caller.mayList(name) else { return reply.fail(AgentError.keyNotFound(name: name.rawValue)) }
             guard let key = keys.keyring.key(named: name) else { return reply.fail(keys.absence(of: name)) }
             reply.succeed { json in
                 json.name("key")
@@ -167,14 +167,14 @@ final class AgentService: VarlinkService {
 
     private func create(_ creation: KeyCreation, _ operation: Operation, of caller: Caller, reply: VarlinkReplier) {
         let question = PolicyQuestion(
-            peer: caller.peer.identity, operation: operation, keys: [creation.name.rawValue],
+            peer: caller.peer.identity, operation: operation, keys: [creation.name],
             binding: creation.directory.map { CABinding(origin: $0.origin) })
         guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
         keys.create(creation, admitted, reply: reply)
     }
 
     /// Whether a key that may exist may be changed: asked about with the CA to which it is bound.
-    private func admit(_ operation: Operation, ofKeyNamed name: String, for caller: Caller, reply: VarlinkReplier) -> Admitted? {
+    private func admit(_ operation: Operation, ofKeyNamed name: KeyName, for caller: Caller, reply: VarlinkReplier) -> Admitted? {
         let question = PolicyQuestion(
             peer: caller.peer.identity, operation: operation, keys: [name],
             binding: keys.keyring.key(named: name)?.directory.map { CABinding(origin: $0.origin) })
@@ -183,7 +183,7 @@ final class AgentService: VarlinkService {
 
     private func listKeys(of caller: Caller, wantsMore: Bool, reply: VarlinkReplier) {
         KeyListing(names: keys.keyring.sortedNames, inParts: wantsMore, reply: reply) { [keys] name in
-            caller.mayList(name.rawValue) ? keys.keyring.key(named: name.rawValue) : nil
+            caller.mayList(name) ? keys.keyring.key(named: name) : nil
         }.proceed()
     }
 

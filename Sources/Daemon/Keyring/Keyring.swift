@@ -4,7 +4,7 @@ import TokenProtocol
 
 /// Names → keys, in memory; what is on the disk is `KeyFolder`'s. Belongs to one event loop.
 public struct Keyring {
-    private var keys: [String: SigningKey] = [:]
+    private var keys: [KeyName: SigningKey] = [:]
     /// Names of keys that are ready, in order. Kept, so that a listing of thousands need not sort them first.
     public private(set) var sortedNames: [KeyName] = []
     private var unfinished: [KeyName: KeyRecord] = [:]
@@ -74,17 +74,16 @@ public struct Keyring {
         }
     }
 
-    /// The key of that name, compared byte by byte.
-    public func key(named name: String) -> SigningKey? { keys[name] }
+    public func key(named name: KeyName) -> SigningKey? { keys[name] }
 
     /// Why the key of that name is off, if it is.
-    public func unusableKey(named name: String) -> UnusableKey? {
-        guard !unusable.isEmpty, let name = try? KeyName(name) else { return nil }
-        return unusable[name]
-    }
+    public func unusableKey(named name: KeyName) -> UnusableKey? { unusable[name] }
 
     /// Keys that are off because of their entries, in order.
     public var unusableKeys: [UnusableKey] { unusable.values.sorted { $0.name < $1.name } }
+
+    /// Whether a key is off because of its entry.
+    public var hasUnusableKeys: Bool { !unusable.isEmpty }
 
     /// Whether no key is ready.
     public var isEmpty: Bool { keys.isEmpty }
@@ -96,7 +95,7 @@ public struct Keyring {
     public func begunKey(named name: KeyName) -> KeyRecord? { unfinished[name] }
 
     /// Whether the name is free.
-    public func isFree(_ name: KeyName) -> Bool { keys[name.rawValue] == nil && unfinished[name] == nil && unusable[name] == nil }
+    public func isFree(_ name: KeyName) -> Bool { keys[name] == nil && unfinished[name] == nil && unusable[name] == nil }
 
     /// The name of the key with that SubjectPublicKeyInfo, if one has it.
     public func name(ofPublicKey spki: [UInt8]) -> KeyName? { names[spki] }
@@ -107,14 +106,14 @@ public struct Keyring {
     /// A key was made, taken over, or has changed its state.
     public mutating func put(_ key: SigningKey) {
         unfinished[key.name] = nil
-        if keys.updateValue(key, forKey: key.name.rawValue) == nil { sortedNames.insert(key.name, at: place(of: key.name)) }
+        if keys.updateValue(key, forKey: key.name) == nil { sortedNames.insert(key.name, at: place(of: key.name)) }
         names[key.reference.spki] = key.name
         if let weaknesses = key.weaknesses, !weaknesses.isEmpty { weakKeys[key.name] = weaknesses }
     }
 
     /// Forgets a name: its key was destroyed, or was never made.
     public mutating func remove(_ name: KeyName) {
-        if let key = keys.removeValue(forKey: name.rawValue) {
+        if let key = keys.removeValue(forKey: name) {
             names[key.reference.spki] = nil
             sortedNames.remove(at: place(of: name))
             weakKeys[name] = nil

@@ -28,7 +28,7 @@ public struct Grant: Hashable, Sendable {
     }
 
     public func covers(_ peer: Peer) -> Bool { peers.contains { $0.covers(peer) } }
-    public func covers(key: String) -> Bool { keys.contains { $0.covers(key) } }
+    public func covers(key: KeyName) -> Bool { keys.contains { $0.covers(key) } }
     public func covers(_ origin: Origin) -> Bool { cas.contains { $0.covers(origin) } }
     public func covers(externalAccount name: String) -> Bool { externalAccounts.contains { $0.utf8.elementsEqual(name.utf8) } }
     /// A wildcard name needs `wildcards` besides a pattern that covers it; `*.example.org` is covered by the pattern of the same text.
@@ -71,7 +71,7 @@ public struct Grant: Hashable, Sendable {
 /// What a grant lacks to cover a request.
 public enum GrantGap: Hashable, Sendable, CustomStringConvertible {
     case peer
-    case key(String)
+    case key(KeyName)
     case operation(Operation)
     case ca(Origin)
     case externalAccount(String)
@@ -95,7 +95,7 @@ public enum GrantGap: Hashable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .peer: "the peer"
-        case .key(let key): "the key \"\(PatternError.printable(key))\""
+        case .key(let key): "the key \"\(key)\""
         case .operation(let operation): "the operation \"\(operation.rawValue)\""
         case .ca(let origin): "the CA \(origin)"
         case .externalAccount(let name): "the external account \"\(PatternError.printable(name))\""

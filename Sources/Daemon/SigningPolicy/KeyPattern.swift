@@ -2,7 +2,7 @@ import ACME
 
 /// Which keys a grant is for: one name, or every name that begins with a prefix (`web-*`), or all (`*`).
 public enum KeyPattern: Hashable, Sendable, CustomStringConvertible {
-    case name(String)
+    case name(KeyName)
     case prefix(String)
 
     /// Reads `name` or `prefix*`; a star anywhere else is refused, since it would not mean what it looks like.
@@ -15,21 +15,24 @@ public enum KeyPattern: Hashable, Sendable, CustomStringConvertible {
         let isPrefix = text.utf8.last == UInt8(ascii: "*")
         let name = isPrefix ? String(decoding: text.utf8.dropLast(), as: UTF8.self) : text
         guard !name.utf8.contains(UInt8(ascii: "*")) else { throw PatternError(text, "a star is allowed only at the end of a key's name") }
-        do throws(KeyNameError) { _ = try KeyName(name) } catch { throw PatternError(text, error.reason) }
-        self = isPrefix ? .prefix(name) : .name(name)
+        do throws(KeyNameError) {
+            let key = try KeyName(name)
+            self = isPrefix ? .prefix(name) : .name(key)
+        } catch {
+            throw PatternError(text, error.reason)
+        }
     }
 
-    /// Compared as bytes: `String`'s equality would take canonically equivalent names for one.
-    public func covers(_ key: String) -> Bool {
+    public func covers(_ key: KeyName) -> Bool {
         switch self {
-        case .name(let name): key.utf8.elementsEqual(name.utf8)
-        case .prefix(let prefix): key.utf8.starts(with: prefix.utf8)
+        case .name(let name): key == name
+        case .prefix(let prefix): key.rawValue.utf8.starts(with: prefix.utf8)
         }
     }
 
     public var description: String {
         switch self {
-        case .name(let name): name
+        case .name(let name): name.rawValue
         case .prefix(let prefix): prefix + "*"
         }
     }

@@ -29,7 +29,7 @@ public struct Policy: Sendable {
 
     /// Whether some grant has peer, operation and keys; asked before the rest of a request is read, so that who has none costs nothing more.
     /// - Parameter otherKey: The request's second key, if it has one.
-    public func mayAsk(_ operation: Operation, key: String, otherKey: String?, peer: Peer) -> Bool {
+    public func mayAsk(_ operation: Operation, key: KeyName, otherKey: KeyName?, peer: Peer) -> Bool {
         !Policy.isNobody(peer)
             && grants.contains { grant in
                 grant.operations.contains(operation) && grant.covers(peer) && grant.covers(key: key)
@@ -70,7 +70,7 @@ public struct Policy: Sendable {
     }
 
     /// Whether the peer may see that this key exists: some grant has peer, key and `list-keys`.
-    public func mayList(key: String, peer: Peer) -> Bool {
+    public func mayList(key: KeyName, peer: Peer) -> Bool {
         !Policy.isNobody(peer) && grants.contains { $0.operations.contains(.listKeys) && $0.covers(peer) && $0.covers(key: key) }
     }
 
@@ -90,7 +90,7 @@ public struct Policy: Sendable {
     }
 
     private static func wrongURL(_ question: PolicyQuestion) -> CallerRefusal {
-        let key = PatternError.printable(question.keys.first ?? "")
+        let key = question.keys.first?.rawValue ?? ""
         guard let binding = question.binding else {
             return CallerRefusal(.urlRefused, message: "key \"\(key)\" is not bound to a CA, so it signs no account requests")
         }
@@ -137,7 +137,7 @@ public struct Policy: Sendable {
         if question.operation == .createKey || question.operation == .adoptKey {
             // The name is the caller's own idea; that it is not granted says nothing about what exists.
             return CallerRefusal(
-                .notPermitted, message: "no grant lets you make a key named \"\(PatternError.printable(question.keys.first ?? ""))\"",
+                .notPermitted, message: "no grant lets you make a key named \"\(question.keys.first?.rawValue ?? "")\"",
                 hint: own.isEmpty ? nil : "your grants are for \(keysText(own))")
         }
         let missing = question.keys.first { key in !own.contains { $0.covers(key: key) } } ?? question.keys.last

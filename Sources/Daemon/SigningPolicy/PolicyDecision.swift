@@ -1,3 +1,5 @@
+import ACME
+
 /// The answer to a `PolicyQuestion`: a value, not a thrown error, so that a refusal can be tested and logged like any other result.
 public enum PolicyDecision: Hashable, Sendable {
     /// The grant's name goes into the audit record.
@@ -88,9 +90,9 @@ public struct CallerRefusal: Hashable, Sendable {
 
     /// The one answer for a key that does not exist and for one that is not the caller's. The daemon gives it for the first, policy for
     /// the second.
-    public static func keyNotFound(_ key: String) -> CallerRefusal {
+    public static func keyNotFound(_ key: KeyName) -> CallerRefusal {
         CallerRefusal(
-            .keyNotFound, message: "there is no key \"\(PatternError.printable(key))\", or it is not granted to you",
+            .keyNotFound, message: "there is no key \"\(key)\", or it is not granted to you",
             hint: "list the keys that you may use, or ask the administrator for a grant")
     }
 }

@@ -6,7 +6,7 @@ public struct PolicyQuestion: Hashable, Sendable {
     public var operation: Operation
     /// Names of every key that the request uses: the account key; for `finalize` also the certificate key; for `key-change` both. Empty for
     /// `list-keys` (ask `Policy.mayList` for each key) and `read-audit`.
-    public var keys: [String]
+    public var keys: [KeyName]
     /// The CA to which the account key is bound (design.md, Policy). For `create-key` and `adopt-key` of an account key the CA asked for.
     /// `nil` for certificate keys.
     public var binding: CABinding?
@@ -18,7 +18,7 @@ public struct PolicyQuestion: Hashable, Sendable {
     public var externalAccount: String?
 
     public init(
-        peer: Peer, operation: Operation, keys: [String] = [], binding: CABinding? = nil, url: ACMEURL? = nil,
+        peer: Peer, operation: Operation, keys: [KeyName] = [], binding: CABinding? = nil, url: ACMEURL? = nil,
         identifiers: [Identifier] = [], externalAccount: String? = nil
     ) {
         self.peer = peer

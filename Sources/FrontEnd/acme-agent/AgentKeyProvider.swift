@@ -24,7 +24,7 @@ final class AgentKeyProvider: KeyProvider {
 
     func key(named name: KeyName) async throws -> ManagedKey? {
         do {
-            return try remember(try await agent.key(named: name.rawValue), as: name)
+            return try remember(try await agent.key(named: name), as: name)
         } catch AgentError.keyNotFound {
             return nil
         }
@@ -49,7 +49,7 @@ final class AgentKeyProvider: KeyProvider {
             return try await create(name, usage, algorithm, directory)
         } catch AgentError.keyExists(let taken) {
             for _ in 0..<Self.looks {
-                if let key = try? await agent.key(named: name.rawValue) {
+                if let key = try? await agent.key(named: name) {
                     guard key.usage == usage, key.algorithm == algorithm, key.directory == directory?.text, key.state == .active else {
                         break
                     }
@@ -75,10 +75,10 @@ final class AgentKeyProvider: KeyProvider {
         }
     }
 
-    func retireKey(named name: KeyName) async throws { _ = try remember(try await agent.retireKey(named: name.rawValue), as: name) }
+    func retireKey(named name: KeyName) async throws { _ = try remember(try await agent.retireKey(named: name), as: name) }
 
     func deleteKey(named name: KeyName) async throws {
-        try await agent.deleteKey(named: name.rawValue)
+        try await agent.deleteKey(named: name)
         known.withLock { $0[name] = nil }
     }
 
@@ -86,7 +86,7 @@ final class AgentKeyProvider: KeyProvider {
         if let description = known.withLock({ $0[key.name] }), description.publicKey == key.publicKey {
             return agent.signer(for: description)
         }
-        return agent.signer(for: try await agent.key(named: key.name.rawValue))
+        return agent.signer(for: try await agent.key(named: key.name))
     }
 
     private func remember(_ description: KeyDescription, as name: KeyName) throws -> ManagedKey {

@@ -5,14 +5,14 @@ import StrictJSON
 /// A request to sign one ACME message: who signs, for which URL, and what is to be said.
 public struct SigningCall: Sendable {
     /// The signing key's name: an account key, or for a revocation without `account` the certificate's own key.
-    public var key: String
+    public var key: KeyName
     public var url: ACMEURL
     public var nonce: String
     /// The account's URL, which becomes the JWS's `kid`; `nil` where RFC 8555 §6.2 wants a `jwk`.
     public var account: ACMEURL?
     public var request: ACMERequest
 
-    public init(key: String, url: ACMEURL, nonce: String, account: ACMEURL?, request: ACMERequest) {
+    public init(key: KeyName, url: ACMEURL, nonce: String, account: ACMEURL?, request: ACMERequest) {
         self.key = key
         self.url = url
         self.nonce = nonce
@@ -53,14 +53,14 @@ public struct KeyCreation: Sendable {
 public enum AgentCall: Sendable {
     case getStatus
     case listKeys
-    case describeKey(name: String)
+    case describeKey(name: KeyName)
     case createKey(KeyCreation)
     case adoptKey(KeyCreation)
-    case retireKey(name: String)
-    case deleteKey(name: String)
+    case retireKey(name: KeyName)
+    case deleteKey(name: KeyName)
     case sign(SigningCall)
     case signCertificateRequest(CertificateRequest)
-    case signHandshake(key: String, content: [UInt8], scheme: String)
+    case signHandshake(key: KeyName, content: [UInt8], scheme: String)
     case readAudit(last: Int)
 
     /// Names of the methods that the agent implements.

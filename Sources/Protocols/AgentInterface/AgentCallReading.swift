@@ -6,10 +6,17 @@ import StrictJSON
 public struct InvalidParameter: Error, Sendable, CustomStringConvertible {
     public var parameter: String
     public var message: String
+    /// Where the parameter is to name a key that is there: the text, which is the name of none.
+    public var unknownKey: String?
 
     public init(_ parameter: String, _ message: String) {
         self.parameter = parameter
         self.message = message
+    }
+
+    /// What the caller hears. Of a text that is no key's name there is no key: the answer is the one for every key that does not exist.
+    public var answer: AgentError {
+        unknownKey.map { .keyNotFound(name: $0) } ?? .invalidRequest(parameter: parameter, message: description)
     }
 
     public var description: String { "\(parameter): \(message)" }
@@ -67,7 +74,7 @@ extension AgentCall {
                 contact: try reader.contacts(), termsOfServiceAgreed: try reader.optionalBool("termsOfServiceAgreed"))
             self = .sign(try reader.signing(.updateAccount(update), and: ["contact", "termsOfServiceAgreed"]))
         case "SignAccountDeactivation": self = .sign(try reader.signing(.deactivateAccount))
-        case "SignKeyChange": self = .sign(try reader.signing(.keyChange(newKey: try reader.text("newKey")), and: ["newKey"]))
+        case "SignKeyChange": self = .sign(try reader.signing(.keyChange(newKey: try reader.key("newKey")), and: ["newKey"]))
         case "SignNewOrder":
             let order = NewOrder(
                 identifiers: try reader.identifiers(), profile: try reader.optionalText("profile"),
@@ -80,7 +87,7 @@ extension AgentCall {
         case "SignAuthorizationDeactivation": self = .sign(try reader.signing(.deactivateAuthorization))
         case "SignFinalize":
             let request = CertificateRequest(
-                key: try reader.text("certificateKey"), identifiers: try reader.identifiers(),
+                key: try reader.key("certificateKey"), identifiers: try reader.identifiers(),
                 mustStaple: try reader.optionalBool("mustStaple") ?? false)
             self = .sign(try reader.signing(.finalize(request), and: ["certificateKey", "identifiers", "mustStaple"]))
         case "SignRevocation":
@@ -99,13 +106,13 @@ extension AgentCall {
                     and: ["account", "certificate", "reason"]))
         case "SignCertificateRequest":
             let request = CertificateRequest(
-                key: try reader.text("key"), identifiers: try reader.identifiers(),
+                key: try reader.key("key"), identifiers: try reader.identifiers(),
                 mustStaple: try reader.optionalBool("mustStaple") ?? false)
             try reader.finish(["key", "identifiers", "mustStaple"])
             self = .signCertificateRequest(request)
         case "SignHandshake":
             self = .signHandshake(
-                key: try reader.text("key"), content: try reader.base64url("content", limit: CallLimits.text),
+                key: try reader.key("key"), content: try reader.base64url("content", limit: CallLimits.text),
                 scheme: try reader.text("scheme"))
             try reader.finish(["key", "content", "scheme"])
         case "ReadAudit":
@@ -165,8 +172,18 @@ struct ParameterReader {
         try checked(name) { () throws(JSONError) in try json.optionalInteger(name) }
     }
 
-    func onlyName() throws(InvalidParameter) -> String {
-        let name = try text("name")
+    /// The name of a key that is there.
+    func key(_ name: String) throws(InvalidParameter) -> KeyName {
+        let text = try text(name)
+        do throws(KeyNameError) { return try KeyName(text) } catch {
+            var invalid = InvalidParameter(name, error.description)
+            invalid.unknownKey = text
+            throw invalid
+        }
+    }
+
+    func onlyName() throws(InvalidParameter) -> KeyName {
+        let name = try key("name")
         try finish(["name"])
         return name
     }
@@ -237,7 +254,7 @@ struct ParameterReader {
         guard ACMENonce.isValid(nonce) else {
             throw InvalidParameter("nonce", "must be base64url (RFC 8555 section 6.5.2)")
         }
-        let key = try text("key"), url = try url("url")
+        let key = try self.key("key"), url = try url("url")
         let account = hasAccount ? try self.url("account", neighbour: url) : nil
         try finish(hasAccount ? ["key", "url", "nonce", "account"] : ["key", "url", "nonce"], and: others)
         return SigningCall(key: key, url: url, nonce: nonce, account: account, request: request)

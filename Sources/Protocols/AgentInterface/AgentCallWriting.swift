@@ -8,7 +8,7 @@ extension AgentCall {
         json.beginObject()
         switch self {
         case .getStatus, .listKeys: break
-        case .describeKey(let name), .retireKey(let name), .deleteKey(let name): json.member("name", name)
+        case .describeKey(let name), .retireKey(let name), .deleteKey(let name): json.member("name", name.rawValue)
         case .createKey(let creation), .adoptKey(let creation):
             json.member("name", creation.name.rawValue)
             json.member("usage", creation.usage.rawValue)
@@ -19,11 +19,11 @@ extension AgentCall {
             if creation.acceptWeak { json.member("acceptWeak", true) }
         case .sign(let call): call.write(to: &json)
         case .signCertificateRequest(let request):
-            json.member("key", request.key)
+            json.member("key", request.key.rawValue)
             AgentCall.write(request.identifiers, to: &json)
             if request.mustStaple { json.member("mustStaple", true) }
         case .signHandshake(let key, let content, let scheme):
-            json.member("key", key)
+            json.member("key", key.rawValue)
             json.member("content", Base64URL.encode(content))
             json.member("scheme", scheme)
         case .readAudit(let last): json.member("last", last)
@@ -46,7 +46,7 @@ extension AgentCall {
 
 extension SigningCall {
     fileprivate func write(to json: inout JSONWriter) {
-        json.member("key", key)
+        json.member("key", key.rawValue)
         json.member("url", url.text)
         json.member("nonce", nonce)
         json.member("account", ifPresent: account?.text)
@@ -59,7 +59,7 @@ extension SigningCall {
         case .updateAccount(let update):
             if let contact = update.contact { json.member("contact", contact) }
             json.member("termsOfServiceAgreed", ifPresent: update.termsOfServiceAgreed)
-        case .keyChange(let newKey): json.member("newKey", newKey)
+        case .keyChange(let newKey): json.member("newKey", newKey.rawValue)
         case .newOrder(let order):
             AgentCall.write(order.identifiers, to: &json)
             json.member("profile", ifPresent: order.profile)
@@ -67,7 +67,7 @@ extension SigningCall {
             json.member("notBefore", ifPresent: order.notBefore)
             json.member("notAfter", ifPresent: order.notAfter)
         case .finalize(let request):
-            json.member("certificateKey", request.key)
+            json.member("certificateKey", request.key.rawValue)
             AgentCall.write(request.identifiers, to: &json)
             if request.mustStaple { json.member("mustStaple", true) }
         case .revokeCertificate(let revocation):

@@ -6,13 +6,13 @@ import StrictJSON
 public struct CallSubject: Sendable {
     public let operation: Operation
     /// The signing key's name.
-    public let key: String
+    public let key: KeyName
     /// The certificate key's name in a finalization.
-    public let otherKey: String?
+    public let otherKey: KeyName?
     private let parameters: JSONObject
 
     /// - Returns: `nil` for a method whose parameters are read in no time, whatever they are.
-    /// - Throws: `InvalidParameter` if a key's name is missing or no text.
+    /// - Throws: `InvalidParameter` if a key's name is missing or none.
     public init?(method: String, parameters: JSONObject) throws(InvalidParameter) {
         var other: String?
         switch method {
@@ -25,8 +25,8 @@ public struct CallSubject: Sendable {
         default: return nil
         }
         let reader = ParameterReader(parameters)
-        key = try reader.text("key")
-        if let other { otherKey = try reader.text(other) } else { otherKey = nil }
+        key = try reader.key("key")
+        if let other { otherKey = try reader.key(other) } else { otherKey = nil }
         self.parameters = parameters
     }
 

@@ -2,6 +2,7 @@ import ACME
 import AgentClient
 import AgentInterface
 import Foundation
+import KeyNameLiterals
 import Logging
 import Synchronization
 import Testing
@@ -136,11 +137,11 @@ final class AgentFixture: Sendable {
 }
 
 extension AgentClient {
-    func accountKey(_ name: String = "account-1") async throws -> KeyDescription {
-        try await createKey(named: KeyName(name), usage: .account, algorithm: .p256, directory: ACMEURL(AgentFixture.directory))
+    func accountKey(_ name: KeyName = "account-1") async throws -> KeyDescription {
+        try await createKey(named: name, usage: .account, algorithm: .p256, directory: ACMEURL(AgentFixture.directory))
     }
 
-    func postAsGet(_ key: String = "account-1", url: String = "https://localhost:14000/order/1") async throws -> SignedReply {
+    func postAsGet(_ key: KeyName = "account-1", url: String = "https://localhost:14000/order/1") async throws -> SignedReply {
         try await sign(
             SigningCall(
                 key: key, url: ACMEURL(url), nonce: "bm9uY2U", account: ACMEURL("https://localhost:14000/account/1"), request: .postAsGet))

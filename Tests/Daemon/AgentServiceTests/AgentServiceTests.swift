@@ -24,7 +24,7 @@ import Varlink
         defer { agent.end() }
         let client = try await agent.client()
         _ = try await client.accountKey()
-        _ = try await client.createKey(named: KeyName("web-1"), usage: .certificate, algorithm: .p256)
+        _ = try await client.createKey(named: "web-1", usage: .certificate, algorithm: .p256)
         let interface = try VarlinkInterface(parsing: AgentInterfaceText.text)
         let connection = try await VarlinkConnection.connect(to: try #require(VarlinkAddress(path: agent.socket)))
         let identifiers = #""identifiers":[{"type":"dns","value":"www.example.org"}]"#
@@ -70,7 +70,7 @@ import Varlink
         defer { agent.end() }
         let client = try await agent.client()
         _ = try await client.accountKey()
-        _ = try await client.createKey(named: KeyName("web-1"), usage: .certificate, algorithm: .p256)
+        _ = try await client.createKey(named: "web-1", usage: .certificate, algorithm: .p256)
         let identifiers = [try Identifier(argument: "www.example.org")]
         let reply = try await client.sign(
             SigningCall(
@@ -164,10 +164,10 @@ import Varlink
                 """, token: token)
         defer { agent.end() }
         let client = try await agent.client()
-        for name in ["there-is-none", "account-1"] {
-            await #expect(throws: AgentError.keyNotFound(name: name)) { try await client.key(named: name) }
-            await #expect(throws: AgentError.keyNotFound(name: name)) { try await client.postAsGet(name) }
-            await #expect(throws: AgentError.keyNotFound(name: name)) { try await client.deleteKey(named: name) }
+        for name: KeyName in ["there-is-none", "account-1"] {
+            await #expect(throws: AgentError.keyNotFound(name: name.rawValue)) { try await client.key(named: name) }
+            await #expect(throws: AgentError.keyNotFound(name: name.rawValue)) { try await client.postAsGet(name) }
+            await #expect(throws: AgentError.keyNotFound(name: name.rawValue)) { try await client.deleteKey(named: name) }
         }
         #expect(try await client.keys().isEmpty)
     }
@@ -273,16 +273,16 @@ import Varlink
         let client = try await agent.client()
         _ = try await client.accountKey()
         await #expect(throws: AgentError.keyExists(name: "account-1")) { try await client.accountKey() }
-        let adopted = try await client.adoptKey(named: KeyName("web-1"), uri: "pkcs11:object=old", usage: .certificate)
+        let adopted = try await client.adoptKey(named: "web-1", uri: "pkcs11:object=old", usage: .certificate)
         #expect(adopted.publicKey.spki == planted.reference.spki)
         // What the token says of itself, not what the caller wrote.
         #expect(adopted.uri.hasPrefix("pkcs11:token=fake;object=old;id=") && adopted.uri.hasSuffix(";type=private"), "\(adopted.uri)")
         await #expect(throws: AgentError.self) {
             try await client.adoptKey(
-                named: KeyName("account-2"), uri: "pkcs11:object=old", usage: .account, directory: ACMEURL(AgentFixture.directory))
+                named: "account-2", uri: "pkcs11:object=old", usage: .account, directory: ACMEURL(AgentFixture.directory))
         }
         await #expect(throws: AgentError.self) {
-            try await client.adoptKey(named: KeyName("web-2"), uri: "pkcs11:object=none", usage: .certificate)
+            try await client.adoptKey(named: "web-2", uri: "pkcs11:object=none", usage: .certificate)
         }
         #expect(try await client.keys().map(\.name.rawValue) == ["account-1", "web-1"])
     }

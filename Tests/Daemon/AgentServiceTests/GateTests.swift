@@ -110,7 +110,7 @@ import Varlink
         #expect(status.externalAccounts == ["zero"])
         #expect(status.grants.map(\.externalAccounts) == [[], [], ["zero"]])
         _ = try await client.accountKey()
-        func register(_ key: String, _ name: String?) async throws -> SignedReply {
+        func register(_ key: KeyName, _ name: String?) async throws -> SignedReply {
             try await client.sign(
                 SigningCall(
                     key: key, url: ACMEURL("https://localhost:14000/new-account"), nonce: "bm9uY2U", account: nil,
@@ -118,7 +118,8 @@ import Varlink
         }
         _ = try await register("account-1", nil)
         // The grant that has the key lists none, the one that lists it has another key; and one that is not configured looks the same.
-        for (key, name) in [("account-1", "zero"), ("account-1", "other"), ("account-1", "nothing"), ("account-3", "other")] {
+        let foreign: [(KeyName, String)] = [("account-1", "zero"), ("account-1", "other"), ("account-1", "nothing"), ("account-3", "other")]
+        for (key, name) in foreign {
             do {
                 _ = try await register(key, name)
                 Issue.record("\(name) was used for \(key)")

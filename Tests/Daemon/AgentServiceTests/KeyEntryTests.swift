@@ -19,7 +19,7 @@ import TokenProtocol
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }
         _ = try await agent.client().accountKey()
-        _ = try await agent.client().createKey(named: KeyName("web-1"), usage: .certificate, algorithm: .p256)
+        _ = try await agent.client().createKey(named: "web-1", usage: .certificate, algorithm: .p256)
         try agent.restart { try text.write(toFile: keys(agent) + "/web-1.json", atomically: false, encoding: .utf8) }
         let client = try await agent.client()
         _ = try await client.postAsGet()
@@ -34,7 +34,7 @@ import TokenProtocol
             try await client.certificateRequest(key: "web-1", identifiers: [Identifier(type: "dns", value: "a.example")])
         }
         // The name stays taken: there is a key of it.
-        await #expect(throws: unusable) { try await client.createKey(named: KeyName("web-1"), usage: .certificate, algorithm: .p256) }
+        await #expect(throws: unusable) { try await client.createKey(named: "web-1", usage: .certificate, algorithm: .p256) }
         #expect(try String(contentsOfFile: keys(agent) + "/web-1.json", encoding: .utf8) == text)
     }
 
@@ -70,7 +70,7 @@ import TokenProtocol
                 .write(toFile: keys(agent) + "/mine.json", atomically: false, encoding: .utf8)
         }
         let client = try await agent.client()
-        for name in ["mine", "victim"] {
+        for name: KeyName in ["mine", "victim"] {
             let error = await #expect(throws: AgentError.self) { try await client.postAsGet(name) }
             #expect(error?.member == "KeyUnusable")
             // Whoever may use the one need not hear of the other, nor where the entries are.
@@ -88,7 +88,7 @@ import TokenProtocol
         _ = token.plant(label: "good")
         let agent = try AgentFixture(grants: AgentFixture.everything, token: token)
         defer { agent.end() }
-        _ = try await agent.client().adoptKey(named: KeyName("victim"), uri: "pkcs11:object=good", usage: .certificate)
+        _ = try await agent.client().adoptKey(named: "victim", uri: "pkcs11:object=good", usage: .certificate)
         try agent.restart {
             let path = keys(agent) + "/victim.json"
             let entry = try String(contentsOfFile: path, encoding: .utf8)
@@ -98,7 +98,7 @@ import TokenProtocol
         }
         let client = try await agent.client()
         let error = await #expect(throws: AgentError.self) {
-            try await client.adoptKey(named: KeyName("mine"), uri: "pkcs11:object=good", usage: .certificate)
+            try await client.adoptKey(named: "mine", uri: "pkcs11:object=good", usage: .certificate)
         }
         guard case .refused("key-entry-off", let message, let hint) = error else {
             Issue.record("\(String(describing: error))")
@@ -126,7 +126,7 @@ import TokenProtocol
         defer { agent.end() }
         var client = try await agent.client()
         let refusal = await #expect(throws: AgentError.self) {
-            try await client.adoptKey(named: KeyName("web-1"), uri: "pkcs11:object=old", usage: .certificate)
+            try await client.adoptKey(named: "web-1", uri: "pkcs11:object=old", usage: .certificate)
         }
         guard case .refused("key-is-weak", let message, _) = refusal else {
             Issue.record("\(String(describing: refusal))")
@@ -134,10 +134,10 @@ import TokenProtocol
         }
         #expect(message.contains("extractable, decrypt"))
         #expect(try await client.keys().isEmpty)
-        let weak = try await client.adoptKey(named: KeyName("web-1"), uri: "pkcs11:object=old", usage: .certificate, acceptWeak: true)
+        let weak = try await client.adoptKey(named: "web-1", uri: "pkcs11:object=old", usage: .certificate, acceptWeak: true)
         #expect(weak.weaknesses == ["extractable", "decrypt"])
         #expect(agent.trail.last?.contains("a weak key was accepted: extractable, decrypt") == true)
-        let strong = try await client.adoptKey(named: KeyName("web-2"), uri: "pkcs11:object=strong", usage: .certificate)
+        let strong = try await client.adoptKey(named: "web-2", uri: "pkcs11:object=strong", usage: .certificate)
         #expect(strong.weaknesses == [])
         #expect(try await client.status().problems.map { $0.what + " " + $0.name } == ["weak-key web-1"])
         try agent.restart()

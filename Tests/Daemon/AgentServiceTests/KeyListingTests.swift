@@ -12,7 +12,7 @@ import Varlink
     /// A daemon with the key "web-0000" in its token and entries of as many others as are wanted.
     private func agent(keys count: Int, grants: String = AgentFixture.everything) async throws -> AgentFixture {
         let agent = try AgentFixture(grants: grants)
-        _ = try await agent.client().createKey(named: KeyName("web-0000"), usage: .certificate, algorithm: .p256)
+        _ = try await agent.client().createKey(named: "web-0000", usage: .certificate, algorithm: .p256)
         let folder = agent.folder + "/state/keys/"
         let entry = try String(contentsOfFile: folder + "web-0000.json", encoding: .utf8)
         let object = try JSONSerialization.jsonObject(with: Data(entry.utf8)) as? [String: Any]

@@ -65,7 +65,7 @@ import TokenProtocol
         let keyring = Keyring(try folder.contents())
         #expect(keyring.sortedNames.map(\.rawValue) == ["mail-1"])
         #expect(keyring.unusableKeys.map(\.name.rawValue) == ["web-1"])
-        #expect(try !keyring.isFree(KeyName("web-1")))
+        #expect(!keyring.isFree("web-1"))
         #expect(keyring.unusableKey(named: "web-1")?.reason.contains("web-1.json cannot be used: ") == true)
     }
 
@@ -133,7 +133,7 @@ import TokenProtocol
     @Test func twoEntriesOfOnePublicKeyAreBothOff() throws {
         let victim = try record("victim"), other = try record("other")
         var alias = victim
-        alias.name = try KeyName("mine")
+        alias.name = "mine"
         let keyring = Keyring(KeyFolderContents(records: [victim, alias, other]))
         #expect(keyring.sortedNames == [other.name])
         #expect(keyring.unusableKeys.map(\.name) == [alias.name, victim.name])

@@ -2,6 +2,7 @@ import ACME
 import Crypto
 import CryptoExtras
 import JOSE
+import KeyNameLiterals
 import Testing
 import TokenProtocol
 

@@ -1,4 +1,5 @@
 import ACME
+import KeyNameLiterals
 
 @testable import SigningPolicy
 
@@ -24,7 +25,7 @@ func webGrant(
 
 /// A question that `webGrant` covers, but for what a test changes.
 func question(
-    _ operation: Operation = .newOrder, peer: Peer = web, keys: [String] = ["account"], identifiers: [Identifier],
+    _ operation: Operation = .newOrder, peer: Peer = web, keys: [KeyName] = ["account"], identifiers: [Identifier],
     url: String = "https://acme.example/new-order", boundTo: String? = "https://acme.example", additional: [String] = []
 ) throws -> PolicyQuestion {
     PolicyQuestion(

@@ -2,6 +2,7 @@ import ACME
 import AgentClient
 import AgentInterface
 import Foundation
+import KeyNameLiterals
 import Testing
 
 /// Others than `acme-agent` at the socket: the Swift library, and a Varlink client that knows nothing of this project.
@@ -72,7 +73,7 @@ import Testing
         let helpers = try await sandbox.shell("pgrep -P \(sandbox.daemon) | wc -l")
         #expect(helpers.output.trimmingCharacters(in: .whitespacesAndNewlines) == "2")
         let agent = try await AgentClient.connect(socket: sandbox.environment["ACME_AGENT_SOCKET"] ?? "")
-        for key in ["one", "two"] {
+        for key: KeyName in ["one", "two"] {
             #expect(try await !agent.certificateRequest(key: key, identifiers: [Identifier(argument: "www.example.org")]).isEmpty)
         }
         await sandbox.end()

@@ -11,7 +11,7 @@ func certificateRequest(for name: String, socket: String = AgentClient.defaultSo
     for key in try await agent.keys() {
         print(key.name, key.algorithm.rawValue, key.fingerprint)
     }
-    let request = try await agent.certificateRequest(key: name, identifiers: [Identifier(argument: name)])
+    let request = try await agent.certificateRequest(key: KeyName(name), identifiers: [Identifier(argument: name)])
     await agent.close()
     return request
 }

@@ -235,7 +235,7 @@ struct PebbleTests {
         let user = try await User()
         var limit = 0
         while true {
-            let key = try KeyName("account-\(limit)")
+            let key = KeyName("account-\(limit)")
             let killSwitch = KillSwitch(after: limit)
             let registration = AccountRegistration(directory: user.pebble.directory, key: key, agreesToTerms: true)
             let store = FolderStore(folder: user.folder.file("store-\(limit)"))
@@ -265,7 +265,7 @@ struct PebbleTests {
             let flow = AccountFlow(
                 store: KillableStore(base: user.store, killSwitch), keys: KillableKeys(base: user.keys, killSwitch),
                 transport: KillableTransport(base: user.transport, killSwitch))
-            let next = try KeyName("account-\(limit)")
+            let next = KeyName("account-\(limit)")
             do {
                 account = try await flow.changeKey(directory, to: next)
                 #expect(account.key == next)

@@ -1,6 +1,7 @@
 import ACME
 import Issuance
 import JOSE
+import KeyNameLiterals
 import Synchronization
 
 /// Named keys in memory in place of the agent. For tests only.
@@ -18,8 +19,8 @@ public final class SoftwareKeys: KeyProvider {
     public var names: [String] { entries.withLock { $0.keys.map(\.rawValue).sorted() } }
     public var retired: [String] { entries.withLock { $0.filter(\.value.isRetired).keys.map(\.rawValue).sorted() } }
 
-    func software(_ name: String) throws -> SoftwareKey {
-        guard let entry = try entries.withLock({ $0[try KeyName(name)] }) else { throw SoftwareKeyError.unknown(name) }
+    func software(_ name: KeyName) throws -> SoftwareKey {
+        guard let entry = entries.withLock({ $0[name] }) else { throw SoftwareKeyError.unknown(name.rawValue) }
         return entry.key
     }
 
@@ -43,7 +44,7 @@ public final class SoftwareKeys: KeyProvider {
     public func deleteKey(named name: KeyName) async throws { entries.withLock { _ = $0.removeValue(forKey: name) } }
 
     public func signer(for key: ManagedKey) async throws -> any AccountSigner {
-        SoftwareSigner(keyName: key.name, key: try software(key.name.rawValue), keys: self)
+        SoftwareSigner(keyName: key.name, key: try software(key.name), keys: self)
     }
 }
 

@@ -1,5 +1,6 @@
 import ACME
 import JOSE
+import KeyNameLiterals
 import StrictJSON
 import Testing
 

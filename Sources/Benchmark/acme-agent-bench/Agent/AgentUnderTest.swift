@@ -179,6 +179,7 @@ final class AgentUnderTest {
         _ request: Request = .postAsGet, key: String, connections: Int, seconds: Double, placement: Placement = .free, user: uid_t? = nil,
         atEnd: () -> Void = {}
     ) throws -> Outcome {
+        let key = try KeyName(key)
         let account = try ACMEURL(AgentUnderTest.origin + "/my-account/1")
         let order = try ACMEURL(AgentUnderTest.origin + "/my-order/uV0mpFq8bHhHNHqvY2FNqA")
         let newOrder = try ACMEURL(AgentUnderTest.origin + "/order-plz")

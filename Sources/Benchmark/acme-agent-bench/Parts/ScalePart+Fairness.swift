@@ -130,11 +130,12 @@ extension ScalePart {
             try agent.makeKey("p256", .p256)
             let foreign = try ScalePart.order { "a\($0).xn--nxasmq6b.xn--fiqs8s.xn--wgv71a" }
             let own = try ScalePart.order { "host-\($0).example.org" }
+            let p256 = try KeyName("p256")
             plan.probe(what) {
                 func small(_ seconds: Double) throws -> Outcome {
                     try agent.load(
                         connections: 1, seconds: seconds, user: ScalePart.modest, prefix: "{\"parameters\":{\"key\":"
-                    ) { _, _ in .describeKey(name: "p256") }
+                    ) { _, _ in .describeKey(name: p256) }
                 }
                 _ = try agent.inside(latency, of: ScalePart.modest)
                 let alone = try small(0.6)
@@ -183,7 +184,7 @@ extension ScalePart {
         return AgentUnderTest.message(
             .sign(
                 SigningCall(
-                    key: "p256", url: try ACMEURL(AgentUnderTest.origin + "/order-plz"), nonce: "GvJIbl2Dv9GlU4AAAAAAAA",
+                    key: try KeyName("p256"), url: try ACMEURL(AgentUnderTest.origin + "/order-plz"), nonce: "GvJIbl2Dv9GlU4AAAAAAAA",
                     account: try ACMEURL(AgentUnderTest.origin + "/my-account/1"), request: .newOrder(NewOrder(identifiers: identifiers)))))
     }
 }

@@ -1,3 +1,4 @@
+import ACME
 import Glibc
 
 /// What grows: keys in the token, connections, a slow token; and how fast everything starts.
@@ -78,11 +79,12 @@ final class ScalePart {
         plan.optional("a token that takes \(milliseconds) ms") { plan in
             let agent = try self.agent("agent-slow", try self.slowSettings())
             try agent.makeKey("p256", .p256)
+            let p256 = try KeyName("p256")
             plan.probe("a token that takes \(milliseconds) ms, 32 connections, and other calls") {
                 let (signatures, others) = try Together.run(
                     { try agent.load(key: "p256", connections: 32, seconds: 2) },
                     {
-                        try agent.load(connections: 1, seconds: 2, prefix: "{\"parameters\":{\"key\":") { _, _ in .describeKey(name: "p256")
+                        try agent.load(connections: 1, seconds: 2, prefix: "{\"parameters\":{\"key\":") { _, _ in .describeKey(name: p256)
                         }
                     })
                 return try signatures.figures("slow").merging(try others.figures("slow.others")) { $1 }

@@ -56,7 +56,7 @@ final class BareACMEPeer: IssuanceClient {
             }
             order = try await BareACMEPeer.poll(order, client) { $0.status != .pending }
             order = try await client.finalize(
-                order.value.finalize, order: order.url, CertificateRequest(key: "bare", identifiers: identifiers))
+                order.value.finalize, order: order.url, CertificateRequest(key: try KeyName("bare"), identifiers: identifiers))
             if order.value.status != .valid { order = try await BareACMEPeer.poll(order, client) { $0.status != .processing } }
             guard let certificate = order.value.certificate else { throw BenchError("no certificate: the order is \(order.value.status)") }
             _ = try await client.certificate(certificate)

@@ -1,3 +1,4 @@
+import ACME
 import NIOCore
 import SigningPolicy
 
@@ -34,5 +35,5 @@ struct Caller {
     let rules: Rules
 
     /// Whether the caller may hear of a key of that name.
-    func mayList(_ key: String) -> Bool { rules.policy.mayList(key: key, peer: peer.identity) }
+    func mayList(_ key: KeyName) -> Bool { rules.policy.mayList(key: key, peer: peer.identity) }
 }

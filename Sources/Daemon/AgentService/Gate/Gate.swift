@@ -1,3 +1,4 @@
+import ACME
 import AgentInterface
 import SigningPolicy
 import Varlink
@@ -70,5 +71,5 @@ struct Admitted {
     }
 
     /// The name of the key that the request is about: of two, the one that signs for the account.
-    var key: String { question.keys.first ?? "" }
+    var key: KeyName? { question.keys.first }
 }

@@ -61,19 +61,19 @@ final class KeyAdministration {
     }
 
     /// What is to be said to somebody who may use a key of that name and for whom there is none.
-    func absence(of name: String) -> AgentError {
-        guard let key = keyring.unusableKey(named: name) else { return .keyNotFound(name: name) }
-        return .keyUnusable(name: name, message: key.reason)
+    func absence(of name: KeyName) -> AgentError {
+        guard let key = keyring.unusableKey(named: name) else { return .keyNotFound(name: name.rawValue) }
+        return .keyUnusable(name: name.rawValue, message: key.reason)
     }
 
     /// Keys that are off and keys that are weak, as far as the caller may hear of them.
     func problems(for caller: Caller) -> [ProblemStatus] {
-        let off = keyring.unusableKeys.map { ProblemStatus(what: "key", name: $0.name.rawValue, message: $0.reason) }
-        let weak = keyring.weakKeys.sorted { $0.key < $1.key }.map { name, weaknesses in
+        let off = keyring.unusableKeys.filter { caller.mayList($0.name) }.map { ProblemStatus(what: "key", name: $0.name.rawValue, message: $0.reason) }
+        let weak = keyring.weakKeys.filter { caller.mayList($0.key) }.sorted { $0.key < $1.key }.map { name, weaknesses in
             ProblemStatus(
                 what: "weak-key", name: name.rawValue, message: "it was accepted as it is: \(weaknesses.names.joined(separator: ", "))")
         }
-        let all = (off + weak).filter { caller.mayList($0.name) }
+        let all = off + weak
         guard all.count > KeyAdministration.mostProblems else { return all }
         let rest = ProblemStatus(what: "keys", name: "", message: "\(all.count - KeyAdministration.mostProblems) more are off or weak")
         return all.prefix(KeyAdministration.mostProblems) + [rest]
@@ -104,7 +104,7 @@ final class KeyAdministration {
                 }
             }
         }
-        if let unusable = keyring.unusableKey(named: name.rawValue) {
+        if let unusable = keyring.unusableKey(named: name) {
             return reply.fail(AgentError.keyUnusable(name: name.rawValue, message: unusable.reason))
         }
         guard keyring.isFree(name) else { return reply.fail(AgentError.keyExists(name: name.rawValue)) }
@@ -150,7 +150,7 @@ final class KeyAdministration {
     /// The token's key: a new one, or the one that the URI names.
     private func key(
         for creation: KeyCreation, _ begun: KeyRecord, id: [UInt8], _ supervisor: TokenSupervisor, _ user: UInt32,
-        mayList: @escaping (String) -> Bool
+        mayList: @escaping (KeyName) -> Bool
     ) -> EventLoopFuture<SigningKey> {
         if let uri = creation.uri {
             return supervisor.find(uri: uri, user: user).assumeIsolated().flatMapErrorThrowing { error in
@@ -171,7 +171,7 @@ final class KeyAdministration {
     }
 
     /// - Parameter mayList: Whether the caller may hear of a key of that name.
-    private func adopted(_ keys: [TokenKey], _ token: TokenState, acceptWeak: Bool, mayList: (String) -> Bool) throws -> PinnedKey {
+    private func adopted(_ keys: [TokenKey], _ token: TokenState, acceptWeak: Bool, mayList: (KeyName) -> Bool) throws -> PinnedKey {
         guard let key = keys.first, keys.count == 1 else {
             throw AgentError.invalidRequest(
                 parameter: "uri",
@@ -179,7 +179,7 @@ final class KeyAdministration {
             )
         }
         // An entry that cannot be read does not say which key it is of.
-        guard keyring.unusableKeys.isEmpty else {
+        guard !keyring.hasUnusableKeys else {
             throw AgentError.refused(
                 reason: "key-entry-off", message: "the entry of a key cannot be used, and the URI may name that key",
                 hint: "the daemon's log and the status of who may use that key say which entry it is; mend it and start the daemon again")
@@ -191,7 +191,7 @@ final class KeyAdministration {
         }
         let name = keyring.name(ofPublicKey: key.reference.spki)
         guard name == nil, !isBeingMade(key.reference), !claimed.contains(key.reference.spki) else {
-            let whose = name.map(\.rawValue).flatMap { mayList($0) ? "; its name is \"\($0)\"" : nil } ?? ""
+            let whose = name.flatMap { mayList($0) ? "; its name is \"\($0)\"" : nil } ?? ""
             throw AgentError.refused(
                 reason: "key-has-a-name", message: "the key is known already",
                 hint: "one key has one name and one usage (RFC 8555 section 11.1)\(whose)")
@@ -352,8 +352,9 @@ final class KeyAdministration {
     }
 
     private func existing(_ admitted: Admitted, reply: VarlinkReplier) -> (Request, SigningKey)? {
-        guard let key = keyring.key(named: admitted.key) else {
-            reply.fail(absence(of: admitted.key))
+        guard let name = admitted.key else { return nil }
+        guard let key = keyring.key(named: name) else {
+            reply.fail(absence(of: name))
             return nil
         }
         // One change of a key at a time: a retirement must not write an entry anew that a destruction has removed.

@@ -10,7 +10,7 @@ extension AgentService {
     /// An ACME request: which keys it uses, whether policy lets this peer have it, and its plan.
     func sign(_ call: SigningCall, of caller: Caller, reply: VarlinkReplier) {
         let key = keys.keyring.key(named: call.key)
-        let otherName: String?
+        let otherName: KeyName?
         var identifiers: [Identifier] = []
         var externalAccountName: String?
         switch call.request {
@@ -86,7 +86,7 @@ extension AgentService {
     }
 
     /// A TLS 1.3 server handshake.
-    func signHandshake(key name: String, content: [UInt8], scheme: String, of caller: Caller, reply: VarlinkReplier) {
+    func signHandshake(key name: KeyName, content: [UInt8], scheme: String, of caller: Caller, reply: VarlinkReplier) {
         let question = PolicyQuestion(peer: caller.peer.identity, operation: .signHandshake, keys: [name])
         guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
         guard let key = keys.keyring.key(named: name) else { return reply.fail(keys.absence(of: name)) }

@@ -37,7 +37,7 @@ struct RefusalReport {
             metadata: [
                 "correlation": "\(caller.correlation)", "uid": "\(caller.peer.uid)", "peer": "\(caller.peer.identity)",
                 "operation": "\(question.operation.rawValue)",
-                "keys": "\(TerminalText.safe(question.keys.joined(separator: ", "), limit: 160))",
+                "keys": "\(question.keys.map(\.rawValue).joined(separator: ", "))",
                 "identifiers": "\(identifiers.joined(separator: ", "))", "why": "\(refusal)",
             ])
         // Nothing was signed and nothing will be: a trail that cannot take the refusal does not change the answer.
@@ -54,7 +54,7 @@ extension AgentError {
         if caller.code == .keyNotFound {
             let own = policy.grants(for: question.peer)
             let missing = question.keys.first { key in !own.contains { $0.covers(key: key) } }
-            self = .keyNotFound(name: missing ?? question.keys.first ?? "")
+            self = .keyNotFound(name: (missing ?? question.keys.first)?.rawValue ?? "")
         } else {
             self = .refused(reason: caller.code.rawValue, message: caller.message, hint: caller.hint)
         }

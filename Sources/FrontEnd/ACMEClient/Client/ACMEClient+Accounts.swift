@@ -40,7 +40,7 @@ extension ACMEClient {
     public func deactivateAccount() async throws -> Account { try await account(.deactivateAccount) }
 
     /// Changes the account's key to the agent's key `newKey` (RFC 8555 §7.3.5). From then on this client's signer is the wrong one.
-    public func changeKey(to newKey: String) async throws {
+    public func changeKey(to newKey: KeyName) async throws {
         _ = try await post(.keyChange(newKey: newKey), to: try await directory().keyChange)
     }
 

@@ -23,7 +23,7 @@ extension AccountFlow {
             observer(.keyCreated(try await keys.createKey(named: newKey, algorithm: algorithm, purpose: .account(directory: directory))))
         }
         do {
-            try await client.changeKey(to: newKey.rawValue)
+            try await client.changeKey(to: newKey)
         } catch let error as ACMEClientError where error.problem != nil {
             // The CA says no, so it has the old key.
             account.nextKey = nil

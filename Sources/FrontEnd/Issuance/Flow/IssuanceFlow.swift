@@ -178,7 +178,7 @@ public struct IssuanceFlow: Sendable {
                 if finalizations > 1 { try await pause(.milliseconds(250 * finalizations), reason: "the CA is not ready to finalize") }
                 if await !keeper.journal.isFinalizing { try await keeper.record(.finalized) }
                 let certificate = CertificateRequest(
-                    key: key.name.rawValue, identifiers: request.identifiers, mustStaple: request.mustStaple)
+                    key: key.name, identifiers: request.identifiers, mustStaple: request.mustStaple)
                 order = try await issuer.finalize(order, certificate)
                 observer(.finalized(order: order.url))
             case .processing:

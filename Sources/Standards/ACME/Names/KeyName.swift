@@ -10,19 +10,27 @@ public struct KeyName: Hashable, Sendable, Comparable, CustomStringConvertible {
 
     /// - Throws: a sentence that says which rule the text breaks.
     public init(_ text: String) throws(KeyNameError) {
-        let bytes = Array(text.utf8)
-        guard let first = bytes.first else { throw KeyNameError(text, "it is empty") }
-        guard bytes.count <= KeyName.maximumLength else {
+        // In place: a name is read for every signature, and must cost no memory but the text's own.
+        guard let first = text.utf8.first else { throw KeyNameError(text, "it is empty") }
+        guard text.utf8.count <= KeyName.maximumLength else {
             throw KeyNameError(text, "it is longer than \(KeyName.maximumLength) characters")
         }
         guard KeyName.isLetterOrDigit(first) else { throw KeyNameError(text, "it begins with neither a lower-case letter nor a digit") }
-        for byte in bytes where !KeyName.isLetterOrDigit(byte) && !".-_".utf8.contains(byte) {
-            throw KeyNameError(text, "only lower-case letters, digits, \".\", \"_\" and \"-\" may be in it")
+        var hasTwoDots = false
+        var last = first
+        for byte in text.utf8 {
+            guard KeyName.isLetterOrDigit(byte) || KeyName.isMark(byte) else {
+                throw KeyNameError(text, "only lower-case letters, digits, \".\", \"_\" and \"-\" may be in it")
+            }
+            if byte == UInt8(ascii: "."), last == byte { hasTwoDots = true }
+            last = byte
         }
-        for (byte, next) in zip(bytes, bytes.dropFirst()) where byte == UInt8(ascii: ".") && next == byte {
-            throw KeyNameError(text, "it has two dots one behind the other")
-        }
+        guard !hasTwoDots else { throw KeyNameError(text, "it has two dots one behind the other") }
         rawValue = text
+    }
+
+    private static func isMark(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: ".") || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
     }
 
     private static func isLetterOrDigit(_ byte: UInt8) -> Bool {

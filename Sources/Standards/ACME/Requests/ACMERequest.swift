@@ -4,7 +4,7 @@ public enum ACMERequest: Hashable, Sendable {
     case updateAccount(AccountUpdate)
     case deactivateAccount
     /// - Parameter newKey: the agent's name of the key that takes over.
-    case keyChange(newKey: String)
+    case keyChange(newKey: KeyName)
     case newOrder(NewOrder)
     case postAsGet
     case respondToChallenge
@@ -31,17 +31,15 @@ public enum ACMERequest: Hashable, Sendable {
     /// Whether the request changes something at the CA, so that its audit record is synced before the signature goes out.
     public var changesState: Bool { self != .postAsGet }
 
-    /// Checks what the types leave open: contacts, timestamps, counts, names. To be called once where a request comes in.
+    /// Checks what the types leave open: contacts, timestamps, counts. To be called once where a request comes in.
     public func validate() throws(ACMERequestError) {
         switch self {
         case .newAccount(let request): try request.validate()
         case .updateAccount(let request): try request.validate()
-        case .keyChange(let newKey):
-            do { _ = try KeyName(newKey) } catch { throw ACMERequestError(member: "newKey", reason: error.description) }
         case .newOrder(let request): try request.validate()
         case .finalize(let request): try request.validate()
         case .revokeCertificate(let request): try request.validate()
-        case .deactivateAccount, .postAsGet, .respondToChallenge, .deactivateAuthorization: break
+        case .deactivateAccount, .keyChange, .postAsGet, .respondToChallenge, .deactivateAuthorization: break
         }
     }
 }

@@ -4,14 +4,14 @@ import StrictJSON
 /// Finalizes an order (RFC 8555 §7.4). The agent makes the CSR itself: empty subject, the identifiers as subjectAltName, in this order.
 public struct CertificateRequest: Hashable, Sendable {
     /// The agent's name of the certificate key.
-    public var key: String
+    public var key: KeyName
     /// What the order is for.
     public var identifiers: [Identifier]
     /// Asks for the TLS feature extension status_request (RFC 7633).
     public var mustStaple: Bool
 
     /// Takes what it is given; see `validate()`.
-    public init(key: String, identifiers: [Identifier], mustStaple: Bool = false) {
+    public init(key: KeyName, identifiers: [Identifier], mustStaple: Bool = false) {
         self.key = key
         self.identifiers = identifiers
         self.mustStaple = mustStaple
@@ -28,9 +28,8 @@ public struct CertificateRequest: Hashable, Sendable {
         return writer.bytes
     }
 
-    /// A key's name, at least one identifier, none twice.
+    /// At least one identifier, none twice.
     public func validate() throws(ACMERequestError) {
-        do { _ = try KeyName(key) } catch { throw ACMERequestError(member: "key", reason: error.description) }
         try NewOrder.validate(identifiers)
     }
 }

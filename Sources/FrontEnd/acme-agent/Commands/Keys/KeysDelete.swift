@@ -1,3 +1,4 @@
+import ACME
 import ArgumentParser
 
 struct KeysDelete: AgentCommand {
@@ -15,9 +16,9 @@ struct KeysDelete: AgentCommand {
 
     func run(_ session: Session) async throws -> ExitStatus {
         let agent = try await session.agent()
-        let key = try await agent.key(named: name)
+        let key = try await agent.key(named: KeyName(argument: name))
         try session.confirm("destroy \(key.usage.rawValue) key \(key.name) for good", yes: yes)
-        try await agent.deleteKey(named: name)
+        try await agent.deleteKey(named: key.name)
         try session.output.result("destroyed key \(key.name)") { json in
             json.member("deleted", key.name.rawValue)
         }

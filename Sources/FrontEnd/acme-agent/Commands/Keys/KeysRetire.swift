@@ -1,3 +1,4 @@
+import ACME
 import ArgumentParser
 
 struct KeysRetire: AgentCommand {
@@ -15,9 +16,9 @@ struct KeysRetire: AgentCommand {
 
     func run(_ session: Session) async throws -> ExitStatus {
         let agent = try await session.agent()
-        let key = try await agent.key(named: name)
+        let key = try await agent.key(named: KeyName(argument: name))
         try session.confirm("retire \(key.usage.rawValue) key \(key.name)", yes: yes)
-        let retired = try await agent.retireKey(named: name)
+        let retired = try await agent.retireKey(named: key.name)
         try session.output.result("retired key \(retired.name)", json: retired.writeMember)
         return .success
     }

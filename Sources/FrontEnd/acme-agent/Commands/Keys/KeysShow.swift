@@ -15,7 +15,7 @@ struct KeysShow: AgentCommand {
     @OptionGroup var options: GlobalOptions
 
     func run(_ session: Session) async throws -> ExitStatus {
-        let key = try await session.agent().key(named: name)
+        let key = try await session.agent().key(named: KeyName(argument: name))
         let text =
             switch format {
             case .text: key.fields
