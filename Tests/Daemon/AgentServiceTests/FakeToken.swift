@@ -23,6 +23,9 @@ final class FakeToken: HelperLauncher {
         var open: [CInt: Int32] = [:]
         /// What the next making of a key answers, and whether it does its work all the same.
         var making: (failure: TokenFailure, isDone: Bool)?
+        /// Keys are asked for and not made.
+        var isMakingHeld = false
+        var makings = 0
         /// What a look for a key answers whose making was cut off.
         var settling: TokenFailure?
         /// Looks for such keys are asked for and not answered.
@@ -41,6 +44,10 @@ final class FakeToken: HelperLauncher {
     func die(afterSignatures count: Int) { state.withLock { $0.diesAfter = count } }
 
     func failMaking(with failure: TokenFailure, isDone: Bool) { state.withLock { $0.making = (failure, isDone) } }
+    func holdMaking(_ isHeld: Bool) { state.withLock { $0.isMakingHeld = isHeld } }
+    /// How many keys were asked for.
+    var makings: Int { state.withLock { $0.makings } }
+
     func failSettling(with failure: TokenFailure?) { state.withLock { $0.settling = failure } }
     func holdSettling(_ isHeld: Bool) { state.withLock { $0.isSettlingHeld = isHeld } }
     /// How often a key was looked for whose making was cut off.
@@ -150,6 +157,8 @@ final class FakeToken: HelperLauncher {
                 return .signature(signature)
             }
         case .generate(let label, let id, _):
+            state.withLock { $0.makings += 1 }
+            while state.withLock({ $0.isMakingHeld }) { usleep(2_000) }
             let making = state.withLock { state in
                 defer { state.making = nil }
                 return state.making
