@@ -93,7 +93,7 @@ let package = Package(
 
         // Daemon: frame, identity, decision, audit, composition, reply. No network, no PIN, no vendor's code.
         library("SigningPolicy", in: "Daemon", ["ACME"]),
-        library("AuditTrail", in: "Daemon", ["StrictJSON", "DurableFile", crypto]),
+        library("AuditTrail", in: "Daemon", ["StrictJSON", "ACME", "DurableFile", crypto]),
         library(
             "Keyring", in: "Daemon",
             ["StrictJSON", "DurableFile", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras]),
@@ -159,12 +159,12 @@ let package = Package(
                 nioCore, nioPosix, crypto, cryptoExtras, logging,
             ]),
         tests("SigningPolicyTests", in: "Daemon", ["KeyNameLiterals", "SigningPolicy", "ACME"]),
-        tests("AuditTrailTests", in: "Daemon", ["AuditTrail", "DurableFile", "FaultyDisk"]),
+        tests("AuditTrailTests", in: "Daemon", ["KeyNameLiterals", "AuditTrail", "ACME", "DurableFile", "FaultyDisk"]),
         tests(
             "KeyringTests", in: "Daemon",
             [
-                "KeyNameLiterals", "Keyring", "SigningPolicy", "DurableFile", "StrictJSON", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1,
-                crypto, cryptoExtras,
+                "KeyNameLiterals", "Keyring", "SigningPolicy", "DurableFile", "StrictJSON", "JOSE", "ACME", "TokenProtocol", x509,
+                swiftASN1, crypto, cryptoExtras,
             ]),
         tests(
             "AgentServiceTests", in: "Daemon",
@@ -198,6 +198,9 @@ let package = Package(
         tests("MeasurementTests", in: "Benchmark", ["Measurement", "StrictJSON"]),
         tests(
             "EndToEndTests", in: "EndToEnd",
-            ["KeyNameLiterals", "acme-agent", "acme-agentd", "acme-agent-token", "AgentClient", "AgentInterface", "ACME", "JOSE", x509, crypto]),
+            [
+                "KeyNameLiterals", "acme-agent", "acme-agentd", "acme-agent-token", "AgentClient", "AgentInterface", "ACME", "JOSE", x509,
+                crypto,
+            ]),
     ]
 )

@@ -1,3 +1,4 @@
+import ACME
 import StrictJSON
 
 /// A record as it stands in a file: one line of JSON, chained to the line before it.
@@ -60,7 +61,8 @@ public struct AuditEntry: Hashable, Sendable {
             record.gid = try AuditEntry.unsigned(object, "gid")
             record.connection = try AuditEntry.unsigned(object, "connection")
             record.grant = try object.optionalString("grant")
-            record.key = try object.optionalString("key")
+            // An earlier version wrote down what it refused as the caller had it: a line of its trail may have a text that names no key.
+            record.key = try object.optionalString("key").flatMap { try? KeyName($0) }
             record.fingerprint = try object.optionalString("fingerprint")
             record.operation = try object.optionalString("operation")
             record.ca = try object.optionalString("ca")

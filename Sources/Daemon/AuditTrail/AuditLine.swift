@@ -24,7 +24,8 @@ enum AuditLine {
     static func expectedLength(_ record: AuditRecord) -> Int {
         func bytes(_ text: String?) -> Int { text?.utf8.count ?? 0 }
         var length = 700
-        length += bytes(record.trail) + bytes(record.correlation) + bytes(record.grant) + bytes(record.key) + bytes(record.fingerprint)
+        length +=
+            bytes(record.trail) + bytes(record.correlation) + bytes(record.grant) + bytes(record.key?.rawValue) + bytes(record.fingerprint)
         length += bytes(record.operation) + bytes(record.ca) + bytes(record.url) + bytes(record.digest) + bytes(record.result)
         length += bytes(record.error) + bytes(record.detail)
         for identifier in record.identifiers { length += identifier.utf8.count + 3 }
@@ -46,7 +47,7 @@ enum AuditLine {
         // The reader's integers have 63 bits.
         if let connection = record.connection { line.number(",\"connection\":", Int64(clamping: connection)) }
         line.string(",\"grant\":\"", record.grant)
-        line.string(",\"key\":\"", record.key)
+        line.string(",\"key\":\"", record.key?.rawValue)
         line.string(",\"fingerprint\":\"", record.fingerprint)
         line.string(",\"operation\":\"", record.operation)
         line.string(",\"ca\":\"", record.ca)

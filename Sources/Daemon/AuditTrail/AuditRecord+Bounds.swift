@@ -27,7 +27,6 @@ extension AuditRecord {
             identifiers.removeLast(identifiers.count - kept)
         }
         correlation = correlation.map(AuditRecord.shortened)
-        key = key.map(AuditRecord.shortened)
         ca = ca.map(AuditRecord.shortened)
         url = url.map(AuditRecord.shortened)
         error = error.map(AuditRecord.shortened)

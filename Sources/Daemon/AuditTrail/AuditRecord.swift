@@ -1,3 +1,4 @@
+import ACME
 import Glibc
 
 /// One statement of the audit trail: who had which key used for what, and how it ended.
@@ -33,7 +34,7 @@ public struct AuditRecord: Hashable, Sendable {
     /// The grant that allowed the request.
     public var grant: String?
     /// The key's name in the agent.
-    public var key: String?
+    public var key: KeyName?
     /// SHA-256 of the key's SubjectPublicKeyInfo, lower-case hex.
     public var fingerprint: String?
     /// The operation's name as in a grant, for example `new-order`.

@@ -118,7 +118,9 @@ import Varlink
         }
         _ = try await register("account-1", nil)
         // The grant that has the key lists none, the one that lists it has another key; and one that is not configured looks the same.
-        let foreign: [(KeyName, String)] = [("account-1", "zero"), ("account-1", "other"), ("account-1", "nothing"), ("account-3", "other")]
+        let foreign: [(KeyName, String)] = [
+            ("account-1", "zero"), ("account-1", "other"), ("account-1", "nothing"), ("account-3", "other"),
+        ]
         for (key, name) in foreign {
             do {
                 _ = try await register(key, name)

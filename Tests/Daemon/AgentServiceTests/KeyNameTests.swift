@@ -42,7 +42,8 @@ import Varlink
                 }
                 #expect(error?.name == "\(AgentInterfaceText.name).KeyNotFound", "\(method) \(written)")
                 let name = try error?.parameters.string("name")
-                #expect(name.map { Self.json($0) == written } ?? false || method == "SignFinalize" || method == "SignKeyChange", "\(method)")
+                #expect(
+                    name.map { Self.json($0) == written } ?? false || method == "SignFinalize" || method == "SignKeyChange", "\(method)")
             }
         }
         await connection.close()

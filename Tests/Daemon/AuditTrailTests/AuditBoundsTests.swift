@@ -9,7 +9,7 @@ struct AuditBoundsTests {
         var record = sample()
         record.identifiers = (0..<1_000).map { "n\($0)." + String(repeating: "a", count: 60) + ".example" }
         record.url = "https://acme.example/" + String(repeating: "x", count: 60_000)
-        record.key = String(repeating: "k", count: 9_000)
+        record.error = String(repeating: "k", count: 9_000)
         record.detail = String(repeating: "é", count: 9_000)
         let all = record.identifiers
         record.shorten()

@@ -32,6 +32,21 @@ struct AuditFormatTests {
         #expect(try trail.lines().dropFirst().allSatisfy { !String(decoding: $0, as: UTF8.self).contains("format") })
     }
 
+    @Test("What an earlier version refused may name a key that cannot be: the trail is whole all the same")
+    func impossibleKey() throws {
+        let trail = try TrailFolder()
+        let (lines, hash) = old()
+        let refusal = line(#""sequence":2,"time":1764000000002,"kind":"refusal","key":"../x","operation":"new-order""#, after: hash)
+        try trail.write(lines: lines + [refusal.line])
+        try trail.fill(2)
+        let report = try AuditVerifier(path: trail.path).verify()
+        #expect(report.isWhole && report.records == 5)
+        var reader = AuditReader(path: trail.path, from: 1)
+        let entries = try reader.read()
+        #expect(entries.prefix(2).map(\.record.key) == ["www", nil])
+        #expect(entries.dropFirst().first?.line == refusal.line)
+    }
+
     @Test("A newer format is refused with a sentence, whatever else is in the line", arguments: ["", #","leaf":{"index":1}"#])
     func newer(members: String) throws {
         let trail = try TrailFolder()

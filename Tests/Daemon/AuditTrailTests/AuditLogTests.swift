@@ -181,7 +181,7 @@ struct AuditLogTests {
             record.uid = .random(in: 0...UInt32.max, using: &random)
             record.connection = .random(in: 0...UInt64(Int64.max), using: &random)
             record.correlation = text()
-            record.key = text()
+            record.grant = text()
             record.url = text()
             record.identifiers = (0..<Int.random(in: 0...3, using: &random)).map { _ in text() }
             record.detail = text()

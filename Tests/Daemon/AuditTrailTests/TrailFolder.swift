@@ -1,5 +1,7 @@
+import ACME
 import DurableFile
 import Glibc
+import KeyNameLiterals
 import Testing
 
 @testable import AuditTrail

@@ -16,7 +16,7 @@ extension AuditRecord {
         uid = caller.peer.uid
         gid = caller.peer.gid
         connection = caller.peer.connection
-        key = question.keys.first?.rawValue
+        key = question.keys.first
         operation = question.operation.rawValue
         ca = (question.url?.origin ?? question.binding?.origin)?.description
         url = question.url?.text

@@ -68,7 +68,9 @@ final class KeyAdministration {
 
     /// Keys that are off and keys that are weak, as far as the caller may hear of them.
     func problems(for caller: Caller) -> [ProblemStatus] {
-        let off = keyring.unusableKeys.filter { caller.mayList($0.name) }.map { ProblemStatus(what: "key", name: $0.name.rawValue, message: $0.reason) }
+        let off = keyring.unusableKeys.filter { caller.mayList($0.name) }.map {
+            ProblemStatus(what: "key", name: $0.name.rawValue, message: $0.reason)
+        }
         let weak = keyring.weakKeys.filter { caller.mayList($0.key) }.sorted { $0.key < $1.key }.map { name, weaknesses in
             ProblemStatus(
                 what: "weak-key", name: name.rawValue, message: "it was accepted as it is: \(weaknesses.names.joined(separator: ", "))")
@@ -286,7 +288,7 @@ final class KeyAdministration {
             self.logger.notice("a key whose making was cut off is in the token and gets its name", metadata: ["key": "\(record.name)"])
             var event = AuditRecord(.event)
             event.operation = "recover-key"
-            event.key = record.name.rawValue
+            event.key = record.name
             event.fingerprint = Hexadecimal.encode(pinned.publicKey.fingerprint)
             event.detail = "a key whose making was cut off is in the token and got its name"
             do { _ = try self.audit.record(event) } catch { return self.eventLoop.makeFailedFuture(error) }
@@ -352,9 +354,8 @@ final class KeyAdministration {
     }
 
     private func existing(_ admitted: Admitted, reply: VarlinkReplier) -> (Request, SigningKey)? {
-        guard let name = admitted.key else { return nil }
-        guard let key = keyring.key(named: name) else {
-            reply.fail(absence(of: name))
+        guard let name = admitted.key, let key = keyring.key(named: name) else {
+            reply.fail(admitted.key.map { absence(of: $0) } ?? .keyNotFound(name: ""))
             return nil
         }
         // One change of a key at a time: a retirement must not write an entry anew that a destruction has removed.
@@ -409,7 +410,7 @@ final class KeyAdministration {
         case .failure(let error):
             logger.warning(
                 "a key operation failed",
-                metadata: ["key": "\(record.key ?? "")", "operation": "\(record.operation ?? "")", "error": "\(error)"])
+                metadata: ["key": "\(record.key?.rawValue ?? "")", "operation": "\(record.operation ?? "")", "error": "\(error)"])
             request.reply.fail(failure ?? .signingFailed(message: "\(error)", hint: nil))
         }
     }

@@ -92,7 +92,7 @@ final class SigningPipeline {
         guard let job = job(id) else { return }
         job.record.kind = .intent
         job.record.time = AuditRecord.now()
-        job.record.key = job.task.key.name.rawValue
+        job.record.key = job.task.key.name
         job.record.fingerprint = job.task.key.fingerprint
         job.record.digest = job.task.input.auditDigest
         job.record.result = nil
