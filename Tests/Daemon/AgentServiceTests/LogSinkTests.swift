@@ -11,12 +11,12 @@ import Testing
         let reader: CInt, writer: CInt
         let sink: LogSink
 
-        init(now: @escaping @Sendable () -> UInt64 = LogSink.milliseconds) {
+        init(window: UInt64 = LogSink.window, now: @escaping @Sendable () -> UInt64 = LogSink.milliseconds) {
             signal(SIGPIPE, SIG_IGN)
             var ends: [CInt] = [0, 0]
             _ = pipe(&ends)
             (reader, writer) = (ends[0], ends[1])
-            sink = LogSink(descriptor: writer, now: now)
+            sink = LogSink(descriptor: writer, window: window, now: now)
         }
 
         /// The sink must have written its last when its descriptor is closed: the number is another test's then.
@@ -87,6 +87,17 @@ import Testing
         #expect(text.contains("uid=1002 other"))
         logger.notice("refused", metadata: ["uid": "1001"])
         #expect(pipe.read { $0.hasSuffix("refused\n") }.contains("uid=1001"))
+    }
+
+    @Test("the number is also said where nothing is logged any more, and at the end")
+    func perUserWithoutAnotherLine() {
+        let pipe = Pipe(window: 1_500)
+        let logger = logger(pipe.sink)
+        for _ in 0..<(LogSink.linesPerUser + 7) { logger.notice("refused", metadata: ["uid": "1001"]) }
+        #expect(pipe.read(milliseconds: 10_000) { $0.contains("left out 7 log lines caused by uid 1001") }.contains("left out 7"))
+        for _ in 0..<(LogSink.linesPerUser + 3) { logger.notice("refused", metadata: ["uid": "1001"]) }
+        pipe.sink.flush()
+        #expect(pipe.read(milliseconds: 100) { $0.contains("left out") }.contains("left out 3 log lines caused by uid 1001"))
     }
 
     @Test func linesAreLimitedInBytesToo() {

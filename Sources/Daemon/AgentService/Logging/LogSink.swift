@@ -16,7 +16,7 @@ public final class LogSink: Sendable {
     /// Lines and bytes of one user in one window, and how long that is in milliseconds.
     static let linesPerUser = 200
     static let bytesPerUser = 64 * 1024
-    static let window: UInt64 = 60_000
+    public static let window: UInt64 = 60_000
     /// How long the program waits at its end for the reader, in milliseconds.
     static let endWait = 1_000
 
@@ -40,13 +40,18 @@ public final class LogSink: Sendable {
     private let descriptor: CInt
     private let queue = DispatchQueue(label: "log")
     private let state = Mutex(State())
+    private let window: UInt64
     private let now: @Sendable () -> UInt64
 
     /// - Parameters:
     ///   - descriptor: Written to; stays the caller's.
+    ///   - window: Milliseconds of a user's window.
     ///   - now: Milliseconds of a clock.
-    public init(descriptor: CInt = STDERR_FILENO, now: @escaping @Sendable () -> UInt64 = LogSink.milliseconds) {
+    public init(
+        descriptor: CInt = STDERR_FILENO, window: UInt64 = LogSink.window, now: @escaping @Sendable () -> UInt64 = LogSink.milliseconds
+    ) {
         self.descriptor = descriptor
+        self.window = window
         self.now = now
     }
 
@@ -66,8 +71,9 @@ public final class LogSink: Sendable {
         if starts { queue.async { self.drain() } }
     }
 
-    /// Waits until all is written, or the reader has had its time.
+    /// Says what is owed, and waits until all is written, or the reader has had its time.
     public func flush() {
+        state.withLock { tellLeftOut(&$0, now(), ofWindowsUnderWay: true) }
         let semaphore = DispatchSemaphore(value: 0)
         queue.async { semaphore.signal() }
         _ = semaphore.wait(timeout: .now() + .milliseconds(LogSink.endWait))
@@ -90,17 +96,32 @@ public final class LogSink: Sendable {
         window.lines += 1
         window.bytes += bytes
         let isAllowed = window.lines <= LogSink.linesPerUser && window.bytes <= LogSink.bytesPerUser
-        if !isAllowed { window.leftOut += 1 }
+        if !isAllowed {
+            window.leftOut += 1
+            if window.leftOut == 1 { tellAtTheEnd(of: window, time) }
+        }
         state.windows[user] = window
         return isAllowed
     }
 
+    /// Also where nothing is logged any more.
+    private func tellAtTheEnd(of window: Window, _ time: UInt64) {
+        let left = Int(clamping: self.window &- min(self.window, time &- window.start))
+        queue.asyncAfter(deadline: .now() + .milliseconds(left)) { [weak self] in
+            guard let self else { return }
+            state.withLock { state in
+                state.looked = 0
+                self.tellLeftOut(&state, self.now())
+            }
+        }
+    }
+
     /// Says how many lines of whom were left out in windows that are over.
-    private func tellLeftOut(_ state: inout State, _ time: UInt64) {
+    private func tellLeftOut(_ state: inout State, _ time: UInt64, ofWindowsUnderWay: Bool = false) {
         // Once a second at most, however many lines come.
-        guard time &- state.looked >= 1_000 else { return }
+        guard ofWindowsUnderWay || time &- state.looked >= 1_000 else { return }
         state.looked = time
-        for (user, window) in state.windows where time &- window.start >= LogSink.window {
+        for (user, window) in state.windows where ofWindowsUnderWay || time &- window.start >= self.window {
             state.windows[user] = nil
             guard window.leftOut > 0 else { continue }
             let text = "acme-agentd: warning: left out \(window.leftOut) log lines caused by uid \(user) within a minute\n"
