@@ -47,8 +47,10 @@ struct Status: AgentCommand {
         list.add("tokens", status.tokens.flatMap(Status.lines))
         list.add("you may", status.grants.isEmpty ? ["nothing: no grant of the policy names you"] : status.grants.map(Status.line))
         list.add("external accounts", status.externalAccounts)
-        list.add("agent's configuration", status.configuration.map(Status.lines) ?? [])
-        list.add("problems", status.problems.map { "\($0.what) \($0.name): \($0.message)" })
+        if let configuration = status.configuration {
+            list.add("agent's configuration", "read at \(configuration.loaded), SHA-256 \(configuration.sha256)")
+        }
+        list.add("needs attention", Status.attention(status))
         if !status.auditState.isEmpty {
             let hint = isWritten(status) ? "" : " (nothing is signed; Docs/operations.md says what to do)"
             list.add("audit trail", "\(status.auditState), last record \(status.auditSequence)\(hint)")
@@ -69,8 +71,13 @@ struct Status: AgentCommand {
         return lines
     }
 
+    /// What is off or weak, of the configuration and of the keys.
+    static func attention(_ status: AgentStatus) -> [String] {
+        (status.configuration.map(lines) ?? []) + status.problems.map { "\($0.what) \($0.name): \($0.message)" }
+    }
+
     private static func lines(_ configuration: ConfigurationStatus) -> [String] {
-        var lines = ["read at \(configuration.loaded), SHA-256 \(configuration.sha256)"]
+        var lines: [String] = []
         if let error = configuration.reloadError { lines.append("the last reload was refused: \(error)") }
         if configuration.off > 0, configuration.entries.isEmpty {
             lines.append(Wording.count(configuration.off, "entry", plural: "entries") + " of it off: the agent's log says which")

@@ -56,7 +56,10 @@ extension KeyDescription {
         list.add("fingerprint", fingerprint)
         list.add("thumbprint", publicKey.thumbprint)
         list.add("created", created)
-        if let weaknesses { list.add("weak", weaknesses.isEmpty ? "no" : "yes: \(weaknesses.joined(separator: ", "))") }
+        list.add(
+            "weak",
+            weaknesses.map { $0.isEmpty ? "no" : "yes: \($0.joined(separator: ", "))" }
+                ?? "unknown: it got its name from an earlier version of the agent, which did not look")
         return list.text
     }
 

@@ -14,7 +14,7 @@ struct KeysList: AgentCommand {
         }
         var table = TextTable(["NAME", "USAGE", "ALGORITHM", "STATE", "TOKEN", "CREATED"])
         for key in keys {
-            let state = key.state.rawValue + (key.weaknesses.map { $0.isEmpty ? "" : ", weak" } ?? "")
+            let state = key.state.rawValue + (key.weaknesses.map { $0.isEmpty ? "" : ", weak" } ?? ", weakness unknown")
             table.add(
                 [key.name.rawValue, key.usage.rawValue, key.algorithm.rawValue, state, key.token, String(key.created.prefix(10))])
         }
@@ -25,6 +25,7 @@ struct KeysList: AgentCommand {
             json.beginArray()
             for key in keys { key.write(to: &json) }
             json.endArray()
+            json.member("weaknessesUnknown", keys.filter { $0.weaknesses == nil }.map(\.name.rawValue))
             json.name("damaged")
             json.beginArray()
             for key in damaged {
