@@ -19,26 +19,26 @@ import Varlink
 /// token is next ready, when its name is asked for, and by a timer, so that no key is left in a token without a name and no name is taken by a
 /// key that was never made.
 final class KeyAdministration {
-    private let eventLoop: any EventLoop
+    let eventLoop: any EventLoop
     private let folder: KeyFolder
     private let disk: NIOThreadPool
-    private let audit: AuditLog
-    private let tokens: TokenSet
-    private let logger: Logger
+    let audit: AuditLog
+    let tokens: TokenSet
+    let logger: Logger
     private(set) var keyring: Keyring
     /// Keys that one user may have in the making: a token makes one after another, and RSA takes seconds.
     static let makingPerUser = 8
     private var making: [UInt32: Int] = [:]
     /// Names whose making, settling or change is under way; all others that are begun are left-overs.
-    private var underWay: Set<KeyName> = []
+    var underWay: Set<KeyName> = []
     /// Those of them that are being settled: who asks for such a name waits for what is found, and hears it.
-    private var settling: [KeyName: EventLoopFuture<Void>] = [:]
+    var settling: [KeyName: EventLoopFuture<Void>] = [:]
     /// Public halves that are being given a name and are not in the keyring yet: of several who adopt one key at once, one gets it.
     private var claimed: Set<[UInt8]> = []
     /// How long a left-over waits to be looked at again: at first, and at most after looks that found nothing out, each of which doubles it.
-    private static let settlingPauses = (first: TimeAmount.seconds(2), longest: TimeAmount.seconds(30))
-    private var settlingPause = KeyAdministration.settlingPauses.first
-    private var isSettlingScheduled = false
+    static let settlingPauses = (first: TimeAmount.seconds(2), longest: TimeAmount.seconds(30))
+    var settlingPause = KeyAdministration.settlingPauses.first
+    var isSettlingScheduled = false
     /// Keys that a status says something about.
     private static let mostProblems = 64
 
@@ -216,7 +216,7 @@ final class KeyAdministration {
         }
     }
 
-    private func finish(_ key: SigningKey) -> EventLoopFuture<SigningKey> {
+    func finish(_ key: SigningKey) -> EventLoopFuture<SigningKey> {
         onDisk { [folder] in try folder.write(key.record) }.assumeIsolated().map {
             self.keyring.put(key)
             return key
@@ -237,87 +237,8 @@ final class KeyAdministration {
     }
 
     /// Removes an entry, and forgets its name once it is gone from the disk.
-    private func free(_ name: KeyName) -> EventLoopFuture<Void> {
+    func free(_ name: KeyName) -> EventLoopFuture<Void> {
         onDisk { [folder] in try folder.remove(name) }.assumeIsolated().map { self.keyring.remove(name) }.nonisolated()
-    }
-
-    // MARK: What was cut off
-
-    /// Ends what was begun and cut off with a token: a key that is in it gets its name, an entry without one is removed.
-    func reconcile(token: String) {
-        for record in keyring.begun where record.token == token && !underWay.contains(record.name) {
-            settle(record).assumeIsolated().whenFailure { error in
-                self.logger.error(
-                    "a key that was begun could not be looked at", metadata: ["key": "\(record.name)", "error": "\(error)"])
-                self.settleLater()
-            }
-        }
-    }
-
-    /// Looks again after a while, as long as something is left over.
-    private func settleLater() {
-        guard !isSettlingScheduled, keyring.begun.contains(where: { !underWay.contains($0.name) }) else { return }
-        isSettlingScheduled = true
-        eventLoop.assumeIsolated().scheduleTask(in: settlingPause) {
-            self.isSettlingScheduled = false
-            self.settlingPause = min(self.settlingPause * 2, KeyAdministration.settlingPauses.longest)
-            for name in self.tokens.names {
-                // The others are looked at when they are ready.
-                if case .ready = self.tokens[name]?.state { self.reconcile(token: name) }
-            }
-            self.settleLater()
-        }
-    }
-
-    /// Finds out what became of a key that was begun. Its name is free afterwards, or the key's.
-    /// - Returns: Fails where that could not be found out, or not be written down; nothing has changed then.
-    private func settle(_ record: KeyRecord) -> EventLoopFuture<Void> {
-        underWay.insert(record.name)
-        let ended = eventLoop.makePromise(of: Void.self)
-        settling[record.name] = ended.futureResult
-        let settled = made(record).assumeIsolated().flatMap { key -> EventLoopFuture<Void> in
-            guard let key else { return self.free(record.name) }
-            guard let pinned = try? PinnedKey(key, uri: KeyURI.text(label: key.reference.label, id: key.reference.id, self.state(record)))
-            else { return self.free(record.name) }
-            if let name = self.keyring.name(ofPublicKey: key.reference.spki) {
-                self.logger.error(
-                    "the entry of a key that was begun stands for a key that has a name already; it is removed",
-                    metadata: ["key": "\(record.name)", "other": "\(name)"])
-                return self.free(record.name)
-            }
-            self.logger.notice("a key whose making was cut off is in the token and gets its name", metadata: ["key": "\(record.name)"])
-            var event = AuditRecord(.event)
-            event.operation = "recover-key"
-            event.key = record.name
-            event.fingerprint = Hexadecimal.encode(pinned.publicKey.fingerprint)
-            event.detail = "a key whose making was cut off is in the token and got its name"
-            do { _ = try self.audit.record(event) } catch { return self.eventLoop.makeFailedFuture(error) }
-            return self.finish(SigningKey(pinned, of: record)).map { _ in }
-        }
-        settled.whenComplete { result in
-            self.underWay.remove(record.name)
-            self.settling[record.name] = nil
-            ended.completeWith(result)
-        }
-        return ended.futureResult
-    }
-
-    private func state(_ record: KeyRecord) -> TokenState { tokens[record.token]?.state ?? .stopped }
-
-    /// What the token has of a key that was begun; nil if there is nothing, not even half of it.
-    private func made(_ record: KeyRecord) -> EventLoopFuture<TokenKey?> {
-        guard case .creating(.making(let id)) = record.state else {
-            // A key that was to be adopted is in the token whatever happens; nothing is lost if its adoption is asked for again.
-            return eventLoop.makeSucceededFuture(nil)
-        }
-        guard let supervisor = tokens[record.token] else {
-            return eventLoop.makeFailedFuture(KeyAdministration.notConfigured(record.token))
-        }
-        return supervisor.settle(label: record.name.rawValue, id: id)
-    }
-
-    private static func notConfigured(_ token: String) -> AgentError {
-        .tokenUnavailable(token: token, reason: "notConfigured", message: "the key's token is not configured", hint: nil)
     }
 
     // MARK: Retiring and destroying
@@ -367,6 +288,10 @@ final class KeyAdministration {
     }
 
     // MARK: What all have in common
+
+    static func notConfigured(_ token: String) -> AgentError {
+        .tokenUnavailable(token: token, reason: "notConfigured", message: "the key's token is not configured", hint: nil)
+    }
 
     /// An admitted request on its way: what the trail says of it, and where its answer goes.
     private struct Request {
@@ -433,7 +358,7 @@ private struct UnsettledKey: Error {
 
 extension SigningKey {
     /// A key that was begun and is there.
-    fileprivate convenience init(_ pinned: PinnedKey, of begun: KeyRecord) {
+    convenience init(_ pinned: PinnedKey, of begun: KeyRecord) {
         self.init(
             pinned, name: begun.name, usage: begun.usage, directory: begun.directory, token: begun.token, created: begun.created,
             state: .active)
