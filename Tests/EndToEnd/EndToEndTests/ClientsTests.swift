@@ -7,6 +7,18 @@ import Testing
 
 /// Others than `acme-agent` at the socket: the Swift library, and a Varlink client that knows nothing of this project.
 @Suite struct ClientsTests {
+    @Test func aKeyIsRetiredAndDestroyedOnlyWhenTheUserAgrees() async throws {
+        let sandbox = try await Sandbox()
+        #expect(try await sandbox.agent("keys", "create", "one").status == 0)
+        #expect(try await sandbox.agent("keys", "delete", "one").status != 0)
+        let retired = try await sandbox.agent("keys", "retire", "one", "--yes")
+        #expect(retired.status == 0 && retired.output.contains("retired key one"), "\(retired)")
+        let deleted = try await sandbox.agent("keys", "delete", "one", "--yes")
+        #expect(deleted.status == 0 && deleted.output.contains("destroyed key one"), "\(deleted)")
+        #expect(try await sandbox.agent("keys", "show", "one").status == 2)
+        await sandbox.end()
+    }
+
     @Test func theLibraryListsKeysAndHasARequestSigned() async throws {
         let sandbox = try await Sandbox()
         #expect(try await sandbox.agent("keys", "create", "www.example.org").status == 0)

@@ -1,4 +1,5 @@
 import ACME
+import AgentClient
 import AgentInterface
 import ArgumentParser
 import JOSE
@@ -32,6 +33,22 @@ struct KeyOptions: ParsableArguments {
             }
             return value
         }
+    }
+}
+
+/// What `retire` and `delete` have in common: a key that is there, and a deed without a way back.
+struct EndedKey: ParsableArguments {
+    @Argument(help: "The key's name.")
+    var name: String
+
+    @Flag(help: "Do not ask.")
+    var yes = false
+
+    /// The key, once the user has agreed to the deed.
+    func confirmed(_ session: Session, _ agent: AgentClient, _ deed: (KeyDescription) -> String) async throws -> KeyDescription {
+        let key = try await agent.key(named: KeyName(argument: name))
+        try session.confirm(deed(key), yes: yes)
+        return key
     }
 }
 

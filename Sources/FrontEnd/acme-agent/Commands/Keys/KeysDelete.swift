@@ -1,4 +1,3 @@
-import ACME
 import ArgumentParser
 
 struct KeysDelete: AgentCommand {
@@ -6,18 +5,12 @@ struct KeysDelete: AgentCommand {
         commandName: "delete", abstract: "Destroy a key in the token.",
         discussion: "A certificate for it is of no use any more and cannot be revoked by its own key. There is no way back.")
 
-    @Argument(help: "The key's name.")
-    var name: String
-
-    @Flag(help: "Do not ask.")
-    var yes = false
-
+    @OptionGroup var ended: EndedKey
     @OptionGroup var options: GlobalOptions
 
     func run(_ session: Session) async throws -> ExitStatus {
         let agent = try await session.agent()
-        let key = try await agent.key(named: KeyName(argument: name))
-        try session.confirm("destroy \(key.usage.rawValue) key \(key.name) for good", yes: yes)
+        let key = try await ended.confirmed(session, agent) { "destroy \($0.usage.rawValue) key \($0.name) for good" }
         try await agent.deleteKey(named: key.name)
         try session.output.result("destroyed key \(key.name)") { json in
             json.member("deleted", key.name.rawValue)
