@@ -30,6 +30,15 @@ final class AgentKeyProvider: KeyProvider {
         }
     }
 
+    /// A grant's keys are names, or beginnings of names with a `*` behind. What it means exactly the agent says when the key is asked for.
+    func mayCreateKey(named name: KeyName) async -> Bool {
+        guard let grants = try? await agent.status().grants else { return true }
+        return grants.contains { grant in
+            grant.operations.contains(Operation.createKey.rawValue)
+                && grant.keys.contains { $0 == name.rawValue || ($0.hasSuffix("*") && name.rawValue.hasPrefix($0.dropLast())) }
+        }
+    }
+
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
         switch purpose {
         case .account(let directory):

@@ -1,3 +1,4 @@
+import ACME
 import StrictJSON
 
 /// An error of the agent's interface: a stable name on the wire, a sentence and a hint for a person.
@@ -48,6 +49,9 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
         case .keyExists: "choose another name, or use the key as it is"
         case .keyUnusable: "the agent's administrator has to mend or remove the key's entry, and to restart the agent"
         case .overloaded: "try again in a moment"
+        case .invalidRequest(parameter: "uri", _):
+            "`pkcs11-tool --login --list-objects --type privkey` lists the private keys of a token with their URIs"
+        case .invalidRequest(parameter: "token", _): "`acme-agent status` shows the tokens; without --token the first of them is taken"
         case .invalidRequest: nil
         }
     }
@@ -96,6 +100,16 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
         case "AuditUnavailable": self = .auditUnavailable(message: message, hint: text("hint"))
         case "Overloaded": self = .overloaded(message: message)
         default: return nil
+        }
+    }
+}
+
+extension AgentError: PolicyRefusal {
+    /// A key that is not found is none that policy gives the caller; which of both it is nobody is told.
+    public var isPolicyRefusal: Bool {
+        switch self {
+        case .refused, .keyNotFound: true
+        case .keyExists, .keyUnusable, .invalidRequest, .tokenUnavailable, .signingFailed, .auditUnavailable, .overloaded: false
         }
     }
 }

@@ -28,8 +28,8 @@ import Testing
         "revoke www.example.org --reason keyCompromise --by-certificate-key", "list --json", "forget www.example.org --yes",
         "show www.example.org --format p7b --out /tmp/x", "keys create web --usage certificate --algorithm P-384",
         "keys create web --key-type P-384", "keys adopt pkcs11:object=web --name web", "keys list", "keys show web --format jwk",
-        "keys retire web --yes", "keys delete web --yes", "audit verify /var/log/audit --expect 1:ab --partial", "audit tail -n 5 -f",
-        "audit tail -n 10000",
+        "keys retire web --yes", "keys delete web --yes --force", "audit verify /var/log/audit --expect 1:ab --partial",
+        "audit tail -n 5 -f", "audit tail -n 10000",
         "status --quiet",
     ]) func takes(line: String) throws {
         let command = try parse(line)

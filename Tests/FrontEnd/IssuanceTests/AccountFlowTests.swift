@@ -2,6 +2,7 @@ import ACME
 import ACMEClient
 import CertificateStore
 import Issuance
+import JOSE
 import TestSupport
 import Testing
 
@@ -71,4 +72,61 @@ import Testing
         }
         #expect(office.keys.names.isEmpty)
     }
+
+    /// RFC 8555 §7.3.6: for good. The next account needs a key of its own, and the user is told so.
+    @Test(arguments: [true, false]) func theKeyOfAClosedAccountIsSaidToNeedAnother(_ isProblem: Bool) async throws {
+        let office = try Office()
+        _ = try await office.flow.register(try office.registration())
+        try await office.flow.deactivate(try office.ca.directory)
+        office.ca.change {
+            if isProblem {
+                $0.intercept = { request, count in
+                    guard request.url.path == "/new-account" else { return nil }
+                    let body = #"{"type":"urn:ietf:params:acme:error:unauthorized","detail":"deactivated","status":401}"#
+                    return HTTPResponse(
+                        status: 401, headers: ["Content-Type": "application/problem+json", "Replay-Nonce": "n\(count)"],
+                        body: Array(body.utf8))
+                }
+            } else {
+                $0.tamper = { request, response in
+                    guard request.url.path == "/new-account" else { return response }
+                    let text = String(decoding: response.body, as: UTF8.self).replacing("\"valid\"", with: "\"deactivated\"")
+                    return HTTPResponse(status: response.status, headers: response.headers, body: Array(text.utf8))
+                }
+            }
+        }
+        await #expect { try await office.flow.register(try office.registration()) } throws: { error in
+            guard case .accountClosed("account", _)? = error as? IssuanceError else { return false }
+            return (error as? IssuanceError)?.hint?.hasSuffix("--key NAME") == true
+        }
+        #expect(try await office.store.accounts().isEmpty)
+    }
+
+    @Test(arguments: [true, false]) func aRegistrationThatPolicyRefusesLeavesNothing(_ isKeyRefused: Bool) async throws {
+        let office = try Office()
+        let keys = StrictKeys(base: office.keys, isKeyRefused: isKeyRefused)
+        let flow = AccountFlow(store: office.store, keys: keys, transport: office.ca, time: VirtualTime())
+        await #expect(throws: StrictKeys.Refused.self) { try await flow.register(try office.registration()) }
+        #expect(office.keys.names.isEmpty)
+        #expect(try await office.store.accounts().isEmpty)
+    }
+}
+
+/// An agent that makes no key, or one and signs nothing with it.
+private struct StrictKeys: KeyProvider {
+    struct Refused: PolicyRefusal {
+        var isPolicyRefusal: Bool { true }
+    }
+
+    let base: SoftwareKeys
+    let isKeyRefused: Bool
+
+    func key(named name: KeyName) async throws -> ManagedKey? { try await base.key(named: name) }
+    func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
+        guard !isKeyRefused else { throw Refused() }
+        return try await base.createKey(named: name, algorithm: algorithm, purpose: purpose)
+    }
+    func retireKey(named name: KeyName) async throws { try await base.retireKey(named: name) }
+    func deleteKey(named name: KeyName) async throws { try await base.deleteKey(named: name) }
+    func signer(for key: ManagedKey) async throws -> any AccountSigner { throw Refused() }
 }

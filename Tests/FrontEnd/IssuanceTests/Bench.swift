@@ -30,10 +30,11 @@ final class Bench: Sendable {
     func flow(
         killedBy killSwitch: KillSwitch = KillSwitch(), onFullDisk isFull: Bool = false, deploy: IssuanceFlow.DeployHook? = nil,
         solvers: [any ChallengeSolver]? = nil,
-        limits: IssuanceLimits = IssuanceLimits(), transport: (any HTTPTransport)? = nil, keys: (any KeyProvider)? = nil
+        limits: IssuanceLimits = IssuanceLimits(), transport: (any HTTPTransport)? = nil, keys: (any KeyProvider)? = nil,
+        signer: (any AccountSigner)? = nil
     ) throws -> IssuanceFlow {
         let client = ACMEClient(
-            directory: try ca.directory, transport: KillableTransport(base: transport ?? ca, killSwitch), signer: accountKey,
+            directory: try ca.directory, transport: KillableTransport(base: transport ?? ca, killSwitch), signer: signer ?? accountKey,
             account: account,
             time: time,
             observer: IssuanceEvent.forward { [self] event in record(event) })
@@ -102,6 +103,7 @@ struct KillableKeys: KeyProvider {
     init(base: any KeyProvider, _ killSwitch: KillSwitch) { (self.base, self.killSwitch) = (base, killSwitch) }
 
     func key(named name: KeyName) async throws -> ManagedKey? { try await killSwitch.around { try await base.key(named: name) } }
+    func mayCreateKey(named name: KeyName) async -> Bool { await base.mayCreateKey(named: name) }
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
         try await killSwitch.around { try await base.createKey(named: name, algorithm: algorithm, purpose: purpose) }
     }

@@ -21,35 +21,19 @@ import Testing
         #expect(bench.keys.names == ["www.example.org"])
     }
 
-    @Test func aRefusedKeyEndsTheOrderThatWasPlacedMeanwhile() async throws {
+    @Test func aKeyThatFailsEndsTheOrderThatWasPlacedMeanwhile() async throws {
         let bench = try Bench()
-        struct Refused: Error {}
+        struct Failed: Error {}
         let keys = KeysInTheMaking(base: bench.keys) {
             for _ in 0..<5_000 where bench.solver.presented == 0 { try await Task.sleep(for: .milliseconds(2)) }
-            throw Refused()
+            throw Failed()
         }
-        await #expect(throws: Refused.self) { try await bench.flow(keys: keys).issue(try Bench.request()) }
+        await #expect(throws: Failed.self) { try await bench.flow(keys: keys).issue(try Bench.request()) }
         #expect(bench.solver.isEmpty)
         #expect(!bench.ca.log.contains { $0.hasPrefix("POST /finalize/") })
-        // Once the key is granted, that very order is gone on with.
+        // Once the key can be made, that very order is gone on with.
         _ = try await bench.flow().issue(try Bench.request())
         #expect(bench.ca.orderCount == 1)
-    }
-
-    @Test func aKeyThatIsRefusedAtOnceLeavesNothing() async throws {
-        let bench = try Bench()
-        struct Refused: Error {}
-        let gate = GatedTransport(base: bench.ca)
-        let keys = KeysInTheMaking(base: bench.keys) {
-            Task {
-                try await Task.sleep(for: .milliseconds(50))
-                gate.open()
-            }
-            throw Refused()
-        }
-        await #expect(throws: Refused.self) { try await bench.flow(transport: gate, keys: keys).issue(try Bench.request()) }
-        #expect(bench.ca.orderCount == 0)
-        #expect(try await bench.store.journalNames().isEmpty)
     }
 
     @Test func stepsThatAreRecordedSideBySideAreAllWritten() async throws {
@@ -91,19 +75,4 @@ private struct KeysInTheMaking: KeyProvider {
     func retireKey(named name: KeyName) async throws { try await base.retireKey(named: name) }
     func deleteKey(named name: KeyName) async throws { try await base.deleteKey(named: name) }
     func signer(for key: ManagedKey) async throws -> any AccountSigner { try await base.signer(for: key) }
-}
-
-/// A way to the CA that is there only once it is opened, as a connection that has to come up.
-private final class GatedTransport: HTTPTransport {
-    private let base: FakeCA
-    private let isOpen = Mutex(false)
-
-    init(base: FakeCA) { self.base = base }
-
-    func open() { isOpen.withLock { $0 = true } }
-
-    func send(_ request: HTTPRequest) async throws -> HTTPResponse {
-        while !isOpen.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(2)) }
-        return try await base.send(request)
-    }
 }

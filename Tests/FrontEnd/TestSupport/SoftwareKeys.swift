@@ -14,6 +14,10 @@ public final class SoftwareKeys: KeyProvider {
     /// Secrets of external account bindings by the credential's name: the CA's key identifier and the HMAC key.
     public let externalAccounts: [String: (keyID: String, hmacKey: HMACKey)]
 
+    private let creations = Mutex(0)
+    /// How many keys were made, those that are gone again included.
+    public var made: Int { creations.withLock { $0 } }
+
     public init(externalAccounts: [String: (keyID: String, hmacKey: HMACKey)] = [:]) { self.externalAccounts = externalAccounts }
 
     public var names: [String] { entries.withLock { $0.keys.map(\.rawValue).sorted() } }
@@ -36,6 +40,7 @@ public final class SoftwareKeys: KeyProvider {
             guard entries[name] == nil else { throw SoftwareKeyError.exists(name.rawValue) }
             entries[name] = Entry(key: key)
         }
+        creations.withLock { $0 += 1 }
         return ManagedKey(name: name, algorithm: .p256, publicKey: key.publicKey)
     }
 

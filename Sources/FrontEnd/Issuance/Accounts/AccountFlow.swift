@@ -63,6 +63,22 @@ public struct AccountFlow: Sendable {
         }
         // Before the key is made: the next run finds its name here. An account that works is not given up for one that may not.
         if earlier?.url == nil { try await store.save(account) }
+        let registered: RegisteredAccount
+        do { registered = try await self.account(registration, known, anonymous) } catch {
+            if earlier == nil, isFinal(error) { try? await store.removeAccount(at: registration.directory) }
+            throw error
+        }
+        if !registered.isNew { account.contact = registered.account.contact }
+        account.url = registered.url
+        try await store.save(account)
+        observer(.accountRegistered(url: registered.url, key: registration.key, isNew: registered.isNew))
+        return account
+    }
+
+    /// The CA's account of the key, found or made. A key that is made for an account which policy then refuses does not stay.
+    private func account(
+        _ registration: AccountRegistration, _ known: ManagedKey?, _ anonymous: ACMEClient
+    ) async throws -> RegisteredAccount {
         let key: ManagedKey
         if let known {
             observer(.keyUsed(known))
@@ -72,22 +88,42 @@ public struct AccountFlow: Sendable {
                 named: registration.key, algorithm: registration.keyAlgorithm, purpose: .account(directory: registration.directory))
             observer(.keyCreated(key))
         }
-        let client = anonymous.signing(by: try await keys.signer(for: key))
-        // A key that was there may have an account: made by a run that was cut off before the answer.
         let registered: RegisteredAccount
-        if known != nil, let found = try await client.findAccount() {
-            registered = found
-        } else {
-            registered = try await client.newAccount(
-                NewAccount(
-                    contact: registration.contact.map(\.text), termsOfServiceAgreed: registration.agreesToTerms ? true : nil,
-                    externalAccount: registration.externalAccount))
+        do {
+            let client = anonymous.signing(by: try await keys.signer(for: key))
+            // A key that was there may have an account: made by a run that was cut off before the answer.
+            if known != nil, let found = try await client.findAccount() {
+                registered = found
+            } else {
+                registered = try await client.newAccount(
+                    NewAccount(
+                        contact: registration.contact.map(\.text), termsOfServiceAgreed: registration.agreesToTerms ? true : nil,
+                        externalAccount: registration.externalAccount))
+            }
+        } catch let error as ACMEClientError where known != nil && error.problem?.kind == .unauthorized {
+            throw IssuanceError.accountClosed(registration.key, error.problem)
+        } catch {
+            if known == nil, (error as? any PolicyRefusal)?.isPolicyRefusal == true {
+                do {
+                    try await keys.deleteKey(named: registration.key)
+                    observer(.keyDeleted(name: registration.key))
+                } catch {
+                    observer(
+                        .warning(
+                            "the key \"\(registration.key)\" was made for the account that is refused, and could not be deleted: \(error)"))
+                }
+            }
+            throw error
         }
-        if !registered.isNew { account.contact = registered.account.contact }
-        account.url = registered.url
-        try await store.save(account)
-        observer(.accountRegistered(url: registered.url, key: registration.key, isNew: registered.isNew))
-        return account
+        // A CA may show an account that was deactivated as it would any other (RFC 8555 §7.3.1).
+        guard registered.account.status == .valid else { throw IssuanceError.accountClosed(registration.key, nil) }
+        return registered
+    }
+
+    /// Whether the same registration has no better end another time.
+    private func isFinal(_ error: any Error) -> Bool {
+        if case .accountClosed? = error as? IssuanceError { return true }
+        return (error as? any PolicyRefusal)?.isPolicyRefusal == true
     }
 
     /// A client that signs for the account at this CA; no request is sent where the account's URL is known.

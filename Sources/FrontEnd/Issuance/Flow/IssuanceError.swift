@@ -9,8 +9,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     case orderFailed(Problem?)
     /// The CA does not know the order (any more).
     case orderGone(ACMEURL, Problem?)
-    /// No configured solver can do what the CA offers.
-    case noSolver(Identifier, offered: [String])
+    /// No configured solver can do what the CA offers; `nil`: none can prove such a name, whatever is offered, and nothing was ordered.
+    case noSolver(Identifier, offered: [String]?)
     /// What was presented did not get there.
     case solver(Identifier?, reason: String, hint: String?)
     case timedOut(waitingFor: String, after: Duration)
@@ -21,6 +21,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     /// The CA has terms of service, and nobody agreed to them.
     case termsNotAgreed(String)
     case externalAccountRequired(directory: ACMEURL)
+    /// The CA has an account of this key that was deactivated or revoked, which is for good (RFC 8555 §7.3.6).
+    case accountClosed(KeyName, Problem?)
     /// The key that certificate or account should use is not in the agent, or not for this user.
     case keyMissing(KeyName)
     case keyRetired(KeyName)
@@ -51,8 +53,7 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .orderFailed(let problem): return "the CA gave up the order: \(problem?.description ?? "it gives no reason")"
         case .orderGone(let url, _): return "the CA does not know the order \(url)"
         case .noSolver(let identifier, let offered):
-            let list = offered.map { TerminalText.safe($0, limit: 40) }.joined(separator: ", ")
-            return "no configured challenge can prove \(identifier.value); the CA offers \(list.isEmpty ? "none" : list)"
+            return "no configured challenge can prove \(identifier.value)\(IssuanceError.offer(offered))"
         case .solver(let identifier, let reason, _):
             return (identifier.map { "the challenge for \($0.value) could not be set up: " } ?? "") + reason
         case .timedOut(let what, let duration): return "gave up waiting for \(what) after \(duration.components.seconds) s"
@@ -61,6 +62,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .noAccount(let directory): return "there is no account at \(directory) yet"
         case .termsNotAgreed(let url): return "this CA has terms of service: \(TerminalText.safe(url, limit: 300))"
         case .externalAccountRequired(let directory): return "the CA at \(directory.origin) wants an account that it knows from elsewhere"
+        case .accountClosed(let name, let problem):
+            return "the account of key \"\(name)\" is closed at the CA, and stays so" + (problem.map { ": \($0.summary)" } ?? "")
         case .keyMissing(let name): return "the agent has no key \"\(name)\" for you"
         case .keyRetired(let name): return "the key \"\(name)\" is retired"
         case .unexpectedAnswer(let reason): return reason
@@ -71,6 +74,12 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     }
 
     /// What the user may do about it.
+    /// Behind a sentence: what the CA would have taken.
+    public static func offer(_ types: [String]?) -> String {
+        guard let types else { return "; nothing was ordered" }
+        return "; the CA offers " + (types.isEmpty ? "none" : types.map { TerminalText.safe($0, limit: 40) }.joined(separator: ", "))
+    }
+
     public var hint: String? {
         switch self {
         case .notProven: return "the CA must reach every name from outside; acme-agent takes down what it had set up"
@@ -82,6 +91,7 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .noAccount: return "acme-agent account register --agree-tos"
         case .termsNotAgreed: return "read them, then add --agree-tos"
         case .externalAccountRequired: return "name the credential that the agent's administrator has configured: --eab NAME"
+        case .accountClosed: return "register another one with a key of its own: acme-agent account register --agree-tos --key NAME"
         case .keyMissing, .keyRetired: return "acme-agent keys list"
         case .notFound: return "acme-agent list"
         case .deployFailed: return "run the command again to try the hook again"

@@ -93,6 +93,21 @@ extension IssuanceFlow {
         }
     }
 
+    /// Leaves nothing of an order that was refused: a key that was made for it is deleted, and no later run tries it again.
+    func giveUp(_ plan: KeyPlan, _ keeper: JournalKeeper) async {
+        if plan.isNew, case .some(.some) = try? await keys.key(named: plan.name) {
+            do {
+                try await keys.deleteKey(named: plan.name)
+                observer(.keyDeleted(name: plan.name))
+            } catch {
+                observer(.warning("the key \"\(plan.name)\" was made for the order that is refused, and could not be deleted: \(error)"))
+            }
+        }
+        do { try await keeper.removeUnlessPresented() } catch {
+            observer(.warning("the journal of the order that is refused could not be removed: \(error)"))
+        }
+    }
+
     /// What becomes of the keys that the installed one has replaced.
     func settleOldKeys(_ journal: OrderJournal, _ choice: IssuanceRequest.OldKey) async {
         for case .intentKey(let old, false) in journal.steps where old != journal.key {

@@ -69,15 +69,48 @@ public struct IssuanceFlow: Sendable {
         let keeper = JournalKeeper(store: store, journal: journal)
         // The intent of all that follows. Where it cannot be written nothing is made and nothing signed.
         try await keeper.write()
-        let (key, order) = try await keyAndOrder(plan, request, resumable: resumable, keeper)
-        let wasResumed = resumable != nil
+        // Behind finalize there may be a certificate for the key: then both are kept, whatever is refused.
+        let mayBeGivenUp = !(resumable != nil && journal.isFinalizing)
         do {
-            return try await complete(order, request, key, keeper, wasResumed: wasResumed)
-        } catch let error as StoreError where error.reason == .chainRefused && order.url == resumable {
-            // The order was finalized for another key or is too old. Its certificate is of no use, which is no reason to have none.
-            observer(.warning("the order of the earlier run is given up: \(error.message)"))
-            return try await complete(try await placeOrder(request, keeper), request, key, keeper, wasResumed: wasResumed)
+            let (key, order) = try await keyAndOrder(plan, request, resumable: resumable, keeper)
+            let wasResumed = resumable != nil
+            do {
+                return try await complete(order, request, key, keeper, wasResumed: wasResumed)
+            } catch let error as StoreError where error.reason == .chainRefused && order.url == resumable {
+                // The order was finalized for another key or is too old. Its certificate is of no use, which is no reason to have none.
+                observer(.warning("the order of the earlier run is given up: \(error.message)"))
+                return try await complete(try await newOrder(request, keeper), request, key, keeper, wasResumed: wasResumed)
+            }
+        } catch let refusal as OrderRefusal {
+            if mayBeGivenUp { await giveUp(plan, keeper) }
+            throw refusal.cause
         }
+    }
+
+    /// Somebody whose word is final does not allow the order.
+    private struct OrderRefusal: Error {
+        var cause: any Error
+
+        /// - Returns: `nil` for an error that another try may not end with.
+        init?(_ error: any Error) {
+            if let error = error as? any PolicyRefusal, error.isPolicyRefusal {
+                cause = error
+                return
+            }
+            if case .noSolver(_, nil)? = error as? IssuanceError {
+                cause = error
+                return
+            }
+            switch (error as? ACMEClientError)?.problem?.kind {
+            case .rejectedIdentifier, .unsupportedIdentifier, .invalidProfile: cause = error
+            default: return nil
+            }
+        }
+    }
+
+    /// Does what may be refused before the CA has the certificate request.
+    private func refusable<Result: Sendable>(_ body: () async throws -> Result) async throws -> Result {
+        do { return try await body() } catch { throw OrderRefusal(error) ?? error }
     }
 
     /// One of two things that are needed before a certificate can be asked for.
@@ -86,15 +119,33 @@ public struct IssuanceFlow: Sendable {
         case order(IssuerOrder)
     }
 
-    /// The key and an order whose names are proven. A token may take as long for a key as a CA for its challenges, and neither needs the other
-    /// before finalize. Where one fails the other is given up: an agent's refusal comes within a millisecond, as a rule before there is a nonce for the
-    /// order; an order that was placed all the same stays in the journal, for the run that gets its key.
+    /// The key and an order whose names are proven. A key is made only for an order that the CA has taken, so that one which is refused leaves none
+    /// behind. From there on, a token may take as long for a key as a CA for its challenges, and neither needs the other before finalize. Where
+    /// one fails the other is given up.
     private func keyAndOrder(
         _ plan: KeyPlan, _ request: IssuanceRequest, resumable: ACMEURL?, _ keeper: JournalKeeper
     ) async throws -> (ManagedKey, IssuerOrder) {
+        try await refusable {
+            var mayCreate = false
+            if plan.isKnownMissing { mayCreate = await keys.mayCreateKey(named: plan.name) }
+            guard mayCreate else {
+                let key = try await obtainKey(plan, request, keeper)
+                return (key, try await provenOrder(request, resumable: resumable, keeper))
+            }
+            if let url = resumable, let order = try await orderOfEarlierRun(url) {
+                return try await sideBySide(plan, request, keeper) { try await provenOrder(order, keeper) }
+            }
+            let placed = try await place(request)
+            return try await sideBySide(plan, request, keeper) { try await provenOrder(placed: placed, request, keeper) }
+        }
+    }
+
+    private func sideBySide(
+        _ plan: KeyPlan, _ request: IssuanceRequest, _ keeper: JournalKeeper, _ order: @escaping @Sendable () async throws -> IssuerOrder
+    ) async throws -> (ManagedKey, IssuerOrder) {
         try await withThrowingTaskGroup(of: Preparation.self) { group in
+            group.addTask { .order(try await order()) }
             group.addTask { .key(try await obtainKey(plan, request, keeper)) }
-            group.addTask { .order(try await provenOrder(request, resumable: resumable, keeper)) }
             var key: ManagedKey?, order: IssuerOrder?
             while let preparation = try await group.next() {
                 switch preparation {
@@ -109,10 +160,12 @@ public struct IssuanceFlow: Sendable {
 
     /// The order of an earlier run, or a new one where that leads nowhere.
     private func provenOrder(_ request: IssuanceRequest, resumable: ACMEURL?, _ keeper: JournalKeeper) async throws -> IssuerOrder {
-        if let url = resumable, let order = try await orderOfEarlierRun(url) {
-            return order.state == .pending ? try await proveControl(order, keeper) : order
-        }
-        return try await placeOrder(request, keeper)
+        if let url = resumable, let order = try await orderOfEarlierRun(url) { return try await provenOrder(order, keeper) }
+        return try await newOrder(request, keeper)
+    }
+
+    private func provenOrder(_ order: IssuerOrder, _ keeper: JournalKeeper) async throws -> IssuerOrder {
+        order.state == .pending ? try await proveControl(order, keeper) : order
     }
 
     /// `nil` where a new order is needed.
@@ -131,18 +184,30 @@ public struct IssuanceFlow: Sendable {
     }
 
     /// Places an order and proves its names.
-    private func placeOrder(_ request: IssuanceRequest, _ keeper: JournalKeeper) async throws -> IssuerOrder {
+    private func newOrder(_ request: IssuanceRequest, _ keeper: JournalKeeper) async throws -> IssuerOrder {
+        try await provenOrder(placed: try await place(request), request, keeper)
+    }
+
+    private func place(_ request: IssuanceRequest) async throws -> IssuerOrder {
+        // A wildcard without a program for DNS, for example: the CA would only be left with an order that leads nowhere. Without any solver only
+        // names are meant that are proven already.
+        if !solvers.isEmpty, let identifier = request.identifiers.first(where: { name in !solvers.contains { $0.canSolve(name) } }) {
+            throw IssuanceError.noSolver(identifier, offered: nil)
+        }
         var order = NewOrder(
             identifiers: request.identifiers, profile: request.profile, replaces: request.replaces, notBefore: request.notBefore,
             notAfter: request.notAfter)
-        let placed: IssuerOrder
         do {
-            placed = try await issuer.place(order)
+            return try await issuer.place(order)
         } catch let error as ACMEClientError where error.problem?.kind == .alreadyReplaced && order.replaces != nil {
             // RFC 9773 §5: the hint is not worth a certificate.
             order.replaces = nil
-            placed = try await issuer.place(order)
+            return try await issuer.place(order)
         }
+    }
+
+    /// Takes down an order that was placed a moment ago, and proves its names.
+    private func provenOrder(placed: IssuerOrder, _ request: IssuanceRequest, _ keeper: JournalKeeper) async throws -> IssuerOrder {
         // Its URL comes only here, so it goes to the disk at once; a question that changes nothing need not wait for that.
         async let recorded: Void = keeper.record(.orderCreated(placed.url))
         guard placed.state == .pending else {
@@ -179,7 +244,7 @@ public struct IssuanceFlow: Sendable {
                 if await !keeper.journal.isFinalizing { try await keeper.record(.finalized) }
                 let certificate = CertificateRequest(
                     key: key.name, identifiers: request.identifiers, mustStaple: request.mustStaple)
-                order = try await issuer.finalize(order, certificate)
+                order = try await refusable { [order] in try await issuer.finalize(order, certificate) }
                 observer(.finalized(order: order.url))
             case .processing:
                 order = try await poll(

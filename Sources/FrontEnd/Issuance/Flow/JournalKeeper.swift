@@ -51,4 +51,11 @@ actor JournalKeeper {
         guard journal.order == nil else { return }
         try await store.removeJournal(named: journal.name)
     }
+
+    /// Removes the journal of an order that is given up, unless something is left that the next run has to take down.
+    func removeUnlessPresented() async throws(StoreError) {
+        _ = await lastWrite?.value
+        guard journal.challengesToCleanUp.isEmpty else { return }
+        try await store.removeJournal(named: journal.name)
+    }
 }

@@ -46,6 +46,10 @@ public protocol KeyProvider: Sendable {
     /// An implementation MUST fail where a key of that name exists: after a crash the flow asks by `key(named:)` first.
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey
 
+    /// Whether a key of that name may be made, as far as is known; nothing is made. Where the answer is no, the key is asked for before an order is
+    /// placed that it would be missing for.
+    func mayCreateKey(named name: KeyName) async -> Bool
+
     /// Makes a key sign nothing any more but the revocation of its certificate.
     func retireKey(named name: KeyName) async throws
 
@@ -55,4 +59,8 @@ public protocol KeyProvider: Sendable {
     /// A signer by that key: an account key for an account's requests, a certificate key for the revocation of its certificate
     /// (RFC 8555 §7.6).
     func signer(for key: ManagedKey) async throws -> any AccountSigner
+}
+
+extension KeyProvider {
+    public func mayCreateKey(named name: KeyName) async -> Bool { true }
 }

@@ -45,7 +45,7 @@ struct Status: AgentCommand {
             "user \(status.user), " + Wording.count(status.groups.count, "group")
                 + ": \(Wording.list(status.groups.map { "\($0)" }, limit: 32))")
         list.add("tokens", status.tokens.flatMap(Status.lines))
-        list.add("you may", status.grants.isEmpty ? ["nothing: no grant of the policy names you"] : status.grants.map(Status.line))
+        list.add("you may", status.grants.isEmpty ? [Status.nothing(status)] : status.grants.map(Status.line))
         list.add("external accounts", status.externalAccounts)
         if let configuration = status.configuration {
             list.add("agent's configuration", "read at \(configuration.loaded), SHA-256 \(configuration.sha256)")
@@ -60,6 +60,16 @@ struct Status: AgentCommand {
         list.add("account", account ?? "none yet: acme-agent account register --agree-tos")
         list.add("certificates", "\(certificates) in \(settings.stateDirectory)")
         return list.text
+    }
+
+    /// Why nothing is granted: nobody has thought of the caller, or a grant is off.
+    static func nothing(_ status: AgentStatus) -> String {
+        let isOff = status.problems.contains { ["grant", "grants"].contains($0.what) }
+        return isOff ? "nothing: grants are off, see below" : "nothing: no grant of the policy names you"
+    }
+
+    static func line(_ problem: ProblemStatus) -> String {
+        problem.name.isEmpty ? "\(problem.what): \(problem.message)" : "\(problem.what) \(problem.name): \(problem.message)"
     }
 
     private static func lines(_ token: TokenStatus) -> [String] {

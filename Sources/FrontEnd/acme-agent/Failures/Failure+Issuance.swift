@@ -23,7 +23,9 @@ extension Failure {
             }
             self = Failure(problem: problem, retryAfter: nil, message: "the CA gave up the order: \(problem.summary)", hint: hint)
         case .noSolver(let identifier, let offered):
-            self.init("no-challenge", .validationFailed, Failure.noSolver(identifier, offered), hint: hint)
+            self.init(
+                "no-challenge", .validationFailed,
+                "the chosen challenge cannot prove \(identifier.value)\(IssuanceError.offer(offered))", hint: hint)
         case .solver(let identifier, let reason, _):
             let place = identifier.map { "the challenge for \($0.value) could not be set up: " } ?? ""
             self.init("challenge-setup", .validationFailed, lines: place + reason, hint: hint)
@@ -37,6 +39,7 @@ extension Failure {
             self.init("no-account", .failed, "there is no account at \(directory.origin) yet", hint: hint)
         case .termsNotAgreed: self.init("terms-not-agreed", .failed, TerminalText.safe(error.description), hint: hint)
         case .externalAccountRequired: self.init("external-account-required", .failed, TerminalText.safe(error.description), hint: hint)
+        case .accountClosed: self.init("account-closed", .caRefused, TerminalText.safe(error.description), hint: hint)
         case .keyMissing: self.init("key-not-found", .refused, TerminalText.safe(error.description), hint: hint)
         case .keyRetired: self.init("key-retired", .refused, TerminalText.safe(error.description), hint: hint)
         case .noIdentifiers: self.init("usage", .usage, error.description, hint: "-d NAME")
@@ -44,10 +47,5 @@ extension Failure {
         case .alreadyRevoked: self.init("already-revoked", .failed, error.description, hint: hint)
         case .deployFailed: self.init("deploy-failed", .failed, lines: error.description, hint: hint)
         }
-    }
-
-    private static func noSolver(_ identifier: Identifier, _ offered: [String]) -> String {
-        let list = offered.map { TerminalText.safe($0, limit: 40) }.joined(separator: ", ")
-        return "the chosen challenge cannot prove \(identifier.value); the CA offers \(list.isEmpty ? "none" : list)"
     }
 }

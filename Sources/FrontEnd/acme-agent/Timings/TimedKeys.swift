@@ -11,6 +11,10 @@ struct TimedKeys: KeyProvider {
         try await timings.measure(.agent, "find key") { try await base.key(named: name) }
     }
 
+    func mayCreateKey(named name: KeyName) async -> Bool {
+        await timings.measure(.agent, "ask for grants") { await base.mayCreateKey(named: name) }
+    }
+
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
         try await timings.measure(.agent, "make key") { try await base.createKey(named: name, algorithm: algorithm, purpose: purpose) }
     }

@@ -102,3 +102,13 @@ public struct Origin: Hashable, Sendable, Comparable, CustomStringConvertible {
 
     public static func < (left: Origin, right: Origin) -> Bool { left.text.utf8.lexicographicallyPrecedes(right.text.utf8) }
 }
+
+extension Origin {
+    /// The origin of a text that says more, such as a directory's URL, or less, such as a host alone; `nil` where there is none in it.
+    public static func meant(by text: String) -> Origin? {
+        for candidate in [text, "https://" + text] {
+            if let origin = (try? ACMEURL(candidate))?.origin ?? (try? Origin(candidate)) { return origin }
+        }
+        return nil
+    }
+}

@@ -14,6 +14,11 @@ public protocol AccountSigner: Sendable {
     ///   - url: where it will be sent, and what `url` in the header says (RFC 8555 §6.4).
     ///   - nonce: from the last response (RFC 8555 §6.5).
     ///   - account: the account's URL for `kid`; `nil` where `jwk` is asked for: newAccount, and revocation by the certificate's key.
-    /// - Throws: what the implementation has to say: a refusal, a token that is not there.
+    /// - Throws: what the implementation has to say: a `PolicyRefusal`, a token that is not there.
     func sign(_ request: ACMERequest, url: ACMEURL, nonce: String, account: ACMEURL?) async throws -> FlattenedJWS
+}
+
+/// An error of whoever keeps the keys that may say: this is not allowed. Asked again, it says the same.
+public protocol PolicyRefusal: Error {
+    var isPolicyRefusal: Bool { get }
 }

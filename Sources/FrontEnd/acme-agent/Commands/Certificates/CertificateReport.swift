@@ -26,7 +26,9 @@ struct CertificateReport: Sendable {
     }
 
     private var metadata: CertificateMetadata { certificate.metadata }
-    var renewalDue: Int64 { RenewalRule(certificate).due }
+    private var renewalDue: Int64 { RenewalRule(certificate).due }
+    /// When it is renewed by itself; `nil` for one that is revoked, which no timer keeps alive.
+    var renewal: Int64? { certificate.isRevoked ? nil : renewalDue }
 
     var state: State {
         if certificate.isRevoked { return .revoked }
@@ -48,7 +50,7 @@ struct CertificateReport: Sendable {
         list.add("state", stateText)
         list.add("not before", RFC3339.string(metadata.notBefore))
         list.add("not after", "\(RFC3339.string(metadata.notAfter)) (\(Wording.moment(metadata.notAfter, from: now)))")
-        list.add("renewal due", "\(RFC3339.string(renewalDue)) (\(Wording.moment(renewalDue, from: now)))")
+        list.add("renewal due", renewal.map { "\(RFC3339.string($0)) (\(Wording.moment($0, from: now)))" } as String?)
         list.add("issuer", issuer)
         list.add("chain", Wording.count(certificate.chain.certificates.count, "certificate"))
         list.add("serial", metadata.serial)
@@ -103,7 +105,7 @@ struct CertificateReport: Sendable {
         json.member("issuer", issuer)
         json.member("notBefore", RFC3339.string(metadata.notBefore))
         json.member("notAfter", RFC3339.string(metadata.notAfter))
-        json.member("renewalDue", RFC3339.string(renewalDue))
+        json.member("renewalDue", ifPresent: renewal.map { RFC3339.string($0) })
         json.member("installed", RFC3339.string(metadata.installed))
         json.name("key")
         json.beginObject()

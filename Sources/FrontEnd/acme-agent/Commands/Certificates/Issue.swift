@@ -33,7 +33,15 @@ struct Issue: AgentCommand {
             let outcome = try await session.withFlow(at: session.settings.directory, keys: keys, settings, display, timings: timings) {
                 // Before the first order, so that `renew` can go on with an interrupted one. Later ones change it when they have succeeded.
                 if try await session.store.certificate(named: name) == nil { try memory.remember(given, for: name) }
-                return try await $0.issue(request)
+                do { return try await $0.issue(request) } catch {
+                    // Nothing is left of a refused order that they could be for.
+                    if case .some(.none) = try? await session.store.journal(named: name),
+                        case .some(.none) = try? await session.store.certificate(named: name)
+                    {
+                        try? memory.forget(name)
+                    }
+                    throw error
+                }
             }
             try memory.remember(given, for: name)
             return outcome
@@ -55,10 +63,18 @@ struct Issue: AgentCommand {
                 let identifier = try Identifier(argument: text)
                 if !result.contains(identifier) { result.append(identifier) }
             } catch {
-                throw .usage("\"\(TerminalText.safe(text, limit: 100))\" cannot be in a certificate: \(error)")
+                throw .usage("\"\(TerminalText.safe(text, limit: 100))\" cannot be in a certificate: \(error)", hint: hint(text))
             }
         }
         return result
+    }
+}
+
+extension Issue {
+    /// For a URL, or a name with a port, in the place of a name.
+    private static func hint(_ text: String) -> String? {
+        guard text.contains("/") || text.contains(":"), let host = Origin.meant(by: text)?.host else { return nil }
+        return "give the name alone: -d \(host)"
     }
 }
 

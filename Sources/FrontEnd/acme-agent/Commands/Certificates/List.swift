@@ -21,7 +21,8 @@ struct List: AgentCommand {
         for report in reports {
             let metadata = report.certificate.metadata
             table.add([
-                report.certificate.name.rawValue, report.state.rawValue, Wording.day(metadata.notAfter), Wording.day(report.renewalDue),
+                report.certificate.name.rawValue, report.state.rawValue, Wording.day(metadata.notAfter),
+                report.renewal.map(Wording.day) ?? "-",
                 metadata.key.name.rawValue, Wording.list(metadata.identifiers, limit: 3),
             ])
         }

@@ -44,9 +44,16 @@ struct EndedKey: ParsableArguments {
     @Flag(help: "Do not ask.")
     var yes = false
 
-    /// The key, once the user has agreed to the deed.
-    func confirmed(_ session: Session, _ agent: AgentClient, _ deed: (KeyDescription) -> String) async throws -> KeyDescription {
+    @Flag(help: "Also where a certificate or an account that is kept here uses it.")
+    var force = false
+
+    /// The key, once it is known to be in nobody's use and the user has agreed to the deed.
+    /// - Parameter verb: what is done to it: `delete`.
+    func confirmed(
+        _ verb: String, _ session: Session, _ agent: AgentClient, _ deed: (KeyDescription) -> String
+    ) async throws -> KeyDescription {
         let key = try await agent.key(named: KeyName(argument: name))
+        try await KeyUse(key.name, in: session.store).refuse(verb, of: key.name, force: force)
         try session.confirm(deed(key), yes: yes)
         return key
     }

@@ -10,7 +10,7 @@ struct KeysDelete: AgentCommand {
 
     func run(_ session: Session) async throws -> ExitStatus {
         let agent = try await session.agent()
-        let key = try await ended.confirmed(session, agent) { "destroy \($0.usage.rawValue) key \($0.name) for good" }
+        let key = try await ended.confirmed("delete", session, agent) { "destroy \($0.usage.rawValue) key \($0.name) for good" }
         try await agent.deleteKey(named: key.name)
         try session.output.result("destroyed key \(key.name)") { json in
             json.member("deleted", key.name.rawValue)

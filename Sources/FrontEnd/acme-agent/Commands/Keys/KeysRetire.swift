@@ -10,7 +10,7 @@ struct KeysRetire: AgentCommand {
 
     func run(_ session: Session) async throws -> ExitStatus {
         let agent = try await session.agent()
-        let key = try await ended.confirmed(session, agent) { "retire \($0.usage.rawValue) key \($0.name)" }
+        let key = try await ended.confirmed("retire", session, agent) { "retire \($0.usage.rawValue) key \($0.name)" }
         let retired = try await agent.retireKey(named: key.name)
         try session.output.result("retired key \(retired.name)", json: retired.writeMember)
         return .success

@@ -1,0 +1,147 @@
+import ACME
+import ACMEClient
+import CertificateStore
+import JOSE
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Issuance
+
+/// What is refused for good leaves nothing behind: no key in the token, no challenge, no journal that a timer would try for ever.
+@Suite struct RefusalTests {
+    private func expectNothing(_ bench: Bench, _ comment: Comment) async throws {
+        #expect(bench.keys.names.isEmpty, comment)
+        #expect(bench.solver.isEmpty, comment)
+        #expect(try await bench.store.journalNames().isEmpty, comment)
+    }
+
+    @Test(arguments: [ACME.Operation.newOrder, .postAsGet, .respondToChallenge, .finalize])
+    func anOrderThatPolicyRefusesLeavesNoKeyAndNoJournal(_ operation: ACME.Operation) async throws {
+        let bench = try Bench()
+        let signer = RefusingSigner(base: bench.accountKey, operation: operation)
+        var request = try Bench.request()
+        request.key = "wanted"
+        await #expect(throws: Refused.self) { try await bench.flow(signer: signer).issue(request) }
+        try await expectNothing(bench, "\(operation)")
+        // The key of a refused order is not even made.
+        if operation == .newOrder { #expect(bench.keys.made == 0 && bench.ca.orderCount == 0) }
+        _ = try await bench.flow().issue(request)
+        #expect(bench.keys.names == ["wanted"])
+    }
+
+    @Test(arguments: ["rejectedIdentifier", "unsupportedIdentifier", "invalidProfile"])
+    func anOrderThatTheCARefusesLeavesNoKeyAndNoJournal(_ type: String) async throws {
+        let bench = try Bench(Self.refusing(type, status: 403))
+        await #expect(throws: ACMEClientError.self) { try await bench.flow().issue(try Bench.request()) }
+        try await expectNothing(bench, "\(type)")
+        #expect(bench.keys.made == 0)
+    }
+
+    /// Another day the CA takes it: that is what `renew` is for.
+    @Test func anOrderThatTheCAPutsOffIsTriedAgainByTheNextRun() async throws {
+        let bench = try Bench(Self.refusing("unauthorized", status: 403))
+        await #expect(throws: ACMEClientError.self) { try await bench.flow().issue(try Bench.request()) }
+        #expect(bench.keys.made == 0)
+        #expect(try await bench.store.journalNames().count == 1)
+    }
+
+    @Test func aRefusedRenewalLeavesTheKeyInUseAlone() async throws {
+        let bench = try Bench()
+        let first = try await bench.flow().issue(try Bench.request())
+        let signer = RefusingSigner(base: bench.accountKey, operation: .finalize)
+        await #expect(throws: Refused.self) { try await bench.flow(signer: signer).renew(first.certificate.name) }
+        await #expect(throws: Refused.self) { try await bench.flow(signer: signer).renew(first.certificate.name) { $0.newKey = true } }
+        #expect(bench.keys.names == ["www.example.org"] && bench.keys.retired.isEmpty)
+        #expect(try await bench.store.journalNames().isEmpty)
+    }
+
+    /// A key that was there before is somebody's, whatever becomes of the order.
+    @Test func aKeyThatWasThereBeforeStays() async throws {
+        let bench = try Bench()
+        _ = try await bench.keys.createKey(named: "mine", algorithm: .p256, purpose: .certificate)
+        var request = try Bench.request()
+        request.key = "mine"
+        let signer = RefusingSigner(base: bench.accountKey, operation: .finalize)
+        await #expect(throws: Refused.self) { try await bench.flow(signer: signer).issue(request) }
+        #expect(bench.keys.names == ["mine"])
+        #expect(try await bench.store.journalNames().isEmpty)
+    }
+
+    /// Where grants say beforehand that there will be no key, the CA is not troubled.
+    @Test func aKeyThatIsKnownToBeRefusedIsAskedForBeforeTheOrder() async throws {
+        let bench = try Bench()
+        let keys = RefusedKeys(base: bench.keys, isKnown: true)
+        await #expect(throws: Refused.self) { try await bench.flow(keys: keys).issue(try Bench.request()) }
+        #expect(bench.ca.orderCount == 0)
+        try await expectNothing(bench, "known")
+    }
+
+    @Test func aKeyThatIsRefusedLeavesNoJournal() async throws {
+        let bench = try Bench()
+        let keys = RefusedKeys(base: bench.keys, isKnown: false)
+        await #expect(throws: Refused.self) { try await bench.flow(keys: keys).issue(try Bench.request()) }
+        try await expectNothing(bench, "not known")
+    }
+
+    /// What may have a certificate already is kept: the refusal may be a mistake that is mended tomorrow.
+    @Test func anOrderBehindFinalizeIsKept() async throws {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.tamper = { request, response in
+            guard request.url.path.hasPrefix("/order/") || request.url.path.hasPrefix("/finalize/") else { return response }
+            let text = String(decoding: response.body, as: UTF8.self).replacing("\"valid\"", with: "\"processing\"")
+            return HTTPResponse(status: response.status, headers: response.headers, body: Array(text.utf8))
+        }
+        let bench = try Bench(behaviour)
+        await #expect(throws: IssuanceError.self) { try await bench.flow().issue(try Bench.request()) }
+        let signer = RefusingSigner(base: bench.accountKey, operation: .postAsGet)
+        await #expect(throws: Refused.self) { try await bench.flow(signer: signer).issue(try Bench.request()) }
+        #expect(bench.keys.names == ["www.example.org"])
+        bench.ca.change { $0.tamper = nil }
+        let outcome = try await bench.flow().issue(try Bench.request())
+        #expect(outcome.certificate.metadata.generation == 1)
+        #expect(bench.keys.made == 1)
+    }
+
+    private static func refusing(_ type: String, status: Int) -> FakeCA.Behaviour {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.intercept = { request, count in
+            guard request.url.path == "/new-order" else { return nil }
+            let body = #"{"type":"urn:ietf:params:acme:error:\#(type)","detail":"no","status":\#(status)}"#
+            return HTTPResponse(
+                status: status, headers: ["Content-Type": "application/problem+json", "Replay-Nonce": "n\(count)"], body: Array(body.utf8))
+        }
+        return behaviour
+    }
+}
+
+private struct Refused: PolicyRefusal {
+    var isPolicyRefusal: Bool { true }
+}
+
+/// An agent whose policy lets everything be signed but one operation.
+private struct RefusingSigner: AccountSigner {
+    let base: SoftwareSigner
+    let operation: ACME.Operation
+
+    var keyName: KeyName { base.keyName }
+    var publicKey: PublicKey { base.publicKey }
+
+    func sign(_ request: ACMERequest, url: ACMEURL, nonce: String, account: ACMEURL?) async throws -> FlattenedJWS {
+        guard request.operation != operation else { throw Refused() }
+        return try await base.sign(request, url: url, nonce: nonce, account: account)
+    }
+}
+
+private struct RefusedKeys: KeyProvider {
+    let base: SoftwareKeys
+    /// Whether it is told beforehand.
+    let isKnown: Bool
+
+    func key(named name: KeyName) async throws -> ManagedKey? { try await base.key(named: name) }
+    func mayCreateKey(named name: KeyName) async -> Bool { !isKnown }
+    func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey { throw Refused() }
+    func retireKey(named name: KeyName) async throws { throw Refused() }
+    func deleteKey(named name: KeyName) async throws { throw Refused() }
+    func signer(for key: ManagedKey) async throws -> any AccountSigner { try await base.signer(for: key) }
+}
