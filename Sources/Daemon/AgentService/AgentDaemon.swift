@@ -43,6 +43,9 @@ public final class AgentDaemon: Sendable {
     /// Entries that are off, since what they name was not found: a line each, for `--check-config`.
     public var offEntries: [String] { loaded.off.map { "\(configuration.file): \($0)" } }
 
+    /// Grants that give nothing or less than they seem to: a line each, for `--check-config`.
+    public var warnings: [String] { loaded.warnings.map { "\(configuration.file): \($0)" } }
+
     /// What the configuration says, in a few lines for `--check-config`.
     public var summary: String {
         let tokens = configuration.tokens.map(\.name).joined(separator: ", ")

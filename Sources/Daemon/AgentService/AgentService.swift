@@ -193,7 +193,8 @@ final class AgentService: VarlinkService {
         guard !grants.isEmpty else {
             return AgentStatus(
                 version: AgentVersion.current, user: caller.peer.uid, groups: caller.peer.identity.gids, tokens: [], grants: [],
-                externalAccounts: [], auditSequence: 0, auditState: "", configuration: configuration.status(for: caller))
+                externalAccounts: [], auditSequence: 0, auditState: "", configuration: configuration.status(for: caller),
+                problems: configuration.problems(for: caller))
         }
         return AgentStatus(
             version: AgentVersion.current, user: caller.peer.uid, groups: caller.peer.identity.gids,
@@ -202,6 +203,6 @@ final class AgentService: VarlinkService {
             externalAccounts: caller.rules.policy.externalAccounts(for: caller.peer.identity)
                 .filter { caller.rules.externalAccounts[$0] != nil },
             auditSequence: audit.head.sequence, auditState: audit.condition.map(\.description) ?? "writable",
-            configuration: configuration.status(for: caller), problems: keys.problems(for: caller))
+            configuration: configuration.status(for: caller), problems: configuration.problems(for: caller) + keys.problems(for: caller))
     }
 }

@@ -56,6 +56,7 @@ final class TokenSet {
             open(token.name)
         }
         names = tokens.map(\.name)
+        for supervisor in supervisors.values { supervisor.lookAtPINFile() }
     }
 
     private func add(_ token: TokenConfiguration) {
@@ -98,6 +99,12 @@ final class TokenSet {
     private func watch(_ supervisor: TokenSupervisor, name: String) {
         supervisor.onStateChange = { [logger, unowned self, unowned supervisor] state in
             switch state {
+            case .ready(let information) where information.pinFault != nil:
+                logger.warning(
+                    "a token's next login will fail",
+                    metadata: [
+                        "token": "\(name)", "why": "\(information.pinFault?.message ?? "")", "hint": "\(information.pinFault?.hint ?? "")",
+                    ])
             case .ready(let information):
                 logger.info("token ready", metadata: ["token": "\(name)", "label": "\(information.label)"])
                 onReady?(name, supervisor)

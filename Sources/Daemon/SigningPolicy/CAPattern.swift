@@ -19,7 +19,11 @@ public enum CAPattern: Hashable, Sendable, CustomStringConvertible {
             }
             self = .anyPort(host)
         } else {
-            do { self = .origin(try Origin(text)) } catch { throw PatternError(text, "not the origin of a CA: \(error)") }
+            do { self = .origin(try Origin(text)) } catch {
+                guard let origin = Origin.meant(by: text) else { throw PatternError(text, "not the origin of a CA: \(error)") }
+                let mistake = (try? ACMEURL(text)) == nil ? "write the origin: begin with https://" : "write the origin: leave out the path"
+                throw PatternError(text, "\(mistake): \"\(origin)\"")
+            }
         }
     }
 

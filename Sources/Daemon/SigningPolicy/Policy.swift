@@ -142,7 +142,9 @@ public struct Policy: Sendable {
         }
         let missing = question.keys.first { key in !own.contains { $0.covers(key: key) } } ?? question.keys.last
         return missing.map { .keyNotFound($0) }
-            ?? CallerRefusal(.notPermitted, message: "no grant lets you do \"\(question.operation.rawValue)\"")
+            ?? CallerRefusal(
+                .notPermitted, message: "no grant lets you do \"\(question.operation.rawValue)\"",
+                hint: "the administrator writes \"\(question.operation.rawValue)\" into the operations of a grant that names you")
     }
 
     private static func keysText(_ grants: [Grant]) -> String {
@@ -161,7 +163,8 @@ public struct Policy: Sendable {
                 .operationNotGranted,
                 CallerRefusal(
                     .notPermitted, message: "the agent refused the operation \"\(operation.rawValue)\"",
-                    hint: "grant \"\(grant.name)\" is for \(allowed.isEmpty ? "no operation" : allowed)")
+                    hint: "grant \"\(grant.name)\" is for \(allowed.isEmpty ? "no operation" : allowed); "
+                        + "its administrator can add \"\(operation.rawValue)\"")
             )
         case .ca(let origin):
             let cas = grant.cas.prefix(8).map(\.description).joined(separator: ", ")

@@ -83,8 +83,17 @@ extension TokenSupervisor {
         }
     }
 
+    /// Has a helper that is logged in say how things are: its PIN file may have been changed, which would show at the next login only.
+    public func lookAtPINFile() {
+        guard isReady else { return }
+        greet(.status, generation)
+    }
+
     private func becomeReady(_ information: TokenInformation) {
-        guard !isReady else { return }
+        guard !isReady else {
+            if case .ready(let former) = state, former != information { state = .ready(information) }
+            return
+        }
         isReady = true
         policy.becameReady()
         recheck = RecheckPace(limits: limits)

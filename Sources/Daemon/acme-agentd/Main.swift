@@ -36,6 +36,7 @@ struct Daemon: ParsableCommand {
             let daemon = try AgentDaemon(configurationFile: config, logger: logger)
             if checkConfig {
                 print(daemon.summary)
+                for warning in daemon.warnings { print("warning: \(warning)") }
                 guard daemon.offEntries.isEmpty else { throw DaemonError(offEntries: daemon.offEntries) }
                 print("the configuration is valid")
                 return

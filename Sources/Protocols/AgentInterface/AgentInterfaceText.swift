@@ -39,7 +39,8 @@ public enum AgentInterfaceText {
           weaknesses: ?[]string
         )
 
-        # A token and how it is: state "ready", "starting" or "unavailable", the last with a reason, a sentence and a hint.
+        # A token and how it is: state "ready", "starting" or "unavailable", the last with a reason, a sentence and a hint. One that
+        # is ready has a sentence and a hint where its next login would fail.
         type Token (
           name: string,
           state: (starting, ready, unavailable),
@@ -70,8 +71,8 @@ public enum AgentInterfaceText {
         # the last reload was refused (null: it was not).
         type Configuration (loaded: string, sha256: string, off: int, entries: []OffEntry, reloadError: ?string)
 
-        # Something that is off because it cannot be used as it is, while the rest is served (what is "key"), or that is used and should be looked
-        # at ("weak-key"): what it is, its name, a sentence.
+        # Something that is off because it cannot be used as it is, while the rest is served (what is "key", or "grant" for one that names the
+        # caller, or "grants" without a name for others), or that is used and should be looked at ("weak-key"): what it is, its name, a sentence.
         type Problem (what: string, name: string, message: string)
 
         # What the agent is, who it takes the caller for, and what the caller may do. configuration: null for others without any grant.

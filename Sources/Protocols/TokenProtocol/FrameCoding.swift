@@ -179,6 +179,8 @@ extension TokenInformation {
         frame.byte(UInt8(truncatingIfNeeded: algorithms.count))
         for algorithm in algorithms { frame.text(algorithm.rawValue) }
         frame.bool(isLoggedIn)
+        frame.bool(pinFault != nil)
+        pinFault?.write(to: &frame)
     }
 
     fileprivate init(reading frame: inout FrameReader) throws(FrameError) {
@@ -187,7 +189,8 @@ extension TokenInformation {
         var algorithms: [KeyAlgorithm] = []
         for _ in 0..<(try frame.byte()) { algorithms.append(try frame.algorithm()) }
         self.init(
-            label: label, manufacturer: manufacturer, model: model, serial: serial, algorithms: algorithms, isLoggedIn: try frame.bool())
+            label: label, manufacturer: manufacturer, model: model, serial: serial, algorithms: algorithms, isLoggedIn: try frame.bool(),
+            pinFault: try frame.bool() ? try TokenFailure(reading: &frame) : nil)
     }
 }
 

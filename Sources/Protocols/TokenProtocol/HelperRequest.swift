@@ -4,7 +4,7 @@ import JOSE
 public enum HelperRequest: Hashable, Sendable {
     /// Loads the module, finds the token, logs in.
     case hello(TokenConfiguration)
-    /// The same again where it did not succeed, or how things are where it did.
+    /// The same again where it did not succeed, or how things are where it did, the PIN file included.
     case status
     /// How things are; the same again only where something has changed since it did not succeed. Costs the token little, so that it can be
     /// asked often.

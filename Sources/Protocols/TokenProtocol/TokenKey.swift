@@ -41,14 +41,20 @@ public struct TokenInformation: Hashable, Sendable {
     public var algorithms: [KeyAlgorithm]
     /// Whether the helper is logged in.
     public var isLoggedIn: Bool
+    /// Why the next login would fail, as far as the PIN file tells without a try: it was changed since the last one.
+    public var pinFault: TokenFailure?
 
-    public init(label: String, manufacturer: String, model: String, serial: String, algorithms: [KeyAlgorithm], isLoggedIn: Bool) {
+    public init(
+        label: String, manufacturer: String, model: String, serial: String, algorithms: [KeyAlgorithm], isLoggedIn: Bool,
+        pinFault: TokenFailure? = nil
+    ) {
         self.label = label
         self.manufacturer = manufacturer
         self.model = model
         self.serial = serial
         self.algorithms = algorithms
         self.isLoggedIn = isLoggedIn
+        self.pinFault = pinFault
     }
 }
 

@@ -7,6 +7,30 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
         case invalidNumber, integerOutOfRange
         case tooDeep, tooManyValues, tooLarge, duplicateMember
         case missingMember, unknownMember, wrongType, invalidValue
+
+        /// For people.
+        var words: String {
+            switch self {
+            case .endOfInput: "the text ends too early"
+            case .unexpectedByte: "a character that does not belong there"
+            case .trailingBytes: "something behind the end"
+            case .invalidUTF8: "not UTF-8"
+            case .invalidEscape: "an escape sequence that there is not"
+            case .loneSurrogate: "half of a surrogate pair"
+            case .controlCharacter: "a control character"
+            case .nulCharacter: "a NUL character"
+            case .invalidNumber: "not a number as JSON writes it"
+            case .integerOutOfRange: "a number out of range"
+            case .tooDeep: "nested too deeply"
+            case .tooManyValues: "too many values"
+            case .tooLarge: "too large"
+            case .duplicateMember: "a member that is there twice"
+            case .missingMember: "a member is missing"
+            case .unknownMember: "a member that is not known"
+            case .wrongType: "a value of another type"
+            case .invalidValue: "a value that cannot be"
+            }
+        }
     }
 
     public var reason: Reason
@@ -23,7 +47,7 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String {
         let place = member.map { " (member \"\($0)\")" } ?? ""
-        return "\(reason.rawValue) at byte \(offset)\(place)"
+        return "\(reason.words), at byte \(offset)\(place)"
     }
 }
 

@@ -56,6 +56,14 @@ struct Login {
         }
     }
 
+    /// What keeps a PIN file from being used for a login; none is tried.
+    static func fault(ofPINIn source: String) -> TokenFailure? {
+        do throws(TokenFailure) {
+            _ = try pin(in: source)
+            return nil
+        } catch { return error }
+    }
+
     private func memory(serial: String) throws(TokenFailure) -> PINMemory {
         do {
             return try PINMemory(folder: configuration.stateDirectory, tokenName: configuration.name, serial: serial)

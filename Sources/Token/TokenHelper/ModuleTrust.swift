@@ -15,7 +15,11 @@ enum ModuleTrust {
         } catch {
             switch error {
             case .system(let error):
-                throw TokenFailure(.moduleNotLoaded, message: "\"\(error.path)\": \(error.reason)")
+                throw TokenFailure(
+                    .moduleNotLoaded, message: "the module \"\(error.path)\" cannot be loaded: \(error.reason)",
+                    hint: error.isMissing
+                        ? "is the token's software installed? \"module\" in the agent's configuration names its PKCS#11 library"
+                        : "the agent's user must be able to read it")
             case .distrusted(_, .notAbsolute):
                 throw TokenFailure(.moduleUntrusted, message: "the module's path is not absolute", hint: "write it from / on")
             case .distrusted(let path, let reason):

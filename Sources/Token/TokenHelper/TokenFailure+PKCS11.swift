@@ -1,4 +1,5 @@
 import CPKCS11
+import Glibc
 import JOSE
 import PKCS11
 import TokenProtocol
@@ -8,7 +9,8 @@ extension TokenFailure {
     init(_ error: PKCS11Error) {
         switch error {
         case .cryptoki(let failure): self.init(failure)
-        case .moduleNotLoaded: self.init(.moduleNotLoaded, message: error.description)
+        case .moduleNotLoaded:
+            self.init(.moduleNotLoaded, message: error.description, hint: "\"module\" names a token's PKCS#11 library for this machine")
         case .invalidURI: self.init(.invalidRequest, message: error.description)
         case .noToken:
             self.init(.noToken, message: error.description, hint: "softhsm2-util --show-slots or pkcs11-tool -L lists the tokens there are")
@@ -58,7 +60,12 @@ extension TokenFailure {
         let reason: String
         var hint: String?
         switch error {
-        case .unreadable(let number): reason = "cannot be read: \(SystemError(number: number))"
+        case .unreadable(let number):
+            reason = number == ENOENT ? "is not there" : "cannot be read: \(SystemError(number: number))"
+            hint =
+                number == ENOENT
+                ? "write the PIN into it, alone in one line and for the agent's user only, or name another file in pin-source"
+                : "it must belong to root or to the agent's user, and that user must be able to read it"
         case .notRegularFile: reason = "is not a regular file"
         case .wrongOwner(let uid):
             reason = "belongs to uid \(uid)"

@@ -95,8 +95,9 @@ final class TokenKeeper: Sendable {
 
     private func status(_ state: inout State) -> Result<TokenInformation, TokenFailure> {
         login.withLock { $0?.settle() }
-        if let information = state.information { return .success(information) }
         guard let configuration = state.configuration else { return .failure(state.failure) }
+        if state.information != nil { state.information?.pinFault = configuration.pinSource.flatMap(Login.fault(ofPINIn:)) }
+        if let information = state.information { return .success(information) }
         return open(configuration, &state)
     }
 

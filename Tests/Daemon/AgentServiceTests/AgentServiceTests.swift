@@ -287,6 +287,26 @@ import Varlink
         #expect(try await client.keys().map(\.name.rawValue) == ["account-1", "web-1"])
     }
 
+    /// What a person has to do next stands in the hint.
+    @Test func mistakesAboutTokensURIsAndTheTrailHaveHints() async throws {
+        let withoutTrail = AgentFixture.everything.replacingOccurrences(of: ", \"read-audit\"", with: "")
+        let agent = try AgentFixture(grants: withoutTrail)
+        defer { agent.end() }
+        let client = try await agent.client()
+        let noToken = await #expect(throws: AgentError.self) {
+            try await client.createKey(named: KeyName("web-1"), usage: .certificate, algorithm: .p256, token: "nosuch")
+        }
+        #expect(noToken?.message == "no token named \"nosuch\" is configured; there is \"fake\"")
+        #expect(noToken?.hint?.contains("acme-agent status") == true)
+        let noKey = await #expect(throws: AgentError.self) {
+            try await client.adoptKey(named: KeyName("web-2"), uri: "pkcs11:object=none", usage: .certificate)
+        }
+        #expect(noKey?.message == "the URI names no private key in the token")
+        #expect(noKey?.hint?.contains("--list-objects") == true)
+        let noTrail = await #expect(throws: AgentError.self) { for try await _ in try client.audit(last: 1, follow: false) {} }
+        #expect(noTrail?.hint?.contains("\"read-audit\"") == true, "\(String(describing: noTrail))")
+    }
+
     @Test func oneKeyGetsOneNameHoweverManyAskForItAtOnce() async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }

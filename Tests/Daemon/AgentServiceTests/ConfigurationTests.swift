@@ -118,6 +118,55 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("cas = [\"https://acme.example/directory\"]", "leave out the path: \"https://acme.example\"", nil),
+        ("identifiers = [\"https://www.example.org/\"]", "identifiers", "an identifier is a name alone: \"www.example.org\""),
+        ("identifiers = [\"www.example.org:443\"]", "identifiers", "an identifier is a name alone: \"www.example.org\""),
+    ])
+    func aURLInThePlaceOfANameIsAnsweredWithTheName(_ line: String, _ words: String, _ hint: String?) throws {
+        let grant = "[[grant]]\nname = \"g\"\nusers = [0]\noperations = [\"issue\"]\n\(line)\n"
+        do throws(ConfigurationError) {
+            var off: [OffEntry] = []
+            _ = try SigningPolicy.Policy(read(ConfigurationTests.token + grant).grants, answers: [:], off: &off)
+            Issue.record("it was taken")
+        } catch {
+            #expect(error.message.contains(words), "\(error)")
+            #expect(error.hint == hint)
+        }
+    }
+
+    @Test func aFileThatIsNotThereIsSaidNotToBeThere() throws {
+        let path = FileManager.default.temporaryDirectory.path + "/none-\(UUID().uuidString)"
+        for path in [path, path + "/acme-agentd.toml"] {
+            let error = #expect(throws: ConfigurationError.self) { try AgentConfiguration.bytes(ofProtectedFile: path) }
+            #expect(error?.description == "\(path): there is no such file")
+            #expect(error?.hint?.hasPrefix("--config FILE names another") == true)
+        }
+    }
+
+    @Test func grantsThatAllowNothingAreWarnedOf() throws {
+        let grants = """
+            [[grant]]
+            name = "keyless"
+            users = [0]
+            operations = ["issue"]
+            [[grant]]
+            name = "no-ca"
+            users = [0]
+            keys = ["*"]
+            operations = ["issue"]
+            identifiers = ["*"]
+            """
+        let lines = ConfigurationTests.token.split(separator: "\n", omittingEmptySubsequences: false).count - 1
+        let warnings = GrantWarning.all(try read(ConfigurationTests.token + grants).grants)
+        #expect(
+            warnings.map(\.description) == [
+                "grant \"keyless\" (line \(lines + 4)) allows nothing: it has no \"keys\"",
+                "grant \"no-ca\" (line \(lines + 9)) does not allow finalize, new-order, post-as-get, respond-to-challenge: it has no \"cas\"",
+            ])
+        #expect(warnings.map(\.lack.isAll) == [true, false])
+    }
+
     @Test func twoTokensOrGrantsOfOneNameAreAnError() {
         #expect(throws: ConfigurationError.self) { try read(ConfigurationTests.token + ConfigurationTests.token) }
         let grant = "[[grant]]\nname = \"g\"\nusers = [0]\noperations = [\"issue\"]\n"

@@ -12,6 +12,8 @@ final class FakeToken: HelperLauncher {
         var launches = 0
         /// Answered to hello.
         var fault: TokenFailure?
+        /// Told with the token's information.
+        var pinFault: TokenFailure?
         /// Signatures come out wrong.
         var isFaulty = false
         /// The helper dies before it answers the n-th signature from now on.
@@ -39,6 +41,7 @@ final class FakeToken: HelperLauncher {
     var signatures: Int { state.withLock { $0.signatures } }
 
     func fail(with fault: TokenFailure?) { state.withLock { $0.fault = fault } }
+    func faultPIN(with fault: TokenFailure?) { state.withLock { $0.pinFault = fault } }
     func hold(_ isHeld: Bool) { state.withLock { $0.isHeld = isHeld } }
     func beFaulty() { state.withLock { $0.isFaulty = true } }
     func die(afterSignatures count: Int) { state.withLock { $0.diesAfter = count } }
@@ -142,7 +145,9 @@ final class FakeToken: HelperLauncher {
         case .hello, .status, .look:
             if let fault = state.withLock({ $0.fault }) { return .failure(fault) }
             return .ready(
-                TokenInformation(label: "fake", manufacturer: "test", model: "fake", serial: "1", algorithms: [.p256], isLoggedIn: true))
+                TokenInformation(
+                    label: "fake", manufacturer: "test", model: "fake", serial: "1", algorithms: [.p256], isLoggedIn: true,
+                    pinFault: state.withLock { $0.pinFault }))
         case .sign(let reference, _, let digest):
             while state.withLock({ $0.isHeld }) { usleep(2_000) }
             return state.withLock { state in

@@ -127,6 +127,65 @@ private final class FakeSystem: Sendable {
         #expect(off.count == 1)
     }
 
+    @Test func everyNameThatIsMissingIsNamed() throws {
+        let text = """
+            [[token]]
+            name = "t"
+            module = "/m.so"
+            uri = "pkcs11:token=t"
+            [[grant]]
+            name = "g"
+            users = [4711, "alice", "bob"]
+            groups = ["staff"]
+            operations = ["issue"]
+            """
+        let configuration = try AgentConfiguration(ConfigurationFile.parse(Array(text.utf8), file: "c.toml"))
+        var answers: [Lookup: LookupAnswer] = [.user("bob"): .number(1)]
+        for (lookup, name) in [(Lookup.user("alice"), "alice"), (.group("staff"), "staff")] {
+            answers[lookup] = .nothing("names what does not exist: \"\(name)\"")
+        }
+        var off: [OffEntry] = []
+        _ = try Policy(configuration.grants, answers: answers, off: &off)
+        let entry = try #require(off.first)
+        #expect(
+            entry.message == "\"users\" names what does not exist: \"alice\"; \"groups\" names what does not exist: \"staff\"")
+        #expect(entry.line == 7 && entry.grant == "g" && entry.peers == [.user(4_711), .user(1)])
+    }
+
+    /// Whom a grant names that is off hears why; whoever has no other grant hears that there are some.
+    @Test func aGrantThatIsOffIsToldToThoseWhomItNames() throws {
+        let text = """
+            [[token]]
+            name = "t"
+            module = "/m.so"
+            uri = "pkcs11:token=t"
+            [[grant]]
+            name = "g"
+            users = [4711, "alice"]
+            operations = ["issue"]
+            [[grant]]
+            name = "h"
+            users = ["bob"]
+            operations = ["issue"]
+            """
+        let configuration = try LoadedConfiguration(
+            AgentConfiguration(ConfigurationFile.parse(Array(text.utf8), file: "c.toml")), digest: "00", loaded: 1_000, answers: [:])
+        func problems(_ user: UInt32, _ grants: [Grant] = []) -> [ProblemStatus] {
+            configuration.problems(for: Peer(uid: user, gids: []), grants: grants)
+        }
+        let named = problems(4_711)
+        #expect(named.map(\.what) == ["grant", "grants"])
+        #expect(named.first?.name == "g" && named.first?.message.hasPrefix("it names you, and is off: \"users\"") == true)
+        #expect(named.last?.message.hasPrefix("1 of the configuration is off") == true)
+        let stranger = problems(4_712)
+        #expect(stranger.map(\.what) == ["grants"])
+        #expect(stranger.first?.message.hasPrefix("2 of the configuration are off") == true)
+        // Others' names are none of a caller's business.
+        #expect(!stranger.contains { $0.message.contains("alice") || $0.message.contains("bob") })
+        let grant = Grant(name: "mine", peers: [.user(4_712)], keys: [], operations: [.listKeys])
+        #expect(problems(4_712, [grant]).isEmpty)
+    }
+
     /// Other users' names are none of a caller's business.
     @Test(
         arguments: [

@@ -41,6 +41,31 @@ import Varlink
         #expect(agent.token.launches == 1)
     }
 
+    /// It would show at the next login only, which may be months away.
+    @Test func aPINFileThatHasBecomeUnusableIsToldOfAtAReload() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        agent.token.faultPIN(with: TokenFailure(.pinUnavailable, message: "the PIN file cannot be meant, line 2", hint: "write it again"))
+        func message(after wish: (String?) -> Bool) async throws -> TokenStatus? {
+            try await agent.reload()
+            for _ in 0..<200 {
+                if let token = try await client.status().tokens.first, wish(token.message) { return token }
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            return nil
+        }
+        let token = try #require(try await message { $0 != nil })
+        #expect(token.state == .ready && token.hint == "write it again")
+        #expect(token.message == "its next login will fail: the PIN file cannot be meant, line 2")
+        // It signs as before: the login that it has holds.
+        _ = try await client.postAsGet()
+        agent.token.faultPIN(with: nil)
+        #expect(try await message { $0 == nil } != nil)
+        #expect(agent.token.launches == 1)
+    }
+
     @Test(arguments: [
         ("connections = 0", "connections", 3), ("sokcet = \"/x\"", "sokcet", 3), ("verify-signatures = \"none\"", "fault-sensitive", 3),
         ("helper = \"/bin/true\"", "\"helper\" is not the value", 3), ("socket-mode = \"0666\"", "\"socket-mode\" is not the value", 3),

@@ -69,6 +69,21 @@ import TokenProtocol
         #expect(keyring.unusableKey(named: "web-1")?.reason.contains("web-1.json cannot be used: ") == true)
     }
 
+    /// Read by the administrator who has to mend it, in log and status.
+    @Test func aDamagedEntryIsSpokenOfInWords() throws {
+        let folder = try KeyFolder(path: path)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try write("garbage", as: "web-1.json")
+        try write("{}", as: "web-2.json")
+        try write("", as: "web-3.json")
+        let reasons = try folder.contents().unusable.sorted { $0.name < $1.name }.map(\.reason)
+        #expect(
+            reasons.map { $0.split(separator: ": ").last } == [
+                "a character that does not belong there, at byte 0", "a member is missing, at byte 0 (member \"version\")",
+                "it is empty",
+            ])
+    }
+
     @Test func anEntryUnderAnothersNamePutsItOff() throws {
         let folder = try KeyFolder(path: path)
         defer { try? FileManager.default.removeItem(atPath: path) }

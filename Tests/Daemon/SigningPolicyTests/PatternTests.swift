@@ -116,6 +116,20 @@ struct PatternTests {
         ] { #expect(throws: PatternError.self, "\(text)") { try CAPattern(text) } }
     }
 
+    @Test(
+        "A CA that is written as more or less than its origin is answered with the origin",
+        arguments: [
+            ("https://acme.example/directory", "leave out the path: \"https://acme.example\""),
+            ("https://Acme.Example:8443/", "leave out the path: \"https://acme.example:8443\""),
+            ("acme.example", "begin with https://: \"https://acme.example\""),
+            ("acme.example/directory", "begin with https://: \"https://acme.example\""),
+            ("http://acme.example/directory", "not the origin of a CA"), ("https://", "not the origin of a CA"),
+        ])
+    func caHint(_ text: String, _ words: String) throws {
+        let error = #expect(throws: PatternError.self) { try CAPattern(text) }
+        #expect(error?.description.contains(words) == true, "\(String(describing: error))")
+    }
+
     @Test("Operations: bundles hold what they say; the dangerous ones are in none but administer")
     func operations() throws {
         #expect(

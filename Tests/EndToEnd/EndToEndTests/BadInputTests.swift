@@ -57,6 +57,22 @@ import Testing
         #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
         #expect(try await sandbox.agent("issue", "-d", "www.example.org").status == 0)
         expectError(try await sandbox.agent("issue", "-d", "www.example.com"), status: 2, "www.example.com", "hint:", "*.example.org")
+        // Nothing is left of it: no key in the token, and no order that a timer would try for ever.
+        expectError(try await sandbox.agent("issue", "-d", "www.example.com", "--key", "refused"), status: 2, "www.example.com")
+        let keys = try await sandbox.agent("keys", "list", "--json")
+        #expect(!keys.output.contains("refused") && !keys.output.contains("www.example.com"), "\(keys)")
+        #expect(try await sandbox.privateKeysInToken() == (keys.json["keys"] as? [Any])?.count, "\(keys)")
+        let list = try await sandbox.agent("list", "--json")
+        #expect((list.json["interrupted"] as? [Any])?.isEmpty == true, "\(list)")
+        #expect(try await sandbox.agent("renew", "--all").status == 0)
+        // A wildcard is refused before the CA hears of it, where nothing could prove it.
+        let before = try sandbox.requests()
+        expectError(try await sandbox.agent("issue", "-d", "*.example.org"), status: 5, "nothing was ordered", "--dns-hook")
+        #expect(try sandbox.requests() - before <= 2)
+        // A key that is used is not destroyed by mistake.
+        expectError(
+            try await sandbox.agent("keys", "delete", "www.example.org", "--yes"), status: 1, "certificate www.example.org", "--force")
+        #expect(try await sandbox.agent("keys", "delete", "www.example.org", "--yes", "--force").status == 0)
         #expect(sandbox.daemonLog.contains("nearest is grant"), "\(sandbox.daemonLog)")
         await sandbox.end()
     }

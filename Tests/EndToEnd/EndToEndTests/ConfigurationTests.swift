@@ -35,6 +35,12 @@ import Testing
         let checked = try await sandbox.shell("\(Program.folder)/acme-agentd --check-config --config '\(file)'")
         #expect(checked.status == 78)
         #expect(checked.error.contains("grant \"somebody\"") && checked.output.contains("somebody"), "\(checked)")
+        let keyless = "\n[[grant]]\nname = \"keyless\"\nusers = [0]\noperations = [\"list-keys\"]\n"
+        try (text + keyless).write(toFile: file, atomically: false, encoding: .utf8)
+        let warned = try await sandbox.shell("\(Program.folder)/acme-agentd --check-config --config '\(file)'")
+        #expect(warned.status == 0 && warned.output.contains("allows nothing: it has no \"keys\""), "\(warned)")
+        let missing = try await sandbox.shell("\(Program.folder)/acme-agentd --check-config --config '\(file).none'")
+        #expect(missing.status == 78 && missing.error.contains("there is no such file"), "\(missing)")
         try text.write(toFile: file, atomically: false, encoding: .utf8)
         #expect(try await sandbox.shell("\(Program.folder)/acme-agentd --check-config --config '\(file)'").status == 0)
         await sandbox.end()

@@ -151,6 +151,29 @@ import TokenProtocol
         #expect(kind(try helper.ask(.status)) == nil)
     }
 
+    /// Between two logins nobody reads the PIN file: what is wrong with it is told when it is asked how things are.
+    @Test func aPINFileThatIsChangedForTheWorseIsToldBeforeTheNextLogin() throws {
+        let fixture = try HelperFixture()
+        let module = try fixture.faultModule()
+        let helper = try HelperProcess()
+        func fault(_ reply: HelperReply) throws -> TokenFailure? {
+            guard case .ready(let information) = reply else {
+                Issue.record("the token is not ready: \(reply)")
+                return nil
+            }
+            return information.pinFault
+        }
+        #expect(try fault(helper.hello(fixture, module: module)) == nil)
+        try fixture.write("271828\n# our HSM\n", to: fixture.pinFile)
+        let flaw = try fault(helper.ask(.status))
+        #expect(flaw?.kind == .pinUnavailable && flaw?.message.contains("cannot be meant, line 2") == true)
+        try FileManager.default.removeItem(atPath: fixture.pinFile)
+        #expect(try fault(helper.ask(.status))?.message.hasSuffix("is not there") == true)
+        try fixture.write("271828\n", to: fixture.pinFile)
+        #expect(try fault(helper.ask(.status)) == nil)
+        #expect(fixture.calls("C_Login") == 1)
+    }
+
     @Test func thePINFileMustBePrivate() throws {
         let fixture = try HelperFixture()
         let helper = try HelperProcess()

@@ -45,6 +45,24 @@ import TokenProtocol
         #expect(try hello(fixture, fixture.folder + "/loop.so") == .moduleUntrusted)
     }
 
+    /// The person who has to mend it reads this.
+    @Test func aModuleOrPINFileThatIsNotThereIsSaidToBeMissing() throws {
+        let fixture = try HelperFixture()
+        guard case .failure(let module) = try HelperProcess().hello(fixture, module: fixture.folder + "/none.so") else {
+            Issue.record("a module that is not there was loaded")
+            return
+        }
+        #expect(module.message == "the module \"\(fixture.folder)/none.so\" cannot be loaded: No such file or directory")
+        #expect(module.hint?.contains("\"module\" in the agent's configuration") == true)
+        try FileManager.default.removeItem(atPath: fixture.pinFile)
+        guard case .failure(let pin) = try HelperProcess().hello(fixture) else {
+            Issue.record("a token was opened without its PIN")
+            return
+        }
+        #expect(pin.message == "the PIN file \"\(fixture.pinFile)\" is not there")
+        #expect(pin.hint?.contains("pin-source") == true)
+    }
+
     @Test func aPathThatIsNoModuleIsRefused() throws {
         let fixture = try HelperFixture()
         #expect(try hello(fixture, "libsofthsm2.so") == .moduleUntrusted)

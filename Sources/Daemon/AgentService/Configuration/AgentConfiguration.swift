@@ -90,6 +90,13 @@ public struct AgentConfiguration: Sendable {
     static func bytes(ofProtectedFile path: String) throws(ConfigurationError) -> [UInt8] {
         do throws(OwnershipError) {
             return try ProtectedFile.read(path, as: .configuration, limit: ConfigurationFile.sizeLimit)
+        } catch .system(let failure) where failure.isMissing {
+            throw ConfigurationError(
+                file: path, line: nil, message: "there is no such file",
+                hint: "--config FILE names another than \(defaultPath); Config/acme-agentd.toml shows how one is written")
+        } catch .system(let failure) where failure.code == EACCES {
+            throw ConfigurationError(
+                file: path, line: nil, message: "cannot be read: \(failure.reason)", hint: "run it as root or as the agent's user")
         } catch {
             throw ConfigurationError(
                 file: path, line: nil, message: error.path == path ? error.reason : error.description,

@@ -44,7 +44,13 @@ final class ConfigurationKeeper {
         let keeper = NIOLoopBound(self, eventLoop: eventLoop)
         desk.listen { [eventLoop] lookup, answer in eventLoop.execute { keeper.value.received(lookup, answer) } }
         for entry in current.off { report(entry) }
+        warn(current)
         retryLater()
+    }
+
+    /// Of grants that allow nothing at all: one that allows some of what it names may be meant so.
+    private func warn(_ configuration: LoadedConfiguration) {
+        for warning in configuration.warnings where warning.lack.isAll { logger.warning("\(warning)") }
     }
 
     func stop() {
@@ -76,6 +82,7 @@ final class ConfigurationKeeper {
             reloadError = nil
             logger.notice("configuration reloaded", metadata: ["sha256": "\(new.digest)", "off": "\(new.off.count)"])
             for entry in new.off { report(entry) }
+            warn(new)
         } catch { refuse(error) }
     }
 

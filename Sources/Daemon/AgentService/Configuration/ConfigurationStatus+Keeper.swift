@@ -21,7 +21,30 @@ extension ConfigurationStatus {
     }
 }
 
+extension LoadedConfiguration {
+    /// Grants that are off, as far as a caller may hear of them: those that name the caller, with the reason, and of the others that there are
+    /// some to a caller who has no grant, since one of them may be the one that is missed.
+    func problems(for peer: Peer, grants: [Grant]) -> [ProblemStatus] {
+        let off = off.filter { $0.grant != nil }
+        let own = off.filter { entry in entry.peers.contains { $0.covers(peer) } }
+        var problems = own.map { ProblemStatus(what: "grant", name: $0.grant ?? "", message: "it names you, and is off: \($0.message)") }
+        if grants.isEmpty, off.count > own.count {
+            let count = off.count - own.count
+            problems.append(
+                ProblemStatus(
+                    what: "grants", name: "",
+                    message: "\(count) of the configuration \(count == 1 ? "is" : "are") off, which may be meant for you: "
+                        + "the agent's log says why"))
+        }
+        return problems
+    }
+}
+
 extension ConfigurationKeeper {
+    func problems(for caller: Caller) -> [ProblemStatus] {
+        current.problems(for: caller.peer.identity, grants: caller.rules.policy.grants(for: caller.peer.identity))
+    }
+
     func status(for caller: Caller) -> ConfigurationStatus? {
         ConfigurationStatus(
             current, reloadError: reloadError, user: caller.peer.uid, grants: caller.rules.policy.grants(for: caller.peer.identity))

@@ -14,6 +14,9 @@ struct OffEntry: Hashable, Sendable, CustomStringConvertible {
     var line: Int?
     /// What is missing, with the setting: `"users" names a user that does not exist: "alice"`.
     var message: String
+    /// Of a grant: its name, and those whom it names and who were found.
+    var grant: String?
+    var peers: [PeerPattern] = []
 
     var description: String { "\(entry)\(line.map { " (line \($0))" } ?? "") is off: \(message)" }
 }
@@ -32,6 +35,8 @@ struct LoadedConfiguration: Sendable {
     /// The socket's group, where one is configured and was found.
     let socketGroup: UInt32?
     let off: [OffEntry]
+    /// Grants that are right as texts, and give nothing or less than they seem to.
+    let warnings: [GrantWarning]
     private let answers: [Lookup: LookupAnswer]
 
     /// Reads a file and looks up what it names.
@@ -92,6 +97,7 @@ struct LoadedConfiguration: Sendable {
         }
         self.socketGroup = socketGroup
         self.off = off
+        warnings = GrantWarning.all(configuration.grants)
     }
 
     /// The same configuration with one more answer.

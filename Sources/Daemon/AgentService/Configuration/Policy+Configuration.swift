@@ -33,12 +33,31 @@ extension Policy {
 
 extension OffEntry: Error {}
 
+/// A grant that is right as a text, and gives nothing or less than it seems to.
+struct GrantWarning: Hashable, Sendable, CustomStringConvertible {
+    var grant: String
+    /// From 1.
+    var line: Int?
+    var lack: GrantLack
+
+    var description: String { "grant \"\(grant)\"\(line.map { " (line \($0))" } ?? "") \(lack)" }
+
+    static func all(_ settings: [AgentConfiguration.GrantSetting]) -> [GrantWarning] {
+        settings.flatMap { setting in
+            ((try? Grant(setting))?.lacking ?? []).map {
+                GrantWarning(grant: setting.name, line: setting.table.line(of: "operations"), lack: $0)
+            }
+        }
+    }
+}
+
 extension Grant {
-    /// Whom the grant is for, or what of it is missing.
+    /// Whom the grant is for, or all that is missing of it.
     fileprivate static func peers(
         of setting: AgentConfiguration.GrantSetting, _ answers: [Lookup: LookupAnswer]
     ) -> Result<[PeerPattern], OffEntry> {
-        var peers: [PeerPattern] = []
+        var peers: [PeerPattern] = [], missing: [String] = []
+        var line: Int?
         for (key, names, lookup, pattern) in [
             ("users", setting.users, Lookup.user, PeerPattern.user), ("groups", setting.groups, Lookup.group, PeerPattern.group),
         ] {
@@ -49,15 +68,26 @@ extension Grant {
                     switch answers[lookup(name)] ?? .pending {
                     case .number(let number): peers.append(pattern(number))
                     case .nothing(let message):
-                        return .failure(
-                            OffEntry(
-                                entry: "grant \"\(setting.name)\"", line: setting.table.line(of: key), message: "\"\(key)\" \(message)"))
+                        missing.append("\"\(key)\" \(message)")
+                        line = line ?? setting.table.line(of: key)
                     case .account: break
                     }
                 }
             }
         }
+        guard missing.isEmpty else {
+            return .failure(
+                OffEntry(
+                    entry: "grant \"\(setting.name)\"", line: line, message: missing.joined(separator: "; "), grant: setting.name,
+                    peers: peers))
+        }
         return .success(peers)
+    }
+
+    /// For a URL, or a name with a port, in the place of a name.
+    private static func nameHint(_ text: String) -> String? {
+        guard text.contains("/") || text.contains(":"), let host = Origin.meant(by: text)?.host else { return nil }
+        return "an identifier is a name alone: \"\(host)\""
     }
 
     /// All of the grant but its peers.
@@ -68,7 +98,9 @@ extension Grant {
         ) throws(ConfigurationError) -> [Pattern] {
             var result: [Pattern] = []
             for text in texts {
-                do { result.append(try make(text)) } catch { throw table.error(key, "holds \(error.description)") }
+                do { result.append(try make(text)) } catch {
+                    throw table.error(key, "holds \(error.description)", hint: key == "identifiers" ? Grant.nameHint(text) : nil)
+                }
             }
             return result
         }

@@ -91,7 +91,7 @@ final class KeyAdministration {
         let request = Request(admitted, reply), caller = admitted.caller, peer = caller.peer
         let token = creation.token ?? tokens.defaultName, name = creation.name
         guard let supervisor = tokens[token] else {
-            return reply.fail(AgentError.invalidRequest(parameter: "token", message: "no token of that name is configured"))
+            return reply.fail(AgentError.invalidRequest(parameter: "token", message: unknownToken(token)))
         }
         guard making[peer.uid, default: 0] < KeyAdministration.makingPerUser else {
             return reply.fail(AgentError.overloaded(message: "\(KeyAdministration.makingPerUser) keys are being made for you already"))
@@ -147,6 +147,13 @@ final class KeyAdministration {
                 }
             }
         }
+    }
+
+    /// Whoever may make keys may know where.
+    private func unknownToken(_ name: String) -> String {
+        let known = tokens.names.map { "\"\($0)\"" }.joined(separator: ", ")
+        return "no token named \"\(TerminalText.safe(name, limit: 64))\" is configured; "
+            + "there \(tokens.names.count == 1 ? "is" : "are") \(known)"
     }
 
     /// The token's key: a new one, or the one that the URI names.

@@ -97,7 +97,10 @@ extension TokenStatus {
         switch supervisor.state {
         case .starting: self.init(name: name, state: .starting, restarts: restarts)
         case .ready(let information):
-            self.init(name: name, state: .ready, label: information.label, model: information.model, restarts: restarts)
+            self.init(
+                name: name, state: .ready, label: information.label, model: information.model,
+                message: information.pinFault.map { "its next login will fail: \($0.message)" }, hint: information.pinFault?.hint,
+                restarts: restarts)
         case .unavailable(let failure):
             self.init(
                 name: name, state: .unavailable, reason: "\(failure.kind)", message: failure.message, hint: failure.hint, restarts: restarts

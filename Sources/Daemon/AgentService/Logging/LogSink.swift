@@ -183,9 +183,12 @@ public struct SinkLogHandler: LogHandler {
     public func log(event: LogEvent) {
         var all = metadata
         if let own = event.metadata { all.merge(own) { $1 } }
-        var line = SinkLogHandler.timestamp() + " \(event.level) \(label):"
-        for (key, value) in all.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(value)" }
-        line += " \(event.message)"
+        var line = SinkLogHandler.timestamp() + " \(event.level) \(label): \(event.message)"
+        // Many members have a value only sometimes, such as a hint.
+        for (key, value) in all.sorted(by: { $0.key < $1.key }) {
+            let text = "\(value)"
+            if !text.isEmpty { line += " \(key)=\(text)" }
+        }
         sink.write(line, user: all["uid"].map { "\($0)" })
     }
 

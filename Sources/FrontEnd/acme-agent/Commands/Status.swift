@@ -83,7 +83,7 @@ struct Status: AgentCommand {
 
     /// What is off or weak, of the configuration and of the keys.
     static func attention(_ status: AgentStatus) -> [String] {
-        (status.configuration.map(lines) ?? []) + status.problems.map { "\($0.what) \($0.name): \($0.message)" }
+        (status.configuration.map(lines) ?? []) + status.problems.map { line($0) }
     }
 
     private static func lines(_ configuration: ConfigurationStatus) -> [String] {

@@ -1,0 +1,33 @@
+import ACME
+
+/// A list that a grant leaves empty though operations of it need one. An empty list is met by nothing, so those operations are not given.
+public struct GrantLack: Hashable, Sendable, CustomStringConvertible {
+    /// As in the configuration: `keys`, `cas`, `identifiers`.
+    public var setting: String
+    /// In order.
+    public var operations: [Operation]
+    /// Whether these are all that the grant has.
+    public var isAll: Bool
+
+    public var description: String {
+        let what = isAll ? "allows nothing" : "does not allow \(operations.map(\.rawValue).joined(separator: ", "))"
+        return "\(what): it has no \"\(setting)\""
+    }
+}
+
+extension Grant {
+    /// What stands in the way of its own operations, the most hindering first.
+    public var lacking: [GrantLack] {
+        var left = operations
+        return [
+            ("keys", keys.isEmpty, { $0 != Operation.readAudit }), ("cas", cas.isEmpty, \.isForCA),
+            ("identifiers", identifiers.isEmpty, \.needsIdentifiers),
+        ].compactMap { (setting: String, isEmpty: Bool, needs: (Operation) -> Bool) in
+            let hindered = left.filter(needs)
+            guard isEmpty, !hindered.isEmpty else { return nil }
+            left.subtract(hindered)
+            return GrantLack(
+                setting: setting, operations: hindered.sorted { $0.rawValue < $1.rawValue }, isAll: hindered.count == operations.count)
+        }
+    }
+}
