@@ -73,13 +73,13 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         }
     }
 
-    /// What the user may do about it.
-    /// Behind a sentence: what the CA would have taken.
+    /// The end of a sentence: what the CA would have taken.
     public static func offer(_ types: [String]?) -> String {
         guard let types else { return "; nothing was ordered" }
         return "; the CA offers " + (types.isEmpty ? "none" : types.map { TerminalText.safe($0, limit: 40) }.joined(separator: ", "))
     }
 
+    /// What the user may do about it.
     public var hint: String? {
         switch self {
         case .notProven: return "the CA must reach every name from outside; acme-agent takes down what it had set up"
