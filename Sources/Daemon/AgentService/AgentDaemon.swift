@@ -286,8 +286,8 @@ private final class Parts {
             record.detail = "acme-agentd \(AgentVersion.current), \(configuration.startDetail)"
             _ = try audit.record(record)
             var limits = VarlinkServerLimits()
-            // The configured bound may change with a reload: the service counts.
-            limits.connections = .max
+            // The configured bound may change with a reload: the service counts. What waits to be let in takes descriptors too.
+            limits.connections = service.descriptors
             limits.bytesPerUser = mebibytes.perUser * 1024 * 1024
             limits.bytes = mebibytes.all * 1024 * 1024
             let service = self.service

@@ -30,7 +30,7 @@ final class AgentService: VarlinkService {
     let long: TurnThread
     let logger: Logger
     /// Descriptors that are there for connections.
-    private let descriptors: Int
+    let descriptors: Int
     private var connections: [UInt32: Int] = [:]
     private var connectionsOfAll = 0
 

@@ -40,12 +40,14 @@ final class AgentKeyProvider: KeyProvider {
     }
 
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
-        switch purpose {
-        case .account(let directory):
-            try remember(try await make(name, .account, algorithm, directory), as: name)
-        case .certificate:
-            try remember(try await make(name, .certificate, algorithm, nil), as: name)
-        }
+        let (description, isNew) =
+            switch purpose {
+            case .account(let directory): try await make(name, .account, algorithm, directory)
+            case .certificate: try await make(name, .certificate, algorithm, nil)
+            }
+        var key = try remember(description, as: name)
+        key.isNew = isNew
+        return key
     }
 
     /// Looks for a key in the making: 200 times 50 ms, longer than a token takes for an elliptic curve, shorter than a person waits.
@@ -53,16 +55,18 @@ final class AgentKeyProvider: KeyProvider {
 
     /// Makes a key. The flow has looked before and found none: where the name is taken all the same, a run that was killed had asked for the key and
     /// the token is at it, so it is waited for.
-    private func make(_ name: KeyName, _ usage: KeyUsage, _ algorithm: KeyAlgorithm, _ directory: ACMEURL?) async throws -> KeyDescription {
+    private func make(
+        _ name: KeyName, _ usage: KeyUsage, _ algorithm: KeyAlgorithm, _ directory: ACMEURL?
+    ) async throws -> (KeyDescription, isNew: Bool) {
         do {
-            return try await create(name, usage, algorithm, directory)
+            return (try await create(name, usage, algorithm, directory), true)
         } catch AgentError.keyExists(let taken) {
             for _ in 0..<Self.looks {
                 if let key = try? await agent.key(named: name) {
                     guard key.usage == usage, key.algorithm == algorithm, key.directory == directory?.text, key.state == .active else {
                         break
                     }
-                    return key
+                    return (key, false)
                 }
                 try await Task.sleep(for: .milliseconds(50))
             }

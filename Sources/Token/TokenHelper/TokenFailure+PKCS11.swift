@@ -77,12 +77,14 @@ extension TokenFailure {
             reason = "is not read, because \"\(path)\" \(why)"
             hint =
                 "the file, every folder above it and every link to it must belong to root or to the agent's user and be writable by nobody else"
-        case .empty: reason = "is empty"
+        case .empty:
+            reason = "is empty"
+            hint = "write the PIN into it, alone in one line: systemd-ask-password \"PIN:\" > \"\(path)\""
         case .tooLong: reason = "has more than \(PIN.longest) bytes"
         case .noMemory: reason = "cannot be read: no memory"
         case .malformed(let line, let flaw):
             reason = "cannot be meant, line \(line): " + Self.sentence(flaw)
-            hint = "write the PIN again, alone in one line: systemd-ask-password \"PIN:\" > \"\(path)\"; no try was made"
+            hint = "no try was made; write the PIN again, alone in one line: systemd-ask-password \"PIN:\" > \"\(path)\""
         }
         self.init(.pinUnavailable, message: "the PIN file \"\(path)\" \(reason)", hint: hint)
     }

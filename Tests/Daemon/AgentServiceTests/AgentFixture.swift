@@ -67,25 +67,32 @@ final class AgentFixture: Sendable {
 
     /// As SIGHUP does; returns once the reload is over.
     func reload() async throws {
-        let before = obeyed.withLock { $0 }
+        let before = reloads.withLock { $0.done }
         tell(.reload)
-        // The daemon asks for its next command when it has done the one before.
-        for _ in 0..<2_000 where obeyed.withLock({ $0 }) == before { try await Task.sleep(for: .milliseconds(5)) }
-        #expect(obeyed.withLock { $0 } > before, "the daemon did not reload")
+        for _ in 0..<2_000 where reloads.withLock({ $0.done }) == before { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(reloads.withLock { $0.done } > before, "the daemon did not reload")
     }
 
-    /// Commands that were carried out.
-    private let obeyed = Mutex(-1)
+    /// Reloads that were carried out, and whether one is under way.
+    private let reloads = Mutex((done: 0, isUnderWay: false))
+
+    /// The daemon asks for its next command when it has done the one before.
+    private func next() -> DaemonCommand {
+        reloads.withLock { reloads in
+            if reloads.isUnderWay { reloads.done += 1 }
+            reloads.isUnderWay = false
+        }
+        told.wait()
+        let command = commands.withLock { $0.isEmpty ? .stop("test") : $0.removeFirst() }
+        if case .reload = command { reloads.withLock { $0.isUnderWay = true } }
+        return command
+    }
 
     private func start(_ file: String) throws {
         let daemon = try AgentDaemon(configurationFile: file, logger: logger, desk: desk)
         let thread = Thread { [self] in
             do {
-                try daemon.run(launcher: token) {
-                    self.obeyed.withLock { $0 += 1 }
-                    self.told.wait()
-                    return self.commands.withLock { $0.isEmpty ? .stop("test") : $0.removeFirst() }
-                }
+                try daemon.run(launcher: token) { self.next() }
             } catch { failure.withLock { $0 = error } }
             stopped.signal()
         }

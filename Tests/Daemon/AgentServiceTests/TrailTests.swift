@@ -41,7 +41,7 @@ import Testing
                 Issue.record("\(error)")
                 return
             }
-            #expect(message.contains("replaced") && hint?.contains("put the trail's file back") == true)
+            #expect(message.contains("replaced") && hint?.contains("must be as it was") == true)
         }
         #expect(agent.token.signatures == signatures)
         try FileManager.default.moveItem(atPath: path + ".taken", toPath: path)

@@ -68,6 +68,46 @@ import Testing
         #expect(try await bench.store.journalNames().isEmpty)
     }
 
+    /// Keys that another certificate has come to need, or that somebody else made under the name: an order that is refused takes none of them.
+    @Test func aKeyThatThisOrderDidNotMakeStays() async throws {
+        let bench = try Bench()
+        // A run that announced the key and was cut off before it made it.
+        var request = try Bench.request()
+        request.key = "shared"
+        try await bench.store.write(
+            OrderJournal(
+                name: request.name, directory: try bench.ca.directory, identifiers: request.identifiers, accountKey: "account",
+                started: 0, steps: [.intentKey(name: "shared", isNew: true)]))
+        _ = try await bench.keys.createKey(named: "shared", algorithm: .p256, purpose: .certificate)
+        let signer = RefusingSigner(base: bench.accountKey, operation: .newOrder)
+        await #expect(throws: Refused.self) { try await bench.flow(signer: signer).issue(request) }
+        #expect(bench.keys.names == ["shared"])
+        #expect(try await bench.store.journalNames().isEmpty)
+    }
+
+    /// The CA may have made the certificate that it says it refuses.
+    @Test func aCAsWordAboutAFinalizedOrderCostsNoKey() async throws {
+        let bench = try Bench(Self.refusing("rejectedIdentifier", status: 403, at: "/finalize"))
+        await #expect(throws: ACMEClientError.self) { try await bench.flow().issue(try Bench.request()) }
+        #expect(bench.keys.names == ["www.example.org"])
+    }
+
+    /// Replacing a key that two certificates have leaves it to the other.
+    @Test(arguments: [IssuanceRequest.OldKey.retire, .delete])
+    func anOldKeyThatAnotherCertificateNeedsIsLeftAlone(_ choice: IssuanceRequest.OldKey) async throws {
+        let bench = try Bench()
+        for name in ["one.example.org", "two.example.org"] {
+            var request = try Bench.request([name])
+            request.key = "both"
+            _ = try await bench.flow().issue(request)
+        }
+        _ = try await bench.flow().renew(try CertificateName("one.example.org")) {
+            $0.newKey = true
+            $0.oldKey = choice
+        }
+        #expect(bench.keys.names.contains("both") && bench.keys.retired.isEmpty)
+    }
+
     /// Where grants say beforehand that there will be no key, the CA is not troubled.
     @Test func aKeyThatIsKnownToBeRefusedIsAskedForBeforeTheOrder() async throws {
         let bench = try Bench()
@@ -103,10 +143,10 @@ import Testing
         #expect(bench.keys.made == 1)
     }
 
-    private static func refusing(_ type: String, status: Int) -> FakeCA.Behaviour {
+    private static func refusing(_ type: String, status: Int, at path: String = "/new-order") -> FakeCA.Behaviour {
         var behaviour = FakeCA.Behaviour()
         behaviour.intercept = { request, count in
-            guard request.url.path == "/new-order" else { return nil }
+            guard request.url.path.hasPrefix(path) else { return nil }
             let body = #"{"type":"urn:ietf:params:acme:error:\#(type)","detail":"no","status":\#(status)}"#
             return HTTPResponse(
                 status: status, headers: ["Content-Type": "application/problem+json", "Replay-Nonce": "n\(count)"], body: Array(body.utf8))

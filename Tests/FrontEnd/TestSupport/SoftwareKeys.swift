@@ -41,7 +41,7 @@ public final class SoftwareKeys: KeyProvider {
             entries[name] = Entry(key: key)
         }
         creations.withLock { $0 += 1 }
-        return ManagedKey(name: name, algorithm: .p256, publicKey: key.publicKey)
+        return ManagedKey(name: name, algorithm: .p256, publicKey: key.publicKey, isNew: true)
     }
 
     public func retireKey(named name: KeyName) async throws { entries.withLock { $0[name]?.isRetired = true } }

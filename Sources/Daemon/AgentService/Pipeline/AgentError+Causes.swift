@@ -37,7 +37,8 @@ extension AgentError {
         let hint =
             switch error.reason {
             case .storageFull: "make room on the disk of the audit trail; the agent goes on by itself"
-            case .replaced: "put the trail's file back as it was; the administrator's log says what has happened to it"
+            case .replaced:
+                "the trail's file must be as it was; `acme-agent status` and the administrator's log say what has happened to it"
             case .failed: "the agent goes on in a new file by itself; the administrator's log says more"
             default: "the administrator's log says more"
             }

@@ -86,7 +86,7 @@ public struct AccountFlow: Sendable {
         } else {
             key = try await keys.createKey(
                 named: registration.key, algorithm: registration.keyAlgorithm, purpose: .account(directory: registration.directory))
-            observer(.keyCreated(key))
+            observer(key.isNew ? .keyCreated(key) : .keyUsed(key))
         }
         let registered: RegisteredAccount
         do {
@@ -103,7 +103,7 @@ public struct AccountFlow: Sendable {
         } catch let error as ACMEClientError where known != nil && error.problem?.kind == .unauthorized {
             throw IssuanceError.accountClosed(registration.key, error.problem)
         } catch {
-            if known == nil, (error as? any PolicyRefusal)?.isPolicyRefusal == true {
+            if key.isNew, (error as? any PolicyRefusal)?.isPolicyRefusal == true {
                 do {
                     try await keys.deleteKey(named: registration.key)
                     observer(.keyDeleted(name: registration.key))

@@ -56,15 +56,24 @@ extension IssuanceFlow {
         {
             return KeyPlan(name: name, isNew: true, isKnownMissing: key == nil, replaced: current)
         }
-        if key != nil {
+        if let key, earlier.madeKey.map({ $0 == key.fingerprint }) ?? true {
             do {
-                try await keys.deleteKey(named: name)
-                observer(.keyDeleted(name: name))
+                try await takeBack(key, of: request.name)
             } catch {
                 observer(.warning("the key \"\(name)\" of an interrupted run is not used and could not be deleted: \(error)"))
             }
         }
         return nil
+    }
+
+    /// Deletes a key that was made for a certificate which does not need it; where another has come to need it, it stays.
+    private func takeBack(_ key: ManagedKey, of certificate: CertificateName) async throws {
+        let users = try await KeyUse(key.name, in: store, besides: certificate).users
+        guard users.isEmpty else {
+            return observer(.warning("the key \"\(key.name)\" is kept: it is the key of \(users.joined(separator: ", "))"))
+        }
+        try await keys.deleteKey(named: key.name)
+        observer(.keyDeleted(name: key.name))
     }
 
     private func isResumable(_ journal: OrderJournal, _ request: IssuanceRequest) -> Bool {
@@ -81,6 +90,10 @@ extension IssuanceFlow {
         guard plan.isNew else { throw IssuanceError.keyMissing(plan.name) }
         do {
             let key = try await keys.createKey(named: plan.name, algorithm: request.keyAlgorithm, purpose: .certificate)
+            guard key.isNew else {
+                observer(.keyUsed(key))
+                return key
+            }
             await keeper.note([.keyMade(fingerprint: key.fingerprint)])
             observer(.keyCreated(key))
             return key
@@ -93,12 +106,13 @@ extension IssuanceFlow {
         }
     }
 
-    /// Leaves nothing of an order that was refused: a key that was made for it is deleted, and no later run tries it again.
+    /// Leaves nothing of an order that was refused: the key that was made for it is deleted, and no later run tries it again. A key that was there,
+    /// by whatever way, is somebody's.
     func giveUp(_ plan: KeyPlan, _ keeper: JournalKeeper) async {
-        if plan.isNew, case .some(.some) = try? await keys.key(named: plan.name) {
+        let journal = await keeper.journal
+        if plan.isNew, let key = try? await keys.key(named: plan.name), key.fingerprint == journal.madeKey {
             do {
-                try await keys.deleteKey(named: plan.name)
-                observer(.keyDeleted(name: plan.name))
+                try await takeBack(key, of: journal.name)
             } catch {
                 observer(.warning("the key \"\(plan.name)\" was made for the order that is refused, and could not be deleted: \(error)"))
             }
@@ -114,6 +128,11 @@ extension IssuanceFlow {
             guard choice != .keep else { continue }
             do {
                 guard let key = try await keys.key(named: old) else { continue }
+                let users = try await KeyUse(old, in: store, besides: journal.name).users
+                guard users.isEmpty else {
+                    observer(.warning("the old key \"\(old)\" is kept as it is: it is the key of \(users.joined(separator: ", "))"))
+                    continue
+                }
                 switch choice {
                 case .keep: break
                 case .retire where key.isRetired: break
@@ -132,6 +151,12 @@ extension IssuanceFlow {
 }
 
 extension OrderJournal {
+    /// The fingerprint of the key that a run has made for this order.
+    var madeKey: String? {
+        for case .keyMade(let fingerprint) in steps.reversed() { return fingerprint }
+        return nil
+    }
+
     /// Whether the certificate's key was made for this order, or was to be.
     var announcesNewKey: Bool {
         for case .intentKey(_, let isNew) in steps.reversed() { return isNew }

@@ -244,7 +244,10 @@ public struct IssuanceFlow: Sendable {
                 if await !keeper.journal.isFinalizing { try await keeper.record(.finalized) }
                 let certificate = CertificateRequest(
                     key: key.name, identifiers: request.identifiers, mustStaple: request.mustStaple)
-                order = try await refusable { [order] in try await issuer.finalize(order, certificate) }
+                // What the CA says here is no reason to give up the key: it may have made the certificate.
+                do { order = try await issuer.finalize(order, certificate) } catch let error as any PolicyRefusal {
+                    throw OrderRefusal(error) ?? error
+                }
                 observer(.finalized(order: order.url))
             case .processing:
                 order = try await poll(

@@ -18,8 +18,13 @@ public struct ManagedKey: Hashable, Sendable {
     public var uri: String?
     /// A retired key signs nothing but a revocation.
     public var isRetired: Bool
+    /// Whether the call that returned it has made it: only such a key may be taken back.
+    public var isNew: Bool
 
-    public init(name: KeyName, algorithm: KeyAlgorithm, publicKey: PublicKey, uri: String? = nil, isRetired: Bool = false) {
+    public init(
+        name: KeyName, algorithm: KeyAlgorithm, publicKey: PublicKey, uri: String? = nil, isRetired: Bool = false, isNew: Bool = false
+    ) {
+        self.isNew = isNew
         self.name = name
         self.algorithm = algorithm
         self.publicKey = publicKey
@@ -43,7 +48,8 @@ public protocol KeyProvider: Sendable {
 
     /// Makes a key.
     ///
-    /// An implementation MUST fail where a key of that name exists: after a crash the flow asks by `key(named:)` first.
+    /// After a crash the flow asks by `key(named:)` first. Where there is a key of that name all the same, an implementation fails, or returns
+    /// it without `isNew`: it is somebody else's, or one that a killed run had asked for.
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey
 
     /// Whether a key of that name may be made, as far as is known; nothing is made. Where the answer is no, the key is asked for before an order is

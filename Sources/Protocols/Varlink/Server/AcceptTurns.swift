@@ -47,14 +47,18 @@ final class AcceptTurns: ChannelInboundHandler {
     private var queue = AdmissionQueue<NIOAny>()
     private var context: ChannelHandlerContext?
     private var isTurnScheduled = false
+    private let rounds: LoopRounds?
+    /// The round in which the last turn was given.
+    private var round = UInt64.max
     private let hasRoom: (_ waiting: Int, _ ofUser: Int) -> Bool
 
-    /// Connections that wait to be let in.
-    var waiting: Int { queue.count }
-
-    /// - Parameter hasRoom: Whether one more may wait, given how many wait and how many of those are of the same user; one that may not is
-    ///   closed.
-    init(hasRoom: @escaping (_ waiting: Int, _ ofUser: Int) -> Bool) { self.hasRoom = hasRoom }
+    /// - Parameters:
+    ///   - rounds: Counts the rounds of the loop: without it a turn may come before the loop has looked at the listener again.
+    ///   - hasRoom: Whether one more may wait, given how many wait and how many of those are of the same user; one that may not is closed.
+    init(rounds: LoopRounds?, hasRoom: @escaping (_ waiting: Int, _ ofUser: Int) -> Bool) {
+        self.rounds = rounds
+        self.hasRoom = hasRoom
+    }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
@@ -77,7 +81,10 @@ final class AcceptTurns: ChannelInboundHandler {
     }
 
     private func giveTurn() {
-        guard !isTurnScheduled, let context else { return }
+        guard !isTurnScheduled, let context, queue.count > 0 else { return }
+        // The listener's queue first: who stands there may be another user.
+        if let rounds, rounds.ended == round { return scheduleTurn(context, in: AcceptTurns.pause * 2) }
+        round = rounds?.ended ?? round
         // Some that were closed while they waited, and one that is there.
         for _ in 0..<AcceptTurns.perRound {
             guard let data = queue.next() else { return }
@@ -89,18 +96,23 @@ final class AcceptTurns: ChannelInboundHandler {
             context.fireChannelRead(data)
             break
         }
-        guard queue.count > 0 else { return }
+        if queue.count > 0 { scheduleTurn(context, in: AcceptTurns.pause) }
+    }
+
+    private func scheduleTurn(_ context: ChannelHandlerContext, in pause: TimeAmount) {
         isTurnScheduled = true
-        context.eventLoop.assumeIsolated().scheduleTask(in: AcceptTurns.pause) {
+        context.eventLoop.assumeIsolated().scheduleTask(in: pause) {
             self.isTurnScheduled = false
             self.giveTurn()
         }
     }
 
-    /// The user at the other end; `nil` if nobody is there any more and nothing was sent.
+    /// The user at the other end; `nil` if nobody is there any more: to hear a reply, or to send a call.
     private static func user(of channel: any Channel) -> UInt32? {
         let pipeline = channel.pipeline.syncOperations
         let user = try? pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { descriptor -> UInt32? in
+            var state = pollfd(fd: descriptor, events: 0, revents: 0)
+            guard poll(&state, 1, 0) >= 0, state.revents & Int16(POLLHUP | POLLERR) == 0 else { return nil }
             var byte: UInt8 = 0
             let count = recv(descriptor, &byte, 1, CInt(MSG_PEEK | MSG_DONTWAIT))
             guard count > 0 || (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) else { return nil }

@@ -26,6 +26,7 @@ public final class VarlinkServer<Service: VarlinkService> {
     private let service: Service
     private let directory: VarlinkServiceDirectory
     private let limits: VarlinkServerLimits
+    private let rounds: LoopRounds?
     private let admit: (CInt) -> Service.Peer?
 
     private var listeners: [(channel: any Channel, pacing: AcceptPacing)] = []
@@ -55,6 +56,7 @@ public final class VarlinkServer<Service: VarlinkService> {
         self.service = service
         self.eventLoop = eventLoop
         self.limits = limits
+        self.rounds = rounds
         self.admit = admit
         self.directory = VarlinkServiceDirectory(service, limits: limits, rounds: rounds, thread: thread)
     }
@@ -127,7 +129,7 @@ public final class VarlinkServer<Service: VarlinkService> {
             .serverChannelOption(.maxMessagesPerRead, value: AcceptTurns.perRound)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let turns = AcceptTurns { server.value.mayWait(waiting: $0, ofUser: $1) }
+                    let turns = AcceptTurns(rounds: server.value.rounds) { server.value.mayWait(waiting: $0, ofUser: $1) }
                     try channel.pipeline.syncOperations.addHandlers([pacing.value, turns])
                 }
             }
@@ -149,7 +151,7 @@ public final class VarlinkServer<Service: VarlinkService> {
 
     /// Those who wait to be let in count as connections; one user's are a quarter of all at most.
     private func mayWait(waiting: Int, ofUser: Int) -> Bool {
-        stopped == nil && connections.count + waiting < limits.connections && ofUser < max(16, limits.connections / 4)
+        stopped == nil && connections.count + waiting < limits.connections && ofUser < min(max(16, limits.connections / 4), 4_096)
     }
 
     private func accept(_ channel: any Channel) throws {

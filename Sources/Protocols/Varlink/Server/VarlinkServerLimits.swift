@@ -35,7 +35,7 @@ public struct VarlinkServerLimits: Sendable {
     public var stalledPeerDeadline: TimeAmount = .seconds(30)
     /// How long a connection may be open without a call; `nil` for as long as it likes.
     public var idleTime: TimeAmount?
-    /// Connections at one time; one more is closed as soon as it is accepted.
+    /// Connections at one time, those that wait to be let in included; one more is closed as soon as it is accepted.
     public var connections = 10_000
 
     public init() {}

@@ -2,6 +2,7 @@ import ACME
 import AgentClient
 import AgentInterface
 import ArgumentParser
+import Issuance
 import JOSE
 import StrictJSON
 

@@ -1,0 +1,31 @@
+import ACME
+import CertificateStore
+
+/// What of the store needs a key: certificates that are not revoked, accounts, and orders that a run may go on with.
+public struct KeyUse: Sendable {
+    /// In words: "the certificate www".
+    public private(set) var users: [String] = []
+
+    /// - Parameter name: A certificate that does not count, nor does its order.
+    /// - Throws: `StoreError` where the folder cannot be read. An entry that cannot be read may need any key, and counts.
+    public init(_ key: KeyName, in store: any CertificateStore, besides name: CertificateName? = nil) async throws(StoreError) {
+        for other in try await store.certificateNames() where other != name {
+            do throws(StoreError) {
+                guard let certificate = try await store.certificate(named: other), !certificate.isRevoked else { continue }
+                if certificate.metadata.key.name == key { users.append("the certificate \(other)") }
+            } catch {
+                users.append("perhaps the certificate \(other), which cannot be read")
+            }
+        }
+        for account in try await store.accounts() where account.key == key || account.nextKey == key {
+            users.append("the account at \(account.directory.origin)")
+        }
+        for other in try await store.journalNames() where other != name {
+            do throws(StoreError) {
+                if try await store.journal(named: other)?.key == key { users.append("the interrupted order of \(other)") }
+            } catch {
+                users.append("perhaps the interrupted order of \(other), which cannot be read")
+            }
+        }
+    }
+}
