@@ -108,18 +108,26 @@ import Testing
         }
     }
 
-    @Test("200 connections wait for a server that is busy: the backlog is what was asked for")
-    func backlog() async throws {
-        let listening = try Listening(backlog: 4_096)
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let loop = group.next(), descriptor = listening.descriptor
-        let server = try await loop.flatSubmit { () -> EventLoopFuture<NIOLoopBound<VarlinkServer<TestService>>> in
+    /// - Parameter admit: Asked for each connection that is let in.
+    private static func server(
+        on listening: Listening, _ loop: any EventLoop, admit: @escaping @Sendable () -> String
+    ) async throws -> NIOLoopBound<VarlinkServer<TestService>> {
+        let descriptor = listening.descriptor
+        return try await loop.flatSubmit { () -> EventLoopFuture<NIOLoopBound<VarlinkServer<TestService>>> in
             do {
-                let server = VarlinkServer(service: try TestService(), eventLoop: loop) { _ in "peer" }
+                let server = VarlinkServer(service: try TestService(), eventLoop: loop) { _ in admit() }
                 let bound = NIOLoopBound(server, eventLoop: loop)
                 return server.listen(on: descriptor, backlog: 4_096).map { bound }
             } catch { return loop.makeFailedFuture(error) }
         }.get()
+    }
+
+    @Test("200 connections wait for a server that is busy: the backlog is what was asked for")
+    func backlog() async throws {
+        let listening = try Listening(backlog: 4_096)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
+        let server = try await Self.server(on: listening, loop) { "peer" }
         let busy = DispatchLatch()
         loop.execute { busy.wait() }
         var clients: [CInt] = []
@@ -135,17 +143,11 @@ import Testing
     func closedWhileWaiting() async throws {
         let listening = try Listening(backlog: 4_096)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let loop = group.next(), descriptor = listening.descriptor, admitted = Atomic(0)
-        let server = try await loop.flatSubmit { () -> EventLoopFuture<NIOLoopBound<VarlinkServer<TestService>>> in
-            do {
-                let server = VarlinkServer(service: try TestService(), eventLoop: loop) { _ in
-                    admitted.wrappingAdd(1, ordering: .relaxed)
-                    return "peer"
-                }
-                let bound = NIOLoopBound(server, eventLoop: loop)
-                return server.listen(on: descriptor, backlog: 4_096).map { bound }
-            } catch { return loop.makeFailedFuture(error) }
-        }.get()
+        let loop = group.next(), admitted = Mutex(0)
+        let server = try await Self.server(on: listening, loop) {
+            admitted.withLock { $0 += 1 }
+            return "peer"
+        }
         let busy = DispatchLatch()
         loop.execute { busy.wait() }
         for _ in 0..<500 { close(Listening.connect(listening.address)) }
@@ -155,7 +157,7 @@ import Testing
         client.endOutput()
         busy.open()
         #expect(try client.readToEnd() == [#"{"parameters":{"text":"a"}}"#])
-        #expect(admitted.load(ordering: .relaxed) == 1)
+        #expect(admitted.withLock { $0 } == 1)
         try await loop.flatSubmit { server.value.shutDown(within: .zero) }.get()
         try await group.shutdownGracefully()
     }
