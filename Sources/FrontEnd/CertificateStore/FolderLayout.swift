@@ -14,7 +14,18 @@ import JOSE
 /// | `orders/<name>.json` | the journal of an order that is not finished |
 /// | `locks/<name>.lock` | held while somebody works on the certificate; says by which process |
 ///
-/// A program that reads several files and must not see a renewal between them opens the folder behind `current` first.
+/// Modes are these whatever the umask is: a certificate is for everybody, so that servers may read it; the rest is its
+/// owner's alone.
+///
+/// | what | mode |
+/// |---|---|
+/// | the state directory, `certificates` and the folders below it | 0755 |
+/// | certificates, `metadata.json`, `state.json` | 0644 |
+/// | `accounts`, `orders`, `locks` | 0700 |
+/// | their files | 0600 |
+///
+/// A folder that is there keeps its mode. A program that reads several files and must not see a renewal between them
+/// opens the folder behind `current` first.
 struct FolderLayout: Sendable {
     var root: String
 
@@ -24,6 +35,10 @@ struct FolderLayout: Sendable {
     static let stateFile = "state.json"
     /// A generation that has not got its number yet.
     static let newGeneration = ".new"
+    static let publicFolder: UInt32 = 0o755
+    static let publicFile: UInt32 = 0o644
+    static let privateFolder: UInt32 = 0o700
+    static let privateFile: UInt32 = 0o600
     /// How deep a folder of the store is removed: the store's own are two deep, and a person may have put something there.
     static let depth = 4
     /// Generations that are kept besides the current one: to go back by hand.
@@ -48,6 +63,9 @@ struct FolderLayout: Sendable {
     func state(_ name: CertificateName) -> String { certificate(name) + "/" + FolderLayout.stateFile }
     func order(_ name: CertificateName) -> String { "\(orders)/\(name.rawValue).json" }
     func lock(_ name: CertificateName) -> String { "\(locks)/\(name.rawValue).lock" }
+
+    /// What a certificate's folder is called while it is removed.
+    static func removed(_ name: CertificateName) -> String { ".removed-\(name.rawValue)" }
 
     /// The generation's number from what `current` points at.
     static func number(ofTarget target: String) -> Int? {

@@ -61,7 +61,9 @@ extension FolderStore {
 
     public func prepare(_ name: CertificateName) async { try? makeFolders(name) }
 
-    private func makeFolders(_ name: CertificateName) throws(StoreError) { try files.makeFolder(layout.generations(name)) }
+    private func makeFolders(_ name: CertificateName) throws(StoreError) {
+        try makeFolder(layout.generations(name), mode: FolderLayout.publicFolder)
+    }
 
     /// Writes the five files beside the others and gives their folder its name once all of them are on the disk.
     /// - Parameter state: written with them, where it changes.
@@ -81,8 +83,8 @@ extension FolderStore {
             let inner = try certificate.folder(generations)
             try inner.removeTree(interim, depth: FolderLayout.depth)
             do throws(FileError) {
-                try inner.makeFolder(interim, mode: 0o755)
-                try certificate.write(new, mode: 0o644)
+                try inner.makeFolder(interim, mode: FolderLayout.publicFolder)
+                try certificate.write(new, mode: FolderLayout.publicFile)
                 try inner.folder(interim).synchronize()
                 try inner.rename(interim, to: String(metadata.generation))
                 if state != nil { try certificate.rename(interimState, to: FolderLayout.stateFile) }
@@ -133,7 +135,7 @@ extension FolderStore {
         guard try currentGeneration(name) != nil else { throw notFound(name) }
         var state = try state(name)
         body(&state)
-        try files.replace(layout.state(name), with: try state.encoded(for: layout.state(name)), mode: 0o644)
+        try files.replace(layout.state(name), with: try state.encoded(for: layout.state(name)), mode: FolderLayout.publicFile)
     }
 
     private func state(_ name: CertificateName) throws(StoreError) -> CertificateState {
@@ -142,17 +144,29 @@ extension FolderStore {
     }
 
     public func removeCertificate(named name: CertificateName) async throws(StoreError) {
-        // First out of sight in one step, then piece by piece; a remainder of an earlier run goes with it.
-        let interim = ".removed-\(name.rawValue)"
+        // First out of sight in one step, then piece by piece; what an earlier run has left goes with it.
+        let interim = FolderLayout.removed(name)
         do throws(FileError) {
             let folder = try Folder(layout.certificates, calls: files.calls)
+            let hasLeftover = (try? FileStatus(at: layout.certificates + "/" + interim)) != nil
             try folder.removeTree(interim, depth: FolderLayout.depth)
-            try folder.rename(name.rawValue, to: interim)
+            do throws(FileError) { try folder.rename(name.rawValue, to: interim) } catch {
+                guard error.isMissing, hasLeftover else { throw error }
+            }
             try folder.synchronize()
             try folder.removeTree(interim, depth: FolderLayout.depth)
         } catch {
             throw error.isMissing ? notFound(name) : StoreError(error)
         }
+    }
+
+    /// What there is of a certificate, by the names of files alone: also of one that cannot be read, or whose removal
+    /// was cut off.
+    public func traces(of name: CertificateName) -> StoreTraces {
+        func isThere(_ path: String) -> Bool { (try? FileStatus(at: path)) != nil }
+        return StoreTraces(
+            certificate: isThere(layout.certificate(name)) || isThere("\(layout.certificates)/\(FolderLayout.removed(name))"),
+            order: isThere(layout.order(name)) || isThere("\(layout.orders)/\(Folder.interim("\(name.rawValue).json"))"))
     }
 
     private func notFound(_ name: CertificateName) -> StoreError {

@@ -21,6 +21,14 @@ public struct FolderStore: CertificateStore {
     /// The state directory.
     public var folder: String { layout.root }
 
+    /// - Parameter mode: of new folders.
+    func makeFolder(_ path: String, mode: UInt32 = FolderLayout.privateFolder) throws(StoreError) {
+        try files.makeFolder(path, mode: mode, root: layout.root)
+    }
+
+    /// Makes a folder beside the store's own, for what its user keeps with it and others must not read.
+    public func makePrivateFolder(_ name: String) throws(StoreError) { try makeFolder("\(layout.root)/\(name)") }
+
     // MARK: Accounts
 
     public func account(at directory: ACMEURL) async throws(StoreError) -> StoredAccount? {
@@ -41,9 +49,9 @@ public struct FolderStore: CertificateStore {
     }
 
     public func save(_ account: StoredAccount) async throws(StoreError) {
-        try files.makeFolder(layout.accounts)
+        try makeFolder(layout.accounts)
         let path = layout.account(account.directory)
-        try files.replace(path, with: try account.encoded(for: path), mode: 0o600)
+        try files.replace(path, with: try account.encoded(for: path), mode: FolderLayout.privateFile)
     }
 
     public func removeAccount(at directory: ACMEURL) async throws(StoreError) { try files.remove(layout.account(directory)) }
@@ -67,9 +75,9 @@ public struct FolderStore: CertificateStore {
     }
 
     public func write(_ journal: OrderJournal) async throws(StoreError) {
-        try files.makeFolder(layout.orders)
+        try makeFolder(layout.orders)
         let path = layout.order(journal.name)
-        try files.replace(path, with: try journal.encoded(for: path), mode: 0o600)
+        try files.replace(path, with: try journal.encoded(for: path), mode: FolderLayout.privateFile)
     }
 
     public func removeJournal(named name: CertificateName) async throws(StoreError) { try files.remove(layout.order(name)) }
@@ -77,7 +85,7 @@ public struct FolderStore: CertificateStore {
     // MARK: Lock
 
     public func lock(_ name: CertificateName) async throws(StoreError) -> any CertificateLock {
-        try files.makeFolder(layout.locks)
+        try makeFolder(layout.locks)
         return try FolderLock(layout.lock(name), name: name)
     }
 }

@@ -18,13 +18,35 @@ struct StoreFiles: Sendable {
         try stored { () throws(FileError) in try DurableFile.replace(path, with: bytes, mode: mode, calls: calls) }
     }
 
+    /// Removes a file, and what was being written in its place; one that is not there is no error.
     func remove(_ path: String) throws(StoreError) {
-        try stored { () throws(FileError) in try DurableFile.remove(path, calls: calls) }
+        let (folder, name) = DurableFile.split(path)
+        try stored { () throws(FileError) in
+            let opened: Folder
+            do throws(FileError) { opened = try Folder(folder, calls: calls) } catch {
+                if error.isMissing { return }
+                throw error
+            }
+            try opened.remove(Folder.interim(name))
+            try opened.remove(name)
+            // Also where it was gone: an earlier try may have failed at this.
+            try opened.synchronize()
+        }
     }
 
     /// Makes a folder and those above it, each durable in the one above.
-    func makeFolder(_ path: String) throws(StoreError) {
-        try stored { () throws(FileError) in try Folder.make(path, mode: 0o755, calls: calls) }
+    /// - Parameters:
+    ///   - mode: of every new one below `root`, whatever the umask is.
+    ///   - root: is made readable by everybody, and those above it as the umask has it.
+    func makeFolder(_ path: String, mode: UInt32, root: String) throws(StoreError) {
+        try stored { () throws(FileError) in
+            if (try? FileStatus(at: root)) == nil {
+                let above = DurableFile.parent(of: root)
+                if above != "." { try Folder.make(above, mode: FolderLayout.publicFolder, calls: calls) }
+                try Folder.make(root, mode: FolderLayout.publicFolder, isExact: true, calls: calls)
+            }
+            try Folder.make(path, mode: mode, isExact: true, calls: calls)
+        }
     }
 
     /// The names in a folder without the hidden ones; none if there is no such folder.

@@ -10,14 +10,8 @@ enum Hooks {
     static let timeout: Duration = .seconds(300)
 
     /// The environment of this process as it was started: a hook finds its credentials there.
-    static var environment: [String: String] {
-        guard let bytes = try? DurableFile.read("/proc/self/environ", limit: 4 << 20) else { return [:] }
-        var variables: [String: String] = [:]
-        for entry in bytes.split(separator: 0) {
-            guard let sign = entry.firstIndex(of: UInt8(ascii: "=")) else { continue }
-            variables[String(decoding: entry[..<sign], as: UTF8.self)] = String(decoding: entry[entry.index(after: sign)...], as: UTF8.self)
-        }
-        return variables
+    static var environment: ProgramEnvironment {
+        ProgramEnvironment((try? DurableFile.read("/proc/self/environ", limit: 4 << 20)) ?? [])
     }
 
     static func program(_ path: String) -> ExternalProgram { ExternalProgram(path: path, environment: environment, timeout: timeout) }

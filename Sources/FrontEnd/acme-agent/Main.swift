@@ -7,9 +7,10 @@ enum Main {
     static func main() async {
         // A reader that went away (`| head`) is noticed by write(2) and must not end an issuance in the middle.
         Interruption.catchBrokenPipes()
+        Output.occupyStandardDescriptors()
         let command: any ParsableCommand
         do {
-            command = try await AcmeAgent.asyncParseAsRoot()
+            command = try await AcmeAgent.asyncParseAsRoot(Arguments.given())
         } catch {
             exit(CommandLineFailure.report(error, arguments: Array(CommandLine.arguments.dropFirst())))
         }
@@ -26,7 +27,7 @@ enum Main {
         }
         let output = Output(command.options)
         do {
-            let settings = try Settings(command.options, environment: Environment.current)
+            let settings = try Settings(command.options, environment: Environment.current())
             return try await command.run(Session(settings: settings, output: output)).rawValue
         } catch is OutputClosed {
             return ExitStatus.success.rawValue

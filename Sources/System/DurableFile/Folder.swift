@@ -48,6 +48,14 @@ public final class Folder: Sendable {
         }
     }
 
+    /// Makes one folder, whose mode is that one whatever the umask is.
+    /// - Returns: Whether it was made; `false` where the name is taken.
+    public static func makeNew(_ path: String, mode: UInt32) throws(FileError) -> Bool {
+        if try makeOne(path, mode: mode, isExact: true) { return true }
+        guard errno == EEXIST else { throw FileError(path: path, call: "mkdir", code: errno) }
+        return false
+    }
+
     /// - Returns: Whether it was made; `errno` if not.
     private static func makeOne(_ path: String, mode: UInt32, isExact: Bool) throws(FileError) -> Bool {
         guard mkdir(path, mode) == 0 else { return false }
@@ -96,6 +104,12 @@ public final class Folder: Sendable {
 
     /// What is in it, sorted by bytes, without `.` and `..`.
     public func names() throws(FileError) -> [String] {
+        try entries().map { $0.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) } }
+            .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
+
+    /// The names in it as the kernel has them, ended by a zero byte: they need not be UTF-8.
+    private func entries() throws(FileError) -> [[CChar]] {
         // A descriptor of its own: where the reading stands belongs to the opened folder.
         let copy = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard copy >= 0 else { throw failure("open") }
@@ -105,17 +119,17 @@ public final class Folder: Sendable {
             throw error
         }
         defer { closedir(directory) }
-        var names: [String] = []
+        var names: [[CChar]] = []
         while true {
             errno = 0
             guard let entry = readdir(directory) else {
                 guard errno == 0 else { throw failure("readdir") }
                 break
             }
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if name != ".", name != ".." { names.append(name) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { $0.prefix { $0 != 0 }.map { CChar(bitPattern: $0) } }
+            if name != [0x2E], name != [0x2E, 0x2E] { names.append(name + [0]) }
         }
-        return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        return names
     }
 
     /// Where a symbolic link points; `nil` if there is none.
@@ -225,8 +239,11 @@ public final class Folder: Sendable {
         return false
     }
 
+    /// - Parameter mode: whatever the umask is.
     public func makeFolder(_ name: String, mode: UInt32) throws(FileError) {
         guard mkdirat(descriptor, name, mode) == 0 else { throw failure("mkdir", name) }
+        let folder = try folder(name)
+        guard fchmod(folder.descriptor, mode) == 0 else { throw folder.failure("fchmod") }
     }
 
     /// A folder in this one.
@@ -237,16 +254,22 @@ public final class Folder: Sendable {
 
     /// Removes a folder in this one with what is in it, at most `depth` folders deep; one that is not there is no error.
     public func removeTree(_ name: String, depth: Int) throws(FileError) {
-        let tree: Folder
-        do throws(FileError) { tree = try folder(name) } catch {
-            if error.isMissing { return }
-            throw error
+        try removeTree(Array(name.utf8CString), depth: depth)
+    }
+
+    private func removeTree(_ entry: [CChar], depth: Int) throws(FileError) {
+        let name = entry.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let opened = openat(descriptor, entry, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+        guard opened >= 0 else {
+            if errno == ENOENT { return }
+            throw failure("open", name)
         }
-        for inner in try tree.names() where unlinkat(tree.descriptor, inner, 0) != 0 {
-            guard errno == EISDIR || errno == EPERM, depth > 0 else { throw tree.failure("unlink", inner) }
+        let tree = Folder(descriptor: opened, path: path(of: name), calls: calls)
+        for inner in try tree.entries() where unlinkat(tree.descriptor, inner, 0) != 0 {
+            guard errno == EISDIR || errno == EPERM, depth > 0 else { throw tree.failure("unlink") }
             try tree.removeTree(inner, depth: depth - 1)
         }
-        guard unlinkat(descriptor, name, AT_REMOVEDIR) == 0 || errno == ENOENT else { throw failure("rmdir", name) }
+        guard unlinkat(descriptor, entry, AT_REMOVEDIR) == 0 || errno == ENOENT else { throw failure("rmdir", name) }
     }
 
     /// Names that were given, taken or changed survive a loss of power from here on.

@@ -62,7 +62,7 @@ struct DamagedStoreTests {
         let stored = try await store.install(folder.new())
         let generation = store.layout.generation(folder.name, 1)
         let other = try CertificateName("other.example.org")
-        try store.files.makeFolder(store.layout.generations(other))
+        try store.makeFolder(store.layout.generations(other), mode: 0o755)
         #expect(rename(generation, store.layout.generation(other, 1)) == 0)
         #expect(await failure { _ = try await store.certificate(named: folder.name) }?.reason == .damaged)
         try store.files.link(store.layout.current(other), to: "generations/1")

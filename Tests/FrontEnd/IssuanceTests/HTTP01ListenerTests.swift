@@ -61,10 +61,9 @@ import Testing
             try await probe.prepare()
             let port = try #require(probe.port)
             await probe.finish()
-            let listener = HTTP01Listener(addresses: [try ListenAddress("0.0.0.0:\(port)"), try ListenAddress("[::]:\(port)")])
-            do { try await listener.prepare() } catch IssuanceError.solver(_, let reason, _) where reason.contains("another program") {
-                continue
-            }
+            let addresses = [try ListenAddress("0.0.0.0:\(port)"), try ListenAddress("[::]:\(port)")]
+            let listener = HTTP01Listener(addresses: addresses, patience: .zero)
+            do { try await listener.prepare() } catch IssuanceError.busy { continue }
             return listener
         }
         throw PebbleError(message: "no port is free for both families")
@@ -73,12 +72,29 @@ import Testing
     @Test func anAddressInUseIsExplained() async throws {
         let first = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
         try await first.prepare()
-        let second = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:\(try #require(first.port))")])
+        let second = HTTP01Listener(
+            addresses: [try ListenAddress("127.0.0.1:0"), try ListenAddress("127.0.0.1:\(try #require(first.port))")],
+            patience: .milliseconds(50))
         await #expect { try await second.prepare() } throws: { error in
-            guard case .solver(_, let reason, let hint)? = error as? IssuanceError else { return false }
+            guard case .busy(let reason, let hint)? = error as? IssuanceError else { return false }
             return reason.contains("another program listens") && hint?.contains("--webroot") == true
         }
+        #expect(second.boundAddresses.isEmpty)
         await first.finish()
+    }
+
+    @Test func anotherOrderOnThePortIsWaitedFor() async throws {
+        let first = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
+        try await first.prepare()
+        let second = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:\(try #require(first.port))")])
+        let end = Task {
+            try await Task.sleep(for: .milliseconds(300))
+            await first.finish()
+        }
+        try await second.prepare()
+        try await end.value
+        #expect(second.port != nil)
+        await second.finish()
     }
 
     @Test func itIsSeenWhenTheCAHasLooked() async throws {

@@ -26,6 +26,23 @@ import Testing
         #expect(!FileTests.exists(root.file(".well-known")))
     }
 
+    /// In a process of its own: the umask is the whole process's.
+    @Test func theWebServerMayReadWhateverTheUmaskIs() async throws {
+        await #expect(processExitsWith: .success) {
+            umask(0o077)
+            let root = try TemporaryFolder()
+            let webroot = HTTP01Webroot(root: root.path)
+            try await webroot.prepare()
+            try await webroot.present(try webroot.answer())
+            for (path, mode) in [
+                (".well-known", 0o755), (".well-known/acme-challenge", 0o755), (".well-known/acme-challenge/dG9rZW4", 0o644),
+            ] {
+                let found = try FileManager.default.attributesOfItem(atPath: root.file(path))[.posixPermissions] as? Int
+                #expect(found == mode, "\(path)")
+            }
+        }
+    }
+
     @Test func whatIsNotOursStays() async throws {
         let root = try TemporaryFolder()
         let webroot = HTTP01Webroot(root: root.path)
@@ -77,7 +94,7 @@ import Testing
 
     @Test func aMissingFolderIsExplained() async throws {
         await #expect { try await HTTP01Webroot(root: "/nonexistent/www").prepare() } throws: { error in
-            "\(error)".contains("/nonexistent/www/.well-known: No such file or directory")
+            "\(error)".contains("the webroot /nonexistent/www cannot be used: No such file or directory")
         }
     }
 

@@ -14,7 +14,7 @@ struct ChildProcess: ~Copyable {
     private(set) var output: [UInt8] = []
 
     /// - Throws: `ExternalProgramError`.
-    init(path: String, arguments: [String], environment: [String: String], input: [UInt8]) throws {
+    init(path: String, arguments: [String], environment: ProgramEnvironment, input: [UInt8]) throws {
         var ends: [Int32] = [-1, -1]
         guard clinux_pipe(&ends) == 0 else { throw ExternalProgramError(path, .notStarted(errno: errno)) }
         defer { close(ends[1]) }
@@ -48,7 +48,7 @@ struct ChildProcess: ~Copyable {
         sigaddset(&signals, SIGTERM)
         posix_spawnattr_setsigdefault(&attributes, &signals)
         var argv: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
-        var envp: [UnsafeMutablePointer<CChar>?] = environment.sorted { $0.key < $1.key }.map { strdup("\($0.key)=\($0.value)") } + [nil]
+        var envp: [UnsafeMutablePointer<CChar>?] = environment.entries.map(ChildProcess.copy) + [nil]
         defer {
             for pointer in argv { free(pointer) }
             for pointer in envp { free(pointer) }
@@ -64,6 +64,11 @@ struct ChildProcess: ~Copyable {
     }
 
     deinit { close(pipe) }
+
+    /// Bytes as a string of C, to be freed.
+    private static func copy(_ bytes: [UInt8]) -> UnsafeMutablePointer<CChar>? {
+        (bytes + [0]).withUnsafeBytes { $0.assumingMemoryBound(to: CChar.self).baseAddress.flatMap { strdup($0) } }
+    }
 
     /// Reads what it prints until it ends, is told to end, or ends by force.
     mutating func wait(timeout: Duration, grace: Duration, _ flag: CancellationFlag) -> End {

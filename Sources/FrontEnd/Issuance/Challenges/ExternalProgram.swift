@@ -8,7 +8,7 @@ public struct ExternalProgram: Sendable {
     /// Path of the program.
     public var path: String
     /// What the program gets as its environment, before the additions of each call.
-    public var environment: [String: String]
+    public var environment: ProgramEnvironment
     public var timeout: Duration
 
     /// What is kept of what it prints: enough for an error with its context.
@@ -19,7 +19,7 @@ public struct ExternalProgram: Sendable {
     /// Of 10 ms each.
     private static let busyAttempts = 20
 
-    public init(path: String, environment: [String: String], timeout: Duration) {
+    public init(path: String, environment: ProgramEnvironment, timeout: Duration) {
         self.path = path
         self.environment = environment
         self.timeout = timeout
@@ -30,7 +30,7 @@ public struct ExternalProgram: Sendable {
     /// - Throws: `ExternalProgramError` unless it exits with 0; `CancellationError`.
     public func run(_ arguments: [String], environment additions: [String: String] = [:], input: [UInt8] = []) async throws {
         let flag = CancellationFlag()
-        let environment = self.environment.merging(additions) { $1 }
+        let environment = self.environment.merging(additions)
         try await withTaskCancellationHandler {
             // A thread that may block: poll and waitpid have no place on the cooperative pool.
             try await NIOThreadPool.singleton.runIfActive {
@@ -50,7 +50,7 @@ public struct ExternalProgram: Sendable {
     }
 
     /// A script that was written a moment ago may still be open in a child of another thread, between fork and exec: ETXTBSY passes.
-    private func start(_ arguments: [String], _ environment: [String: String], _ input: [UInt8]) throws -> ChildProcess {
+    private func start(_ arguments: [String], _ environment: ProgramEnvironment, _ input: [UInt8]) throws -> ChildProcess {
         for _ in 0..<Self.busyAttempts {
             do {
                 return try ChildProcess(path: path, arguments: arguments, environment: environment, input: input)

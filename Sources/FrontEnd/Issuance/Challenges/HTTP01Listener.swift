@@ -1,5 +1,6 @@
 import ACME
 import CertificateStore
+import Glibc
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -11,13 +12,24 @@ public final class HTTP01Listener: ChallengeSolver {
     /// A CA's request comes at once; Let's Encrypt itself waits 10 s.
     static let connectionTimeout: TimeAmount = .seconds(10)
 
+    /// For how long another order's listener is waited for: most orders are proven in less.
+    public static let patience: Duration = .seconds(10)
+    /// Between two tries, in milliseconds: of several that wait none is always the last.
+    private static let retryInterval = 40...120
+
     private let addresses: [ListenAddress]
+    private let patience: Duration
     private let board = ChallengeBoard()
     private let channels = Mutex<[any Channel]>([])
     private let connections = Mutex(0)
 
-    /// - Parameter addresses: all of them are listened on; a CA prefers IPv6 where the name has an AAAA record.
-    public init(addresses: [ListenAddress]) { self.addresses = addresses }
+    /// - Parameters:
+    ///   - addresses: all of them are listened on; a CA prefers IPv6 where the name has an AAAA record.
+    ///   - patience: how long to wait where another program listens on one of them, which may be another order.
+    public init(addresses: [ListenAddress], patience: Duration = HTTP01Listener.patience) {
+        self.addresses = addresses
+        self.patience = patience
+    }
 
     public var type: ChallengeType { .http01 }
 
@@ -32,15 +44,24 @@ public final class HTTP01Listener: ChallengeSolver {
 
     public func prepare() async throws {
         guard channels.withLock({ $0.isEmpty }) else { return }
+        let end = ContinuousClock.now + patience
+        while let (address, error) = await bindAll() {
+            // All or none is held while waiting: two orders that have one address each would wait for each other.
+            await finish()
+            guard (error as? IOError)?.errnoCode == EADDRINUSE, ContinuousClock.now < end else { throw explain(error, address) }
+            try await Task.sleep(for: .milliseconds(Int.random(in: Self.retryInterval)))
+        }
+    }
+
+    /// - Returns: The first address that cannot be listened on, and why.
+    private func bindAll() async -> (ListenAddress, any Error)? {
         for address in addresses {
             do {
                 let channel = try await bind(address)
                 channels.withLock { $0.append(channel) }
-            } catch {
-                await finish()
-                throw Self.explain(error, address)
-            }
+            } catch { return (address, error) }
         }
+        return nil
     }
 
     private func bind(_ address: ListenAddress) async throws -> any Channel {
@@ -61,18 +82,19 @@ public final class HTTP01Listener: ChallengeSolver {
         return try await bootstrap.bind(to: socket).get()
     }
 
-    private static func explain(_ error: any Error, _ address: ListenAddress) -> IssuanceError {
-        let code = (error as? IOError)?.errnoCode
+    private func explain(_ error: any Error, _ address: ListenAddress) -> IssuanceError {
         let reason: String
         var hint: String?
-        switch code {
-        case 98:
-            reason = "another program listens on \(address)"
-            hint = "let that web server show the challenge: --webroot FOLDER"
-        case 13:
+        switch (error as? IOError)?.errnoCode {
+        case EADDRINUSE:
+            let time = patience >= .seconds(1) ? " and still did after \(patience.components.seconds) s" : ""
+            return .busy(
+                "another program listens on \(address)\(time)",
+                hint: "another order may need longer: run the command again; a web server can show the challenge itself: --webroot FOLDER")
+        case EACCES:
             reason = "this user may not listen on \(address)"
             hint = "ports below 1024 want CAP_NET_BIND_SERVICE; or use --webroot FOLDER"
-        case 99:
+        case EADDRNOTAVAIL:
             reason = "this machine has no address \(address.address)"
         default: reason = "cannot listen on \(address): \(error)"
         }

@@ -1,5 +1,6 @@
 import ACME
 import CertificateStore
+import DurableFile
 import Glibc
 import Synchronization
 
@@ -26,21 +27,25 @@ public final class HTTP01Webroot: ChallengeSolver {
     public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { folder + "/" + keyAuthorization.token }
 
     public func prepare() async throws {
+        do throws(FileError) { _ = try Folder(root) } catch {
+            throw IssuanceError.solver(
+                nil, reason: "the webroot \(TerminalText.safe(root, limit: 300)) cannot be used: \(error.reason)",
+                hint: "--webroot names the folder that the web server shows for this name")
+        }
         for path in [root + Self.wellKnown, folder] {
-            if mkdir(path, 0o755) == 0 {
-                madeFolders.withLock { $0.append(path) }
-            } else if errno != EEXIST {
-                throw Self.explain(errno, path)
-            }
+            do throws(FileError) {
+                // The umask must not take the web server's right to look into it.
+                if try Folder.makeNew(path, mode: 0o755) { madeFolders.withLock { $0.append(path) } }
+            } catch { throw Self.explain(error) }
         }
         let opened = try ChallengeFolder(folder)
         watch.withLock { $0 = ChallengeFolderWatch(opened) }
     }
 
-    private static func explain(_ number: Int32, _ path: String) -> IssuanceError {
+    private static func explain(_ error: FileError) -> IssuanceError {
         IssuanceError.solver(
-            nil, reason: "\(TerminalText.safe(path, limit: 300)): \(String(cString: strerror(number)))",
-            hint: number == EACCES ? "this user must be able to write there" : nil)
+            nil, reason: "\(TerminalText.safe(error.path, limit: 300)): \(error.reason)",
+            hint: error.code == EACCES || error.code == EPERM ? "this user must be able to write there" : nil)
     }
 
     public func present(_ answer: ChallengeAnswer) async throws {

@@ -13,6 +13,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     case noSolver(Identifier, offered: [String]?)
     /// What was presented did not get there.
     case solver(Identifier?, reason: String, hint: String?)
+    /// What a solver needs is in somebody else's use, for as long as was waited.
+    case busy(String, hint: String?)
     case timedOut(waitingFor: String, after: Duration)
     /// The CA wants to be left alone for longer than is waited.
     case askedToWait(seconds: Int64, reason: String)
@@ -56,6 +58,7 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
             return "no configured challenge can prove \(identifier.value)\(IssuanceError.offer(offered))"
         case .solver(let identifier, let reason, _):
             return (identifier.map { "the challenge for \($0.value) could not be set up: " } ?? "") + reason
+        case .busy(let reason, _): return reason
         case .timedOut(let what, let duration): return "gave up waiting for \(what) after \(duration.components.seconds) s"
         case .askedToWait(let seconds, let reason): return "the CA asks to wait \(seconds) s (\(reason)), which is too long"
         case .noIdentifiers: return "a certificate needs a name"
@@ -86,7 +89,7 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .noSolver(let identifier, _):
             return identifier.isWildcard
                 ? "a wildcard can be proven by dns-01 only: --dns-hook PROGRAM" : "choose --webroot, --http01-address or --dns-hook"
-        case .solver(_, _, let hint): return hint
+        case .solver(_, _, let hint), .busy(_, let hint): return hint
         case .timedOut, .askedToWait: return "run the command again later; it goes on where it stopped"
         case .noAccount: return "acme-agent account register --agree-tos"
         case .termsNotAgreed: return "read them, then add --agree-tos"

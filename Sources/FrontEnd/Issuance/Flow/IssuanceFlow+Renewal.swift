@@ -27,6 +27,9 @@ extension IssuanceFlow {
         let lock = try await store.lock(name)
         defer { lock.release() }
         guard let certificate = try await store.certificate(named: name) else { throw IssuanceError.notFound(name) }
+        // Before anything else, and again where it is revoked already: a run that is cut off must not leave the key in
+        // use. A retired key can still sign the revocation of its certificate.
+        if reason == .keyCompromise { await retireCompromised(certificate.metadata.key.name) }
         guard !certificate.isRevoked else { throw IssuanceError.alreadyRevoked(name) }
         var signer: (any AccountSigner)?
         if byCertificateKey {
@@ -42,13 +45,14 @@ extension IssuanceFlow {
         }
         try await store.markRevoked(name, generation: certificate.metadata.generation)
         observer(.revoked(name, serial: certificate.metadata.serial))
-        if reason == .keyCompromise { await retireCompromised(certificate.metadata.key.name) }
     }
 
     /// RFC 5280 §5.3.1: keyCompromise says that others have the key. Retired, it can sign nothing any more, and the next certificate gets
     /// another one.
     private func retireCompromised(_ name: KeyName) async {
         do {
+            // One that is gone signs nothing either.
+            guard let key = try await keys.key(named: name), !key.isRetired else { return }
             try await keys.retireKey(named: name)
             observer(.keyRetired(name: name))
         } catch {

@@ -12,17 +12,19 @@ struct Environment: Sendable, Equatable {
     init() {}
 
     /// Those of the process. An empty variable counts as none.
-    static var current: Environment {
-        func variable(_ name: String) -> String? {
+    /// - Throws: `Failure` for one that is not UTF-8: another file would be meant by what can be read of it.
+    static func current() throws(Failure) -> Environment {
+        func variable(_ name: String) throws(Failure) -> String? {
             guard let value = getenv(name), value.pointee != 0 else { return nil }
-            return String(cString: value)
+            guard let text = String(validatingCString: value) else { throw .configuration("\(name) is not valid UTF-8") }
+            return text
         }
         var environment = Environment()
-        environment.configuration = variable("ACME_AGENT_CONFIG")
-        environment.socket = variable("ACME_AGENT_SOCKET")
-        environment.directory = variable("ACME_DIRECTORY")
-        environment.home = variable("HOME")
-        environment.stateHome = variable("XDG_STATE_HOME")
+        environment.configuration = try variable("ACME_AGENT_CONFIG")
+        environment.socket = try variable("ACME_AGENT_SOCKET")
+        environment.directory = try variable("ACME_DIRECTORY")
+        environment.home = try variable("HOME")
+        environment.stateHome = try variable("XDG_STATE_HOME")
         environment.isRoot = geteuid() == 0
         return environment
     }

@@ -9,12 +9,14 @@ import StrictJSON
 /// How a certificate was ordered on the command line, kept for its renewals: `<state>/settings/<name>.json`. What the configuration says
 /// for the certificate goes before.
 struct RememberedSettings {
-    private let folder: String
+    private static let folderName = "settings"
+    private let store: FolderStore
+    private var folder: String { "\(store.folder)/\(RememberedSettings.folderName)" }
     private static let version: Int64 = 1
     private static let limit = 64 * 1024
 
     /// - Parameter stateDirectory: the store's folder
-    init(stateDirectory: String) { folder = stateDirectory + "/settings" }
+    init(stateDirectory: String) { store = FolderStore(folder: stateDirectory) }
 
     func path(_ name: CertificateName) -> String { "\(folder)/\(name.rawValue).json" }
 
@@ -53,7 +55,7 @@ struct RememberedSettings {
         } catch let failure as Failure where failure.code == "settings-newer" {
             throw failure
         } catch {}
-        try DurableFile.createFolder(folder, mode: 0o700)
+        try store.makePrivateFolder(RememberedSettings.folderName)
         try DurableFile.replace(path(name), with: RememberedSettings.encode(given) + [0x0A], mode: 0o600)
     }
 

@@ -5,10 +5,13 @@ import Glibc
 enum CommandLineFailure {
     /// Prints it. - Returns: The exit status.
     static func report(_ error: any Error, arguments: [String]) -> Int32 {
-        guard AcmeAgent.exitCode(for: error) != .success else {
+        guard error is Failure || AcmeAgent.exitCode(for: error) != .success else {
             // Help, --version and completion scripts.
-            Output.write(AcmeAgent.fullMessage(for: error) + "\n", to: STDOUT_FILENO)
-            return ExitStatus.success.rawValue
+            let number = Output.write(AcmeAgent.fullMessage(for: error) + "\n", to: STDOUT_FILENO)
+            guard number != 0, number != EPIPE else { return ExitStatus.success.rawValue }
+            let failure = Failure.output(number)
+            Output(json: false, verbosity: .normal).report(failure)
+            return failure.exitStatus.rawValue
         }
         let output = Output(json: arguments.contains("--json"), verbosity: .normal)
         output.report(failure(error))
@@ -16,6 +19,7 @@ enum CommandLineFailure {
     }
 
     static func failure(_ error: any Error) -> Failure {
+        if let failure = error as? Failure { return failure }
         let full = AcmeAgent.fullMessage(for: error)
         var hint = full.split(separator: "\n").first { $0.hasPrefix("Usage: ") }.map { "usage: \($0.dropFirst(7))" }
         if let option = full.split(separator: "\n").first(where: { $0.contains("See '") }), hint == nil {

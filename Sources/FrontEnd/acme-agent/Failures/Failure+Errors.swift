@@ -33,12 +33,26 @@ extension Failure {
             self = .configuration(error.description, hint: "--ca-certificate or ca-certificate names a PEM file")
         case let error as ConfigurationError: self = .configuration(TerminalText.safe(error.description), hint: error.hint)
         case let error as StoreError: self = Failure(store: error)
-        case let error as FileError: self.init("file", .failed, TerminalText.safe(error.description))
+        case let error as FileError: self = Failure(file: error)
         case let error as AuditError: self = Failure(audit: error)
         case let error as ACMERequestError: self = .usage(error.description)
         case is CancellationError: self.init("interrupted", .interrupted, "interrupted")
         default: self.init("failed", .failed, lines: "\(error)")
         }
+    }
+
+    private init(file error: FileError) {
+        let deed =
+            switch error.call {
+            case "open", "lstat", "readlink": "opened"
+            case "read", "fstat", "readdir": "read"
+            case "mkdir": "made"
+            case "unlink", "rmdir": "removed"
+            default: "written"
+            }
+        let path = TerminalText.safe(error.path)
+        self.init("file", error.isFull ? .temporary : .failed, "\"\(path)\" cannot be \(deed): \(error.reason)")
+        if error.isFull { hint = "make room and run the command again" }
     }
 
     private init(agent error: AgentError) {

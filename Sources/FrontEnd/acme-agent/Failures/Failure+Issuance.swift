@@ -29,6 +29,7 @@ extension Failure {
         case .solver(let identifier, let reason, _):
             let place = identifier.map { "the challenge for \($0.value) could not be set up: " } ?? ""
             self.init("challenge-setup", .validationFailed, lines: place + reason, hint: hint)
+        case .busy: self.init("challenge-busy", .temporary, TerminalText.safe(error.description), hint: hint)
         case .timedOut: self.init("timeout", .temporary, TerminalText.safe(error.description), hint: hint)
         case .askedToWait(let seconds, let reason):
             let wait = Wording.duration(seconds: seconds)

@@ -1,4 +1,5 @@
 import ACME
+import Glibc
 import StrictJSON
 
 /// Why a command failed, as a user is told: every error of the libraries below becomes one of these at the very end.
@@ -39,6 +40,11 @@ struct Failure: Error, Equatable {
     /// A setting, from wherever it came.
     static func configuration(_ message: String, hint: String? = nil) -> Failure {
         Failure("configuration", .configuration, message, hint: hint)
+    }
+
+    /// What was to be printed is not.
+    static func output(_ number: Int32) -> Failure {
+        Failure("output", .failed, "the result cannot be written to standard output: \(String(cString: strerror(number)))")
     }
 
     /// The lines for a person.

@@ -34,7 +34,7 @@ struct Output: Sendable {
             writer.beginObject()
             json(&writer)
             writer.endObject()
-            try write(writer.bytes + [0x0A])
+            try write(Output.withoutControls(writer.bytes) + [0x0A])
         } else {
             let text = text()
             if !text.isEmpty { try write(Array((text.hasSuffix("\n") ? text : text + "\n").utf8)) }
@@ -42,9 +42,33 @@ struct Output: Sendable {
     }
 
     /// Prints bytes as they are.
-    /// - Throws: `OutputClosed`.
+    /// - Throws: `OutputClosed` where nobody reads; `Failure` where the system says anything else: what was asked for
+    ///   is not there.
     func write(_ bytes: [UInt8]) throws {
-        guard Output.write(bytes, to: STDOUT_FILENO) else { throw OutputClosed() }
+        switch Output.write(bytes, to: STDOUT_FILENO) {
+        case 0: return
+        case EPIPE: throw OutputClosed()
+        case let number: throw Failure.output(number)
+        }
+    }
+
+    /// JSON without what a terminal would act on or show backwards: in it such characters stand in strings only, where
+    /// an escape is the same (RFC 8259 §7).
+    static func withoutControls(_ json: [UInt8]) -> [UInt8] {
+        guard json.contains(where: { $0 >= 0x7F }) else { return json }
+        var safe: [UInt8] = []
+        safe.reserveCapacity(json.count)
+        for scalar in String(decoding: json, as: UTF8.self).unicodeScalars {
+            if TerminalText.isSafe(scalar) {
+                safe += UTF8.encode(scalar).map { Array($0) } ?? []
+            } else {
+                for unit in String(scalar).utf16 {
+                    let digits = String(unit, radix: 16)
+                    safe += Array("\\u\(String(repeating: "0", count: 4 - digits.utf8.count))\(digits)".utf8)
+                }
+            }
+        }
+        return safe
     }
 
     // MARK: Standard error
@@ -88,10 +112,11 @@ struct Output: Sendable {
     static var isStandardErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
     static var isStandardInputTerminal: Bool { isatty(STDIN_FILENO) == 1 }
 
-    @discardableResult static func write(_ text: String, to descriptor: Int32) -> Bool { write(Array(text.utf8), to: descriptor) }
+    @discardableResult static func write(_ text: String, to descriptor: Int32) -> Int32 { write(Array(text.utf8), to: descriptor) }
 
-    /// Writes everything, or gives up where nobody reads.
-    @discardableResult static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+    /// Writes everything.
+    /// - Returns: 0, or the error number of the call that failed.
+    @discardableResult static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
@@ -101,9 +126,19 @@ struct Output: Sendable {
                 var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 Glibc.poll(&poll, 1, -1)
             } else if errno != EINTR {
-                return false
+                return errno
             }
         }
-        return true
+        return 0
+    }
+
+    /// Opens what was closed by who started the program: a file or connection that gets such a number would be printed
+    /// into. Standard output stays unusable, so that a result which cannot be printed is an error.
+    static func occupyStandardDescriptors() {
+        for (descriptor, mode) in [(STDIN_FILENO, O_RDONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDWR)]
+        where fcntl(descriptor, F_GETFD) < 0 {
+            // The lowest free number, which is this one.
+            _ = open("/dev/null", mode)
+        }
     }
 }

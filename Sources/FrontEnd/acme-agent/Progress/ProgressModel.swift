@@ -110,7 +110,7 @@ struct ProgressModel: Sendable {
         case .orderCreated(let url, let identifiers): return "ordered \(Wording.list(identifiers)): \(url)"
         case .installed(let certificate): return "installed \(certificate.name), generation \(certificate.metadata.generation)"
         case .deployed(let name): return "deploy hook done for \(name)"
-        case .keyRetired(let name): return "retired the old key \(name)"
+        case .keyRetired(let name): return "retired key \(name)"
         case .keyDeleted(let name): return "destroyed key \(name)"
         case .accountRegistered(let url, _, let isNew):
             return isNew ? "registered account \(url)" : "the key has an account already: \(url)"

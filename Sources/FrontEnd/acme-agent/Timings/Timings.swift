@@ -65,7 +65,7 @@ final class Timings: Sendable {
     }
 
     /// - Throws: `FileError`.
-    func write(to path: String) throws(FileError) { try DurableFile.replace(path, with: json(), mode: 0o644) }
+    func write(to path: String) throws(FileError) { try DurableFile.write(json(), toNamed: path, mode: 0o644) }
 
     private static func now() -> UInt64 {
         var time = timespec()

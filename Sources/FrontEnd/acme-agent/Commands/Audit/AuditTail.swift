@@ -26,8 +26,8 @@ struct AuditTail: AgentCommand {
     func run(_ session: Session) async throws -> ExitStatus {
         let agent = try await session.agent()
         for try await line in try agent.audit(last: last, follow: follow) {
-            let text = session.output.isJSON ? line : AuditTail.text(line)
-            try session.output.write(Array((text + "\n").utf8))
+            let text = session.output.isJSON ? Output.withoutControls(Array(line.utf8)) : Array(AuditTail.text(line).utf8)
+            try session.output.write(text + [0x0A])
         }
         return .success
     }

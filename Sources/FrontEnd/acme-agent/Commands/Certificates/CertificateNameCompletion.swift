@@ -12,7 +12,7 @@ enum CertificateNameCompletion {
             default: break
             }
         }
-        guard let settings = try? Settings(options, environment: .current),
+        guard let settings = try? Settings(options, environment: .current()),
             let names = try? DurableFile.names(in: settings.stateDirectory + "/certificates")
         else { return [] }
         return names.filter { (try? CertificateName($0)) != nil }

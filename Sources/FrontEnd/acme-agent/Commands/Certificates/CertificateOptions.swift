@@ -88,7 +88,10 @@ struct CertificateOptions: ParsableArguments {
         guard !path.hasPrefix("/") else { return path }
         guard let folder = getcwd(nil, 0) else { throw Failure.usage("the working folder is gone; give an absolute path") }
         defer { free(folder) }
-        return String(cString: folder) + "/" + path
+        guard let name = String(validatingCString: folder) else {
+            throw Failure.usage("the working folder's name is not valid UTF-8", hint: "give an absolute path, or work elsewhere")
+        }
+        return name + "/" + path
     }
 }
 

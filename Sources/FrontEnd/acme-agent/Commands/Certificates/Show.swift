@@ -33,7 +33,7 @@ struct Show: AgentCommand {
         let report = CertificateReport(certificate)
         let bytes = format.export.map { certificate.chain.exported(as: $0) } ?? Array((report.text + "\n").utf8)
         if let out {
-            try DurableFile.replace(out, with: bytes, mode: 0o644)
+            try DurableFile.write(bytes, toNamed: out, mode: 0o644)
             try session.output.result("wrote \(TerminalText.safe(out)) (\(format.rawValue), \(Wording.count(bytes.count, "byte")))") {
                 json in
                 json.name("certificate")

@@ -1,0 +1,19 @@
+/// What a program gets as its environment, as bytes: what is not UTF-8 reaches it unchanged.
+public struct ProgramEnvironment: Hashable, Sendable, ExpressibleByDictionaryLiteral {
+    /// `NAME=VALUE`, each.
+    private(set) var entries: [[UInt8]]
+
+    /// From entries that are each ended by a zero byte, as in `/proc/self/environ`.
+    public init(_ block: [UInt8]) { entries = block.split(separator: 0).map { Array($0) } }
+
+    public init(dictionaryLiteral variables: (String, String)...) { entries = variables.map { Array("\($0)=\($1)".utf8) } }
+
+    /// The same with these variables in the place of any of their names.
+    func merging(_ variables: [String: String]) -> ProgramEnvironment {
+        var merged = self
+        let names = Set(variables.keys.map { Array($0.utf8) })
+        merged.entries.removeAll { names.contains(Array($0.prefix { $0 != UInt8(ascii: "=") })) }
+        merged.entries += variables.sorted { $0.key < $1.key }.map { Array("\($0)=\($1)".utf8) }
+        return merged
+    }
+}

@@ -1,0 +1,16 @@
+/// The words of the command line.
+enum Arguments {
+    /// Without the program's name.
+    /// - Throws: `Failure` for bytes that are not UTF-8: another file or name would be meant by what can be read of
+    ///   them.
+    static func given() throws(Failure) -> [String] {
+        var words: [String] = []
+        for (index, pointer) in UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc)).enumerated().dropFirst() {
+            guard let pointer, let word = String(validatingCString: pointer) else {
+                throw .usage("argument \(index) of the command line is not valid UTF-8", hint: "rename the file or folder that it names")
+            }
+            words.append(word)
+        }
+        return words
+    }
+}

@@ -1,0 +1,48 @@
+import Glibc
+
+extension DurableFile {
+    /// Writes to a path that a person has named: a regular file, or none, is replaced as `replace` does; links are
+    /// followed to what they name and stay; a device or a FIFO is written into. A FIFO's reader is waited for.
+    /// - Parameter mode: of a regular file, whatever the umask is.
+    /// - Throws: `FileError` with the path as it was given.
+    public static func write(_ bytes: [UInt8], toNamed path: String, mode: UInt32, calls: FileCalls = .real) throws(FileError) {
+        do throws(FileError) {
+            let (end, kind) = try destination(of: path)
+            switch kind {
+            case .file?, nil: try replace(end, with: bytes, mode: mode, calls: calls)
+            case .folder?: throw FileError(path: path, call: "write", code: EISDIR)
+            case .link?, .socket?, .other?: try writeInto(end, bytes, calls)
+            }
+        } catch { throw FileError(path: path, call: error.call, cause: error.cause) }
+    }
+
+    /// As many links as the kernel follows (path_resolution(7)).
+    private static let mostLinks = 40
+    /// Its links have texts that are no paths: what is behind them is written into.
+    private static let kernelFolder = "/proc/"
+
+    /// Where the links of a path's last component end, and what is there; `nil` for nothing. Those of its folders are
+    /// the kernel's matter.
+    private static func destination(of path: String) throws(FileError) -> (path: String, kind: FileStatus.Kind?) {
+        var path = path
+        for _ in 0...mostLinks {
+            let status: FileStatus
+            do throws(FileError) { status = try FileStatus(at: path) } catch {
+                if error.isMissing { return (path, nil) }
+                throw error
+            }
+            guard status.kind == .link, !path.utf8.starts(with: kernelFolder.utf8) else { return (path, status.kind) }
+            let (folder, name) = split(path)
+            guard let target = try Folder(folder).target(ofLink: name) else { throw FileError(path: path, call: "readlink", code: EINVAL) }
+            path = target.utf8.first == UInt8(ascii: "/") ? target : (folder == "/" ? "/" : folder + "/") + target
+        }
+        throw FileError(path: path, call: "open", code: ELOOP)
+    }
+
+    /// Nothing is synced: a device that can be has no reader who waits for that.
+    private static func writeInto(_ path: String, _ bytes: [UInt8], _ calls: FileCalls) throws(FileError) {
+        let descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)
+        guard descriptor >= 0 else { throw FileError(path: path, call: "open", code: errno) }
+        try File(descriptor: descriptor, path: path, calls: calls).write(bytes)
+    }
+}

@@ -1,0 +1,31 @@
+import ACME
+import DurableFile
+import Glibc
+import Testing
+
+@testable import CertificateStore
+
+/// Who may read what: the program's choice, not the umask's.
+@Suite struct StoreModesTests {
+    /// In a process of its own: the umask is the whole process's.
+    @Test(arguments: [0o077, 0o000, 0o027] as [mode_t])
+    func modesAreTheDocumentedOnesWhateverTheUmaskIs(mask: mode_t) async throws {
+        await #expect(processExitsWith: .success) { [mask] in
+            umask(mask)
+            let folder = try StoreFolder(), store = folder.store
+            _ = try await store.install(folder.new())
+            try await store.write(folder.journal())
+            try await store.save(StoredAccount(directory: try ACMEURL("https://acme.example/directory"), key: "account"))
+            _ = try await store.lock(folder.name)
+            try await store.markDeployed(folder.name, generation: 1)
+            let certificate = "certificates/www.example.org"
+            var expected: [String: UInt32] = [
+                "": 0o755, "certificates": 0o755, certificate: 0o755, certificate + "/generations": 0o755,
+                certificate + "/generations/1": 0o755, certificate + "/state.json": 0o644, "orders": 0o700, "accounts": 0o700,
+                "locks": 0o700, "orders/www.example.org.json": 0o600, "locks/www.example.org.lock": 0o600,
+            ]
+            for file in FolderLayout.files { expected["\(certificate)/generations/1/\(file)"] = 0o644 }
+            for (path, mode) in expected { #expect(try FileStatus(at: "\(folder.state)/\(path)").mode == mode, "\(path)") }
+        }
+    }
+}

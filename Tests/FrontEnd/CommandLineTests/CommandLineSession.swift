@@ -1,0 +1,96 @@
+import ACME
+import CertificateStore
+import Foundation
+import JOSE
+import TestSupport
+
+/// What a shell said.
+struct ShellOutcome: CustomStringConvertible {
+    var status: Int32
+    var output: String
+    var error: String
+
+    var description: String { "status \(status)\n--- stdout\n\(output)--- stderr\n\(error)---" }
+}
+
+/// A state directory with certificates, and a shell in which the built `acme-agent` works on it. No agent listens on
+/// its socket.
+final class CommandLineSession: Sendable {
+    let folder: TemporaryFolder
+    let store: FolderStore
+    private let authority = FakeAuthority()
+
+    init() throws {
+        folder = try TemporaryFolder()
+        store = FolderStore(folder: folder.file("state"))
+        try folder.write("acme-agent.toml", "state-directory = \"\(folder.file("state"))\"\nsocket = \"\(folder.file("agent.sock"))\"\n")
+    }
+
+    static var now: Int64 { Int64(Date().timeIntervalSince1970) }
+
+    /// Keeps a certificate for a name.
+    /// - Parameters:
+    ///   - age: days since it was issued.
+    ///   - days: from its beginning to its end.
+    @discardableResult
+    func install(_ name: String, more: [String] = [], age: Int64 = 0, days: Int = 90, isDeployed: Bool = true) async throws
+        -> StoredCertificate
+    {
+        let key = SoftwareKey(), identifiers = try ([name] + more).map { try Identifier(argument: $0) }
+        let issued = Self.now - age * 86_400
+        return try await store.install(
+            NewCertificate(
+                name: CertificateName(identifiers[0]),
+                pem: try authority.issue(csr: key.certificateRequest(identifiers), now: issued, days: days), key: KeyName(name),
+                spki: key.publicKey.spki, identifiers: identifiers, directory: try ACMEURL("https://ca.example/directory"), time: issued,
+                isDeployed: isDeployed))
+    }
+
+    /// The folder of the built programs: where the test itself is.
+    private static let programs: String = {
+        let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+        for argument in [own] + CommandLine.arguments {
+            let folder = (argument as NSString).deletingLastPathComponent
+            if FileManager.default.isExecutableFile(atPath: folder + "/acme-agent") { return folder }
+        }
+        return FileManager.default.currentDirectoryPath + "/.build/debug"
+    }()
+
+    /// Runs a script of `sh` in the session's folder.
+    func run(_ script: String, environment: [String: String] = [:]) async throws -> ShellOutcome {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", script]
+        process.environment = [
+            "PATH": Self.programs + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME": folder.path, "TERM": "xterm",
+            "ACME_AGENT_CONFIG": folder.file("acme-agent.toml"), "SHELL": "/bin/sh",
+        ].merging(environment) { $1 }
+        process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
+        process.standardInput = FileHandle.nullDevice
+        // Files, so that no pipe fills up.
+        let names = ["out", "err"].map { "run-\(UUID().uuidString).\($0)" }
+        for name in names { try folder.write(name, "") }
+        process.standardOutput = FileHandle(forWritingAtPath: folder.file(names[0]))
+        process.standardError = FileHandle(forWritingAtPath: folder.file(names[1]))
+        try process.run()
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                process.waitUntilExit()
+                continuation.resume()
+            }
+        }
+        defer { for name in names { try? FileManager.default.removeItem(atPath: folder.file(name)) } }
+        func text(_ name: String) -> String {
+            String(decoding: FileManager.default.contents(atPath: folder.file(name)) ?? Data(), as: UTF8.self)
+        }
+        return ShellOutcome(status: process.terminationStatus, output: text(names[0]), error: text(names[1]))
+    }
+
+    /// Runs a script on a terminal of 80 columns; what it prints, errors included, is the output.
+    func runOnTerminal(_ script: String, input: String = "", environment: [String: String] = [:]) async throws -> ShellOutcome {
+        try folder.write("on-terminal", "stty cols 80 rows 24\n" + script + "\n")
+        try folder.write("typed", input)
+        // The terminal's end of input would be read as an answer while a question is still to come.
+        return try await run("{ sleep 1; cat typed; sleep 1; } | script -qec 'sh on-terminal' /dev/null", environment: environment)
+    }
+}
