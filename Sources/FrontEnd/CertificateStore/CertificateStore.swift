@@ -19,6 +19,8 @@ public protocol CertificateStore: Sendable {
     /// Does what of `install` needs no certificate, while others work on it. It MUST NOT change what a reader sees, and MUST succeed or fail
     /// without a word: `install` does what is missing, and says what is wrong.
     func prepare(_ name: CertificateName) async
+    /// Takes back what `prepare` did, where nothing was installed; as silent as it.
+    func withdraw(_ name: CertificateName) async
     /// Checks a downloaded chain (`CertificateChain.check`) and makes it the current generation in one step: a reader sees the old one or
     /// the new one, never a mix. On any failure the old one stays.
     func install(_ certificate: NewCertificate) async throws(StoreError) -> StoredCertificate
@@ -49,6 +51,7 @@ public protocol CertificateLock: Sendable {
 
 extension CertificateStore {
     public func prepare(_ name: CertificateName) async {}
+    public func withdraw(_ name: CertificateName) async {}
 
     /// Adds a step to a journal and writes it down.
     public func record(_ step: JournalStep, in journal: inout OrderJournal) async throws(StoreError) {

@@ -61,6 +61,15 @@ extension FolderStore {
 
     public func prepare(_ name: CertificateName) async { try? makeFolders(name) }
 
+    public func withdraw(_ name: CertificateName) async {
+        // The kernel removes empty folders only: a certificate is not touched.
+        guard let certificates = try? Folder(layout.certificates, calls: files.calls),
+            let certificate = try? certificates.folder(name.rawValue)
+        else { return }
+        try? certificate.removeFolder(FolderLayout.generationsFolder)
+        try? certificates.removeFolder(name.rawValue)
+    }
+
     private func makeFolders(_ name: CertificateName) throws(StoreError) {
         try makeFolder(layout.generations(name), mode: FolderLayout.publicFolder)
     }

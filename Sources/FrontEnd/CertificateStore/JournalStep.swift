@@ -7,8 +7,8 @@ public enum JournalStep: Hashable, Sendable {
     case intentKey(name: KeyName, isNew: Bool)
     /// The key is in the token; lower-case hex SHA-256 of its SPKI.
     case keyMade(fingerprint: String)
-    /// newOrder was answered.
-    case orderCreated(ACMEURL)
+    /// newOrder was answered. Not every CA says again where finalize goes and which authorizations the order needs.
+    case orderCreated(ACMEURL, finalize: ACMEURL? = nil, authorizations: [ACMEURL] = [])
     /// Before the answer is put where the CA looks.
     case challengeSetUp(ChallengeAnswer)
     case challengeCleanedUp(ChallengeAnswer)
@@ -20,6 +20,9 @@ public enum JournalStep: Hashable, Sendable {
     case installed(generation: Int)
     /// The deploy hook ran, or there is none.
     case hookRun
+    /// The order came to an end that trying again does not change. What is left is for whoever asks for the certificate anew: a key that the CA
+    /// may have certified, or a challenge that could not be removed. No timer resumes it.
+    case failed
 
     func write(_ writer: inout JSONWriter) {
         writer.beginObject()
@@ -31,9 +34,11 @@ public enum JournalStep: Hashable, Sendable {
         case .keyMade(let fingerprint):
             writer.member("step", "key-made")
             writer.member("fingerprint", fingerprint)
-        case .orderCreated(let url):
+        case .orderCreated(let url, let finalize, let authorizations):
             writer.member("step", "order-created")
             writer.member("url", url.text)
+            writer.member("finalize", ifPresent: finalize?.text)
+            if !authorizations.isEmpty { writer.member("authorizations", authorizations.map(\.text)) }
         case .challengeSetUp(let answer): JournalStep.write(answer, "challenge-set-up", &writer)
         case .challengeCleanedUp(let answer): JournalStep.write(answer, "challenge-cleaned-up", &writer)
         case .finalized: writer.member("step", "finalized")
@@ -44,6 +49,7 @@ public enum JournalStep: Hashable, Sendable {
             writer.member("step", "installed")
             writer.member("generation", generation)
         case .hookRun: writer.member("step", "hook-run")
+        case .failed: writer.member("step", "failed")
         }
         writer.endObject()
     }
@@ -66,8 +72,10 @@ public enum JournalStep: Hashable, Sendable {
             try object.finish(known: ["step", "fingerprint"])
             self = .keyMade(fingerprint: try object.string("fingerprint"))
         case "order-created":
-            try object.finish(known: ["step", "url"])
-            self = .orderCreated(try ACMEURL(object.string("url")))
+            try object.finish(known: ["step", "url", "finalize", "authorizations"])
+            self = .orderCreated(
+                try ACMEURL(object.string("url")), finalize: try object.optionalString("finalize").map { try ACMEURL($0) },
+                authorizations: try object.optionalStrings("authorizations")?.map { try ACMEURL($0) } ?? [])
         case "challenge-set-up": self = .challengeSetUp(try JournalStep.challenge(object))
         case "challenge-cleaned-up": self = .challengeCleanedUp(try JournalStep.challenge(object))
         case "finalized":
@@ -82,6 +90,9 @@ public enum JournalStep: Hashable, Sendable {
         case "hook-run":
             try object.finish(known: ["step"])
             self = .hookRun
+        case "failed":
+            try object.finish(known: ["step"])
+            self = .failed
         default: throw JSONError(.invalidValue, offset: 0, member: "step")
         }
     }

@@ -12,24 +12,35 @@ public struct OrderJournal: Hashable, Sendable {
     public var profile: String?
     /// The account key's name in the agent.
     public var accountKey: KeyName
+    /// The account's URL; journals of format 1 do not have it.
+    public var account: ACMEURL?
     /// Unix seconds.
     public var started: Int64
     public private(set) var steps: [JournalStep]
 
     public init(
-        name: CertificateName, directory: ACMEURL, identifiers: [Identifier], profile: String? = nil, accountKey: KeyName, started: Int64,
-        steps: [JournalStep] = []
+        name: CertificateName, directory: ACMEURL, identifiers: [Identifier], profile: String? = nil, accountKey: KeyName,
+        account: ACMEURL? = nil, started: Int64, steps: [JournalStep] = []
     ) {
         self.name = name
         self.directory = directory
         self.identifiers = identifiers
         self.profile = profile
         self.accountKey = accountKey
+        self.account = account
         self.started = started
         self.steps = steps
     }
 
     public mutating func append(_ step: JournalStep) { steps.append(step) }
+
+    /// Whether the order came to its end without a certificate; see `JournalStep.failed`.
+    public var hasFailed: Bool { steps.last == .failed }
+
+    /// Somebody asks for the certificate again.
+    public mutating func reopen() {
+        while steps.last == .failed { steps.removeLast() }
+    }
 
     /// The certificate key that was announced, made or not.
     public var key: KeyName? {
@@ -48,7 +59,7 @@ public struct OrderJournal: Hashable, Sendable {
 
     /// The order, if one was answered.
     public var order: ACMEURL? {
-        for case .orderCreated(let url) in steps.reversed() { return url }
+        for case .orderCreated(let url, _, _) in steps.reversed() { return url }
         return nil
     }
 
@@ -89,6 +100,8 @@ public struct OrderJournal: Hashable, Sendable {
 
 extension OrderJournal: StoreDocument {
     static let kind = "order"
+    /// Format 2 has the account's URL, more of an order, and orders that failed.
+    static let version: Int64 = 2
 
     func write(_ writer: inout JSONWriter) {
         writer.member("name", name.rawValue)
@@ -97,6 +110,7 @@ extension OrderJournal: StoreDocument {
         IdentifierList.write(identifiers, &writer)
         writer.member("profile", ifPresent: profile)
         writer.member("accountKey", accountKey.rawValue)
+        writer.member("account", ifPresent: account?.text)
         writer.member("started", RFC3339.string(started))
         writer.name("steps")
         writer.beginArray()
@@ -105,14 +119,16 @@ extension OrderJournal: StoreDocument {
     }
 
     init(_ object: JSONObject) throws {
-        try object.finish(known: ["version", "kind", "name", "directory", "identifiers", "profile", "accountKey", "started", "steps"])
+        try object.finish(
+            known: ["version", "kind", "name", "directory", "identifiers", "profile", "accountKey", "account", "started", "steps"])
         guard let started = RFC3339.seconds(try object.string("started")) else {
             throw JSONError(.invalidValue, offset: 0, member: "started")
         }
         self.init(
             name: try CertificateName(object.string("name")), directory: try ACMEURL(object.string("directory")),
             identifiers: try IdentifierList.read(object, "identifiers"), profile: try object.optionalString("profile"),
-            accountKey: try KeyName(object.string("accountKey")), started: started,
+            accountKey: try KeyName(object.string("accountKey")),
+            account: try object.optionalString("account").map { try ACMEURL($0) }, started: started,
             steps: try object.array("steps").map { try JournalStep($0.object()) })
     }
 }

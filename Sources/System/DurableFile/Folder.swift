@@ -252,6 +252,11 @@ public final class Folder: Sendable {
         return Folder(descriptor: opened, path: path(of: name), calls: calls)
     }
 
+    /// Removes an empty folder in this one.
+    public func removeFolder(_ name: String) throws(FileError) {
+        guard unlinkat(descriptor, name, AT_REMOVEDIR) == 0 else { throw failure("rmdir", name) }
+    }
+
     /// Removes a folder in this one with what is in it, at most `depth` folders deep; one that is not there is no error.
     public func removeTree(_ name: String, depth: Int) throws(FileError) {
         try removeTree(Array(name.utf8CString), depth: depth)

@@ -57,7 +57,11 @@ struct FolderStoreTests {
             target: "_acme-challenge.www.example.org")
         #expect(journal.key == nil && !journal.isKeyMade && journal.order == nil && !journal.isFinalizing && !journal.isDone)
         let steps: [JournalStep] = [
-            .intentKey(name: "web", isNew: true), .keyMade(fingerprint: "00ff"), .orderCreated(order), .challengeSetUp(file),
+            .intentKey(name: "web", isNew: true), .keyMade(fingerprint: "00ff"),
+            .orderCreated(
+                order, finalize: try ACMEURL("https://acme.example/finalize/7"),
+                authorizations: [try ACMEURL("https://acme.example/authz/7"), try ACMEURL("https://acme.example/authz/8")]),
+            .challengeSetUp(file),
             .challengeSetUp(record),
             .challengeCleanedUp(file), .finalized, .downloaded(try ACMEURL("https://acme.example/cert/7")), .installed(generation: 3),
             .hookRun,
@@ -72,11 +76,33 @@ struct FolderStoreTests {
         journal.append(.intentKey(name: "web-2", isNew: true))
         #expect(journal.key == "web-2" && !journal.isKeyMade)
         journal.append(.orderCreated(order))
-        #expect(!journal.isFinalizing)
+        #expect(!journal.isFinalizing && !journal.hasFailed)
+        journal.account = try ACMEURL("https://acme.example/acct/1")
+        try await store.record(.failed, in: &journal)
+        #expect(try await store.journal(named: folder.name) == journal)
+        #expect(journal.hasFailed)
+        journal.reopen()
+        #expect(!journal.hasFailed && journal.order == order)
         #expect(try await store.journalNames() == [folder.name])
         try await store.removeJournal(named: folder.name)
         #expect(try await store.journal(named: folder.name) == nil)
         #expect(try await store.journalNames().isEmpty)
+    }
+
+    @Test("A journal of format 1 is read, one of format 3 is not")
+    func formats() async throws {
+        let folder = try StoreFolder(), store = folder.store
+        let path = folder.state + "/orders/www.example.org.json"
+        func text(_ version: Int) -> String {
+            #"{"version":\#(version),"kind":"order","name":"www.example.org","directory":"https://acme.example/directory","identifiers":"#
+                + #"[{"type":"dns","value":"www.example.org"}],"accountKey":"account","started":"2026-01-01T00:00:00Z","steps":"#
+                + #"[{"step":"order-created","url":"https://acme.example/order/7"}]}"#
+        }
+        try folder.write(text(1), to: path)
+        let journal = try #require(try await store.journal(named: folder.name))
+        #expect(journal.account == nil && journal.steps == [.orderCreated(try ACMEURL("https://acme.example/order/7"))])
+        try folder.write(text(3), to: path)
+        #expect(await failure { _ = try await store.journal(named: folder.name) }?.reason == .newerFormat)
     }
 
     @Test("A certificate is installed, read, renewed, marked and removed")

@@ -38,12 +38,13 @@ import Testing
         #expect(bench.keys.made == 0)
     }
 
-    /// Another day the CA takes it: that is what `renew` is for.
-    @Test func anOrderThatTheCAPutsOffIsTriedAgainByTheNextRun() async throws {
-        let bench = try Bench(Self.refusing("unauthorized", status: 403))
+    /// A refusal is one, whatever it is called; what only says "not now" is not.
+    @Test(arguments: [("unauthorized", 403, true), ("malformed", 400, true), ("rateLimited", 429, false), ("serverInternal", 500, false)])
+    func anOrderThatTheCAPutsOffIsTriedAgainByTheNextRun(_ type: String, _ status: Int, isFinal: Bool) async throws {
+        let bench = try Bench(Self.refusing(type, status: status))
         await #expect(throws: ACMEClientError.self) { try await bench.flow().issue(try Bench.request()) }
         #expect(bench.keys.made == 0)
-        #expect(try await bench.store.journalNames().count == 1)
+        #expect(try await bench.store.journalNames().isEmpty == isFinal)
     }
 
     @Test func aRefusedRenewalLeavesTheKeyInUseAlone() async throws {

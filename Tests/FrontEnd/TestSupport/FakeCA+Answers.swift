@@ -158,19 +158,19 @@ extension FakeCA {
                 StoredOrder(identifiers: identifiers, authorizations: numbers, pendingLeft: state.behaviour.pendingPolls))
             return state.orders.count - 1
         }
-        let answer = try order(number, isPoll: false)
+        let answer = try order(number, isPoll: false, isCreation: true)
         return HTTPResponse(
             status: 201, headers: ["Content-Type": "application/json", "Location": Self.base + "/order/\(number)"], body: answer.body)
     }
 
-    private func order(_ number: Int, isPoll: Bool = true) throws -> HTTPResponse {
+    private func order(_ number: Int, isPoll: Bool = true, isCreation: Bool = false) throws -> HTTPResponse {
         let answer: (String, String?)? = state.withLock { state in
             guard state.orders.indices.contains(number) else { return nil }
             var order = state.orders[number]
             let authorizations = order.authorizations.map { state.authorizations[$0] }
             var status = "pending"
             if authorizations.contains(where: { $0.status == "invalid" }) {
-                status = "invalid"
+                status = state.behaviour.leavesOrdersPending ? "pending" : "invalid"
             } else if order.chain != nil {
                 status = order.pollsLeft > 0 ? "processing" : "valid"
                 if isPoll, order.pollsLeft > 0 { order.pollsLeft -= 1 }
@@ -181,8 +181,13 @@ extension FakeCA {
             state.orders[number] = order
             let identifiers = order.identifiers.map { #"{"type":"\#($0.type)","value":"\#($0.value)"}"# }.joined(separator: ",")
             let urls = order.authorizations.map { #""\#(Self.base)/authz/\#($0)""# }.joined(separator: ",")
-            var text = #"{"status":"\#(status)","identifiers":[\#(identifiers)],"authorizations":[\#(urls)],"#
-            text += #""finalize":"\#(Self.base)/finalize/\#(number)""#
+            var text = #"{"status":"\#(status)""#
+            let members = [
+                ("identifiers", "[\(identifiers)]"), ("authorizations", "[\(urls)]"), ("finalize", #""\#(Self.base)/finalize/\#(number)""#),
+            ]
+            for (name, value) in members where isCreation || !state.behaviour.omittedFromOrders.contains(name) {
+                text += #","\#(name)":\#(value)"#
+            }
             if status == "valid" { text += #","certificate":"\#(Self.base)/cert/\#(number)""# }
             let isUnfinished = status == "pending" || status == "processing"
             return (text + "}", isUnfinished ? state.behaviour.retryAfter : nil)
@@ -198,7 +203,8 @@ extension FakeCA {
 
     private func challengeText(_ authorization: StoredAuthorization, _ number: Int, _ type: String) -> String {
         var text = #"{"type":"\#(type)","url":"\#(Self.base)/chall/\#(number)/\#(type)","token":"\#(authorization.token)","#
-        text += #""status":"\#(authorization.status)""#
+        let isTried = authorization.status == "invalid" && state.withLock { $0.behaviour.keepsTrying }
+        text += #""status":"\#(isTried ? "processing" : authorization.status)""#
         if let detail = authorization.detail {
             text += #","error":{"type":"urn:ietf:params:acme:error:unauthorized","detail":"\#(detail)","status":403}"#
         }
@@ -211,8 +217,9 @@ extension FakeCA {
         }
         let isWildcard = authorization.identifier.isWildcard
         let value = isWildcard ? String(authorization.identifier.value.dropFirst(2)) : authorization.identifier.value
+        let isLeft = authorization.status == "invalid" && state.withLock { $0.behaviour.leavesAuthorizationsPending }
         return json(
-            #"{"identifier":{"type":"\#(authorization.identifier.type)","value":"\#(value)"},"status":"\#(authorization.status)","#
+            #"{"identifier":{"type":"\#(authorization.identifier.type)","value":"\#(value)"},"status":"\#(isLeft ? "pending" : authorization.status)","#
                 + #""challenges":[\#(challenges(authorization, number))]\#(isWildcard ? #","wildcard":true"# : "")}"#)
     }
 
@@ -234,6 +241,7 @@ extension FakeCA {
         }
         let settled = authorization
         state.withLock { $0.authorizations[number] = settled }
+        if state.withLock({ $0.behaviour.answersAtOnce }) { return json(challengeText(authorization, number, type)) }
         var shown = authorization
         shown.status = "pending"
         shown.detail = nil

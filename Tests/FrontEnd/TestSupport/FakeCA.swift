@@ -22,6 +22,15 @@ public final class FakeCA: HTTPTransport {
         public var pendingPolls = 0
         /// By identifier: validation fails with this detail.
         public var refusals: [String: String] = [:]
+        /// A failed challenge leaves its order, and the order and its authorization, pending: what some CAs do.
+        public var leavesOrdersPending = false
+        public var leavesAuthorizationsPending = false
+        /// The answer to a challenge's response shows what has become of it.
+        public var answersAtOnce = false
+        /// A failed challenge is "processing" with its error, for ever (RFC 8555 §8.2).
+        public var keepsTrying = false
+        /// Members that answers about an order have at its creation only.
+        public var omittedFromOrders: Set<String> = []
         /// Identifiers with a valid authorization from before.
         public var proven: Set<String> = []
         public var requiresExternalAccount = false

@@ -97,9 +97,9 @@ struct ObjectTests {
         let order = try Order(json: try value(Self.order(status: status.rawValue)))
         #expect(order.status == status)
         #expect(order.expires == "2015-03-01T14:09:07.99Z")
-        #expect(order.identifiers.map(\.value) == ["example.org", "192.0.2.1"])
+        #expect(order.identifiers?.map(\.value) == ["example.org", "192.0.2.1"])
         #expect(order.authorizations.map(\.text) == ["https://ca.example/authz/1", "https://ca.example/authz/2"])
-        #expect(order.finalize.text == "https://ca.example/finalize")
+        #expect(order.finalize?.text == "https://ca.example/finalize")
         #expect(order.certificate == nil)
         #expect(order.error == nil)
         #expect(order.replaces == nil)
@@ -143,11 +143,30 @@ struct ObjectTests {
             order().replacing("192.0.2.1", with: "010.0.0.1"),
             order().replacing("Example.org", with: "*.*.org"),
             order().replacing("https://ca.example/authz/1", with: "https://ca.example/../x"),
-            order().replacing("finalize", with: "finalise"), #"{"status":"pending","finalize":"https://ca.example/f"}"#,
+            order().replacing("https://ca.example/finalize", with: "http://ca.example/finalize"),
+            order().replacing("status", with: "state"), #"{"status":null}"#,
         ])
     func noOrder(json: String) throws {
         let json = try value(json)
         #expect(throws: ACMEDocumentError.self) { try Order(json: json) }
+    }
+
+    @Test("Only the status has to be there, and null is absent", arguments: ["null", "absent"])
+    func bareOrder(members: String) throws {
+        let names = [
+            "expires", "identifiers", "authorizations", "finalize", "certificate", "error", "replaces", "profile", "notBefore", "notAfter",
+        ]
+        let rest = members == "null" ? names.map { ",\"\($0)\":null" }.joined() : ""
+        let order = try Order(json: try value(#"{"status":"ready"\#(rest)}"#))
+        #expect(order.status == .ready)
+        #expect(order.identifiers == nil && order.authorizations.isEmpty && order.finalize == nil && order.certificate == nil)
+        #expect(order.error == nil)
+    }
+
+    @Test("An account whose members are null has none of them")
+    func bareAccount() throws {
+        let account = try Account(json: try value(#"{"status":"valid","contact":null,"orders":null,"termsOfServiceAgreed":null}"#))
+        #expect(account.contact.isEmpty && account.orders == nil && account.termsOfServiceAgreed == nil)
     }
 
     @Test("Errors are one printable line that says whose member it was")

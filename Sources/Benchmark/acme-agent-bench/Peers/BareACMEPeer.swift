@@ -55,8 +55,9 @@ final class BareACMEPeer: IssuanceClient {
                 try await group.waitForAll()
             }
             order = try await BareACMEPeer.poll(order, client) { $0.status != .pending }
+            guard let finalize = order.value.finalize else { throw BenchError("the order does not say where to finalize it") }
             order = try await client.finalize(
-                order.value.finalize, order: order.url, CertificateRequest(key: try KeyName("bare"), identifiers: identifiers))
+                finalize, order: order.url, CertificateRequest(key: try KeyName("bare"), identifiers: identifiers))
             if order.value.status != .valid { order = try await BareACMEPeer.poll(order, client) { $0.status != .processing } }
             guard let certificate = order.value.certificate else { throw BenchError("no certificate: the order is \(order.value.status)") }
             _ = try await client.certificate(certificate)

@@ -15,7 +15,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     case solver(Identifier?, reason: String, hint: String?)
     /// What a solver needs is in somebody else's use, for as long as was waited.
     case busy(String, hint: String?)
-    case timedOut(waitingFor: String, after: Duration)
+    /// With what the CA said meanwhile of names that it could not see.
+    case timedOut(waitingFor: String, after: Duration, problems: [FailedIdentifier] = [])
     /// The CA wants to be left alone for longer than is waited.
     case askedToWait(seconds: Int64, reason: String)
     case noIdentifiers
@@ -44,12 +45,15 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
             self.identifier = identifier
             self.problem = problem
         }
+
+        /// `www.example.org: connection refused (connection)`
+        var line: String { "\(identifier.value): \(problem?.summary ?? "the CA gives no reason")" }
     }
 
     public var description: String {
         switch self {
         case .notProven(let failures):
-            let lines = failures.map { "  \($0.identifier.value): \($0.problem?.summary ?? "the CA gives no reason")" }
+            let lines = failures.map { "  \($0.line)" }
             return "the CA could not see that \(failures.count == 1 ? "this name is" : "these names are") yours:\n"
                 + lines.joined(separator: "\n")
         case .orderFailed(let problem): return "the CA gave up the order: \(problem?.description ?? "it gives no reason")"
@@ -59,7 +63,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .solver(let identifier, let reason, _):
             return (identifier.map { "the challenge for \($0.value) could not be set up: " } ?? "") + reason
         case .busy(let reason, _): return reason
-        case .timedOut(let what, let duration): return "gave up waiting for \(what) after \(duration.components.seconds) s"
+        case .timedOut(let what, let duration, let problems):
+            return "gave up waiting for \(what) after \(duration.components.seconds) s" + problems.map { "\n  \($0.line)" }.joined()
         case .askedToWait(let seconds, let reason): return "the CA asks to wait \(seconds) s (\(reason)), which is too long"
         case .noIdentifiers: return "a certificate needs a name"
         case .noAccount(let directory): return "there is no account at \(directory) yet"

@@ -17,6 +17,8 @@ public enum IssuanceEvent: Sendable {
     case challengeAnswered(Identifier, ChallengeType)
     case validated(Identifier)
     case failed(Identifier, Problem?)
+    /// The CA could not see the answer to a challenge, and goes on looking (RFC 8555 §8.2).
+    case challengeProblem(Identifier, Problem)
     /// What was presented could not be taken away; a person has to.
     case cleanUpFailed(Identifier, target: String, reason: String)
     case finalized(order: ACMEURL)
@@ -47,6 +49,7 @@ public enum IssuanceEvent: Sendable {
         case .challengeAnswered: "challenge-answered"
         case .validated: "validated"
         case .failed: "failed"
+        case .challengeProblem: "challenge-problem"
         case .cleanUpFailed: "clean-up-failed"
         case .finalized: "finalized"
         case .downloaded: "downloaded"

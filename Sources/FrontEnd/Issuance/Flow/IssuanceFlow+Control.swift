@@ -3,11 +3,18 @@ import ACMEClient
 import CertificateStore
 
 /// A name that is to be proven, and how.
-private struct Proof: Sendable {
+struct Proof: Sendable {
     var authorization: IssuerAuthorization
     var challenge: Challenge
     var answer: ChallengeAnswer
     var solver: any ChallengeSolver
+
+    var identifier: Identifier { authorization.identifier }
+
+    /// This proof's challenge in a later answer.
+    func challenge(in authorization: IssuerAuthorization) -> Challenge? {
+        authorization.challenges.first { $0.url == challenge.url } ?? authorization.challenges.first { $0.kind == solver.type }
+    }
 }
 
 extension IssuanceFlow {
@@ -33,7 +40,8 @@ extension IssuanceFlow {
         do {
             for solver in inUse { try await solver.prepare() }
             try await keeper.record(proofs.map { .challengeSetUp($0.answer) })
-            try await present(proofs)
+            var watch = ProofWatch(proofs, since: time.uptime())
+            try await present(proofs, &watch)
             async let announced: Void = announceFinalize(keeper)
             var hasLooked = true
             let quiet = min(PollingSchedule.firstStep(behind: issuer.roundTrip), Self.longestQuiet)
@@ -47,12 +55,16 @@ extension IssuanceFlow {
             let firstStep: Duration = hasLooked ? .milliseconds(5) : PollingSchedule.firstStep
             var polled = order
             polled.retryAfter = nil
-            polled = try await poll(polled, for: "the CA to prove the names", limit: limits.validation, firstStep: firstStep) {
-                $0.state != .pending
+            do {
+                polled = try await poll(
+                    polled, for: "the CA to prove the names", limit: limits.validation, firstStep: firstStep,
+                    inBetween: { try await examine(&watch) }, until: { $0.state != .pending })
+            } catch IssuanceError.timedOut(let what, let after, _) {
+                throw IssuanceError.timedOut(waitingFor: what, after: after, problems: watch.problems)
             }
             await keeper.note(await cleanUp(proofs, inUse))
             if polled.state != .failed {
-                for proof in proofs { observer(.validated(proof.authorization.identifier)) }
+                for proof in proofs { observer(.validated(proof.identifier)) }
             }
             return polled
         } catch {
@@ -71,12 +83,22 @@ extension IssuanceFlow {
     }
 
     /// Everything that stands in the way of an order, fetched side by side.
+    /// - Throws: `IssuanceError.unexpectedAnswer` where the CA wants a name proven that was not ordered.
     func authorizations(of order: IssuerOrder) async throws -> [IssuerAuthorization] {
-        try await withThrowingTaskGroup(of: (Int, IssuerAuthorization).self) { group in
-            for (index, url) in order.authorizations.enumerated() {
-                group.addTask { (index, try await issuer.authorization(at: url)) }
+        let authorizations = try await sideBySide(order.authorizations) { try await issuer.authorization(at: $0) }
+        guard let identifiers = order.identifiers else { return authorizations }
+        return try authorizations.map { try $0.named(among: identifiers) }
+    }
+
+    /// A result for each element, in their order.
+    private func sideBySide<Element: Sendable, Result: Sendable>(
+        _ elements: [Element], _ body: @escaping @Sendable (Element) async throws -> Result
+    ) async throws -> [Result] {
+        try await withThrowingTaskGroup(of: (Int, Result).self) { group in
+            for (index, element) in elements.enumerated() {
+                group.addTask { (index, try await body(element)) }
             }
-            var found: [(Int, IssuerAuthorization)] = []
+            var found: [(Int, Result)] = []
             for try await entry in group { found.append(entry) }
             return found.sorted { $0.0 < $1.0 }.map(\.1)
         }
@@ -90,17 +112,24 @@ extension IssuanceFlow {
             case .proven: observer(.authorizationReused(authorization.identifier))
             case .failed: failures.append(.init(identifier: authorization.identifier, problem: authorization.problem))
             case .pending:
-                observer(.authorizationPending(authorization.identifier))
-                proofs.append(try chooseProof(authorization))
+                if let proof = chooseProof(authorization) {
+                    observer(.authorizationPending(authorization.identifier))
+                    proofs.append(proof)
+                } else if let failed = authorization.challenges.first(where: { $0.status == .invalid }) {
+                    // Some CAs leave the authorization pending when its challenge has failed.
+                    failures.append(.init(identifier: authorization.identifier, problem: failed.error))
+                } else {
+                    throw IssuanceError.noSolver(authorization.identifier, offered: authorization.challenges.map(\.type))
+                }
             }
         }
         guard failures.isEmpty else { throw report(failures) }
         return proofs
     }
 
-    private func chooseProof(_ authorization: IssuerAuthorization) throws -> Proof {
+    private func chooseProof(_ authorization: IssuerAuthorization) -> Proof? {
         for solver in solvers where solver.canSolve(authorization.identifier) {
-            guard let challenge = authorization.challenges.first(where: { $0.kind == solver.type }),
+            guard let challenge = authorization.challenges.first(where: { $0.kind == solver.type && $0.status != .invalid }),
                 let keyAuthorization = issuer.keyAuthorization(of: challenge)
             else { continue }
             let answer = ChallengeAnswer(
@@ -108,7 +137,7 @@ extension IssuanceFlow {
                 target: solver.target(of: authorization.identifier, keyAuthorization))
             return Proof(authorization: authorization, challenge: challenge, answer: answer, solver: solver)
         }
-        throw IssuanceError.noSolver(authorization.identifier, offered: authorization.challenges.map(\.type))
+        return nil
     }
 
     /// The solvers that have something to do, each once. There is one of a type at most: see `chooseProof`.
@@ -117,21 +146,67 @@ extension IssuanceFlow {
         return proofs.compactMap { types.insert($0.solver.type).inserted ? $0.solver : nil }
     }
 
-    private func present(_ proofs: [Proof]) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for proof in proofs {
-                group.addTask {
-                    let identifier = proof.authorization.identifier
-                    try await proof.solver.present(proof.answer)
-                    observer(.challengePresented(identifier, proof.answer.type, target: proof.answer.target))
-                    try await proof.solver.waitUntilVisible(proof.answer)
-                    // RFC 8555 §8.2: a CA that is looking already does so again on its own.
-                    if proof.challenge.status != .processing { try await issuer.validate(proof.challenge) }
-                    observer(.challengeAnswered(identifier, proof.answer.type))
-                }
-            }
-            try await group.waitForAll()
+    /// Presents everything and tells the CA to look. What it answers to that may be the end already.
+    private func present(_ proofs: [Proof], _ watch: inout ProofWatch) async throws {
+        let answered = try await sideBySide(proofs) { proof in
+            try await proof.solver.present(proof.answer)
+            observer(.challengePresented(proof.identifier, proof.answer.type, target: proof.answer.target))
+            try await proof.solver.waitUntilVisible(proof.answer)
+            return try await respond(to: proof)
         }
+        var hasFailed = false
+        for (proof, challenge) in zip(proofs, answered) {
+            guard let challenge else { continue }
+            take(challenge, of: proof, &watch)
+            hasFailed = hasFailed || challenge.status == .invalid
+        }
+        // One that failed is the end of the order; whether others have, too, is worth a question.
+        if hasFailed { try await examine(&watch, isDue: true) }
+    }
+
+    /// Tells the CA that the answer is in place; also where an earlier run did (RFC 8555 §8.2: that asks for another look).
+    private func respond(to proof: Proof) async throws -> Challenge? {
+        do {
+            let challenge = try await issuer.validate(proof.challenge)
+            observer(.challengeAnswered(proof.identifier, proof.answer.type))
+            return challenge
+        } catch let error as ACMEClientError where proof.challenge.status == .processing && Verdict.isFinal(error) {
+            // It is looking already and does not want to hear it again.
+            return nil
+        }
+    }
+
+    /// Notes what the CA says of a challenge, and says it once.
+    private func take(_ challenge: Challenge, of proof: Proof, _ watch: inout ProofWatch) {
+        if challenge.status == .invalid {
+            watch.fail(proof, challenge.error)
+        } else if let problem = challenge.error, watch.note(problem, of: proof) {
+            observer(.challengeProblem(proof.identifier, problem))
+        }
+    }
+
+    /// Looks at the authorizations of an order that does not move: some CAs leave it pending when a challenge has failed.
+    /// - Throws: `IssuanceError.notProven` where one has.
+    private func examine(_ watch: inout ProofWatch, isDue: Bool = false) async throws {
+        guard isDue || watch.isDue(time.uptime()) else { return }
+        let open = watch.open
+        let answers = try await sideBySide(open) { proof -> IssuerAuthorization? in
+            do { return try await issuer.authorization(at: proof.authorization.url) } catch is ACMEClientError {
+                // The order is what counts; this is only about the reason.
+                return nil
+            }
+        }
+        for (proof, authorization) in zip(open, answers) {
+            guard let authorization else { continue }
+            switch authorization.state {
+            case .proven: watch.close(proof)
+            case .failed: watch.fail(proof, authorization.problem)
+            case .pending:
+                if let challenge = proof.challenge(in: authorization) { take(challenge, of: proof, &watch) }
+            }
+        }
+        watch.hasLooked(time.uptime())
+        guard watch.failures.isEmpty else { throw report(watch.failures) }
     }
 
     /// Takes everything away that was or may have been presented, also where this task is cancelled.
@@ -179,8 +254,14 @@ extension IssuanceFlow {
 
     /// Why an order failed: each name's own reason where there is one (RFC 8555 §7.5.1), the order's otherwise.
     func failure(of order: IssuerOrder) async throws -> IssuanceError {
-        let failures = try await authorizations(of: order).filter { $0.state == .failed }
-            .map { IssuanceError.FailedIdentifier(identifier: $0.identifier, problem: $0.problem) }
+        let authorizations: [IssuerAuthorization]
+        do { authorizations = try await self.authorizations(of: order) } catch  where Verdict.isFinal(error) {
+            // The order's own reason is better than none.
+            authorizations = []
+        }
+        let failures = authorizations.filter { $0.hasFailed }.map {
+            IssuanceError.FailedIdentifier(identifier: $0.identifier, problem: $0.problem)
+        }
         guard failures.isEmpty else { return report(failures) }
         for subproblem in order.problem?.subproblems ?? [] {
             if let identifier = subproblem.identifier { observer(.failed(identifier, subproblem)) }

@@ -106,20 +106,39 @@ extension IssuanceFlow {
         }
     }
 
-    /// Leaves nothing of an order that was refused: the key that was made for it is deleted, and no later run tries it again. A key that was there,
-    /// by whatever way, is somebody's.
+    /// Leaves nothing of an order that failed: the key that was made for it is deleted, and no later run tries it again by itself. A key that was
+    /// there, by whatever way, is somebody's. Once a certificate request was sent there may be a certificate: then the key stays, and the journal
+    /// says whose it is.
     func giveUp(_ plan: KeyPlan, _ keeper: JournalKeeper) async {
         let journal = await keeper.journal
+        await store.withdraw(journal.name)
+        if await keeper.mayBeCertified {
+            do { try await keeper.record(.failed) } catch {
+                observer(.warning("the journal could not be told that the order failed: \(error)"))
+            }
+            return
+        }
         if plan.isNew, let key = try? await keys.key(named: plan.name), key.fingerprint == journal.madeKey {
             do {
                 try await takeBack(key, of: journal.name)
             } catch {
-                observer(.warning("the key \"\(plan.name)\" was made for the order that is refused, and could not be deleted: \(error)"))
+                observer(.warning("the key \"\(plan.name)\" was made for the order that failed, and could not be deleted: \(error)"))
             }
         }
         do { try await keeper.removeUnlessPresented() } catch {
-            observer(.warning("the journal of the order that is refused could not be removed: \(error)"))
+            observer(.warning("the journal of the order that failed could not be removed: \(error)"))
         }
+    }
+
+    /// Gives up what was begun to replace a certificate, as far as that can be done; the caller holds its lock.
+    func abandonOrder(of certificate: StoredCertificate) async {
+        let name = certificate.name
+        guard let journal = try? await store.journal(named: name), let key = journal.key, !journal.hasFailed else { return }
+        let left = await cleanUpLeftovers(of: journal)
+        let keeper = JournalKeeper(
+            store: store, journal: left,
+            mayBeCertified: journal.order != nil && journal.isFinalizing && !isInstalled(journal, certificate))
+        await giveUp(KeyPlan(name: key, isNew: journal.announcesNewKey && key != certificate.metadata.key.name), keeper)
     }
 
     /// What becomes of the keys that the installed one has replaced.

@@ -31,6 +31,8 @@ extension IssuanceFlow {
         // use. A retired key can still sign the revocation of its certificate.
         if reason == .keyCompromise { await retireCompromised(certificate.metadata.key.name) }
         guard !certificate.isRevoked else { throw IssuanceError.alreadyRevoked(name) }
+        // What its user does not want any more is not replaced by an order that was begun before.
+        await abandonOrder(of: certificate)
         var signer: (any AccountSigner)?
         if byCertificateKey {
             let name = certificate.metadata.key.name

@@ -59,58 +59,45 @@ public struct IssuanceFlow: Sendable {
         let plan = try await planKey(request, stored: stored, earlier: earlier)
         var journal = OrderJournal(
             name: request.name, directory: issuer.directory, identifiers: request.identifiers, profile: request.profile,
-            accountKey: issuer.accountKey, started: time.unixTime(), steps: plan.steps)
-        var resumable: ACMEURL?
+            accountKey: issuer.accountKey, account: issuer.account, started: time.unixTime(), steps: plan.steps)
+        var known: IssuerOrder?
         if let earlier, earlier.key == plan.name, isSameOrder(earlier, request) {
             journal = earlier
-            resumable = earlier.order
-            observer(.resumed(request.name, order: resumable))
+            journal.reopen()
+            known = IssuerOrder(journal)
+            observer(.resumed(request.name, order: known?.url))
         }
-        let keeper = JournalKeeper(store: store, journal: journal)
+        let keeper = JournalKeeper(store: store, journal: journal, mayBeCertified: known != nil && journal.isFinalizing)
         // The intent of all that follows. Where it cannot be written nothing is made and nothing signed.
         try await keeper.write()
-        // Behind finalize there may be a certificate for the key: then both are kept, whatever is refused.
-        let mayBeGivenUp = !(resumable != nil && journal.isFinalizing)
         do {
-            let (key, order) = try await keyAndOrder(plan, request, resumable: resumable, keeper)
-            let wasResumed = resumable != nil
+            return try await obtain(plan, request, known, keeper)
+        } catch {
+            // What is refused for good is not what was cut off: no timer tries it again.
+            if Verdict.isFinal(error) { await giveUp(plan, keeper) }
+            throw error
+        }
+    }
+
+    /// The certificate by the order of an earlier run, or by a new one where that leads nowhere.
+    private func obtain(
+        _ plan: KeyPlan, _ request: IssuanceRequest, _ known: IssuerOrder?, _ keeper: JournalKeeper
+    ) async throws -> IssuanceOutcome {
+        var plan = plan
+        if let known {
             do {
-                return try await complete(order, request, key, keeper, wasResumed: wasResumed)
-            } catch let error as StoreError where error.reason == .chainRefused && order.url == resumable {
-                // The order was finalized for another key or is too old. Its certificate is of no use, which is no reason to have none.
-                observer(.warning("the order of the earlier run is given up: \(error.message)"))
-                return try await complete(try await newOrder(request, keeper), request, key, keeper, wasResumed: wasResumed)
-            }
-        } catch let refusal as OrderRefusal {
-            if mayBeGivenUp { await giveUp(plan, keeper) }
-            throw refusal.cause
-        }
-    }
-
-    /// Somebody whose word is final does not allow the order.
-    private struct OrderRefusal: Error {
-        var cause: any Error
-
-        /// - Returns: `nil` for an error that another try may not end with.
-        init?(_ error: any Error) {
-            if let error = error as? any PolicyRefusal, error.isPolicyRefusal {
-                cause = error
-                return
-            }
-            if case .noSolver(_, nil)? = error as? IssuanceError {
-                cause = error
-                return
-            }
-            switch (error as? ACMEClientError)?.problem?.kind {
-            case .rejectedIdentifier, .unsupportedIdentifier, .invalidProfile: cause = error
-            default: return nil
+                let (key, order) = try await keyAndOrder(plan, request, known, keeper)
+                return try await complete(order, request, key, keeper, wasResumed: true)
+            } catch  where Verdict.isDeadEnd(error) {
+                try Task.checkCancellation()
+                let reason = "\(error)".split(separator: "\n").map { $0.drop { $0 == " " } }.joined(separator: " ")
+                observer(.warning("the order of the earlier run leads nowhere, a new one is made: \(reason)"))
+                // It may have been made beside the order.
+                plan.isKnownMissing = false
             }
         }
-    }
-
-    /// Does what may be refused before the CA has the certificate request.
-    private func refusable<Result: Sendable>(_ body: () async throws -> Result) async throws -> Result {
-        do { return try await body() } catch { throw OrderRefusal(error) ?? error }
+        let (key, order) = try await keyAndOrder(plan, request, nil, keeper)
+        return try await complete(order, request, key, keeper, wasResumed: false)
     }
 
     /// One of two things that are needed before a certificate can be asked for.
@@ -122,29 +109,19 @@ public struct IssuanceFlow: Sendable {
     /// The key and an order whose names are proven. A key is made only for an order that the CA has taken, so that one which is refused leaves none
     /// behind. From there on, a token may take as long for a key as a CA for its challenges, and neither needs the other before finalize. Where
     /// one fails the other is given up.
+    /// - Parameter known: the order of an earlier run; `nil` places a new one.
     private func keyAndOrder(
-        _ plan: KeyPlan, _ request: IssuanceRequest, resumable: ACMEURL?, _ keeper: JournalKeeper
+        _ plan: KeyPlan, _ request: IssuanceRequest, _ known: IssuerOrder?, _ keeper: JournalKeeper
     ) async throws -> (ManagedKey, IssuerOrder) {
-        try await refusable {
-            var mayCreate = false
-            if plan.isKnownMissing { mayCreate = await keys.mayCreateKey(named: plan.name) }
-            guard mayCreate else {
-                let key = try await obtainKey(plan, request, keeper)
-                return (key, try await provenOrder(request, resumable: resumable, keeper))
-            }
-            if let url = resumable, let order = try await orderOfEarlierRun(url) {
-                return try await sideBySide(plan, request, keeper) { try await provenOrder(order, keeper) }
-            }
-            let placed = try await place(request)
-            return try await sideBySide(plan, request, keeper) { try await provenOrder(placed: placed, request, keeper) }
+        var mayCreate = false
+        if plan.isKnownMissing { mayCreate = await keys.mayCreateKey(named: plan.name) }
+        guard mayCreate else {
+            let key = try await obtainKey(plan, request, keeper)
+            return (key, try await proven(try await begin(request, known), request, isNew: known == nil, keeper))
         }
-    }
-
-    private func sideBySide(
-        _ plan: KeyPlan, _ request: IssuanceRequest, _ keeper: JournalKeeper, _ order: @escaping @Sendable () async throws -> IssuerOrder
-    ) async throws -> (ManagedKey, IssuerOrder) {
-        try await withThrowingTaskGroup(of: Preparation.self) { group in
-            group.addTask { .order(try await order()) }
+        let order = try await begin(request, known)
+        return try await withThrowingTaskGroup(of: Preparation.self) { group in
+            group.addTask { .order(try await proven(order, request, isNew: known == nil, keeper)) }
             group.addTask { .key(try await obtainKey(plan, request, keeper)) }
             var key: ManagedKey?, order: IssuerOrder?
             while let preparation = try await group.next() {
@@ -158,36 +135,22 @@ public struct IssuanceFlow: Sendable {
         }
     }
 
-    /// The order of an earlier run, or a new one where that leads nowhere.
-    private func provenOrder(_ request: IssuanceRequest, resumable: ACMEURL?, _ keeper: JournalKeeper) async throws -> IssuerOrder {
-        if let url = resumable, let order = try await orderOfEarlierRun(url) { return try await provenOrder(order, keeper) }
-        return try await newOrder(request, keeper)
-    }
-
-    private func provenOrder(_ order: IssuerOrder, _ keeper: JournalKeeper) async throws -> IssuerOrder {
-        order.state == .pending ? try await proveControl(order, keeper) : order
-    }
-
-    /// `nil` where a new order is needed.
-    private func orderOfEarlierRun(_ url: ACMEURL) async throws -> IssuerOrder? {
-        do {
-            let order = try await issuer.order(at: url)
-            return order.state == .failed ? nil : order
-        } catch IssuanceError.orderGone {
-            return nil
-        }
+    /// The order as the CA shows it now.
+    private func begin(_ request: IssuanceRequest, _ known: IssuerOrder?) async throws -> IssuerOrder {
+        guard let known else { return try await place(request) }
+        let order = try await look(at: known)
+        if order.state == .failed { throw IssuanceError.orderFailed(order.problem) }
+        return order
     }
 
     private func isSameOrder(_ journal: OrderJournal, _ request: IssuanceRequest) -> Bool {
-        journal.directory == issuer.directory && journal.accountKey == issuer.accountKey && journal.profile == request.profile
+        // The account's key may have been changed meanwhile; its URL stays (RFC 8555 §7.3.5).
+        let isSameAccount = journal.account.map { $0 == issuer.account } ?? (journal.accountKey == issuer.accountKey)
+        return journal.directory == issuer.directory && isSameAccount && journal.profile == request.profile
             && Set(journal.identifiers) == Set(request.identifiers)
     }
 
-    /// Places an order and proves its names.
-    private func newOrder(_ request: IssuanceRequest, _ keeper: JournalKeeper) async throws -> IssuerOrder {
-        try await provenOrder(placed: try await place(request), request, keeper)
-    }
-
+    /// Places an order.
     private func place(_ request: IssuanceRequest) async throws -> IssuerOrder {
         // A wildcard without a program for DNS, for example: the CA would only be left with an order that leads nowhere. Without any solver only
         // names are meant that are proven already.
@@ -198,28 +161,32 @@ public struct IssuanceFlow: Sendable {
             identifiers: request.identifiers, profile: request.profile, replaces: request.replaces, notBefore: request.notBefore,
             notAfter: request.notAfter)
         do {
-            return try await issuer.place(order)
+            return try await issuer.place(order).following(request.identifiers)
         } catch let error as ACMEClientError where error.problem?.kind == .alreadyReplaced && order.replaces != nil {
             // RFC 9773 §5: the hint is not worth a certificate.
             order.replaces = nil
-            return try await issuer.place(order)
+            return try await issuer.place(order).following(request.identifiers)
         }
     }
 
     /// Takes down an order that was placed a moment ago, and proves its names.
-    private func provenOrder(placed: IssuerOrder, _ request: IssuanceRequest, _ keeper: JournalKeeper) async throws -> IssuerOrder {
+    private func proven(
+        _ order: IssuerOrder, _ request: IssuanceRequest, isNew: Bool, _ keeper: JournalKeeper
+    ) async throws -> IssuerOrder {
+        guard isNew else { return order.state == .pending ? try await proveControl(order, keeper) : order }
         // Its URL comes only here, so it goes to the disk at once; a question that changes nothing need not wait for that.
-        async let recorded: Void = keeper.record(.orderCreated(placed.url))
-        guard placed.state == .pending else {
+        async let recorded: Void = keeper.record(
+            .orderCreated(order.url, finalize: order.finalize, authorizations: order.authorizations))
+        guard order.state == .pending else {
             try await recorded
-            observer(.orderCreated(placed.url, identifiers: request.identifiers))
-            return placed
+            observer(.orderCreated(order.url, identifiers: request.identifiers))
+            return order
         }
-        issuer.prepare(forIdentifiers: placed.authorizations.count)
-        let authorizations = try await authorizations(of: placed)
+        issuer.prepare(forIdentifiers: order.authorizations.count)
+        let authorizations = try await authorizations(of: order)
         try await recorded
-        observer(.orderCreated(placed.url, identifiers: request.identifiers))
-        return try await proveControl(placed, authorizations, keeper)
+        observer(.orderCreated(order.url, identifiers: request.identifiers))
+        return try await proveControl(order, authorizations, keeper)
     }
 
     /// Takes an order from wherever it is to an installed certificate (RFC 8555 §7.1.6).
@@ -244,9 +211,14 @@ public struct IssuanceFlow: Sendable {
                 if await !keeper.journal.isFinalizing { try await keeper.record(.finalized) }
                 let certificate = CertificateRequest(
                     key: key.name, identifiers: request.identifiers, mustStaple: request.mustStaple)
-                // What the CA says here is no reason to give up the key: it may have made the certificate.
-                do { order = try await issuer.finalize(order, certificate) } catch let error as any PolicyRefusal {
-                    throw OrderRefusal(error) ?? error
+                do {
+                    let answer = try await issuer.finalize(order, certificate)
+                    await keeper.noteFinalizeSent()
+                    order = try answer.following(order)
+                } catch {
+                    // What the CA says here is no reason to give up the key: it may have made the certificate.
+                    if !Verdict.isPolicyRefusal(error) { await keeper.noteFinalizeSent() }
+                    throw error
                 }
                 observer(.finalized(order: order.url))
             case .processing:
@@ -262,10 +234,14 @@ public struct IssuanceFlow: Sendable {
         }
     }
 
+    /// The order as it is now.
+    func look(at order: IssuerOrder) async throws -> IssuerOrder { try await issuer.order(at: order.url).following(order) }
+
     /// Asks for the order until it is as wanted.
+    /// - Parameter inBetween: called after each look that did not find it so.
     func poll(
         _ order: IssuerOrder, for what: String, limit: Duration, firstStep: Duration = PollingSchedule.firstStep,
-        until isDone: (IssuerOrder) -> Bool
+        inBetween: () async throws -> Void = {}, until isDone: (IssuerOrder) -> Bool
     ) async throws -> IssuerOrder {
         var schedule = PollingSchedule(deadline: time.uptime() + limit, firstStep: firstStep)
         var order = order
@@ -282,8 +258,9 @@ public struct IssuanceFlow: Sendable {
                 }
                 try await time.sleep(for: duration)
             }
-            order = try await issuer.order(at: order.url)
+            order = try await look(at: order)
             if isDone(order) { return order }
+            try await inBetween()
         }
     }
 

@@ -7,13 +7,19 @@ import CertificateStore
 actor JournalKeeper {
     private let store: any CertificateStore
     private(set) var journal: OrderJournal
+    /// Whether a certificate request was sent by this run or an earlier one: then there may be a certificate, whatever the CA says of the order.
+    private(set) var mayBeCertified: Bool
     /// The write that is under way or was the last.
     private var lastWrite: Task<Result<Void, StoreError>, Never>?
 
-    init(store: any CertificateStore, journal: OrderJournal) {
+    init(store: any CertificateStore, journal: OrderJournal, mayBeCertified: Bool = false) {
         self.store = store
         self.journal = journal
+        self.mayBeCertified = mayBeCertified
     }
+
+    /// The certificate request is sent, or may have been.
+    func noteFinalizeSent() { mayBeCertified = true }
 
     /// Adds steps in one write.
     func record(_ steps: [JournalStep]) async throws(StoreError) {
@@ -52,10 +58,11 @@ actor JournalKeeper {
         try await store.removeJournal(named: journal.name)
     }
 
-    /// Removes the journal of an order that is given up, unless something is left that the next run has to take down.
+    /// Removes the journal of an order that failed. Where something is left that the next run has to take down, the journal stays, and says that
+    /// the order failed.
     func removeUnlessPresented() async throws(StoreError) {
         _ = await lastWrite?.value
-        guard journal.challengesToCleanUp.isEmpty else { return }
+        guard journal.challengesToCleanUp.isEmpty else { return try await record(.failed) }
         try await store.removeJournal(named: journal.name)
     }
 }

@@ -62,11 +62,23 @@ public struct ACMEIssuer: CertificateIssuer {
         return KeyAuthorization(token: token, thumbprint: thumbprint)
     }
 
-    public func validate(_ challenge: Challenge) async throws { _ = try await client.respond(to: challenge.url) }
+    public func validate(_ challenge: Challenge) async throws -> Challenge? {
+        do { return try await client.respond(to: challenge.url).value } catch let error as ACMEClientError {
+            switch error {
+            // The CA was told and has agreed: what follows is seen at the order.
+            case .invalidDocument, .unexpectedContentType: return nil
+            default: throw error
+            }
+        }
+    }
 
     public func finalize(_ order: IssuerOrder, _ request: CertificateRequest) async throws -> IssuerOrder {
+        guard let url = order.finalize else {
+            throw ACMEClientError.invalidDocument(
+                url: order.url, reason: "the CA's order is ready and does not say where to finalize it: member \"finalize\" is missing")
+        }
         do {
-            return try Self.order(await client.finalize(order.finalize, order: order.url, request))
+            return try Self.order(await client.finalize(url, order: order.url, request))
         } catch let error as ACMEClientError where error.problem?.kind == .orderNotReady {
             return try await self.order(at: order.url)
         }

@@ -26,7 +26,8 @@ public protocol CertificateIssuer: Sendable {
     /// What is to be shown for a challenge (RFC 8555 §8.1); `nil` where it is of a type that has no key authorization.
     func keyAuthorization(of challenge: Challenge) -> KeyAuthorization?
     /// Tells the CA to look at a challenge that is in place.
-    func validate(_ challenge: Challenge) async throws
+    /// - Returns: the challenge as the CA answered it; `nil` where the answer cannot be read, which changes nothing.
+    func validate(_ challenge: Challenge) async throws -> Challenge?
     /// Has the certificate request signed and sends it. Where the order is not ready after all (RFC 8555 §7.4, orderNotReady) the
     /// answer is the order as it is.
     func finalize(_ order: IssuerOrder, _ request: CertificateRequest) async throws -> IssuerOrder
@@ -56,18 +57,20 @@ public struct IssuerOrder: Sendable {
 
     public var url: ACMEURL
     public var state: State
-    public var identifiers: [Identifier]
+    /// `nil` where the CA does not say; see `following`.
+    public var identifiers: [Identifier]?
+    /// Empty where the CA does not say.
     public var authorizations: [ACMEURL]
-    /// Where finalize goes.
-    public var finalize: ACMEURL
+    /// Where finalize goes; `nil` where the CA does not say.
+    public var finalize: ACMEURL?
     /// Why it failed, where the CA says so.
     public var problem: Problem?
     /// Seconds after which the CA wants to be asked again.
     public var retryAfter: Int64?
 
     public init(
-        url: ACMEURL, state: State, identifiers: [Identifier], authorizations: [ACMEURL], finalize: ACMEURL, problem: Problem? = nil,
-        retryAfter: Int64? = nil
+        url: ACMEURL, state: State, identifiers: [Identifier]?, authorizations: [ACMEURL] = [], finalize: ACMEURL? = nil,
+        problem: Problem? = nil, retryAfter: Int64? = nil
     ) {
         self.url = url
         self.state = state
@@ -98,6 +101,9 @@ public struct IssuerAuthorization: Sendable {
         self.challenges = challenges
         self.problem = problem
     }
+
+    /// Whether it or a challenge of it failed: some CAs leave the authorization pending then.
+    var hasFailed: Bool { state == .failed || (state == .pending && challenges.contains { $0.status == .invalid }) }
 }
 
 /// A chain as it came.

@@ -22,7 +22,8 @@ public struct KeyUse: Sendable {
         }
         for other in try await store.journalNames() where other != name {
             do throws(StoreError) {
-                if try await store.journal(named: other)?.key == key { users.append("the interrupted order of \(other)") }
+                guard let journal = try await store.journal(named: other), !journal.hasFailed else { continue }
+                if journal.key == key { users.append("the interrupted order of \(other)") }
             } catch {
                 users.append("perhaps the interrupted order of \(other), which cannot be read")
             }

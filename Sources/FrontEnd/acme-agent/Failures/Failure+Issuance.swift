@@ -11,11 +11,7 @@ extension Failure {
             let message =
                 failures.count == 1 ? "the CA could not see that this name is yours" : "the CA could not see that these names are yours"
             self.init("validation-failed", .validationFailed, message, hint: hint)
-            identifiers = failures.map {
-                IdentifierFailure(
-                    identifier: $0.identifier.value, challenge: nil, message: $0.problem?.summary ?? "the CA gives no reason",
-                    problem: $0.problem)
-            }
+            identifiers = IdentifierFailure.list(failures)
         case .orderFailed(let problem):
             guard let problem else {
                 self.init("ca-refused", .caRefused, "the CA gave up the order and gives no reason", hint: hint)
@@ -30,7 +26,10 @@ extension Failure {
             let place = identifier.map { "the challenge for \($0.value) could not be set up: " } ?? ""
             self.init("challenge-setup", .validationFailed, lines: place + reason, hint: hint)
         case .busy: self.init("challenge-busy", .temporary, TerminalText.safe(error.description), hint: hint)
-        case .timedOut: self.init("timeout", .temporary, TerminalText.safe(error.description), hint: hint)
+        case .timedOut(let what, let duration, let problems):
+            let plain = IssuanceError.timedOut(waitingFor: what, after: duration).description
+            self.init("timeout", .temporary, TerminalText.safe(plain), hint: hint)
+            identifiers = IdentifierFailure.list(problems)
         case .askedToWait(let seconds, let reason):
             let wait = Wording.duration(seconds: seconds)
             self.init("rate-limited", .temporary, "the CA asks to wait \(wait) (\(TerminalText.safe(reason)))", hint: hint)
@@ -47,6 +46,16 @@ extension Failure {
         case .notFound: self.init("certificate-not-found", .failed, error.description, hint: hint)
         case .alreadyRevoked: self.init("already-revoked", .failed, error.description, hint: hint)
         case .deployFailed: self.init("deploy-failed", .failed, lines: error.description, hint: hint)
+        }
+    }
+}
+
+extension IdentifierFailure {
+    fileprivate static func list(_ failures: [IssuanceError.FailedIdentifier]) -> [IdentifierFailure] {
+        failures.map {
+            IdentifierFailure(
+                identifier: $0.identifier.value, challenge: nil, message: $0.problem?.summary ?? "the CA gives no reason",
+                problem: $0.problem)
         }
     }
 }

@@ -52,6 +52,9 @@ struct ProgressModel: Sendable {
         case .validated(let identifier): return move(identifier, "validated", line: "validated", isDone: true)
         case .failed(let identifier, let problem):
             return move(identifier, "failed", line: "failed: \(problem?.summary ?? "the CA gives no reason")", isDone: true)
+        case .challengeProblem(let identifier, let problem):
+            waitsFor = "the CA to look at the challenges again"
+            return move(identifier, "the CA looks again", line: "the CA does not see the answer yet: \(problem.summary)")
         case .waiting(let seconds, let reason):
             // "for the certificate", or a sentence of its own.
             let isObject = reason.hasPrefix("for ")

@@ -24,6 +24,7 @@ struct TimedStore: CertificateStore {
     }
     func certificateNames() async throws(StoreError) -> [CertificateName] { try await base.certificateNames() }
     func prepare(_ name: CertificateName) async { await timings.measure(.store, "make folders") { await base.prepare(name) } }
+    func withdraw(_ name: CertificateName) async { await base.withdraw(name) }
     func install(_ certificate: NewCertificate) async throws(StoreError) -> StoredCertificate {
         try await timed("install") { () async throws(StoreError) in try await base.install(certificate) }
     }

@@ -1,5 +1,6 @@
 import CertificateStore
 import DurableFile
+import Glibc
 
 /// Names of certificates for a shell's completion, from the default store: no configuration is read at a press of a key that fails.
 enum CertificateNameCompletion {
@@ -15,6 +16,10 @@ enum CertificateNameCompletion {
         guard let settings = try? Settings(options, environment: .current()),
             let names = try? DurableFile.names(in: settings.stateDirectory + "/certificates")
         else { return [] }
-        return names.filter { (try? CertificateName($0)) != nil }
+        // A folder without a current generation is what a failed order left.
+        return names.filter { name in
+            (try? CertificateName(name)) != nil
+                && access(settings.stateDirectory + "/certificates/" + name + "/current", F_OK) == 0
+        }
     }
 }

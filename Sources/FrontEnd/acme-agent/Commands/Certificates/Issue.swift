@@ -8,7 +8,7 @@ struct Issue: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Get a certificate for one or more names.",
         discussion: """
-            The key is made in the token and stays there. An order that was interrupted is gone on with. How the certificate was ordered is \
+            The key is made in the token and stays there. An order that was interrupted is resumed. How the certificate was ordered is \
             remembered for its renewals.
             """)
 

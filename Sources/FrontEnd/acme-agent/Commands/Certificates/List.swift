@@ -28,14 +28,20 @@ struct List: AgentCommand {
         }
         for journal in interrupted where !reports.contains(where: { $0.certificate.name == journal.name }) {
             table.add([
-                journal.name.rawValue, "interrupted", "-", "-", journal.key?.rawValue ?? "-", Wording.list(journal.identifiers, limit: 3),
+                journal.name.rawValue, journal.hasFailed ? "failed" : "interrupted", "-", "-", journal.key?.rawValue ?? "-",
+                Wording.list(journal.identifiers, limit: 3),
             ])
         }
         let isEmpty = reports.isEmpty && interrupted.isEmpty
         if isEmpty { session.output.note("no certificates in \(session.settings.stateDirectory)") }
-        if !interrupted.isEmpty {
-            session.output.note("interrupted: \(Wording.list(interrupted.map(\.name.rawValue)))")
-            session.output.note("acme-agent: hint: `acme-agent renew NAME` goes on, `acme-agent forget NAME` gives it up")
+        let failed = interrupted.filter(\.hasFailed), cutOff = interrupted.filter { !$0.hasFailed }
+        if !failed.isEmpty {
+            session.output.note("failed: \(Wording.list(failed.map(\.name.rawValue)))")
+            session.output.note("acme-agent: hint: `acme-agent renew NAME` tries again, `acme-agent forget --order NAME` drops the order")
+        }
+        if !cutOff.isEmpty {
+            session.output.note("interrupted: \(Wording.list(cutOff.map(\.name.rawValue)))")
+            session.output.note("acme-agent: hint: `acme-agent renew NAME` goes on, `acme-agent forget --order NAME` drops the order")
         }
         try session.output.result(isEmpty ? "" : table.text) { json in
             json.name("certificates")
@@ -51,6 +57,7 @@ struct List: AgentCommand {
                 json.member("directory", journal.directory.text)
                 json.member("order", ifPresent: journal.order?.text)
                 json.member("key", ifPresent: journal.key?.rawValue)
+                json.member("failed", journal.hasFailed)
                 json.endObject()
             }
             json.endArray()

@@ -57,11 +57,20 @@ struct Renew: AgentCommand {
     }
 
     private func isToDo(_ name: CertificateName, _ stored: StoredCertificate?, _ store: FolderStore) async throws -> Bool {
-        if try await store.journal(named: name) != nil { return true }
-        guard let stored else { throw IssuanceError.notFound(name) }
+        let journal = try await store.journal(named: name)
+        if stored == nil, journal == nil { throw IssuanceError.notFound(name) }
+        return Renew.isToDo(stored, journal, isNamed: !all, force: force, now: Session.now)
+    }
+
+    /// Whether there is something to do for a certificate.
+    /// - Parameter isNamed: Somebody wants it by name; otherwise a timer may be at work.
+    static func isToDo(_ stored: StoredCertificate?, _ journal: OrderJournal?, isNamed: Bool, force: Bool, now: Int64) -> Bool {
+        // An order that was cut off is resumed. One that failed is tried again where somebody says so.
+        if let journal, isNamed || !journal.hasFailed { return true }
+        guard let stored else { return false }
         // A revoked certificate is not kept alive by a timer; who wants one in its place says so.
-        if stored.isRevoked { return force && !all }
-        return force || RenewalRule(stored).isDue(Session.now)
+        if stored.isRevoked { return force && isNamed }
+        return force || RenewalRule(stored).isDue(now)
     }
 
     private func renew(_ names: [CertificateName], _ before: Report, _ session: Session) async throws -> Report {
@@ -100,11 +109,11 @@ struct Renew: AgentCommand {
             request = try IssuanceFlow.renewalRequest(for: stored)
             directory = stored.metadata.directory
         } else if let journal {
-            // The first order of this certificate never came to its end.
+            // The first order of this certificate never came to its end. It is for its key and no other: one that is retired meanwhile is refused.
             var key: ManagedKey?
             if let name = journal.key { key = try await keys.key(named: name) }
             request = IssuanceRequest(
-                name: name, identifiers: journal.identifiers, profile: journal.profile,
+                name: name, identifiers: journal.identifiers, profile: journal.profile, key: journal.key,
                 keyAlgorithm: key?.algorithm ?? settings.keyType ?? Settings.defaultKeyType)
             directory = journal.directory
         } else {

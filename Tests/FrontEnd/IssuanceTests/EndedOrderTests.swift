@@ -1,0 +1,140 @@
+import ACME
+import ACMEClient
+import CertificateStore
+import DurableFile
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Issuance
+
+/// An order that failed is not one that was interrupted: no timer tries it again, and nothing of it stays.
+@Suite struct EndedOrderTests {
+    private func expectNothing(_ bench: Bench, _ comment: Comment) async throws {
+        #expect(bench.keys.names.isEmpty, comment)
+        #expect(bench.solver.isEmpty, comment)
+        #expect(try await bench.store.journalNames().isEmpty, comment)
+        let folders = (try? DurableFile.names(in: bench.store.folder + "/certificates")) ?? []
+        #expect(folders.isEmpty, comment)
+    }
+
+    /// A CA that cannot be asked for authorizations at the moment.
+    private static let busy: @Sendable (HTTPRequest, Int) -> HTTPResponse? = { request, _ in
+        request.url.path.hasPrefix("/authz/") ? HTTPResponse(status: 503, headers: ["Retry-After": "100000"]) : nil
+    }
+
+    @Test func aFailedValidationLeavesNothing() async throws {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.refusals = ["www.example.org": "connection refused"]
+        let bench = try Bench(behaviour)
+        await #expect(throws: IssuanceError.self) { try await bench.flow().issue(try Bench.request()) }
+        try await expectNothing(bench, "validation")
+    }
+
+    @Test func aSolverThatFailsLeavesNothing() async throws {
+        let bench = try Bench()
+        let solver = BrokenSolver(base: bench.solver, failsAtCleanUp: false)
+        await #expect(throws: IssuanceError.self) { try await bench.flow(solvers: [solver]).issue(try Bench.request()) }
+        try await expectNothing(bench, "solver")
+    }
+
+    /// What could not be removed stays written down, for the next who asks for the certificate; the order is over.
+    @Test func aChallengeThatStaysIsRememberedAndTheOrderIsOver() async throws {
+        let bench = try Bench()
+        let solver = BrokenSolver(base: bench.solver, failsAtCleanUp: true)
+        await #expect(throws: IssuanceError.self) { try await bench.flow(solvers: [solver]).issue(try Bench.request()) }
+        let journal = try #require(try await bench.store.journal(named: try CertificateName("www.example.org")))
+        #expect(journal.hasFailed && journal.challengesToCleanUp.count == 1)
+        #expect(bench.keys.names.isEmpty)
+        let outcome = try await bench.flow().issue(try Bench.request())
+        #expect(outcome.certificate.metadata.generation == 1 && bench.solver.isEmpty)
+        #expect(try await bench.store.journalNames().isEmpty)
+    }
+
+    @Test(arguments: ["retired", "missing"])
+    func aKeyThatCannotBeUsedLeavesNoJournal(_ state: String) async throws {
+        let bench = try Bench()
+        _ = try await bench.keys.createKey(named: "mine", algorithm: .p256, purpose: .certificate)
+        try await bench.keys.retireKey(named: "mine")
+        var request = try Bench.request()
+        request.key = "mine"
+        if state == "missing" {
+            // Announced as a key that exists, and deleted since.
+            try await bench.keys.deleteKey(named: "mine")
+            request.key = nil
+            _ = try await bench.flow().issue(request)
+            try await bench.keys.deleteKey(named: "www.example.org")
+            await #expect(throws: IssuanceError.self) { try await bench.flow().renew(request.name) }
+        } else {
+            await #expect(throws: IssuanceError.self) { try await bench.flow().issue(request) }
+            #expect(bench.ca.orderCount == 0)
+        }
+        #expect(try await bench.store.journalNames().isEmpty)
+    }
+
+    /// The CA may have made the certificate all the same: the key stays, and whose it is stays written down.
+    @Test func anOrderThatFailsAtFinalizeKeepsItsKeyAndIsOver() async throws {
+        let bench = try Bench()
+        bench.ca.change { $0.certifiesAnotherKey = true }
+        await #expect(throws: StoreError.self) { try await bench.flow().issue(try Bench.request()) }
+        let name = try CertificateName("www.example.org")
+        #expect(try await bench.store.journal(named: name)?.hasFailed == true)
+        #expect(bench.keys.names == ["www.example.org"])
+        #expect(try await KeyUse("www.example.org", in: bench.store).users.isEmpty)
+        bench.ca.change { $0.certifiesAnotherKey = false }
+        let outcome = try await bench.flow().issue(try Bench.request())
+        #expect(outcome.key.name == "www.example.org" && bench.keys.made == 1)
+        #expect(try await bench.store.journalNames().isEmpty)
+    }
+
+    /// A network that fails, a CA that is busy, an agent that is away: the request stands.
+    @Test func whatWasCutOffIsKept() async throws {
+        let bench = try Bench()
+        bench.ca.change { $0.intercept = Self.busy }
+        await #expect(throws: ACMEClientError.self) { try await bench.flow().issue(try Bench.request()) }
+        #expect(try await bench.store.journal(named: try CertificateName("www.example.org"))?.hasFailed == false)
+    }
+
+    /// `issue` is cut off, `revoke`: what its user does not want any more is not replaced by a timer.
+    @Test func whatIsRevokedHasNoOrderThatATimerResumes() async throws {
+        let bench = try Bench()
+        let first = try await bench.flow().issue(try Bench.request())
+        bench.ca.change { $0.intercept = Self.busy }
+        await #expect(throws: ACMEClientError.self) { try await bench.flow().renew(first.certificate.name) { $0.newKey = true } }
+        #expect(try await bench.store.journalNames().count == 1)
+        bench.ca.change { $0.intercept = nil }
+        try await bench.flow().revoke(first.certificate.name, reason: .superseded)
+        #expect(try await bench.store.journalNames().isEmpty)
+        #expect(bench.keys.names == ["www.example.org"])
+    }
+
+    /// Its own last steps are left: the hook is not run for a certificate that is revoked.
+    @Test func aRevokedCertificateIsNotDeployed() async throws {
+        let bench = try Bench()
+        struct Broken: Error {}
+        await #expect(throws: IssuanceError.self) { try await bench.flow(deploy: { _ in throw Broken() }).issue(try Bench.request()) }
+        let name = try CertificateName("www.example.org")
+        try await bench.flow().revoke(name, reason: .superseded)
+        let deployed = Mutex<[Int]>([])
+        let outcome = try await bench.flow(deploy: { certificate in deployed.withLock { $0.append(certificate.metadata.generation) } })
+            .issue(try Bench.request())
+        #expect(outcome.certificate.metadata.generation == 2 && deployed.withLock { $0 } == [2])
+    }
+}
+
+/// A program that cannot be run.
+private struct BrokenSolver: ChallengeSolver {
+    let base: MemorySolver
+    let failsAtCleanUp: Bool
+    var type: ChallengeType { base.type }
+    func canSolve(_ identifier: Identifier) -> Bool { true }
+    func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { base.target(of: identifier, keyAuthorization) }
+    func present(_ answer: ChallengeAnswer) async throws {
+        try await base.present(answer)
+        throw IssuanceError.solver(answer.identifier, reason: "the hook failed", hint: nil)
+    }
+    func cleanUp(_ answer: ChallengeAnswer) async throws {
+        if failsAtCleanUp { throw IssuanceError.solver(answer.identifier, reason: "the hook failed", hint: nil) }
+        try await base.cleanUp(answer)
+    }
+}
