@@ -115,7 +115,7 @@ let package = Package(
         library("CertificateStore", in: "FrontEnd", ["StrictJSON", "DurableFile", "ACME", "JOSE", x509, swiftASN1, crypto]),
         library(
             "Issuance", in: "FrontEnd",
-            ["StrictJSON", "DurableFile", "ACMEClient", "CertificateStore", "ACME", "JOSE", "CLinux", nioCore, nioPosix, x509]),
+            ["StrictJSON", "DurableFile", "ACMEClient", "CertificateStore", "ACME", "JOSE", "CLinux", nioCore, nioPosix]),
         program(
             "acme-agent", in: "FrontEnd",
             [

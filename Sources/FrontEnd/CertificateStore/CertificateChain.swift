@@ -1,61 +1,80 @@
 import ACME
-import Crypto
-import FoundationEssentials
 import JOSE
 import SwiftASN1
 import X509
 
-/// Certificates, leaf first, each read whole.
+/// Certificates, leaf first. The leaf is read whole; of its issuers what can be read, since it is not for this program to use them.
 public struct CertificateChain: Sendable {
-    /// At least one; the leaf is the first.
-    public let certificates: [Certificate]
-    /// Their DER, as it came.
+    /// The server's own certificate.
+    public let leaf: ChainCertificate
+    /// Those above it that can be read, in the order of the chain.
+    public let issuers: [ChainCertificate]
+    /// The DER of all, as it came, leaf first; those that cannot be read are among them.
     public let der: [[UInt8]]
+    /// What is odd about it and no reason to refuse it; each a sentence without a full stop.
+    public let warnings: [String]
 
     /// Reads what a CA sends (RFC 8555 §9.1). Whether it is the right chain is `check`'s matter.
     /// - Throws: `StoreError` `.chainRefused`.
     public init(pem: [UInt8]) throws(StoreError) { try self.init(der: try CertificatePEM.read(pem)) }
 
     public init(der: [[UInt8]]) throws(StoreError) {
-        guard !der.isEmpty else { throw CertificatePEM.refuse("there is no certificate in it") }
-        var certificates: [Certificate] = []
-        for (index, bytes) in der.enumerated() {
-            do { certificates.append(try Certificate(derEncoded: bytes)) } catch {
-                throw CertificatePEM.refuse("certificate \(index + 1) is not valid DER: \(TerminalText.safe("\(error)", limit: 200))")
+        guard let first = der.first else { throw CertificatePEM.refuse("there is no certificate in it") }
+        do { leaf = try ChainCertificate(der: first) } catch { throw CertificatePEM.refuse("certificate 1 is \(error.reason)") }
+        var issuers: [ChainCertificate] = []
+        var kept = [first]
+        var warnings: [String] = []
+        for (index, bytes) in der.enumerated().dropFirst() {
+            do throws(UnreadableCertificate) {
+                issuers.append(try ChainCertificate(der: bytes))
+                kept.append(bytes)
+            } catch {
+                // A server would not load a file with something else in it.
+                let isKept = UnreadableCertificate.mayBeCertificate(bytes)
+                if isKept { kept.append(bytes) }
+                warnings.append("certificate \(index + 1) of the CA's chain is \(error.reason); it is \(isKept ? "kept" : "left out")")
             }
         }
-        self.certificates = certificates
-        self.der = der
+        self.issuers = issuers
+        self.der = kept
+        self.warnings = warnings
     }
 
-    /// The server's own certificate.
-    public var leaf: Certificate { certificates[0] }
-    public var leafDER: [UInt8] { der[0] }
+    private init(leaf: ChainCertificate, issuers: [ChainCertificate], der: [[UInt8]], warnings: [String]) {
+        self.leaf = leaf
+        self.issuers = issuers
+        self.der = der
+        self.warnings = warnings
+    }
+
+    /// The certificates that can be read, leaf first.
+    public var certificates: [ChainCertificate] { [leaf] + issuers }
+    public var leafDER: [UInt8] { leaf.der }
 
     /// Unix seconds, the first and the last second of the leaf's validity.
-    public var notBefore: Int64 { CertificateChain.seconds(leaf.notValidBefore) }
-    public var notAfter: Int64 { CertificateChain.seconds(leaf.notValidAfter) }
+    public var notBefore: Int64 { leaf.notBefore }
+    public var notAfter: Int64 { leaf.notAfter }
 
     /// The serial number's content bytes as in the certificate (RFC 5280 §4.1.2.2), with the leading zero if it has one.
-    public var serialNumber: [UInt8] { Array(leaf.serialNumber.bytes) }
+    public var serialNumber: [UInt8] { leaf.serialNumber }
 
     /// The keyIdentifier of the leaf's AuthorityKeyIdentifier, of which renewal information needs it (RFC 9773 §4.1).
     public var authorityKeyIdentifier: [UInt8]? {
-        ((try? leaf.extensions.authorityKeyIdentifier) ?? nil)?.keyIdentifier.map { Array($0) }
+        guard let found = leaf.find(ASN1ObjectIdentifier.X509ExtensionID.authorityKeyIdentifier) else { return nil }
+        return (try? AuthorityKeyIdentifier(found))?.keyIdentifier.map { Array($0) }
     }
 
     /// The leaf's SubjectPublicKeyInfo, byte for byte.
-    public var spki: [UInt8]? { CertificateChain.spki(of: leafDER) }
+    public var spki: [UInt8]? { leaf.spki }
 
     /// The leaf's subjectAltName as identifiers.
     /// - Throws: `StoreError` `.chainRefused` if it has a name that is neither a DNS name nor an IP address.
     public func identifiers() throws(StoreError) -> [Identifier] {
-        let names: SubjectAlternativeNames?
-        do { names = try leaf.extensions.subjectAlternativeNames } catch {
-            throw CertificatePEM.refuse("its subjectAltName cannot be read")
-        }
+        guard let found = leaf.find(ASN1ObjectIdentifier.X509ExtensionID.subjectAlternativeName) else { return [] }
+        let names: SubjectAlternativeNames
+        do { names = try SubjectAlternativeNames(found) } catch { throw CertificatePEM.refuse("its subjectAltName cannot be read") }
         var result: [Identifier] = []
-        for name in names ?? SubjectAlternativeNames() {
+        for name in names {
             do {
                 switch name {
                 case .dnsName(let text): result.append(.dns(try DNSName(text)))
@@ -71,10 +90,12 @@ public struct CertificateChain: Sendable {
     static let clockTolerance: Int64 = 300
 
     /// Checks that this is the certificate that was ordered: for the agent's key (RFC 8555 §11.4), for exactly the ordered identifiers,
-    /// valid now, each certificate issued by the one behind it.
+    /// valid now. Of the issuers only what contradicts the leaf is refused.
     /// - Parameter time: Now, Unix seconds.
+    /// - Returns: The chain with each certificate before its issuer, as far as that can be told (RFC 8555 §9.1).
     /// - Throws: `StoreError` `.chainRefused`, with what is wrong.
-    public func check(spki: [UInt8], identifiers ordered: [Identifier], time: Int64) throws(StoreError) {
+    @discardableResult
+    public func check(spki: [UInt8], identifiers ordered: [Identifier], time: Int64) throws(StoreError) -> CertificateChain {
         guard self.spki == spki else { throw CertificatePEM.refuse("it is for another key than the agent's") }
         let names = Set(try identifiers())
         let missing = ordered.filter { !names.contains($0) }.map(\.value), more = names.subtracting(ordered).map(\.value).sorted()
@@ -87,33 +108,31 @@ public struct CertificateChain: Sendable {
         guard time >= notBefore - CertificateChain.clockTolerance else {
             throw CertificatePEM.refuse("it begins on \(RFC3339.string(notBefore)); it is \(RFC3339.string(time)) by this machine's clock")
         }
-        for (index, (certificate, issuer)) in zip(certificates, certificates.dropFirst()).enumerated() {
-            guard certificate.issuer == issuer.subject, issuer.publicKey.isValidSignature(certificate.signature, for: certificate) else {
-                throw CertificatePEM.refuse("certificate \(index + 1) was not issued by certificate \(index + 2)")
-            }
+        return try arranged()
+    }
+
+    /// Each certificate before its issuer. A CA need not send them so (RFC 8555 §9.1: SHOULD), and some servers want it.
+    private func arranged() throws(StoreError) -> CertificateChain {
+        guard !zip(certificates, issuers).allSatisfy({ $0.isIssued(by: $1) != false }) else { return self }
+        var rest = issuers
+        var path = [leaf]
+        while let last = path.last, let index = rest.firstIndex(where: { last.isIssued(by: $0) != false }) {
+            path.append(rest.remove(at: index))
         }
+        // With nothing unread that might be it, the leaf's issuer is not here: no client could verify the certificate.
+        guard path.count > 1 || der.count > certificates.count else {
+            throw CertificatePEM.refuse("certificate 1 was not issued by certificate 2")
+        }
+        var warnings = warnings
+        if !rest.isEmpty {
+            warnings.append("the CA's chain has \(rest.count == 1 ? "a certificate" : "certificates") that issued none of the others")
+        }
+        let unread = der.filter { bytes in !certificates.contains { $0.der == bytes } }
+        return CertificateChain(leaf: leaf, issuers: path.dropFirst() + rest, der: (path + rest).map(\.der) + unread, warnings: warnings)
     }
 
     private static func list(_ names: [String]) -> String {
         let shown = names.prefix(8).map { "\"\($0)\"" }.joined(separator: ", ")
         return names.count > 8 ? "\(shown) and \(names.count - 8) more" : shown
-    }
-
-    private static func seconds(_ date: Date) -> Int64 { Int64(clamping: Int(date.timeIntervalSince1970.rounded(.down))) }
-
-    /// RFC 5280 §4.1: the seventh field of a v3 tbsCertificate. Taken as it stands, not written anew, so that the comparison is of bytes.
-    private static func spki(of der: [UInt8]) -> [UInt8]? {
-        guard let root = try? DER.parse(der) else { return nil }
-        return try? DER.sequence(root, identifier: .sequence) { nodes in
-            guard let tbs = nodes.next() else { return nil }
-            while nodes.next() != nil {}
-            return try DER.sequence(tbs, identifier: .sequence) { fields in
-                var rest: [ASN1Node] = []
-                while let field = fields.next() { rest.append(field) }
-                // [0] version is absent in v1 certificates only.
-                if rest.first?.identifier.tagClass == .contextSpecific { rest.removeFirst() }
-                return rest.count > 5 ? Array(rest[5].encodedBytes) : nil
-            }
-        }
     }
 }

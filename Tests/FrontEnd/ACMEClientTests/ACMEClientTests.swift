@@ -165,10 +165,145 @@ private struct Conversation {
 
     @Test func aFailureToFetchTheDirectoryIsNotRemembered() async throws {
         var behaviour = FakeCA.Behaviour()
-        behaviour.intercept = { _, count in count == 1 ? HTTPResponse(status: 500) : nil }
+        behaviour.intercept = { _, count in count == 1 ? HTTPResponse(status: 404) : nil }
         let conversation = try Conversation(behaviour)
         await #expect(throws: ACMEClientError.self) { try await conversation.client.directory() }
         _ = try await conversation.client.directory()
+    }
+
+    /// RFC 9110 §10.2.2, RFC 8288 §3.1: both may be relative to what was asked for.
+    @Test(arguments: ["/order/0", "order/0", "./x/../order/0", "//ca.test/order/0", "https://ca.test/order/0"])
+    func aRelativeLocationIsResolved(location: String) async throws {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.tamper = { request, response in
+            guard request.url.path == "/new-order" else { return response }
+            let fields = response.headers.fields.filter { $0.name != "Location" }
+            return HTTPResponse(
+                status: response.status, headers: HTTPFields(fields + [(name: "Location", value: location)]), body: response.body)
+        }
+        let conversation = try Conversation(behaviour)
+        #expect(try await conversation.order().url.text == "https://ca.test/order/0")
+    }
+
+    @Test func relativeLinksAreResolved() async throws {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.intercept = { request, count in
+            guard request.url.path == "/cert/0" else { return nil }
+            return HTTPResponse(
+                status: 200,
+                headers: [
+                    "Content-Type": "application/pem-certificate-chain", "Replay-Nonce": "n\(count)",
+                    "Link":
+                        #"</cert/0/1>;rel="alternate", <2?x=1>;rel="alternate", <https://other.test/3>;rel="alternate", <ftp://x/>;rel="alternate""#,
+                ], body: [])
+        }
+        let conversation = try Conversation(behaviour)
+        let chain = try await conversation.client.certificate(try ACMEURL("https://ca.test/cert/0"))
+        #expect(chain.alternates.map(\.text) == ["https://ca.test/cert/0/1", "https://ca.test/cert/2?x=1", "https://other.test/3"])
+    }
+
+    @Test func aMemberOfTheDirectoryIsRequiredWhenItIsUsed() async throws {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.tamper = { request, response in
+            guard request.url.path == "/dir" else { return response }
+            let text = String(decoding: response.body, as: UTF8.self)
+                .replacing("revokeCert", with: "no-revocation").replacing("keyChange", with: "no-key-change")
+            return HTTPResponse(status: response.status, headers: response.headers, body: Array(text.utf8))
+        }
+        let conversation = try Conversation(behaviour)
+        _ = try await conversation.order()
+        await #expect { try await conversation.client.revoke(Revocation(certificate: [1])) } throws: { "\($0)".contains("\"revokeCert\"") }
+        await #expect { try await conversation.client.changeKey(to: "other") } throws: { "\($0)".contains("\"keyChange\"") }
+    }
+
+    /// A database that fails over, a proxy without a server behind it: with or without a problem document.
+    @Test(arguments: [500, 502, 503, 504], [true, false]) func aCAThatIsDownIsAskedAgainWhereThatDoesNoHarm(
+        status: Int, hasProblem: Bool
+    ) async throws {
+        let conversation = try Conversation()
+        let order = try await conversation.order()
+        let failures = Mutex(0)
+        conversation.ca.change {
+            $0.intercept = { request, count in
+                guard
+                    failures.withLock({
+                        $0 += 1; return $0 <= 3
+                    })
+                else { return nil }
+                let body = hasProblem ? #"{"type":"urn:ietf:params:acme:error:serverInternal"}"# : "<html>Bad Gateway</html>"
+                return HTTPResponse(
+                    status: status, headers: ["Content-Type": hasProblem ? "application/problem+json" : "text/html"], body: Array(body.utf8)
+                )
+            }
+        }
+        _ = try await conversation.client.order(order.url)
+        #expect(conversation.time.slept.count == 3)
+        // A directory is asked for again as well.
+        failures.withLock { $0 = 0 }
+        let client = ACMEClient(directory: try conversation.ca.directory, transport: conversation.ca, time: conversation.time)
+        _ = try await client.directory()
+    }
+
+    @Test(arguments: [500, 502, 504]) func anOrderThatMayHaveBeenMadeIsNotMadeAgain(status: Int) async throws {
+        let conversation = try Conversation()
+        conversation.ca.change { $0.intercept = { request, _ in request.url.path == "/new-order" ? HTTPResponse(status: status) : nil } }
+        await #expect(throws: ACMEClientError.self) { try await conversation.order() }
+        #expect(conversation.ca.log.filter { $0 == "POST /new-order" }.count == 1)
+    }
+
+    @Test func aCAThatStaysDownEnds() async throws {
+        let conversation = try Conversation()
+        let order = try await conversation.order()
+        conversation.ca.change { $0.intercept = { _, _ in HTTPResponse(status: 502) } }
+        let start = conversation.time.uptime()
+        await #expect(throws: ACMEClientError.self) { try await conversation.client.order(order.url) }
+        #expect(conversation.time.uptime() - start < .seconds(30))
+    }
+
+    /// One deadline for all tries of a request, whatever each of them takes.
+    @Test(arguments: [true, false]) func slowTriesDoNotAddUp(isBadNonce: Bool) async throws {
+        let conversation = try Conversation()
+        let order = try await conversation.order()
+        let slow = SlowTransport(base: conversation.ca, time: conversation.time, delay: isBadNonce ? .seconds(2) : .seconds(60))
+        if isBadNonce {
+            conversation.ca.change { $0.noncesToRefuse = .max }
+        } else {
+            conversation.ca.change { $0.intercept = { _, _ in HTTPResponse(status: 504) } }
+        }
+        let client = ACMEClient(
+            directory: try conversation.ca.directory, transport: slow, signer: conversation.signer, account: conversation.client.account,
+            time: conversation.time)
+        let start = conversation.time.uptime()
+        await #expect(throws: ACMEClientError.self) { try await client.order(order.url) }
+        #expect(conversation.time.uptime() - start <= .seconds(190))
+    }
+
+    @Test func aProblemWithoutDetailSaysStatusAndWhatWasAsked() async throws {
+        let conversation = try Conversation()
+        conversation.ca.change {
+            $0.intercept = { request, _ in
+                guard request.url.path == "/new-order" else { return nil }
+                return HTTPResponse(
+                    status: 403, headers: ["Content-Type": "application/problem+json"],
+                    body: Array(#"{"type":"urn:ietf:params:acme:error:unauthorized"}"#.utf8))
+            }
+        }
+        await #expect { try await conversation.order() } throws: { error in
+            ["403", "https://ca.test/new-order", "unauthorized"].allSatisfy { "\(error)".contains($0) }
+        }
+    }
+
+    @Test func anAccountThatIsAnsweredWithoutABodyIsAskedFor() async throws {
+        let conversation = try Conversation()
+        conversation.ca.change {
+            $0.tamper = { request, response in
+                guard request.url.path == "/new-account" else { return response }
+                return HTTPResponse(
+                    status: response.status, headers: HTTPFields(response.headers.fields.filter { $0.name != "Content-Type" }))
+            }
+        }
+        let found = try await conversation.client.findAccount()
+        #expect(found?.account.status == .valid && found?.url == conversation.client.account)
     }
 
     @Test func aBodyOverTheLimitIsRefused() async throws {
@@ -273,5 +408,17 @@ struct FlakyTransport: HTTPTransport {
         let response = try await base.send(request)
         if loses(request) { throw TransportError(.unreachable, origin: request.url.origin, detail: "lost") }
         return response
+    }
+}
+
+/// Takes its time for every answer, as a virtual clock shows it.
+struct SlowTransport: HTTPTransport {
+    let base: any HTTPTransport
+    let time: VirtualTime
+    let delay: Duration
+
+    func send(_ request: HTTPRequest) async throws -> HTTPResponse {
+        try await time.sleep(for: delay)
+        return try await base.send(request)
     }
 }

@@ -12,7 +12,7 @@ import Testing
     }
 
     @Test func stepsGrowToTheLongestAndEndAtTheDeadline() {
-        var schedule = PollingSchedule(deadline: .seconds(60))
+        var schedule = PollingSchedule(limit: .seconds(60), now: .zero)
         var now: Duration = .zero
         var waits: [Duration] = []
         while case .wait(let duration, false) = schedule.next(retryAfter: nil, now: now) {
@@ -26,36 +26,87 @@ import Testing
     }
 
     @Test func retryAfterIsObeyed() {
-        var schedule = PollingSchedule(deadline: .seconds(60))
+        var schedule = PollingSchedule(limit: .seconds(60), now: .zero)
         #expect(schedule.next(retryAfter: 3, now: .zero) == .wait(.seconds(3), asked: true))
-        #expect(schedule.next(retryAfter: 0, now: .zero) == .wait(PollingSchedule.shortestWait, asked: true))
-        #expect(schedule.next(retryAfter: -1, now: .zero) == .wait(PollingSchedule.shortestWait, asked: true))
+    }
+
+    /// A clock that is off makes every date one of the past: the CA is asked no more often for that.
+    @Test(arguments: [0, -1, Int64.min]) func aRetryAfterThatIsOverIsNoReasonToHurry(seconds: Int64) {
+        var schedule = PollingSchedule(limit: .seconds(60), now: .zero)
+        var now: Duration = .zero
+        var polls = 0
+        while case .wait(let duration, _) = schedule.next(retryAfter: seconds, now: now) {
+            now += duration
+            polls += 1
+        }
+        #expect(polls < 30 && now >= .seconds(60))
+    }
+
+    /// What is allowed as a whole is allowed also when some of the time is over.
+    @Test func allOfTheTimeMayBeAskedForAtOnce() {
+        var schedule = PollingSchedule(limit: .seconds(300), now: .seconds(10))
+        #expect(schedule.next(retryAfter: 300, now: .seconds(12)) == .wait(.seconds(300), asked: true))
+        #expect(schedule.next(retryAfter: 300, now: .seconds(312)) == .giveUp)
     }
 
     @Test(arguments: [61, 1_000_000_000, Int64.max]) func aHostileRetryAfterEndsAtOnce(seconds: Int64) {
-        var schedule = PollingSchedule(deadline: .seconds(60))
+        var schedule = PollingSchedule(limit: .seconds(60), now: .zero)
         #expect(schedule.next(retryAfter: seconds, now: .zero) == .giveUp)
     }
 }
 
 @Suite struct RetryPolicyTests {
+    private func after(
+        _ policy: inout RetryPolicy, _ status: Int, _ kind: String? = nil, retryAfter: Int64? = nil, isRepeatable: Bool = false,
+        now: Duration = .zero
+    ) -> RetryPolicy.Action {
+        let problem = kind.map { Problem(type: "urn:ietf:params:acme:error:" + $0) }
+        return policy.after(status: status, problem: problem, retryAfter: retryAfter, isRepeatable: isRepeatable, now: now)
+    }
+
     @Test func otherFailuresAreNotRepeated() {
-        var policy = RetryPolicy()
-        #expect(policy.after(status: 403, problem: Problem(type: "urn:ietf:params:acme:error:unauthorized"), retryAfter: 1) == .fail)
-        #expect(policy.after(status: 500, problem: nil, retryAfter: nil) == .fail)
+        var policy = RetryPolicy(now: .zero)
+        #expect(after(&policy, 403, "unauthorized", retryAfter: 1, isRepeatable: true) == .fail)
+        for status in [500, 502, 504] { #expect(after(&policy, status) == .fail) }
+        for status in [400, 404, 501, 505] { #expect(after(&policy, status, isRepeatable: true) == .fail) }
     }
 
     @Test func aRateLimitWithoutATimeIsNotWaitedFor() {
-        var policy = RetryPolicy()
-        #expect(policy.after(status: 429, problem: Problem(type: "urn:ietf:params:acme:error:rateLimited"), retryAfter: nil) == .fail)
+        var policy = RetryPolicy(now: .zero)
+        #expect(after(&policy, 429, "rateLimited") == .fail)
     }
 
     @Test func waitsAreCounted() {
-        var policy = RetryPolicy()
+        var policy = RetryPolicy(now: .zero)
         for _ in 0..<RetryPolicy.maximumWaits {
-            guard case .wait = policy.after(status: 503, problem: nil, retryAfter: 1) else { Issue.record("no wait"); return }
+            guard case .wait = after(&policy, 503, retryAfter: 1) else { Issue.record("no wait"); return }
         }
-        #expect(policy.after(status: 503, problem: nil, retryAfter: 1) == .fail)
+        #expect(after(&policy, 503, retryAfter: 1) == .fail)
+    }
+
+    @Test func whatACAAsksForIsBoundedOverAllTries() {
+        var policy = RetryPolicy(now: .zero)
+        guard case .wait(.seconds(200), _) = after(&policy, 503, retryAfter: 200) else { Issue.record("no wait"); return }
+        #expect(after(&policy, 503, retryAfter: 200, now: .seconds(200)) == .fail)
+        // Time that was waited because the CA asked for it is no try's.
+        guard case .wait = after(&policy, 503, now: .seconds(201)) else { Issue.record("no wait"); return }
+    }
+
+    @Test(arguments: [0, -1, nil]) func noWaitIsShorterThanTheOwnStep(retryAfter: Int64?) {
+        var policy = RetryPolicy(now: .zero)
+        for step in [500, 1000, 2000] {
+            guard case .wait(.milliseconds(step), _) = after(&policy, 503, retryAfter: retryAfter) else { Issue.record("\(step)"); return }
+        }
+    }
+
+    @Test func whenTheTimeIsOverNothingIsTriedAgain() {
+        var policy = RetryPolicy(now: .seconds(5))
+        #expect(policy.timeLeft(.seconds(25)) == RetryPolicy.patience - .seconds(20))
+        let over = RetryPolicy.patience + .seconds(5)
+        #expect(policy.timeLeft(over + .seconds(1)) == .zero)
+        #expect(after(&policy, 400, "badNonce", now: over) == .fail)
+        #expect(after(&policy, 503, now: over) == .fail)
+        #expect(after(&policy, 502, isRepeatable: true, now: over) == .fail)
     }
 }
 

@@ -3,6 +3,7 @@ import Crypto
 import DurableFile
 import Glibc
 import JOSE
+import SwiftASN1
 import Testing
 import X509
 
@@ -71,10 +72,63 @@ struct CertificateChainTests {
             refusal { try check(ca.chain(key: key, names: StoreFolder.names), time: TestCA.now + 31_536_000) }?.contains(
                 "by this machine's clock") == true)
         let good = try ca.chain(key: key, names: StoreFolder.names, root: true)
-        #expect(refusal { try check([good[0], good[2], good[1]]) } == "certificate 1 was not issued by certificate 2")
         #expect(refusal { try check([good[1], good[0]]) } == "it is for another key than the agent's")
         let stranger = try TestCA().chain(key: key, names: StoreFolder.names)
         #expect(refusal { try check([good[0], stranger[1]]) } == "certificate 1 was not issued by certificate 2")
+    }
+
+    private func foreign(_ chain: [[UInt8]]) throws {
+        let leaf = try Certificate(derEncoded: ForeignCertificates.leaf)
+        var serializer = DER.Serializer()
+        try serializer.serialize(leaf.publicKey)
+        try CertificateChain(pem: TestCA.pem(chain)).check(spki: serializer.serializedBytes, identifiers: names, time: TestCA.now)
+    }
+
+    /// As AD CS signs.
+    @Test("Issuers, and leaves, that were signed with RSASSA-PSS are taken")
+    func signedByPSS() throws {
+        try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer])
+        try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer, ForeignCertificates.root])
+        try foreign([ForeignCertificates.leafByPSS, ForeignCertificates.issuer, ForeignCertificates.root])
+        #expect(
+            refusal { try check([ForeignCertificates.leafByPSS, ForeignCertificates.issuer]) } == "it is for another key than the agent's")
+    }
+
+    /// RFC 5280 §7.1: the values are compared, in any case and with any spaces, not how they are encoded.
+    @Test("Names are compared by their values")
+    func namesByValue() throws {
+        try foreign([ForeignCertificates.leaf, ForeignCertificates.issuerInOtherLetters, ForeignCertificates.root])
+    }
+
+    @Test("A key of an unknown kind among the issuers is no reason to refuse")
+    func unknownIssuerKey() throws {
+        try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer, ForeignCertificates.root, ForeignCertificates.ed448])
+        try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer, ForeignCertificates.ed448])
+    }
+
+    @Test("An issuer that cannot be read is kept where it may be a certificate, and left out where it cannot be one")
+    func unreadableIssuer() throws {
+        // An INTEGER with a leading zero: BER that OpenSSL reads.
+        let strange: [UInt8] = [0x30, 0x06, 0x30, 0x04, 0x02, 0x02, 0x00, 0x01]
+        try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer, strange])
+        try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer, [0, 0, 0]])
+    }
+
+    @Test("A root that stands before the intermediate is taken")
+    func rootFirst() throws {
+        let good = try folder.ca.chain(key: folder.key.publicKey, names: StoreFolder.names, root: true)
+        try check([good[0], good[2], good[1]])
+        try foreign([ForeignCertificates.leaf, ForeignCertificates.root, ForeignCertificates.issuer])
+    }
+
+    @Test("What is not supported is not said to be wrong, and no library speaks")
+    func wordsOfRefusals() throws {
+        let ed448 = try #require(refusal { try foreign([ForeignCertificates.ed448]) })
+        #expect(ed448 == "it is for another key than the agent's")
+        for bytes in [[UInt8](), [0x30, 0x00], [0x30, 0x03, 0x02, 0x01, 0x00], [0x00, 0x00, 0x00], [0x30, 0x80, 0, 0]] {
+            let got = try #require(refusal { _ = try CertificateChain(der: [bytes]) })
+            for word in ["ASN1", "Error", "swift", "invalid", "(", "."] { #expect(!got.contains(word), "\(got)") }
+        }
     }
 
     @Test("Anything but certificates in the text is refused")

@@ -53,6 +53,42 @@ import Testing
         #expect(failure.message == "the CA at https://ca.example refused: because (\(kind))")
     }
 
+    /// A CA that is down, whatever its proxy or its database says of it: exit 75, as Docs/cli.md promises.
+    @Test(arguments: [500, 502, 503, 504, 521]) func aCAThatIsDown(status: Int) throws {
+        let url = try #require(Self.url)
+        let failures = [
+            try failure(Self.problem("malformed", "no database", status: status), status: status), try failure(Problem(), status: status),
+            Failure(ACMEClientError.unexpectedStatus(status, url: url, excerpt: "<html><h1>Bad Gateway</h1>")),
+        ]
+        for failure in failures {
+            #expect(failure.exitStatus == .temporary && failure.code == "ca-unavailable")
+            #expect(failure.hint?.contains("later") == true)
+            #expect(!failure.message.contains("<"))
+        }
+        #expect(failures[2].message == "the CA answered https://ca.example/order/1 with HTTP status \(status)")
+    }
+
+    @Test func aProblemWithoutWordsSaysStatusAndWhatWasAsked() throws {
+        #expect(
+            try failure(Self.problem("malformed", ""), status: 400).message
+                == "the CA answered https://ca.example/order/1 with HTTP status 400 (malformed) and gives no reason")
+        #expect(
+            try failure(Problem(), status: 403).message
+                == "the CA answered https://ca.example/order/1 with HTTP status 403 and gives no reason")
+    }
+
+    @Test func whatTheDirectoryLacksIsNamed() throws {
+        let failure = Failure(ACMEClientError.notOffered("revokeCert", directory: try #require(Self.url)))
+        #expect(failure.exitStatus == .caRefused && failure.message.contains("\"revokeCert\""))
+    }
+
+    @Test func subproblemsOfANameHaveTheirLines() throws {
+        var problem = Self.problem("compound", "several")
+        problem.subproblems = [Self.problem("caa", "CAA forbids it"), Self.problem("dns", "no answer")]
+        let failure = Failure(IssuanceError.notProven([.init(identifier: try Identifier(argument: "a.example.org"), problem: problem)]))
+        #expect(failure.lines[2...3] == ["    CAA forbids it (caa)", "    no answer (dns)"])
+    }
+
     @Test func aRateLimitSaysHowLong() throws {
         #expect(try failure(Self.problem("rateLimited", "too many"), retryAfter: 5400).hint == "the CA asks to wait 1 h 30 min")
     }
@@ -94,7 +130,8 @@ import Testing
 
     @Test(arguments: [
         (TransportError.Kind.unreachable, acme_agent.ExitStatus.temporary, "ca-unreachable"), (.timeout, .temporary, "ca-unreachable"),
-        (.tls, .caRefused, "ca-tls"), (.tooLarge, .caRefused, "ca-protocol"), (.protocolError, .caRefused, "ca-protocol"),
+        (.tls, .caRefused, "ca-tls"), (.untrusted, .caRefused, "ca-tls"), (.tooLarge, .caRefused, "ca-protocol"),
+        (.protocolError, .caRefused, "ca-protocol"),
     ]) func transport(kind: TransportError.Kind, exit: acme_agent.ExitStatus, code: String) throws {
         let origin = try #require(Self.url).origin
         let failure = Failure(ACMEClientError.transport(TransportError(kind, origin: origin, detail: "d")))

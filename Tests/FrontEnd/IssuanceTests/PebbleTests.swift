@@ -219,7 +219,7 @@ struct PebbleTests {
         let strangers = try AsyncHTTPTransport(trustRoots: .system, userAgent: "test/0")
         await #expect { try await ACMEClient(directory: user.pebble.directory, transport: strangers).directory() } throws: { error in
             guard case .transport(let cause)? = error as? ACMEClientError else { return false }
-            return cause.kind == .tls && cause.hint?.contains("--ca-certificate") == true
+            return cause.kind == .untrusted && cause.hint?.contains("--ca-certificate") == true
         }
         await strangers.shutdown()
         user.pebble.stop()

@@ -63,6 +63,26 @@ struct AuthorizationTests {
         #expect(throws: ACMEDocumentError.self) { try Authorization(json: json) }
     }
 
+    /// A challenge that nobody here answers cannot do harm: the others are as good as before.
+    @Test(
+        "A challenge of an unknown type is passed over, whatever is in it",
+        arguments: [
+            #"{"type":"new-01","url":"https://ca.example/c","status":"pending","token":"../../etc/x"}"#,
+            #"{"type":"new-01","url":"https://ca.example/c","status":"waiting","token":[1]}"#, #"{"type":"new-01"}"#,
+            #"{"type":"new-01","url":"http://ca.example/c"}"#, #"{"type":7}"#, #"{}"#, "[]", "null",
+        ])
+    func unknownChallenge(json: String) throws {
+        let authorization = try Authorization(json: try value(Self.authorization(json + "," + Self.challenge)))
+        #expect(authorization.challenge(.http01)?.token == "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA")
+        #expect(authorization.challenges.allSatisfy { $0.kind != nil || $0.token == nil })
+    }
+
+    @Test("A challenge without a status is pending")
+    func challengeWithoutStatus() throws {
+        let json = #"{"type":"http-01","url":"https://ca.example/c","token":"a"}"#
+        #expect(try Challenge(json: try value(json)).status == .pending)
+    }
+
     @Test(
         "What is no challenge",
         arguments: [

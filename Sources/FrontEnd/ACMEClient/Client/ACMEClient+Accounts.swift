@@ -16,9 +16,16 @@ extension ACMEClient {
         let url = try await directory().newAccount
         let response = try await post(.newAccount(request), to: url, as: .key(signer), accept: MediaType.json)
         let location = try location(response, url: url)
-        let account = try document(response, url: url, as: Account.self)
         use(account: location)
+        let account = try await account(response, url: url)
         return RegisteredAccount(url: location, account: account, isNew: response.status == 201)
+    }
+
+    /// The account in an answer to newAccount. Some CAs say no more of one that exists than its URL: then it is asked for.
+    private func account(_ response: HTTPResponse, url: ACMEURL) async throws -> Account {
+        guard response.body.isEmpty, let own = account else { return try document(response, url: url, as: Account.self) }
+        let answer = try await post(.postAsGet, to: own, accept: MediaType.json)
+        return answer.body.isEmpty ? Account(status: .valid) : try document(answer, url: own, as: Account.self)
     }
 
     /// The account of the signer's key (RFC 8555 §7.3.1); `nil` where there is none.
@@ -41,7 +48,8 @@ extension ACMEClient {
 
     /// Changes the account's key to the agent's key `newKey` (RFC 8555 §7.3.5). From then on this client's signer is the wrong one.
     public func changeKey(to newKey: KeyName) async throws {
-        _ = try await post(.keyChange(newKey: newKey), to: try await directory().keyChange)
+        guard let url = try await directory().keyChange else { throw ACMEClientError.notOffered("keyChange", directory: directoryURL) }
+        _ = try await post(.keyChange(newKey: newKey), to: url)
     }
 
     private func account(_ request: ACMERequest) async throws -> Account {

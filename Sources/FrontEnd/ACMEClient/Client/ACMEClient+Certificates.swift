@@ -18,13 +18,13 @@ extension ACMEClient {
             throw ACMEClientError.unexpectedContentType(type, expected: MediaType.pemChain, url: url)
         }
         let links = LinkHeader.targets(response.headers.all("Link"), relation: "alternate")
-        return DownloadedChain(pem: response.body, alternates: links.compactMap { try? ACMEURL($0) })
+        return DownloadedChain(pem: response.body, alternates: links.compactMap { try? ACMEURL(reference: $0, relativeTo: url) })
     }
 
     /// Revokes a certificate (RFC 8555 §7.6).
     /// - Parameter certificateSigner: signs with the certificate's own key; `nil` for the account's.
     public func revoke(_ revocation: Revocation, signedBy certificateSigner: (any AccountSigner)? = nil) async throws {
-        let url = try await directory().revokeCert
+        guard let url = try await directory().revokeCert else { throw ACMEClientError.notOffered("revokeCert", directory: directoryURL) }
         _ = try await post(.revokeCertificate(revocation), to: url, as: certificateSigner.map { .key($0) } ?? .account)
     }
 }

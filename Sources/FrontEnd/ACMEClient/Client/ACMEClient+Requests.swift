@@ -24,7 +24,7 @@ extension ACMEClient {
         _ request: ACMERequest, to url: ACMEURL, as identity: Identity = .account, accept: String? = nil,
         limit: Int = ACMEClient.documentLimit
     ) async throws -> HTTPResponse {
-        var policy = RetryPolicy()
+        var policy = RetryPolicy(now: time.uptime())
         while true {
             switch try await attempt(request, url, identity, accept, limit, &policy) {
             case .response(let response): return response
@@ -49,19 +49,23 @@ extension ACMEClient {
             let nonce: String
             if let taken = fresh { nonce = taken } else { nonce = try await newNonce() }
             fresh = nil
-            let message = try await sign(request, url, identity, nonce: nonce, accept: accept, limit: limit)
+            var message = try await sign(request, url, identity, nonce: nonce, accept: accept, limit: limit)
             let action: RetryPolicy.Action
             let failure: ACMEClientError
+            let isRepeatable = request.operation == .postAsGet
+            message.timeLimit = policy.timeLeft(time.uptime())
             do throws(TransportFailure) {
                 let response = try await exchange(message)
                 fresh = self.nonce(response)
                 if (200..<300).contains(response.status) { return .response(response) }
                 failure = self.failure(response, url: url)
-                action = policy.after(status: response.status, problem: failure.problem, retryAfter: retryAfter(response))
+                action = policy.after(
+                    status: response.status, problem: failure.problem, retryAfter: retryAfter(response), isRepeatable: isRepeatable,
+                    now: time.uptime())
             } catch {
                 let cause = try error.transportError()
                 failure = .transport(cause)
-                action = policy.after(cause, isRepeatable: request.operation == .postAsGet)
+                action = policy.after(cause, isRepeatable: isRepeatable, now: time.uptime())
             }
             switch action {
             // RFC 8555 §6.5: the error's own nonce is the one to try again with.

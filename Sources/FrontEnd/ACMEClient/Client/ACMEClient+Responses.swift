@@ -40,9 +40,9 @@ extension ACMEClient {
         return Problem(json: document.root)
     }
 
-    /// The URL of what was made (RFC 8555 §7.3, §7.4).
+    /// The URL of what was made (RFC 8555 §7.3, §7.4); it may be relative to what was asked (RFC 9110 §10.2.2).
     func location(_ response: HTTPResponse, url: ACMEURL) throws(ACMEClientError) -> ACMEURL {
-        guard let text = response.headers["Location"], let location = try? ACMEURL(text) else {
+        guard let text = response.headers["Location"], let location = try? ACMEURL(reference: text, relativeTo: url) else {
             throw .missingHeader("Location", url: url)
         }
         return location

@@ -114,21 +114,25 @@ public final class ACMEClient: Sendable {
         return try document(response, url: directoryURL, as: Directory.self)
     }
 
-    /// A request without a signature: GET, which changes nothing and so may be repeated.
+    /// A request without a signature: GET or HEAD, which change nothing and so may be repeated.
     func retrying(_ request: HTTPRequest) async throws -> HTTPResponse {
-        var policy = RetryPolicy()
+        var request = request
+        var policy = RetryPolicy(now: time.uptime())
         while true {
             let action: RetryPolicy.Action
             let failure: ACMEClientError
+            request.timeLimit = policy.timeLeft(time.uptime())
             do throws(TransportFailure) {
                 let response = try await exchange(request)
                 if (200..<300).contains(response.status) { return response }
                 failure = self.failure(response, url: request.url)
-                action = policy.after(status: response.status, problem: failure.problem, retryAfter: retryAfter(response))
+                action = policy.after(
+                    status: response.status, problem: failure.problem, retryAfter: retryAfter(response), isRepeatable: true,
+                    now: time.uptime())
             } catch {
                 let cause = try error.transportError()
                 failure = .transport(cause)
-                action = policy.after(cause, isRepeatable: true)
+                action = policy.after(cause, isRepeatable: true, now: time.uptime())
             }
             switch action {
             case .retryNow, .fail: throw failure

@@ -17,6 +17,8 @@ public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
     case noncesExhausted(attempts: Int, url: ACMEURL)
     /// The request needs the account's URL.
     case noAccount
+    /// The CA's directory lacks the member that the request needs.
+    case notOffered(String, directory: ACMEURL)
 
     /// The CA's explanation, where there is one.
     public var problem: Problem? {
@@ -24,15 +26,35 @@ public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
         return nil
     }
 
+    /// Whether the CA is down or busy for all that it says: another time the same request may well succeed.
+    public var isOutage: Bool {
+        switch self {
+        case .problem(let problem, let status, _, _): problem.kind != .rateLimited && HTTPResponse.isOutage(status)
+        case .unexpectedStatus(let status, _, _): HTTPResponse.isOutage(status)
+        default: false
+        }
+    }
+
+    /// The description; without subproblems, which have lines of their own.
+    public var summary: String {
+        guard case .problem(let problem, let status, let url, _) = self else { return description }
+        guard problem.hasText else {
+            let type = problem.type == Problem.noType ? "" : " (\(problem.typeName))"
+            return "the CA answered \(url) with HTTP status \(status)\(type) and gives no reason"
+        }
+        return "the CA at \(url.origin) refused: \(problem.summary)"
+    }
+
     public var description: String {
         switch self {
-        case .problem(let problem, _, let url, let retryAfter):
-            let wait = retryAfter.map { "; it asks to wait \($0) s" } ?? ""
-            return "the CA at \(url.origin) refused: \(problem.description)\(wait)"
+        case .problem(let problem, _, _, let retryAfter):
+            let lines = problem.description.split(separator: "\n", omittingEmptySubsequences: false).dropFirst().map { "\n" + $0 }
+            return summary + lines.joined() + (retryAfter.map { "; it asks to wait \($0) s" } ?? "")
         case .transport(let error): return error.description
         case .unexpectedStatus(let status, let url, let excerpt):
-            let text = excerpt.isEmpty ? "" : ": \(TerminalText.safe(excerpt, limit: 200))"
-            return "the CA answered \(status) to \(url)\(text)"
+            // The page of a proxy is for browsers.
+            let isText = !excerpt.isEmpty && !excerpt.contains("<")
+            return "the CA answered \(url) with HTTP status \(status)" + (isText ? ": \(TerminalText.safe(excerpt, limit: 200))" : "")
         case .unexpectedContentType(let type, let expected, let url):
             let type = type.isEmpty ? "without a content type" : "with \(TerminalText.safe(type, limit: 80))"
             return "the CA answered \(url) \(type), not \(expected)"
@@ -43,6 +65,8 @@ public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
         case .noncesExhausted(let attempts, let url):
             return "the CA at \(url.origin) refused the nonces that it gives out, \(attempts) times one after another"
         case .noAccount: return "there is no account at this CA yet"
+        case .notOffered(let member, let directory):
+            return "the CA does not offer this: its directory \(directory) has no valid \"\(member)\""
         }
     }
 

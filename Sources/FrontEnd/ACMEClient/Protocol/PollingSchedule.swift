@@ -14,7 +14,7 @@ public struct PollingSchedule: Sendable {
     /// No CA's answer is worth more than this much delay.
     public static let longestStep: Duration = .seconds(5)
     static let growth = 1.7
-    /// A CA that says 0 is asked again after this.
+    /// No first step is shorter.
     static let shortestWait: Duration = .milliseconds(5)
 
     /// What to do next.
@@ -26,29 +26,32 @@ public struct PollingSchedule: Sendable {
     }
 
     private var step: Duration
+    private let limit: Duration
     private let deadline: Duration
 
     /// - Parameters:
-    ///   - deadline: uptime at which to give up.
+    ///   - limit: for how long to ask.
+    ///   - now: uptime.
     ///   - firstStep: the first wait where the CA does not say one.
-    public init(deadline: Duration, firstStep: Duration = PollingSchedule.firstStep) {
-        self.deadline = deadline
+    public init(limit: Duration, now: Duration, firstStep: Duration = PollingSchedule.firstStep) {
+        self.limit = limit
+        deadline = now + limit
         step = firstStep
     }
 
     /// - Parameters:
-    ///   - retryAfter: what the last response's Retry-After said, in seconds.
+    ///   - retryAfter: what the last response's Retry-After said, in seconds. It makes a wait longer, never shorter: 0, or a date that a clock which is
+    ///     off takes for one of the past, is no reason to ask without end.
     ///   - now: uptime.
     public mutating func next(retryAfter: Int64?, now: Duration) -> Step {
         let remaining = deadline - now
         guard remaining > .zero else { return .giveUp }
-        if let retryAfter {
-            // Compared as seconds first: 10^18 is no Duration.
-            guard retryAfter <= remaining.components.seconds else { return .giveUp }
-            return .wait(max(.seconds(max(retryAfter, 0)), Self.shortestWait), asked: true)
-        }
         let wait = step
         step = min(step * Self.growth, Self.longestStep)
-        return .wait(min(wait, remaining), asked: false)
+        guard let retryAfter, retryAfter > 0 else { return .wait(min(wait, remaining), asked: false) }
+        // Compared as seconds first: 10^18 is no Duration. What is allowed as a whole is waited for also where some of it is over: it is the last wait.
+        guard retryAfter <= limit.components.seconds else { return .giveUp }
+        guard .seconds(retryAfter) > wait else { return .wait(min(wait, remaining), asked: false) }
+        return .wait(.seconds(retryAfter), asked: true)
     }
 }

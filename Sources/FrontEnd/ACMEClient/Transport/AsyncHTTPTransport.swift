@@ -1,8 +1,8 @@
 import ACME
 import AsyncHTTPClient
+import Glibc
 import NIOCore
 import NIOHTTP1
-import NIOPosix
 import NIOSSL
 
 /// HTTPS by AsyncHTTPClient: no redirects, no decompression, bounded in size and time.
@@ -25,7 +25,8 @@ public final class AsyncHTTPTransport: HTTPTransport {
         if case .file(let path) = trustRoots {
             let roots: [NIOSSLCertificate]
             do { roots = try NIOSSLCertificate.fromPEMFile(path) } catch {
-                throw TransportConfigurationError(path: path, reason: "\(error)")
+                let reason = access(path, R_OK) == 0 ? "it is no PEM file of certificates" : TransportFault.text(of: errno)
+                throw TransportConfigurationError(path: path, reason: reason)
             }
             guard !roots.isEmpty else { throw TransportConfigurationError(path: path, reason: "no certificate is in it") }
             tls.trustRoots = .certificates(roots)
@@ -42,10 +43,11 @@ public final class AsyncHTTPTransport: HTTPTransport {
     public func shutdown() async { try? await client.shutdown() }
 
     public func send(_ request: HTTPRequest) async throws -> HTTPResponse {
-        try await Deadline.within(Self.requestTimeout) {
+        let limit = min(Self.requestTimeout, request.timeLimit ?? Self.requestTimeout)
+        return try await Deadline.within(limit) {
             try await self.exchange(request)
         } orThrow: {
-            TransportError(.timeout, origin: request.url.origin, detail: "no whole response within \(Self.requestTimeout)")
+            TransportError(.timeout, origin: request.url.origin, detail: "no whole response within \(limit.components.seconds) s")
         }
     }
 
@@ -63,44 +65,8 @@ public final class AsyncHTTPTransport: HTTPTransport {
             let fields = incoming.headers.map { (name: $0.name, value: $0.value) }
             return HTTPResponse(status: Int(incoming.status.code), headers: HTTPFields(fields), body: Array(body.readableBytesView))
         } catch {
-            throw Self.describe(error, request: request)
+            throw TransportFault.describe(error, request: request)
         }
-    }
-
-    /// Sorts what the libraries throw into our kinds.
-    private static func describe(_ error: any Error, request: HTTPRequest) -> any Error {
-        let origin = request.url.origin
-        switch error {
-        case is CancellationError: return error
-        case let error as HTTPClientError:
-            switch error {
-            case .cancelled: return CancellationError()
-            case .connectTimeout, .readTimeout, .deadlineExceeded, .tlsHandshakeTimeout, .getConnectionFromPoolTimeout:
-                return TransportError(.timeout, origin: origin, detail: error.shortDescription)
-            case .remoteConnectionClosed: return TransportError(.unreachable, origin: origin, detail: "the connection was closed")
-            default: return TransportError(.protocolError, origin: origin, detail: error.shortDescription)
-            }
-        case is NIOTooManyBytesError:
-            return TransportError(.tooLarge, origin: origin, detail: "the limit is \(request.responseLimit) bytes")
-        case let error as NIOSSLError: return TransportError(.tls, origin: origin, detail: describe(error))
-        case is NIOSSLExtraError: return TransportError(.tls, origin: origin, detail: "\(error)")
-        case is HTTPParserError: return TransportError(.protocolError, origin: origin, detail: "\(error)")
-        case let error as NIOConnectionError:
-            let reasons = error.connectionErrors.map { "\($0.target): \(reason($0.error))" }
-            let detail = reasons.isEmpty ? "\(error.host) does not resolve" : reasons.joined(separator: ", ")
-            return TransportError(.unreachable, origin: origin, detail: detail)
-        default: return TransportError(.unreachable, origin: origin, detail: reason(error))
-        }
-    }
-
-    private static func reason(_ error: any Error) -> String {
-        (error as? IOError).map { String(describing: $0) } ?? String(describing: error)
-    }
-
-    private static func describe(_ error: NIOSSLError) -> String {
-        guard case .handshakeFailed(let cause) = error else { return "\(error)" }
-        let text = "\(cause)"
-        return text.contains("CERTIFICATE_VERIFY_FAILED") ? "its certificate is not trusted here" : text
     }
 }
 

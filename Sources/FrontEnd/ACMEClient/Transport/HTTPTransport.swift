@@ -21,6 +21,8 @@ public struct HTTPRequest: Sendable {
     public var body: [UInt8]
     /// Bytes of body that are read at most; a longer response is an error.
     public var responseLimit: Int
+    /// How long the response may take, where that is less than the transport itself would wait.
+    public var timeLimit: Duration?
 
     public init(_ method: Method, _ url: ACMEURL, headers: HTTPFields = [:], body: [UInt8] = [], responseLimit: Int) {
         self.method = method
@@ -43,4 +45,7 @@ public struct HTTPResponse: Sendable {
         self.headers = headers
         self.body = body
     }
+
+    /// Whether the status says that server or gateway cannot answer now (RFC 9110 §15.6, and what large gateways add to it).
+    public static func isOutage(_ status: Int) -> Bool { (500...504).contains(status) && status != 501 || (520...530).contains(status) }
 }

@@ -6,8 +6,10 @@ public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible
     public enum Kind: String, Sendable {
         /// No connection: the name does not resolve, nothing listens, or the connection was closed in the middle.
         case unreachable
-        /// TLS failed, for example because the CA's own certificate is not trusted.
+        /// TLS failed.
         case tls
+        /// The CA's own certificate does not lead to a root that is trusted.
+        case untrusted
         case timeout
         /// The response is larger than it may be.
         case tooLarge
@@ -30,7 +32,7 @@ public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible
     public var description: String {
         switch kind {
         case .unreachable: "the CA at \(origin) cannot be reached: \(detail)"
-        case .tls: "no TLS connection to the CA at \(origin): \(detail)"
+        case .tls, .untrusted: "no TLS connection to the CA at \(origin): \(detail)"
         case .timeout: "the CA at \(origin) did not answer in time: \(detail)"
         case .tooLarge: "the CA at \(origin) sent more than is read of a response: \(detail)"
         case .protocolError: "the CA at \(origin) does not speak HTTP as it must: \(detail)"
@@ -40,9 +42,9 @@ public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible
     /// What the user may do about it.
     public var hint: String? {
         switch kind {
-        case .tls: "a private CA needs its own root certificate: --ca-certificate FILE (the configuration's is for its CA only)"
+        case .untrusted: "a private CA needs its own root certificate: --ca-certificate FILE (the configuration's is for its CA only)"
         case .unreachable: "check the directory URL and the network"
-        case .timeout, .tooLarge, .protocolError: nil
+        case .tls, .timeout, .tooLarge, .protocolError: nil
         }
     }
 

@@ -1,6 +1,5 @@
 import ACME
 import CertificateStore
-import X509
 
 extension IssuanceFlow {
     /// More alternate chains than any CA has.
@@ -19,6 +18,7 @@ extension IssuanceFlow {
                 name: request.name, pem: chain.pem, key: key.name, keyURI: key.uri, spki: key.publicKey.spki,
                 identifiers: request.identifiers, directory: issuer.directory, account: issuer.account, order: order.url,
                 certificate: chain.url, profile: request.profile, time: time.unixTime(), isDeployed: deploy == nil))
+        for warning in stored.chain.warnings { observer(.warning(warning)) }
         observer(.installed(stored))
         // Not written: the certificate itself says which order it is from, so that the next run knows it without the journal's word.
         await keeper.note([.installed(generation: stored.metadata.generation)])
@@ -41,11 +41,7 @@ extension IssuanceFlow {
     /// Whether the chain has a certificate that a root with this common name has issued. A chain that cannot be read leads nowhere.
     private func leads(_ chain: IssuerChain, to root: String) -> Bool {
         guard let certificates = try? CertificateChain(pem: chain.pem).certificates else { return false }
-        return certificates.contains { commonNames($0.issuer).contains(root) }
-    }
-
-    private func commonNames(_ name: DistinguishedName) -> [String] {
-        name.flatMap { $0 }.filter { $0.type == .RDNAttributeType.commonName }.compactMap { String($0.value) }
+        return certificates.contains { $0.issuerCommonNames.contains(root) }
     }
 
     /// The last steps: old keys, the deploy hook, the end of the journal.

@@ -243,7 +243,7 @@ public struct IssuanceFlow: Sendable {
         _ order: IssuerOrder, for what: String, limit: Duration, firstStep: Duration = PollingSchedule.firstStep,
         inBetween: () async throws -> Void = {}, until isDone: (IssuerOrder) -> Bool
     ) async throws -> IssuerOrder {
-        var schedule = PollingSchedule(deadline: time.uptime() + limit, firstStep: firstStep)
+        var schedule = PollingSchedule(limit: limit, now: time.uptime(), firstStep: firstStep)
         var order = order
         while true {
             switch schedule.next(retryAfter: order.retryAfter, now: time.uptime()) {

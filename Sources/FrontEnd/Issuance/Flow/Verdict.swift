@@ -59,7 +59,7 @@ enum Verdict {
             default: return isRefusal(status)
             }
         case .unexpectedStatus(let status, _, _): return isRefusal(status)
-        case .unexpectedContentType, .redirect, .invalidDocument, .missingHeader: return true
+        case .unexpectedContentType, .redirect, .invalidDocument, .missingHeader, .notOffered: return true
         case .transport(let error): return error.kind == .tooLarge
         case .noncesExhausted, .noAccount: return false
         }

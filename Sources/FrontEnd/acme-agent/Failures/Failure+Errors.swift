@@ -74,21 +74,35 @@ extension Failure {
 
     private init(client error: ACMEClientError) {
         switch error {
-        case .problem(let problem, _, let url, let retryAfter):
-            self = Failure(
-                problem: problem, retryAfter: retryAfter, message: "the CA at \(url.origin) refused: \(problem.summary)", hint: error.hint)
+        case .problem(let problem, _, _, let retryAfter) where error.isOutage:
+            self = .outage(error, retryAfter: retryAfter, problem: problem)
+        case .problem(let problem, _, _, let retryAfter):
+            self = Failure(problem: problem, retryAfter: retryAfter, message: error.summary, hint: error.hint)
+        case .unexpectedStatus where error.isOutage: self = .outage(error, retryAfter: nil, problem: nil)
+        case .unexpectedStatus(429, _, _):
+            self.init("rate-limited", .temporary, TerminalText.safe(error.description), hint: "try again later")
         case .transport(let cause):
             let code =
                 switch cause.kind {
                 case .unreachable, .timeout: "ca-unreachable"
-                case .tls: "ca-tls"
+                case .tls, .untrusted: "ca-tls"
                 case .tooLarge, .protocolError: "ca-protocol"
                 }
             self.init(code, cause.isTransient ? .temporary : .caRefused, cause.description, hint: cause.hint)
         case .noAccount: self.init("no-account", .failed, error.description, hint: error.hint)
+        case .notOffered: self.init("ca-refused", .caRefused, error.description, hint: error.hint)
         case .unexpectedStatus, .unexpectedContentType, .redirect, .invalidDocument, .missingHeader, .noncesExhausted:
             self.init("ca-protocol", .caRefused, TerminalText.safe(error.description), hint: error.hint)
         }
+    }
+
+    /// The CA is down, or what stands before it.
+    private static func outage(_ error: ACMEClientError, retryAfter: Int64?, problem: Problem?) -> Failure {
+        let wait = retryAfter.map { "the CA asks to wait \(Wording.duration(seconds: $0))" }
+        return Failure(
+            "ca-unavailable", .temporary, TerminalText.safe(error.summary),
+            hint: wait ?? "the CA is down or busy: run the command again later",
+            problem: problem)
     }
 
     /// - Parameter retryAfter: seconds

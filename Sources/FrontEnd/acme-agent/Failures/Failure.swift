@@ -51,7 +51,10 @@ struct Failure: Error, Equatable {
     var lines: [String] {
         var lines = ["acme-agent: error: \(message)"]
         lines += details.map { "  \($0)" }
-        for identifier in identifiers { lines.append("  \(identifier.line)") }
+        for identifier in identifiers {
+            lines.append("  \(identifier.line)")
+            lines += identifier.problem?.subproblems.map { "    \($0.description)" } ?? []
+        }
         for problem in problem?.subproblems ?? [] where !identifiers.contains(where: { $0.problem == problem }) {
             lines.append("  \(problem.description)")
         }

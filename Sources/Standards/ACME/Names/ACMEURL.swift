@@ -42,6 +42,46 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
         text = String(decoding: bytes, as: UTF8.self)
     }
 
+    /// Resolves a reference as HTTP fields have them (RFC 3986 §5.2; RFC 9110 §10.2.2, RFC 8288 §3.1): a URL, or a part of one that `base` completes.
+    /// - Throws: the first thing that is wrong with the result.
+    public init(reference: String, relativeTo base: ACMEURL) throws(ACMEURLError) {
+        let bytes = reference.utf8
+        let origin = String(decoding: base.text.utf8.prefix(base.pathOffset), as: UTF8.self)
+        if bytes.starts(with: "//".utf8) {
+            try self.init("https:" + reference)
+        } else if bytes.starts(with: "/".utf8) {
+            try self.init(origin + ACMEURL.withoutDotSegments(reference))
+        } else if let mark = bytes.first(where: { ":/?#".utf8.contains($0) }), mark == UInt8(ascii: ":") {
+            try self.init(reference)
+        } else {
+            let path = String(decoding: base.path.utf8.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self)
+            guard !bytes.isEmpty, bytes.first != UInt8(ascii: "?") else {
+                try self.init(bytes.isEmpty ? base.text : origin + path + reference)
+                return
+            }
+            let folder = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[...$0] } ?? "/"
+            try self.init(origin + ACMEURL.withoutDotSegments(folder + reference))
+        }
+    }
+
+    /// RFC 3986 §5.2.4, for a path that begins with a slash; the query stays.
+    private static func withoutDotSegments(_ target: String) -> String {
+        let end = target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
+        var segments: [Substring] = []
+        let all = target[..<end].split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+        for (index, segment) in all.enumerated() {
+            let isLast = index == all.count - 1
+            switch segment {
+            case ".": if isLast { segments.append("") }
+            case "..":
+                _ = segments.popLast()
+                if isLast { segments.append("") }
+            default: segments.append(segment)
+            }
+        }
+        return "/" + segments.joined(separator: "/") + target[end...]
+    }
+
     /// Whether these are all letters before the path.
     private func begins(with letters: ArraySlice<UInt8>) -> Bool {
         pathOffset == letters.count

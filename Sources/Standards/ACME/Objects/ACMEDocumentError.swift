@@ -50,6 +50,12 @@ struct DocumentReader {
         return text
     }
 
+    /// A text for people that nothing depends on: one that is odd is as good as none.
+    func remark(_ member: String, limit: Int = 4096) -> String? {
+        guard let text = try? object.optional(member)?.string(), text.utf8.count <= limit else { return nil }
+        return text
+    }
+
     func bool(_ member: String) throws(ACMEDocumentError) -> Bool? {
         do { return try object.optionalBool(member) } catch { throw ACMEDocumentError(name, error) }
     }

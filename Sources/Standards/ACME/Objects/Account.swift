@@ -17,13 +17,20 @@ public struct Account: Hashable, Sendable {
     /// `nil` where the CA does not say.
     public var termsOfServiceAgreed: Bool?
 
-    /// - Throws: where a member is missing, of another type or beyond its limit; unknown members are passed over.
+    /// - Throws: where the status is missing or none. What else is odd counts as absent; unknown members are passed over.
     public init(json: JSONValue) throws(ACMEDocumentError) {
         let reader = try DocumentReader("account", json)
         status = try reader.status(Status.self)
-        contact = try reader.strings("contact", limit: Account.maximumContacts)
+        let contacts = (try? reader.object.optional("contact")?.array()) ?? []
+        contact = contacts.prefix(Account.maximumContacts).compactMap { try? $0.string() }
         // Pebble sends the empty string for a list that it does not have.
         orders = reader.object.optional("orders").flatMap { try? $0.string() }.flatMap { try? ACMEURL($0) }
-        termsOfServiceAgreed = try reader.bool("termsOfServiceAgreed")
+        termsOfServiceAgreed = try? reader.bool("termsOfServiceAgreed")
+    }
+
+    /// An account of which the CA says no more than that it is there.
+    public init(status: Status) {
+        self.status = status
+        contact = []
     }
 }

@@ -19,7 +19,7 @@ public struct Authorization: Hashable, Sendable {
     /// Whether it is for the wildcard of `identifier`.
     public var wildcard: Bool
 
-    /// - Throws: where a member is missing, of another type or beyond its limit; unknown members are passed over.
+    /// - Throws: where a member is missing, of another type or beyond its limit; unknown members and types of challenges are passed over.
     public init(json: JSONValue) throws(ACMEDocumentError) {
         let reader = try DocumentReader("authorization", json)
         let value: JSONValue
@@ -29,7 +29,11 @@ public struct Authorization: Hashable, Sendable {
         expires = try reader.timestamp("expires")
         challenges = []
         for value in try reader.array("challenges", limit: Authorization.maximumChallenges, isRequired: true) {
-            challenges.append(try Challenge(json: value))
+            if (try? value["type"]?.string()).flatMap({ ChallengeType(rawValue: $0) }) != nil {
+                challenges.append(try Challenge(json: value))
+            } else if let challenge = Challenge(unknown: value) {
+                challenges.append(challenge)
+            }
         }
         wildcard = try reader.bool("wildcard") ?? false
     }

@@ -28,17 +28,30 @@ public struct Challenge: Hashable, Sendable {
         self.token = token
     }
 
+    /// Reads a challenge of a type that is answered here.
     /// - Throws: where a member is missing, of another type or no base64url token; unknown members are passed over.
     public init(json: JSONValue) throws(ACMEDocumentError) {
         let reader = try DocumentReader("challenge", json)
         type = try reader.string("type")
         guard type.utf8.count <= 64 else { throw reader.failure("type", "longer than 64 bytes") }
         url = try reader.url("url")
-        status = try reader.status(ChallengeStatus.self)
+        // RFC 8555 §7.1.5 requires it; a server in wide use leaves it out while nothing has happened.
+        status = reader.object.optional("status") == nil ? .pending : try reader.status(ChallengeStatus.self)
         token = try reader.text("token")
         if let token, !ChallengeToken.isValid(token) { throw reader.failure("token", "not base64url") }
         guard token != nil || ChallengeType(rawValue: type) == nil else { throw reader.failure("token", "it is not there") }
         error = reader.object.optional("error").map { Problem(json: $0) }
         validated = try reader.timestamp("validated")
+    }
+
+    /// Reads a challenge of a type that nobody here answers: whatever is odd about it does not matter.
+    /// - Returns: `nil` where it is one that is answered here, or has neither type nor URL.
+    init?(unknown json: JSONValue) {
+        guard let type = try? json["type"]?.string(), type.utf8.count <= 64, ChallengeType(rawValue: type) == nil,
+            let text = try? json["url"]?.string(), let url = try? ACMEURL(text)
+        else { return nil }
+        let status = (try? json["status"]?.string()).flatMap { ChallengeStatus(rawValue: $0) }
+        self.init(type: type, url: url, status: status ?? .pending, token: nil)
+        error = json["error"].flatMap { $0.isNull ? nil : Problem(json: $0) }
     }
 }

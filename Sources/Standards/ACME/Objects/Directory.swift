@@ -1,10 +1,12 @@
 import StrictJSON
 
 /// A CA's directory (RFC 8555 §7.1.1; `renewalInfo` RFC 9773 §3; `profiles` draft-ietf-acme-profiles).
+///
+/// Required is what every certificate needs. Another member is missed when it is used: a CA that revokes nothing over ACME issues all the same.
 public struct Directory: Hashable, Sendable {
-    /// A CA has a handful.
-    public static let maximumProfiles = 100
-    /// A CA has one or two.
+    /// A CA has a handful. More are passed over.
+    public static let maximumProfiles = 1000
+    /// A CA has one or two. More are passed over.
     public static let maximumCAAIdentities = 100
 
     /// Answers HEAD with a nonce (RFC 8555 §7.2).
@@ -14,9 +16,9 @@ public struct Directory: Hashable, Sendable {
     /// RFC 8555 §7.4
     public var newOrder: ACMEURL
     /// RFC 8555 §7.6
-    public var revokeCert: ACMEURL
+    public var revokeCert: ACMEURL?
     /// RFC 8555 §7.3.5
-    public var keyChange: ACMEURL
+    public var keyChange: ACMEURL?
     /// The part before the certID (RFC 9773 §4.1).
     public var renewalInfo: ACMEURL?
     /// For a person; not fetched by the client, so any URL. Not safe for a terminal as it is.
@@ -27,45 +29,26 @@ public struct Directory: Hashable, Sendable {
     public var caaIdentities: [String]
     /// Whether newAccount must come with an external account binding (RFC 8555 §7.3.4).
     public var externalAccountRequired: Bool
-    /// Name to description.
+    /// Name to description, which may be empty.
     public var profiles: [String: String]
 
-    /// - Throws: where a member is missing, of another type or beyond its limit; unknown members are passed over.
+    /// - Throws: where newNonce, newAccount or newOrder is missing or no URL. What else is odd counts as absent; unknown members are passed over.
     public init(json: JSONValue) throws(ACMEDocumentError) {
         let reader = try DocumentReader("directory", json)
         newNonce = try reader.url("newNonce")
         newAccount = try reader.url("newAccount")
         newOrder = try reader.url("newOrder")
-        revokeCert = try reader.url("revokeCert")
-        keyChange = try reader.url("keyChange")
-        renewalInfo = try reader.optionalURL("renewalInfo")
-        guard let meta = reader.object.optional("meta") else {
-            termsOfService = nil
-            website = nil
-            caaIdentities = []
-            externalAccountRequired = false
-            profiles = [:]
-            return
-        }
-        let metaReader = try DocumentReader("directory's meta", meta)
-        termsOfService = try metaReader.text("termsOfService")
-        website = try metaReader.text("website")
-        caaIdentities = try metaReader.strings("caaIdentities", limit: Directory.maximumCAAIdentities)
-        externalAccountRequired = try metaReader.bool("externalAccountRequired") ?? false
+        revokeCert = try? reader.optionalURL("revokeCert")
+        keyChange = try? reader.optionalURL("keyChange")
+        renewalInfo = try? reader.optionalURL("renewalInfo")
+        let meta = reader.object.optional("meta").flatMap { try? DocumentReader("directory's meta", $0) }
+        termsOfService = meta?.remark("termsOfService")
+        website = meta?.remark("website")
+        let identities = (try? meta?.object.optional("caaIdentities")?.array()) ?? []
+        caaIdentities = identities.prefix(Directory.maximumCAAIdentities).compactMap { try? $0.string() }
+        externalAccountRequired = (try? meta?.bool("externalAccountRequired")) ?? false
         profiles = [:]
-        guard let list = metaReader.object.optional("profiles") else { return }
-        do {
-            let object = try list.object("profiles")
-            guard object.count <= Directory.maximumProfiles else {
-                throw metaReader.failure("profiles", "more than \(Directory.maximumProfiles)")
-            }
-            for (name, value) in object.members { profiles[name] = try value.string("profiles") }
-        } catch let error as JSONError {
-            throw ACMEDocumentError("directory's meta", error)
-        } catch let error as ACMEDocumentError {
-            throw error
-        } catch {
-            throw metaReader.failure("profiles", "not an object of strings")
-        }
+        let list = (try? meta?.object.optional("profiles")?.object("profiles").members) ?? []
+        for (name, value) in list.prefix(Directory.maximumProfiles) { profiles[name] = (try? value.string()) ?? "" }
     }
 }

@@ -7,6 +7,8 @@ public struct Problem: Error, Hashable, Sendable, CustomStringConvertible {
     public static let maximumSubproblems = 100
     /// Unicode scalars kept of `detail` and `title`.
     public static let maximumTextLength = 4096
+    /// The type of a document that has none (RFC 9457 §4.2.1).
+    public static let noType = "about:blank"
     static let namespace = "urn:ietf:params:acme:error:"
 
     /// The full URN; `about:blank` where the document has none (RFC 9457 §4.2.1).
@@ -28,7 +30,7 @@ public struct Problem: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// Takes what it is given.
     public init(
-        type: String = "about:blank", title: String? = nil, detail: String? = nil, status: Int? = nil, instance: String? = nil,
+        type: String = Problem.noType, title: String? = nil, detail: String? = nil, status: Int? = nil, instance: String? = nil,
         identifier: Identifier? = nil, subproblems: [Problem] = []
     ) {
         self.type = type
@@ -50,7 +52,7 @@ public struct Problem: Error, Hashable, Sendable, CustomStringConvertible {
             return String(String.UnicodeScalarView(text.unicodeScalars.prefix(limit)))
         }
         self.init(
-            type: text("type", 256) ?? "about:blank", title: text("title", Problem.maximumTextLength),
+            type: text("type", 256) ?? Problem.noType, title: text("title", Problem.maximumTextLength),
             detail: text("detail", Problem.maximumTextLength), instance: text("instance", ACMEURL.maximumLength))
         if let number = try? json["status"]?.integer(), (100...599).contains(number) { status = Int(number) }
         if let value = json["identifier"], let type = try? value["type"]?.string(), let name = try? value["value"]?.string() {
@@ -70,6 +72,9 @@ public struct Problem: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// The type in short: the name behind ACME's URN, or the URI as it is. Safe for a terminal.
     public var typeName: String { TerminalText.safe(kind?.rawValue ?? type, limit: 256) }
+
+    /// Whether it says more than its type.
+    public var hasText: Bool { [detail, title].contains { $0?.isEmpty == false } }
 
     /// What happened, in a line: detail, or title, or type. Safe for a terminal.
     public var summary: String {
