@@ -108,8 +108,9 @@ extension AgentError: PolicyRefusal {
     /// A key that is not found is none that policy gives the caller; which of both it is nobody is told.
     public var isPolicyRefusal: Bool {
         switch self {
-        case .refused, .keyNotFound: true
-        case .keyExists, .keyUnusable, .invalidRequest, .tokenUnavailable, .signingFailed, .auditUnavailable, .overloaded: false
+        // A name that is taken and a request that the agent does not understand are so the next time, too.
+        case .refused, .keyNotFound, .keyExists, .invalidRequest: true
+        case .keyUnusable, .tokenUnavailable, .signingFailed, .auditUnavailable, .overloaded: false
         }
     }
 }

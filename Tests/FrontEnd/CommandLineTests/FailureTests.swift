@@ -148,6 +148,17 @@ import Testing
         #expect(Failure(StoreError(.damaged, message: "damaged")).exitStatus == .failed)
     }
 
+    @Test func aTimeoutSaysWhatTheCASawMeanwhile() throws {
+        let name = try Identifier(argument: "www.example.org")
+        let failure = Failure(
+            IssuanceError.timedOut(
+                waitingFor: "the CA to prove the names", after: .seconds(300),
+                problems: [.init(identifier: name, problem: Problem(type: "urn:ietf:params:acme:error:connection", detail: "refused"))]))
+        #expect(failure.exitStatus == .temporary && failure.code == "timeout")
+        #expect(failure.message == "gave up waiting for the CA to prove the names after 300 s")
+        #expect(failure.lines.contains { $0.contains("www.example.org") && $0.contains("refused (connection)") }, "\(failure.lines)")
+    }
+
     /// Messages follow age's manner: lower case, no full stop.
     @Test func sentencesAreInOneManner() throws {
         let all: [Failure] = [

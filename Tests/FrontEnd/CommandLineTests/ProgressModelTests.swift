@@ -17,6 +17,14 @@ import Testing
         other = try Identifier(argument: "192.0.2.1")
     }
 
+    @Test func whatTheCASaysOfAChallengeIsTold() {
+        var model = ProgressModel(isVerbose: false)
+        let problem = Problem(type: "urn:ietf:params:acme:error:connection", detail: "refused\u{1B}")
+        let lines = model.apply(.challengeProblem(name, problem)).map(\.text)
+        #expect(lines.count == 1 && lines[0].hasPrefix("  www.example.org: the CA does not see the answer yet: refused"))
+        #expect(lines[0].unicodeScalars.allSatisfy { TerminalText.isSafe($0) })
+    }
+
     @Test func anOrderIsTold() {
         var model = ProgressModel(isVerbose: false)
         var lines: [String] = []

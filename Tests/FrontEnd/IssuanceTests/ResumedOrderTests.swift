@@ -154,6 +154,16 @@ import Testing
         #expect(!bench.eventNames.contains("challenge-answered"))
     }
 
+    /// An account keeps its URL when its key is changed (RFC 8555 §7.3.5).
+    @Test func anOrderIsResumedByTheAccountsNewKey() async throws {
+        let bench = try await interrupted(.pending)
+        var journal = try #require(try await bench.store.journal(named: try CertificateName("www.example.org")))
+        journal.accountKey = "old-account"
+        try await bench.store.write(journal)
+        let outcome = try await bench.flow().issue(try Bench.request())
+        #expect(outcome.wasResumed && bench.ca.orderCount == 1)
+    }
+
     @Test func anOrderOfAnotherAccountIsNotResumed() async throws {
         let bench = try await interrupted(.pending)
         let name = try CertificateName("www.example.org")

@@ -102,23 +102,13 @@ struct Renew: AgentCommand {
         let store = session.store
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: try memory.read(name))
-        let journal = try await store.journal(named: name)
-        var request: IssuanceRequest
-        var directory: ACMEURL
-        if let stored = try await store.certificate(named: name) {
-            request = try IssuanceFlow.renewalRequest(for: stored)
-            directory = stored.metadata.directory
-        } else if let journal {
-            // The first order of this certificate never came to its end. It is for its key and no other: one that is retired meanwhile is refused.
-            var key: ManagedKey?
-            if let name = journal.key { key = try await keys.key(named: name) }
-            request = IssuanceRequest(
-                name: name, identifiers: journal.identifiers, profile: journal.profile, key: journal.key,
-                keyAlgorithm: key?.algorithm ?? settings.keyType ?? Settings.defaultKeyType)
-            directory = journal.directory
-        } else {
-            throw IssuanceError.notFound(name)
-        }
+        let stored = try await store.certificate(named: name), journal = try await store.journal(named: name)
+        var key: ManagedKey?
+        if let name = journal?.key { key = try await keys.key(named: name) }
+        guard
+            var (request, directory) = try Renew.request(
+                name, stored, journal, keyAlgorithm: key?.algorithm ?? settings.keyType ?? Settings.defaultKeyType)
+        else { throw IssuanceError.notFound(name) }
         if session.settings.isDirectoryGiven { directory = session.settings.directory }
         request.newKey = certificate.newKey
         request.oldKey = oldKey
@@ -132,6 +122,29 @@ struct Renew: AgentCommand {
         return try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) { [request] in
             try await $0.issue(request)
         }
+    }
+
+    /// What is ordered, and where: what somebody asked for and was cut off at, or the certificate that is there anew.
+    /// - Returns: `nil` where there is neither.
+    static func request(
+        _ name: CertificateName, _ stored: StoredCertificate?, _ journal: OrderJournal?, keyAlgorithm: KeyAlgorithm
+    ) throws -> (IssuanceRequest, ACMEURL)? {
+        // An order from before the certificate was installed is its own.
+        let isOpen = stored.map { stored in journal.map { !$0.hasFailed && $0.started > stored.metadata.installed } ?? false } ?? true
+        if isOpen, let journal {
+            var request =
+                try stored.map { try IssuanceFlow.renewalRequest(for: $0) }
+                ?? IssuanceRequest(name: name, identifiers: journal.identifiers, keyAlgorithm: keyAlgorithm)
+            request.identifiers = journal.identifiers
+            request.profile = journal.profile
+            // It is for this key and no other: one that was retired meanwhile is refused.
+            if let key = journal.key, key != stored?.metadata.key.name {
+                request.key = key
+                request.keyAlgorithm = keyAlgorithm
+            }
+            return (request, journal.directory)
+        }
+        return try stored.map { (try IssuanceFlow.renewalRequest(for: $0), $0.metadata.directory) }
     }
 
     private func finish(_ report: Report, _ output: Output) throws -> ExitStatus {
