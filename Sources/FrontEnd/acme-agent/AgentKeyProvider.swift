@@ -82,6 +82,13 @@ final class AgentKeyProvider: KeyProvider {
             let key = try await own.createKey(named: name, usage: usage, algorithm: algorithm, directory: directory, token: token)
             await own.close()
             return key
+        } catch AgentError.keyNotFound {
+            await own.close()
+            // Of a name that no grant covers the agent says what it says of every such key.
+            throw AgentError.refused(
+                reason: "key", message: "the agent does not let you make a key \"\(name)\"",
+                hint: "a grant's keys must cover the name, and its operations create-key: `acme-agent status` shows your grants; "
+                    + "a new key of the same certificate has a number behind its name, so \"NAME*\" covers both")
         } catch {
             await own.close()
             throw error

@@ -31,7 +31,11 @@ struct Session: Sendable {
         to directory: ACMEURL, _ body: (AsyncHTTPTransport) async throws -> Result
     ) async throws -> Result {
         output.detail("CA: \(directory)")
-        let transport = try AsyncHTTPTransport(trustRoots: settings.trustRoots(for: directory), userAgent: Version.userAgent)
+        let proxy = try settings.proxy(for: directory)
+        if let proxy { output.detail("proxy: \(proxy)") }
+        let transport = try AsyncHTTPTransport(
+            trustRoots: settings.trustRoots(for: directory), userAgent: Version.userAgent,
+            language: PreferredLanguage.fieldValue(locale: settings.locale), proxy: proxy)
         do {
             let result = try await body(transport)
             await transport.shutdown()

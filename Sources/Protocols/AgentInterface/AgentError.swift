@@ -52,6 +52,8 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
         case .invalidRequest(parameter: "uri", _):
             "`pkcs11-tool --login --list-objects --type privkey` lists the private keys of a token with their URIs"
         case .invalidRequest(parameter: "token", _): "`acme-agent status` shows the tokens; without --token the first of them is taken"
+        case .invalidRequest(parameter: "externalAccount", _):
+            "`acme-agent status` shows the external accounts that you may use, and what of the agent's configuration is off"
         case .invalidRequest: nil
         }
     }

@@ -306,6 +306,17 @@ private struct Conversation {
         #expect(found?.account.status == .valid && found?.url == conversation.client.account)
     }
 
+    /// RFC 8555 §7.6 lets a client leave it out; some CAs refuse that.
+    @Test func aRevocationHasAReasonAlways() async throws {
+        let reasons = Mutex<[RevocationReason?]>([])
+        let conversation = try Conversation(observer: { event in
+            if case .signed(.revokeCertificate(let revocation), _, _) = event { reasons.withLock { $0.append(revocation.reason) } }
+        })
+        try await conversation.client.revoke(Revocation(certificate: [0x30, 0x00]))
+        try await conversation.client.revoke(Revocation(certificate: [0x30, 0x01], reason: .superseded))
+        #expect(reasons.withLock { $0 } == [.unspecified, .superseded])
+    }
+
     @Test func aBodyOverTheLimitIsRefused() async throws {
         var behaviour = FakeCA.Behaviour()
         behaviour.intercept = { request, _ in

@@ -1,5 +1,7 @@
 import ACME
 import Glibc
+import NIOSSL
+import Synchronization
 import TestSupport
 import Testing
 
@@ -49,6 +51,41 @@ import Testing
         expectPlainWords(error)
     }
 
+    /// A server that goes away in the middle closes TCP and says nothing in TLS.
+    @Test func aResponseThatIsCutOffIsNoFailureOfTLS() throws {
+        let request = HTTPRequest(.get, try ACMEURL("https://ca.test/dir"), responseLimit: 1)
+        for error in [NIOSSLError.uncleanShutdown, .handshakeFailed(.syscallError), .handshakeFailed(.zeroReturn)] {
+            let described = try #require(TransportFault.describe(error, request: request) as? TransportError)
+            #expect(described.kind == .unreachable && described.isTransient)
+            expectPlainWords(described)
+        }
+        let untrusted = TransportFault.describe(NIOSSLExtraError.failedToValidateHostname, request: request) as? TransportError
+        #expect(untrusted?.kind == .tls && untrusted?.hint == nil)
+    }
+
+    @Test func aProxyIsAskedForTheConnection() async throws {
+        let server = try RudeServer(answer: Array("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".utf8))
+        let transport = try AsyncHTTPTransport(
+            trustRoots: .system, userAgent: "test", proxy: try Proxy("http://user:secret@127.0.0.1:\(server.port)"))
+        let url = try ACMEURL("https://ca.test/dir")
+        await #expect { try await transport.send(HTTPRequest(.get, url, responseLimit: 1000)) } throws: { error in
+            guard let error = error as? TransportError else { return false }
+            return error.kind == .unreachable && "\(error)".contains("127.0.0.1:\(server.port)") && !"\(error)".contains("secret")
+        }
+        await transport.shutdown()
+        let asked = server.heard.map { String(decoding: $0, as: UTF8.self) } ?? ""
+        #expect(asked.hasPrefix("CONNECT ca.test:443 HTTP/1.1\r\n"), "\(asked)")
+        #expect(asked.contains("Basic dXNlcjpzZWNyZXQ="), "\(asked)")
+    }
+
+    /// RFC 8555 §6.1.
+    @Test func programAndLanguageAreInEveryRequest() async throws {
+        let transport = try AsyncHTTPTransport(trustRoots: .system, userAgent: "test/1", language: "de")
+        #expect(transport.standingFields.map(\.name) == ["User-Agent", "Accept-Language"])
+        #expect(transport.standingFields.map(\.value) == ["test/1", "de"])
+        await transport.shutdown()
+    }
+
     @Test func aFileOfRootsThatIsNoneSaysWhy() throws {
         for path in ["/nonexistent/roots.pem", "/etc/hostname"] {
             do {
@@ -67,6 +104,9 @@ import Testing
 private final class RudeServer: Sendable {
     let port: UInt16
     private let descriptor: Int32
+    private let work: Work
+    /// What the first connection has sent first.
+    var heard: [UInt8]? { work.heard.withLock { $0 } }
 
     init(answer: [UInt8]) throws {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -82,7 +122,7 @@ private final class RudeServer: Sendable {
         try #require(bound)
         self.descriptor = descriptor
         port = UInt16(bigEndian: address.sin_port)
-        let work = Work(descriptor: descriptor, answer: answer)
+        work = Work(descriptor: descriptor, answer: answer)
         var thread = pthread_t()
         let isStarted = pthread_create(
             &thread, nil,
@@ -98,20 +138,29 @@ private final class RudeServer: Sendable {
     private final class Work: Sendable {
         let descriptor: Int32
         let answer: [UInt8]
+        let heard = Mutex<[UInt8]?>(nil)
         init(descriptor: Int32, answer: [UInt8]) { (self.descriptor, self.answer) = (descriptor, answer) }
 
         func serve() {
+            defer { close(descriptor) }
             while case let connection = accept(descriptor, nil, nil), connection >= 0 {
                 var bytes = [UInt8](repeating: 0, count: 4096)
-                _ = read(connection, &bytes, bytes.count)
-                if !answer.isEmpty { _ = write(connection, answer, answer.count) }
+                let count = read(connection, &bytes, bytes.count)
+                let got = Array(bytes.prefix(max(count, 0)))
+                heard.withLock { if $0 == nil { $0 = got } }
+                if !answer.isEmpty {
+                    _ = write(connection, answer, answer.count)
+                    // Closed with something unread, a connection is reset, and the answer may be lost.
+                    Glibc.shutdown(connection, Int32(SHUT_WR))
+                    while read(connection, &bytes, bytes.count) > 0 {}
+                }
                 close(connection)
             }
         }
     }
 
     deinit {
+        // The thread's accept ends; it closes the descriptor, whose number is another server's from then on.
         shutdown(descriptor, Int32(SHUT_RDWR))
-        close(descriptor)
     }
 }

@@ -151,4 +151,25 @@ import Testing
 
     @Test(arguments: [("p256", KeyAlgorithm.p256), ("P-384", .p384), ("RSA4096", .rsa4096), ("rsa-2048", .rsa2048), ("ed25519", .ed25519)])
     func keyTypesInAnySpelling(text: String, type: KeyAlgorithm) throws { #expect(try KeyAlgorithm(argument: text) == type) }
+
+    @Test func theProxyIsTheFilesOrTheEnvironments() throws {
+        var environment = Environment()
+        environment.home = "/home/user"
+        let directory = try ACMEURL("https://ca.test/dir")
+        func proxy(_ text: String) throws -> String? {
+            let file = try SettingsFile(ConfigurationFile.parse(Array(text.utf8), file: "f.toml"))
+            return try Settings(.unset, environment: environment, configured: file, file: nil).proxy(for: directory)?.description
+        }
+        #expect(try proxy("") == nil)
+        environment.proxy = "http://variable.test:1"
+        #expect(try proxy("") == "variable.test:1")
+        #expect(try proxy("proxy = \"socks5://file.test:2\"") == "file.test:2")
+        #expect(try proxy("proxy = \"none\"") == nil)
+        environment.proxyExceptions = ".test"
+        #expect(try proxy("") == nil)
+        #expect(try proxy("proxy = \"socks5://file.test:2\"") == nil)
+        environment.proxy = "https://variable.test"
+        #expect(throws: Failure.self) { try proxy("") }
+        #expect(throws: ConfigurationError.self) { try proxy("proxy = \"https://file.test\"") }
+    }
 }

@@ -22,8 +22,18 @@ import Testing
             flow = AccountFlow(store: store, keys: keys, transport: ca, time: time)
         }
 
-        func registration(agrees: Bool = true) throws -> AccountRegistration {
-            AccountRegistration(directory: try ca.directory, key: KeyName("account"), agreesToTerms: agrees)
+        func registration(agrees: Bool = true, contact: [String] = [], key: KeyName = "account") throws -> AccountRegistration {
+            AccountRegistration(
+                directory: try ca.directory, key: key, contact: try contact.map { try Contact(argument: $0) }, agreesToTerms: agrees)
+        }
+
+        /// Registers, and loses the answer's URL, as a run does that is cut off there.
+        func registerAndForget() async throws -> ACMEURL {
+            var account = try await flow.register(try registration())
+            let url = try #require(account.url)
+            account.url = nil
+            try await store.save(account)
+            return url
         }
     }
 
@@ -53,6 +63,68 @@ import Testing
         let first = try await office.flow.register(try office.registration())
         let second = try await office.flow.register(try office.registration())
         #expect(first.url == second.url && office.keys.names == ["account"])
+    }
+
+    @Test func registeringAgainWithOtherContactsChangesThem() async throws {
+        let office = try Office()
+        let first = try await office.flow.register(try office.registration(contact: ["a@example.org"]))
+        let url = try #require(first.url)
+        let second = try await office.flow.register(try office.registration(contact: ["b@example.org"]))
+        #expect(office.ca.contacts(of: url) == ["mailto:b@example.org"] && second.contact == ["mailto:b@example.org"])
+        // The same once more changes nothing, and costs nothing more.
+        office.ca.clearLog()
+        _ = try await office.flow.register(try office.registration(contact: ["b@example.org"]))
+        #expect(!office.ca.log.contains { $0.hasPrefix("POST /acct/") })
+    }
+
+    /// The commands that hints name have no --email: they keep what is stored.
+    @Test func whoRegistersWithoutContactsKeepsThem() async throws {
+        let office = try Office()
+        _ = try await office.flow.register(try office.registration(contact: ["a@example.org"]))
+        let again = try await office.flow.register(try office.registration())
+        #expect(again.contact == ["mailto:a@example.org"])
+        let other = try await office.flow.register(try office.registration(key: "other"))
+        #expect(office.ca.contacts(of: try #require(other.url)) == ["mailto:a@example.org"])
+    }
+
+    /// Some CAs show an account that was deactivated as any other.
+    @Test(arguments: [true, false]) func aClosedAccountIsNoneThatWorks(_ isShown: Bool) async throws {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.showsClosedAccounts = isShown
+        let office = try Office(behaviour)
+        let url = try await office.registerAndForget()
+        office.ca.close(url)
+        let directory = try office.ca.directory
+        await #expect(throws: IssuanceError.self) { _ = try await office.flow.client(for: directory) }
+        var stored = try #require(try await office.store.account(at: directory))
+        #expect(stored.url == nil)
+        stored.url = url
+        try await office.store.save(stored)
+        await #expect {
+            try await office.flow.update(directory, contact: [try Contact(argument: "a@example.org")])
+        } throws: { error in
+            guard case .accountClosed? = error as? IssuanceError else { return false }
+            return true
+        }
+    }
+
+    @Test func theHintForAClosedAccountKeepsItsContact() async throws {
+        let office = try Office()
+        let registration = try office.registration(contact: ["a@example.org"])
+        office.ca.close(try #require(try await office.flow.register(registration).url))
+        await #expect { try await office.flow.register(registration) } throws: { error in
+            (error as? IssuanceError)?.hint?.contains("--email a@example.org") == true
+        }
+    }
+
+    /// A credential that is off, a token that is away: the CA has heard nothing, so the key is nobody's.
+    @Test func aKeyWhoseRegistrationWasNeverSentDoesNotStay() async throws {
+        let office = try Office()
+        let keys = StrictKeys(base: office.keys, isKeyRefused: false, failure: StrictKeys.Broken())
+        let flow = AccountFlow(store: office.store, keys: keys, transport: office.ca, time: VirtualTime())
+        await #expect(throws: StrictKeys.Broken.self) { try await flow.register(try office.registration()) }
+        #expect(office.keys.names.isEmpty)
+        #expect(try await office.store.accounts().isEmpty)
     }
 
     @Test func withoutAnAccountTheUserIsToldWhatToDo() async throws {
@@ -96,7 +168,7 @@ import Testing
             }
         }
         await #expect { try await office.flow.register(try office.registration()) } throws: { error in
-            guard case .accountClosed("account", _)? = error as? IssuanceError else { return false }
+            guard case .accountClosed("account", _, _)? = error as? IssuanceError else { return false }
             return (error as? IssuanceError)?.hint?.hasSuffix("--key NAME") == true
         }
         #expect(try await office.store.accounts().isEmpty)
@@ -118,8 +190,11 @@ private struct StrictKeys: KeyProvider {
         var isPolicyRefusal: Bool { true }
     }
 
+    struct Broken: Error {}
+
     let base: SoftwareKeys
     let isKeyRefused: Bool
+    var failure: any Error = Refused()
 
     func key(named name: KeyName) async throws -> ManagedKey? { try await base.key(named: name) }
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
@@ -128,5 +203,5 @@ private struct StrictKeys: KeyProvider {
     }
     func retireKey(named name: KeyName) async throws { try await base.retireKey(named: name) }
     func deleteKey(named name: KeyName) async throws { try await base.deleteKey(named: name) }
-    func signer(for key: ManagedKey) async throws -> any AccountSigner { throw Refused() }
+    func signer(for key: ManagedKey) async throws -> any AccountSigner { throw failure }
 }

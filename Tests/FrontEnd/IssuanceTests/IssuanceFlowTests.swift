@@ -1,6 +1,7 @@
 import ACME
 import ACMEClient
 import CertificateStore
+import JOSE
 import Synchronization
 import TestSupport
 import Testing
@@ -198,6 +199,64 @@ import Testing
         #expect(bench.eventNames.contains("warning"))
     }
 
+    /// The certificate is there: what a user would have liked better is no reason to do without.
+    @Test(arguments: ["https://elsewhere.test/alternate/0", "https://ca.test/alternate/77", "https://ca.test/alternate/0"])
+    func anAlternateChainThatIsNotToBeHadIsPassedOver(alternate: String) async throws {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.tamper = { request, response in
+            // The last of the three is there, and for another key.
+            if request.url.path == "/alternate/0" {
+                return HTTPResponse(status: response.status, headers: response.headers, body: ForeignChain.pem)
+            }
+            guard request.url.path.hasPrefix("/cert/") else { return response }
+            let fields = response.headers.fields + [(name: "Link", value: "<\(alternate)>;rel=\"alternate\"")]
+            return HTTPResponse(status: response.status, headers: HTTPFields(fields), body: response.body)
+        }
+        let bench = try Bench(behaviour)
+        var request = try Bench.request()
+        request.preferredRoot = "Fake Root B"
+        let signer = HomeSigner(base: bench.accountKey)
+        let outcome = try await bench.flow(signer: signer).issue(request)
+        #expect(outcome.certificate.chain.certificates.contains { $0.issuerCommonNames.contains("Fake Root A") })
+        #expect(bench.eventNames.contains("warning"))
+        #expect(bench.ca.finalizationCount == 1)
+    }
+
+    /// draft-ietf-acme-profiles: a client asks for what is listed.
+    @Test(arguments: [["classic", "shortlived"], [], nil] as [[String]?]) func aProfileThatTheCADoesNotListIsRefusedBeforeOrdering(
+        profiles: [String]?
+    ) async throws {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.profiles = profiles
+        let bench = try Bench(behaviour)
+        var request = try Bench.request()
+        request.profile = "tlsserver"
+        await #expect { try await bench.flow().issue(request) } throws: { error in
+            let text = "\(error) \((error as? IssuanceError)?.hint ?? "")"
+            return text.contains("\"tlsserver\"") && (profiles?.allSatisfy { text.contains($0) } ?? true)
+        }
+        #expect(!bench.ca.log.contains("POST /new-order"))
+        #expect(bench.keys.names.isEmpty)
+        #expect(try await bench.store.journalNames().isEmpty)
+    }
+
+    @Test func theOrdersOwnProfileIsStored() async throws {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.profiles = ["classic", "shortlived"]
+        behaviour.defaultProfile = "classic"
+        let bench = try Bench(behaviour)
+        let outcome = try await bench.flow().issue(try Bench.request())
+        #expect(outcome.certificate.metadata.profile == "classic")
+        // Nobody has asked for it: where it is gone another day, the CA chooses again.
+        bench.ca.change {
+            $0.profiles = ["new"]
+            $0.defaultProfile = "new"
+        }
+        let renewed = try await bench.flow().renew(outcome.certificate.name)
+        #expect(renewed.certificate.metadata.profile == "new")
+        #expect(bench.eventNames.contains("warning"))
+    }
+
     @Test func aWildcardWantsDNS() async throws {
         let bench = try Bench()
         await #expect { try await bench.flow().issue(try Bench.request(["*.example.org"])) } throws: { error in
@@ -325,4 +384,28 @@ private struct StuckSolver: ChallengeSolver {
     func present(_ answer: ChallengeAnswer) async throws { try await base.present(answer) }
     func waitUntilVisible(_ answer: ChallengeAnswer) async throws { try await Task.sleep(for: .seconds(3600)) }
     func cleanUp(_ answer: ChallengeAnswer) async throws { try await base.cleanUp(answer) }
+}
+
+/// A chain for a key that nobody here has.
+private enum ForeignChain {
+    static let pem: [UInt8] = {
+        let csr = try? SoftwareKey().certificateRequest([Identifier(argument: "www.example.org")])
+        return (try? csr.map { try FakeAuthority().issue(csr: $0, now: 1_800_000_000, root: 1) }) ?? []
+    }()
+}
+
+/// An agent that signs for one CA only.
+private struct HomeSigner: AccountSigner {
+    struct Refused: PolicyRefusal {
+        var isPolicyRefusal: Bool { true }
+    }
+    let base: SoftwareSigner
+
+    var keyName: KeyName { base.keyName }
+    var publicKey: PublicKey { base.publicKey }
+
+    func sign(_ request: ACMERequest, url: ACMEURL, nonce: String, account: ACMEURL?) async throws -> FlattenedJWS {
+        guard url.host == "ca.test" else { throw Refused() }
+        return try await base.sign(request, url: url, nonce: nonce, account: account)
+    }
 }

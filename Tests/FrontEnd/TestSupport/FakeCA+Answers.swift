@@ -57,7 +57,7 @@ extension FakeCA {
         case "new-account": return try newAccount(message)
         case "acct":
             guard account == request.url.text else { throw Refusal(status: 401, type: "unauthorized", detail: "another account") }
-            return json(#"{"status":"valid","contact":[]}"#)
+            return try self.account(account ?? "", message)
         case "new-order": return try newOrder(message)
         case "order": return try order(number)
         case "authz": return try authorization(number)
@@ -71,10 +71,12 @@ extension FakeCA {
 
     private func directoryText() -> String {
         let behaviour = state.withLock { $0.behaviour }
+        let list = behaviour.profiles?.map { #""\#($0)":"a kind of certificate""# }.joined(separator: ",")
+        let profiles = list.map { #","profiles":{\#($0)}"# } ?? ""
         let terms = behaviour.termsOfService.map { #","termsOfService":"\#($0)""# } ?? ""
         return #"{"newNonce":"\#(Self.base)/nonce","newAccount":"\#(Self.base)/new-account","newOrder":"\#(Self.base)/new-order","#
             + #""revokeCert":"\#(Self.base)/revoke","keyChange":"\#(Self.base)/key-change","#
-            + #""meta":{"externalAccountRequired":\#(behaviour.requiresExternalAccount)\#(terms)}}"#
+            + #""meta":{"externalAccountRequired":\#(behaviour.requiresExternalAccount)\#(terms)\#(profiles)}}"#
     }
 
     /// Nonce, URL, key and signature (RFC 8555 §6.2 to §6.5).
@@ -120,8 +122,11 @@ extension FakeCA {
         guard let message, let key = lastKey.withLock({ $0 }) else { throw Refusal(status: 400, type: "malformed", detail: "no payload") }
         let url = Self.base + "/acct/\(key.thumbprint)"
         let exists = state.withLock { $0.accounts[url] != nil }
-        let body = #"{"status":"valid","contact":[]}"#
-        if exists { return json(body, location: url) }
+        if exists {
+            let shown = accountText(url)
+            guard shown.isClosed, !state.withLock({ $0.behaviour.showsClosedAccounts }) else { return json(shown.text, location: url) }
+            throw Refusal(status: 401, type: "unauthorized", detail: "deactivated")
+        }
         if (try? message["onlyReturnExisting"]?.bool()) == true {
             throw Refusal(status: 400, type: "accountDoesNotExist", detail: "no account with this key")
         }
@@ -132,8 +137,28 @@ extension FakeCA {
         if behaviour.termsOfService != nil, (try? message["termsOfServiceAgreed"]?.bool()) != true {
             throw Refusal(status: 403, type: "userActionRequired", detail: "agree to the terms")
         }
-        state.withLock { $0.accounts[url] = key }
-        return json(body, status: 201, location: url)
+        let contact = (try? message["contact"]?.array().map { try $0.string() }) ?? []
+        state.withLock { state in
+            state.accounts[url] = key
+            state.contacts[url] = contact
+        }
+        return json(accountText(url).text, status: 201, location: url)
+    }
+
+    private func accountText(_ url: String) -> (text: String, isClosed: Bool) {
+        let (contact, isClosed) = state.withLock { ($0.contacts[url] ?? [], $0.closed.contains(url)) }
+        let list = contact.map { "\"\($0)\"" }.joined(separator: ",")
+        return (#"{"status":"\#(isClosed ? "deactivated" : "valid")","contact":[\#(list)]}"#, isClosed)
+    }
+
+    /// The account's own URL (RFC 8555 §7.3.2, §7.3.6).
+    private func account(_ url: String, _ message: JSONValue?) throws -> HTTPResponse {
+        if accountText(url).isClosed, !state.withLock({ $0.behaviour.showsClosedAccounts }) {
+            throw Refusal(status: 401, type: "unauthorized", detail: "deactivated")
+        }
+        if let contact = try? message?["contact"]?.array().map({ try $0.string() }) { state.withLock { $0.contacts[url] = contact } }
+        if (try? message?["status"]?.string()) == "deactivated" { state.withLock { _ = $0.closed.insert(url) } }
+        return json(accountText(url).text)
     }
 
     private func newOrder(_ message: JSONValue?) throws -> HTTPResponse {
@@ -145,6 +170,10 @@ extension FakeCA {
             let object = try value.object()
             identifiers.append(try Identifier(type: object.string("type"), value: object.string("value")))
         }
+        let profile = try object.optionalString("profile")
+        if let profile, !state.withLock({ $0.behaviour.profiles?.contains(profile) ?? false }) {
+            throw Refusal(status: 400, type: "invalidProfile", detail: "no such profile")
+        }
         let number = state.withLock { state in
             var numbers: [Int] = []
             for identifier in identifiers {
@@ -155,7 +184,9 @@ extension FakeCA {
                 state.authorizations.append(authorization)
             }
             state.orders.append(
-                StoredOrder(identifiers: identifiers, authorizations: numbers, pendingLeft: state.behaviour.pendingPolls))
+                StoredOrder(
+                    identifiers: identifiers, authorizations: numbers, pendingLeft: state.behaviour.pendingPolls,
+                    profile: profile ?? state.behaviour.defaultProfile))
             return state.orders.count - 1
         }
         let answer = try order(number, isPoll: false, isCreation: true)
@@ -188,6 +219,7 @@ extension FakeCA {
             for (name, value) in members where isCreation || !state.behaviour.omittedFromOrders.contains(name) {
                 text += #","\#(name)":\#(value)"#
             }
+            if let profile = order.profile { text += #","profile":"\#(profile)""# }
             if status == "valid" { text += #","certificate":"\#(Self.base)/cert/\#(number)""# }
             let isUnfinished = status == "pending" || status == "processing"
             return (text + "}", isUnfinished ? state.behaviour.retryAfter : nil)

@@ -36,6 +36,12 @@ public final class FakeCA: HTTPTransport {
         public var requiresExternalAccount = false
         public var termsOfService: String?
         public var alternateChain = false
+        /// The directory's profiles; `nil` leaves the member out.
+        public var profiles: [String]?
+        /// The profile of an order that names none.
+        public var defaultProfile: String?
+        /// A deactivated account is shown as any other, with its status; otherwise it is refused.
+        public var showsClosedAccounts = false
         /// Looks at every answer before it goes out.
         public var tamper: (@Sendable (_ request: HTTPRequest, _ response: HTTPResponse) -> HTTPResponse)?
         /// Takes the place of an answer.
@@ -58,6 +64,7 @@ public final class FakeCA: HTTPTransport {
         var pendingLeft = 0
         var chain: [UInt8]?
         var replaces: String?
+        var profile: String?
     }
 
     struct StoredAuthorization {
@@ -73,6 +80,9 @@ public final class FakeCA: HTTPTransport {
         var nonces: Set<String> = []
         var nonceCount = 0
         var accounts: [String: PublicKey] = [:]
+        /// By the account's URL.
+        var contacts: [String: [String]] = [:]
+        var closed: Set<String> = []
         var orders: [StoredOrder] = []
         var authorizations: [StoredAuthorization] = []
         var revoked: [[UInt8]] = []
@@ -107,6 +117,9 @@ public final class FakeCA: HTTPTransport {
     public var orderCount: Int { state.withLock { $0.orders.count } }
     public var finalizationCount: Int { state.withLock { $0.finalizations } }
     public var revocations: [[UInt8]] { state.withLock { $0.revoked } }
+    public func contacts(of account: ACMEURL) -> [String] { state.withLock { $0.contacts[account.text] ?? [] } }
+    /// As its operator would, or the account's owner from elsewhere.
+    public func close(_ account: ACMEURL) { state.withLock { _ = $0.closed.insert(account.text) } }
     public func clearLog() { state.withLock { $0.log = [] } }
     public func change(_ change: (inout Behaviour) -> Void) { state.withLock { change(&$0.behaviour) } }
 

@@ -24,6 +24,7 @@ extension ACMEClient {
     /// The account in an answer to newAccount. Some CAs say no more of one that exists than its URL: then it is asked for.
     private func account(_ response: HTTPResponse, url: ACMEURL) async throws -> Account {
         guard response.body.isEmpty, let own = account else { return try document(response, url: url, as: Account.self) }
+        guard response.status != 201 else { return Account(status: .valid) }
         let answer = try await post(.postAsGet, to: own, accept: MediaType.json)
         return answer.body.isEmpty ? Account(status: .valid) : try document(answer, url: own, as: Account.self)
     }
@@ -54,6 +55,9 @@ extension ACMEClient {
 
     private func account(_ request: ACMERequest) async throws -> Account {
         guard let url = account else { throw ACMEClientError.noAccount }
-        return try document(try await post(request, to: url, accept: MediaType.json), url: url, as: Account.self)
+        let response = try await post(request, to: url, accept: MediaType.json)
+        // Some CAs say no more than that it is done.
+        guard response.body.isEmpty else { return try document(response, url: url, as: Account.self) }
+        return Account(status: request == .deactivateAccount ? .deactivated : .valid)
     }
 }

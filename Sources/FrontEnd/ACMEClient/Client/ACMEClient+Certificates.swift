@@ -22,9 +22,13 @@ extension ACMEClient {
     }
 
     /// Revokes a certificate (RFC 8555 §7.6).
+    ///
+    /// A reason is sent always: without one some CAs refuse, and RFC 8555 lets a CA take none for `unspecified`.
     /// - Parameter certificateSigner: signs with the certificate's own key; `nil` for the account's.
     public func revoke(_ revocation: Revocation, signedBy certificateSigner: (any AccountSigner)? = nil) async throws {
         guard let url = try await directory().revokeCert else { throw ACMEClientError.notOffered("revokeCert", directory: directoryURL) }
+        var revocation = revocation
+        revocation.reason = revocation.reason ?? .unspecified
         _ = try await post(.revokeCertificate(revocation), to: url, as: certificateSigner.map { .key($0) } ?? .account)
     }
 }

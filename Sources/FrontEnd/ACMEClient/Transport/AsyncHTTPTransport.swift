@@ -13,13 +13,17 @@ public final class AsyncHTTPTransport: HTTPTransport {
     public static let requestTimeout: Duration = .seconds(60)
 
     private let client: HTTPClient
-    private let userAgent: String
+    private let proxy: Proxy?
+    /// Fields of every request.
+    let standingFields: [(name: String, value: String)]
 
     /// - Parameters:
     ///   - trustRoots: see `TrustRoots`.
     ///   - userAgent: what the CA's operator sees; RFC 8555 §6.1 asks for name and version.
+    ///   - language: for what the CA says to people; see `PreferredLanguage`.
+    ///   - proxy: through which the CA is reached.
     /// - Throws: `TransportConfigurationError` where the file of roots cannot be used.
-    public init(trustRoots: TrustRoots, userAgent: String) throws {
+    public init(trustRoots: TrustRoots, userAgent: String, language: String = "en", proxy: Proxy? = nil) throws {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv12
         if case .file(let path) = trustRoots {
@@ -35,8 +39,22 @@ public final class AsyncHTTPTransport: HTTPTransport {
             tlsConfiguration: tls, redirectConfiguration: .disallow, timeout: .init(connect: Self.connectTimeout, read: .seconds(60)))
         // An unreachable CA is to be reported at once, not after a minute of silent attempts.
         configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.proxy = proxy.map(Self.configuration)
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-        self.userAgent = userAgent
+        self.proxy = proxy
+        standingFields = [("User-Agent", userAgent), ("Accept-Language", language)]
+    }
+
+    private static func configuration(_ proxy: Proxy) -> HTTPClient.Configuration.Proxy {
+        switch proxy.kind {
+        case .socks: return .socksServer(host: proxy.host, port: proxy.port)
+        case .http:
+            guard let credentials = proxy.credentials else { return .server(host: proxy.host, port: proxy.port) }
+            let parts = credentials.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            return .server(
+                host: proxy.host, port: proxy.port,
+                authorization: .basic(username: parts.first ?? "", password: parts.count > 1 ? parts[1] : ""))
+        }
     }
 
     /// Closes the connections. Every transport must be shut down once, behind its last request.
@@ -54,8 +72,7 @@ public final class AsyncHTTPTransport: HTTPTransport {
     private func exchange(_ request: HTTPRequest) async throws -> HTTPResponse {
         var outgoing = HTTPClientRequest(url: request.url.text)
         outgoing.method = HTTPMethod(rawValue: request.method.rawValue)
-        outgoing.headers.add(name: "User-Agent", value: userAgent)
-        for field in request.headers.fields { outgoing.headers.add(name: field.name, value: field.value) }
+        for field in standingFields + request.headers.fields { outgoing.headers.add(name: field.name, value: field.value) }
         if request.method == .post { outgoing.body = .bytes(ByteBuffer(bytes: request.body)) }
         do {
             let incoming = try await client.execute(outgoing, deadline: .now() + .seconds(60))
@@ -65,7 +82,7 @@ public final class AsyncHTTPTransport: HTTPTransport {
             let fields = incoming.headers.map { (name: $0.name, value: $0.value) }
             return HTTPResponse(status: Int(incoming.status.code), headers: HTTPFields(fields), body: Array(body.readableBytesView))
         } catch {
-            throw TransportFault.describe(error, request: request)
+            throw TransportFault.describe(error, request: request, proxy: proxy)
         }
     }
 }

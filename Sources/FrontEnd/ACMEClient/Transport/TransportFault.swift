@@ -9,9 +9,10 @@ import NIOSSL
 /// What the libraries below throw, sorted into our kinds and said in words for a user: no numbers, names or source lines of theirs.
 enum TransportFault {
     /// - Returns: a `TransportError`, or a `CancellationError`.
-    static func describe(_ error: any Error, request: HTTPRequest) -> any Error {
+    static func describe(_ error: any Error, request: HTTPRequest, proxy: Proxy? = nil) -> any Error {
         func failure(_ kind: TransportError.Kind, _ detail: String) -> TransportError {
-            TransportError(kind, origin: request.url.origin, detail: detail)
+            let way = proxy.map { " (through the proxy \($0))" } ?? ""
+            return TransportError(kind, origin: request.url.origin, detail: detail + way)
         }
         switch error {
         case is CancellationError: return error

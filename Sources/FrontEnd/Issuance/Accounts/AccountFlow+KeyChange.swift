@@ -45,7 +45,7 @@ extension AccountFlow {
         settled.nextKey = nil
         if let key = try await keys.key(named: next) {
             let found = try await anonymous.signing(by: try await keys.signer(for: key)).findAccount()
-            if let found, account.url == nil || found.url == account.url {
+            if let found, found.account.status == .valid, account.url == nil || found.url == account.url {
                 settled.key = next
                 settled.url = found.url
             }

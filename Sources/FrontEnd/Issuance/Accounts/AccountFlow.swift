@@ -49,11 +49,13 @@ public struct AccountFlow: Sendable {
 
     /// Makes an account, or goes on with one whose making was interrupted; a key that has an account keeps it.
     /// - Throws: `IssuanceError.termsNotAgreed`, `.externalAccountRequired`, `ACMEClientError`, `StoreError`, what the key provider says.
-    public func register(_ registration: AccountRegistration) async throws -> StoredAccount {
+    public func register(_ wanted: AccountRegistration) async throws -> StoredAccount {
+        var registration = wanted
         let anonymous = client(registration.directory)
         let directory = try await anonymous.directory()
         if let terms = directory.termsOfService, !registration.agreesToTerms { throw IssuanceError.termsNotAgreed(terms) }
         let earlier = try await store.account(at: registration.directory)
+        if wanted.contact.isEmpty { registration.contact = earlier?.contact.compactMap { try? Contact($0) } ?? [] }
         var account = StoredAccount(
             directory: registration.directory, key: registration.key, contact: registration.contact.map(\.text),
             termsOfService: directory.termsOfService)
@@ -64,11 +66,12 @@ public struct AccountFlow: Sendable {
         // Before the key is made: the next run finds its name here. An account that works is not given up for one that may not.
         if earlier?.url == nil { try await store.save(account) }
         let registered: RegisteredAccount
-        do { registered = try await self.account(registration, known, anonymous) } catch {
-            if earlier == nil, isFinal(error) { try? await store.removeAccount(at: registration.directory) }
+        do { registered = try await self.account(registration, known, earlier, wanted, anonymous) } catch {
+            if earlier == nil, await isFinal(error, registration.key) { try? await store.removeAccount(at: registration.directory) }
             throw error
         }
-        if !registered.isNew { account.contact = registered.account.contact }
+        // What this call itself says of contacts is meant for the account that is there as well.
+        if !registered.isNew, !registered.account.contact.isEmpty { account.contact = registered.account.contact }
         account.url = registered.url
         try await store.save(account)
         observer(.accountRegistered(url: registered.url, key: registration.key, isNew: registered.isNew))
@@ -77,7 +80,8 @@ public struct AccountFlow: Sendable {
 
     /// The CA's account of the key, found or made. A key that is made for an account which policy then refuses does not stay.
     private func account(
-        _ registration: AccountRegistration, _ known: ManagedKey?, _ anonymous: ACMEClient
+        _ registration: AccountRegistration, _ known: ManagedKey?, _ earlier: StoredAccount?, _ wanted: AccountRegistration,
+        _ anonymous: ACMEClient
     ) async throws -> RegisteredAccount {
         let key: ManagedKey
         if let known {
@@ -88,7 +92,7 @@ public struct AccountFlow: Sendable {
                 named: registration.key, algorithm: registration.keyAlgorithm, purpose: .account(directory: registration.directory))
             observer(key.isNew ? .keyCreated(key) : .keyUsed(key))
         }
-        let registered: RegisteredAccount
+        var registered: RegisteredAccount
         do {
             let client = anonymous.signing(by: try await keys.signer(for: key))
             // A key that was there may have an account: made by a run that was cut off before the answer.
@@ -100,30 +104,49 @@ public struct AccountFlow: Sendable {
                         contact: registration.contact.map(\.text), termsOfServiceAgreed: registration.agreesToTerms ? true : nil,
                         externalAccount: registration.externalAccount))
             }
+            if registered.account.status == .valid { try await updateContacts(&registered, wanted, earlier, client) }
         } catch let error as ACMEClientError where known != nil && error.problem?.kind == .unauthorized {
-            throw IssuanceError.accountClosed(registration.key, error.problem)
+            throw IssuanceError.accountClosed(registration.key, error.problem, contact: registration.contact.map(\.text))
         } catch {
-            if key.isNew, (error as? any PolicyRefusal)?.isPolicyRefusal == true {
+            // Where agent or policy failed, the CA has heard nothing of the key.
+            if key.isNew, !(error is ACMEClientError), !(error is CancellationError) {
                 do {
                     try await keys.deleteKey(named: registration.key)
                     observer(.keyDeleted(name: registration.key))
                 } catch {
                     observer(
                         .warning(
-                            "the key \"\(registration.key)\" was made for the account that is refused, and could not be deleted: \(error)"))
+                            "the key \"\(registration.key)\" was made for an account that was not registered, and could not be deleted: \(error)"
+                        ))
                 }
             }
             throw error
         }
         // A CA may show an account that was deactivated as it would any other (RFC 8555 §7.3.1).
-        guard registered.account.status == .valid else { throw IssuanceError.accountClosed(registration.key, nil) }
+        guard registered.account.status == .valid else {
+            throw IssuanceError.accountClosed(registration.key, nil, contact: registration.contact.map(\.text))
+        }
         return registered
     }
 
-    /// Whether the same registration has no better end another time.
-    private func isFinal(_ error: any Error) -> Bool {
+    /// Gives an account that was there the contacts that are wanted now (RFC 8555 §7.3.2). A CA that shows none may keep them all the same: then what
+    /// it was told last counts.
+    private func updateContacts(
+        _ registered: inout RegisteredAccount, _ registration: AccountRegistration, _ earlier: StoredAccount?, _ client: ACMEClient
+    ) async throws {
+        let wanted = registration.contact.map(\.text)
+        let shown = registered.account.contact
+        let current = shown.isEmpty && earlier?.url == registered.url ? earlier?.contact ?? [] : shown
+        guard !registered.isNew, !wanted.isEmpty, Set(wanted) != Set(current) else { return }
+        registered.account = try await client.updateAccount(AccountUpdate(contact: wanted))
+    }
+
+    /// Whether the same registration has no better end another time, or has left nothing that another time could go on with.
+    private func isFinal(_ error: any Error, _ key: KeyName) async -> Bool {
         if case .accountClosed? = error as? IssuanceError { return true }
-        return (error as? any PolicyRefusal)?.isPolicyRefusal == true
+        if (error as? any PolicyRefusal)?.isPolicyRefusal == true { return true }
+        guard !(error is ACMEClientError), !(error is CancellationError) else { return false }
+        do { return try await keys.key(named: key) == nil } catch { return false }
     }
 
     /// A client that signs for the account at this CA; no request is sent where the account's URL is known.
@@ -135,11 +158,21 @@ public struct AccountFlow: Sendable {
         let client = anonymous.signing(by: try await signer(account.key), account: account.url)
         if account.url == nil {
             // newAccount was sent, or not; its answer did not come here (RFC 8555 §7.3.1).
-            guard let found = try await client.findAccount() else { throw IssuanceError.noAccount(directory: directory) }
+            let found: RegisteredAccount?
+            do { found = try await client.findAccount() } catch let error as ACMEClientError where error.problem?.kind == .unauthorized {
+                throw IssuanceError.accountClosed(account.key, error.problem, contact: account.contact)
+            }
+            guard let found else { throw IssuanceError.noAccount(directory: directory) }
+            try expectOpen(found.account, account.key, account.contact)
             account.url = found.url
             try await store.save(account)
         }
         return client
+    }
+
+    /// A CA may answer for an account that was deactivated as it would for any other (RFC 8555 §7.3.1).
+    private func expectOpen(_ account: Account, _ key: KeyName, _ contact: [String]) throws {
+        guard account.status == .valid else { throw IssuanceError.accountClosed(key, nil, contact: contact) }
     }
 
     private func signer(_ name: KeyName) async throws -> any AccountSigner {
@@ -156,7 +189,14 @@ public struct AccountFlow: Sendable {
 
     /// Changes the contacts (RFC 8555 §7.3.2).
     public func update(_ directory: ACMEURL, contact: [Contact]) async throws -> Account {
-        let account = try await client(for: directory).updateAccount(AccountUpdate(contact: contact.map(\.text)))
+        let client = try await client(for: directory)
+        let account: Account
+        do { account = try await client.updateAccount(AccountUpdate(contact: contact.map(\.text))) } catch let error as ACMEClientError {
+            // Refused by account and key that work elsewhere: the account itself may be closed.
+            guard error.problem?.kind == .unauthorized, let key = client.signer?.keyName else { throw error }
+            throw IssuanceError.accountClosed(key, error.problem, contact: contact.map(\.text))
+        }
+        if let key = client.signer?.keyName { try expectOpen(account, key, contact.map(\.text)) }
         if var stored = try await store.account(at: directory) {
             stored.contact = account.contact
             try await store.save(stored)
@@ -166,7 +206,9 @@ public struct AccountFlow: Sendable {
 
     /// Deactivates the account for good (RFC 8555 §7.3.6) and forgets it; its key stays.
     public func deactivate(_ directory: ACMEURL) async throws {
-        _ = try await client(for: directory).deactivateAccount()
+        guard try await client(for: directory).deactivateAccount().status != .valid else {
+            throw IssuanceError.unexpectedAnswer("the CA answers that the account is still valid")
+        }
         try await store.removeAccount(at: directory)
     }
 

@@ -20,12 +20,15 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     /// The CA wants to be left alone for longer than is waited.
     case askedToWait(seconds: Int64, reason: String)
     case noIdentifiers
+    /// The CA's directory does not list this profile (draft-ietf-acme-profiles); nothing was ordered.
+    case profileNotOffered(String, offered: [String])
     case noAccount(directory: ACMEURL)
     /// The CA has terms of service, and nobody agreed to them.
     case termsNotAgreed(String)
     case externalAccountRequired(directory: ACMEURL)
     /// The CA has an account of this key that was deactivated or revoked, which is for good (RFC 8555 §7.3.6).
-    case accountClosed(KeyName, Problem?)
+    /// - Parameter contact: what was given for it.
+    case accountClosed(KeyName, Problem?, contact: [String])
     /// The key that certificate or account should use is not in the agent, or not for this user.
     case keyMissing(KeyName)
     case keyRetired(KeyName)
@@ -67,10 +70,12 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
             return "gave up waiting for \(what) after \(duration.components.seconds) s" + problems.map { "\n  \($0.line)" }.joined()
         case .askedToWait(let seconds, let reason): return "the CA asks to wait \(seconds) s (\(reason)), which is too long"
         case .noIdentifiers: return "a certificate needs a name"
+        case .profileNotOffered(let profile, _):
+            return "the CA has no profile \"\(TerminalText.safe(profile, limit: 100))\"; nothing was ordered"
         case .noAccount(let directory): return "there is no account at \(directory) yet"
         case .termsNotAgreed(let url): return "this CA has terms of service: \(TerminalText.safe(url, limit: 300))"
         case .externalAccountRequired(let directory): return "the CA at \(directory.origin) wants an account that it knows from elsewhere"
-        case .accountClosed(let name, let problem):
+        case .accountClosed(let name, let problem, _):
             return "the account of key \"\(name)\" is closed at the CA, and stays so" + (problem.map { ": \($0.summary)" } ?? "")
         case .keyMissing(let name): return "the agent has no key \"\(name)\" for you"
         case .keyRetired(let name): return "the key \"\(name)\" is retired"
@@ -99,7 +104,12 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .noAccount: return "acme-agent account register --agree-tos"
         case .termsNotAgreed: return "read them, then add --agree-tos"
         case .externalAccountRequired: return "name the credential that the agent's administrator has configured: --eab NAME"
-        case .accountClosed: return "register another one with a key of its own: acme-agent account register --agree-tos --key NAME"
+        case .accountClosed(_, _, let contact):
+            let contacts = contact.map { " --email " + TerminalText.safe($0.hasPrefix("mailto:") ? $0.dropFirst(7) : $0[...], limit: 300) }
+            return "register another one with a key of its own: acme-agent account register --agree-tos\(contacts.joined()) --key NAME"
+        case .profileNotOffered(_, let offered):
+            let shown = offered.prefix(20).map { TerminalText.safe($0, limit: 64) }
+            return offered.isEmpty ? "it has no profiles: leave --profile out" : "it has: \(shown.joined(separator: ", "))"
         case .keyMissing, .keyRetired: return "acme-agent keys list"
         case .notFound: return "acme-agent list"
         case .deployFailed: return "run the command again to try the hook again"

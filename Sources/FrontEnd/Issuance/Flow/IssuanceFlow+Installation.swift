@@ -9,7 +9,7 @@ extension IssuanceFlow {
     func install(
         _ url: ACMEURL, _ order: IssuerOrder, _ request: IssuanceRequest, _ key: ManagedKey, _ keeper: JournalKeeper, wasResumed: Bool
     ) async throws -> IssuanceOutcome {
-        let chain = try await preferredChain(at: url, root: request.preferredRoot)
+        let chain = try await preferredChain(at: url, request, key)
         observer(.downloaded(chain.url))
         await keeper.note([.downloaded(chain.url)])
         // RFC 8555 §11.4: the store refuses what is no certificate, for another key, or for other names.
@@ -17,7 +17,7 @@ extension IssuanceFlow {
             NewCertificate(
                 name: request.name, pem: chain.pem, key: key.name, keyURI: key.uri, spki: key.publicKey.spki,
                 identifiers: request.identifiers, directory: issuer.directory, account: issuer.account, order: order.url,
-                certificate: chain.url, profile: request.profile, time: time.unixTime(), isDeployed: deploy == nil))
+                certificate: chain.url, profile: order.profile ?? request.profile, time: time.unixTime(), isDeployed: deploy == nil))
         for warning in stored.chain.warnings { observer(.warning(warning)) }
         observer(.installed(stored))
         // Not written: the certificate itself says which order it is from, so that the next run knows it without the journal's word.
@@ -26,15 +26,25 @@ extension IssuanceFlow {
         return IssuanceOutcome(certificate: stored, key: key, wasResumed: wasResumed)
     }
 
-    /// The chain that leads to the wanted root (RFC 8555 §7.4.2), the CA's own choice otherwise.
-    private func preferredChain(at url: ACMEURL, root: String?) async throws -> IssuerChain {
+    /// The chain that leads to the wanted root (RFC 8555 §7.4.2), the CA's own choice otherwise: also where another cannot be had, since the
+    /// certificate is there and the root only a wish.
+    private func preferredChain(at url: ACMEURL, _ request: IssuanceRequest, _ key: ManagedKey) async throws -> IssuerChain {
         let offered = try await issuer.chain(at: url)
-        guard let root, !leads(offered, to: root) else { return offered }
+        guard let root = request.preferredRoot, !leads(offered, to: root) else { return offered }
         for alternate in offered.alternates.prefix(Self.maximumAlternates) {
-            let chain = try await issuer.chain(at: alternate)
-            if leads(chain, to: root) { return chain }
+            do {
+                let chain = try await issuer.chain(at: alternate)
+                guard leads(chain, to: root) else { continue }
+                let certificates = try CertificateChain(pem: chain.pem)
+                try certificates.check(spki: key.publicKey.spki, identifiers: request.identifiers, time: time.unixTime())
+                return chain
+            } catch {
+                try Task.checkCancellation()
+                observer(.warning("the chain at \(alternate) is skipped: \(TerminalText.safe("\(error)", limit: 300))"))
+            }
         }
-        observer(.warning("the CA has no chain to \"\(TerminalText.safe(root, limit: 100))\"; its own choice is taken"))
+        observer(
+            .warning("the CA has no chain to \"\(TerminalText.safe(root, limit: 100))\" that can be used; its own choice is installed"))
         return offered
     }
 

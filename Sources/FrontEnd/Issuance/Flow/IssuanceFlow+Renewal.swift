@@ -6,9 +6,11 @@ import JOSE
 extension IssuanceFlow {
     /// The request that gets a certificate anew: the same names, profile and key.
     public static func renewalRequest(for certificate: StoredCertificate) throws -> IssuanceRequest {
-        IssuanceRequest(
+        var request = IssuanceRequest(
             name: certificate.name, identifiers: certificate.metadata.identifiers, profile: certificate.metadata.profile,
             keyAlgorithm: certificate.chain.spki.flatMap { try? PublicKey(spki: $0).algorithm } ?? .p256)
+        request.isProfileInherited = true
+        return request
     }
 
     /// Renews a certificate now, due or not; see `RenewalRule`.

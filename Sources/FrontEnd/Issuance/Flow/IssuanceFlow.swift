@@ -166,6 +166,10 @@ public struct IssuanceFlow: Sendable {
             // RFC 9773 §5: the hint is not worth a certificate.
             order.replaces = nil
             return try await issuer.place(order).following(request.identifiers)
+        } catch IssuanceError.profileNotOffered(let profile, _) where request.isProfileInherited {
+            observer(.warning("the CA has no profile \"\(TerminalText.safe(profile, limit: 100))\" any more; it chooses another one"))
+            order.profile = nil
+            return try await issuer.place(order).following(request.identifiers)
         }
     }
 

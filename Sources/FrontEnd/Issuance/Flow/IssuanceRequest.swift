@@ -13,6 +13,8 @@ public struct IssuanceRequest: Sendable {
     public var identifiers: [Identifier]
     /// The CA's name for a kind of certificate (draft-ietf-acme-profiles).
     public var profile: String?
+    /// Whether the profile is the one that the certificate has, whoever chose it, and no wish: where the CA does not list it any more, it chooses anew.
+    public var isProfileInherited = false
     /// The agent's name of the certificate key; `nil` for the one in use, or one made after the certificate's name.
     public var key: KeyName?
     /// For a key that is to be made.

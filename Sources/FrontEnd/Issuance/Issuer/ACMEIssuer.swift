@@ -24,7 +24,13 @@ public struct ACMEIssuer: CertificateIssuer {
 
     public func prepare(forIdentifiers count: Int) { client.allowParallelRequests(1 + count / Self.identifiersPerLane) }
 
-    public func place(_ order: NewOrder) async throws -> IssuerOrder { try Self.order(await client.newOrder(order)) }
+    public func place(_ order: NewOrder) async throws -> IssuerOrder {
+        if let profile = order.profile {
+            let offered = try await client.directory().profiles
+            guard offered[profile] != nil else { throw IssuanceError.profileNotOffered(profile, offered: offered.keys.sorted()) }
+        }
+        return try Self.order(await client.newOrder(order))
+    }
 
     public func order(at url: ACMEURL) async throws -> IssuerOrder {
         do {
@@ -110,6 +116,6 @@ public struct ACMEIssuer: CertificateIssuer {
         }
         return IssuerOrder(
             url: resource.url, state: state, identifiers: order.identifiers, authorizations: order.authorizations,
-            finalize: order.finalize, problem: order.error, retryAfter: resource.retryAfter)
+            finalize: order.finalize, problem: order.error, retryAfter: resource.retryAfter, profile: order.profile)
     }
 }

@@ -17,6 +17,7 @@ public protocol CertificateIssuer: Sendable {
     var roundTrip: Duration? { get }
 
     /// Places an order. The answer has the URL that everything else goes by.
+    /// - Throws: `IssuanceError.profileNotOffered`, before anything is signed, where the CA does not list the order's profile.
     func place(_ order: NewOrder) async throws -> IssuerOrder
     /// The order as it is now.
     /// - Throws: `IssuanceError.orderGone` where the CA does not know it (any more).
@@ -67,11 +68,14 @@ public struct IssuerOrder: Sendable {
     public var problem: Problem?
     /// Seconds after which the CA wants to be asked again.
     public var retryAfter: Int64?
+    /// As the CA took it, where it says so.
+    public var profile: String?
 
     public init(
         url: ACMEURL, state: State, identifiers: [Identifier]?, authorizations: [ACMEURL] = [], finalize: ACMEURL? = nil,
-        problem: Problem? = nil, retryAfter: Int64? = nil
+        problem: Problem? = nil, retryAfter: Int64? = nil, profile: String? = nil
     ) {
+        self.profile = profile
         self.url = url
         self.state = state
         self.identifiers = identifiers

@@ -26,6 +26,7 @@ extension IssuerOrder {
         }
         if !earlier.authorizations.isEmpty { order.authorizations = earlier.authorizations }
         order.finalize = earlier.finalize ?? finalize
+        order.profile = profile ?? earlier.profile
         if state == .pending, order.authorizations.isEmpty {
             throw .unexpectedAnswer("the CA's order is pending and names no authorization: nothing can be proven")
         }

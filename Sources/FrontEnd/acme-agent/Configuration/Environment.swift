@@ -7,6 +7,11 @@ struct Environment: Sendable, Equatable {
     var directory: String?
     var home: String?
     var stateHome: String?
+    /// `https_proxy` or `all_proxy`, and `no_proxy`; see `ProxySettings`.
+    var proxy: String?
+    var proxyExceptions: String?
+    /// `LC_ALL`, `LC_MESSAGES` or `LANG`.
+    var locale: String?
     var isRoot = false
 
     init() {}
@@ -25,6 +30,14 @@ struct Environment: Sendable, Equatable {
         environment.directory = try variable("ACME_DIRECTORY")
         environment.home = try variable("HOME")
         environment.stateHome = try variable("XDG_STATE_HOME")
+        func first(_ names: [String]) throws(Failure) -> String? {
+            for name in names { if let value = try variable(name) { return value } }
+            return nil
+        }
+        environment.proxy = try first(["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
+        environment.proxyExceptions = try first(["no_proxy", "NO_PROXY"])
+        // One that cannot be read says nothing.
+        environment.locale = try? first(["LC_ALL", "LC_MESSAGES", "LANG"])
         environment.isRoot = geteuid() == 0
         return environment
     }

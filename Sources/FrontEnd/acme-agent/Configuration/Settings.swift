@@ -23,6 +23,11 @@ struct Settings: Sendable {
     var isDirectoryGiven: Bool
     var stateDirectory: String
     var auditFile: String
+    private var configuredProxy: ProxyChoice?
+    private var environmentProxy: String?
+    private var proxyExceptions: String?
+    /// The user's, as the environment names it.
+    var locale: String?
     /// What the configuration says of its CA.
     private var configuredCA: CASettings
     /// `--ca-certificate`
@@ -53,6 +58,10 @@ struct Settings: Sendable {
         }
         stateDirectory = state
         auditFile = configured.auditFile ?? Settings.defaultAuditFile
+        configuredProxy = configured.proxy
+        environmentProxy = environment.proxy
+        proxyExceptions = environment.proxyExceptions
+        locale = environment.locale
         certificate = configured.certificate
         certificates = configured.certificates
     }
@@ -67,6 +76,22 @@ struct Settings: Sendable {
         }
         if let directory = configured.ca.directory { return directory }
         return try ACMEURL(defaultDirectory)
+    }
+
+    /// Through what a CA is reached; `nil`: directly. The file's setting is for this program and the variable for all of them, so the file goes before.
+    /// - Throws: `Failure`, for a variable that names no proxy.
+    func proxy(for directory: ACMEURL) throws(Failure) -> Proxy? {
+        var settings = ProxySettings(exceptions: proxyExceptions)
+        switch configuredProxy {
+        case .direct?: return nil
+        case .server(let proxy)?: settings.proxy = proxy
+        case nil:
+            guard let text = environmentProxy else { return nil }
+            do { settings.proxy = try Proxy(text) } catch {
+                throw .configuration("https_proxy: \(error)", hint: "https_proxy=http://HOST:PORT, or proxy in the configuration")
+            }
+        }
+        return settings.proxy(for: directory.origin)
     }
 
     /// What the configuration says of a CA: nothing, if it speaks of another.

@@ -1,4 +1,5 @@
 import ACME
+import ACMEClient
 import ConfigurationFile
 import JOSE
 
@@ -7,6 +8,7 @@ struct SettingsFile: Sendable {
     var socket: String?
     var stateDirectory: String?
     var auditFile: String?
+    var proxy: ProxyChoice?
     var ca = CASettings()
     var certificate = CertificateSettings()
     /// By the certificate's name.
@@ -17,7 +19,7 @@ struct SettingsFile: Sendable {
     ]
     static let settings =
         [
-            "socket", "state-directory", "audit-file", "directory", "ca-certificate", "account-key", "external-account", "contact",
+            "socket", "state-directory", "audit-file", "proxy", "directory", "ca-certificate", "account-key", "external-account", "contact",
             "certificate",
         ]
         + certificateSettings
@@ -30,6 +32,7 @@ struct SettingsFile: Sendable {
         socket = try table.path("socket")
         stateDirectory = try table.path("state-directory")
         auditFile = try table.path("audit-file")
+        proxy = try table.parsed("proxy") { try ProxyChoice($0) }
         ca = try CASettings(table)
         certificate = try CertificateSettings(table)
         for entry in try table.tables("certificate") {
@@ -41,6 +44,15 @@ struct SettingsFile: Sendable {
     }
 
     static func load(_ path: String) throws(ConfigurationError) -> SettingsFile { try SettingsFile(ConfigurationFile.load(path)) }
+}
+
+/// What the file says of a proxy.
+enum ProxyChoice: Sendable, Equatable {
+    /// None, also where the environment has one.
+    case direct
+    case server(Proxy)
+
+    init(_ text: String) throws(ProxyError) { self = text == "none" ? .direct : .server(try Proxy(text)) }
 }
 
 /// What belongs to one CA. It counts for the file's `directory` only, not for another that the command line names.

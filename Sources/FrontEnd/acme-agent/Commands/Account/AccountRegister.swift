@@ -6,7 +6,7 @@ import JOSE
 struct AccountRegister: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "register", abstract: "Register an account at the CA; its key is made in the token.",
-        discussion: "Where the key has an account already, that one is found and kept.")
+        discussion: "Where the key has an account already, that one is found and kept; --email changes its contacts.")
 
     @Flag(help: "You agree to the CA's terms of service.")
     var agreeTos = false

@@ -118,6 +118,7 @@ struct Renew: AgentCommand {
             request.keyAlgorithm = type
         }
         request.profile = given.profile ?? request.profile
+        request.isProfileInherited = request.isProfileInherited && settings.profile != request.profile
         request.preferredRoot = settings.preferredChain
         return try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) { [request] in
             try await $0.issue(request)

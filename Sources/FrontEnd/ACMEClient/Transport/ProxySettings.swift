@@ -1,0 +1,109 @@
+import ACME
+
+/// Through what the CA is reached: a proxy for all of the CAs but some.
+public struct ProxySettings: Hashable, Sendable {
+    /// `nil`: every CA is reached directly.
+    public var proxy: Proxy?
+    /// Hosts that are reached directly, as `no_proxy` has them.
+    public var exceptions: String?
+
+    public init(proxy: Proxy? = nil, exceptions: String? = nil) {
+        self.proxy = proxy
+        self.exceptions = exceptions
+    }
+
+    /// The proxy for a CA; `nil` where it is reached directly, as this machine itself always is.
+    public func proxy(for origin: Origin) -> Proxy? {
+        guard let proxy, !ProxySettings.isLoopback(origin.host) else { return nil }
+        let entries = (exceptions ?? "").split { $0 == "," || $0 == " " }
+        return entries.contains { ProxySettings.matches($0.lowercased(), origin) } ? nil : proxy
+    }
+
+    /// `*`, a host, `host:port`, or a domain with or without a dot before it, which covers the names below it.
+    private static func matches(_ entry: String, _ origin: Origin) -> Bool {
+        if entry == "*" { return true }
+        var name = entry[...]
+        if let address = try? IPAddress(entry) { return address.text == origin.host }
+        if let colon = name.lastIndex(of: ":"), let port = Int(name[name.index(after: colon)...]) {
+            guard port == origin.port else { return false }
+            name = name[..<colon]
+        }
+        if name.hasPrefix("["), name.hasSuffix("]") { name = name.dropFirst().dropLast() }
+        if name.hasPrefix("*.") { name = name.dropFirst() }
+        if name.hasPrefix(".") { name = name.dropFirst() }
+        guard !name.isEmpty else { return false }
+        return origin.host == name || origin.host.hasSuffix("." + name)
+    }
+
+    private static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host == "::1" || host.hasPrefix("127.") && (try? IPAddress(host)) != nil
+    }
+}
+
+/// An HTTP proxy that lets connections through (CONNECT, RFC 9110 §9.3.6), or a SOCKS 5 proxy.
+public struct Proxy: Hashable, Sendable, CustomStringConvertible {
+    public enum Kind: Hashable, Sendable { case http, socks }
+
+    public let kind: Kind
+    public let host: String
+    public let port: Int
+    /// `user:password`; for HTTP only.
+    let credentials: String?
+
+    /// Reads `[http://][user:password@]host[:port]` or `socks5://host[:port]`. Other schemes are refused: TLS to the proxy itself is not supported.
+    public init(_ text: String) throws(ProxyError) {
+        var rest = text[...]
+        var kind = Kind.http
+        if let range = text.firstRange(of: "://") {
+            switch text[..<range.lowerBound].lowercased() {
+            case "http": kind = .http
+            case "socks5", "socks5h": kind = .socks
+            default: throw ProxyError(reason: "only http:// and socks5:// are taken")
+            }
+            rest = text[range.upperBound...]
+        }
+        if rest.hasSuffix("/") { rest = rest.dropLast() }
+        var credentials: String?
+        if let sign = rest.lastIndex(of: "@") {
+            guard kind == .http else { throw ProxyError(reason: "a user name for SOCKS is not supported") }
+            guard let decoded = Proxy.decoded(rest[..<sign]) else {
+                throw ProxyError(reason: "its user name or password is not percent-encoded")
+            }
+            credentials = decoded
+            rest = rest[rest.index(after: sign)...]
+        }
+        let origin: Origin
+        do { origin = try Origin("https://" + rest) } catch { throw ProxyError(reason: "it has no host, or a port that is none") }
+        // The port of a scheme that was put in front of it is none that the text has.
+        let hasPort = rest.hasSuffix(":\(origin.port)")
+        self.kind = kind
+        self.credentials = credentials
+        host = origin.host
+        port = hasPort ? origin.port : kind == .http ? 80 : 1080
+    }
+
+    private static func decoded(_ text: Substring) -> String? {
+        var bytes: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard rest.count >= 2, let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16) else { return nil }
+            bytes.append(value)
+            rest = rest.dropFirst(2)
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    /// Without user name and password.
+    public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+/// Why a text is no proxy; the text itself may have a password in it and is not shown.
+public struct ProxyError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// A sentence's part.
+    public let reason: String
+    public var description: String { "the proxy is refused: \(reason)" }
+}
