@@ -13,6 +13,12 @@ extension FolderStore {
     }
 
     public func certificate(named name: CertificateName) async throws(StoreError) -> StoredCertificate? {
+        do throws(StoreError) { return try read(name) } catch {
+            throw error.advising("restore it from a backup; or `acme-agent forget \(name)`, which leaves the key, and issue it again")
+        }
+    }
+
+    private func read(_ name: CertificateName) throws(StoreError) -> StoredCertificate? {
         guard let number = try currentGeneration(name) else { return nil }
         let folder = layout.generation(name, number)
         func required(_ file: String) throws(StoreError) -> [UInt8] {
@@ -174,6 +180,7 @@ extension FolderStore {
         func isThere(_ path: String) -> Bool { (try? FileStatus(at: path)) != nil }
         return StoreTraces(
             certificate: isThere(layout.certificate(name)) || isThere("\(layout.certificates)/\(FolderLayout.removed(name))"),
+            isInstalled: isThere(layout.current(name)),
             order: isThere(layout.order(name)) || isThere("\(layout.orders)/\(Folder.interim("\(name.rawValue).json"))"))
     }
 

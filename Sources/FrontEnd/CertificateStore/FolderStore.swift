@@ -34,7 +34,7 @@ public struct FolderStore: CertificateStore {
     public func account(at directory: ACMEURL) async throws(StoreError) -> StoredAccount? {
         let path = layout.account(directory)
         guard let bytes = try files.read(path) else { return nil }
-        let account = try StoredAccount(bytes, path: path)
+        let account = try read(path, bytes)
         guard account.directory == directory else { throw StoreError(.damaged, path: path, message: "an account of another CA") }
         return account
     }
@@ -43,9 +43,15 @@ public struct FolderStore: CertificateStore {
         var result: [StoredAccount] = []
         for name in try files.names(in: layout.accounts) where name.hasSuffix(".json") {
             let path = "\(layout.accounts)/\(name)"
-            if let bytes = try files.read(path) { result.append(try StoredAccount(bytes, path: path)) }
+            if let bytes = try files.read(path) { result.append(try read(path, bytes)) }
         }
         return result
+    }
+
+    private func read(_ path: String, _ bytes: [UInt8]) throws(StoreError) -> StoredAccount {
+        do throws(StoreError) { return try StoredAccount(bytes, path: path) } catch {
+            throw error.advising("remove it; `acme-agent account register` finds the account again by its key")
+        }
     }
 
     public func save(_ account: StoredAccount) async throws(StoreError) {
@@ -61,9 +67,11 @@ public struct FolderStore: CertificateStore {
     public func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal? {
         let path = layout.order(name)
         guard let bytes = try files.read(path) else { return nil }
-        let journal = try OrderJournal(bytes, path: path)
-        guard journal.name == name else { throw StoreError(.damaged, path: path, message: "the journal of another certificate") }
-        return journal
+        do throws(StoreError) {
+            let journal = try OrderJournal(bytes, path: path)
+            guard journal.name == name else { throw StoreError(.damaged, path: path, message: "the journal of another certificate") }
+            return journal
+        } catch { throw error.advising("`acme-agent forget \(name) --order` drops the order and keeps the certificate") }
     }
 
     public func journalNames() async throws(StoreError) -> [CertificateName] {

@@ -63,6 +63,14 @@ public struct StoreError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// The same with what to do about a damaged file, where nothing was said yet.
+    func advising(_ hint: String) -> StoreError {
+        guard reason == .damaged, self.hint == nil else { return self }
+        var error = self
+        error.hint = hint
+        return error
+    }
+
     static func text(of number: Int32) -> String {
         var buffer = [CChar](repeating: 0, count: 128)
         guard strerror_r(number, &buffer, buffer.count) == 0 else { return "error \(number)" }

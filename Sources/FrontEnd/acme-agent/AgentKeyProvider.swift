@@ -30,13 +30,9 @@ final class AgentKeyProvider: KeyProvider {
         }
     }
 
-    /// A grant's keys are names, or beginnings of names with a `*` behind. What it means exactly the agent says when the key is asked for.
     func mayCreateKey(named name: KeyName) async -> Bool {
         guard let grants = try? await agent.status().grants else { return true }
-        return grants.contains { grant in
-            grant.operations.contains(Operation.createKey.rawValue)
-                && grant.keys.contains { $0 == name.rawValue || ($0.hasSuffix("*") && name.rawValue.hasPrefix($0.dropLast())) }
-        }
+        return grants.contains { $0.operations.contains(Operation.createKey.rawValue) && $0.covers(name) }
     }
 
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
@@ -114,5 +110,13 @@ final class AgentKeyProvider: KeyProvider {
         return ManagedKey(
             name: name, algorithm: description.algorithm, publicKey: description.publicKey, uri: description.uri,
             isRetired: description.state == .retired)
+    }
+}
+
+extension GrantStatus {
+    /// A grant's keys are names, or beginnings of names with a `*` after them. What it means exactly the agent says
+    /// when the key is asked for.
+    func covers(_ name: KeyName) -> Bool {
+        keys.contains { $0 == name.rawValue || ($0.hasSuffix("*") && name.rawValue.hasPrefix($0.dropLast())) }
     }
 }

@@ -11,6 +11,21 @@ enum Arguments {
             }
             words.append(word)
         }
-        return words
+        return joined(words)
+    }
+
+    /// `-d a.example, b.example` is one list, though a shell makes two words of it.
+    static func joined(_ words: [String]) -> [String] {
+        var joined: [String] = []
+        var isList = false
+        for word in words {
+            if isList, let list = joined.last, list.hasSuffix(","), !word.hasPrefix("-") {
+                joined[joined.count - 1] = list + word
+            } else {
+                isList = ["-d", "--domain"].contains(joined.last)
+                joined.append(word)
+            }
+        }
+        return joined
     }
 }

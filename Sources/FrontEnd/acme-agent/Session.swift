@@ -3,6 +3,7 @@ import ACMEClient
 import AgentClient
 import AgentInterface
 import CertificateStore
+import DurableFile
 import Glibc
 
 /// What a running command works with: settings, output, and connections that are made when they are first needed.
@@ -31,10 +32,18 @@ struct Session: Sendable {
         to directory: ACMEURL, _ body: (AsyncHTTPTransport) async throws -> Result
     ) async throws -> Result {
         output.detail("CA: \(directory)")
+        let trustRoots = settings.trustRoots(for: directory)
+        if case .file(let path) = trustRoots {
+            do throws(FileError) { _ = try File(reading: path) } catch {
+                throw Failure.configuration(
+                    "the CA certificate \"\(TerminalText.safe(path))\" cannot be read: \(error.reason)",
+                    hint: "--ca-certificate, or ca-certificate in the configuration, names a PEM file")
+            }
+        }
         let proxy = try settings.proxy(for: directory)
         if let proxy { output.detail("proxy: \(proxy)") }
         let transport = try AsyncHTTPTransport(
-            trustRoots: settings.trustRoots(for: directory), userAgent: Version.userAgent,
+            trustRoots: trustRoots, userAgent: Version.userAgent,
             language: PreferredLanguage.fieldValue(locale: settings.locale), proxy: proxy)
         do {
             let result = try await body(transport)
@@ -49,10 +58,13 @@ struct Session: Sendable {
     /// Unix seconds.
     static var now: Int64 { Int64(time(nil)) }
 
+    /// Whether a person can be asked.
+    var canAsk: Bool { Output.isStandardInputTerminal && Output.isStandardErrorTerminal && !output.isJSON }
+
     /// Asks before something that cannot be taken back; `--yes` answers beforehand.
     func confirm(_ question: String, yes: Bool) throws {
         if yes { return }
-        guard Output.isStandardInputTerminal, Output.isStandardErrorTerminal, !output.isJSON else {
+        guard canAsk else {
             throw Failure.usage("\(question) needs --yes where nobody can be asked")
         }
         Output.write("\(question)? [y/N] ", to: STDERR_FILENO)

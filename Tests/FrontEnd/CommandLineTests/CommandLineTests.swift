@@ -14,7 +14,7 @@ import Testing
             _ = try parse(line)
             return nil
         } catch {
-            return CommandLineFailure.failure(error)
+            return CommandLineFailure.failure(error, arguments: line.split(separator: " ").map(String.init))
         }
     }
 
@@ -61,6 +61,52 @@ import Testing
         #expect(failure.message == message)
         #expect(failure.exitStatus == .usage)
         #expect(failure.hint?.hasPrefix("usage: acme-agent") == true)
+    }
+
+    @Test(arguments: [
+        ("isue -d www.example.org", "there is no command \"acme-agent isue\"", "did you mean `acme-agent issue`?"),
+        ("--json stauts", "there is no command \"acme-agent stauts\"", "did you mean `acme-agent status`?"),
+        ("keys lst", "there is no command \"acme-agent keys lst\"", "did you mean `acme-agent keys list`?"),
+        (
+            "account registr --agree-tos", "there is no command \"acme-agent account registr\"",
+            "did you mean `acme-agent account register`?"
+        ),
+        ("frobnicate", "there is no command \"acme-agent frobnicate\"", "commands: issue, renew"),
+        ("issue --domains www.example.org", "unknown option '--domains'", "did you mean `--domain` (-d)?"),
+        ("issue -d www.example.org --domian b.example.org", "unknown option '--domian'", "did you mean `--domain`?"),
+        ("issue -d www.example.org --email a@example.org", "unknown option '--email'", "acme-agent account register --email"),
+        ("issue -d www.example.org --dry-run", "unknown option '--dry-run'", "there is no dry run"),
+        ("list --webrot /a", "unknown option '--webrot'", "usage: acme-agent list"),
+    ]) func whatWasMeantIsSuggested(line: String, message: String, hint: String) throws {
+        let failure = try #require(refusal(line))
+        #expect(failure.message == message)
+        #expect(failure.hint?.contains(hint) == true, "\(failure)")
+        #expect(failure.exitStatus == .usage)
+    }
+
+    @Test(arguments: [
+        ("https://www.example.org/", "is a URL", "-d www.example.org"), ("www.example.org:443", "has a port", "-d www.example.org"),
+        ("www.example.org/path", "has a path", "-d www.example.org"), ("a.example,", "a name is missing", "-d NAME"),
+        ("2001:db8::zz", "is not an IP address", ""),
+    ]) func whatIsNoNameIsCalledByItsName(text: String, what: String, hint: String) {
+        do {
+            _ = try acme_agent.Issue.identifiers([text])
+            Testing.Issue.record("taken")
+        } catch {
+            #expect(error.message.contains(what), "\(error.message)")
+            #expect(hint.isEmpty || error.hint?.contains(hint) == true, "\(error)")
+        }
+    }
+
+    @Test func spacesAfterCommasAreFine() throws {
+        #expect(
+            try acme_agent.Issue.identifiers(["a.example, b.example ,c.example"]).map(\.value) == ["a.example", "b.example", "c.example"])
+        #expect(
+            Arguments.joined(["issue", "-d", "a.example,", "b.example,", "c.example", "--quiet"]) == [
+                "issue", "-d", "a.example,b.example,c.example", "--quiet",
+            ])
+        #expect(Arguments.joined(["issue", "-d", "a.example,", "--quiet"]) == ["issue", "-d", "a.example,", "--quiet"])
+        #expect(Arguments.joined(["show", "a,", "b"]) == ["show", "a,", "b"])
     }
 
     @Test func unknownFormatsAreNamedWithTheKnownOnes() throws {

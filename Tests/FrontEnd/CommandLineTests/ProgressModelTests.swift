@@ -60,7 +60,7 @@ import Testing
         let lines = model.apply(.cleanUpFailed(name, target: "t\u{9B}", reason: "r"))
         #expect(
             lines == [
-                .init(text: "acme-agent: warning: the challenge for www.example.org could not be taken away (t\u{FFFD}): r", kind: .warning)
+                .init(text: "acme-agent: warning: the challenge for www.example.org could not be removed (t\u{FFFD}): r", kind: .warning)
             ])
     }
 

@@ -36,6 +36,21 @@ import Testing
         #expect(bench.ca.orderCount == 1)
     }
 
+    /// Both have seen that it is due; the second asks again when it has the lock.
+    @Test func aCertificateThatAnotherRunHasRenewedIsNotRenewedAgain() async throws {
+        let bench = try Bench()
+        let first = try await bench.flow().issue(try Bench.request()).certificate
+        try await bench.time.sleep(for: .seconds(first.metadata.notAfter - first.metadata.notBefore))
+        let isDue: @Sendable (StoredCertificate?, OrderJournal?) -> Bool = { stored, journal in
+            journal != nil || stored.map { RenewalRule($0).isDue(bench.time.unixTime()) } == true
+        }
+        let request = try IssuanceFlow.renewalRequest(for: first)
+        #expect(try await bench.flow().issue(request, ifStill: isDue)?.certificate.metadata.generation == 2)
+        #expect(try await bench.flow().issue(request, ifStill: isDue) == nil)
+        #expect(bench.ca.orderCount == 2)
+        #expect(try await bench.store.certificate(named: first.name)?.metadata.generation == 2)
+    }
+
     @Test func stepsThatAreRecordedSideBySideAreAllWritten() async throws {
         let bench = try Bench()
         let request = try Bench.request()

@@ -45,8 +45,27 @@ public struct IssuanceFlow: Sendable {
         guard !request.identifiers.isEmpty else { throw IssuanceError.noIdentifiers }
         let lock = try await store.lock(request.name)
         defer { lock.release() }
-        let stored = try await store.certificate(named: request.name)
-        var earlier = try await store.journal(named: request.name)
+        return try await issue(
+            request, stored: try await store.certificate(named: request.name), earlier: try await store.journal(named: request.name))
+    }
+
+    /// Gets a certificate if it is still wanted once nobody else works on it: another run may have got it meanwhile.
+    /// - Parameter isWanted: is asked under the certificate's lock what it says of what is there: certificate and
+    ///   interrupted order.
+    /// - Returns: `nil` where it is not wanted any more.
+    public func issue(
+        _ request: IssuanceRequest, ifStill isWanted: (StoredCertificate?, OrderJournal?) -> Bool
+    ) async throws -> IssuanceOutcome? {
+        guard !request.identifiers.isEmpty else { throw IssuanceError.noIdentifiers }
+        let lock = try await store.lock(request.name)
+        defer { lock.release() }
+        let stored = try await store.certificate(named: request.name), earlier = try await store.journal(named: request.name)
+        guard isWanted(stored, earlier) else { return nil }
+        return try await issue(request, stored: stored, earlier: earlier)
+    }
+
+    private func issue(_ request: IssuanceRequest, stored: StoredCertificate?, earlier: OrderJournal?) async throws -> IssuanceOutcome {
+        var earlier = earlier
         if let journal = earlier {
             earlier = await cleanUpLeftovers(of: journal)
             if let outcome = try await finishInstalled(journal, stored, request) { return outcome }

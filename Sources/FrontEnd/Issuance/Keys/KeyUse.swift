@@ -17,8 +17,13 @@ public struct KeyUse: Sendable {
                 users.append("perhaps the certificate \(other), which cannot be read")
             }
         }
-        for account in try await store.accounts() where account.key == key || account.nextKey == key {
-            users.append("the account at \(account.directory.origin)")
+        do throws(StoreError) {
+            for account in try await store.accounts() where account.key == key || account.nextKey == key {
+                users.append("the account at \(account.directory.origin)")
+            }
+        } catch {
+            guard error.reason == .damaged || error.reason == .newerFormat else { throw error }
+            users.append("perhaps an account, which cannot be read\(error.path.map { " (\($0))" } ?? "")")
         }
         for other in try await store.journalNames() where other != name {
             do throws(StoreError) {

@@ -1,21 +1,33 @@
 import ACME
 import AgentInterface
 import ArgumentParser
+import CertificateStore
 import StrictJSON
 
 struct Status: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show how the agent is, who it takes you for and what you may do.",
-        discussion: "The exit status is 3 if the agent is not reachable, a token is not available or the audit trail cannot be written.")
+        discussion: """
+            The exit status is 3 if the agent is not reachable, a token is not available or the audit trail cannot be written; with --check \
+            it is 6 where something else needs you, here or in the agent's configuration.
+            """)
+
+    @Flag(help: "End with 6 where something needs you.")
+    var check = false
 
     @OptionGroup var options: GlobalOptions
 
     func run(_ session: Session) async throws -> ExitStatus {
         let status = try await session.agent().status()
         let settings = session.settings
-        let account = try await session.store.account(at: settings.directory)
-        let names = try await session.store.certificateNames()
-        try session.output.result(text(status, settings, account: account?.url?.text, certificates: names.count)) { json in
+        var account: StoredAccount?, own: [String] = []
+        do throws(StoreError) { account = try await session.store.account(at: settings.directory) } catch {
+            own.append("account: \(error)" + (error.hint.map { " (\($0))" } ?? ""))
+        }
+        let contents = try await StoreContents(session)
+        own += contents.attention()
+        let count = contents.reports.count + contents.damaged.count
+        try session.output.result(text(status, settings, account: account?.url?.text, certificates: count, attention: own)) { json in
             json.name("agent")
             json.beginObject()
             status.writeMembers(to: &json)
@@ -28,16 +40,20 @@ struct Status: AgentCommand {
             json.member("directory", settings.directory.text)
             json.member("stateDirectory", settings.stateDirectory)
             json.member("account", ifPresent: account?.url?.text)
-            json.member("certificates", names.count)
+            json.member("certificates", count)
+            json.member("attention", own)
             json.endObject()
         }
-        return status.tokens.contains { $0.state == .unavailable } || !isWritten(status) ? .agentUnavailable : .success
+        if status.tokens.contains(where: { $0.state == .unavailable }) || !isWritten(status) { return .agentUnavailable }
+        return check && !(own.isEmpty && Status.attention(status).isEmpty) ? .attention : .success
     }
 
     /// Whether the audit trail takes records, as far as this caller is told.
     private func isWritten(_ status: AgentStatus) -> Bool { ["writable", ""].contains(status.auditState) }
 
-    private func text(_ status: AgentStatus, _ settings: Settings, account: String?, certificates: Int) -> String {
+    private func text(
+        _ status: AgentStatus, _ settings: Settings, account: String?, certificates: Int, attention: [String]
+    ) -> String {
         var list = FieldList()
         list.add("agent", "acme-agentd \(status.version) on \(settings.socket)")
         list.add(
@@ -50,7 +66,7 @@ struct Status: AgentCommand {
         if let configuration = status.configuration {
             list.add("agent's configuration", "read at \(configuration.loaded), SHA-256 \(configuration.sha256)")
         }
-        list.add("needs attention", Status.attention(status))
+        list.add("needs attention", Status.attention(status) + attention, .alarm)
         if !status.auditState.isEmpty {
             let hint = isWritten(status) ? "" : " (nothing is signed; Docs/operations.md says what to do)"
             list.add("audit trail", "\(status.auditState), last record \(status.auditSequence)\(hint)")
@@ -59,7 +75,7 @@ struct Status: AgentCommand {
         list.add("CA", settings.directory.text)
         list.add("account", account ?? "none yet: acme-agent account register --agree-tos")
         list.add("certificates", "\(certificates) in \(settings.stateDirectory)")
-        return list.text
+        return list.text(for: .standardOutput)
     }
 
     /// Why nothing is granted: nobody has thought of the caller, or a grant is off.

@@ -59,8 +59,16 @@ struct RememberedSettings {
         try DurableFile.replace(path(name), with: RememberedSettings.encode(given) + [0x0A], mode: 0o600)
     }
 
+    /// Whether there is anything for the name, were it cut off while it was written.
+    func isKept(_ name: CertificateName) -> Bool {
+        [path(name), interimPath(name)].contains { (path: String) in access(path, F_OK) == 0 }
+    }
+
+    private func interimPath(_ name: CertificateName) -> String { "\(folder)/\(Folder.interim("\(name.rawValue).json"))" }
+
     func forget(_ name: CertificateName) throws(FileError) {
-        guard access(path(name), F_OK) == 0 else { return }
+        guard isKept(name) else { return }
+        try DurableFile.remove(interimPath(name))
         try DurableFile.remove(path(name))
     }
 

@@ -11,6 +11,8 @@ enum ExitStatus: Int32, CaseIterable {
     case caRefused = 4
     /// The CA did not find the answer to a challenge.
     case validationFailed = 5
+    /// `--check`: the command was done, and has found something that its user has to do something about.
+    case attention = 6
     /// sysexits.h EX_USAGE
     case usage = 64
     /// sysexits.h EX_TEMPFAIL: the same command may succeed later.

@@ -11,6 +11,25 @@ enum Wording {
         return texts.dropLast().joined(separator: ", ") + " and " + (texts.last ?? "")
     }
 
+    /// Lines of at most that many letters, cut at spaces; a longer word stays whole. Lines after the first are indented
+    /// as it is, and by two more.
+    static func wrapped(_ text: String, width: Int) -> [String] {
+        guard text.count > width, width > 20 else { return [text] }
+        let indent = String(text.prefix { $0 == " " })
+        var lines: [String] = [], line = ""
+        for word in text.split(separator: " ") {
+            if line.isEmpty {
+                line = (lines.isEmpty ? indent : indent + "  ") + word
+            } else if line.count + 1 + word.count > width {
+                lines.append(line)
+                line = indent + "  " + word
+            } else {
+                line += " " + word
+            }
+        }
+        return lines + [line]
+    }
+
     /// `1 key`, `2 keys`
     static func count(_ number: some BinaryInteger, _ noun: String, plural: String? = nil) -> String {
         number == 1 ? "1 \(noun)" : "\(number) \(plural ?? noun + "s")"
@@ -29,6 +48,12 @@ enum Wording {
             return rest == 0 || whole >= 10 && index == 0 ? "\(whole) \(name)" : "\(whole) \(name) \(rest) \(next.1)"
         }
         return "0 s"
+    }
+
+    /// The largest unit alone: `89 days`, `5 h`.
+    static func largestUnit(seconds: Int64) -> String {
+        let parts = duration(seconds: seconds).split(separator: " ").prefix(2)
+        return parts.joined(separator: " ")
     }
 
     /// `in 89 days`, `3 h ago`

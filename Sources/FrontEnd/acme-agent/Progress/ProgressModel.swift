@@ -63,7 +63,13 @@ struct ProgressModel: Sendable {
             let duration = Wording.duration(seconds: Int64(min(seconds, 1e9).rounded(.up)))
             return [Line(text: "waiting \(duration)\(isObject ? " " : ": ")\(safe(reason))")]
         case .cleanUpFailed(let identifier, let target, let reason):
-            let text = "the challenge for \(identifier.value) could not be taken away (\(safe(target))): \(safe(reason))"
+            // What a program printed was told when it failed first, or is by --verbose.
+            let lines = reason.split(whereSeparator: \.isNewline)
+            var why = lines.first.map(String.init) ?? ""
+            if lines.count > 1, why.hasSuffix(":") { why.removeLast() }
+            let text =
+                "the challenge for \(identifier.value) could not be removed (\(safe(target))): \(safe(why))"
+                + (isVerbose ? lines.dropFirst().map { "\n\(safe(String($0)))" }.joined() : "")
             return [Line(text: "acme-agent: warning: \(text)", kind: .warning)]
         case .warning(let text): return [Line(text: "acme-agent: warning: \(safe(text))", kind: .warning)]
         default:
@@ -117,7 +123,6 @@ struct ProgressModel: Sendable {
         case .keyDeleted(let name): return "destroyed key \(name)"
         case .accountRegistered(let url, _, let isNew):
             return isNew ? "registered account \(url)" : "the key has an account already: \(url)"
-        case .revoked(let name, let serial): return "revoked \(name.map { "\($0), " } ?? "")serial \(safe(serial))"
         default: return nil
         }
     }

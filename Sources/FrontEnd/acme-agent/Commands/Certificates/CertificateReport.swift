@@ -9,7 +9,40 @@ import StrictJSON
 struct CertificateReport: Sendable {
     enum State: String { case valid, due, expired, revoked, notYetValid = "not-yet-valid" }
 
+    /// Why its owner has to do something, the worst first.
+    enum Concern: String {
+        case keyGone = "key-gone"
+        case expired
+        case hookFailed = "hook-failed"
+        case overdue
+
+        /// In a table.
+        var word: String {
+            switch self {
+            case .keyGone: "key gone"
+            case .expired: "expired"
+            case .hookFailed: "hook failed"
+            case .overdue: "overdue"
+            }
+        }
+
+        func sentence(_ report: CertificateReport) -> String {
+            let name = report.certificate.name, metadata = report.certificate.metadata
+            switch self {
+            case .keyGone:
+                return "the agent has no key \"\(metadata.key.name)\" any more (acme-agent renew \(name) --new-key --force)"
+            case .expired: return "expired \(Wording.moment(metadata.notAfter, from: report.now))"
+            case .hookFailed: return "its deploy hook failed or was cut off (acme-agent renew \(name) runs it again)"
+            case .overdue:
+                let due = report.renewal.map { Wording.moment($0, from: report.now) } ?? ""
+                return "was due for renewal \(due), and expires \(Wording.moment(metadata.notAfter, from: report.now))"
+            }
+        }
+    }
+
     let certificate: StoredCertificate
+    /// Whether the agent has no such key for this user, as far as is known.
+    var isKeyGone = false
     /// Unix seconds.
     let now: Int64
 
@@ -35,6 +68,29 @@ struct CertificateReport: Sendable {
         if now > metadata.notAfter { return .expired }
         if now < metadata.notBefore { return .notYetValid }
         return now >= renewalDue ? .due : .valid
+    }
+
+    /// `nil` where there is nothing to do, or a timer does it.
+    var concern: Concern? {
+        if certificate.isRevoked { return nil }
+        if isKeyGone { return .keyGone }
+        if now > metadata.notAfter { return .expired }
+        if !certificate.isDeployed { return .hookFailed }
+        // Half of the time for renewing has gone by: no timer does it.
+        return now > renewalDue &+ (metadata.notAfter &- renewalDue) / 2 ? .overdue : nil
+    }
+
+    /// State and concern in a word or two, for a table.
+    var word: String {
+        if let concern { return concern.word }
+        return state == .notYetValid ? "not yet valid" : state.rawValue
+    }
+
+    /// What is left of its validity: `89 days`, `-3 days`.
+    var left: String {
+        let seconds = metadata.notAfter &- now
+        guard seconds < 0 else { return Wording.largestUnit(seconds: seconds) }
+        return "-" + Wording.largestUnit(seconds: 0 &- seconds)
     }
 
     /// SHA-256 of the certificate, lower-case hex.
@@ -67,12 +123,17 @@ struct CertificateReport: Sendable {
     }
 
     private var stateText: String {
-        switch state {
-        case .valid: certificate.isDeployed ? "valid" : "valid; its deploy hook has not run yet"
-        case .due: "valid, and due for renewal"
-        case .expired: "expired"
-        case .revoked: "revoked"
-        case .notYetValid: "not valid yet"
+        let text =
+            switch state {
+            case .valid: "valid"
+            case .due: "valid, and due for renewal"
+            case .expired: "expired"
+            case .revoked: "revoked"
+            case .notYetValid: "not valid yet"
+            }
+        switch concern {
+        case .keyGone?, .hookFailed?, .overdue?: return text + (concern.map { "; \($0.sentence(self))" } ?? "")
+        case .expired?, nil: return text
         }
     }
 
@@ -98,6 +159,7 @@ struct CertificateReport: Sendable {
         for identifier in metadata.identifiers { identifier.write(to: &json) }
         json.endArray()
         json.member("state", state.rawValue)
+        json.member("concern", ifPresent: concern?.rawValue)
         json.member("generation", metadata.generation)
         json.member("deployed", certificate.isDeployed)
         json.member("serial", metadata.serial)

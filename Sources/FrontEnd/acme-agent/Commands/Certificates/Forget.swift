@@ -1,3 +1,6 @@
+import ACME
+import AgentClient
+import AgentInterface
 import ArgumentParser
 import CertificateStore
 import Issuance
@@ -10,7 +13,7 @@ struct Forget: AgentCommand {
     @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
     var name: String
 
-    @Flag(help: "The interrupted or failed order alone: a certificate stays.")
+    @Flag(help: "Remove the interrupted or failed order alone: a certificate stays.")
     var order = false
 
     @Flag(help: "Do not ask.")
@@ -20,46 +23,47 @@ struct Forget: AgentCommand {
 
     func run(_ session: Session) async throws -> ExitStatus {
         let name = try CertificateName(argument: name)
-        let store = session.store
-        let certificate = try await store.certificate(named: name), journal = try await store.journal(named: name)
-        if order { return try await forgetOrder(of: name, certificate, journal, session) }
-        guard certificate != nil || journal != nil else { throw IssuanceError.notFound(name) }
-        try session.confirm("forget \(certificate == nil ? "the interrupted order for" : "certificate") \(name)", yes: yes)
+        let store = session.store, memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
+        let traces = store.traces(of: name)
+        guard traces.certificate || traces.order || memory.isKept(name) else { throw IssuanceError.notFound(name) }
+        guard traces.order || !order else {
+            throw Failure("order-not-found", .failed, "there is no interrupted or failed order for \(name)", hint: "acme-agent list")
+        }
+        // Without a certificate nothing is left that an order's settings could be for.
+        let isWhole = !order || !traces.isInstalled
+        try session.confirm(
+            "forget \(isWhole && traces.isInstalled ? "certificate" : "the order for") \(name)", yes: yes)
         let lock = try await store.lock(name)
         defer { lock.release() }
+        let keys = await keys(of: name, isWhole: isWhole, session)
+        // The settings last: as long as they are there, a run that is cut off is finished by the next one.
         try await store.removeJournal(named: name)
-        if certificate != nil { try await store.removeCertificate(named: name) }
-        try RememberedSettings(stateDirectory: session.settings.stateDirectory).forget(name)
-        let keys = Set([certificate?.metadata.key.name, journal?.key].compactMap(\.self)).sorted().map(\.rawValue)
+        if isWhole {
+            if store.traces(of: name).certificate { try await store.removeCertificate(named: name) }
+            try memory.forget(name)
+        }
         let stay = keys.isEmpty ? "" : "; in the token stays \(keys.joined(separator: " and ")) (acme-agent keys delete NAME)"
-        try session.output.result("forgot \(name)\(stay)") { json in
+        try session.output.result("forgot \(order ? "the order for " : "")\(name)\(stay)") { json in
             json.member("forgotten", name.rawValue)
             json.member("keys", keys)
         }
         return .success
     }
 
-    /// Removes the journal alone. The settings stay where there is a certificate that they are for.
-    private func forgetOrder(
-        of name: CertificateName, _ certificate: StoredCertificate?, _ journal: OrderJournal?, _ session: Session
-    ) async throws -> ExitStatus {
-        guard let journal else {
-            throw Failure("order-not-found", .failed, "there is no interrupted or failed order for \(name)", hint: "acme-agent list")
+    /// The keys that stay in the token, as far as what is kept can be read: those that the agent has, or all where it
+    /// does not answer.
+    private func keys(of name: CertificateName, isWhole: Bool, _ session: Session) async -> [String] {
+        let certificate = try? await session.store.certificate(named: name), journal = try? await session.store.journal(named: name)
+        let current = certificate?.metadata.key.name
+        // The order's may be the certificate's, which goes on using it.
+        var named = Set([current, journal?.key].compactMap(\.self))
+        if !isWhole, let current { named.remove(current) }
+        guard !named.isEmpty, let agent = try? await session.agent() else { return named.map(\.rawValue).sorted() }
+        var there: [String] = []
+        for key in named.sorted() {
+            do { _ = try await agent.key(named: key) } catch AgentError.keyNotFound { continue } catch {}
+            there.append(key.rawValue)
         }
-        try session.confirm("forget the order for \(name)", yes: yes)
-        let lock = try await session.store.lock(name)
-        defer { lock.release() }
-        try await session.store.removeJournal(named: name)
-        if certificate == nil {
-            await session.store.withdraw(name)
-            try RememberedSettings(stateDirectory: session.settings.stateDirectory).forget(name)
-        }
-        let keys = [journal.key].compactMap(\.self).filter { $0 != certificate?.metadata.key.name }.map(\.rawValue)
-        let stay = keys.isEmpty ? "" : "; in the token stays \(keys.joined()) (acme-agent keys delete NAME)"
-        try session.output.result("forgot the order for \(name)\(stay)") { json in
-            json.member("forgotten", name.rawValue)
-            json.member("keys", keys)
-        }
-        return .success
+        return there
     }
 }

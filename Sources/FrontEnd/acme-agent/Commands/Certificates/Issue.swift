@@ -55,26 +55,43 @@ struct Issue: AgentCommand {
         return .success
     }
 
-    /// In the order given, each once. A comma may stand between names too.
+    /// In the order given, each once. A comma may stand between names too, and spaces around it.
     static func identifiers(_ texts: [String]) throws(Failure) -> [Identifier] {
         var result: [Identifier] = []
-        for text in texts.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }) {
-            do {
-                let identifier = try Identifier(argument: text)
-                if !result.contains(identifier) { result.append(identifier) }
-            } catch {
-                throw .usage("\"\(TerminalText.safe(text, limit: 100))\" cannot be in a certificate: \(error)", hint: hint(text))
+        for list in texts {
+            for part in list.split(separator: ",", omittingEmptySubsequences: false) {
+                let text = String(part.trimming { $0 == " " || $0 == "\t" })
+                guard !text.isEmpty else {
+                    throw .usage(
+                        "a name is missing in \"\(TerminalText.safe(list, limit: 100))\"",
+                        hint: "-d NAME, or -d NAME,NAME without a comma at the end")
+                }
+                do {
+                    let identifier = try Identifier(argument: text)
+                    if !result.contains(identifier) { result.append(identifier) }
+                } catch { throw refusal(of: text, error) }
             }
         }
         return result
     }
+
+    /// Says of a URL, or of a name with a port or a path, what it is.
+    private static func refusal(of text: String, _ error: IdentifierError) -> Failure {
+        let shown = "\"\(TerminalText.safe(text, limit: 100))\""
+        guard text.contains("/") || text.contains(":"), let host = Origin.meant(by: text)?.host else {
+            return .usage("\(shown) cannot be in a certificate: \(error)")
+        }
+        let what = text.contains("://") ? "is a URL" : text.contains("/") ? "has a path" : "has a port"
+        return .usage("\(shown) \(what); a certificate is for names and addresses alone", hint: "give the name alone: -d \(host)")
+    }
 }
 
-extension Issue {
-    /// For a URL, or a name with a port, in the place of a name.
-    private static func hint(_ text: String) -> String? {
-        guard text.contains("/") || text.contains(":"), let host = Origin.meant(by: text)?.host else { return nil }
-        return "give the name alone: -d \(host)"
+extension StringProtocol {
+    /// Without such letters at both ends.
+    fileprivate func trimming(_ isLeftOut: (Character) -> Bool) -> SubSequence {
+        var rest = drop(while: isLeftOut)
+        while let last = rest.last, isLeftOut(last) { rest.removeLast() }
+        return rest
     }
 }
 

@@ -3,37 +3,23 @@ import ArgumentParser
 import CertificateStore
 
 struct List: AgentCommand {
-    static let configuration = CommandConfiguration(abstract: "List the certificates that are kept here.")
+    static let configuration = CommandConfiguration(
+        abstract: "List the certificates that are kept here.",
+        discussion: """
+            With --check the exit status is 6 where something needs you: a certificate that has expired, is overdue for its renewal, has lost \
+            its key or whose deploy hook failed, a file that cannot be read, an order that was interrupted days ago.
+            """)
+
+    @Flag(help: "End with 6 where something needs you.")
+    var check = false
 
     @OptionGroup var options: GlobalOptions
 
     func run(_ session: Session) async throws -> ExitStatus {
-        let store = session.store
-        var reports: [CertificateReport] = []
-        for name in try await store.certificateNames() {
-            if let certificate = try await store.certificate(named: name) { reports.append(CertificateReport(certificate)) }
-        }
-        var interrupted: [OrderJournal] = []
-        for name in try await store.journalNames() {
-            if let journal = try await store.journal(named: name) { interrupted.append(journal) }
-        }
-        var table = TextTable(["CERTIFICATE", "STATE", "EXPIRES", "RENEWAL", "KEY", "NAMES"])
-        for report in reports {
-            let metadata = report.certificate.metadata
-            table.add([
-                report.certificate.name.rawValue, report.state.rawValue, Wording.day(metadata.notAfter),
-                report.renewal.map(Wording.day) ?? "-",
-                metadata.key.name.rawValue, Wording.list(metadata.identifiers, limit: 3),
-            ])
-        }
-        for journal in interrupted where !reports.contains(where: { $0.certificate.name == journal.name }) {
-            table.add([
-                journal.name.rawValue, journal.hasFailed ? "failed" : "interrupted", "-", "-", journal.key?.rawValue ?? "-",
-                Wording.list(journal.identifiers, limit: 3),
-            ])
-        }
-        let isEmpty = reports.isEmpty && interrupted.isEmpty
-        if isEmpty { session.output.note("no certificates in \(session.settings.stateDirectory)") }
+        let contents = try await StoreContents(session)
+        let interrupted = contents.interrupted, isEmpty = contents.reports.isEmpty && interrupted.isEmpty && contents.damaged.isEmpty
+        if isEmpty { session.output.note("no certificates in \(TerminalText.safe(session.settings.stateDirectory))") }
+        for (name, failure) in contents.damaged { session.output.reportPart(failure, of: name.rawValue) }
         let failed = interrupted.filter(\.hasFailed), cutOff = interrupted.filter { !$0.hasFailed }
         if !failed.isEmpty {
             session.output.note("failed: \(Wording.list(failed.map(\.name.rawValue)))")
@@ -41,12 +27,12 @@ struct List: AgentCommand {
         }
         if !cutOff.isEmpty {
             session.output.note("interrupted: \(Wording.list(cutOff.map(\.name.rawValue)))")
-            session.output.note("acme-agent: hint: `acme-agent renew NAME` goes on, `acme-agent forget --order NAME` drops the order")
+            session.output.note("acme-agent: hint: `acme-agent renew NAME` resumes it, `acme-agent forget --order NAME` drops the order")
         }
-        try session.output.result(isEmpty ? "" : table.text) { json in
+        try session.output.result(isEmpty ? "" : List.table(contents).text(for: .standardOutput)) { json in
             json.name("certificates")
             json.beginArray()
-            for report in reports { report.write(to: &json) }
+            for report in contents.reports { report.write(to: &json) }
             json.endArray()
             json.name("interrupted")
             json.beginArray()
@@ -61,7 +47,40 @@ struct List: AgentCommand {
                 json.endObject()
             }
             json.endArray()
+            json.name("damaged")
+            json.beginArray()
+            for (name, failure) in contents.damaged {
+                json.beginObject()
+                json.member("name", name.rawValue)
+                json.name("error")
+                failure.write(to: &json)
+                json.endObject()
+            }
+            json.endArray()
         }
-        return .success
+        if check, !contents.attention().isEmpty { return .attention }
+        return contents.damaged.isEmpty ? .success : .failed
+    }
+
+    static func table(_ contents: StoreContents) -> TextTable {
+        var table = TextTable(["CERTIFICATE", "STATE", "EXPIRES", "LEFT", "RENEWAL", "NAMES"], tinted: 1)
+        for report in contents.reports {
+            let metadata = report.certificate.metadata
+            let tint: Tint = report.concern != nil ? .alarm : report.state == .valid ? .none : .notice
+            table.add(
+                [
+                    report.certificate.name.rawValue, report.word, Wording.day(metadata.notAfter), report.left,
+                    report.renewal.map(Wording.day) ?? "-", Wording.list(metadata.identifiers, limit: 3),
+                ], tint)
+        }
+        let known = Set(contents.reports.map(\.certificate.name))
+        for journal in contents.interrupted where !known.contains(journal.name) {
+            let names = Wording.list(journal.identifiers, limit: 3)
+            table.add([journal.name.rawValue, journal.hasFailed ? "failed" : "interrupted", "-", "-", "-", names], .notice)
+        }
+        for (name, _) in contents.damaged where !known.contains(name) {
+            table.add([name.rawValue, "damaged", "-", "-", "-", "-"], .alarm)
+        }
+        return table
     }
 }

@@ -1,4 +1,5 @@
 import ACME
+import AgentClient
 import ArgumentParser
 import CertificateStore
 import Issuance
@@ -34,6 +35,12 @@ struct Renew: AgentCommand {
         var renewed: [IssuanceOutcome] = []
         var notDue: [StoredCertificate] = []
         var failed: [(name: CertificateName, failure: Failure)] = []
+
+        /// Reports one certificate's failure; the others go on.
+        mutating func add(_ failure: Failure, of name: CertificateName, _ output: Output) {
+            failed.append((name, failure))
+            output.reportPart(failure, of: name.rawValue)
+        }
     }
 
     func run(_ session: Session) async throws -> ExitStatus {
@@ -45,21 +52,35 @@ struct Renew: AgentCommand {
         var report = Report()
         var due: [CertificateName] = []
         for name in names {
-            let stored = try await store.certificate(named: name)
-            guard try await isToDo(name, stored, store) else {
-                if let stored, !stored.isRevoked || !all { report.notDue.append(stored) }
+            let stored: StoredCertificate?, journal: OrderJournal?
+            do throws(StoreError) {
+                stored = try await store.certificate(named: name)
+                journal = try await store.journal(named: name)
+            } catch {
+                report.add(Failure(error), of: name, session.output)
                 continue
             }
-            due.append(name)
+            if isToDo(stored, journal) {
+                due.append(name)
+            } else if let stored {
+                if !stored.isRevoked || !all { report.notDue.append(stored) }
+            } else if !all {
+                throw IssuanceError.notFound(name)
+            }
         }
-        if !due.isEmpty { report = try await renew(due, report, session) }
+        if !due.isEmpty {
+            do { report = try await renew(due, report, session) } catch let error as AgentConnectionError {
+                // Said once for all; what is not due, or damaged, is told as well.
+                let failure = Failure(error)
+                session.output.report(failure, json: false)
+                report.failed += due.map { ($0, failure) }
+            }
+        }
         return try finish(report, session.output)
     }
 
-    private func isToDo(_ name: CertificateName, _ stored: StoredCertificate?, _ store: FolderStore) async throws -> Bool {
-        let journal = try await store.journal(named: name)
-        if stored == nil, journal == nil { throw IssuanceError.notFound(name) }
-        return Renew.isToDo(stored, journal, isNamed: !all, force: force, now: Session.now)
+    private func isToDo(_ stored: StoredCertificate?, _ journal: OrderJournal?) -> Bool {
+        Renew.isToDo(stored, journal, isNamed: !all, force: force, now: Session.now)
     }
 
     /// Whether there is something to do for a certificate.
@@ -82,13 +103,16 @@ struct Renew: AgentCommand {
             var report = before
             for name in names {
                 do {
-                    report.renewed.append(try await renew(name, given, oldKey, keys, display, timings, session))
+                    if let outcome = try await renew(name, given, oldKey, keys, display, timings, session) {
+                        report.renewed.append(outcome)
+                    } else if let stored = try await session.store.certificate(named: name) {
+                        // Another run was first.
+                        report.notDue.append(stored)
+                    }
                 } catch {
                     try Task.checkCancellation()
-                    let failure = Failure(error)
-                    report.failed.append((name, failure))
                     display.erase()
-                    session.output.reportPart(failure, of: name.rawValue)
+                    report.add(Failure(error), of: name, session.output)
                 }
             }
             return report
@@ -98,7 +122,7 @@ struct Renew: AgentCommand {
     private func renew(
         _ name: CertificateName, _ given: CertificateSettings, _ oldKey: IssuanceRequest.OldKey, _ keys: AgentKeyProvider,
         _ display: ProgressDisplay, _ timings: Timings?, _ session: Session
-    ) async throws -> IssuanceOutcome {
+    ) async throws -> IssuanceOutcome? {
         let store = session.store
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: try memory.read(name))
@@ -121,7 +145,8 @@ struct Renew: AgentCommand {
         request.isProfileInherited = request.isProfileInherited && settings.profile != request.profile
         request.preferredRoot = settings.preferredChain
         return try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) { [request] in
-            try await $0.issue(request)
+            // Asked again under the lock: of two runs at once the second finds it renewed.
+            try await $0.issue(request, ifStill: isToDo)
         }
     }
 
@@ -151,12 +176,12 @@ struct Renew: AgentCommand {
     private func finish(_ report: Report, _ output: Output) throws -> ExitStatus {
         let now = Session.now
         var lines = report.renewed.map { CertificateReport($0).brief }
-        for certificate in report.notDue {
+        for certificate in report.notDue where output.verbosity > .quiet {
             let due = RenewalRule(certificate).due
             let state = certificate.isRevoked ? "revoked" : "not due until \(RFC3339.string(due)) (\(Wording.moment(due, from: now)))"
             lines.append("\(certificate.name): \(state)")
         }
-        if lines.isEmpty, report.failed.isEmpty { output.note("there are no certificates to renew") }
+        if lines.isEmpty, report.failed.isEmpty, report.notDue.isEmpty { output.note("there are no certificates to renew") }
         try output.result(lines.joined(separator: "\n")) { json in
             json.name("renewed")
             json.beginArray()

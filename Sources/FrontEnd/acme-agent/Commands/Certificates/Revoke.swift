@@ -5,7 +5,11 @@ import Issuance
 
 struct Revoke: AgentCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Revoke a certificate.", discussion: "There is no way back. The certificate and its key stay where they are.")
+        abstract: "Revoke a certificate.",
+        discussion: """
+            There is no way back. Certificate and key stay where they are; with --reason keyCompromise the key is retired first. On a \
+            terminal you are asked before; elsewhere you are not.
+            """)
 
     @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
     var name: String
@@ -17,6 +21,9 @@ struct Revoke: AgentCommand {
 
     @Flag(help: "Sign by the certificate's own key instead of the account's.")
     var byCertificateKey = false
+
+    @Flag(help: "Do not ask.")
+    var yes = false
 
     @OptionGroup var options: GlobalOptions
 
@@ -30,6 +37,8 @@ struct Revoke: AgentCommand {
             return reason
         }
         guard let stored = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
+        try session.confirm(
+            "revoke certificate \(name), serial \(stored.metadata.serial), for good", yes: yes || !session.canAsk)
         let directory = session.settings.isDirectoryGiven ? session.settings.directory : stored.metadata.directory
         let display = ProgressDisplay(session.output)
         try await session.followed(display) { [byCertificateKey] _ in

@@ -1,0 +1,66 @@
+import ACME
+import AgentClient
+import CertificateStore
+
+/// What the state directory holds, for commands that show all of it. What cannot be read is told apart, and stops
+/// nothing else.
+struct StoreContents: Sendable {
+    var reports: [CertificateReport] = []
+    var interrupted: [OrderJournal] = []
+    var damaged: [(name: CertificateName, failure: Failure)] = []
+
+    /// - Throws: `StoreError` where the folder itself cannot be read.
+    init(_ session: Session) async throws {
+        let store = session.store
+        for name in try await store.certificateNames() {
+            do throws(StoreError) {
+                if let certificate = try await store.certificate(named: name) { reports.append(CertificateReport(certificate)) }
+            } catch { damaged.append((name, Failure(error))) }
+        }
+        for name in try await store.journalNames() {
+            do throws(StoreError) {
+                if let journal = try await store.journal(named: name) { interrupted.append(journal) }
+            } catch { damaged.append((name, Failure(error))) }
+        }
+        guard !reports.isEmpty else { return }
+        let gone = await StoreContents.missing(Set(reports.map(\.certificate.metadata.key.name)), session)
+        for index in reports.indices { reports[index].isKeyGone = gone.contains(reports[index].certificate.metadata.key.name) }
+    }
+
+    /// For how long the agent is waited for; what is kept here can be shown without it.
+    private static let patience: Duration = .seconds(3)
+
+    /// The keys that the agent has not, though a grant would let this user see them. None where the agent does not
+    /// answer.
+    private static func missing(_ names: Set<KeyName>, _ session: Session) async -> Set<KeyName> {
+        await withTaskGroup(of: Set<KeyName>.self) { group in
+            group.addTask {
+                guard let agent = try? await session.agent(), let grants = try? await agent.status().grants,
+                    let keys = try? await agent.keys()
+                else { return [] }
+                let there = Set(keys.map(\.name))
+                return names.filter { name in !there.contains(name) && grants.contains { $0.covers(name) } }
+            }
+            group.addTask {
+                try? await Task.sleep(for: patience)
+                return []
+            }
+            let first = await group.next() ?? []
+            group.cancelAll()
+            return first
+        }
+    }
+
+    /// What its owner has to do something about, a line each; what a timer does by itself is not among it.
+    func attention(now: Int64 = Session.now) -> [String] {
+        reports.compactMap { report in report.concern.map { "\(report.certificate.name): \($0.sentence(report))" } }
+            + interrupted.filter { $0.hasFailed || now &- $0.started > StoreContents.longInterruption }.map { journal in
+                let what = journal.hasFailed ? "failed" : "was interrupted"
+                return "\(journal.name): its order \(what), begun \(Wording.moment(journal.started, from: now))"
+            }
+            + damaged.map { "\($0.name): \($0.failure.message)" }
+    }
+
+    /// Seconds after which an order that was cut off and that nobody resumes is told: a timer runs once a day.
+    private static let longInterruption: Int64 = 2 * 86_400
+}

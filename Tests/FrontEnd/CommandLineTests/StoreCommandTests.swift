@@ -1,0 +1,100 @@
+import Foundation
+import Testing
+
+@testable import acme_agent
+
+/// Commands on what is kept, also where some of it is damaged or a command was cut off.
+@Suite struct StoreCommandTests {
+    private static let metadata = "state/certificates/www.example.org/metadata.json"
+
+    @Test func aDamagedCertificateStopsNoOther() async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org")
+        try await session.install("other.example.org")
+        try await session.install("late.example.org", age: 100)
+        let damaged = try await session.run(": >\(Self.metadata); : >state/accounts.json; acme-agent list")
+        #expect(damaged.status == 1, "\(damaged)")
+        #expect(damaged.output.contains("other.example.org") && damaged.output.contains("www.example.org"), "\(damaged)")
+        #expect(
+            damaged.error.contains("generations/1/metadata.json") && damaged.error.contains("acme-agent forget www.example.org"),
+            "\(damaged)")
+        let json = try await session.run("acme-agent list --json")
+        #expect(json.status == 1 && json.output.contains("\"damaged\":[{\"name\":\"www.example.org\""), "\(json)")
+        // The one that is due wants an agent; the one that is not is told all the same.
+        let renewal = try await session.run("acme-agent renew --all")
+        #expect(renewal.output.contains("other.example.org: not due until"), "\(renewal)")
+        #expect(renewal.error.contains("www.example.org: ") && renewal.error.contains("agent.sock"), "\(renewal)")
+        let forgotten = try await session.run("acme-agent forget www.example.org --yes && acme-agent list")
+        #expect(forgotten.status == 0 && !forgotten.output.contains("www.example.org  "), "\(forgotten)")
+        #expect(!FileManager.default.fileExists(atPath: session.folder.file("state/certificates/www.example.org")))
+    }
+
+    @Test func aDamagedJournalStopsNoOther() async throws {
+        let session = try CommandLineSession()
+        try await session.install("other.example.org")
+        let damaged = try await session.run(
+            "mkdir -p state/orders; echo '{' >state/orders/www.example.org.json; acme-agent list; echo; acme-agent renew --all")
+        #expect(damaged.status == 1, "\(damaged)")
+        #expect(damaged.output.contains("other.example.org: not due until"), "\(damaged)")
+        #expect(damaged.error.contains("orders/www.example.org.json"), "\(damaged)")
+        let forgotten = try await session.run("acme-agent forget www.example.org --yes && acme-agent list")
+        #expect(forgotten.status == 0, "\(forgotten)")
+    }
+
+    @Test(arguments: [
+        "mv state/certificates/www.example.org state/certificates/.removed-www.example.org", "rm -r state/certificates/www.example.org",
+        "rm state/certificates/www.example.org/current", "rm -r state/certificates/www.example.org/generations",
+        "mv state/orders/www.example.org.json state/orders/.www.example.org.json.new",
+        "mv state/settings/*.json state/settings/.www.example.org.json.new",
+    ])
+    func aForgettingThatWasCutOffIsFinished(cut: String) async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org")
+        try await session.install("www.example.org.example")
+        let outcome = try await session.run(
+            """
+            mkdir -p state/settings state/orders; echo '{}' >state/settings/www.example.org.json; echo '{}' >state/orders/www.example.org.json
+            \(cut); acme-agent forget www.example.org --yes || exit; find state -name '*www.example.org*' ! -path '*org.example*' ! -path 'state/locks/*'
+            """)
+        #expect(outcome.status == 0, "\(outcome)")
+        #expect(!outcome.output.contains("state/"), "\(outcome)")
+        let again = try await session.run("acme-agent forget www.example.org --yes")
+        #expect(again.status == 1 && again.error.contains("there is no certificate"), "\(again)")
+    }
+
+    @Test(.enabled(if: geteuid() == 0)) func noRoomIsTriedAgainLater() async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org")
+        // Where a container's root may not mount, the test says nothing.
+        let outcome = try await session.run(
+            """
+            mkdir small && unshare -m sh -c 'mount -t tmpfs -o size=4k none small || exit 77
+            cat /dev/zero >small/filler 2>/dev/null; acme-agent show www.example.org --out small/x' || exit
+            """)
+        #expect([75, 77, 1].contains(outcome.status), "\(outcome)")
+        if !outcome.error.contains("unshare"), outcome.status != 77 {
+            #expect(outcome.status == 75 && outcome.error.contains("small"), "\(outcome)")
+        }
+    }
+
+    @Test func anOrderAloneIsForgotten() async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org")
+        let outcome = try await session.run(
+            """
+            mkdir -p state/orders; echo '{}' >state/orders/www.example.org.json
+            acme-agent forget www.example.org --order --yes && acme-agent show www.example.org && ! acme-agent forget www.example.org --order --yes
+            """)
+        #expect(outcome.status == 0 && outcome.output.contains("forgot the order for www.example.org"), "\(outcome)")
+        #expect(outcome.error.contains("there is no interrupted or failed order for www.example.org"), "\(outcome)")
+    }
+
+    @Test func quietSaysNothingWhereNothingIsDue() async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org")
+        let outcome = try await session.run("acme-agent renew --all --quiet")
+        #expect(outcome.status == 0 && outcome.output.isEmpty && outcome.error.isEmpty, "\(outcome)")
+        let told = try await session.run("acme-agent renew --all")
+        #expect(told.output.contains("www.example.org: not due until"), "\(told)")
+    }
+}
