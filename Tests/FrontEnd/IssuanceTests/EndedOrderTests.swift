@@ -2,6 +2,7 @@ import ACME
 import ACMEClient
 import CertificateStore
 import DurableFile
+import JOSE
 import Synchronization
 import TestSupport
 import Testing
@@ -29,6 +30,47 @@ import Testing
         let bench = try Bench(behaviour)
         await #expect(throws: IssuanceError.self) { try await bench.flow().issue(try Bench.request()) }
         try await expectNothing(bench, "validation")
+    }
+
+    /// The token is still at the key when the order fails: it is not left there.
+    @Test func aKeyInTheMakingIsTakenBack() async throws {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.refusals = ["www.example.org": "connection refused"]
+        behaviour.leavesOrdersPending = true
+        let bench = try Bench(behaviour)
+        let keys = SlowKeys(base: bench.keys) { bench.eventNames.contains("failed") }
+        await #expect { try await bench.flow(keys: keys).issue(try Bench.request()) } throws: { error in
+            guard case .notProven? = error as? IssuanceError else { return false }
+            return true
+        }
+        #expect(bench.keys.made == 1)
+        try await expectNothing(bench, "slow key")
+    }
+
+    /// A user that has no grants any more: the timer does not try for ever.
+    @Test func anOrderWhoseKeyMayNotEvenBeSeenIsOver() async throws {
+        let bench = try Bench()
+        bench.ca.change { $0.intercept = Self.busy }
+        await #expect(throws: ACMEClientError.self) { try await bench.flow().issue(try Bench.request()) }
+        await #expect(throws: NoKeys.Refused.self) { try await bench.flow(keys: NoKeys()).issue(try Bench.request()) }
+        #expect(try await bench.store.journal(named: try CertificateName("www.example.org"))?.hasFailed == true)
+        bench.ca.change { $0.intercept = nil }
+        let outcome = try await bench.flow().issue(try Bench.request())
+        #expect(outcome.wasResumed && bench.ca.orderCount == 1)
+    }
+
+    /// No flow can be made for it: the account is gone.
+    @Test func anOrderWithoutAnAccountIsOver() async throws {
+        let bench = try Bench(), name = try CertificateName("www.example.org")
+        bench.ca.change { $0.intercept = Self.busy }
+        await #expect(throws: ACMEClientError.self) { try await bench.flow().issue(try Bench.request()) }
+        func hasFailed(after error: any Error) async throws -> Bool? {
+            await IssuanceFlow.endOrder(named: name, in: bench.store, after: error)
+            return try await bench.store.journal(named: name)?.hasFailed
+        }
+        #expect(try await hasFailed(after: CancellationError()) == false)
+        #expect(try await hasFailed(after: IssuanceError.timedOut(waitingFor: "x", after: .seconds(1))) == false)
+        #expect(try await hasFailed(after: IssuanceError.noAccount(directory: try bench.ca.directory)) == true)
     }
 
     @Test func aSolverThatFailsLeavesNothing() async throws {
@@ -120,6 +162,40 @@ import Testing
             .issue(try Bench.request())
         #expect(outcome.certificate.metadata.generation == 2 && deployed.withLock { $0 } == [2])
     }
+}
+
+/// A token that makes a key also where nobody waits for it any more, when it is time.
+private struct SlowKeys: KeyProvider {
+    let base: SoftwareKeys
+    let isTime: @Sendable () -> Bool
+
+    func key(named name: KeyName) async throws -> ManagedKey? { try await base.key(named: name) }
+    func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
+        let making = Task {
+            for _ in 0..<5_000 where !isTime() { try await Task.sleep(for: .milliseconds(2)) }
+            return try await base.createKey(named: name, algorithm: algorithm, purpose: purpose)
+        }
+        for _ in 0..<5_000 where !isTime() { try await Task.sleep(for: .milliseconds(2)) }
+        // Whoever is cancelled does not hear of the key.
+        try await Task.sleep(for: .milliseconds(20))
+        return try await making.value
+    }
+    func retireKey(named name: KeyName) async throws { try await base.retireKey(named: name) }
+    func deleteKey(named name: KeyName) async throws { try await base.deleteKey(named: name) }
+    func signer(for key: ManagedKey) async throws -> any AccountSigner { try await base.signer(for: key) }
+}
+
+/// An agent that has nothing for its caller.
+private struct NoKeys: KeyProvider {
+    struct Refused: PolicyRefusal {
+        var isPolicyRefusal: Bool { true }
+    }
+
+    func key(named name: KeyName) async throws -> ManagedKey? { throw Refused() }
+    func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey { throw Refused() }
+    func retireKey(named name: KeyName) async throws { throw Refused() }
+    func deleteKey(named name: KeyName) async throws { throw Refused() }
+    func signer(for key: ManagedKey) async throws -> any AccountSigner { throw Refused() }
 }
 
 /// A program that cannot be run.

@@ -22,6 +22,15 @@ extension IssuanceFlow {
         return try await issue(request)
     }
 
+    /// Notes that an interrupted order is over where no flow could even begin to resume it: its account is gone, or the account's key is not for
+    /// this user any more. Without a word where that cannot be done: then the next run tries again.
+    public static func endOrder(named name: CertificateName, in store: any CertificateStore, after error: any Error) async {
+        guard Verdict.isFinal(error), let lock = try? await store.lock(name) else { return }
+        defer { lock.release() }
+        guard let journal = try? await store.journal(named: name), !journal.hasFailed else { return }
+        try? await JournalKeeper(store: store, journal: journal).record(.failed)
+    }
+
     /// Revokes the current generation of a certificate (RFC 8555 §7.6).
     /// - Parameter byCertificateKey: signs by the certificate's key, for where the account is lost.
     /// - Throws: as `issue`; `IssuanceError.alreadyRevoked` where the store knows it to be.

@@ -75,7 +75,11 @@ public struct IssuanceFlow: Sendable {
     }
 
     private func run(_ request: IssuanceRequest, stored: StoredCertificate?, earlier: OrderJournal?) async throws -> IssuanceOutcome {
-        let plan = try await planKey(request, stored: stored, earlier: earlier)
+        let plan: KeyPlan
+        do { plan = try await planKey(request, stored: stored, earlier: earlier) } catch {
+            if let earlier, Verdict.isFinal(error) { try? await JournalKeeper(store: store, journal: earlier).record(.failed) }
+            throw error
+        }
         var journal = OrderJournal(
             name: request.name, directory: issuer.directory, identifiers: request.identifiers, profile: request.profile,
             accountKey: issuer.accountKey, account: issuer.account, started: time.unixTime(), steps: plan.steps)
@@ -121,8 +125,8 @@ public struct IssuanceFlow: Sendable {
 
     /// One of two things that are needed before a certificate can be asked for.
     private enum Preparation: Sendable {
-        case key(ManagedKey)
-        case order(IssuerOrder)
+        case key(Result<ManagedKey, any Error>)
+        case order(Result<IssuerOrder, any Error>)
     }
 
     /// The key and an order whose names are proven. A key is made only for an order that the CA has taken, so that one which is refused leaves none
@@ -140,15 +144,28 @@ public struct IssuanceFlow: Sendable {
         }
         let order = try await begin(request, known)
         return try await withThrowingTaskGroup(of: Preparation.self) { group in
-            group.addTask { .order(try await proven(order, request, isNew: known == nil, keeper)) }
-            group.addTask { .key(try await obtainKey(plan, request, keeper)) }
-            var key: ManagedKey?, order: IssuerOrder?
-            while let preparation = try await group.next() {
-                switch preparation {
-                case .key(let made): key = made
-                case .order(let proven): order = proven
+            group.addTask {
+                do { return .order(.success(try await proven(order, request, isNew: known == nil, keeper))) } catch {
+                    return .order(.failure(error))
                 }
             }
+            group.addTask {
+                do { return .key(.success(try await obtainKey(plan, request, keeper))) } catch { return .key(.failure(error)) }
+            }
+            var key: ManagedKey?, order: IssuerOrder?, failure: (any Error)?
+            for try await preparation in group {
+                switch preparation {
+                case .key(.success(let made)): key = made
+                case .order(.success(let proven)): order = proven
+                case .order(.failure(let error)) where Verdict.isFinal(error) || Verdict.isDeadEnd(error):
+                    // A key in the making is waited for: it is taken back, or used for the next order. Cut off it might be left in the token.
+                    failure = failure ?? error
+                case .key(.failure(let error)), .order(.failure(let error)):
+                    failure = failure ?? error
+                    group.cancelAll()
+                }
+            }
+            if let failure { throw failure }
             guard let key, let order else { throw CancellationError() }
             return (key, order)
         }

@@ -42,11 +42,10 @@ enum Verdict {
 
     private static func isFinal(_ error: IssuanceError) -> Bool {
         switch error {
-        case .notProven, .orderFailed, .orderGone, .noSolver, .solver, .noIdentifiers, .profileNotOffered, .accountClosed, .keyMissing,
-            .keyRetired, .unexpectedAnswer:
+        case .notProven, .orderFailed, .orderGone, .noSolver, .solver, .noIdentifiers, .noAccount, .profileNotOffered, .accountClosed,
+            .keyMissing, .keyRetired, .unexpectedAnswer:
             return true
-        case .busy, .timedOut, .askedToWait, .noAccount, .termsNotAgreed, .externalAccountRequired, .notFound, .alreadyRevoked,
-            .deployFailed:
+        case .busy, .timedOut, .askedToWait, .termsNotAgreed, .externalAccountRequired, .notFound, .alreadyRevoked, .deployFailed:
             return false
         }
     }

@@ -111,6 +111,7 @@ struct Renew: AgentCommand {
                     }
                 } catch {
                     try Task.checkCancellation()
+                    await IssuanceFlow.endOrder(named: name, in: session.store, after: error)
                     display.erase()
                     report.add(Failure(error), of: name, session.output)
                 }
