@@ -54,6 +54,43 @@ import Testing
         await sandbox.end()
     }
 
+    @Test func renewingAllWaitsForAnotherRun() async throws {
+        let sandbox = try await Sandbox()
+        #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
+        for name in ["a.example.org", "b.example.org"] { #expect(try await sandbox.agent("issue", "-d", name).status == 0) }
+        let outcome = try await sandbox.shell(
+            """
+            flock "$SANDBOX_DIR/state/locks/a.example.org.lock" sleep 4 & sleep 1
+            \(Program.folder)/acme-agent renew --all --force --json
+            """)
+        #expect(outcome.status == 0, "\(outcome)")
+        let renewed = (outcome.json["renewed"] as? [[String: Any]] ?? []).compactMap { $0["name"] as? String }
+        #expect(renewed == ["b.example.org", "a.example.org"], "\(outcome)")
+        await sandbox.end()
+    }
+
+    @Test func aKeyThatIsGoneIsSaid() async throws {
+        let sandbox = try await Sandbox()
+        #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
+        for name in ["www.example.org", "mail.example.org"] { #expect(try await sandbox.agent("issue", "-d", name).status == 0) }
+        let whole = try await sandbox.agent("list", "--check")
+        #expect(whole.status == 0 && !whole.output.contains("key gone"), "\(whole)")
+        let deleted = try await sandbox.agent("keys", "delete", "www.example.org", "--force", "--yes")
+        #expect(deleted.status == 0, "\(deleted)")
+        let listed = try await sandbox.agent("list", "--check")
+        #expect(listed.status == 6, "\(listed)")
+        let rows = listed.output.split(separator: "\n").filter { $0.contains("key gone") }
+        #expect(rows.count == 1 && rows.first?.hasPrefix("www.example.org") == true, "\(listed)")
+        let status = try await sandbox.agent("status", "--check")
+        #expect(status.status == 6 && status.output.contains("has no key \"www.example.org\" any more"), "\(status)")
+        // What is gone does not stay in the token.
+        let gone = try await sandbox.agent("forget", "www.example.org", "--yes")
+        #expect(gone.status == 0 && !gone.output.contains("in the token stays"), "\(gone)")
+        let kept = try await sandbox.agent("forget", "mail.example.org", "--yes")
+        #expect(kept.output.contains("in the token stays mail.example.org"), "\(kept)")
+        await sandbox.end()
+    }
+
     /// Directory, nonce, order, authorization, challenge, order, finalization, order, certificate.
     @Test func oneNameTakesAtMostNineRequests() async throws {
         let sandbox = try await Sandbox()

@@ -35,6 +35,13 @@ import Testing
             ])
     }
 
+    @Test(arguments: [
+        ("certificateKey", "is retired", "the certificate's key is retired"), ("account", "is missing", "the account's URL is missing"),
+        ("algorithm", "is missing", "the request's algorithm is missing"), ("token", "there is no token \"x\"", "there is no token \"x\""),
+    ]) func whatIsWrongWithARequestHasASubject(parameter: String, message: String, sentence: String) {
+        #expect(Failure(AgentError.invalidRequest(parameter: parameter, message: message)).message == sentence)
+    }
+
     /// "Not yours" and "not there" look alike, to scripts too.
     @Test func aKeyThatIsNotThereIsRefused() {
         #expect(

@@ -55,6 +55,21 @@ import Testing
         #expect(model.apply(.failed(name, Problem(detail: "no\u{1B}"))).map(\.kind) == [.lasting])
     }
 
+    /// It was told with the failure of `present`; the next lines would repeat it for each name and each run.
+    @Test func whatAProgramPrintedIsNotRepeatedByTheCleanUp() {
+        let event = IssuanceEvent.cleanUpFailed(name, target: "t", reason: "/hook ended with exit code 3:\n  | one\n  | two")
+        var model = ProgressModel(isVerbose: false), verbose = ProgressModel(isVerbose: true)
+        let text = "acme-agent: warning: the challenge for www.example.org could not be removed (t): /hook ended with exit code 3"
+        #expect(model.apply(event).map(\.text) == [text])
+        #expect(verbose.apply(event).map(\.text) == [text + "\n  | one\n  | two"])
+    }
+
+    /// The result says it.
+    @Test func aRevocationIsSaidOnce() throws {
+        var model = ProgressModel(isVerbose: false)
+        #expect(model.apply(.revoked(nil, serial: "01")).isEmpty)
+    }
+
     @Test func warningsAreMarkedAndSafe() {
         var model = ProgressModel(isVerbose: false)
         let lines = model.apply(.cleanUpFailed(name, target: "t\u{9B}", reason: "r"))

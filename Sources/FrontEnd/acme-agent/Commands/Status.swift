@@ -27,7 +27,8 @@ struct Status: AgentCommand {
         let contents = try await StoreContents(session)
         own += contents.attention()
         let count = contents.reports.count + contents.damaged.count
-        try session.output.result(text(status, settings, account: account?.url?.text, certificates: count, attention: own)) { json in
+        let certificates = "\(count) in \(settings.stateDirectory)" + (contents.nextExpiry().map { "; \($0)" } ?? "")
+        try session.output.result(text(status, settings, account: account?.url?.text, certificates: certificates, attention: own)) { json in
             json.name("agent")
             json.beginObject()
             status.writeMembers(to: &json)
@@ -52,7 +53,7 @@ struct Status: AgentCommand {
     private func isWritten(_ status: AgentStatus) -> Bool { ["writable", ""].contains(status.auditState) }
 
     private func text(
-        _ status: AgentStatus, _ settings: Settings, account: String?, certificates: Int, attention: [String]
+        _ status: AgentStatus, _ settings: Settings, account: String?, certificates: String, attention: [String]
     ) -> String {
         var list = FieldList()
         list.add("agent", "acme-agentd \(status.version) on \(settings.socket)")
@@ -74,7 +75,7 @@ struct Status: AgentCommand {
         list.add("configuration", settings.file ?? "none: defaults")
         list.add("CA", settings.directory.text)
         list.add("account", account ?? "none yet: acme-agent account register --agree-tos")
-        list.add("certificates", "\(certificates) in \(settings.stateDirectory)")
+        list.add("certificates", certificates)
         return list.text(for: .standardOutput)
     }
 

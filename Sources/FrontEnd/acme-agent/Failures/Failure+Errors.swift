@@ -69,7 +69,26 @@ extension Failure {
         case .auditUnavailable: (code, status) = ("audit-unavailable", .agentUnavailable)
         case .overloaded: (code, status) = ("overloaded", .temporary)
         }
-        self.init(code, status, TerminalText.safe(error.message), hint: error.hint.map { TerminalText.safe($0) })
+        self.init(code, status, TerminalText.safe(Failure.sentence(error)), hint: error.hint.map { TerminalText.safe($0) })
+    }
+
+    /// The agent says what is wrong with a parameter beside the parameter's name, such as "is retired": to a person
+    /// both belong together.
+    private static func sentence(_ error: AgentError) -> String {
+        guard case .invalidRequest(let parameter, let message) = error,
+            ["is", "was", "must", "cannot", "does", "gave"].contains(message.prefix { $0 != " " })
+        else { return error.message }
+        let subject =
+            switch parameter {
+            case "key": "the key"
+            case "certificateKey": "the certificate's key"
+            case "newKey": "the new key"
+            case "account": "the account's URL"
+            case "url": "the request's URL"
+            case "": "the request"
+            default: "the request's \(parameter)"
+            }
+        return "\(subject) \(message)"
     }
 
     private init(client error: ACMEClientError) {

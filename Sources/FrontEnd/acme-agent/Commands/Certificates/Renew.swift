@@ -101,14 +101,19 @@ struct Renew: AgentCommand {
         return try await session.followed(display, timings: certificate.timings) { [self] timings in
             let keys = try await session.keys()
             var report = before
-            for name in names {
+            // Certificates that another run works on come last: by then it may be done.
+            var names = names[...], isPutOff: Set<CertificateName> = []
+            while let name = names.popFirst() {
                 do {
+                    if isPutOff.contains(name) { try await unlocked(name, session) }
                     if let outcome = try await renew(name, given, oldKey, keys, display, timings, session) {
                         report.renewed.append(outcome)
                     } else if let stored = try await session.store.certificate(named: name) {
                         // Another run was first.
                         report.notDue.append(stored)
                     }
+                } catch let error as StoreError where error.reason == .locked && all && isPutOff.insert(name).inserted {
+                    names.append(name)
                 } catch {
                     try Task.checkCancellation()
                     await IssuanceFlow.endOrder(named: name, in: session.store, after: error)
@@ -117,6 +122,21 @@ struct Renew: AgentCommand {
                 }
             }
             return report
+        }
+    }
+
+    /// For how long another run's work on a certificate is waited for. An issuance takes seconds.
+    private static let patience: Duration = .seconds(60)
+
+    /// Returns when nobody works on a certificate, or when that has taken too long.
+    private func unlocked(_ name: CertificateName, _ session: Session) async throws {
+        let end = ContinuousClock.now + Renew.patience
+        session.output.note("waiting for another run that works on \(name)")
+        while ContinuousClock.now < end {
+            do throws(StoreError) { return try await session.store.lock(name).release() } catch {
+                guard error.reason == .locked else { throw error }
+            }
+            try await Task.sleep(for: .milliseconds(200))
         }
     }
 

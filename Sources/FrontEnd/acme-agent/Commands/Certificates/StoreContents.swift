@@ -61,6 +61,13 @@ struct StoreContents: Sendable {
             + damaged.map { "\($0.name): \($0.failure.message)" }
     }
 
+    /// Which certificate ends first, and when; those that have ended or are revoked are not counted.
+    func nextExpiry(now: Int64 = Session.now) -> String? {
+        let first = reports.filter { !$0.certificate.isRevoked && $0.certificate.metadata.notAfter >= now }
+            .min { $0.certificate.metadata.notAfter < $1.certificate.metadata.notAfter }
+        return first.map { "\($0.certificate.name) is the first to expire, \(Wording.moment($0.certificate.metadata.notAfter, from: now))" }
+    }
+
     /// Seconds after which an order that was cut off and that nobody resumes is told: a timer runs once a day.
     private static let longInterruption: Int64 = 2 * 86_400
 }
