@@ -56,6 +56,24 @@ import Testing
         #expect(off.output.contains("expired") && !off.output.contains("\u{1B}[3"), "\(off)")
     }
 
+    /// What is kept here can be shown without the agent, were it there and said nothing.
+    @Test func aSilentAgentHoldsTheListUpForSecondsOnly() async throws {
+        let session = try await session()
+        let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(listener) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let path = Array(session.folder.file("agent.sock").utf8)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.prefix($0.count - 1)) }
+        let size = socklen_t(MemoryLayout<sockaddr_un>.size)
+        let isBound = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listener, $0, size) == 0 }
+        }
+        try #require(isBound && listen(listener, 8) == 0)
+        let outcome = try await session.run("timeout 60 acme-agent list")
+        #expect(outcome.status == 0 && row("good.example.org", in: outcome.output).contains("valid"), "\(outcome)")
+    }
+
     @Test func revokeAsksOnATerminalAlone() async throws {
         let session = try await session()
         let no = try await session.runOnTerminal("acme-agent revoke good.example.org; echo status $?", input: "n\n")
