@@ -42,6 +42,19 @@ import Testing
         #expect(Failure(AgentError.invalidRequest(parameter: parameter, message: message)).message == sentence)
     }
 
+    /// What the agent says the next time, too, ends an order; what it may not say again leaves it for the next run.
+    @Test func someRefusalsAreForGood() {
+        let final: [AgentError] = [
+            .refused(reason: "identifier", message: "m", hint: nil), .keyNotFound(name: "k"), .keyExists(name: "k"),
+            .invalidRequest(parameter: "p", message: "m"),
+        ]
+        let passing: [AgentError] = [
+            .tokenUnavailable(token: "t", reason: "r", message: "m", hint: nil), .signingFailed(message: "m", hint: nil),
+            .auditUnavailable(message: "m", hint: nil), .overloaded(message: "m"), .keyUnusable(name: "k", message: "m"),
+        ]
+        #expect(final.allSatisfy(\.isPolicyRefusal) && !passing.contains(where: \.isPolicyRefusal))
+    }
+
     /// "Not yours" and "not there" look alike, to scripts too.
     @Test func aKeyThatIsNotThereIsRefused() {
         #expect(

@@ -177,7 +177,7 @@ private struct SlowKeys: KeyProvider {
         }
         for _ in 0..<5_000 where !isTime() { try await Task.sleep(for: .milliseconds(2)) }
         // Whoever is cancelled does not hear of the key.
-        try await Task.sleep(for: .milliseconds(20))
+        try await Task.sleep(for: .milliseconds(500))
         return try await making.value
     }
     func retireKey(named name: KeyName) async throws { try await base.retireKey(named: name) }
