@@ -35,6 +35,8 @@ import Testing
         #expect(key.output.contains("sensitive") && key.output.contains("never extractable"), "\(key)")
         #expect(key.output.range(of: "Usage: +sign\n", options: .regularExpression) != nil, "\(key)")
 
+        let lost = try await sandbox.agent("renew", "www.example.org", "--force", "--ca-certificate", "/nonexistent.pem")
+        #expect(lost.status == 78 && lost.error.contains("\"/nonexistent.pem\" cannot be read: No such file"), "\(lost)")
         let serial = verified.output
         let renewed = try await sandbox.agent("renew", "www.example.org", "--force")
         #expect(renewed.status == 0, "\(renewed)")

@@ -36,6 +36,17 @@ import Testing
         #expect(try folder.read("out").hasPrefix("3\ncleanup\n_acme-challenge.example.org\n\(value)\n"))
     }
 
+    @Test func anEnvironmentThatIsNotUTF8ReachesTheProgramAsItIs() async throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.write(
+            "hook", "#!/bin/sh\nprintf %s \"$SECRET-$ACME_AGENT_ACTION\" | od -An -tx1 > '\(folder.file("out"))'\n", mode: 0o700)
+        let environment = ProgramEnvironment(
+            Array("PATH=/usr/bin:/bin".utf8) + [0] + Array("SECRET=a".utf8) + [0xFF, 0] + Array("ACME_AGENT_ACTION=x".utf8) + [0])
+        let solver = DNS01Hook(program: ExternalProgram(path: path, environment: environment, timeout: .seconds(20)))
+        try await solver.present(solver.answer())
+        #expect(try folder.read("out").hasPrefix(" 61 ff 2d 70 72 65 73 65 6e 74"))
+    }
+
     @Test func exitCodeAndLastLinesReachTheUser() async throws {
         let folder = try TemporaryFolder()
         let solver = try hook(folder, "seq 1 100\nprintf 'zone \\033[31mlocked\\n' > /dev/stderr\nexit 3\n")
