@@ -35,6 +35,8 @@ final class AgentKeyProvider: KeyProvider {
         return grants.contains { $0.operations.contains(Operation.createKey.rawValue) && $0.covers(name) }
     }
 
+    func externalAccounts() async -> [String]? { try? await agent.status().externalAccounts }
+
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
         let (description, isNew) =
             switch purpose {

@@ -43,6 +43,21 @@ import Testing
         expectPlainWords(error)
     }
 
+    @Test func aServerThatIsSilentIsNotWaitedForLongerThanTheRequestMayTake() async throws {
+        let server = try RudeServer(answer: nil)
+        let transport = try AsyncHTTPTransport(trustRoots: .system, userAgent: "test")
+        var request = HTTPRequest(.get, try ACMEURL("https://127.0.0.1:\(server.port)/dir"), responseLimit: 1000)
+        request.timeLimit = .milliseconds(200)
+        let start = ContinuousClock.now
+        await #expect { try await transport.send(request) } throws: { error in
+            guard let error = error as? TransportError else { return false }
+            return error.kind == .timeout && error.isTransient && error.hint?.contains("later") == true
+        }
+        #expect(ContinuousClock.now - start < .seconds(8))
+        // It waits for the connection that is still coming up.
+        Task { await transport.shutdown() }
+    }
+
     @Test func nobodyListening() async throws {
         let port = try RudeServer(answer: []).port
         let error = try await failure(port)
@@ -100,7 +115,7 @@ import Testing
     }
 }
 
-/// Accepts connections, reads what comes first, answers with some bytes and closes.
+/// Accepts connections, reads what comes first, answers with some bytes and closes; or reads on and says nothing.
 private final class RudeServer: Sendable {
     let port: UInt16
     private let descriptor: Int32
@@ -108,7 +123,7 @@ private final class RudeServer: Sendable {
     /// What the first connection has sent first.
     var heard: [UInt8]? { work.heard.withLock { $0 } }
 
-    init(answer: [UInt8]) throws {
+    init(answer: [UInt8]?) throws {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -137,9 +152,9 @@ private final class RudeServer: Sendable {
     /// A thread's: accept blocks.
     private final class Work: Sendable {
         let descriptor: Int32
-        let answer: [UInt8]
+        let answer: [UInt8]?
         let heard = Mutex<[UInt8]?>(nil)
-        init(descriptor: Int32, answer: [UInt8]) { (self.descriptor, self.answer) = (descriptor, answer) }
+        init(descriptor: Int32, answer: [UInt8]?) { (self.descriptor, self.answer) = (descriptor, answer) }
 
         func serve() {
             defer { close(descriptor) }
@@ -148,10 +163,10 @@ private final class RudeServer: Sendable {
                 let count = read(connection, &bytes, bytes.count)
                 let got = Array(bytes.prefix(max(count, 0)))
                 heard.withLock { if $0 == nil { $0 = got } }
-                if !answer.isEmpty {
-                    _ = write(connection, answer, answer.count)
+                if answer?.isEmpty != true {
+                    if let answer { _ = write(connection, answer, answer.count) }
                     // Closed with something unread, a connection is reset, and the answer may be lost.
-                    Glibc.shutdown(connection, Int32(SHUT_WR))
+                    if answer != nil { Glibc.shutdown(connection, Int32(SHUT_WR)) }
                     while read(connection, &bytes, bytes.count) > 0 {}
                 }
                 close(connection)

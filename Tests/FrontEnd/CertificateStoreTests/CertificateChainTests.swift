@@ -108,10 +108,17 @@ struct CertificateChainTests {
 
     @Test("An issuer that cannot be read is kept where it may be a certificate, and left out where it cannot be one")
     func unreadableIssuer() throws {
-        // An INTEGER with a leading zero: BER that OpenSSL reads.
+        // A sequence, whole, and no certificate that this program knows.
         let strange: [UInt8] = [0x30, 0x06, 0x30, 0x04, 0x02, 0x02, 0x00, 0x01]
         try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer, strange])
         try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer, [0, 0, 0]])
+        let leaf = try ForeignCertificates.leaf, issuer = try ForeignCertificates.issuer
+        let kept = try CertificateChain(der: [leaf, strange, issuer])
+        #expect(kept.der == [leaf, strange, issuer] && kept.certificates.count == 2)
+        #expect(kept.warnings == ["certificate 2 of the CA's chain is not a certificate as RFC 5280 describes it; it is kept"])
+        let cut = try CertificateChain(der: [leaf, [0, 0, 0], issuer])
+        #expect(cut.der == [leaf, issuer])
+        #expect(cut.warnings == ["certificate 2 of the CA's chain is not valid DER; it is left out"])
     }
 
     @Test("A root that stands before the intermediate is taken")

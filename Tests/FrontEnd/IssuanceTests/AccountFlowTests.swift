@@ -117,6 +117,20 @@ import Testing
         }
     }
 
+    @Test func aCredentialThatTheAgentHasNotIsToldBeforeAKeyIsMade() async throws {
+        let office = try Office()
+        let keys = StrictKeys(base: office.keys, isKeyRefused: false, credentials: ["other"])
+        let flow = AccountFlow(store: office.store, keys: keys, transport: office.ca, time: VirtualTime())
+        var registration = try office.registration()
+        registration.externalAccount = "mine"
+        await #expect { try await flow.register(registration) } throws: { error in
+            guard case .externalAccountMissing("mine", ["other"])? = error as? IssuanceError else { return false }
+            return (error as? IssuanceError)?.hint?.contains("external-accounts") == true
+        }
+        #expect(office.keys.names.isEmpty && office.keys.made == 0)
+        #expect(try await office.store.accounts().isEmpty)
+    }
+
     /// A credential that is off, a token that is away: the CA has heard nothing, so the key is nobody's.
     @Test func aKeyWhoseRegistrationWasNeverSentDoesNotStay() async throws {
         let office = try Office()
@@ -195,12 +209,14 @@ private struct StrictKeys: KeyProvider {
     let base: SoftwareKeys
     let isKeyRefused: Bool
     var failure: any Error = Refused()
+    var credentials: [String]?
 
     func key(named name: KeyName) async throws -> ManagedKey? { try await base.key(named: name) }
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
         guard !isKeyRefused else { throw Refused() }
         return try await base.createKey(named: name, algorithm: algorithm, purpose: purpose)
     }
+    func externalAccounts() async -> [String]? { credentials }
     func retireKey(named name: KeyName) async throws { try await base.retireKey(named: name) }
     func deleteKey(named name: KeyName) async throws { try await base.deleteKey(named: name) }
     func signer(for key: ManagedKey) async throws -> any AccountSigner { throw failure }

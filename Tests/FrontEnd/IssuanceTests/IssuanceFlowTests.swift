@@ -257,6 +257,20 @@ import Testing
         #expect(bench.eventNames.contains("warning"))
     }
 
+    /// As a CA with a root of a kind that nobody here knows.
+    @Test func aChainWithSomethingUnreadableIsInstalledWithAWarning() async throws {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.tamper = { request, response in
+            guard request.url.path.hasPrefix("/cert/") else { return response }
+            let block = "-----BEGIN CERTIFICATE-----\nMAYwBAICAAE=\n-----END CERTIFICATE-----\n"
+            return HTTPResponse(status: response.status, headers: response.headers, body: response.body + Array(block.utf8))
+        }
+        let bench = try Bench(behaviour)
+        let outcome = try await bench.flow().issue(try Bench.request())
+        #expect(outcome.certificate.chain.der.count == 3)
+        #expect(bench.eventNames.contains("warning"))
+    }
+
     @Test func aWildcardWantsDNS() async throws {
         let bench = try Bench()
         await #expect { try await bench.flow().issue(try Bench.request(["*.example.org"])) } throws: { error in

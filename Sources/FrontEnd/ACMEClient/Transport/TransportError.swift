@@ -44,7 +44,8 @@ public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible
         switch kind {
         case .untrusted: "a private CA needs its own root certificate: --ca-certificate FILE (the configuration's is for its CA only)"
         case .unreachable: "check the directory URL and the network"
-        case .tls, .timeout, .tooLarge, .protocolError: nil
+        case .timeout: "the CA is down or slow, or something between drops what is sent: run the command again later"
+        case .tls, .tooLarge, .protocolError: nil
         }
     }
 

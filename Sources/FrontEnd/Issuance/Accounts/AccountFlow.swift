@@ -63,6 +63,10 @@ public struct AccountFlow: Sendable {
         if directory.externalAccountRequired, registration.externalAccount == nil, earlier?.url == nil, known == nil {
             throw IssuanceError.externalAccountRequired(directory: registration.directory)
         }
+        // A credential that cannot be used is told before there is a key for nothing.
+        if known == nil, let name = registration.externalAccount, let available = await keys.externalAccounts(), !available.contains(name) {
+            throw IssuanceError.externalAccountMissing(name, available: available)
+        }
         // Before the key is made: the next run finds its name here. An account that works is not given up for one that may not.
         if earlier?.url == nil { try await store.save(account) }
         let registered: RegisteredAccount

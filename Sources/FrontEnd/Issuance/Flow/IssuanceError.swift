@@ -26,6 +26,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     /// The CA has terms of service, and nobody agreed to them.
     case termsNotAgreed(String)
     case externalAccountRequired(directory: ACMEURL)
+    /// The agent has no credential of that name for this user: there is none, it is off, or no grant lists it.
+    case externalAccountMissing(String, available: [String])
     /// The CA has an account of this key that was deactivated or revoked, which is for good (RFC 8555 §7.3.6).
     /// - Parameter contact: what was given for it.
     case accountClosed(KeyName, Problem?, contact: [String])
@@ -75,6 +77,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .noAccount(let directory): return "there is no account at \(directory) yet"
         case .termsNotAgreed(let url): return "this CA has terms of service: \(TerminalText.safe(url, limit: 300))"
         case .externalAccountRequired(let directory): return "the CA at \(directory.origin) wants an account that it knows from elsewhere"
+        case .externalAccountMissing(let name, _):
+            return "the agent has no external account \"\(TerminalText.safe(name, limit: 100))\" for you; nothing was made"
         case .accountClosed(let name, let problem, _):
             return "the account of key \"\(name)\" is closed at the CA, and stays so" + (problem.map { ": \($0.summary)" } ?? "")
         case .keyMissing(let name): return "the agent has no key \"\(name)\" for you"
@@ -107,6 +111,11 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .accountClosed(_, _, let contact):
             let contacts = contact.map { " --email " + TerminalText.safe($0.hasPrefix("mailto:") ? $0.dropFirst(7) : $0[...], limit: 300) }
             return "register another one with a key of its own: acme-agent account register --agree-tos\(contacts.joined()) --key NAME"
+        case .externalAccountMissing(_, let available):
+            let list =
+                available.isEmpty
+                ? "" : "there is \(available.prefix(8).map { TerminalText.safe($0, limit: 64) }.joined(separator: ", ")); "
+            return list + "a grant lists the credentials in its external-accounts, and `acme-agent status` shows which are off"
         case .profileNotOffered(_, let offered):
             let shown = offered.prefix(20).map { TerminalText.safe($0, limit: 64) }
             return offered.isEmpty ? "it has no profiles: leave --profile out" : "it has: \(shown.joined(separator: ", "))"

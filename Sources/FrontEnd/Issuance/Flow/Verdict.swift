@@ -42,8 +42,8 @@ enum Verdict {
 
     private static func isFinal(_ error: IssuanceError) -> Bool {
         switch error {
-        case .notProven, .orderFailed, .orderGone, .noSolver, .solver, .noIdentifiers, .noAccount, .profileNotOffered, .accountClosed,
-            .keyMissing, .keyRetired, .unexpectedAnswer:
+        case .notProven, .orderFailed, .orderGone, .noSolver, .solver, .noIdentifiers, .noAccount, .profileNotOffered,
+            .externalAccountMissing, .accountClosed, .keyMissing, .keyRetired, .unexpectedAnswer:
             return true
         case .busy, .timedOut, .askedToWait, .termsNotAgreed, .externalAccountRequired, .notFound, .alreadyRevoked, .deployFailed:
             return false

@@ -56,6 +56,9 @@ public protocol KeyProvider: Sendable {
     /// placed that it would be missing for.
     func mayCreateKey(named name: KeyName) async -> Bool
 
+    /// The external account credentials that this user may name (RFC 8555 §7.3.4); `nil` where that is not known.
+    func externalAccounts() async -> [String]?
+
     /// Makes a key sign nothing any more but the revocation of its certificate.
     func retireKey(named name: KeyName) async throws
 
@@ -69,4 +72,5 @@ public protocol KeyProvider: Sendable {
 
 extension KeyProvider {
     public func mayCreateKey(named name: KeyName) async -> Bool { true }
+    public func externalAccounts() async -> [String]? { nil }
 }

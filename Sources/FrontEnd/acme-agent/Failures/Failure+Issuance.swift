@@ -39,6 +39,7 @@ extension Failure {
             self.init("no-account", .failed, "there is no account at \(directory.origin) yet", hint: hint)
         case .termsNotAgreed: self.init("terms-not-agreed", .failed, TerminalText.safe(error.description), hint: hint)
         case .externalAccountRequired: self.init("external-account-required", .failed, TerminalText.safe(error.description), hint: hint)
+        case .externalAccountMissing: self.init("refused", .refused, error.description, hint: hint)
         case .accountClosed: self.init("account-closed", .caRefused, TerminalText.safe(error.description), hint: hint)
         case .keyMissing: self.init("key-not-found", .refused, TerminalText.safe(error.description), hint: hint)
         case .keyRetired: self.init("key-retired", .refused, TerminalText.safe(error.description), hint: hint)

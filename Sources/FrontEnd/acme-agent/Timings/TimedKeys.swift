@@ -15,6 +15,7 @@ struct TimedKeys: KeyProvider {
         await timings.measure(.agent, "ask for grants") { await base.mayCreateKey(named: name) }
     }
 
+    func externalAccounts() async -> [String]? { await base.externalAccounts() }
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
         try await timings.measure(.agent, "make key") { try await base.createKey(named: name, algorithm: algorithm, purpose: purpose) }
     }
