@@ -43,8 +43,11 @@ public final class AgentDaemon: Sendable {
     /// Entries that are off, since what they name was not found: a line each, for `--check-config`.
     public var offEntries: [String] { loaded.off.map { "\(configuration.file): \($0)" } }
 
-    /// Grants that give nothing or less than they seem to: a line each, for `--check-config`.
-    public var warnings: [String] { loaded.warnings.map { "\(configuration.file): \($0)" } }
+    /// Grants that give nothing or less than they seem to, or that there are none: a line each, for `--check-config`.
+    public var warnings: [String] {
+        guard !configuration.grants.isEmpty else { return ["\(configuration.file): there is no [[grant]], so nobody may have anything signed"] }
+        return loaded.warnings.map { "\(configuration.file): \($0)" }
+    }
 
     /// What the configuration says, in a few lines for `--check-config`.
     public var summary: String {
@@ -139,7 +142,7 @@ public final class AgentDaemon: Sendable {
         logger.info(
             "ready",
             metadata: [
-                "version": "\(AgentVersion.current)", "socket": "\(configuration.socket)", "grants": "\(configuration.grants.count)",
+                "version": "\(AgentVersion.current)", "socket": "\(configuration.socket)", "grants": "\(loaded.rules.policy.grants.count)",
                 "tokens": "\(configuration.tokens.map(\.name).joined(separator: ", "))",
             ])
         notify("READY=1")

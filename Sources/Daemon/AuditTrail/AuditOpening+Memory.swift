@@ -2,12 +2,27 @@ import DurableFile
 
 /// What is remembered of the trail's end, held against what is there.
 extension AuditOpening {
+    /// What is remembered of the trail's end.
+    struct Remembered {
+        var head: AuditHead?
+        /// Why nothing is, though there should be: accepted, and to be recorded.
+        var damage: AuditError?
+    }
+
     /// - Throws: `AuditError` if what is remembered cannot be read, unless that is accepted.
-    func rememberedHead() throws(AuditError) -> AuditHead? {
-        do throws(AuditError) { return try memory?.read() } catch {
-            if accepts, error.reason == .memoryDamaged { return nil }
+    func rememberedHead() throws(AuditError) -> Remembered {
+        do throws(AuditError) { return Remembered(head: try memory?.read()) } catch {
+            if accepts, error.reason == .memoryDamaged { return Remembered(damage: error) }
             throw error
         }
+    }
+
+    /// The record of what was accepted.
+    static func acceptance(_ message: String) -> AuditRecord {
+        var accepted = AuditRecord(.event)
+        accepted.operation = AuditRecord.acceptance
+        accepted.detail = "accepted by an administrator: \(message)"
+        return accepted
     }
 
     /// Begins a trail where there is none, if none is missed.
@@ -24,9 +39,7 @@ extension AuditOpening {
             throw AuditError(.missing, file: folder.path, message: message)
         }
         _ = try? directory.remove(folder.name)
-        var accepted = AuditRecord(.event)
-        accepted.operation = AuditRecord.acceptance
-        accepted.detail = "accepted by an administrator: \(message)" + (remembered.map { ", \($0)" } ?? "")
+        var accepted = AuditOpening.acceptance(message + (remembered.map { ", \($0)" } ?? ""))
         guard let last = older.last, let file = try AuditFolder.openForReading(last.path),
             let entry = try AuditEnd(file).entries.last
         else {
@@ -69,9 +82,7 @@ extension AuditOpening {
         guard accepts else {
             throw AuditError(.shortened, file: folder.path, message: message)
         }
-        var accepted = AuditRecord(.event)
-        accepted.operation = AuditRecord.acceptance
-        accepted.detail = "accepted by an administrator: \(message), \(remembered)"
+        var accepted = AuditOpening.acceptance("\(message), \(remembered)")
         accepted.missingFrom = missingFrom
         return accepted
     }

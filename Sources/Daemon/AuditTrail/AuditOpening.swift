@@ -45,6 +45,15 @@ struct AuditOpening {
         let remembered = try rememberedHead()
         _ = try? directory.remove(folder.new)
         let older = try finishRotation(try folder.older(), in: directory)
+        var result = try goOn(in: directory, lock: lock, older: older, remembered: remembered.head)
+        if result.accepted == nil, let damage = remembered.damage { result.accepted = AuditOpening.acceptance(damage.message) }
+        return result
+    }
+
+    /// Opens the trail that is there, or begins one.
+    private func goOn(
+        in directory: Folder, lock: FileLock, older: [(path: String, first: UInt64)], remembered: AuditHead?
+    ) throws(AuditError) -> Result {
         let opened: File?
         do throws(FileError) { opened = try directory.open(appending: folder.name) } catch { throw AuditError(error) }
         guard let file = opened else { return try begin(in: directory, lock: lock, older: older, remembered: remembered) }

@@ -15,16 +15,32 @@ public struct AuditReader {
         next = sequence
     }
 
-    /// Begins so that at most `count` records come before the end of the trail.
+    /// Begins so that `count` records come before the end of the trail, or all where it has fewer. Records are counted, not their sequences,
+    /// which leap where some are missing.
     /// - Throws: `AuditError` if there is no trail or it cannot be read.
     public init(path: String, last count: Int) throws(AuditError) {
         let folder = AuditFolder(path: path)
         guard let file = try AuditFolder.openForReading(path) else {
             throw AuditError(.missing, file: path, message: "there is no audit trail")
         }
-        let last = try AuditReader.lastSequence(file)
         self.folder = folder
-        next = last.map { $0 &+ 1 >= UInt64(max(0, count)) ? $0 &+ 1 &- UInt64(max(0, count)) : 0 } ?? 0
+        guard count > 0 else {
+            next = try AuditReader.lastSequence(file).map { $0 &+ 1 } ?? 0
+            return
+        }
+        var left = count
+        if let begin = try file.offset(ofLastLines: &left) {
+            next = try AuditReader.sequence(at: begin, in: file)
+            return
+        }
+        for (path, _) in try folder.older().reversed() {
+            // One that was put away by now ends what can be read.
+            guard let file = try AuditFolder.openForReading(path) else { break }
+            guard let begin = try file.offset(ofLastLines: &left) else { continue }
+            next = try AuditReader.sequence(at: begin, in: file)
+            return
+        }
+        next = 0
     }
 
     /// The records that are there now and were not given yet; none if nothing is new.
@@ -94,6 +110,12 @@ public struct AuditReader {
     private func isRotatedAway() -> Bool {
         guard let own = try? lines?.file.status(), let current = try? FileStatus(at: folder.path) else { return false }
         return own.identity != current.identity
+    }
+
+    private static func sequence(at offset: Int, in file: File) throws(AuditError) -> UInt64 {
+        var lines = AuditLineReader(file: file, offset: offset)
+        guard let line = try lines.next() else { return 0 }
+        return try AuditEntry(line: line, file: file.path).record.sequence
     }
 
     private static func firstSequence(_ file: File) throws(AuditError) -> UInt64? {

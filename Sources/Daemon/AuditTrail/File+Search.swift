@@ -35,6 +35,34 @@ extension File {
         return low
     }
 
+    /// Where the last `count` whole lines begin.
+    /// - Parameter count: Becomes what is left of it where the file has fewer; the answer is `nil` then.
+    func offset(ofLastLines count: inout Int) throws(AuditError) -> Int? {
+        var end = try length
+        // What follows the last newline is no line yet.
+        var isLineComplete = false
+        while end > 0 {
+            let start = max(0, end - File.searchPiece)
+            let piece = try bytes(at: start, count: end - start)
+            guard piece.count == end - start else { break }
+            var rest = piece[...]
+            while let newline = rest.lastIndex(of: UInt8(ascii: "\n")) {
+                rest = rest[..<newline]
+                guard isLineComplete else {
+                    isLineComplete = true
+                    continue
+                }
+                count -= 1
+                if count == 0 { return start + newline + 1 }
+            }
+            end = start
+        }
+        guard isLineComplete else { return nil }
+        // The first line begins the file.
+        count -= 1
+        return count == 0 ? 0 : nil
+    }
+
     /// The first line that begins between two offsets, and its record's sequence.
     private func firstLine(from middle: Int, before high: Int) throws(AuditError) -> (start: Int, sequence: UInt64)? {
         var at = middle

@@ -11,6 +11,8 @@ public struct Keyring {
     private var unusable: [KeyName: UnusableKey] = [:]
     /// Keys that were adopted although they can be taken out of their token or do more than sign.
     public private(set) var weakKeys: [KeyName: KeyWeaknesses] = [:]
+    /// Keys of which that is not known: adopted by a version that did not ask.
+    public private(set) var keysOfUnknownWeakness: Set<KeyName> = []
     /// Public halves that have a name already: one key must not be an account key and a certificate key (RFC 8555 §11.1).
     private var names: [[UInt8]: KeyName] = [:]
 
@@ -108,7 +110,8 @@ public struct Keyring {
         unfinished[key.name] = nil
         if keys.updateValue(key, forKey: key.name) == nil { sortedNames.insert(key.name, at: place(of: key.name)) }
         names[key.reference.spki] = key.name
-        if let weaknesses = key.weaknesses, !weaknesses.isEmpty { weakKeys[key.name] = weaknesses }
+        weakKeys[key.name] = key.weaknesses.flatMap { $0.isEmpty ? nil : $0 }
+        if key.weaknesses == nil { keysOfUnknownWeakness.insert(key.name) } else { keysOfUnknownWeakness.remove(key.name) }
     }
 
     /// Forgets a name: its key was destroyed, or was never made.
@@ -117,6 +120,7 @@ public struct Keyring {
             names[key.reference.spki] = nil
             sortedNames.remove(at: place(of: name))
             weakKeys[name] = nil
+            keysOfUnknownWeakness.remove(name)
         }
         unfinished[name] = nil
     }

@@ -42,7 +42,8 @@ public struct FileStatus: Hashable, Sendable {
     /// at a file of its own before each write to it.
     public init(at path: String) throws(FileError) {
         var status = stat()
-        guard lstat(path, &status) == 0 else { throw FileError(path: path, call: "lstat", code: errno) }
+        // Handed over as such a string would be copied first.
+        guard path.withCString({ lstat($0, &status) }) == 0 else { throw FileError(path: path, call: "lstat", code: errno) }
         self.init(status)
     }
 

@@ -145,4 +145,24 @@ import TokenProtocol
         #expect(try await client.keys() == [weak, strong])
         #expect(try await client.retireKey(named: "web-1").weaknesses == ["extractable", "decrypt"])
     }
+
+    @Test func aKeyOfWhichNobodyKnowsWhetherItIsWeakNeedsAttention() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything, token: FakeToken())
+        defer { agent.end() }
+        _ = try await agent.client().accountKey()
+        // As the first version wrote it.
+        let path = agent.folder + "/state/keys/account-1.json"
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+            .replacing(#""version":2"#, with: #""version":1"#).replacing(#","weaknesses":[]"#, with: "")
+        try text.write(toFile: path, atomically: false, encoding: .utf8)
+        try agent.restart()
+        let client = try await agent.client()
+        #expect(try await client.keys().map(\.weaknesses) == [nil])
+        #expect(try await client.status().problems.map { $0.what + " " + $0.name } == ["weak-key account-1"])
+        _ = try await client.retireKey(named: "account-1")
+        #expect(try await client.status().problems.map(\.name) == ["account-1"])
+        try await client.deleteKey(named: "account-1")
+        #expect(try await client.status().problems.isEmpty)
+    }
+
 }

@@ -102,6 +102,38 @@ struct AuditMemoryTests {
         #expect(report.isWhole && report.records == 15 && report.gaps.map(\.isLoss) == [true])
     }
 
+    @Test("Records are counted from the end, not their sequences: also over a gap, over files, and where there are fewer")
+    func countedFromTheEnd() throws {
+        let trail = try TrailFolder()
+        let memory = try closedTrail(trail, limits: AuditLimits(fileSize: 2_000), count: 22)
+        let lines = try trail.lines()
+        try #require(try lines.count > 1 && !AuditFolder(path: trail.path).older().isEmpty)
+        try trail.write(lines: lines.dropLast())
+        #expect(try AuditLog.accept(path: trail.path, memory: memory) != nil)
+        try open(trail, memory)
+        // The genesis record and 21 others, the acceptance in place of what was cut off, and one more.
+        let all = Array(UInt64(0)...21) + [23, 24]
+        for count in [0, 1, 2, 3, 4, 10, 23, 24, 500] {
+            var reader = try AuditReader(path: trail.path, last: count)
+            #expect(try reader.read().map(\.record.sequence) == Array(all.suffix(count)), "\(count)")
+        }
+    }
+
+    @Test("What is remembered is not readable: accepted, that is said and recorded", arguments: [true, false])
+    func damagedMemory(isTrailThere: Bool) throws {
+        let trail = try TrailFolder()
+        let memory = try closedTrail(trail)
+        try trail.write(Array(#"{"format":1,"sequ"#.utf8), to: memory)
+        if !isTrailThere { unlink(trail.path) }
+        #expect(reason { try open(trail, memory) } == .memoryDamaged)
+        let accepted = try #require(try AuditLog.accept(path: trail.path, memory: memory))
+        #expect(accepted.contains("remembered"))
+        try open(trail, memory)
+        var reader = try AuditReader(path: trail.path, last: 2)
+        let records = try reader.read().map(\.record)
+        #expect(records.first?.operation == AuditRecord.acceptance && records.first?.detail == accepted)
+    }
+
     @Test("The end is written down within a second or two of being on the disk, also where that is in a file that is rotated away then")
     func whileRunning() async throws {
         let trail = try TrailFolder()

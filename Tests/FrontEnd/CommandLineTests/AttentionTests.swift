@@ -26,6 +26,26 @@ import Testing
         #expect(Status.attention(status(nil, [])).isEmpty)
     }
 
+    @Test func aGrantThatIsOffIsSaidOnceToWhoHearsOfAllEntries() {
+        let entry = ConfigurationStatus.Entry(entry: "grant \"web\"", line: 3, message: "there is no user \"x\"")
+        let own = ProblemStatus(what: "grant", name: "web", message: "it names you, and is off: there is no user \"x\"")
+        let all = ConfigurationStatus(loaded: "now", sha256: "00", off: 1, entries: [entry])
+        #expect(Status.attention(status(all, [own])) == ["grant \"web\" (line 3) is off: there is no user \"x\""])
+        let count = ConfigurationStatus(loaded: "now", sha256: "00", off: 1)
+        #expect(Status.attention(status(count, [own])).last == "grant web: it names you, and is off: there is no user \"x\"")
+    }
+
+    @Test func aGrantWithoutKeysOrOperationsAllowsNothing() {
+        func grant(keys: [String], operations: [String]) -> GrantStatus {
+            GrantStatus(
+                name: "web", keys: keys, operations: operations, identifiers: ["*.example.org"], wildcards: false, cas: [])
+        }
+        #expect(Status.line(grant(keys: [], operations: ["issue"])) == "web: nothing, since it lists no keys")
+        #expect(Status.line(grant(keys: [], operations: ["issue", "read-audit"])) == "web: read-audit")
+        #expect(Status.line(grant(keys: ["*"], operations: [])) == "web: nothing, since it lists no operations")
+        #expect(Status.line(grant(keys: ["*"], operations: ["issue"])).hasPrefix("web: issue with keys *"))
+    }
+
     @Test(arguments: [(nil, "unknown: "), ([], "no"), (["decrypt"], "yes: decrypt")] as [([String]?, String)])
     func aKeySaysWhetherItIsWeak(weaknesses: [String]?, words: String) throws {
         let key = KeyDescription(

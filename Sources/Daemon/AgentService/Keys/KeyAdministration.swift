@@ -75,7 +75,12 @@ final class KeyAdministration {
             ProblemStatus(
                 what: "weak-key", name: name.rawValue, message: "it was accepted as it is: \(weaknesses.names.joined(separator: ", "))")
         }
-        let all = off + weak
+        let unknown = keyring.keysOfUnknownWeakness.filter { caller.mayList($0) }.sorted().map {
+            ProblemStatus(
+                what: "weak-key", name: $0.rawValue,
+                message: "it is not known whether it may leave the token or do more than sign: adopted by an older version; adopt it again")
+        }
+        let all = off + weak + unknown
         guard all.count > KeyAdministration.mostProblems else { return all }
         let rest = ProblemStatus(what: "keys", name: "", message: "\(all.count - KeyAdministration.mostProblems) more are off or weak")
         return all.prefix(KeyAdministration.mostProblems) + [rest]
@@ -342,7 +347,10 @@ final class KeyAdministration {
         case .failure(let error):
             logger.warning(
                 "a key operation failed",
-                metadata: ["key": "\(record.key?.rawValue ?? "")", "operation": "\(record.operation ?? "")", "error": "\(error)"])
+                metadata: [
+                    "correlation": "\(record.correlation ?? "")", "uid": "\(record.uid.map { "\($0)" } ?? "-")",
+                    "key": "\(record.key?.rawValue ?? "")", "operation": "\(record.operation ?? "")", "error": "\(error)",
+                ])
             request.reply.fail(failure ?? .signingFailed(message: "\(error)", hint: nil))
         }
     }

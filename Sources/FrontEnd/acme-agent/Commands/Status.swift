@@ -100,7 +100,10 @@ struct Status: AgentCommand {
 
     /// What is off or weak, of the configuration and of the keys.
     static func attention(_ status: AgentStatus) -> [String] {
-        (status.configuration.map(lines) ?? []) + status.problems.map { line($0) }
+        // Who hears of all entries hears of the grants that name him among them.
+        let entries = Set(status.configuration?.entries.map(\.entry) ?? [])
+        let problems = status.problems.filter { $0.what != "grant" || !entries.contains("grant \"\($0.name)\"") }
+        return (status.configuration.map(lines) ?? []) + problems.map { line($0) }
     }
 
     private static func lines(_ configuration: ConfigurationStatus) -> [String] {
@@ -115,8 +118,14 @@ struct Status: AgentCommand {
         return lines
     }
 
-    private static func line(_ grant: GrantStatus) -> String {
-        var parts = ["\(grant.name): \(grant.operations.joined(separator: " ")) with keys \(grant.keys.joined(separator: " "))"]
+    static func line(_ grant: GrantStatus) -> String {
+        // To read the audit trail is the one operation without a key.
+        let operations = grant.keys.isEmpty ? grant.operations.filter { $0 == Operation.readAudit.rawValue } : grant.operations
+        guard !operations.isEmpty else {
+            return "\(grant.name): nothing, since it lists no \(grant.keys.isEmpty ? "keys" : "operations")"
+        }
+        guard !grant.keys.isEmpty else { return "\(grant.name): \(operations.joined(separator: " "))" }
+        var parts = ["\(grant.name): \(operations.joined(separator: " ")) with keys \(grant.keys.joined(separator: " "))"]
         if !grant.identifiers.isEmpty { parts.append("for \(grant.identifiers.joined(separator: " "))") }
         if grant.wildcards { parts.append("and wildcards") }
         if !grant.cas.isEmpty { parts.append("at \(grant.cas.joined(separator: " "))") }
