@@ -45,7 +45,9 @@ public final class AgentDaemon: Sendable {
 
     /// Grants that give nothing or less than they seem to, or that there are none: a line each, for `--check-config`.
     public var warnings: [String] {
-        guard !configuration.grants.isEmpty else { return ["\(configuration.file): there is no [[grant]], so nobody may have anything signed"] }
+        guard !configuration.grants.isEmpty else {
+            return ["\(configuration.file): there is no [[grant]], so nobody may have anything signed"]
+        }
         return loaded.warnings.map { "\(configuration.file): \($0)" }
     }
 

@@ -93,11 +93,13 @@ final class Sandbox: Sendable {
     }
 
     /// Starts the daemon again, after it was killed.
-    func restartDaemon(socket: String? = nil) async throws {
+    /// - Parameter extra: Variables of the daemon alone.
+    func restartDaemon(socket: String? = nil, environment extra: [String: String] = [:]) async throws {
+        let variables = extra.map { "'\($0.key)=\($0.value)'" }.joined(separator: " ")
         let started = try await shell(
             """
             cd '\(Program.root)'; program=test; . Tests/Sandbox/processes
-            start_process agentd '\(Program.folder)/acme-agentd' --config "$SANDBOX_DIR/acme-agentd.toml"
+            start_process agentd env \(variables) '\(Program.folder)/acme-agentd' --config "$SANDBOX_DIR/acme-agentd.toml"
             answers() { '\(Program.folder)/acme-agent' --socket '\(socket ?? environment["ACME_AGENT_SOCKET"] ?? "")' keys list >/dev/null 2>&1; }
             wait_until 20 answers
             """)

@@ -41,13 +41,13 @@ final class AcceptTurns: ChannelInboundHandler {
 
     /// Connections taken from the listener's queue in one round.
     static let perRound: UInt = 8
-    /// Until the loop has looked at its sockets again; it does not while a task adds another.
-    private static let pause = TimeAmount.microseconds(4)
 
     private var queue = AdmissionQueue<NIOAny>()
     private var context: ChannelHandlerContext?
     private var isTurnScheduled = false
     private let rounds: LoopRounds?
+    /// Between two turns: the listener's queue goes first, since who stands there may be another user.
+    private var pause: RoundPause
     /// The round in which the last turn was given.
     private var round = UInt64.max
     private let hasRoom: (_ waiting: Int, _ ofUser: Int) -> Bool
@@ -57,6 +57,7 @@ final class AcceptTurns: ChannelInboundHandler {
     ///   - hasRoom: Whether one more may wait, given how many wait and how many of those are of the same user; one that may not is closed.
     init(rounds: LoopRounds?, hasRoom: @escaping (_ waiting: Int, _ ofUser: Int) -> Bool) {
         self.rounds = rounds
+        pause = RoundPause(rounds: rounds, uncounted: .microseconds(4))
         self.hasRoom = hasRoom
     }
 
@@ -82,8 +83,8 @@ final class AcceptTurns: ChannelInboundHandler {
 
     private func giveTurn() {
         guard !isTurnScheduled, let context, queue.count > 0 else { return }
-        // The listener's queue first: who stands there may be another user.
-        if let rounds, rounds.ended == round { return scheduleTurn(context, in: AcceptTurns.pause * 2) }
+        // One in a round.
+        if let rounds, rounds.ended == round { return scheduleTurn(context) }
         round = rounds?.ended ?? round
         // Some that were closed while they waited, and one that is there.
         for _ in 0..<AcceptTurns.perRound {
@@ -96,14 +97,14 @@ final class AcceptTurns: ChannelInboundHandler {
             context.fireChannelRead(data)
             break
         }
-        if queue.count > 0 { scheduleTurn(context, in: AcceptTurns.pause) }
+        if queue.count > 0 { scheduleTurn(context) }
     }
 
-    private func scheduleTurn(_ context: ChannelHandlerContext, in pause: TimeAmount) {
+    private func scheduleTurn(_ context: ChannelHandlerContext) {
         isTurnScheduled = true
-        context.eventLoop.assumeIsolated().scheduleTask(in: pause) {
+        context.eventLoop.assumeIsolated().scheduleTask(in: pause.begin()) {
             self.isTurnScheduled = false
-            self.giveTurn()
+            if self.pause.hasLooked() { self.giveTurn() } else if self.queue.count > 0 { self.scheduleTurn(context) }
         }
     }
 

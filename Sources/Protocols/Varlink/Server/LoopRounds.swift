@@ -1,3 +1,4 @@
+import NIOCore
 import NIOPosix
 import Synchronization
 
@@ -13,4 +14,41 @@ public final class LoopRounds: NIOEventLoopMetricsDelegate {
     public var ended: UInt64 { count.load(ordering: .relaxed) }
 
     public func processedTick(info: NIOEventLoopTickInfo) { count.wrappingAdd(1, ordering: .relaxed) }
+}
+
+/// How long to wait until the loop has looked at its sockets: it does not while its tasks add tasks, or while a timer is due again before it
+/// has looked. How long that takes depends on the machine, so a pause that was too short is followed by one of twice the length: with pauses of
+/// one length a loop that takes longer than that for a task would never look again.
+struct RoundPause {
+    /// The first pause, and the longest: a loop that takes longer for a single task serves nobody.
+    static let lengths = TimeAmount.microseconds(4)...TimeAmount.milliseconds(64)
+
+    private let rounds: LoopRounds?
+    private let uncounted: TimeAmount
+    private var length = RoundPause.lengths.lowerBound
+    private var begunIn = UInt64.max
+
+    /// - Parameter uncounted: The length where nobody counts rounds.
+    init(rounds: LoopRounds?, uncounted: TimeAmount) {
+        self.rounds = rounds
+        self.uncounted = uncounted
+    }
+
+    /// Begins a pause.
+    /// - Returns: Its length.
+    mutating func begin() -> TimeAmount {
+        guard let rounds else { return uncounted }
+        begunIn = rounds.ended
+        return length
+    }
+
+    /// At the end of a pause: whether the loop has looked at its sockets meanwhile. If not, another one is to be begun.
+    mutating func hasLooked() -> Bool {
+        guard let rounds, rounds.ended == begunIn else {
+            length = RoundPause.lengths.lowerBound
+            return true
+        }
+        length = min(length * 2, RoundPause.lengths.upperBound)
+        return false
+    }
 }

@@ -4,10 +4,6 @@ import NIOCore
 final class ServerSchedule {
     typealias Account = UserAccount<VarlinkServerHandler>
 
-    /// Between two givings of turns, so that the loop looks at its sockets: an event loop does not while its tasks add tasks, or while a timer is
-    /// due again before it has looked. Short where rounds are counted: if the loop turns out not to have looked, the next pause is longer.
-    private static let countedPause = TimeAmount.microseconds(4)
-    private static let pause = TimeAmount.microseconds(50)
     /// A round where nobody counts them: a power of two of nanoseconds, about a millisecond.
     private static let roundShift: UInt64 = 20
 
@@ -18,11 +14,12 @@ final class ServerSchedule {
     /// Users with connections that wait for room.
     private var stalled: [Account] = []
     private var isGivingScheduled = false
-    private var scheduledIn: UInt64 = 0
-    private var nextPause = ServerSchedule.countedPause
+    /// Between two givings of turns.
+    private var pause: RoundPause
 
     init(limits: VarlinkServerLimits, rounds: LoopRounds?) {
         self.rounds = rounds
+        pause = RoundPause(rounds: rounds, uncounted: .microseconds(50))
         turns = UserTurns(slices: limits.slices)
         budget = ByteBudget(perUser: limits.bytesPerUser, total: limits.bytes)
     }
@@ -77,18 +74,13 @@ final class ServerSchedule {
     private func scheduleGiving(on eventLoop: any EventLoop) {
         guard !isGivingScheduled else { return }
         isGivingScheduled = true
-        scheduledIn = round(ServerSchedule.now())
-        let pause = rounds == nil ? ServerSchedule.pause : nextPause
-        eventLoop.assumeIsolated().scheduleTask(in: pause) { self.giveTurns(on: eventLoop) }
+        eventLoop.assumeIsolated().scheduleTask(in: pause.begin()) { self.giveTurns(on: eventLoop) }
     }
 
     private func giveTurns(on eventLoop: any EventLoop) {
         isGivingScheduled = false
-        var now = ServerSchedule.now()
-        if rounds != nil, round(now) == scheduledIn {
-            nextPause = min(nextPause * 2, .milliseconds(1))
-        } else {
-            nextPause = ServerSchedule.countedPause
+        if pause.hasLooked() {
+            var now = ServerSchedule.now()
             var giving = turns.begin(now: now)
             while let connection = turns.next(&giving, round: round(now), now: now) {
                 connection.runRound(isTurn: true)
