@@ -41,6 +41,14 @@ import Varlink
 
     private final class End: Sendable {
         let isThere = Mutex(false)
+        /// Calls of all callers that were answered.
+        let answers = Mutex(0)
+
+        /// Waits until each order was answered some times more, however slow the machine is.
+        func moreAnswers(_ count: Int) async throws {
+            let before = answers.withLock { $0 }
+            for _ in 0..<4_000 where answers.withLock({ $0 }) < before + count { try await Task.sleep(for: .milliseconds(5)) }
+        }
     }
 
     /// Asks for one order after another over one connection.
@@ -54,6 +62,7 @@ import Varlink
                         _ = try await client.sign(order)
                         tallies[index].signed += 1
                     } catch AgentError.refused("identifier-refused", _, _) { tallies[index].refused += 1 }
+                    end.answers.withLock { $0 += 1 }
                 }
             }
             // Still the connection of the beginning.
@@ -76,7 +85,7 @@ import Varlink
         let end = End()
         let callers = (0..<3).map { _ in Self.caller(of: agent, orders, until: end) }
         for round in 0..<8 {
-            try await Task.sleep(for: .milliseconds(150))
+            try await end.moreAnswers(4 * orders.count)
             try agent.write(grants: Self.grant(round.isMultiple(of: 2) ? "b" : "a"))
             try await agent.reload()
         }
