@@ -1,7 +1,7 @@
 import Synchronization
 
-/// How long calls stay in the server, measured inside: from the read that brought a call's last bytes to the write of its answer. For the
-/// benchmark: a load generator on the same processors measures itself as well.
+/// How long calls stay in the server, measured inside: from the read that brought a call's last bytes to the beginning of the write of its
+/// answer. For the benchmark: a load generator on the same processors measures itself as well.
 ///
 /// A histogram for each user whose buckets are a sixteenth of a power of two wide: a quantile is off by 6 % at most.
 package final class VarlinkLatency: Sendable {
@@ -84,9 +84,8 @@ struct CallTimes {
 
     mutating func finish() { answered.append(begun) }
 
-    mutating func written(_ latency: VarlinkLatency, user: UInt64) {
-        let now = ServerSchedule.now()
-        for read in answered { latency.record(user: user, nanoseconds: now &- read) }
+    mutating func written(_ latency: VarlinkLatency, at moment: UInt64, user: UInt64) {
+        for read in answered { latency.record(user: user, nanoseconds: moment &- read) }
         answered.removeAll(keepingCapacity: true)
     }
 }

@@ -436,10 +436,12 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         if state.isWritable || promise != nil {
             isWriting = true
             unsent = output.capacity
+            // The bytes are at the client's then. The write may go on much longer: it wakes the client, which may run first.
+            let moment = directory.latency == nil ? 0 : ServerSchedule.now()
             context.writeAndFlush(wrapOutboundOut(output), promise: promise)
             if output.capacity <= VarlinkServerHandler.keptOutputCapacity { output.clear() } else { output = ByteBuffer() }
             isWriting = false
-            if let latency = directory.latency { times.written(latency, user: account.user) }
+            if let latency = directory.latency { times.written(latency, at: moment, user: account.user) }
             // Nobody is there any more if the write failed.
             guard self.context != nil else { return }
             noteWritability(context)
