@@ -137,6 +137,12 @@ final class AgentUnderTest {
         guard reply.hasPrefix("{\"parameters\":{\"key\"") else { throw BenchError("no key was made: \(reply)") }
     }
 
+    /// Signatures that were made so far, as the audit trail counts them: two records each. What else it has does not change between two looks.
+    func signatures() throws -> Int64 {
+        let bytes = try call(.getStatus)
+        return try JSONDocument(parsing: Array(bytes.dropLast())).root.object().object("parameters").integer("auditSequence") / 2
+    }
+
     /// Lists the keys as a client with "more" does, and counts them.
     func listKeys() throws -> Int {
         let connection = try Connection(path: socket, framing: .nul)

@@ -160,11 +160,15 @@ final class SigningPart {
                 settings.environment = counter.environment(name)
                 let agent = try agent("agent-counted-\(name)", settings)
                 plan.probe("heap allocations, \(name), 64 connections") {
-                    let before = try counter.count(name)
-                    let outcome = try agent.load(key: "p256", connections: 64, seconds: 0.3)
-                    let after = try counter.count(name)
-                    // The tenth that warms up makes signatures too, at the same rate.
-                    return ["allocations.\(name)": Double(after - before) / (outcome.rate * 0.33)]
+                    func count(_ seconds: Double) throws -> (allocations: Double, signatures: Double) {
+                        let before = try counter.count(name), first = try agent.signatures()
+                        _ = try agent.load(key: "p256", connections: 64, seconds: seconds)
+                        return (Double(try counter.count(name) - before), Double(try agent.signatures() - first))
+                    }
+                    // Both open 64 connections; what they differ by is signatures alone.
+                    let short = try count(0.1), long = try count(0.5)
+                    guard long.signatures > short.signatures else { throw BenchError("nothing was signed") }
+                    return ["allocations.\(name)": (long.allocations - short.allocations) / (long.signatures - short.signatures)]
                 }
             }
         }
