@@ -53,6 +53,12 @@ public struct ChainCertificate: Sendable {
     /// The extension of that kind; `nil` where there is none.
     func find(_ oid: ASN1ObjectIdentifier) -> Certificate.Extension? { extensions.first { $0.oid == oid } }
 
+    /// Whether it has the TLS feature status_request, "must staple" (RFC 7633 §4, RFC 6066 §8).
+    public var mustStaple: Bool {
+        guard let bytes = find([1, 3, 6, 1, 5, 5, 7, 1, 24])?.value, let node = try? DER.parse(bytes) else { return false }
+        return (try? DER.sequence(of: Int.self, identifier: .sequence, rootNode: node))?.contains(5) == true
+    }
+
     /// The common names of its issuer.
     public var issuerCommonNames: [String] {
         issuer.flatMap { $0 }.filter { $0.type == .RDNAttributeType.commonName }.compactMap { String($0.value) }

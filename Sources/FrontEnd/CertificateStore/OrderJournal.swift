@@ -10,6 +10,8 @@ public struct OrderJournal: Hashable, Sendable {
     /// In the order asked for.
     public var identifiers: [Identifier]
     public var profile: String?
+    /// Whether the certificate request asks for the TLS feature "must staple" (RFC 7633). Journals before format 3 do not say.
+    public var mustStaple: Bool
     /// The account key's name in the agent.
     public var accountKey: KeyName
     /// The account's URL; journals of format 1 do not have it.
@@ -19,13 +21,14 @@ public struct OrderJournal: Hashable, Sendable {
     public private(set) var steps: [JournalStep]
 
     public init(
-        name: CertificateName, directory: ACMEURL, identifiers: [Identifier], profile: String? = nil, accountKey: KeyName,
-        account: ACMEURL? = nil, started: Int64, steps: [JournalStep] = []
+        name: CertificateName, directory: ACMEURL, identifiers: [Identifier], profile: String? = nil, mustStaple: Bool = false,
+        accountKey: KeyName, account: ACMEURL? = nil, started: Int64, steps: [JournalStep] = []
     ) {
         self.name = name
         self.directory = directory
         self.identifiers = identifiers
         self.profile = profile
+        self.mustStaple = mustStaple
         self.accountKey = accountKey
         self.account = account
         self.started = started
@@ -100,8 +103,8 @@ public struct OrderJournal: Hashable, Sendable {
 
 extension OrderJournal: StoreDocument {
     static let kind = "order"
-    /// Format 2 has the account's URL, more of an order, and orders that failed.
-    static let version: Int64 = 2
+    /// Format 2 has the account's URL, more of an order, and orders that failed; format 3 has `mustStaple`.
+    static let version: Int64 = 3
 
     func write(_ writer: inout JSONWriter) {
         writer.member("name", name.rawValue)
@@ -109,6 +112,7 @@ extension OrderJournal: StoreDocument {
         writer.name("identifiers")
         IdentifierList.write(identifiers, &writer)
         writer.member("profile", ifPresent: profile)
+        if mustStaple { writer.member("mustStaple", true) }
         writer.member("accountKey", accountKey.rawValue)
         writer.member("account", ifPresent: account?.text)
         writer.member("started", RFC3339.string(started))
@@ -120,14 +124,16 @@ extension OrderJournal: StoreDocument {
 
     init(_ object: JSONObject) throws {
         try object.finish(
-            known: ["version", "kind", "name", "directory", "identifiers", "profile", "accountKey", "account", "started", "steps"])
+            known: [
+                "version", "kind", "name", "directory", "identifiers", "profile", "mustStaple", "accountKey", "account", "started", "steps",
+            ])
         guard let started = RFC3339.seconds(try object.string("started")) else {
             throw JSONError(.invalidValue, offset: 0, member: "started")
         }
         self.init(
             name: try CertificateName(object.string("name")), directory: try ACMEURL(object.string("directory")),
             identifiers: try IdentifierList.read(object, "identifiers"), profile: try object.optionalString("profile"),
-            accountKey: try KeyName(object.string("accountKey")),
+            mustStaple: try object.optionalBool("mustStaple") ?? false, accountKey: try KeyName(object.string("accountKey")),
             account: try object.optionalString("account").map { try ACMEURL($0) }, started: started,
             steps: try object.array("steps").map { try JournalStep($0.object()) })
     }

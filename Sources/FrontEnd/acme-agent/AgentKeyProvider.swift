@@ -35,6 +35,26 @@ final class AgentKeyProvider: KeyProvider {
         return grants.contains { $0.operations.contains(Operation.createKey.rawValue) && $0.covers(name) }
     }
 
+    /// Refuses a token for a new key where it cannot be used, before anything is ordered.
+    /// - Parameter key: The key that the certificate keeps; `nil` where a new one is made.
+    func expectToken(for key: KeyName?) async throws {
+        guard let token else { return }
+        let shown = TerminalText.safe(token, limit: 64), tokens = try await agent.status().tokens.map(\.name)
+        guard tokens.contains(token) else {
+            let list = tokens.map { TerminalText.safe($0, limit: 64) }
+            throw Failure.usage(
+                "the agent has no token \"\(shown)\"; nothing was ordered",
+                hint: list.isEmpty ? "`acme-agent status` shows its tokens" : "it has: \(list.joined(separator: ", "))")
+        }
+        guard let key else { return }
+        let found: KeyDescription
+        do { found = try await agent.key(named: key) } catch AgentError.keyNotFound { return }
+        guard found.token != token, found.state == .active else { return }
+        throw Failure.usage(
+            "the key \"\(key)\" is in the token \"\(TerminalText.safe(found.token, limit: 64))\", so --token \(shown) has no effect; "
+                + "nothing was ordered", hint: "leave --token out, or have another key made there: --new-key")
+    }
+
     func externalAccounts() async -> [String]? { try? await agent.status().externalAccounts }
 
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
@@ -111,7 +131,7 @@ final class AgentKeyProvider: KeyProvider {
         known.withLock { $0[name] = description }
         return ManagedKey(
             name: name, algorithm: description.algorithm, publicKey: description.publicKey, uri: description.uri,
-            isRetired: description.state == .retired)
+            isRetired: description.state == .retired, isAccountKey: description.usage == .account)
     }
 }
 

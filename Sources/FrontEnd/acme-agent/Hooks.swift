@@ -16,6 +16,15 @@ enum Hooks {
 
     static func program(_ path: String) -> ExternalProgram { ExternalProgram(path: path, environment: environment, timeout: timeout) }
 
+    /// Refuses a deploy hook that could not be started, before anything is ordered.
+    static func check(_ path: String) throws(Failure) {
+        do throws(ExternalProgramError) { try program(path).check() } catch {
+            throw .configuration(
+                "the deploy hook cannot be used: \(error.description)",
+                hint: "--deploy-hook names a program that this user may run; --reset-settings forgets the one given before")
+        }
+    }
+
     /// Takes a certificate into use: `PROGRAM NAME FOLDER`, the same and more in the environment, and the certificate as JSON on standard
     /// input.
     static func deploy(_ path: String) -> IssuanceFlow.DeployHook {

@@ -17,8 +17,8 @@ struct DamagedStoreTests {
         let good = String(decoding: try folder.read(path), as: UTF8.self)
         let cases: [(String, StoreError.Reason)] = [
             ("", .damaged), ("{", .damaged), ("[]", .damaged), (String(good.dropLast(4)), .damaged), (good + good, .damaged),
-            (good.replacing("\"version\":2", with: "\"version\":3"), .newerFormat),
-            (good.replacing("\"version\":2", with: "\"version\":0"), .damaged),
+            (good.replacing("\"version\":3", with: "\"version\":4"), .newerFormat),
+            (good.replacing("\"version\":3", with: "\"version\":0"), .damaged),
             (good.replacing("\"order\"", with: "\"account\""), .damaged), (good.replacing("\"steps\"", with: "\"stepz\""), .damaged),
             (good.replacing("https://", with: "http://"), .damaged), (good.replacing("www.example.org", with: "../../etc"), .damaged),
             (good.replacing("www.example.org", with: "other.example.org"), .damaged),

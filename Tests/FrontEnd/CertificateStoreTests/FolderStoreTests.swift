@@ -89,7 +89,7 @@ struct FolderStoreTests {
         #expect(try await store.journalNames().isEmpty)
     }
 
-    @Test("A journal of format 1 is read, one of format 3 is not")
+    @Test("A journal of format 1 is read, one of format 4 is not")
     func formats() async throws {
         let folder = try StoreFolder(), store = folder.store
         let path = folder.state + "/orders/www.example.org.json"
@@ -101,7 +101,7 @@ struct FolderStoreTests {
         try folder.write(text(1), to: path)
         let journal = try #require(try await store.journal(named: folder.name))
         #expect(journal.account == nil && journal.steps == [.orderCreated(try ACMEURL("https://acme.example/order/7"))])
-        try folder.write(text(3), to: path)
+        try folder.write(text(4), to: path)
         #expect(await failure { _ = try await store.journal(named: folder.name) }?.reason == .newerFormat)
     }
 

@@ -24,6 +24,7 @@ import Testing
         "issue -d www.example.org -d 192.0.2.1 -d 2001:db8::1 --name web --http01-address 127.0.0.1:5002 --http01-address [::1]:5002",
         "issue -d *.example.org --dns-hook /etc/hook --dns-wait 30 --deploy-hook reload --key-type rsa-2048 --new-key --old-key keep",
         "issue -d www.example.org --webroot /var/www --profile shortlived --preferred-chain Root --must-staple --token hsm",
+        "issue -d www.example.org --force --expand --no-must-staple --reset-settings", "issue -d www.example.org --replace-names",
         "renew www.example.org other.example.org --force", "renew --all --new-key",
         "revoke www.example.org --reason keyCompromise --by-certificate-key", "list --json", "forget www.example.org --yes",
         "show www.example.org --format p7b --out /tmp/x", "keys create web --usage certificate --algorithm P-384",
@@ -49,6 +50,7 @@ import Testing
 
     @Test(arguments: [
         ("issue", "a certificate needs a name: -d NAME"),
+        ("issue -d a.example --expand --replace-names", "--expand and --replace-names exclude each other"),
         ("renew", "which certificates? NAME or --all"),
         ("renew --all www.example.org", "--all and names exclude each other"),
         ("account update", "either --email ADDRESS or --no-contact is needed"),

@@ -31,6 +31,7 @@ import Testing
             settings.keyType = .rsa3072
             settings.profile = "short\"lived"
             settings.preferredChain = "Röot"
+            settings.mustStaple = false
             try memory.remember(settings, for: name)
             #expect(try memory.read(name) == settings)
             var other = CertificateSettings()
@@ -56,13 +57,18 @@ import Testing
         }
     }
 
+    @Test func aFileOfTheFirstVersionIsRead() throws {
+        let settings = try RememberedSettings.decode(Array(#"{"version":1,"deployHook":"/hook"}"#.utf8))
+        #expect(settings.deployHook == "/hook" && settings.mustStaple == nil)
+    }
+
     @Test func aFileOfANewerVersionIsNeitherGuessedAtNorWrittenOver() throws {
         try withFolder { memory, name in
             try memory.remember(CertificateSettings(), for: name)
             var settings = CertificateSettings()
             settings.profile = "classic"
             try memory.remember(settings, for: name)
-            let text = "{\"version\":2,\"profile\":\"classic\",\"profiles\":[\"a\"]}"
+            let text = "{\"version\":3,\"profile\":\"classic\",\"profiles\":[\"a\"]}"
             try DurableFile.replace(memory.path(name), with: Array(text.utf8), mode: 0o600)
             for body in [{ _ = try memory.read(name) }, { try memory.remember(settings, for: name) }] as [() throws -> Void] {
                 #expect { try body() } throws: { ($0 as? Failure)?.code == "settings-newer" }

@@ -3,6 +3,7 @@ import ACMEClient
 import CertificateStore
 import Issuance
 import JOSE
+import Synchronization
 import TestSupport
 import Testing
 
@@ -63,6 +64,32 @@ import Testing
         let first = try await office.flow.register(try office.registration())
         let second = try await office.flow.register(try office.registration())
         #expect(first.url == second.url && office.keys.names == ["account"])
+    }
+
+    /// Key type and external account are for an account that is made.
+    @Test func whatHasNoEffectOnAnAccountIsSaid() async throws {
+        let office = try Office()
+        var registration = try office.registration()
+        _ = try await office.flow.register(registration)
+        let warnings = Mutex<[String]>([])
+        let flow = AccountFlow(store: office.store, keys: office.keys, transport: office.ca, time: VirtualTime()) { event in
+            if case .warning(let text) = event { warnings.withLock { $0.append(text) } }
+        }
+        registration.externalAccount = "configured"
+        _ = try await flow.register(registration)
+        #expect(warnings.withLock { $0.isEmpty })
+        registration.externalAccount = "given"
+        registration.isExternalAccountWanted = true
+        _ = try await flow.register(registration)
+        #expect(warnings.withLock { $0.count == 1 && $0[0].contains("\"given\" has no effect") })
+        office.ca.clearLog()
+        registration.keyAlgorithm = .p384
+        registration.isKeyAlgorithmWanted = true
+        await #expect { try await office.flow.register(registration) } throws: { error in
+            guard case .noEffect? = error as? IssuanceError else { return false }
+            return true
+        }
+        #expect(!office.ca.log.contains { $0.hasPrefix("POST") })
     }
 
     @Test func registeringAgainWithOtherContactsChangesThem() async throws {

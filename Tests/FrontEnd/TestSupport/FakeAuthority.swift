@@ -29,20 +29,24 @@ public struct FakeAuthority: Sendable {
     public func issue(csr: [UInt8], now: Int64, days: Int = 90, root: Int = 0, names: [String]? = nil) throws -> [UInt8] {
         let request = try CertificateSigningRequest(derEncoded: csr)
         guard request.publicKey.isValidSignature(request.signature, for: request) else { throw FakeAuthorityError.badSignature }
-        var san = SubjectAlternativeNames()
+        var san = SubjectAlternativeNames(), isStapled = false
         for attribute in request.attributes where attribute.oid == .CSRAttributes.extensionRequest {
-            if let found = try ExtensionRequest(attribute).extensions.subjectAlternativeNames { san = found }
+            let extensions = try ExtensionRequest(attribute).extensions
+            if let found = try extensions.subjectAlternativeNames { san = found }
+            isStapled = extensions[oid: SoftwareKey.mustStaple.oid] != nil
         }
         if let names { san = SubjectAlternativeNames(names.map { .dnsName($0) }) }
         let start = Date(timeIntervalSince1970: TimeInterval(now - 3600))
+        var extensions = try Certificate.Extensions {
+            Critical(san)
+            AuthorityKeyIdentifier(keyIdentifier: [1, 2, 3, 4])
+        }
+        if isStapled { try extensions.append(SoftwareKey.mustStaple) }
         let leaf = try Certificate(
             version: .v3, serialNumber: .init(), publicKey: request.publicKey, notValidBefore: start,
             notValidAfter: start.addingTimeInterval(TimeInterval(days) * 86_400), issuer: Self.name(Self.intermediateName),
             subject: DistinguishedName([RelativeDistinguishedName]()), signatureAlgorithm: .ecdsaWithSHA256,
-            extensions: Certificate.Extensions {
-                Critical(san)
-                AuthorityKeyIdentifier(keyIdentifier: [1, 2, 3, 4])
-            }, issuerPrivateKey: .init(intermediate))
+            extensions: extensions, issuerPrivateKey: .init(intermediate))
         let parent = roots[root]
         let issuer = try Certificate(
             version: .v3, serialNumber: .init(), publicKey: .init(intermediate.publicKey),

@@ -8,6 +8,9 @@ import X509
 public struct SoftwareKey: Sendable {
     let key: P256.Signing.PrivateKey
 
+    /// The TLS feature status_request (RFC 7633).
+    static let mustStaple = Certificate.Extension(oid: [1, 3, 6, 1, 5, 5, 7, 1, 24], critical: false, value: [0x30, 3, 2, 1, 5])
+
     public init() { key = P256.Signing.PrivateKey() }
 
     public var publicKey: JOSE.PublicKey {
@@ -20,14 +23,15 @@ public struct SoftwareKey: Sendable {
     }
 
     /// A certificate request (RFC 2986) with the identifiers as subjectAltName and an empty subject.
-    public func certificateRequest(_ identifiers: [Identifier]) throws -> [UInt8] {
+    public func certificateRequest(_ identifiers: [Identifier], mustStaple: Bool = false) throws -> [UInt8] {
         let names = identifiers.map { identifier -> GeneralName in
             switch identifier {
             case .dns(let name): .dnsName(name.text)
             case .ip(let address): .ipAddress(ASN1OctetString(contentBytes: address.bytes[...]))
             }
         }
-        let extensions = try Certificate.Extensions { SubjectAlternativeNames(names) }
+        var extensions = try Certificate.Extensions { SubjectAlternativeNames(names) }
+        if mustStaple { try extensions.append(Self.mustStaple) }
         let request = try CertificateSigningRequest(
             version: .v1, subject: DistinguishedName([RelativeDistinguishedName]()), privateKey: Certificate.PrivateKey(key),
             attributes: CertificateSigningRequest.Attributes([CertificateSigningRequest.Attribute(ExtensionRequest(extensions: extensions))]

@@ -9,6 +9,7 @@ public final class SoftwareKeys: KeyProvider {
     private struct Entry {
         var key: SoftwareKey
         var isRetired = false
+        var isAccountKey = false
     }
     private let entries = Mutex<[KeyName: Entry]>([:])
     /// Secrets of external account bindings by the credential's name: the CA's key identifier and the HMAC key.
@@ -30,7 +31,10 @@ public final class SoftwareKeys: KeyProvider {
 
     public func key(named name: KeyName) async throws -> ManagedKey? {
         entries.withLock { entries in
-            entries[name].map { ManagedKey(name: name, algorithm: .p256, publicKey: $0.key.publicKey, isRetired: $0.isRetired) }
+            entries[name].map {
+                ManagedKey(
+                    name: name, algorithm: .p256, publicKey: $0.key.publicKey, isRetired: $0.isRetired, isAccountKey: $0.isAccountKey)
+            }
         }
     }
 
@@ -38,7 +42,7 @@ public final class SoftwareKeys: KeyProvider {
         let key = SoftwareKey()
         try entries.withLock { entries in
             guard entries[name] == nil else { throw SoftwareKeyError.exists(name.rawValue) }
-            entries[name] = Entry(key: key)
+            entries[name] = Entry(key: key, isAccountKey: purpose != .certificate)
         }
         creations.withLock { $0 += 1 }
         return ManagedKey(name: name, algorithm: .p256, publicKey: key.publicKey, isNew: true)
@@ -95,7 +99,8 @@ public struct SoftwareSigner: AccountSigner {
         case .postAsGet: return PostAsGet.payload()
         case .respondToChallenge: return ChallengeResponse.payload()
         case .finalize(let certificate):
-            return certificate.payload(csr: try keys.software(certificate.key).certificateRequest(certificate.identifiers))
+            return certificate.payload(
+                csr: try keys.software(certificate.key).certificateRequest(certificate.identifiers, mustStaple: certificate.mustStaple))
         case .revokeCertificate(let revocation): return revocation.payload()
         }
     }

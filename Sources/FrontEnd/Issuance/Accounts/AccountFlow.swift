@@ -14,6 +14,9 @@ public struct AccountRegistration: Sendable {
     public var agreesToTerms: Bool
     /// Name of an external account credential in the agent (RFC 8555 §7.3.4).
     public var externalAccount: String?
+    /// Whether key type and external account are asked for now, so that somebody hears where they have no effect.
+    public var isKeyAlgorithmWanted = false
+    public var isExternalAccountWanted = false
 
     public init(
         directory: ACMEURL, key: KeyName, keyAlgorithm: KeyAlgorithm = .p256, contact: [Contact] = [], agreesToTerms: Bool = false,
@@ -60,6 +63,11 @@ public struct AccountFlow: Sendable {
             directory: registration.directory, key: registration.key, contact: registration.contact.map(\.text),
             termsOfService: directory.termsOfService)
         let known = try await keys.key(named: registration.key)
+        if let known, registration.isKeyAlgorithmWanted, known.algorithm != registration.keyAlgorithm {
+            throw IssuanceError.noEffect(
+                "the key \"\(known.name)\" is of type \(known.algorithm.rawValue) and not \(registration.keyAlgorithm.rawValue); "
+                    + "no account was registered", hint: "--key NAME registers an account with another key")
+        }
         if directory.externalAccountRequired, registration.externalAccount == nil, earlier?.url == nil, known == nil {
             throw IssuanceError.externalAccountRequired(directory: registration.directory)
         }
@@ -78,6 +86,12 @@ public struct AccountFlow: Sendable {
         if !registered.isNew, !registered.account.contact.isEmpty { account.contact = registered.account.contact }
         account.url = registered.url
         try await store.save(account)
+        if !registered.isNew, registration.isExternalAccountWanted, let name = registration.externalAccount {
+            observer(
+                .warning(
+                    "the key \"\(registration.key)\" has an account already, so the external account \"\(TerminalText.safe(name, limit: 64))\" "
+                        + "has no effect; --key NAME registers another account"))
+        }
         observer(.accountRegistered(url: registered.url, key: registration.key, isNew: registered.isNew))
         return account
     }

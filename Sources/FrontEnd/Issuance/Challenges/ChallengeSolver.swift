@@ -3,14 +3,18 @@ import CertificateStore
 
 /// Puts a challenge's answer where a CA looks for it, and takes it away again.
 ///
-/// The flow calls, for each order: `prepare` once; for each challenge, many side by side: `present`, `waitUntilVisible`; then
-/// `waitForValidation` once; then for each challenge `cleanUp`, whatever happened before, and at last `finish`.
+/// The flow calls, for each order: `check` before it is placed; `prepare` once; for each challenge, many side by side:
+/// `present`, `waitUntilVisible`; then `waitForValidation` once; then for each challenge `cleanUp`, whatever happened
+/// before, and at last `finish`.
 public protocol ChallengeSolver: Sendable {
     /// The one type that it solves.
     var type: ChallengeType { get }
 
     /// Whether it can prove this name. A solver SHOULD say no here rather than fail in `present`: the next one is tried.
     func canSolve(_ identifier: Identifier) -> Bool
+
+    /// Fails where it is known that nothing will work: a folder or a program that cannot be used. It MUST change nothing.
+    func check() throws
 
     /// Gets ready for challenges. It MUST fail here, before the CA was told anything, where nothing will work: an address that is in
     /// use, a folder that may not be written.
@@ -42,6 +46,7 @@ public protocol ChallengeSolver: Sendable {
 }
 
 extension ChallengeSolver {
+    public func check() throws {}
     public func prepare() async throws {}
     public func waitUntilVisible(_ answer: ChallengeAnswer) async throws {}
     public func waitForValidation(of answers: [ChallengeAnswer], quiet: Duration, limit: Duration) async -> Bool { false }

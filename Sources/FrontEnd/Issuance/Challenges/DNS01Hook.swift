@@ -34,6 +34,13 @@ public struct DNS01Hook: ChallengeSolver {
         return false
     }
 
+    public func check() throws {
+        do throws(ExternalProgramError) { try program.check() } catch {
+            throw IssuanceError.solver(
+                nil, reason: "the dns hook cannot be used: \(error.description)", hint: "--dns-hook names a program that this user may run")
+        }
+    }
+
     /// The record's name (RFC 8555 §8.4); a wildcard is proven at the name behind its `*.` (§7.1.4).
     public static func recordName(_ identifier: Identifier) -> String {
         if case .dns(let name) = identifier { return "_acme-challenge." + name.base }

@@ -25,6 +25,16 @@ public struct ExternalProgram: Sendable {
         self.timeout = timeout
     }
 
+    /// Looks whether it could be started: a regular file that this user may execute.
+    public func check() throws(ExternalProgramError) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw ExternalProgramError(path, .notStarted(errno: errno)) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw ExternalProgramError(path, .notStarted(errno: status.st_mode & S_IFMT == S_IFDIR ? EISDIR : EACCES))
+        }
+        guard access(path, X_OK) == 0 else { throw ExternalProgramError(path, .notStarted(errno: errno)) }
+    }
+
     /// Runs it to its end. Where the task is cancelled the program is ended.
     /// - Parameter input: what it reads as its standard input.
     /// - Throws: `ExternalProgramError` unless it exits with 0; `CancellationError`.

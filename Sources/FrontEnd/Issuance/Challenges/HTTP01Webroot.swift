@@ -26,12 +26,27 @@ public final class HTTP01Webroot: ChallengeSolver {
 
     public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { folder + "/" + keyAuthorization.token }
 
-    public func prepare() async throws {
+    public func check() throws {
+        try expectRoot()
+        // What is there of them has to be a folder to write into; what is missing is made.
+        let paths: [String] = [folder, root + Self.wellKnown, root]
+        guard let path = paths.first(where: { (path: String) in access(path, F_OK) == 0 }) else { return }
+        do throws(FileError) { _ = try Folder(path) } catch { throw Self.explain(error) }
+        guard access(path, W_OK | X_OK) == 0 else {
+            throw Self.explain(FileError(path: path, call: "open", code: errno))
+        }
+    }
+
+    private func expectRoot() throws {
         do throws(FileError) { _ = try Folder(root) } catch {
             throw IssuanceError.solver(
                 nil, reason: "the webroot \(TerminalText.safe(root, limit: 300)) cannot be used: \(error.reason)",
                 hint: "--webroot names the folder that the web server shows for this name")
         }
+    }
+
+    public func prepare() async throws {
+        try expectRoot()
         for path in [root + Self.wellKnown, folder] {
             do throws(FileError) {
                 // The umask must not take the web server's right to look into it.

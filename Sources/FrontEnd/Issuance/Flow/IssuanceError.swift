@@ -20,6 +20,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     /// The CA wants to be left alone for longer than is waited.
     case askedToWait(seconds: Int64, reason: String)
     case noIdentifiers
+    /// Something that was asked for cannot take effect; nothing was changed.
+    case noEffect(String, hint: String)
     /// The CA's directory does not list this profile (draft-ietf-acme-profiles); nothing was ordered.
     case profileNotOffered(String, offered: [String])
     case noAccount(directory: ACMEURL)
@@ -72,6 +74,7 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
             return "gave up waiting for \(what) after \(duration.components.seconds) s" + problems.map { "\n  \($0.line)" }.joined()
         case .askedToWait(let seconds, let reason): return "the CA asks to wait \(seconds) s (\(reason)), which is too long"
         case .noIdentifiers: return "a certificate needs a name"
+        case .noEffect(let reason, _): return reason
         case .profileNotOffered(let profile, _):
             return "the CA has no profile \"\(TerminalText.safe(profile, limit: 100))\"; nothing was ordered"
         case .noAccount(let directory): return "there is no account at \(directory) yet"
@@ -104,6 +107,7 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
             return identifier.isWildcard
                 ? "a wildcard can be proven by dns-01 only: --dns-hook PROGRAM" : "choose --webroot, --http01-address or --dns-hook"
         case .solver(_, _, let hint), .busy(_, let hint): return hint
+        case .noEffect(_, let hint): return hint
         case .timedOut, .askedToWait: return "run the command again later; it goes on where it stopped"
         case .noAccount: return "acme-agent account register --agree-tos"
         case .termsNotAgreed: return "read them, then add --agree-tos"

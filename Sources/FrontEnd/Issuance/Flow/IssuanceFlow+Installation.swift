@@ -83,8 +83,14 @@ extension IssuanceFlow {
         observer(.resumed(journal.name, order: journal.order))
         try await takeIntoUse(stored, journal: journal, oldKey: request.oldKey)
         guard Set(stored.metadata.identifiers) == Set(request.identifiers), stored.metadata.directory == issuer.directory,
-            let key = try await keys.key(named: stored.metadata.key.name)
+            let key = try await keys.key(named: stored.metadata.key.name), isMet(request, by: key, journal, stored)
         else { return nil }
         return IssuanceOutcome(certificate: stored, key: key, wasResumed: true)
+    }
+    /// Whether an order that is done gave what is wanted now, beside the names.
+    private func isMet(_ request: IssuanceRequest, by key: ManagedKey, _ journal: OrderJournal, _ stored: StoredCertificate) -> Bool {
+        (request.key == nil || request.key == key.name) && (!request.newKey || journal.announcesNewKey)
+            && (!request.isKeyAlgorithmWanted || request.keyAlgorithm == key.algorithm)
+            && (!request.mustStaple || journal.mustStaple || stored.chain.leaf.mustStaple)
     }
 }

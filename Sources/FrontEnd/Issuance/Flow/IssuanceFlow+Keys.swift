@@ -25,6 +25,7 @@ extension IssuanceFlow {
 
     func planKey(_ request: IssuanceRequest, stored: StoredCertificate?, earlier: OrderJournal?) async throws -> KeyPlan {
         let current = stored?.metadata.key.name
+        try await refuseUselessWishes(request, current: current, earlier: earlier)
         if let plan = try await planFromEarlier(request, current: current, earlier: earlier) { return plan }
         if let wanted = request.key, !(request.newKey && wanted == current) {
             let exists = try await keys.key(named: wanted) != nil
@@ -44,6 +45,40 @@ extension IssuanceFlow {
             name = try CertificateKeyName.next(after: name)
         }
         throw IssuanceError.unexpectedAnswer("no name is free for a new key after \"\(name)\"; give one")
+    }
+
+    /// Refuses what was asked for the key and cannot take effect, while nothing is changed.
+    private func refuseUselessWishes(_ request: IssuanceRequest, current: KeyName?, earlier: OrderJournal?) async throws {
+        guard let wanted = request.key else {
+            guard request.isKeyAlgorithmWanted, !request.newKey, let current else { return }
+            guard let key = try await keys.key(named: current), !key.isRetired else { return }
+            return try expectAlgorithm(key, request)
+        }
+        guard let key = try await keys.key(named: wanted) else { return }
+        if key.isAccountKey {
+            throw IssuanceError.noEffect(
+                "the key \"\(wanted)\" is an account's key, and never signs for a certificate (RFC 8555 §11.1); nothing was ordered",
+                hint: "leave --key out, or name a certificate key: acme-agent keys list")
+        }
+        guard request.newKey else { return try expectAlgorithm(key, request) }
+        // The key in use is replaced, and one that was made for this very order is the new one.
+        if wanted == current || (earlier?.key == wanted && earlier?.announcesNewKey == true) { return }
+        let isOrdered = earlier?.key == wanted
+        throw IssuanceError.noEffect(
+            isOrdered
+                ? "the interrupted order of \(request.name) is for the key \"\(wanted)\", so it gets no new one; nothing was ordered"
+                : "the key \"\(wanted)\" is there already, so it cannot be made; nothing was ordered",
+            hint: isOrdered
+                ? "acme-agent renew \(request.name) resumes the order; acme-agent forget --order \(request.name) drops it"
+                : "leave --new-key out to use it, or --key to have another one made")
+    }
+
+    private func expectAlgorithm(_ key: ManagedKey, _ request: IssuanceRequest) throws(IssuanceError) {
+        guard request.isKeyAlgorithmWanted, key.algorithm != request.keyAlgorithm else { return }
+        throw .noEffect(
+            "the key \"\(key.name)\" is of type \(key.algorithm.rawValue) and not \(request.keyAlgorithm.rawValue); "
+                + "nothing was ordered",
+            hint: "--new-key makes another key, of the type that is given")
     }
 
     /// A key that an interrupted run announced is used, or removed where this run wants another: never left behind.

@@ -4,12 +4,13 @@ import CertificateStore
 import JOSE
 
 extension IssuanceFlow {
-    /// The request that gets a certificate anew: the same names, profile and key.
+    /// The request that gets a certificate anew: the same names, profile, key and TLS feature.
     public static func renewalRequest(for certificate: StoredCertificate) throws -> IssuanceRequest {
         var request = IssuanceRequest(
             name: certificate.name, identifiers: certificate.metadata.identifiers, profile: certificate.metadata.profile,
             keyAlgorithm: certificate.chain.spki.flatMap { try? PublicKey(spki: $0).algorithm } ?? .p256)
         request.isProfileInherited = true
+        request.mustStaple = certificate.chain.leaf.mustStaple
         return request
     }
 

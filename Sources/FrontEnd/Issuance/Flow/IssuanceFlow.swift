@@ -82,6 +82,7 @@ public struct IssuanceFlow: Sendable {
         }
         var journal = OrderJournal(
             name: request.name, directory: issuer.directory, identifiers: request.identifiers, profile: request.profile,
+            mustStaple: request.mustStaple,
             accountKey: issuer.accountKey, account: issuer.account, started: time.unixTime(), steps: plan.steps)
         var known: IssuerOrder?
         if let earlier, earlier.key == plan.name, isSameOrder(earlier, request) {
@@ -183,7 +184,7 @@ public struct IssuanceFlow: Sendable {
         // The account's key may have been changed meanwhile; its URL stays (RFC 8555 §7.3.5).
         let isSameAccount = journal.account.map { $0 == issuer.account } ?? (journal.accountKey == issuer.accountKey)
         return journal.directory == issuer.directory && isSameAccount && journal.profile == request.profile
-            && Set(journal.identifiers) == Set(request.identifiers)
+            && journal.mustStaple == request.mustStaple && Set(journal.identifiers) == Set(request.identifiers)
     }
 
     /// Places an order.
@@ -193,6 +194,7 @@ public struct IssuanceFlow: Sendable {
         if !solvers.isEmpty, let identifier = request.identifiers.first(where: { name in !solvers.contains { $0.canSolve(name) } }) {
             throw IssuanceError.noSolver(identifier, offered: nil)
         }
+        try checkSolvers()
         var order = NewOrder(
             identifiers: request.identifiers, profile: request.profile, replaces: request.replaces, notBefore: request.notBefore,
             notAfter: request.notAfter)
@@ -207,6 +209,15 @@ public struct IssuanceFlow: Sendable {
             order.profile = nil
             return try await issuer.place(order).following(request.identifiers)
         }
+    }
+
+    /// A folder or a program that cannot be used would otherwise be found out when the order is there.
+    private func checkSolvers() throws {
+        var failure: (any Error)?
+        for solver in solvers {
+            do { return try solver.check() } catch { failure = failure ?? error }
+        }
+        if let failure { throw failure }
     }
 
     /// Takes down an order that was placed a moment ago, and proves its names.

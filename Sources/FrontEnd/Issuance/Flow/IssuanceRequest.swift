@@ -19,6 +19,8 @@ public struct IssuanceRequest: Sendable {
     public var key: KeyName?
     /// For a key that is to be made.
     public var keyAlgorithm: KeyAlgorithm
+    /// Whether somebody asked for this algorithm: a key of another one is refused, and not used without a word.
+    public var isKeyAlgorithmWanted = false
     /// Makes a new key, though the certificate has one. Without it a renewal keeps the key.
     public var newKey: Bool
     public var oldKey: OldKey

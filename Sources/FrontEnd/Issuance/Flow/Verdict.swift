@@ -45,6 +45,8 @@ enum Verdict {
         case .notProven, .orderFailed, .orderGone, .noSolver, .solver, .noIdentifiers, .noAccount, .profileNotOffered,
             .externalAccountMissing, .accountClosed, .keyMissing, .keyRetired, .unexpectedAnswer:
             return true
+        // What was begun before stands; the next run may ask for it as it is.
+        case .noEffect: return false
         case .busy, .timedOut, .askedToWait, .termsNotAgreed, .externalAccountRequired, .notFound, .alreadyRevoked, .deployFailed:
             return false
         }

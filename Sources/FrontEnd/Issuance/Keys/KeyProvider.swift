@@ -20,11 +20,15 @@ public struct ManagedKey: Hashable, Sendable {
     public var isRetired: Bool
     /// Whether the call that returned it has made it: only such a key may be taken back.
     public var isNew: Bool
+    /// Whether it signs for an account, and so never for a certificate.
+    public var isAccountKey: Bool
 
     public init(
-        name: KeyName, algorithm: KeyAlgorithm, publicKey: PublicKey, uri: String? = nil, isRetired: Bool = false, isNew: Bool = false
+        name: KeyName, algorithm: KeyAlgorithm, publicKey: PublicKey, uri: String? = nil, isRetired: Bool = false, isNew: Bool = false,
+        isAccountKey: Bool = false
     ) {
         self.isNew = isNew
+        self.isAccountKey = isAccountKey
         self.name = name
         self.algorithm = algorithm
         self.publicKey = publicKey

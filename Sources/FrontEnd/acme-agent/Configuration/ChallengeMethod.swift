@@ -12,6 +12,11 @@ enum ChallengeMethod: Sendable, Equatable {
     /// dns-01 by a program that puts the TXT record in place.
     case dnsHook(String)
 
+    var isDNS: Bool {
+        if case .dnsHook = self { return true }
+        return false
+    }
+
     /// Every address of this host, port 80: where the CA comes (RFC 8555 §8.3).
     static var standard: ChallengeMethod { .listener(everyAddress(port: 80)) }
 

@@ -12,7 +12,8 @@ struct RememberedSettings {
     private static let folderName = "settings"
     private let store: FolderStore
     private var folder: String { "\(store.folder)/\(RememberedSettings.folderName)" }
-    private static let version: Int64 = 1
+    /// Format 2 has `mustStaple`.
+    private static let version: Int64 = 2
     private static let limit = 64 * 1024
 
     /// - Parameter stateDirectory: the store's folder
@@ -87,6 +88,7 @@ struct RememberedSettings {
         json.member("keyType", ifPresent: settings.keyType?.rawValue)
         json.member("profile", ifPresent: settings.profile)
         json.member("preferredChain", ifPresent: settings.preferredChain)
+        if let mustStaple = settings.mustStaple { json.member("mustStaple", mustStaple) }
         json.endObject()
         return json.bytes
     }
@@ -96,9 +98,10 @@ struct RememberedSettings {
         // First: a newer version has other members.
         let version = try object.integer("version")
         guard version <= self.version else { throw NewerFormat(version: version) }
-        guard version == self.version else { throw JSONError(.invalidValue, offset: 0, member: "version") }
+        guard version >= 1 else { throw JSONError(.invalidValue, offset: 0, member: "version") }
         try object.finish(known: [
             "version", "http01Addresses", "webroot", "dnsHook", "dnsWaitSeconds", "deployHook", "keyType", "profile", "preferredChain",
+            "mustStaple",
         ])
         var settings = CertificateSettings()
         settings.challenge = try ChallengeMethod(
@@ -109,6 +112,7 @@ struct RememberedSettings {
         settings.keyType = try object.optionalString("keyType").map { try KeyAlgorithm(argument: $0) }
         settings.profile = try object.optionalString("profile")
         settings.preferredChain = try object.optionalString("preferredChain")
+        settings.mustStaple = try object.optionalBool("mustStaple")
         return settings
     }
 }

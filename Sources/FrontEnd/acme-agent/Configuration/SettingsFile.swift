@@ -89,6 +89,8 @@ struct CertificateSettings: Sendable, Equatable {
     var keyType: KeyAlgorithm?
     var profile: String?
     var preferredChain: String?
+    /// From the command line alone.
+    var mustStaple: Bool?
 
     init() {}
 
@@ -117,6 +119,7 @@ struct CertificateSettings: Sendable, Equatable {
         result.keyType = keyType ?? other.keyType
         result.profile = profile ?? other.profile
         result.preferredChain = preferredChain ?? other.preferredChain
+        result.mustStaple = mustStaple ?? other.mustStaple
         return result
     }
 }

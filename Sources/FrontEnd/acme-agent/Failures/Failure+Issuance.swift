@@ -44,6 +44,7 @@ extension Failure {
         case .keyMissing: self.init("key-not-found", .refused, TerminalText.safe(error.description), hint: hint)
         case .keyRetired: self.init("key-retired", .refused, TerminalText.safe(error.description), hint: hint)
         case .profileNotOffered: self.init("ca-refused", .caRefused, error.description, hint: hint)
+        case .noEffect: self.init("no-effect", .usage, TerminalText.safe(error.description), hint: hint)
         case .noIdentifiers: self.init("usage", .usage, error.description, hint: "-d NAME")
         case .notFound: self.init("certificate-not-found", .failed, error.description, hint: hint)
         case .alreadyRevoked: self.init("already-revoked", .failed, error.description, hint: hint)

@@ -10,6 +10,7 @@ struct TimedSolver: ChallengeSolver {
     var type: ChallengeType { base.type }
     func canSolve(_ identifier: Identifier) -> Bool { base.canSolve(identifier) }
     func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { base.target(of: identifier, keyAuthorization) }
+    func check() throws { try base.check() }
     func prepare() async throws { try await timings.measure(.challenge, "prepare") { try await base.prepare() } }
     func present(_ answer: ChallengeAnswer) async throws {
         try await timings.measure(.challenge, "present") { try await base.present(answer) }

@@ -1,3 +1,4 @@
+import ACME
 import DurableFile
 import Glibc
 import StrictJSON
@@ -62,6 +63,23 @@ final class Timings: Sendable {
         json.endArray()
         json.endObject()
         return json.bytes + [0x0A]
+    }
+
+    /// Refuses a file that cannot be written, while nothing is begun.
+    static func check(_ path: String) throws(Failure) {
+        func refuse(_ number: Int32) -> Failure {
+            .usage(
+                "--timings \"\(TerminalText.safe(path, limit: 300))\" cannot be written: \(String(cString: strerror(number)))",
+                hint: "name a file in a folder that this user may write")
+        }
+        var status = stat()
+        if stat(path, &status) == 0 {
+            if status.st_mode & S_IFMT == S_IFDIR { throw refuse(EISDIR) }
+            // Devices and FIFOs are written into; a regular file is replaced.
+            if status.st_mode & S_IFMT != S_IFREG { return }
+        }
+        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        guard access(folder, W_OK | X_OK) == 0 else { throw refuse(errno) }
     }
 
     /// - Throws: `FileError`.

@@ -33,13 +33,15 @@ struct AccountRegister: AgentCommand {
     func run(_ session: Session) async throws -> ExitStatus {
         let settings = session.settings
         let configured = settings.ca(at: settings.directory)
-        let registration = AccountRegistration(
+        var registration = AccountRegistration(
             directory: settings.directory,
             key: try key.map { try KeyName(argument: $0) } ?? settings.accountKeyName(at: settings.directory),
             keyAlgorithm: try keyType.map { try KeyAlgorithm(argument: $0) } ?? Settings.defaultKeyType,
             contact: email.isEmpty ? configured.contact ?? [] : try Contact.parse(email), agreesToTerms: agreeTos,
             externalAccount: try eab.map { try KeyName(argument: $0).rawValue } ?? configured.externalAccount?.rawValue)
-        let stored = try await session.withAccounts { flow, _ in try await flow.register(registration) }
+        registration.isKeyAlgorithmWanted = keyType != nil
+        registration.isExternalAccountWanted = eab != nil
+        let stored = try await session.withAccounts { [registration] flow, _ in try await flow.register(registration) }
         let report = AccountReport(stored: stored)
         try session.output.result(report.text, json: report.writeMember)
         return .success

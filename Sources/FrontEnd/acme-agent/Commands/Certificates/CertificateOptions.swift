@@ -140,6 +140,7 @@ extension Session {
     func followed<Result: Sendable>(
         _ display: ProgressDisplay, timings file: String? = nil, _ work: @escaping @Sendable (Timings?) async throws -> Result
     ) async throws -> Result {
+        if let file { try Timings.check(file) }
         let timings = file.map { _ in Timings() }
         do {
             let result = try await Interruption.cancelling(notice: { Interruption.announce(display) }) { try await work(timings) }

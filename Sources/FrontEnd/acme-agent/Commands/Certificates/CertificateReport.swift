@@ -96,7 +96,7 @@ struct CertificateReport: Sendable {
     /// SHA-256 of the certificate, lower-case hex.
     var fingerprint: String { Hexadecimal.encode(Array(SHA256.hash(data: certificate.chain.leafDER))) }
     var issuer: String { certificate.chain.leaf.issuer.description }
-    private var keyAlgorithm: KeyAlgorithm? { certificate.chain.spki.flatMap { try? PublicKey(spki: $0).algorithm } ?? nil }
+    private var keyAlgorithm: KeyAlgorithm? { certificate.keyAlgorithm }
 
     /// Every detail, for a person.
     var text: String {

@@ -1,6 +1,9 @@
 import ACME
+import AgentClient
+import AgentInterface
 import ArgumentParser
 import CertificateStore
+import Glibc
 import Issuance
 import JOSE
 
@@ -9,7 +12,8 @@ struct Issue: AgentCommand {
         abstract: "Get a certificate for one or more names.",
         discussion: """
             The key is made in the token and stays there. An order that was interrupted is resumed. How the certificate was ordered is \
-            remembered for its renewals.
+            remembered for its renewals. Typed again for a certificate that is valid and the same, it orders nothing; settings that are not \
+            given again stay.
             """)
 
     @OptionGroup(title: "Certificate") var subject: SubjectOptions
@@ -17,23 +21,52 @@ struct Issue: AgentCommand {
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     func run(_ session: Session) async throws -> ExitStatus {
-        let identifiers = try Issue.identifiers(subject.domains)
-        guard let first = identifiers.first else { throw Failure.usage("a certificate needs a name", hint: "-d NAME") }
+        let asked = try Issue.identifiers(subject.domains)
+        guard let first = asked.first else { throw Failure.usage("a certificate needs a name", hint: "-d NAME") }
         let name = try subject.name.map { try CertificateName($0) } ?? CertificateName(first)
-        let given = try certificate.settings
+        var given = try certificate.settings
+        given.mustStaple = subject.mustStaple
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
-        let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: CertificateSettings())
-        let request = IssuanceRequest(
+        let remembered = subject.resetSettings ? CertificateSettings() : try Issue.remembered(memory, name, session.output)
+        let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: remembered)
+        let kept = given.over(remembered)
+        if given.dnsWait != nil, !(settings.challenge?.isDNS ?? false) {
+            throw Failure.usage("--dns-wait has no effect without a dns hook", hint: "--dns-hook PROGRAM")
+        }
+        if let hook = settings.deployHook { try Hooks.check(hook) }
+
+        let stored = try await session.store.certificate(named: name), journal = try await session.store.journal(named: name)
+        var identifiers = asked
+        if let stored { identifiers = try chosenNames(asked, stored, journal, session) }
+        var request = IssuanceRequest(
             name: name, identifiers: identifiers, profile: settings.profile, key: try subject.key.map { try KeyName(argument: $0) },
             keyAlgorithm: settings.keyType ?? Settings.defaultKeyType, newKey: certificate.newKey, oldKey: try certificate.oldKeyChoice,
-            mustStaple: subject.mustStaple, preferredRoot: settings.preferredChain)
+            mustStaple: settings.mustStaple ?? stored?.chain.leaf.mustStaple ?? false, preferredRoot: settings.preferredChain)
+        request.isKeyAlgorithmWanted = given.keyType != nil
+        if subject.token != nil {
+            let key = certificate.newKey ? nil : request.key ?? stored?.metadata.key.name
+            try await session.keys(token: subject.token).expectToken(for: key)
+        }
+        let wish = CertificateWish(request, given: given, remembered: remembered, directory: session.settings.directory)
+        var isWanted = subject.force
+        if let stored, !isWanted, wish.isMet(by: stored, journal, now: Session.now) {
+            // A certificate whose key signs nothing is of no use, however long it is valid.
+            isWanted = await Issue.isKeyLost(stored.metadata.key.name, session)
+            if !isWanted { return try unchanged(stored, journal, kept, remembered, memory, session) }
+        }
         let display = ProgressDisplay(session.output)
-        let outcome = try await session.followed(display, timings: certificate.timings) { [token = subject.token] timings in
+        let outcome = try await session.followed(display, timings: certificate.timings) {
+            [token = subject.token, request, isWanted] timings in
             let keys = try await session.keys(token: token)
-            let outcome = try await session.withFlow(at: session.settings.directory, keys: keys, settings, display, timings: timings) {
+            return try await session.withFlow(at: session.settings.directory, keys: keys, settings, display, timings: timings) {
                 // Before the first order, so that `renew` can go on with an interrupted one. Later ones change it when they have succeeded.
-                if try await session.store.certificate(named: name) == nil { try memory.remember(given, for: name) }
-                do { return try await $0.issue(request) } catch {
+                if stored == nil { try memory.remember(kept, for: name) }
+                do {
+                    // Asked again under the lock: of two runs at once the second finds it issued.
+                    return try await $0.issue(request) { stored, journal in
+                        isWanted || !(stored.map { wish.isMet(by: $0, journal, now: Session.now) } ?? false)
+                    }
+                } catch {
                     // Nothing is left of a refused order that they could be for.
                     if case .some(.none) = try? await session.store.journal(named: name),
                         case .some(.none) = try? await session.store.certificate(named: name)
@@ -43,16 +76,100 @@ struct Issue: AgentCommand {
                     throw error
                 }
             }
-            try memory.remember(given, for: name)
-            return outcome
         }
-        let report = CertificateReport(outcome)
-        try session.output.result(report.brief) { json in
+        guard let outcome else {
+            guard let stored = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
+            return try unchanged(stored, nil, kept, remembered, memory, session)
+        }
+        try memory.remember(kept, for: name)
+        try report(CertificateReport(outcome), isOrdered: true, wasResumed: outcome.wasResumed, session.output)
+        return .success
+    }
+
+    private func report(_ report: CertificateReport, isOrdered: Bool, wasResumed: Bool, _ output: Output) throws {
+        try output.result(report.brief) { json in
             json.name("certificate")
             report.write(to: &json)
-            json.member("resumed", outcome.wasResumed)
+            json.member("resumed", wasResumed)
+            json.member("ordered", isOrdered)
         }
+    }
+
+    /// Says that the certificate is as it should be. New settings count from its next renewal.
+    private func unchanged(
+        _ stored: StoredCertificate, _ journal: OrderJournal?, _ kept: CertificateSettings, _ remembered: CertificateSettings,
+        _ memory: RememberedSettings, _ session: Session
+    ) throws -> ExitStatus {
+        let name = stored.name
+        let isChanged = kept != remembered || subject.resetSettings
+        if isChanged { try memory.remember(kept, for: name) }
+        session.output.note(
+            "the certificate \(name) is valid and the same: nothing was ordered (--force orders a new one)"
+                + (isChanged ? "; the settings given now count from its next renewal" : ""))
+        if let journal {
+            let what = journal.hasFailed ? "a failed" : "an interrupted"
+            let resume = journal.hasFailed ? "" : "acme-agent renew \(name) resumes it, "
+            session.output.note(
+                "there is \(what) order for \(Wording.list(journal.identifiers)): \(resume)acme-agent forget --order \(name) drops it")
+        }
+        try report(CertificateReport(stored), isOrdered: false, wasResumed: false, session.output)
         return .success
+    }
+
+    /// What was given before. A damaged file says nothing, aloud; a newer one stops the command.
+    private static func remembered(
+        _ memory: RememberedSettings, _ name: CertificateName, _ output: Output
+    ) throws -> CertificateSettings {
+        do { return try memory.read(name) } catch let failure as Failure where failure.code == "settings-damaged" {
+            output.warning("\(failure.message); the settings given now take their place")
+            return CertificateSettings()
+        }
+    }
+
+    /// Whether the key is retired or gone, as far as the agent says so.
+    private static func isKeyLost(_ name: KeyName, _ session: Session) async -> Bool {
+        guard let agent = try? await session.agent() else { return false }
+        do { return try await agent.key(named: name).state == .retired } catch AgentError.keyNotFound { return true } catch { return false }
+    }
+
+    // MARK: Names
+
+    /// The names that the certificate gets. Those that it has are never dropped without a word.
+    private func chosenNames(
+        _ asked: [Identifier], _ stored: StoredCertificate, _ journal: OrderJournal?, _ session: Session
+    ) throws -> [Identifier] {
+        let had = stored.metadata.identifiers
+        if Set(asked) == Set(had) { return had }
+        let expanded = had + asked.filter { !had.contains($0) }
+        if subject.expand { return expanded }
+        if subject.replaceNames { return asked }
+        // Said when that order was begun.
+        if let journal, !journal.hasFailed, Set(journal.identifiers) == Set(asked) { return asked }
+        let difference = Issue.difference(stored.name, had: had, asked)
+        if session.canAsk {
+            Output.write("\(difference)\nadd the given names, replace its names by them, or leave it? [add/replace/N] ", to: STDERR_FILENO)
+            switch readLine()?.lowercased() {
+            case "add"?, "a"?: return expanded
+            case "replace"?, "r"?: return asked
+            default: throw Failure("not-confirmed", .failed, "nothing was changed")
+            }
+        }
+        throw Failure(
+            "other-names", .usage, "\(difference); nothing was ordered",
+            hint: "--expand adds the given names to those it has, --replace-names leaves the given ones alone, and another --name makes "
+                + "another certificate")
+    }
+
+    private static func difference(_ name: CertificateName, had: [Identifier], _ asked: [Identifier]) -> String {
+        let missing = had.filter { !asked.contains($0) }, added = asked.filter { !had.contains($0) }
+        if missing.count == had.count {
+            return "the certificate \(name) is for \(Wording.list(had)), and for none of the given names"
+        }
+        let parts = [
+            missing.isEmpty ? nil : "is also for \(Wording.list(missing)), not given now",
+            added.isEmpty ? nil : "is not yet for \(Wording.list(added))",
+        ]
+        return "the certificate \(name) " + parts.compactMap(\.self).joined(separator: ", and ")
     }
 
     /// In the order given, each once. A comma may stand between names too, and spaces around it.
@@ -111,10 +228,23 @@ struct SubjectOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The token for a new key. (default: the agent's first)", valueName: "token"))
     var token: String?
 
-    @Flag(help: "Ask for the TLS feature \"must staple\" (RFC 7633).")
-    var mustStaple = false
+    @Flag(inversion: .prefixedNo, help: "Ask for the TLS feature \"must staple\" (RFC 7633); remembered for renewals.")
+    var mustStaple: Bool?
+
+    @Flag(help: "Add the names to those that the certificate has.")
+    var expand = false
+
+    @Flag(help: "Give the certificate these names alone, and drop others that it has.")
+    var replaceNames = false
+
+    @Flag(help: "Order, though the certificate is valid and the same.")
+    var force = false
+
+    @Flag(help: "Forget the options given for this certificate before; those given now count alone.")
+    var resetSettings = false
 
     func validate() throws {
         if domains.isEmpty { throw ValidationError("a certificate needs a name: -d NAME") }
+        if expand, replaceNames { throw ValidationError("--expand and --replace-names exclude each other") }
     }
 }

@@ -10,8 +10,8 @@ struct Renew: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Renew certificates that are due, and finish what was interrupted.",
         discussion: """
-            Due is a certificate after two thirds of its lifetime, after half of it where that is below ten days. It keeps its names, profile \
-            and key. To be run from a timer: renew --all.
+            Due is a certificate after two thirds of its lifetime, after half of it where that is below ten days. It keeps its names, profile, \
+            key and settings. To be run from a timer: renew --all.
             """)
 
     @Argument(help: ArgumentHelp("Names of certificates.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
@@ -152,8 +152,16 @@ struct Renew: AgentCommand {
         if let name = journal?.key { key = try await keys.key(named: name) }
         guard
             var (request, directory) = try Renew.request(
-                name, stored, journal, keyAlgorithm: key?.algorithm ?? settings.keyType ?? Settings.defaultKeyType)
+                name, stored, journal, keyAlgorithm: key?.algorithm ?? settings.keyType ?? Settings.defaultKeyType,
+                mustStaple: settings.mustStaple)
         else { throw IssuanceError.notFound(name) }
+        if let hook = settings.deployHook {
+            // What is installed without its hook is better than what expires; the next run tries the hook again.
+            do throws(Failure) { try Hooks.check(hook) } catch {
+                guard given.deployHook == nil else { throw error }
+                session.output.warning("\(name): \(error.message)")
+            }
+        }
         if session.settings.isDirectoryGiven { directory = session.settings.directory }
         request.newKey = certificate.newKey
         request.oldKey = oldKey
@@ -172,9 +180,11 @@ struct Renew: AgentCommand {
     }
 
     /// What is ordered, and where: what somebody asked for and was cut off at, or the certificate that is there anew.
+    /// - Parameter mustStaple: What was asked for when it was ordered last, if anything was said.
     /// - Returns: `nil` where there is neither.
     static func request(
-        _ name: CertificateName, _ stored: StoredCertificate?, _ journal: OrderJournal?, keyAlgorithm: KeyAlgorithm
+        _ name: CertificateName, _ stored: StoredCertificate?, _ journal: OrderJournal?, keyAlgorithm: KeyAlgorithm,
+        mustStaple: Bool? = nil
     ) throws -> (IssuanceRequest, ACMEURL)? {
         // An order from before the certificate was installed is its own.
         let isOpen = stored.map { stored in journal.map { !$0.hasFailed && $0.started > stored.metadata.installed } ?? false } ?? true
@@ -184,6 +194,7 @@ struct Renew: AgentCommand {
                 ?? IssuanceRequest(name: name, identifiers: journal.identifiers, keyAlgorithm: keyAlgorithm)
             request.identifiers = journal.identifiers
             request.profile = journal.profile
+            request.mustStaple = journal.mustStaple
             // It is for this key and no other: one that was retired meanwhile is refused.
             if let key = journal.key, key != stored?.metadata.key.name {
                 request.key = key
@@ -191,7 +202,10 @@ struct Renew: AgentCommand {
             }
             return (request, journal.directory)
         }
-        return try stored.map { (try IssuanceFlow.renewalRequest(for: $0), $0.metadata.directory) }
+        guard let stored else { return nil }
+        var request = try IssuanceFlow.renewalRequest(for: stored)
+        request.mustStaple = mustStaple ?? request.mustStaple
+        return (request, stored.metadata.directory)
     }
 
     private func finish(_ report: Report, _ output: Output) throws -> ExitStatus {
