@@ -3,6 +3,7 @@ import AgentInterface
 import JOSE
 import NIOCore
 import StrictJSON
+import Synchronization
 import Varlink
 
 #if canImport(Glibc)
@@ -22,44 +23,95 @@ public final class AgentClient: Sendable {
 
     /// A signature takes the agent 10 seconds at the very most by default, the making of an RSA-4096 key some more.
     private static let timeout: Duration = .seconds(150)
+    /// What is answered from memory takes the agent milliseconds. It answers a connection's calls in their order, so
+    /// that one may stand behind a signature.
+    static let answerTimeout: Duration = .seconds(15)
+    /// After that time somebody is told that the agent has not answered yet.
+    static let noticeDelay: Duration = .seconds(2)
 
     private let connection: VarlinkConnection
+    private let whenSlow: (@Sendable () -> Void)?
 
-    private init(_ connection: VarlinkConnection) { self.connection = connection }
+    private init(_ connection: VarlinkConnection, whenSlow: (@Sendable () -> Void)?) {
+        self.connection = connection
+        self.whenSlow = whenSlow
+    }
 
     /// Connects, and looks who listens: root, this user, or the owner of the socket's folder if nobody else may write that.
+    /// - Parameter whenSlow: Called when the connection or the answer to a call has not come after two seconds; not
+    ///   for signatures.
     /// - Throws: `AgentConnectionError` with a hint.
-    public static func connect(socket: String = AgentClient.defaultSocket) async throws -> AgentClient {
+    public static func connect(
+        socket: String = AgentClient.defaultSocket, whenSlow: (@Sendable () -> Void)? = nil
+    ) async throws -> AgentClient {
         guard let address = VarlinkAddress(path: socket) else {
             throw AgentConnectionError(socket: socket, "is not a path that a socket may have", hint: "it must be under 108 bytes")
         }
         let trusted = SocketOwner.trusted(socket)
         do {
-            return AgentClient(
+            let connection = try await noticing(whenSlow) {
                 try await VarlinkConnection.connect(to: address) { server, _ in
                     guard trusted.contains(server.uid) else { throw UntrustedServer(uid: server.uid) }
-                })
+                }
+            }
+            return AgentClient(connection, whenSlow: whenSlow)
         } catch {
             throw AgentConnectionError(socket: socket, cause: error)
         }
     }
 
     /// What the agent is, for whom it takes this process, and what that user may do.
-    public func status() async throws -> AgentStatus { try AgentStatus(reply: await call(.getStatus)) }
+    /// - Throws: `VarlinkConnectionError.timedOut` where the agent does not answer within 15 seconds, as do `keys`,
+    ///   `key` and `retireKey`.
+    public func status() async throws -> AgentStatus {
+        try AgentStatus(reply: await call(.getStatus, timeout: AgentClient.answerTimeout))
+    }
 
     /// The keys that the agent's policy gives to this user.
     public func keys() async throws -> [KeyDescription] {
-        var keys: [KeyDescription] = []
+        let listing = Listing()
         do {
-            for try await reply in try connection.callMore(name(.listKeys)) {
-                for key in try reply.parameters.array("keys") { keys.append(try KeyDescription(reply: key.object())) }
+            return try await AgentClient.noticing(whenSlow) {
+                try await withThrowingTaskGroup(of: [KeyDescription].self) { group in
+                    group.addTask { [self] in
+                        var keys: [KeyDescription] = []
+                        for try await reply in try connection.callMore(name(.listKeys)) {
+                            listing.replies.add(1, ordering: .relaxed)
+                            for key in try reply.parameters.array("keys") { keys.append(try KeyDescription(reply: key.object())) }
+                        }
+                        return keys
+                    }
+                    group.addTask {
+                        try await listing.stall(for: AgentClient.answerTimeout)
+                        throw VarlinkConnectionError.timedOut
+                    }
+                    defer { group.cancelAll() }
+                    return try await group.next() ?? []
+                }
             }
         } catch { throw AgentClient.agentError(error) }
-        return keys
+    }
+
+    /// How far a listing has come: of many thousand keys it takes its time, and is no silence.
+    private final class Listing: Sendable {
+        let replies = Atomic<Int>(0)
+
+        /// Returns when no reply has come for that long.
+        func stall(for duration: Duration) async throws {
+            var seen = -1
+            while true {
+                let now = replies.load(ordering: .relaxed)
+                guard now != seen else { return }
+                seen = now
+                try await Task.sleep(for: duration)
+            }
+        }
     }
 
     /// - Throws: `AgentError.keyNotFound` if there is none of that name for this user.
-    public func key(named name: KeyName) async throws -> KeyDescription { try await key(.describeKey(name: name)) }
+    public func key(named name: KeyName) async throws -> KeyDescription {
+        try await key(.describeKey(name: name), timeout: AgentClient.answerTimeout)
+    }
 
     /// Makes a key in the token.
     /// - Parameters:
@@ -85,13 +137,17 @@ public final class AgentClient: Sendable {
     }
 
     /// A retired key signs nothing any more but its certificate's revocation.
-    public func retireKey(named name: KeyName) async throws -> KeyDescription { try await key(.retireKey(name: name)) }
+    public func retireKey(named name: KeyName) async throws -> KeyDescription {
+        try await key(.retireKey(name: name), timeout: AgentClient.answerTimeout)
+    }
 
     /// Destroys the key in the token.
     public func deleteKey(named name: KeyName) async throws { _ = try await call(.deleteKey(name: name)) }
 
     /// Has an ACME request signed.
-    public func sign(_ call: SigningCall) async throws -> SignedReply { try SignedReply(reply: await self.call(.sign(call))) }
+    public func sign(_ call: SigningCall) async throws -> SignedReply {
+        try SignedReply(reply: await answer(to: .sign(call), within: AgentClient.timeout))
+    }
 
     /// A PKCS#10 request for the identifiers, DER, signed by the certificate key.
     public func certificateRequest(key: KeyName, identifiers: [Identifier], mustStaple: Bool = false) async throws -> [UInt8] {
@@ -118,7 +174,8 @@ public final class AgentClient: Sendable {
                             for line in try reply.parameters.strings("records") { continuation.yield(line) }
                         }
                     } else {
-                        for line in try await self.call(call).strings("records") { continuation.yield(line) }
+                        let reply = try await self.call(call, timeout: AgentClient.answerTimeout)
+                        for line in try reply.strings("records") { continuation.yield(line) }
                     }
                     continuation.finish()
                 } catch {
@@ -137,15 +194,15 @@ public final class AgentClient: Sendable {
 
     // MARK: Calling
 
-    private func key(_ call: AgentCall) async throws -> KeyDescription {
-        let reply = try await self.call(call)
+    private func key(_ call: AgentCall, timeout: Duration = AgentClient.timeout) async throws -> KeyDescription {
+        let reply = try await self.call(call, timeout: timeout)
         do { return try KeyDescription(reply: reply.object("key")) } catch let error as JSONError {
             throw AgentReplyError("no key: \(error)")
         }
     }
 
     private func bytes(_ member: String, _ call: AgentCall) async throws -> [UInt8] {
-        let reply = try await self.call(call)
+        let reply = try await answer(to: call, within: AgentClient.timeout)
         guard let text = try? reply.string(member), let bytes = Base64URL.decode(text) else { throw AgentReplyError("no \(member)") }
         return bytes
     }
@@ -158,10 +215,27 @@ public final class AgentClient: Sendable {
         return json.bytes
     }
 
-    private func call(_ call: AgentCall) async throws -> JSONObject {
+    private func call(_ call: AgentCall, timeout: Duration = AgentClient.timeout) async throws -> JSONObject {
+        try await AgentClient.noticing(whenSlow) { try await answer(to: call, within: timeout) }
+    }
+
+    private func answer(to call: AgentCall, within timeout: Duration) async throws -> JSONObject {
         do {
-            return try await connection.call(name(call), parameters: AgentClient.parameters(call), timeout: AgentClient.timeout).parameters
+            return try await connection.call(name(call), parameters: AgentClient.parameters(call), timeout: timeout).parameters
         } catch { throw AgentClient.agentError(error) }
+    }
+
+    /// Runs `body`, and calls `whenSlow` once if it takes long.
+    private static func noticing<Result: Sendable>(
+        _ whenSlow: (@Sendable () -> Void)?, _ body: () async throws -> Result
+    ) async throws -> Result {
+        guard let whenSlow else { return try await body() }
+        let notice = Task {
+            try await Task.sleep(for: noticeDelay)
+            whenSlow()
+        }
+        defer { notice.cancel() }
+        return try await body()
     }
 
     /// The agent's own errors as `AgentError`; others as they are.

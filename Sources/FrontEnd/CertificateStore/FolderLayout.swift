@@ -12,7 +12,7 @@ import JOSE
 /// | `certificates/<name>/generations/<n>/` | the files themselves, never changed once they have this name |
 /// | `certificates/<name>/state.json` | which generation was deployed, which revoked |
 /// | `orders/<name>.json` | the journal of an order that is not finished |
-/// | `locks/<name>.lock` | held while somebody works on the certificate; says by which process |
+/// | `locks/<name>.lock` | held while somebody works on the certificate, and removed then; says by which process |
 ///
 /// Modes are these whatever the umask is: a certificate is for everybody, so that servers may read it; the rest is its
 /// owner's alone.

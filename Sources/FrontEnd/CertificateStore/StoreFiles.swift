@@ -105,5 +105,6 @@ struct FolderLock: CertificateLock {
         }
     }
 
-    func release() { lock.release() }
+    /// A file for each name that was ever tried would stay otherwise.
+    func release() { lock.release(removing: true) }
 }

@@ -15,11 +15,14 @@ public struct StoredAccount: Hashable, Sendable {
     public var nextKey: KeyName?
     /// The CA's terms that were agreed to, as its directory named them.
     public var termsOfService: String?
+    /// Its owner has deactivated it, for good (RFC 8555 §7.3.6); kept so that its user is told so.
+    public var isDeactivated: Bool
 
     public init(
         directory: ACMEURL, key: KeyName, url: ACMEURL? = nil, contact: [String] = [], nextKey: KeyName? = nil,
-        termsOfService: String? = nil
+        termsOfService: String? = nil, isDeactivated: Bool = false
     ) {
+        self.isDeactivated = isDeactivated
         self.directory = directory
         self.key = key
         self.url = url
@@ -31,6 +34,8 @@ public struct StoredAccount: Hashable, Sendable {
 
 extension StoredAccount: StoreDocument {
     static let kind = "account"
+    /// Format 2 knows of accounts that were deactivated.
+    static let version: Int64 = 2
 
     func write(_ writer: inout JSONWriter) {
         writer.member("directory", directory.text)
@@ -39,14 +44,15 @@ extension StoredAccount: StoreDocument {
         writer.member("contact", contact)
         writer.member("nextKey", ifPresent: nextKey?.rawValue)
         writer.member("termsOfService", ifPresent: termsOfService)
+        if isDeactivated { writer.member("deactivated", true) }
     }
 
     init(_ object: JSONObject) throws {
-        try object.finish(known: ["version", "kind", "directory", "key", "url", "contact", "nextKey", "termsOfService"])
+        try object.finish(known: ["version", "kind", "directory", "key", "url", "contact", "nextKey", "termsOfService", "deactivated"])
         self.init(
             directory: try ACMEURL(object.string("directory")), key: try KeyName(object.string("key")),
             url: try object.optionalString("url").map { try ACMEURL($0) }, contact: try object.strings("contact"),
             nextKey: try object.optionalString("nextKey").map { try KeyName($0) },
-            termsOfService: try object.optionalString("termsOfService"))
+            termsOfService: try object.optionalString("termsOfService"), isDeactivated: try object.optionalBool("deactivated") ?? false)
     }
 }

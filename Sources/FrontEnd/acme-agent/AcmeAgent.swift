@@ -23,8 +23,23 @@ struct AcmeAgent: AsyncParsableCommand {
 
 /// A command that does something, as opposed to a group of commands.
 protocol AgentCommand: AsyncParsableCommand {
+    static var stateUse: StateUse { get }
     var options: GlobalOptions { get }
     func run(_ session: Session) async throws -> ExitStatus
+}
+
+extension AgentCommand {
+    static var stateUse: StateUse { .expected }
+}
+
+/// What a command has to do with the state directory.
+enum StateUse {
+    /// It works on what is there.
+    case expected
+    /// It makes it.
+    case made
+    /// Nothing.
+    case none
 }
 
 /// What the program is called where it names itself.

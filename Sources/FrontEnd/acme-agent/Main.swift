@@ -12,22 +12,26 @@ enum Main {
         do {
             command = try await AcmeAgent.asyncParseAsRoot(Arguments.given())
         } catch {
-            exit(CommandLineFailure.report(error, arguments: Array(CommandLine.arguments.dropFirst())))
+            exit(CommandLineFailure.report(error, arguments: words))
         }
         exit(await run(command))
     }
 
+    /// What was typed.
+    private static var words: [String] { Array(CommandLine.arguments.dropFirst()) }
+
     /// - Returns: The exit status.
     private static func run(_ command: any ParsableCommand) async -> Int32 {
         guard let command = command as? any AgentCommand else {
-            // A group without a subcommand: its help.
+            // A group without a subcommand, or `help`.
             var command = command
-            do { try command.run() } catch { return CommandLineFailure.report(error, arguments: []) }
+            do { try command.run() } catch { return CommandLineFailure.report(error, arguments: words) }
             return ExitStatus.success.rawValue
         }
         let output = Output(command.options)
         do {
             let settings = try Settings(command.options, environment: Environment.current())
+            try settings.checkStateDirectory(type(of: command).stateUse)
             return try await command.run(Session(settings: settings, output: output)).rawValue
         } catch is OutputClosed {
             return ExitStatus.success.rawValue

@@ -13,10 +13,13 @@ struct Session: Sendable {
 
     var store: FolderStore { FolderStore(folder: settings.stateDirectory) }
 
+    /// A connection to the agent. Where it keeps somebody waiting a line says so.
     /// - Throws: `AgentConnectionError`.
     func agent() async throws -> AgentClient {
         output.detail("agent: \(settings.socket)")
-        return try await AgentClient.connect(socket: settings.socket)
+        return try await AgentClient.connect(socket: settings.socket) { [output, socket = settings.socket] in
+            output.note("waiting for the agent to answer on \(TerminalText.safe(socket))")
+        }
     }
 
     /// The agent's keys, for the flow.

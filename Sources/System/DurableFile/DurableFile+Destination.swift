@@ -2,11 +2,13 @@ import Glibc
 
 extension DurableFile {
     /// Writes to a path that a person has named: a regular file, or none, is replaced as `replace` does; links are
-    /// followed to what they name and stay; a device or a FIFO is written into. A FIFO's reader is waited for.
+    /// followed to what they name and stay; a device or a FIFO is written into. A FIFO's reader is waited for. Where
+    /// the path is a descriptor of this process, such as `/dev/stdout`, it is written where that stands.
     /// - Parameter mode: of a regular file, whatever the umask is.
     /// - Throws: `FileError` with the path as it was given.
     public static func write(_ bytes: [UInt8], toNamed path: String, mode: UInt32, calls: FileCalls = .real) throws(FileError) {
         do throws(FileError) {
+            if let descriptor = try ownDescriptor(named: path) { return try writeInto(descriptor, path, bytes, calls) }
             let (end, kind) = try destination(of: path)
             switch kind {
             case .file?, nil: try replace(end, with: bytes, mode: mode, calls: calls)
@@ -21,6 +23,26 @@ extension DurableFile {
     /// Its links have texts that are no paths: what is behind them is written into.
     private static let kernelFolder = "/proc/"
 
+    /// The descriptor of this process that a path names: `/dev/stdout`, `/dev/fd/3`, `/proc/self/fd/3`, or a link to
+    /// one. Opened anew it would be written from the beginning, over what stands there; a socket cannot be opened at all.
+    public static func ownDescriptor(named path: String) throws(FileError) -> Int32? {
+        var path = path
+        for _ in 0...mostLinks {
+            let (folder, name) = split(path)
+            let isOwn = ["/dev/fd", "/proc/self/fd", "/proc/thread-self/fd", "/proc/\(getpid())/fd"].contains(folder)
+            if isOwn, let number = Int32(name), number >= 0 { return number }
+            guard let status = try? FileStatus(at: path), status.kind == .link, !path.utf8.starts(with: kernelFolder.utf8),
+                let target = try Folder(folder).target(ofLink: name)
+            else { return nil }
+            path = absolute(target, in: folder)
+        }
+        return nil
+    }
+
+    private static func absolute(_ target: String, in folder: String) -> String {
+        target.utf8.first == UInt8(ascii: "/") ? target : (folder == "/" ? "/" : folder + "/") + target
+    }
+
     /// Where the links of a path's last component end, and what is there; `nil` for nothing. Those of its folders are
     /// the kernel's matter.
     private static func destination(of path: String) throws(FileError) -> (path: String, kind: FileStatus.Kind?) {
@@ -34,14 +56,21 @@ extension DurableFile {
             guard status.kind == .link, !path.utf8.starts(with: kernelFolder.utf8) else { return (path, status.kind) }
             let (folder, name) = split(path)
             guard let target = try Folder(folder).target(ofLink: name) else { throw FileError(path: path, call: "readlink", code: EINVAL) }
-            path = target.utf8.first == UInt8(ascii: "/") ? target : (folder == "/" ? "/" : folder + "/") + target
+            path = absolute(target, in: folder)
         }
         throw FileError(path: path, call: "open", code: ELOOP)
     }
 
     /// Nothing is synced: a device that can be has no reader who waits for that.
     private static func writeInto(_ path: String, _ bytes: [UInt8], _ calls: FileCalls) throws(FileError) {
-        let descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)
+        // Behind a link of the kernel's there may be a regular file: what stands in it stays.
+        let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY)
+        guard descriptor >= 0 else { throw FileError(path: path, call: "open", code: errno) }
+        try File(descriptor: descriptor, path: path, calls: calls).write(bytes)
+    }
+
+    private static func writeInto(_ own: Int32, _ path: String, _ bytes: [UInt8], _ calls: FileCalls) throws(FileError) {
+        let descriptor = fcntl(own, F_DUPFD_CLOEXEC, 3)
         guard descriptor >= 0 else { throw FileError(path: path, call: "open", code: errno) }
         try File(descriptor: descriptor, path: path, calls: calls).write(bytes)
     }

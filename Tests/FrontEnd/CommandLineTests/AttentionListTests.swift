@@ -1,3 +1,5 @@
+import ACME
+import CertificateStore
 import Foundation
 import Testing
 
@@ -33,6 +35,24 @@ import Testing
         #expect(!outcome.output.contains("\u{1B}"))
     }
 
+    /// Its order is done: the certificate is there.
+    @Test func aFailedHookIsNoInterruptedOrder() async throws {
+        let session = try CommandLineSession()
+        let order = try ACMEURL("https://ca.example/order/1")
+        let certificate = try await session.install("hook.example.org", isDeployed: false, order: order)
+        try await session.store.write(
+            OrderJournal(
+                name: certificate.name, directory: certificate.metadata.directory, identifiers: certificate.metadata.identifiers,
+                accountKey: "account", started: CommandLineSession.now - 3 * 86_400,
+                steps: [
+                    .intentKey(name: certificate.metadata.key.name, isNew: true), .orderCreated(order, finalize: nil, authorizations: []),
+                ]))
+        let outcome = try await session.run("acme-agent list")
+        #expect(outcome.output.contains("hook failed"), "\(outcome)")
+        #expect(outcome.error.contains("acme-agent renew hook.example.org runs it again"), "\(outcome)")
+        #expect(!outcome.error.contains("interrupted") && !outcome.error.contains("forget --order"), "\(outcome)")
+    }
+
     @Test func checkEndsWithItsStatus() async throws {
         let session = try await session()
         #expect(try await session.run("acme-agent list --check").status == 6)
@@ -59,17 +79,8 @@ import Testing
     /// What is kept here can be shown without the agent, were it there and said nothing.
     @Test func aSilentAgentHoldsTheListUpForSecondsOnly() async throws {
         let session = try await session()
-        let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(listener) }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let path = Array(session.folder.file("agent.sock").utf8)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.prefix($0.count - 1)) }
-        let size = socklen_t(MemoryLayout<sockaddr_un>.size)
-        let isBound = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listener, $0, size) == 0 }
-        }
-        try #require(isBound && listen(listener, 8) == 0)
+        let agent = try SilentServer(path: session.folder.file("agent.sock"))
+        defer { agent.close() }
         let outcome = try await session.run("timeout 60 acme-agent list")
         #expect(outcome.status == 0 && row("good.example.org", in: outcome.output).contains("valid"), "\(outcome)")
     }

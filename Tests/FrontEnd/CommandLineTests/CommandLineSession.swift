@@ -23,6 +23,7 @@ final class CommandLineSession: Sendable {
     init() throws {
         folder = try TemporaryFolder()
         store = FolderStore(folder: folder.file("state"))
+        try FileManager.default.createDirectory(atPath: folder.file("state"), withIntermediateDirectories: false)
         try folder.write("acme-agent.toml", "state-directory = \"\(folder.file("state"))\"\nsocket = \"\(folder.file("agent.sock"))\"\n")
     }
 
@@ -33,8 +34,8 @@ final class CommandLineSession: Sendable {
     ///   - age: days since it was issued.
     ///   - days: from its beginning to its end.
     @discardableResult
-    func install(_ name: String, more: [String] = [], age: Int64 = 0, days: Int = 90, isDeployed: Bool = true) async throws
-        -> StoredCertificate
+    func install(_ name: String, more: [String] = [], age: Int64 = 0, days: Int = 90, isDeployed: Bool = true, order: ACMEURL? = nil)
+        async throws -> StoredCertificate
     {
         let key = SoftwareKey(), identifiers = try ([name] + more).map { try Identifier(argument: $0) }
         let issued = Self.now - age * 86_400
@@ -42,8 +43,8 @@ final class CommandLineSession: Sendable {
             NewCertificate(
                 name: CertificateName(identifiers[0]),
                 pem: try authority.issue(csr: key.certificateRequest(identifiers), now: issued, days: days), key: KeyName(name),
-                spki: key.publicKey.spki, identifiers: identifiers, directory: try ACMEURL("https://ca.example/directory"), time: issued,
-                isDeployed: isDeployed))
+                spki: key.publicKey.spki, identifiers: identifiers, directory: try ACMEURL("https://ca.example/directory"), order: order,
+                time: issued, isDeployed: isDeployed))
     }
 
     /// The folder of the built programs: where the test itself is.

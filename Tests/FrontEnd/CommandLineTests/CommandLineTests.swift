@@ -79,6 +79,14 @@ import Testing
         ("issue -d www.example.org --email a@example.org", "unknown option '--email'", "acme-agent account register --email"),
         ("issue -d www.example.org --dry-run", "unknown option '--dry-run'", "there is no dry run"),
         ("list --webrot /a", "unknown option '--webrot'", "usage: acme-agent list"),
+        ("revok www.example.org", "there is no command \"acme-agent revok\"", "did you mean `acme-agent revoke`?"),
+        ("revok www.example.org other.example.org", "there is no command \"acme-agent revok\"", "did you mean `acme-agent revoke`?"),
+        ("keys delet x", "there is no command \"acme-agent keys delet\"", "did you mean `acme-agent keys delete`?"),
+        ("renew --al", "unknown option '--al'", "did you mean `--all`?"),
+        ("renew www.example.org --forc", "unknown option '--forc'", "did you mean `--force`?"),
+        ("list --state /a", "unknown option '--state'", "did you mean `--state-directory`?"),
+        ("show www.example.org --fromat=pem", "unknown option '--fromat'", "did you mean `--format`?"),
+        ("list --all", "unknown option '--all'", "did you mean `acme-agent renew --all`?"),
     ]) func whatWasMeantIsSuggested(line: String, message: String, hint: String) throws {
         let failure = try #require(refusal(line))
         #expect(failure.message == message)
@@ -87,6 +95,31 @@ import Testing
     }
 
     @Test(arguments: [
+        ("help nope", "there is no command \"acme-agent nope\"", "commands: issue, renew"),
+        ("help issu", "there is no command \"acme-agent issu\"", "did you mean `acme-agent issue`?"),
+        ("help keys lst", "there is no command \"acme-agent keys lst\"", "did you mean `acme-agent keys list`?"),
+        ("issu --help", "there is no command \"acme-agent issu\"", "did you mean `acme-agent issue`?"),
+    ]) func helpForWhatIsNotThereIsRefused(line: String, message: String, hint: String) async throws {
+        let session = try CommandLineSession()
+        let outcome = try await session.run("acme-agent \(line)")
+        #expect(outcome.status == 64 && outcome.output.isEmpty, "\(outcome)")
+        #expect(outcome.error.contains(message) && outcome.error.contains(hint), "\(outcome)")
+    }
+
+    @Test(arguments: ["help", "help issue", "help keys list", "--help", "issue --help", "show www.example.org -h", "keys"])
+    func helpIsNoFailure(line: String) async throws {
+        let outcome = try await CommandLineSession().run("acme-agent \(line)")
+        #expect(outcome.status == 0 && outcome.error.isEmpty, "\(outcome)")
+    }
+
+    @Test(arguments: [
+        ("http://www.example.org", "is a URL", "-d www.example.org"), ("http://www.example.org/", "is a URL", "-d www.example.org"),
+        ("http://www.example.org:80", "is a URL", "-d www.example.org"), ("HTTP://www.example.org/a?b", "is a URL", "-d www.example.org"),
+        ("ftp://a@www.example.org", "is a URL", "-d www.example.org"), ("https://[2001:db8::1]:443/", "is a URL", "-d 2001:db8::1"),
+        ("[::1]", "is in brackets", "-d ::1"), ("[::1]:80", "has a port", "-d ::1"), ("192.0.2.1:80", "has a port", "-d 192.0.2.1"),
+        ("*.example.org:443", "has a port", "-d *.example.org"), ("https://bücher.example/", "is a URL", "-d xn--bcher-kva.example"),
+        ("a.example.org b.example.org", "has a space", "-d a.example.org,b.example.org"),
+        ("https://", "cannot be in a certificate", ""), ("a b..c", "cannot be in a certificate", ""),
         ("https://www.example.org/", "is a URL", "-d www.example.org"), ("www.example.org:443", "has a port", "-d www.example.org"),
         ("www.example.org/path", "has a path", "-d www.example.org"), ("a.example,", "a name is missing", "-d NAME"),
         ("2001:db8::zz", "is not an IP address", ""),

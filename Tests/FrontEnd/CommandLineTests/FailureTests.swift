@@ -97,6 +97,27 @@ import Testing
                 == "the CA answered https://ca.example/order/1 with HTTP status 403 and gives no reason")
     }
 
+    /// What a hint says to type is for the CA that the user has named, and for the certificate that it is about.
+    @Test func hintsNameTheCAAndTheCertificate() throws {
+        let directory = try ACMEURL("https://ca.example/directory"), name = try CertificateName("www")
+        #expect(
+            Failure(IssuanceError.noAccount(directory: directory)).hint
+                == "acme-agent account register --agree-tos --directory https://ca.example/directory")
+        let unknown = try failure(Self.problem("accountDoesNotExist", "no", status: 400), status: 400)
+        #expect(unknown.at(directory: nil).hint == "acme-agent account register --agree-tos")
+        #expect(
+            unknown.at(directory: directory.text).hint
+                == "acme-agent account register --directory https://ca.example/directory --agree-tos")
+        let gone = Failure(IssuanceError.certificateKeyMissing("www-2", of: name))
+        #expect(gone.exitStatus == .refused && gone.code == "key-not-found")
+        #expect(gone.hint?.hasSuffix("acme-agent renew www --new-key --force") == true)
+        let unauthorized = ACMEClientError.problem(
+            Self.problem("unauthorized", "not yours"), status: 403, url: try #require(Self.url), retryAfter: nil)
+        let other = Revoke.failure(unauthorized, name, byCertificateKey: false)
+        #expect(other.hint?.hasSuffix("acme-agent revoke www --by-certificate-key") == true && other.exitStatus == .caRefused)
+        #expect(Revoke.failure(unauthorized, name, byCertificateKey: true).hint == nil)
+    }
+
     @Test func whatTheDirectoryLacksIsNamed() throws {
         let failure = Failure(ACMEClientError.notOffered("revokeCert", directory: try #require(Self.url)))
         #expect(failure.exitStatus == .caRefused && failure.message.contains("\"revokeCert\""))

@@ -41,9 +41,14 @@ import Testing
         #expect(web.users == ["the certificate www.example.org"])
         let failure = #expect(throws: Failure.self) { try web.refuse("delete", of: "web", force: false) }
         #expect(failure?.message == "key web is in use: the certificate www.example.org")
-        #expect(failure?.hint?.contains("--force") == true)
+        #expect(
+            failure?.hint == "`acme-agent renew www.example.org --new-key --force` gives the certificate another key first; "
+                + "--force will delete it all the same")
         try web.refuse("delete", of: "web", force: true)
-        #expect(try await KeyUse("account", in: shelf.store).users == ["the account at https://ca.test"])
+        let account = try await KeyUse("account", in: shelf.store)
+        #expect(account.users == ["the account at https://ca.test"])
+        let lost = #expect(throws: Failure.self) { try account.refuse("delete", of: "account", force: false) }
+        #expect(lost?.hint == "without it the account can never be used again; --force will delete it all the same")
         let other = try await KeyUse("other", in: shelf.store)
         #expect(other.users.isEmpty)
         try other.refuse("delete", of: "other", force: false)
@@ -58,7 +63,11 @@ import Testing
             OrderJournal(
                 name: CertificateName(identifier), directory: shelf.certificate.metadata.directory, identifiers: [identifier],
                 accountKey: "account", started: 0, steps: [.intentKey(name: "next", isNew: true)]))
-        #expect(try await KeyUse("next", in: shelf.store).users == ["the interrupted order of a.example.org"])
+        let next = try await KeyUse("next", in: shelf.store)
+        #expect(next.users == ["the interrupted order of a.example.org"])
+        let failure = #expect(throws: Failure.self) { try next.refuse("delete", of: "next", force: false) }
+        #expect(
+            failure?.hint == "`acme-agent forget --order a.example.org` drops the order; --force will delete it all the same")
     }
 
     @Test func aRevokedCertificateHasNoRenewal() async throws {

@@ -26,6 +26,35 @@ import Testing
         #expect(lost.status == 1 && lost.error.contains("no/where"), "\(lost)")
     }
 
+    /// Whatever standard output or another descriptor stands at, nothing before it goes and nothing is written over.
+    @Test(arguments: [
+        ("--out /dev/stdout", ">x"), ("--out -", ">x"), ("--out /proc/self/fd/1", ">x"), ("--out /dev/fd/1", ">x"),
+        ("--out link", ">x"), ("--out /dev/fd/5", "5>x >&5"), ("--out /dev/stderr", "2>x >&2"), ("--out /dev/stderr", "2>x"),
+        ("--out /dev/stdout", "| cat >x"), ("--out /dev/fd/5", "5>x"),
+    ]) func aDescriptorIsWrittenWhereItStands(out: String, end: String) async throws {
+        let session = try CommandLineSession()
+        let der = try await session.install("www.example.org").chain.leafDER
+        let show = "acme-agent show www.example.org --format der \(out)"
+        let outcome = try await session.run(
+            """
+            ln -s /dev/stdout link; \(show) \(end) || exit; mv x new
+            printf before >x; \(show) \(end.replacing(">x", with: ">>x"))
+            """)
+        #expect(outcome.status == 0, "\(outcome)")
+        func content(_ name: String) -> [UInt8] { FileManager.default.contents(atPath: session.folder.file(name)).map(Array.init) ?? [] }
+        #expect(content("new") == der, "\(outcome)")
+        #expect(content("x") == Array("before".utf8) + der, "\(outcome)")
+    }
+
+    @Test func whatIsWrittenToStandardOutputIsNoJSON() async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org")
+        let both = try await session.run("acme-agent show www.example.org --format pem --out - --json")
+        #expect(both.status == 64 && both.error.contains("exclude each other"), "\(both)")
+        let terminal = try await session.runOnTerminal("acme-agent show www.example.org --format der --out /dev/stdout; echo status $?")
+        #expect(terminal.output.contains("status 64"), "\(terminal)")
+    }
+
     @Test(.enabled(if: geteuid() == 0)) func aDeviceStaysADevice() async throws {
         let session = try CommandLineSession()
         try await session.install("www.example.org")

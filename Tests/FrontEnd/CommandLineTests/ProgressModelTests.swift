@@ -1,4 +1,5 @@
 import ACME
+import CertificateStore
 import Issuance
 import TestSupport
 import Testing
@@ -45,6 +46,33 @@ import Testing
             ])
         #expect(!model.entries.contains { !$0.isDone })
         #expect(model.summary == ["key account-ca signed 3 requests: 1 new-order, 1 post-as-get, 1 respond-to-challenge"])
+    }
+
+    @Test(arguments: [
+        (EarlierEnd.interruption, "going on with the interrupted order for www.example.org"),
+        (.failure, "trying the order for www.example.org again, which failed before"),
+        (.installation, "www.example.org is installed already, and is taken into use now"),
+    ]) func whatIsGoneOnWithIsCalledByItsName(end: EarlierEnd, line: String) {
+        var model = ProgressModel(isVerbose: false)
+        #expect(model.apply(.resumed(CertificateName(name), order: url, after: end)).map(\.text) == [line])
+    }
+
+    @Test func whyARequestIsSignedAgainIsSaid() {
+        var model = ProgressModel(isVerbose: false)
+        let order = IssuanceEvent.signed(.newOrder(NewOrder(identifiers: [name])), url: url, key: "account-ca")
+        #expect(model.apply(order).map(\.text) == ["key account-ca signed an order for www.example.org"])
+        #expect(model.apply(.nonceRefused(url: url)).isEmpty)
+        #expect(
+            model.apply(order).map(\.text) == [
+                "key account-ca signed an order for www.example.org again: the CA refused the nonce"
+            ])
+        #expect(model.apply(order).map(\.text) == ["key account-ca signed an order for www.example.org"])
+    }
+
+    @Test func theCAIsWaitedForBeforeAnythingIsSigned() {
+        var model = ProgressModel(isVerbose: false)
+        #expect(model.apply(.asking(url.origin)).isEmpty)
+        #expect(model.waitsFor == "the CA at https://ca.example")
     }
 
     @Test func stepsOfANameAreNoLastingLines() {

@@ -89,6 +89,33 @@ import Testing
         #expect(outcome.error.contains("there is no interrupted or failed order for www.example.org"), "\(outcome)")
     }
 
+    /// In a folder that is not there nothing is wrong: monitoring would never know.
+    @Test(arguments: [
+        "list", "list --check", "status --check", "renew --all", "show www.example.org", "forget www.example.org --yes",
+        "revoke www.example.org", "keys delete web --yes", "account show",
+    ]) func aStateDirectoryThatWasNamedMustBeThere(line: String) async throws {
+        let session = try CommandLineSession()
+        let named = try await session.run("acme-agent \(line) --state-directory /nope/state")
+        #expect(named.status == 78 && named.error.contains("\"/nope/state\" is not there"), "\(named)")
+        let configured = try await session.run("rmdir state; acme-agent \(line)")
+        #expect(configured.status == 78 && configured.error.contains("state\" is not there"), "\(configured)")
+        let file = try await session.run("touch state; acme-agent \(line)")
+        #expect(file.status == 78 && file.error.contains("state\" is not a folder"), "\(file)")
+        let unused = try await session.run(
+            ": >empty.toml; acme-agent \(line) --config empty.toml", environment: ["XDG_STATE_HOME": session.folder.file("none")])
+        #expect(!unused.error.contains("state directory"), "\(unused)")
+    }
+
+    @Test func whatMakesTheStateDirectoryDoesNotWantIt() async throws {
+        let session = try CommandLineSession()
+        for line in ["issue -d www.example.org", "account register --agree-tos", "keys list"] {
+            let outcome = try await session.run("acme-agent \(line) --state-directory new")
+            #expect(outcome.status == 3, "\(outcome)")
+        }
+        let file = try await session.run("touch file; acme-agent issue -d www.example.org --state-directory file")
+        #expect(file.status == 78 && file.error.contains("is not a folder"), "\(file)")
+    }
+
     @Test func quietSaysNothingWhereNothingIsDue() async throws {
         let session = try CommandLineSession()
         try await session.install("www.example.org")

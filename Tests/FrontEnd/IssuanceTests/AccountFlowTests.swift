@@ -209,10 +209,43 @@ import Testing
             }
         }
         await #expect { try await office.flow.register(try office.registration()) } throws: { error in
-            guard case .accountClosed("account", _, _)? = error as? IssuanceError else { return false }
-            return (error as? IssuanceError)?.hint?.hasSuffix("--key NAME") == true
+            guard case .accountClosed("account", _, _, _)? = error as? IssuanceError else { return false }
+            return (error as? IssuanceError)?.hint?.hasSuffix("--directory https://ca.test/dir --key NAME") == true
         }
-        #expect(try await office.store.accounts().isEmpty)
+        #expect(try await office.store.accounts().map(\.isDeactivated) == [true])
+        #expect(try await KeyUse("account", in: office.store).users.isEmpty)
+        // One by another key takes its place.
+        office.ca.change {
+            $0.intercept = nil
+            $0.tamper = nil
+        }
+        _ = try await office.flow.register(try office.registration(key: "other"))
+        #expect(try await office.store.accounts().map(\.key) == ["other"])
+        #expect(try await office.flow.show(try office.ca.directory).account.status == .valid)
+    }
+
+    /// What is asked of an account that was deactivated, here or elsewhere, is answered so, with the way out.
+    @Test(arguments: [(true, false), (false, false), (false, true)])
+    func whatADeactivatedAccountIsAskedForSaysSo(isHere: Bool, isShown: Bool) async throws {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.showsClosedAccounts = isShown
+        let office = try Office(behaviour)
+        let account = try await office.flow.register(try office.registration(contact: ["admin@example.org"]))
+        let directory = try office.ca.directory
+        if isHere { try await office.flow.deactivate(directory) } else { office.ca.close(try #require(account.url)) }
+        func isSaid(_ error: any Error) -> Bool {
+            guard case .accountClosed("account", _, _, directory)? = error as? IssuanceError else { return false }
+            let text = "\(error)", hint = (error as? IssuanceError)?.hint ?? ""
+            return text.contains("is deactivated") && hint.contains("acme-agent account register --agree-tos --email admin@example.org")
+                && hint.hasSuffix("--key NAME")
+        }
+        if isShown {
+            #expect(try await office.flow.show(directory).account.status == .deactivated)
+        } else {
+            await #expect { _ = try await office.flow.show(directory) } throws: { isSaid($0) }
+            await #expect { try await office.flow.deactivate(directory) } throws: { isSaid($0) }
+        }
+        await #expect { _ = try await office.flow.update(directory, contact: []) } throws: { isSaid($0) }
     }
 
     @Test(arguments: [true, false]) func aRegistrationThatPolicyRefusesLeavesNothing(_ isKeyRefused: Bool) async throws {

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import Testing
 
 @testable import DurableFile
@@ -138,6 +139,36 @@ struct FileLockTests {
         lock.release()
         #expect(throws: Never.self) { try FileLock(path) }
         #expect(try File(reading: path).status().mode == 0o600)
+    }
+
+    @Test("A lock whose file is removed at each release has one holder at a time")
+    func removed() async throws {
+        let folder = try PrivateFolder(), path = folder.path("lock")
+        final class Holders: Sendable { let count = Mutex(0) }
+        let holders = Holders()
+        await withTaskGroup(of: Int.self) { group in
+            for _ in 0..<8 {
+                group.addTask {
+                    var taken = 0
+                    for _ in 0..<2_000 {
+                        guard let lock = try? FileLock(path) else { continue }
+                        let count = holders.count.withLock { count in
+                            count += 1
+                            return count
+                        }
+                        #expect(count == 1)
+                        taken += 1
+                        holders.count.withLock { $0 -= 1 }
+                        lock.release(removing: true)
+                    }
+                    return taken
+                }
+            }
+            var taken = 0
+            for await count in group { taken += count }
+            #expect(taken > 0)
+        }
+        #expect(access(path, F_OK) != 0)
     }
 
     @Test("A lock that cannot be made says why")

@@ -119,6 +119,7 @@ public final class ACMEClient: Sendable {
         var request = request
         var policy = RetryPolicy(now: time.uptime())
         while true {
+            observer?(.asking(url: request.url))
             let action: RetryPolicy.Action
             let failure: ACMEClientError
             request.timeLimit = policy.timeLeft(time.uptime())

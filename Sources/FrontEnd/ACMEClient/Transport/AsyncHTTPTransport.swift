@@ -57,8 +57,23 @@ public final class AsyncHTTPTransport: HTTPTransport {
         }
     }
 
-    /// Closes the connections. Every transport must be shut down once, behind its last request.
-    public func shutdown() async { try? await client.shutdown() }
+    /// A connection that comes up is closed only when it is up, or not at all: the CA is not waited for at the end.
+    private static let shutdownPatience: Duration = .milliseconds(250)
+
+    /// Closes the connections. Every transport must be shut down once, after its last request. Returns at once where the
+    /// task is cancelled, and soon otherwise; what is left is closed meanwhile.
+    public func shutdown() async {
+        let (closed, signal) = AsyncStream.makeStream(of: Void.self)
+        Task { [client] in
+            try? await client.shutdown()
+            signal.finish()
+        }
+        Task {
+            try? await Task.sleep(for: Self.shutdownPatience)
+            signal.finish()
+        }
+        for await _ in closed {}
+    }
 
     public func send(_ request: HTTPRequest) async throws -> HTTPResponse {
         let limit = min(Self.requestTimeout, request.timeLimit ?? Self.requestTimeout)

@@ -57,8 +57,10 @@ public struct AccountFlow: Sendable {
         let anonymous = client(registration.directory)
         let directory = try await anonymous.directory()
         if let terms = directory.termsOfService, !registration.agreesToTerms { throw IssuanceError.termsNotAgreed(terms) }
-        let earlier = try await store.account(at: registration.directory)
-        if wanted.contact.isEmpty { registration.contact = earlier?.contact.compactMap { try? Contact($0) } ?? [] }
+        let kept = try await store.account(at: registration.directory)
+        if wanted.contact.isEmpty { registration.contact = kept?.contact.compactMap { try? Contact($0) } ?? [] }
+        // One that was deactivated makes room.
+        let earlier = kept?.isDeactivated == true ? nil : kept
         var account = StoredAccount(
             directory: registration.directory, key: registration.key, contact: registration.contact.map(\.text),
             termsOfService: directory.termsOfService)
@@ -79,7 +81,9 @@ public struct AccountFlow: Sendable {
         if earlier?.url == nil { try await store.save(account) }
         let registered: RegisteredAccount
         do { registered = try await self.account(registration, known, earlier, wanted, anonymous) } catch {
-            if earlier == nil, await isFinal(error, registration.key) { try? await store.removeAccount(at: registration.directory) }
+            if earlier == nil, await isFinal(error, registration.key) {
+                if let kept { try? await store.save(kept) } else { try? await store.removeAccount(at: registration.directory) }
+            }
             throw error
         }
         // What this call itself says of contacts is meant for the account that is there as well.
@@ -124,7 +128,8 @@ public struct AccountFlow: Sendable {
             }
             if registered.account.status == .valid { try await updateContacts(&registered, wanted, earlier, client) }
         } catch let error as ACMEClientError where known != nil && error.problem?.kind == .unauthorized {
-            throw IssuanceError.accountClosed(registration.key, error.problem, contact: registration.contact.map(\.text))
+            throw IssuanceError.accountClosed(
+                registration.key, error.problem, contact: registration.contact.map(\.text), directory: registration.directory)
         } catch {
             // Where agent or policy failed, the CA has heard nothing of the key.
             if key.isNew, !(error is ACMEClientError), !(error is CancellationError) {
@@ -142,7 +147,8 @@ public struct AccountFlow: Sendable {
         }
         // A CA may show an account that was deactivated as it would any other (RFC 8555 §7.3.1).
         guard registered.account.status == .valid else {
-            throw IssuanceError.accountClosed(registration.key, nil, contact: registration.contact.map(\.text))
+            throw IssuanceError.accountClosed(
+                registration.key, nil, contact: registration.contact.map(\.text), directory: registration.directory)
         }
         return registered
     }
@@ -172,25 +178,26 @@ public struct AccountFlow: Sendable {
     public func client(for directory: ACMEURL) async throws -> ACMEClient {
         guard var account = try await store.account(at: directory) else { throw IssuanceError.noAccount(directory: directory) }
         let anonymous = client(directory)
+        guard !account.isDeactivated else { throw closed(account, nil) }
         if account.nextKey != nil { account = try await settleKeyChange(account, anonymous) }
         let client = anonymous.signing(by: try await signer(account.key), account: account.url)
         if account.url == nil {
             // newAccount was sent, or not; its answer did not come here (RFC 8555 §7.3.1).
             let found: RegisteredAccount?
             do { found = try await client.findAccount() } catch let error as ACMEClientError where error.problem?.kind == .unauthorized {
-                throw IssuanceError.accountClosed(account.key, error.problem, contact: account.contact)
+                throw closed(account, error.problem)
             }
             guard let found else { throw IssuanceError.noAccount(directory: directory) }
-            try expectOpen(found.account, account.key, account.contact)
+            // A CA may answer for an account that was deactivated as it would for any other (RFC 8555 §7.3.1).
+            guard found.account.status == .valid else { throw closed(account, nil) }
             account.url = found.url
             try await store.save(account)
         }
         return client
     }
 
-    /// A CA may answer for an account that was deactivated as it would for any other (RFC 8555 §7.3.1).
-    private func expectOpen(_ account: Account, _ key: KeyName, _ contact: [String]) throws {
-        guard account.status == .valid else { throw IssuanceError.accountClosed(key, nil, contact: contact) }
+    private func closed(_ account: StoredAccount, _ problem: Problem?) -> IssuanceError {
+        .accountClosed(account.key, problem, contact: account.contact, directory: account.directory)
     }
 
     private func signer(_ name: KeyName) async throws -> any AccountSigner {
@@ -198,9 +205,10 @@ public struct AccountFlow: Sendable {
         return try await keys.signer(for: key)
     }
 
-    /// The account as the CA has it.
+    /// The account as the CA has it; one that was deactivated elsewhere may be shown, with its status.
     public func show(_ directory: ACMEURL) async throws -> (stored: StoredAccount, account: Account) {
-        let account = try await client(for: directory).fetchAccount()
+        let client = try await client(for: directory)
+        let account = try await asked(directory) { try await client.fetchAccount() }
         guard let stored = try await store.account(at: directory) else { throw IssuanceError.noAccount(directory: directory) }
         return (stored, account)
     }
@@ -208,26 +216,32 @@ public struct AccountFlow: Sendable {
     /// Changes the contacts (RFC 8555 §7.3.2).
     public func update(_ directory: ACMEURL, contact: [Contact]) async throws -> Account {
         let client = try await client(for: directory)
-        let account: Account
-        do { account = try await client.updateAccount(AccountUpdate(contact: contact.map(\.text))) } catch let error as ACMEClientError {
-            // Refused by account and key that work elsewhere: the account itself may be closed.
-            guard error.problem?.kind == .unauthorized, let key = client.signer?.keyName else { throw error }
-            throw IssuanceError.accountClosed(key, error.problem, contact: contact.map(\.text))
-        }
-        if let key = client.signer?.keyName { try expectOpen(account, key, contact.map(\.text)) }
+        let account = try await asked(directory) { try await client.updateAccount(AccountUpdate(contact: contact.map(\.text))) }
         if var stored = try await store.account(at: directory) {
+            guard account.status == .valid else { throw closed(stored, nil) }
             stored.contact = account.contact
             try await store.save(stored)
         }
         return account
     }
 
-    /// Deactivates the account for good (RFC 8555 §7.3.6) and forgets it; its key stays.
+    /// Deactivates the account for good (RFC 8555 §7.3.6) and notes that; its key stays.
     public func deactivate(_ directory: ACMEURL) async throws {
-        guard try await client(for: directory).deactivateAccount().status != .valid else {
+        let client = try await client(for: directory)
+        guard try await asked(directory, { try await client.deactivateAccount() }).status != .valid else {
             throw IssuanceError.unexpectedAnswer("the CA answers that the account is still valid")
         }
-        try await store.removeAccount(at: directory)
+        guard var stored = try await store.account(at: directory) else { return }
+        stored.isDeactivated = true
+        try await store.save(stored)
+    }
+
+    /// What the CA says of the account. Refused by account and key that work elsewhere, the account itself is closed.
+    private func asked(_ directory: ACMEURL, _ body: () async throws -> Account) async throws -> Account {
+        do { return try await body() } catch let error as ACMEClientError where error.problem?.kind == .unauthorized {
+            guard let stored = try await store.account(at: directory) else { throw error }
+            throw closed(stored, error.problem)
+        }
     }
 
     private func client(_ directory: ACMEURL) -> ACMEClient {
@@ -242,7 +256,9 @@ extension IssuanceEvent {
             switch event {
             case .signed(let request, let url, let key): observer(.signed(request, url: url, key: key))
             case .waiting(let duration, let reason): observer(.waiting(seconds: duration.inSeconds, reason: reason))
-            case .exchanged, .nonceRefused: break
+            case .asking(let url): observer(.asking(url.origin))
+            case .nonceRefused(_, let url): observer(.nonceRefused(url: url))
+            case .exchanged: break
             }
         }
     }

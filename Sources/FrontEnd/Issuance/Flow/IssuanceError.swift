@@ -32,9 +32,11 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     case externalAccountMissing(String, available: [String])
     /// The CA has an account of this key that was deactivated or revoked, which is for good (RFC 8555 §7.3.6).
     /// - Parameter contact: what was given for it.
-    case accountClosed(KeyName, Problem?, contact: [String])
+    case accountClosed(KeyName, Problem?, contact: [String], directory: ACMEURL)
     /// The key that certificate or account should use is not in the agent, or not for this user.
     case keyMissing(KeyName)
+    /// The key of a certificate that is there is not in the agent any more, or not for this user.
+    case certificateKeyMissing(KeyName, of: CertificateName)
     case keyRetired(KeyName)
     /// The key is none of the wanted kind.
     case unexpectedAnswer(String)
@@ -82,9 +84,10 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .externalAccountRequired(let directory): return "the CA at \(directory.origin) wants an account that it knows from elsewhere"
         case .externalAccountMissing(let name, _):
             return "the agent has no external account \"\(TerminalText.safe(name, limit: 100))\" for you; nothing was made"
-        case .accountClosed(let name, let problem, _):
-            return "the account of key \"\(name)\" is closed at the CA, and stays so" + (problem.map { ": \($0.summary)" } ?? "")
+        case .accountClosed(let name, let problem, _, _):
+            return "the account of key \"\(name)\" is deactivated at the CA, for good" + (problem.map { ": \($0.summary)" } ?? "")
         case .keyMissing(let name): return "the agent has no key \"\(name)\" for you"
+        case .certificateKeyMissing(let name, _): return "the agent has no key \"\(name)\" for you any more"
         case .keyRetired(let name): return "the key \"\(name)\" is retired"
         case .unexpectedAnswer(let reason): return reason
         case .notFound(let name): return "there is no certificate \"\(name)\""
@@ -109,12 +112,13 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .solver(_, _, let hint), .busy(_, let hint): return hint
         case .noEffect(_, let hint): return hint
         case .timedOut, .askedToWait: return "run the command again later; it goes on where it stopped"
-        case .noAccount: return "acme-agent account register --agree-tos"
+        case .noAccount(let directory): return "acme-agent account register --agree-tos --directory \(directory)"
         case .termsNotAgreed: return "read them, then add --agree-tos"
         case .externalAccountRequired: return "name the credential that the agent's administrator has configured: --eab NAME"
-        case .accountClosed(_, _, let contact):
+        case .accountClosed(_, _, let contact, let directory):
             let contacts = contact.map { " --email " + TerminalText.safe($0.hasPrefix("mailto:") ? $0.dropFirst(7) : $0[...], limit: 300) }
-            return "register another one with a key of its own: acme-agent account register --agree-tos\(contacts.joined()) --key NAME"
+            let command = "acme-agent account register --agree-tos\(contacts.joined()) --directory \(directory) --key NAME"
+            return "register another one with a key of its own: \(command)"
         case .externalAccountMissing(_, let available):
             let list =
                 available.isEmpty
@@ -124,6 +128,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
             let shown = offered.prefix(20).map { TerminalText.safe($0, limit: 64) }
             return offered.isEmpty ? "it has no profiles: leave --profile out" : "it has: \(shown.joined(separator: ", "))"
         case .keyMissing, .keyRetired: return "acme-agent keys list"
+        case .certificateKeyMissing(_, let certificate):
+            return "a certificate by another key takes its place: acme-agent renew \(certificate) --new-key --force"
         case .notFound: return "acme-agent list"
         case .deployFailed: return "run the command again to try the hook again"
         case .orderFailed, .orderGone, .noIdentifiers, .unexpectedAnswer, .alreadyRevoked: return nil

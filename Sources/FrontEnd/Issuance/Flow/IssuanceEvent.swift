@@ -1,10 +1,20 @@
 import ACME
 import CertificateStore
 
+/// How an earlier run ended that the next one goes on from.
+public enum EarlierEnd: Sendable, Hashable {
+    /// It was cut off, before there was a certificate.
+    case interruption
+    /// Its order failed; somebody has asked for it again.
+    case failure
+    /// The certificate was installed; what is left is to take it into use.
+    case installation
+}
+
 /// What happens in an issuance, as it happens; for people and machines to follow.
 public enum IssuanceEvent: Sendable {
-    /// The work goes on where an earlier run was cut off.
-    case resumed(CertificateName, order: ACMEURL?)
+    /// The work goes on where an earlier run came to its end.
+    case resumed(CertificateName, order: ACMEURL?, after: EarlierEnd = .interruption)
     case keyCreated(ManagedKey)
     /// A key that exists is used.
     case keyUsed(ManagedKey)
@@ -31,6 +41,10 @@ public enum IssuanceEvent: Sendable {
     case warning(String)
     /// Nothing is done for that long.
     case waiting(seconds: Double, reason: String)
+    /// The CA is asked for its directory or for a nonce.
+    case asking(Origin)
+    /// The CA refused a nonce: the same request is signed again with another (RFC 8555 §6.5).
+    case nonceRefused(url: ACMEURL)
     /// A key signed a request.
     case signed(ACMERequest, url: ACMEURL, key: KeyName)
     case accountRegistered(url: ACMEURL, key: KeyName, isNew: Bool)
@@ -59,6 +73,8 @@ public enum IssuanceEvent: Sendable {
         case .keyDeleted: "key-deleted"
         case .warning: "warning"
         case .waiting: "waiting"
+        case .asking: "asking"
+        case .nonceRefused: "nonce-refused"
         case .signed: "signed"
         case .accountRegistered: "account-registered"
         case .revoked: "revoked"

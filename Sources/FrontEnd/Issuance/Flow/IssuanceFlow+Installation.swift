@@ -31,9 +31,11 @@ extension IssuanceFlow {
     private func preferredChain(at url: ACMEURL, _ request: IssuanceRequest, _ key: ManagedKey) async throws -> IssuerChain {
         let offered = try await issuer.chain(at: url)
         guard let root = request.preferredRoot, !leads(offered, to: root) else { return offered }
+        var roots = Self.root(of: offered)
         for alternate in offered.alternates.prefix(Self.maximumAlternates) {
             do {
                 let chain = try await issuer.chain(at: alternate)
+                roots += Self.root(of: chain).filter { !roots.contains($0) }
                 guard leads(chain, to: root) else { continue }
                 let certificates = try CertificateChain(pem: chain.pem)
                 try certificates.check(spki: key.publicKey.spki, identifiers: request.identifiers, time: time.unixTime())
@@ -43,9 +45,17 @@ extension IssuanceFlow {
                 observer(.warning("the chain at \(alternate) is skipped: \(TerminalText.safe("\(error)", limit: 300))"))
             }
         }
+        let names = roots.map { "\"\(TerminalText.safe($0, limit: 100))\"" }.joined(separator: ", ")
         observer(
-            .warning("the CA has no chain to \"\(TerminalText.safe(root, limit: 100))\" that can be used; its own choice is installed"))
+            .warning(
+                "the CA has no chain to \"\(TerminalText.safe(root, limit: 100))\" that can be used; its own choice is installed"
+                    + (names.isEmpty ? "" : "; it offers \(names)")))
         return offered
+    }
+
+    /// The common name of the root that a chain leads to, where it can be read.
+    private static func root(of chain: IssuerChain) -> [String] {
+        (try? CertificateChain(pem: chain.pem).certificates.last?.issuerCommonNames.first).flatMap { $0 }.map { [$0] } ?? []
     }
 
     /// Whether the chain has a certificate that a root with this common name has issued. A chain that cannot be read leads nowhere.
@@ -80,7 +90,7 @@ extension IssuanceFlow {
     func finishInstalled(_ journal: OrderJournal, _ stored: StoredCertificate?, _ request: IssuanceRequest) async throws -> IssuanceOutcome?
     {
         guard let stored, isInstalled(journal, stored) else { return nil }
-        observer(.resumed(journal.name, order: journal.order))
+        observer(.resumed(journal.name, order: journal.order, after: .installation))
         try await takeIntoUse(stored, journal: journal, oldKey: request.oldKey)
         guard Set(stored.metadata.identifiers) == Set(request.identifiers), stored.metadata.directory == issuer.directory,
             let key = try await keys.key(named: stored.metadata.key.name), isMet(request, by: key, journal, stored)

@@ -122,7 +122,7 @@ extension IssuanceFlow {
             observer(.keyUsed(key))
             return key
         }
-        guard plan.isNew else { throw IssuanceError.keyMissing(plan.name) }
+        guard plan.isNew else { throw IssuanceError.certificateKeyMissing(plan.name, of: request.name) }
         do {
             let key = try await keys.createKey(named: plan.name, algorithm: request.keyAlgorithm, purpose: .certificate)
             guard key.isNew else {

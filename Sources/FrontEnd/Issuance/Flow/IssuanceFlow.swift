@@ -89,7 +89,7 @@ public struct IssuanceFlow: Sendable {
             journal = earlier
             journal.reopen()
             known = IssuerOrder(journal)
-            observer(.resumed(request.name, order: known?.url))
+            observer(.resumed(request.name, order: known?.url, after: earlier.hasFailed ? .failure : .interruption))
         }
         let keeper = JournalKeeper(store: store, journal: journal, mayBeCertified: known != nil && journal.isFinalizing)
         // The intent of all that follows. Where it cannot be written nothing is made and nothing signed.

@@ -43,7 +43,7 @@ enum Verdict {
     private static func isFinal(_ error: IssuanceError) -> Bool {
         switch error {
         case .notProven, .orderFailed, .orderGone, .noSolver, .solver, .noIdentifiers, .noAccount, .profileNotOffered,
-            .externalAccountMissing, .accountClosed, .keyMissing, .keyRetired, .unexpectedAnswer:
+            .externalAccountMissing, .accountClosed, .keyMissing, .certificateKeyMissing, .keyRetired, .unexpectedAnswer:
             return true
         // What was begun before stands; the next run may ask for it as it is.
         case .noEffect: return false

@@ -29,7 +29,23 @@ public struct ACMEIssuer: CertificateIssuer {
             let offered = try await client.directory().profiles
             guard offered[profile] != nil else { throw IssuanceError.profileNotOffered(profile, offered: offered.keys.sorted()) }
         }
-        return try Self.order(await client.newOrder(order))
+        do { return try Self.order(await client.newOrder(order)) } catch let error as ACMEClientError {
+            if error.problem?.kind == .unauthorized, let contact = await contactOfClosedAccount() {
+                throw IssuanceError.accountClosed(accountKey, error.problem, contact: contact, directory: directory)
+            }
+            throw error
+        }
+    }
+
+    /// The contact of an account that was deactivated or revoked, as far as the CA still shows it; `nil` where the
+    /// account works, or nothing is known.
+    private func contactOfClosedAccount() async -> [String]? {
+        do {
+            let account = try await client.fetchAccount()
+            return account.status == .valid ? nil : account.contact
+        } catch let error as ACMEClientError where error.problem?.kind == .unauthorized {
+            return []
+        } catch { return nil }
     }
 
     public func order(at url: ACMEURL) async throws -> IssuerOrder {

@@ -5,6 +5,10 @@ import CertificateStore
 public struct KeyUse: Sendable {
     /// In words: "the certificate www".
     public private(set) var users: [String] = []
+    /// Those of them that are known by name.
+    public private(set) var certificates: [CertificateName] = []
+    public private(set) var orders: [CertificateName] = []
+    public private(set) var accounts: [ACMEURL] = []
 
     /// - Parameter name: A certificate that does not count, nor does its order.
     /// - Throws: `StoreError` where the folder cannot be read. An entry that cannot be read may need any key, and counts.
@@ -12,14 +16,18 @@ public struct KeyUse: Sendable {
         for other in try await store.certificateNames() where other != name {
             do throws(StoreError) {
                 guard let certificate = try await store.certificate(named: other), !certificate.isRevoked else { continue }
-                if certificate.metadata.key.name == key { users.append("the certificate \(other)") }
+                guard certificate.metadata.key.name == key else { continue }
+                users.append("the certificate \(other)")
+                certificates.append(other)
             } catch {
                 users.append("perhaps the certificate \(other), which cannot be read")
             }
         }
         do throws(StoreError) {
-            for account in try await store.accounts() where account.key == key || account.nextKey == key {
+            for account in try await store.accounts()
+            where !account.isDeactivated && (account.key == key || account.nextKey == key) {
                 users.append("the account at \(account.directory.origin)")
+                accounts.append(account.directory)
             }
         } catch {
             guard error.reason == .damaged || error.reason == .newerFormat else { throw error }
@@ -28,7 +36,9 @@ public struct KeyUse: Sendable {
         for other in try await store.journalNames() where other != name {
             do throws(StoreError) {
                 guard let journal = try await store.journal(named: other), !journal.hasFailed else { continue }
-                if journal.key == key { users.append("the interrupted order of \(other)") }
+                guard journal.key == key else { continue }
+                users.append("the interrupted order of \(other)")
+                orders.append(other)
             } catch {
                 users.append("perhaps the interrupted order of \(other), which cannot be read")
             }

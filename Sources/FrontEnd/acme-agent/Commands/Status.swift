@@ -28,6 +28,9 @@ struct Status: AgentCommand {
         own += contents.attention()
         let count = contents.reports.count + contents.damaged.count
         let certificates = "\(count) in \(settings.stateDirectory)" + (contents.nextExpiry().map { "; \($0)" } ?? "")
+        if account?.isDeactivated == true {
+            own.append("account: it is deactivated (acme-agent account register --agree-tos --key NAME makes another one)")
+        }
         try session.output.result(text(status, settings, account: account?.url?.text, certificates: certificates, attention: own)) { json in
             json.name("agent")
             json.beginObject()

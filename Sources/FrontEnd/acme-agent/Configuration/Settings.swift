@@ -22,6 +22,8 @@ struct Settings: Sendable {
     /// Whether the command line itself names the CA, which then counts for certificates of others too.
     var isDirectoryGiven: Bool
     var stateDirectory: String
+    /// Whether command line or configuration name it: then it is no default that nobody has used yet.
+    var isStateDirectoryNamed: Bool
     var auditFile: String
     private var configuredProxy: ProxyChoice?
     private var environmentProxy: String?
@@ -57,6 +59,7 @@ struct Settings: Sendable {
             throw Failure.configuration("there is no place for certificates: HOME is not set", hint: "--state-directory FOLDER")
         }
         stateDirectory = state
+        isStateDirectoryNamed = options.stateDirectory != nil || configured.stateDirectory != nil
         auditFile = configured.auditFile ?? Settings.defaultAuditFile
         configuredProxy = configured.proxy
         environmentProxy = environment.proxy
@@ -76,6 +79,23 @@ struct Settings: Sendable {
         }
         if let directory = configured.ca.directory { return directory }
         return try ACMEURL(defaultDirectory)
+    }
+
+    /// Refuses a state directory that was named and is not there: in a mistyped one there are no certificates, and
+    /// nothing is wrong with them.
+    func checkStateDirectory(_ use: StateUse) throws(Failure) {
+        guard use != .none else { return }
+        var status = stat()
+        let shown = TerminalText.safe(stateDirectory), hint = "--state-directory, or state-directory in the configuration, names the folder"
+        guard stat(stateDirectory, &status) == 0 else {
+            guard errno == ENOENT || errno == ENOTDIR else { return }
+            guard use == .expected, isStateDirectoryNamed else { return }
+            throw .configuration(
+                "the state directory \"\(shown)\" is not there", hint: "\(hint); `acme-agent account register` makes it")
+        }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            throw .configuration("the state directory \"\(shown)\" is not a folder", hint: hint)
+        }
     }
 
     /// Through what a CA is reached; `nil`: directly. The file's setting is for this program and the variable for all of them, so the file goes before.

@@ -6,6 +6,11 @@ import Glibc
 enum CommandLineFailure {
     /// Prints it. - Returns: The exit status.
     static func report(_ error: any Error, arguments: [String]) -> Int32 {
+        var error = error
+        // The parser answers with the help of what it does know.
+        if AcmeAgent.exitCode(for: error) == .success, asksForHelp(arguments), let failure = unknownCommandFailure(arguments) {
+            error = failure
+        }
         guard error is Failure || AcmeAgent.exitCode(for: error) != .success else {
             // Help, --version and completion scripts.
             let number = Output.write(AcmeAgent.fullMessage(for: error) + "\n", to: STDOUT_FILENO)
@@ -28,20 +33,19 @@ enum CommandLineFailure {
             usage = option.trimmingPrefix(while: { $0 == " " }).lowercased()
         }
         let message = sentence(AcmeAgent.message(for: error))
-        let option = quoted(after: "unknown option ", in: message)
+        // The parser looks at what is missing first.
+        let option = quoted(after: "unknown option ", in: message) ?? unknownOption(arguments)
         // An unknown command's options are unknown too.
-        if option != nil || quoted(after: "unexpected argument ", in: message) != nil, let (word, group) = unknownCommand(arguments) {
-            let nearest = Suggestion.nearest(to: word, among: group.commands)
-            let name = (["acme-agent"] + group.path).joined(separator: " ")
-            return .usage(
-                "there is no command \"\(name) \(TerminalText.safe(word, limit: 40))\"",
-                hint: nearest.map { "did you mean `\(name) \($0)`?" } ?? "commands: \(group.commands.joined(separator: ", "))")
+        if option != nil || message.hasPrefix("unexpected argument") || message.contains("unexpected arguments"),
+            let failure = unknownCommandFailure(arguments)
+        {
+            return failure
         }
         if let other = arguments.first(where: { Suggestion.valuesOfOthers[$0] != nil }) {
             return .usage("unknown option '\(other)'", hint: Suggestion.valuesOfOthers[other])
         }
         if let option {
-            let suggested = quoted(after: "Did you mean ", in: message).flatMap { Suggestion.nearest(to: option, among: [$0]) }
+            let suggested = Suggestion.option(option, among: options(of: arguments))
             let hint = Suggestion.elsewhere[option] ?? suggested.map { "did you mean `\($0)`?" } ?? usage
             return .usage("unknown option '\(option)'", hint: hint)
         }
@@ -57,25 +61,66 @@ enum CommandLineFailure {
 
     private static let optionsWithValue = ["--config", "--socket", "--directory", "--ca-certificate", "--state-directory"]
 
-    /// The first word that stands where a command's name is wanted and is none, with the group of commands it stands
-    /// in.
-    private static func unknownCommand(_ arguments: [String]) -> (word: String, group: (path: [String], commands: [String]))? {
-        func name(_ command: any ParsableCommand.Type) -> String {
+    /// Where a command line leads among the commands.
+    private struct Place {
+        var path: [String] = []
+        var command: any ParsableCommand.Type = AcmeAgent.self
+        /// A word that stands where a command's name is wanted, and is none.
+        var unknown: String?
+
+        var subcommands: [any ParsableCommand.Type] { command.configuration.subcommands }
+        var names: [String] { subcommands.map(Place.name) }
+        static func name(_ command: any ParsableCommand.Type) -> String {
             command.configuration.commandName ?? "\(command)".lowercased()
         }
-        var path: [String] = [], commands = AcmeAgent.configuration.subcommands
-        var words = arguments[...]
-        while let word = words.popFirst(), !commands.isEmpty, word != "help" {
+    }
+
+    private static func place(_ arguments: [String]) -> Place {
+        var place = Place(), words = arguments[...]
+        // `help` explains the command that its words name.
+        if words.first == "help" { words = words.dropFirst() }
+        while let word = words.popFirst(), !place.subcommands.isEmpty {
             if optionsWithValue.contains(word) {
                 words = words.dropFirst()
-            } else if let next = commands.first(where: { name($0) == word }) {
-                path.append(word)
-                commands = next.configuration.subcommands
-            } else if !word.hasPrefix("-") {
-                return (word, (path, commands.map(name)))
+            } else if let next = place.subcommands.first(where: { Place.name($0) == word }) {
+                place.path.append(word)
+                place.command = next
+            } else if !word.hasPrefix("-"), word != "help" {
+                place.unknown = word
+                return place
             }
         }
-        return nil
+        return place
+    }
+
+    /// That there is no such command, and which one was probably meant.
+    private static func unknownCommandFailure(_ arguments: [String]) -> Failure? {
+        let place = place(arguments)
+        guard let word = place.unknown else { return nil }
+        let nearest = Suggestion.nearest(to: word, among: place.names)
+        let name = (["acme-agent"] + place.path).joined(separator: " ")
+        return .usage(
+            "there is no command \"\(name) \(TerminalText.safe(word, limit: 40))\"",
+            hint: nearest.map { "did you mean `\(name) \($0)`?" } ?? "commands: \(place.names.joined(separator: ", "))")
+    }
+
+    private static func asksForHelp(_ arguments: [String]) -> Bool {
+        arguments.first == "help" || arguments.contains("--help") || arguments.contains("-h")
+    }
+
+    /// The long options of the command that a command line is for, as its help has them.
+    private static func options(of arguments: [String]) -> [String] {
+        let help = AcmeAgent.helpMessage(for: place(arguments).command)
+        let words = help.split { !($0 == "-" || $0.isLetter || $0.isNumber) }.filter { $0.hasPrefix("--") && $0.count > 2 }
+        return Set(words.map(String.init)).sorted()
+    }
+
+    /// The first long option that the command has not.
+    private static func unknownOption(_ arguments: [String]) -> String? {
+        guard place(arguments).subcommands.isEmpty else { return nil }
+        let known = options(of: arguments)
+        let given = arguments.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map { String($0.prefix { $0 != "=" }) }
+        return given.first { !known.contains($0) }
     }
 
     /// The parser's sentence in this program's manner: lower case, no full stop, one line.

@@ -19,6 +19,10 @@ extension Failure {
         case let error as AgentError: self = Failure(agent: error)
         case let error as AgentConnectionError:
             self.init("agent-unreachable", .agentUnavailable, TerminalText.safe(error.description), hint: error.hint)
+        case VarlinkConnectionError.timedOut:
+            self.init(
+                "agent-unreachable", .agentUnavailable, "the agent takes connections, and does not answer",
+                hint: "acme-agentd is overloaded or stopped in its tracks: `systemctl status acme-agentd` and its log say more")
         case let error as VarlinkConnectionError:
             self.init(
                 "agent-unreachable", .agentUnavailable, "the agent did not answer: \(TerminalText.safe(error.description))",

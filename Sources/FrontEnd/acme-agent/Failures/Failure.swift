@@ -47,6 +47,15 @@ struct Failure: Error, Equatable {
         Failure("output", .failed, "the result cannot be written to standard output: \(String(cString: strerror(number)))")
     }
 
+    /// With the CA that was named on the command line in the command that its hint says to type.
+    func at(directory: String?) -> Failure {
+        guard let directory, let hint, !hint.contains("--directory") else { return self }
+        var failure = self
+        failure.hint = hint.replacing(
+            "acme-agent account register", with: "acme-agent account register --directory \(TerminalText.safe(directory))")
+        return failure
+    }
+
     /// The lines for a person.
     var lines: [String] {
         var lines = ["acme-agent: error: \(message)"]

@@ -6,6 +6,14 @@ enum Suggestion {
             .filter { $0.distance <= max(1, word.count / 3) }.min { $0.distance < $1.distance }?.name
     }
 
+    /// The option of which a word is the beginning, if there is one only, or which is nearest to it.
+    static func option(_ word: String, among options: [String]) -> String? {
+        let name = word.prefix { $0 != "=" }
+        guard name.hasPrefix("--") else { return nil }
+        let longer = options.filter { $0.hasPrefix(name) }
+        return longer.count == 1 ? longer.first : nearest(to: String(name), among: options)
+    }
+
     /// Letters that are missing, too many, wrong or two in each other's place.
     static func distance(_ first: String, _ second: String) -> Int {
         let a = Array(first), b = Array(second)

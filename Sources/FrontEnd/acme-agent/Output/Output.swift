@@ -12,6 +12,8 @@ struct Output: Sendable {
 
     let isJSON: Bool
     let verbosity: Verbosity
+    /// The CA that the command line itself names: what a hint says to type must name it, too.
+    var givenDirectory: String?
 
     init(json: Bool, verbosity: Verbosity) {
         isJSON = json
@@ -20,6 +22,7 @@ struct Output: Sendable {
 
     init(_ options: GlobalOptions) {
         self.init(json: options.json, verbosity: options.quiet ? .quiet : options.verbose ? .verbose : .normal)
+        givenDirectory = options.directory
     }
 
     // MARK: Results
@@ -91,6 +94,7 @@ struct Output: Sendable {
 
     /// The end of a command that failed: for a person on standard error, with `--json` also as the one object on standard output.
     func report(_ failure: Failure, json: Bool = true) {
+        let failure = failure.at(directory: givenDirectory)
         Output.write(failure.lines.joined(separator: "\n") + "\n", to: STDERR_FILENO)
         guard isJSON, json else { return }
         try? result("") { json in
@@ -107,6 +111,13 @@ struct Output: Sendable {
     }
 
     // MARK: Descriptors
+
+    /// Whether a path leads to what a descriptor is open on.
+    static func leads(_ path: String, to descriptor: Int32) -> Bool {
+        var named = stat(), opened = stat()
+        guard stat(path, &named) == 0, fstat(descriptor, &opened) == 0 else { return false }
+        return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino
+    }
 
     static var isStandardOutputTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
     static var isStandardErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }

@@ -30,6 +30,8 @@ struct ProgressModel: Sendable {
     /// Signatures by key and meaning, for the summary.
     private(set) var signatures: [KeyName: [Operation: Int]] = [:]
     private var lastKey: KeyName?
+    /// Requests that are signed again, since the CA refused their nonces.
+    private var refusedNonces: Set<ACMEURL> = []
     private let isVerbose: Bool
 
     init(isVerbose: Bool) { self.isVerbose = isVerbose }
@@ -38,6 +40,12 @@ struct ProgressModel: Sendable {
     mutating func apply(_ event: IssuanceEvent) -> [Line] {
         switch event {
         case .signed(let request, let url, let key): return sign(request, url, key)
+        case .asking(let origin):
+            waitsFor = "the CA at \(origin)"
+            return []
+        case .nonceRefused(let url):
+            refusedNonces.insert(url)
+            return []
         case .authorizationPending(let identifier):
             waitsFor = "the challenges' answers to be put in place"
             return move(identifier, "to be proven", line: nil)
@@ -82,10 +90,11 @@ struct ProgressModel: Sendable {
     private mutating func sign(_ request: ACMERequest, _ url: ACMEURL, _ key: KeyName) -> [Line] {
         signatures[key, default: [:]][request.operation, default: 0] += 1
         lastKey = key
+        let again = refusedNonces.remove(url) == nil ? "" : " again: the CA refused the nonce"
         switch request {
         case .postAsGet, .respondToChallenge:
             // An identifier's own line says so for its challenge; questions are counted.
-            return isVerbose ? [Line(text: "key \(key) signed \(request.meaning), for \(url.text)")] : []
+            return isVerbose ? [Line(text: "key \(key) signed \(request.meaning), for \(url.text)\(again)")] : []
         case .newAccount, .updateAccount, .deactivateAccount: waitsFor = "the CA to answer for the account"
         case .keyChange: waitsFor = "the CA to change the key"
         case .newOrder: waitsFor = "the CA to make the order"
@@ -93,7 +102,7 @@ struct ProgressModel: Sendable {
         case .revokeCertificate: waitsFor = "the CA to revoke the certificate"
         case .deactivateAuthorization: break
         }
-        return [Line(text: "key \(key) signed \(safe(request.meaning))")]
+        return [Line(text: "key \(key) signed \(safe(request.meaning))\(again)")]
     }
 
     private mutating func move(_ identifier: Identifier, _ state: String, line: String?, isDone: Bool = false) -> [Line] {
@@ -112,8 +121,10 @@ struct ProgressModel: Sendable {
     private static func line(_ event: IssuanceEvent) -> String? {
         func safe(_ text: String) -> String { TerminalText.safe(text, limit: 500) }
         switch event {
-        case .resumed(let name, let order):
+        case .resumed(let name, let order, .interruption):
             return order == nil ? "going on with \(name), which was interrupted" : "going on with the interrupted order for \(name)"
+        case .resumed(let name, _, .failure): return "trying the order for \(name) again, which failed before"
+        case .resumed(let name, _, .installation): return "\(name) is installed already, and is taken into use now"
         case .keyCreated(let key): return "made key \(key.name) (\(key.algorithm.rawValue)) in the token"
         case .keyUsed(let key): return "using key \(key.name) (\(key.algorithm.rawValue)) in the token"
         case .orderCreated(let url, let identifiers): return "ordered \(Wording.list(identifiers)): \(url)"

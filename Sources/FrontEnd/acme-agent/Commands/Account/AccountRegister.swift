@@ -4,6 +4,7 @@ import Issuance
 import JOSE
 
 struct AccountRegister: AgentCommand {
+    static let stateUse = StateUse.made
     static let configuration = CommandConfiguration(
         commandName: "register", abstract: "Register an account at the CA; its key is made in the token.",
         discussion: "Where the key has an account already, that one is found and kept; --email changes its contacts.")

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Issuance
 
 struct AccountShow: AgentCommand {
     static let configuration = CommandConfiguration(commandName: "show", abstract: "Show the account as the CA has it.")
@@ -9,6 +10,11 @@ struct AccountShow: AgentCommand {
         let report = try await session.withAccounts { flow, directory in
             let shown = try await flow.show(directory)
             return AccountReport(stored: shown.stored, account: shown.account)
+        }
+        if let status = report.account?.status, status != .valid {
+            let stored = report.stored
+            let closed = IssuanceError.accountClosed(stored.key, nil, contact: stored.contact, directory: stored.directory)
+            session.output.warning(closed.description, hint: closed.hint)
         }
         try session.output.result(report.text, json: report.writeMember)
         return .success

@@ -4,6 +4,7 @@ import ArgumentParser
 import AuditTrail
 
 struct AuditTail: AgentCommand {
+    static let stateUse = StateUse.none
     static let configuration = CommandConfiguration(
         commandName: "tail", abstract: "Show the last records of the audit trail.",
         discussion:

@@ -4,6 +4,7 @@ import AuditTrail
 import StrictJSON
 
 struct AuditVerify: AgentCommand {
+    static let stateUse = StateUse.none
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Verify that the audit trail is whole and unchanged.",
         discussion: """

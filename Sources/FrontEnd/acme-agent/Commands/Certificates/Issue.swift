@@ -8,6 +8,7 @@ import Issuance
 import JOSE
 
 struct Issue: AgentCommand {
+    static let stateUse = StateUse.made
     static let configuration = CommandConfiguration(
         abstract: "Get a certificate for one or more names.",
         discussion: """
@@ -186,20 +187,10 @@ struct Issue: AgentCommand {
                 do {
                     let identifier = try Identifier(argument: text)
                     if !result.contains(identifier) { result.append(identifier) }
-                } catch { throw refusal(of: text, error) }
+                } catch { throw Failure(notAName: text, error) }
             }
         }
         return result
-    }
-
-    /// Says of a URL, or of a name with a port or a path, what it is.
-    private static func refusal(of text: String, _ error: IdentifierError) -> Failure {
-        let shown = "\"\(TerminalText.safe(text, limit: 100))\""
-        guard text.contains("/") || text.contains(":"), let host = Origin.meant(by: text)?.host else {
-            return .usage("\(shown) cannot be in a certificate: \(error)")
-        }
-        let what = text.contains("://") ? "is a URL" : text.contains("/") ? "has a path" : "has a port"
-        return .usage("\(shown) \(what); a certificate is for names and addresses alone", hint: "give the name alone: -d \(host)")
     }
 }
 

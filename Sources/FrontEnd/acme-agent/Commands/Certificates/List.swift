@@ -20,6 +20,12 @@ struct List: AgentCommand {
         let interrupted = contents.interrupted, isEmpty = contents.reports.isEmpty && interrupted.isEmpty && contents.damaged.isEmpty
         if isEmpty { session.output.note("no certificates in \(TerminalText.safe(session.settings.stateDirectory))") }
         for (name, failure) in contents.damaged { session.output.reportPart(failure, of: name.rawValue) }
+        for report in contents.reports {
+            guard let concern = report.concern, concern == .keyGone || concern == .hookFailed else { continue }
+            let lines = Wording.wrapped(
+                "\(report.certificate.name): \(concern.sentence(report))", width: Terminal.standardOutput.width ?? .max)
+            session.output.note(lines.joined(separator: "\n"))
+        }
         let failed = interrupted.filter(\.hasFailed), cutOff = interrupted.filter { !$0.hasFailed }
         if !failed.isEmpty {
             session.output.note("failed: \(Wording.list(failed.map(\.name.rawValue)))")

@@ -1,4 +1,5 @@
 import ACME
+import ACMEClient
 import ArgumentParser
 import CertificateStore
 import Issuance
@@ -44,7 +45,9 @@ struct Revoke: AgentCommand {
         try await session.followed(display) { [byCertificateKey] _ in
             let keys = try await session.keys()
             try await session.withFlow(at: directory, keys: keys, CertificateSettings(), display) {
-                try await $0.revoke(name, reason: reason, byCertificateKey: byCertificateKey)
+                do { try await $0.revoke(name, reason: reason, byCertificateKey: byCertificateKey) } catch let error as ACMEClientError {
+                    throw Revoke.failure(error, name, byCertificateKey: byCertificateKey)
+                }
             }
         }
         try session.output.result("revoked \(name), serial \(stored.metadata.serial)" + (reason.map { " (\($0.name))" } ?? "")) { json in
@@ -58,5 +61,15 @@ struct Revoke: AgentCommand {
             json.endObject()
         }
         return .success
+    }
+
+    /// A refusal, with another way where there is one: the certificate may be another account's (RFC 8555 §7.6).
+    static func failure(_ error: ACMEClientError, _ name: CertificateName, byCertificateKey: Bool) -> Failure {
+        var failure = Failure(error)
+        if error.problem?.kind == .unauthorized, !byCertificateKey {
+            let command = "acme-agent revoke \(name) --by-certificate-key"
+            failure.hint = "the certificate may belong to another account; its own key revokes it as well: \(command)"
+        }
+        return failure
     }
 }

@@ -22,7 +22,7 @@ struct Show: AgentCommand {
     @Option(help: "text, pem, der or p7b.")
     var format = Format.text
 
-    @Option(help: ArgumentHelp("Write it to this file.", valueName: "file"), completion: .file())
+    @Option(help: ArgumentHelp("Write it to this file; - is standard output.", valueName: "file"), completion: .file())
     var out: String?
 
     @OptionGroup var options: GlobalOptions
@@ -32,10 +32,19 @@ struct Show: AgentCommand {
         guard let certificate = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
         let report = CertificateReport(certificate)
         let bytes = format.export.map { certificate.chain.exported(as: $0) } ?? Array((report.text + "\n").utf8)
-        if let out {
+        let isStandardOutput = try out.map { try $0 == "-" || DurableFile.ownDescriptor(named: $0) == STDOUT_FILENO } ?? false
+        if isStandardOutput, session.output.isJSON {
+            throw Failure.usage("--json and --out to standard output exclude each other", hint: "--json alone has the chain as pem")
+        }
+        if let out, !isStandardOutput {
             try DurableFile.write(bytes, toNamed: out, mode: 0o644)
-            try session.output.result("wrote \(TerminalText.safe(out)) (\(format.rawValue), \(Wording.count(bytes.count, "byte")))") {
-                json in
+            let line = "wrote \(TerminalText.safe(out)) (\(format.rawValue), \(Wording.count(bytes.count, "byte")))"
+            // A line behind the bytes, in the same file, would spoil them.
+            guard session.output.isJSON || !Output.leads(out, to: STDOUT_FILENO) else {
+                if !Output.leads(out, to: STDERR_FILENO) { session.output.note(line) }
+                return .success
+            }
+            try session.output.result(line) { json in
                 json.name("certificate")
                 report.write(to: &json)
                 json.member("file", out)

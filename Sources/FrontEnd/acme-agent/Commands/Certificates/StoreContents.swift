@@ -19,7 +19,10 @@ struct StoreContents: Sendable {
         }
         for name in try await store.journalNames() {
             do throws(StoreError) {
-                if let journal = try await store.journal(named: name) { interrupted.append(journal) }
+                guard let journal = try await store.journal(named: name) else { continue }
+                // Where its certificate is installed the order is done, whatever became of the hook.
+                let installed = reports.first { $0.certificate.name == name }?.certificate.metadata
+                if journal.order == nil || journal.order != installed?.order { interrupted.append(journal) }
             } catch { damaged.append((name, Failure(error))) }
         }
         guard !reports.isEmpty else { return }

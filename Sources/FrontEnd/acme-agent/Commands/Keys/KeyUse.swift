@@ -8,7 +8,17 @@ extension KeyUse {
         guard !force, !users.isEmpty else { return }
         throw Failure(
             "key-in-use", .failed, "key \(key) is in use: \(Wording.list(users, limit: 8))",
-            hint: "--force will \(deed) it all the same; `acme-agent renew NAME --new-key --force` gives a certificate another key first, "
-                + "`acme-agent forget NAME` drops an interrupted order")
+            hint: (remedies + ["--force will \(deed) it all the same"]).joined(separator: "; "))
+    }
+
+    /// What frees the key, a command for each kind of use.
+    private var remedies: [String] {
+        var remedies: [String] = []
+        if let name = certificates.first {
+            remedies.append("`acme-agent renew \(name) --new-key --force` gives the certificate another key first")
+        }
+        if let name = orders.first { remedies.append("`acme-agent forget --order \(name)` drops the order") }
+        if !accounts.isEmpty { remedies.append("without it the account can never be used again") }
+        return remedies
     }
 }

@@ -2,6 +2,7 @@ import ACME
 import ArgumentParser
 
 struct KeysAdopt: AgentCommand {
+    static let stateUse = StateUse.none
     static let configuration = CommandConfiguration(
         commandName: "adopt", abstract: "Take over a key that is in the token already.",
         discussion: """

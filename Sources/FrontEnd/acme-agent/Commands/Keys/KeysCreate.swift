@@ -3,6 +3,7 @@ import ArgumentParser
 import JOSE
 
 struct KeysCreate: AgentCommand {
+    static let stateUse = StateUse.none
     static let configuration = CommandConfiguration(
         commandName: "create", abstract: "Make a key in the token.",
         discussion: "The private key is made inside the token, for signing only, and cannot be taken out of it.")

@@ -1,6 +1,7 @@
 import ArgumentParser
 
 struct KeysList: AgentCommand {
+    static let stateUse = StateUse.none
     static let configuration = CommandConfiguration(commandName: "list", abstract: "List the keys that the agent's policy gives you.")
 
     @OptionGroup var options: GlobalOptions

@@ -2,6 +2,7 @@ import ACME
 import ArgumentParser
 
 struct KeysShow: AgentCommand {
+    static let stateUse = StateUse.none
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, pem, jwk }
 
     static let configuration = CommandConfiguration(commandName: "show", abstract: "Show a key's description or its public half.")

@@ -1,0 +1,40 @@
+import Testing
+
+@testable import acme_agent
+
+/// An agent or a CA that takes connections and says nothing: what is waited for is said, and there is an end.
+@Suite struct SilenceTests {
+    @Test(arguments: ["status", "status --check", "keys list", "keys show web", "keys retire web --yes", "audit tail"])
+    func aSilentAgentIsWaitedForSecondsOnly(line: String) async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org")
+        let agent = try SilentServer(path: session.folder.file("agent.sock"))
+        defer { agent.close() }
+        let outcome = try await session.run("timeout 40 acme-agent \(line)")
+        #expect(outcome.status == 3, "\(outcome)")
+        #expect(outcome.error.contains("waiting for the agent to answer on "), "\(outcome)")
+        #expect(outcome.error.contains("the agent takes connections, and does not answer"), "\(outcome)")
+        #expect(outcome.error.contains("hint: acme-agentd is overloaded or stopped"), "\(outcome)")
+    }
+
+    /// The agent is not asked before the CA's directory is read.
+    @Test(arguments: ["INT", "TERM"]) func aSilentCAIsNamedAndLeftAtOnce(signal: String) async throws {
+        let session = try CommandLineSession()
+        let agent = try SilentServer(path: session.folder.file("agent.sock")), ca = try SilentServer()
+        defer {
+            agent.close()
+            ca.close()
+        }
+        let directory = "https://127.0.0.1:\(ca.port)/directory"
+        let outcome = try await session.run(
+            """
+            exec 2>&1
+            acme-agent account register --agree-tos --directory \(directory) & child=$!
+            sleep 5; kill -\(signal) $child; before=$(date +%s%N)
+            wait $child; status=$?; echo "after $((($(date +%s%N) - before) / 1000000000)) s"; exit $status
+            """)
+        #expect(outcome.status == (signal == "INT" ? 130 : 143), "\(outcome)")
+        #expect(outcome.output.contains("waiting for the CA at https://127.0.0.1:\(ca.port), "), "\(outcome)")
+        #expect(outcome.output.contains("after 0 s") || outcome.output.contains("after 1 s"), "\(outcome)")
+    }
+}

@@ -1,0 +1,45 @@
+import Glibc
+import Testing
+
+/// A socket that takes connections, by the kernel's doing, and never answers.
+struct SilentServer {
+    private let listener: Int32
+    /// Of a TCP socket.
+    let port: UInt16
+
+    /// At a path.
+    init(path: String) throws {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8).prefix($0.count - 1)) }
+        listener = try Self.listen(AF_UNIX, &address)
+        port = 0
+    }
+
+    /// On this machine, at a free port.
+    init() throws {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = INADDR_LOOPBACK.bigEndian
+        let listener = try Self.listen(AF_INET, &address)
+        self.listener = listener
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isKnown = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(listener, $0, &size) == 0 }
+        }
+        try #require(isKnown)
+        port = UInt16(bigEndian: address.sin_port)
+    }
+
+    private static func listen<Address>(_ family: Int32, _ address: inout Address) throws -> Int32 {
+        let listener = socket(family, Int32(SOCK_STREAM.rawValue), 0)
+        let size = socklen_t(MemoryLayout<Address>.size)
+        let isBound = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listener, $0, size) == 0 }
+        }
+        try #require(isBound && Glibc.listen(listener, 8) == 0)
+        return listener
+    }
+
+    func close() { _ = Glibc.close(listener) }
+}
