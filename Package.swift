@@ -179,7 +179,7 @@ let package = Package(
                 "KeyNameLiterals", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", x509, swiftASN1, crypto,
             ],
             path: "Tests/FrontEnd/TestSupport", swiftSettings: settings),
-        tests("ACMEClientTests", in: "FrontEnd", ["TestSupport", "ACMEClient", "ACME", "JOSE", "StrictJSON", crypto, nioSSL]),
+        tests("ACMEClientTests", in: "FrontEnd", ["TestSupport", "ACMEClient", "ACME", "JOSE", "StrictJSON", crypto, nioHTTP1, nioSSL]),
         tests(
             "CertificateStoreTests", in: "FrontEnd",
             ["TestSupport", "CertificateStore", "DurableFile", "FaultyDisk", "ACME", "JOSE", x509, swiftASN1, crypto]),

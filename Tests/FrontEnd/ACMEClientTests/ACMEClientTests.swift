@@ -158,9 +158,42 @@ private struct Conversation {
         behaviour.tamper = { _, response in HTTPResponse(status: response.status, headers: ["Content-Type": type], body: response.body) }
         let conversation = try Conversation(behaviour)
         await #expect { try await conversation.client.directory() } throws: { error in
-            guard case .unexpectedContentType? = error as? ACMEClientError else { return false }
-            return true
+            guard let error = error as? ACMEClientError else { return false }
+            return error.description.contains("application/json") && error.hint == "is this the URL of an ACME directory?"
         }
+    }
+
+    /// Only the directory's URL is its user's to choose.
+    @Test func anAnswerOfAnotherTypeIsNoMistakeInTheDirectorysURL() async throws {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.tamper = { request, response in
+            guard request.url.path == "/new-order" else { return response }
+            let others = response.headers.fields.filter { $0.name != "Content-Type" }
+            return HTTPResponse(
+                status: response.status, headers: HTTPFields(others + [(name: "Content-Type", value: "text/html")]), body: response.body)
+        }
+        let conversation = try Conversation(behaviour)
+        await #expect { try await conversation.order() } throws: { error in
+            guard case .unexpectedContentType? = error as? ACMEClientError else { return false }
+            return (error as? ACMEClientError)?.hint == nil
+        }
+    }
+
+    /// A signature for another server is none that the agent gives: it is the CA's mistake, and said to be.
+    @Test func aDirectoryWhoseURLsAreElsewhereIsTheCAsMistake() async throws {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.tamper = { request, response in
+            guard request.url.path == "/dir" else { return response }
+            let text = String(decoding: response.body, as: UTF8.self)
+            let body = text.replacing("https://ca.test/new-order", with: "https://other.test/new-order")
+            return HTTPResponse(status: response.status, headers: response.headers, body: Array(body.utf8))
+        }
+        let conversation = try Conversation(behaviour)
+        await #expect { try await conversation.order() } throws: { error in
+            guard case .invalidDocument? = error as? ACMEClientError else { return false }
+            return "\(error)".contains("https://other.test/new-order")
+        }
+        #expect(!conversation.ca.log.contains("POST /new-order"))
     }
 
     @Test func aFailureToFetchTheDirectoryIsNotRemembered() async throws {

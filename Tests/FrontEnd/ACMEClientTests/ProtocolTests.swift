@@ -99,6 +99,17 @@ import Testing
         }
     }
 
+    /// What is only wished for is not waited for longer than it is worth.
+    @Test func aFirmLimitHoldsWhateverTheCAAsksFor() {
+        var policy = RetryPolicy(now: .zero, within: .seconds(20))
+        #expect(policy.timeLeft(.seconds(1)) == .seconds(19))
+        func after(_ seconds: Int64, at now: Duration) -> RetryPolicy.Action {
+            policy.after(status: 503, problem: nil, retryAfter: seconds, isRepeatable: true, now: now)
+        }
+        #expect(after(10, at: .seconds(1)) == .wait(.seconds(10), reason: "the CA is busy"))
+        #expect(after(10, at: .seconds(11)) == .fail)
+    }
+
     @Test func whenTheTimeIsOverNothingIsTriedAgain() {
         var policy = RetryPolicy(now: .seconds(5))
         #expect(policy.timeLeft(.seconds(25)) == RetryPolicy.patience - .seconds(20))

@@ -1,5 +1,6 @@
 import ACME
 import Glibc
+import NIOHTTP1
 import NIOSSL
 import Synchronization
 import TestSupport
@@ -76,6 +77,18 @@ import Testing
         }
         let untrusted = TransportFault.describe(NIOSSLExtraError.failedToValidateHostname, request: request) as? TransportError
         #expect(untrusted?.kind == .tls && untrusted?.hint == nil)
+    }
+
+    /// A body shorter than its Content-Length, or no whole header: what came was HTTP, as far as it came.
+    @Test(arguments: [HTTPParserError.invalidEOFState, .closedConnection]) func aResponseThatEndsEarlyIsCutOff(
+        _ error: HTTPParserError
+    ) throws {
+        let request = HTTPRequest(.get, try ACMEURL("https://ca.test/dir"), responseLimit: 1)
+        let described = try #require(TransportFault.describe(error, request: request) as? TransportError)
+        #expect(described.kind == .unreachable && described.isTransient, "\(described)")
+        expectPlainWords(described)
+        let other = TransportFault.describe(HTTPParserError.invalidHeaderToken, request: request) as? TransportError
+        #expect(other?.kind == .protocolError)
     }
 
     @Test func aProxyIsAskedForTheConnection() async throws {

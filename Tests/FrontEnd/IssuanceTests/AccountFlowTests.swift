@@ -51,6 +51,33 @@ import Testing
         #expect(account.termsOfService == "https://ca.test/terms" && account.url != nil)
     }
 
+    /// No request could be signed for it: an account that cannot be used is not stored as one.
+    @Test(
+        arguments: [
+            "https://evil.test/acct/1", "https://ca.test/new-order", "/new-account/",
+            "https://ca.test/" + String(repeating: "a", count: 1020),
+        ])
+    func anAccountsURLMustBeOne(_ location: String) async throws {
+        let office = try Office()
+        office.ca.change { behaviour in
+            behaviour.tamper = { request, response in
+                guard request.url.path == "/new-account" else { return response }
+                let others = response.headers.fields.filter { $0.name != "Location" }
+                return HTTPResponse(
+                    status: response.status, headers: HTTPFields(others + [(name: "Location", value: location)]), body: response.body)
+            }
+        }
+        await #expect { try await office.flow.register(try office.registration()) } throws: { error in
+            guard case .invalidDocument? = error as? ACMEClientError else { return false }
+            return "\(error)".contains("Location")
+        }
+        #expect(try await office.store.account(at: try office.ca.directory)?.url == nil)
+        // It was made all the same: once the CA answers as it must, its key finds it.
+        office.ca.change { $0.tamper = nil }
+        let account = try await office.flow.register(try office.registration())
+        #expect(account.url?.path.hasPrefix("/acct/") == true && office.keys.made == 1)
+    }
+
     @Test func aWarmAccountCostsNoRequest() async throws {
         let office = try Office()
         let account = try await office.flow.register(try office.registration())

@@ -13,9 +13,10 @@ extension ACMEClient {
     /// - Throws: `ACMEClientError`; a `.problem` of kind `userActionRequired` where the terms of service were not agreed to.
     public func newAccount(_ request: NewAccount) async throws -> RegisteredAccount {
         guard let signer else { throw ACMEClientError.noAccount }
-        let url = try await directory().newAccount
+        let directory = try await directory(), url = directory.newAccount
         let response = try await post(.newAccount(request), to: url, as: .key(signer), accept: MediaType.json)
         let location = try location(response, url: url)
+        try checkMade(location, directory, of: url)
         use(account: location)
         let account = try await account(response, url: url)
         return RegisteredAccount(url: location, account: account, isNew: response.status == 201)

@@ -10,9 +10,11 @@ public struct DownloadedChain: Sendable {
 
 extension ACMEClient {
     /// Downloads a chain (RFC 8555 §7.4.2). It MUST be checked before it is used (RFC 8555 §11.4): certificates only, for the right key.
+    /// - Parameter patience: how long it may take in all, waits that the CA asks for included.
     /// - Throws: `ACMEClientError`.
-    public func certificate(_ url: ACMEURL) async throws -> DownloadedChain {
-        let response = try await post(.postAsGet, to: url, accept: MediaType.pemChain, limit: Self.chainLimit)
+    public func certificate(_ url: ACMEURL, within patience: Duration? = nil) async throws -> DownloadedChain {
+        let response = try await post(
+            .postAsGet, to: url, accept: MediaType.pemChain, limit: Self.chainLimit, within: patience)
         let type = MediaType.of(response)
         guard type == MediaType.pemChain else {
             throw ACMEClientError.unexpectedContentType(type, expected: MediaType.pemChain, url: url)

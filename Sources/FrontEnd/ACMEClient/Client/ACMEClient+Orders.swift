@@ -11,9 +11,11 @@ public struct ACMEResource<Value: Sendable>: Sendable {
 extension ACMEClient {
     /// Makes an order (RFC 8555 §7.4). Its URL comes only here: write it down before the next request.
     public func newOrder(_ order: NewOrder) async throws -> ACMEResource<Order> {
-        let url = try await directory().newOrder
+        let directory = try await directory(), url = directory.newOrder
         let response = try await post(.newOrder(order), to: url, accept: MediaType.json)
         let location = try location(response, url: url)
+        try check(location, "Location", of: url)
+        try checkMade(location, directory, of: url)
         return try resource(response, url: location, as: Order.self)
     }
 

@@ -19,12 +19,17 @@ extension ACMEClient {
     /// - Parameters:
     ///   - accept: media type of the answer; `nil` where it does not matter.
     ///   - limit: bytes of answer at most.
+    ///   - patience: how long all tries together may take; see `RetryPolicy`.
     /// - Throws: `ACMEClientError`, what the signer throws, `CancellationError`.
     func post(
         _ request: ACMERequest, to url: ACMEURL, as identity: Identity = .account, accept: String? = nil,
-        limit: Int = ACMEClient.documentLimit
+        limit: Int = ACMEClient.documentLimit, within patience: Duration? = nil
     ) async throws -> HTTPResponse {
-        var policy = RetryPolicy(now: time.uptime())
+        // Where it is one of the directory's URLs, or comes from an earlier run.
+        if let reason = objection(to: url) {
+            throw ACMEClientError.invalidDocument(url: url, reason: "no request is signed for \(url): it \(reason)")
+        }
+        var policy = RetryPolicy(now: time.uptime(), within: patience)
         while true {
             switch try await attempt(request, url, identity, accept, limit, &policy) {
             case .response(let response): return response

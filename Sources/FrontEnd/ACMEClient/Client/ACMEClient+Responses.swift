@@ -15,7 +15,10 @@ extension ACMEClient {
         do { document = try JSONDocument(parsing: response.body, limits: Self.jsonLimits) } catch {
             throw .invalidDocument(url: url, reason: "the CA's answer to \(url) is no JSON: \(error)")
         }
-        do { return try Value(json: document.root) } catch { throw .invalidDocument(url: url, reason: error.description) }
+        let value: Value
+        do { value = try Value(json: document.root) } catch { throw .invalidDocument(url: url, reason: error.description) }
+        for target in value.targets { try check(target.url, target.member, of: url) }
+        return value
     }
 
     /// What a response without success means.
@@ -45,6 +48,7 @@ extension ACMEClient {
         guard let text = response.headers["Location"], let location = try? ACMEURL(reference: text, relativeTo: url) else {
             throw .missingHeader("Location", url: url)
         }
+        try checkServer(location, "Location", of: url)
         return location
     }
 

@@ -111,7 +111,9 @@ public final class ACMEClient: Sendable {
 
     private func fetchDirectory() async throws -> Directory {
         let response = try await retrying(HTTPRequest(.get, directoryURL, responseLimit: Self.documentLimit))
-        return try document(response, url: directoryURL, as: Directory.self)
+        do { return try document(response, url: directoryURL, as: Directory.self) } catch {
+            throw ACMEClientError.notADirectory(directoryURL, reason: error.description)
+        }
     }
 
     /// A request without a signature: GET or HEAD, which change nothing and so may be repeated.

@@ -19,6 +19,8 @@ public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
     case noAccount
     /// The CA's directory lacks the member that the request needs.
     case notOffered(String, directory: ACMEURL)
+    /// What answers at the directory's URL is no directory.
+    case notADirectory(ACMEURL, reason: String)
 
     /// The CA's explanation, where there is one.
     public var problem: Problem? {
@@ -60,7 +62,7 @@ public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
             return "the CA answered \(url) \(type), not \(expected)"
         case .redirect(let status, let from, let to):
             return "the CA redirects \(from) to \(TerminalText.safe(to, limit: 300)) (status \(status)), which is not followed"
-        case .invalidDocument(_, let reason): return reason
+        case .invalidDocument(_, let reason), .notADirectory(_, let reason): return reason
         case .missingHeader(let name, let url): return "the CA's answer to \(url) has no valid \(name)"
         case .noncesExhausted(let attempts, let url):
             return "the CA at \(url.origin) refused the nonces that it gives out, \(attempts) times one after another"
@@ -76,7 +78,7 @@ public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
         case .transport(let error): return error.hint
         case .redirect: return "if the CA has moved, configure its new directory URL"
         case .noAccount: return "acme-agent account register --agree-tos"
-        case .unexpectedContentType, .invalidDocument: return "is this the URL of an ACME directory?"
+        case .notADirectory: return "is this the URL of an ACME directory?"
         case .problem(let problem, _, _, _):
             switch problem.kind {
             case .accountDoesNotExist: return "acme-agent account register --agree-tos"

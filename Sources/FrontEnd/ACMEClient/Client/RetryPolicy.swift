@@ -27,9 +27,16 @@ struct RetryPolicy: Sendable {
     private var failures = 0
     private var waited: Int64 = 0
     private var deadline: Duration
+    /// Whether what the CA asks to wait counts, too.
+    private let isFirm: Bool
 
-    /// - Parameter now: uptime.
-    init(now: Duration) { deadline = now + Self.patience }
+    /// - Parameters:
+    ///   - now: uptime.
+    ///   - limit: all tries together may take so long, what the CA asks to wait included; `nil` for `patience`.
+    init(now: Duration, within limit: Duration? = nil) {
+        deadline = now + min(limit ?? Self.patience, Self.patience)
+        isFirm = limit != nil
+    }
 
     /// What is left for the next try.
     func timeLeft(_ now: Duration) -> Duration { max(deadline - now, .zero) }
@@ -70,8 +77,9 @@ struct RetryPolicy: Sendable {
         guard now + step < deadline else { return .fail }
         guard let asked, asked > 0 else { return .wait(step, reason: reason) }
         guard asked <= Self.longestWait - waited else { return .fail }
+        guard !isFirm || now + .seconds(asked) < deadline else { return .fail }
         waited += asked
-        deadline += .seconds(asked)
+        if !isFirm { deadline += .seconds(asked) }
         return .wait(max(.seconds(asked), step), reason: reason)
     }
 

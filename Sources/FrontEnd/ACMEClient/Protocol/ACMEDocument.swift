@@ -4,10 +4,33 @@ import StrictJSON
 /// An object that a CA sends as JSON.
 protocol ACMEDocument: Sendable {
     init(json: JSONValue) throws(ACMEDocumentError)
+
+    /// The URLs in it for which the account's requests are signed, with their members' names.
+    var targets: [(member: String, url: ACMEURL)] { get }
 }
 
+extension ACMEDocument {
+    var targets: [(member: String, url: ACMEURL)] { [] }
+}
+
+/// What its members are needed for is seen when they are used.
 extension Directory: ACMEDocument {}
 extension Account: ACMEDocument {}
-extension Order: ACMEDocument {}
-extension Authorization: ACMEDocument {}
+/// The answer to a response: its URL is known.
 extension Challenge: ACMEDocument {}
+
+extension Order: ACMEDocument {
+    var targets: [(member: String, url: ACMEURL)] {
+        var targets = authorizations.map { (member: "authorizations", url: $0) }
+        if let finalize { targets.append(("finalize", finalize)) }
+        if let certificate { targets.append(("certificate", certificate)) }
+        return targets
+    }
+}
+
+extension Authorization: ACMEDocument {
+    /// Challenges of types that are not answered here may be anywhere.
+    var targets: [(member: String, url: ACMEURL)] {
+        challenges.filter { $0.kind != nil }.map { ("the URL of challenge \($0.type)", $0.url) }
+    }
+}

@@ -31,6 +31,8 @@ enum TransportFault {
         case let error as NIOSSLExtraError where error == .failedToValidateHostname:
             return failure(.tls, "its certificate is for another name")
         case is NIOSSLError, is NIOSSLExtraError: return failure(.tls, "the handshake failed")
+        // Closed within the header fields, or before the body was as long as they say.
+        case HTTPParserError.invalidEOFState, HTTPParserError.closedConnection: return failure(.unreachable, cutOff)
         case is HTTPParserError: return failure(.protocolError, "its response cannot be read")
         case let error as NIOConnectionError:
             let reasons = error.connectionErrors.map { "\(place($0.target)): \(reason($0.error))" }
@@ -49,7 +51,7 @@ enum TransportFault {
         case .httpProxyHandshakeTimeout, .socksHandshakeTimeout: (.timeout, "the proxy does not answer")
         case .invalidProxyResponse: (.unreachable, "the proxy does not let the connection through")
         case .proxyAuthenticationRequired: (.unreachable, "the proxy wants a user name and a password")
-        case .remoteConnectionClosed, .uncleanShutdown: (.unreachable, cutOff)
+        case .remoteConnectionClosed, .uncleanShutdown, .requestStreamCancelled: (.unreachable, cutOff)
         default: (.protocolError, "its response cannot be read")
         }
     }

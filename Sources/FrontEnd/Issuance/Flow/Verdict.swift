@@ -17,7 +17,9 @@ enum Verdict {
     }
 
     /// Whether an order of an earlier run leads nowhere by the CA's own word, so that a new one may end better.
-    static func isDeadEnd(_ error: any Error) -> Bool {
+    /// - Parameter mayBeCertified: a certificate may have been made: then a CA that fails at the moment says nothing
+    ///   about the order.
+    static func isDeadEnd(_ error: any Error, mayBeCertified: Bool = false) -> Bool {
         switch error {
         case let error as StoreError: return error.reason == .chainRefused
         case let error as IssuanceError:
@@ -31,7 +33,7 @@ enum Verdict {
             switch error.problem?.kind {
             // About the account: the next order would be answered the same.
             case .accountDoesNotExist, .userActionRequired, .externalAccountRequired: return false
-            default: return isFinal(error) || error.status == 500
+            default: return isFinal(error) || (error.status == 500 && !mayBeCertified)
             }
         default: return false
         }
@@ -60,7 +62,7 @@ enum Verdict {
             default: return isRefusal(status)
             }
         case .unexpectedStatus(let status, _, _): return isRefusal(status)
-        case .unexpectedContentType, .redirect, .invalidDocument, .missingHeader, .notOffered: return true
+        case .unexpectedContentType, .redirect, .invalidDocument, .missingHeader, .notOffered, .notADirectory: return true
         case .transport(let error): return error.kind == .tooLarge
         case .noncesExhausted, .noAccount: return false
         }

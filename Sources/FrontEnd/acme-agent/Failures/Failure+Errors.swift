@@ -114,7 +114,7 @@ extension Failure {
             self.init(code, cause.isTransient ? .temporary : .caRefused, cause.description, hint: cause.hint)
         case .noAccount: self.init("no-account", .failed, error.description, hint: error.hint)
         case .notOffered: self.init("ca-refused", .caRefused, error.description, hint: error.hint)
-        case .unexpectedStatus, .unexpectedContentType, .redirect, .invalidDocument, .missingHeader, .noncesExhausted:
+        case .unexpectedStatus, .unexpectedContentType, .redirect, .invalidDocument, .missingHeader, .noncesExhausted, .notADirectory:
             self.init("ca-protocol", .caRefused, TerminalText.safe(error.description), hint: error.hint)
         }
     }
