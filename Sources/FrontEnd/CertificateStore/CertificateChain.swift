@@ -108,6 +108,12 @@ public struct CertificateChain: Sendable {
         guard time >= notBefore - CertificateChain.clockTolerance else {
             throw CertificatePEM.refuse("it begins on \(RFC3339.string(notBefore)); it is \(RFC3339.string(time)) by this machine's clock")
         }
+        // RFC 5280 §4.2.1.9: whoever holds the key could sign certificates for any name.
+        if let found = leaf.find(ASN1ObjectIdentifier.X509ExtensionID.basicConstraints), let constraints = try? BasicConstraints(found),
+            case .isCertificateAuthority = constraints
+        {
+            throw CertificatePEM.refuse("it is a CA's certificate (basicConstraints)")
+        }
         return try arranged()
     }
 

@@ -51,6 +51,12 @@ struct CertificateChainTests {
         #expect(try CertificateChain(pem: Array(text.utf8)).der == der)
     }
 
+    @Test("A certificate that may sign others is no server's")
+    func authority() throws {
+        let der = try folder.ca.chain(key: folder.key.publicKey, names: StoreFolder.names, isCA: true)
+        #expect(refusal { try check(der) } == "it is a CA's certificate (basicConstraints)")
+    }
+
     @Test("A chain for another key, other names or another time is refused with the reason")
     func wrong() throws {
         let ca = folder.ca, key = folder.key.publicKey

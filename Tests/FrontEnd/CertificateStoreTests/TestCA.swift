@@ -31,7 +31,8 @@ struct TestCA {
         var extensions = Certificate.Extensions()
         if isCA {
             try extensions.append(Certificate.Extension(BasicConstraints.isCertificateAuthority(maxPathLength: nil), critical: true))
-        } else if !names.isEmpty {
+        }
+        if !names.isEmpty {
             try extensions.append(Certificate.Extension(SubjectAlternativeNames(names), critical: true))
             try extensions.append(Certificate.Extension(AuthorityKeyIdentifier(keyIdentifier: [1, 2, 3]), critical: false))
         }
@@ -52,7 +53,7 @@ struct TestCA {
     /// A chain of leaf, issuer and, if asked for, root; DER.
     func chain(
         key: P256.Signing.PublicKey, names: [String], from: Int64 = -3_600, to: Int64 = 7_776_000, other: GeneralName? = nil,
-        root: Bool = false
+        root: Bool = false, isCA: Bool = false
     ) throws -> [[UInt8]] {
         var general: [GeneralName] = try names.map { name in
             switch try Identifier(argument: name) {
@@ -62,7 +63,7 @@ struct TestCA {
         }
         if let other { general.append(other) }
         let leaf = try TestCA.certificate(
-            "", for: .init(key), issuer: "Issuer", signedBy: .init(issuerKey), isCA: false, from: from, to: to, names: general)
+            "", for: .init(key), issuer: "Issuer", signedBy: .init(issuerKey), isCA: isCA, from: from, to: to, names: general)
         return try ([leaf, issuer] + (root ? [self.root] : [])).map { try TestCA.der($0) }
     }
 

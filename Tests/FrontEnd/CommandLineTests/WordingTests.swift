@@ -7,6 +7,7 @@ import Testing
         arguments: [
             (0, "0 s"), (59, "59 s"), (90, "1 min 30 s"), (3600, "1 h"), (5400, "1 h 30 min"), (86_400, "1 day"), (90_000, "1 day 1 h"),
             (89 * 86_400 + 7200, "89 days"), (-5, "0 s"),
+            (99 * 365 * 86_400, "36135 days"), (.max, ">100 years"),
         ] as [(Int64, String)]) func durations(seconds: Int64, text: String)
     { #expect(Wording.duration(seconds: seconds) == text) }
 

@@ -26,6 +26,19 @@ import Testing
         #expect(!FileTests.exists(root.file(".well-known")))
     }
 
+    /// As long as the name of a file may be.
+    @Test(arguments: [250, 251, 255]) func aLongTokenIsShown(_ length: Int) async throws {
+        let root = try TemporaryFolder()
+        let webroot = HTTP01Webroot(root: root.path)
+        try await webroot.prepare()
+        let shown = try webroot.answer(token: String(repeating: "a", count: length))
+        try await webroot.present(shown)
+        #expect(FileTests.exists(shown.target))
+        try await webroot.cleanUp(shown)
+        await webroot.finish()
+        #expect(!FileTests.exists(root.file(".well-known")))
+    }
+
     /// In a process of its own: the umask is the whole process's.
     @Test func theWebServerMayReadWhateverTheUmaskIs() async throws {
         await #expect(processExitsWith: .success) {

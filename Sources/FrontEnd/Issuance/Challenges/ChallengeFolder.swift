@@ -25,13 +25,27 @@ struct ChallengeFolder: Sendable {
     /// Puts a file there whole: a web server shows all of it or nothing. After a loss of power the challenge begins anew, so nothing is synced.
     func write(_ name: String, _ content: [UInt8]) throws {
         // The umask must not take the web server's right to read.
-        do throws(FileError) { try folder.replaceUnsynced(name, with: content, mode: 0o644) } catch { throw Self.failure(error) }
+        do throws(FileError) {
+            guard name.utf8.count > Self.longestName else { return try folder.replaceUnsynced(name, with: content, mode: 0o644) }
+            let interim = Self.interim(name)
+            try folder.remove(interim)
+            try folder.create(interim, mode: 0o644).write(content)
+            try folder.rename(interim, to: name)
+        } catch { throw Self.failure(error) }
+    }
+
+    /// A file system takes names of 255 bytes; one that is longer than this has no room for what `Folder.interim` adds.
+    private static let longestName = 250
+
+    /// The name of a file while it is written.
+    private static func interim(_ name: String) -> String {
+        Folder.interim(name.utf8.count > longestName ? String(name.prefix(longestName / 2) + name.suffix(longestName / 2)) : name)
     }
 
     /// Removes the file where it has that content, and nothing otherwise.
     func remove(_ name: String, content: [UInt8]) throws {
         do throws(FileError) {
-            try folder.remove(Folder.interim(name))
+            try folder.remove(Self.interim(name))
             guard try folder.read(name, limit: Self.maximumContent) == content else { return }
             try folder.remove(name)
         } catch {

@@ -99,7 +99,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     /// The end of a sentence: what the CA would have taken.
     public static func offer(_ types: [String]?) -> String {
         guard let types else { return "; nothing was ordered" }
-        return "; the CA offers " + (types.isEmpty ? "none" : types.map { TerminalText.safe($0, limit: 40) }.joined(separator: ", "))
+        let named = types.filter { !$0.isEmpty }
+        return "; the CA offers " + (named.isEmpty ? "none" : named.map { TerminalText.safe($0, limit: 40) }.joined(separator: ", "))
     }
 
     /// What the user may do about it.

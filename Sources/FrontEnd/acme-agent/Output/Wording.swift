@@ -38,6 +38,8 @@ enum Wording {
     /// The two largest units: `3 days 4 h`, `90 s` as `1 min 30 s`.
     static func duration(seconds: Int64) -> String {
         let seconds = max(seconds, 0)
+        // Somebody's mistake, or a joke.
+        guard seconds < 100 * 365 * 86_400 else { return ">100 years" }
         let units: [(Int64, String)] = [(86_400, "days"), (3600, "h"), (60, "min"), (1, "s")]
         for (index, unit) in units.enumerated() where seconds >= unit.0 {
             let whole = seconds / unit.0
