@@ -5,6 +5,9 @@ import StrictJSON
 public enum JournalStep: Hashable, Sendable {
     /// Before the key is made, or a key that exists is used (`isNew` false). On the next run it is used or removed, never left behind.
     case intentKey(name: KeyName, isNew: Bool)
+    /// Right before the key is made; the agent had none of that name then. Where a run is killed before it can write
+    /// `keyMade`, a key of the name is this order's all the same.
+    case makingKey
     /// The key is in the token; lower-case hex SHA-256 of its SPKI.
     case keyMade(fingerprint: String)
     /// newOrder was answered. Not every CA says again where finalize goes and which authorizations the order needs.
@@ -31,6 +34,7 @@ public enum JournalStep: Hashable, Sendable {
             writer.member("step", "intent-key")
             writer.member("key", name.rawValue)
             writer.member("new", isNew)
+        case .makingKey: writer.member("step", "making-key")
         case .keyMade(let fingerprint):
             writer.member("step", "key-made")
             writer.member("fingerprint", fingerprint)
@@ -68,6 +72,9 @@ public enum JournalStep: Hashable, Sendable {
         case "intent-key":
             try object.finish(known: ["step", "key", "new"])
             self = .intentKey(name: try KeyName(object.string("key")), isNew: try object.bool("new"))
+        case "making-key":
+            try object.finish(known: ["step"])
+            self = .makingKey
         case "key-made":
             try object.finish(known: ["step", "fingerprint"])
             self = .keyMade(fingerprint: try object.string("fingerprint"))

@@ -18,11 +18,14 @@ public struct OrderJournal: Hashable, Sendable {
     public var account: ACMEURL?
     /// Unix seconds.
     public var started: Int64
+    /// The generation that was installed when the order was begun, 0 where there was none; `nil` in journals before
+    /// format 3. A CA may answer with the URL of an earlier order, but a generation never comes again.
+    public var replacing: Int?
     public private(set) var steps: [JournalStep]
 
     public init(
         name: CertificateName, directory: ACMEURL, identifiers: [Identifier], profile: String? = nil, mustStaple: Bool = false,
-        accountKey: KeyName, account: ACMEURL? = nil, started: Int64, steps: [JournalStep] = []
+        accountKey: KeyName, account: ACMEURL? = nil, started: Int64, replacing: Int? = nil, steps: [JournalStep] = []
     ) {
         self.name = name
         self.directory = directory
@@ -32,6 +35,7 @@ public struct OrderJournal: Hashable, Sendable {
         self.accountKey = accountKey
         self.account = account
         self.started = started
+        self.replacing = replacing
         self.steps = steps
     }
 
@@ -103,7 +107,8 @@ public struct OrderJournal: Hashable, Sendable {
 
 extension OrderJournal: StoreDocument {
     static let kind = "order"
-    /// Format 2 has the account's URL, more of an order, and orders that failed; format 3 has `mustStaple`.
+    /// Format 2 has the account's URL, more of an order, and orders that failed; format 3 has `mustStaple`, the
+    /// generation that is replaced, and the step before a key is made.
     static let version: Int64 = 3
 
     func write(_ writer: inout JSONWriter) {
@@ -116,6 +121,7 @@ extension OrderJournal: StoreDocument {
         writer.member("accountKey", accountKey.rawValue)
         writer.member("account", ifPresent: account?.text)
         writer.member("started", RFC3339.string(started))
+        writer.member("replacing", ifPresent: replacing.map { Int64($0) })
         writer.name("steps")
         writer.beginArray()
         for step in steps { step.write(&writer) }
@@ -125,7 +131,8 @@ extension OrderJournal: StoreDocument {
     init(_ object: JSONObject) throws {
         try object.finish(
             known: [
-                "version", "kind", "name", "directory", "identifiers", "profile", "mustStaple", "accountKey", "account", "started", "steps",
+                "version", "kind", "name", "directory", "identifiers", "profile", "mustStaple", "accountKey", "account", "started",
+                "replacing", "steps",
             ])
         guard let started = RFC3339.seconds(try object.string("started")) else {
             throw JSONError(.invalidValue, offset: 0, member: "started")
@@ -135,6 +142,7 @@ extension OrderJournal: StoreDocument {
             identifiers: try IdentifierList.read(object, "identifiers"), profile: try object.optionalString("profile"),
             mustStaple: try object.optionalBool("mustStaple") ?? false, accountKey: try KeyName(object.string("accountKey")),
             account: try object.optionalString("account").map { try ACMEURL($0) }, started: started,
+            replacing: try object.optionalInteger("replacing").map { Int($0) },
             steps: try object.array("steps").map { try JournalStep($0.object()) })
     }
 }

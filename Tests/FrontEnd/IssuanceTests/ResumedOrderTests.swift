@@ -77,10 +77,25 @@ import Testing
         try await refuse("/finalize/0", status, type, bench)
     }
 
-    @Test("A certificate that the CA does not hand out", arguments: answers)
+    @Test("A certificate that the CA does not hand out", arguments: answers.filter { $0.0 != 500 })
     func certificates(_ status: Int, _ type: String?) async throws {
         let bench = try await interrupted(.finalized)
         try await refuse("/cert/0", status, type, bench)
+    }
+
+    /// The certificate request may have arrived: a CA that is down for a moment must not cost the certificate.
+    @Test("A certificate that may have been made is waited for where the CA is down, for a day", arguments: ["/order/0", "/cert/0"])
+    func outages(_ path: String) async throws {
+        let bench = try await interrupted(.finalized)
+        let down = Self.answer(500, nil)
+        bench.ca.change { $0.intercept = { request, _ in request.url.path.hasPrefix(path) ? down : nil } }
+        await #expect { try await bench.flow().issue(try Bench.request()) } throws: { ($0 as? ACMEClientError)?.isOutage == true }
+        #expect(bench.ca.orderCount == 1)
+        let journal = try await bench.store.journal(named: try CertificateName("www.example.org"))
+        #expect(journal?.hasFailed == false && journal?.order?.path == "/order/0")
+        // A CA that has lost the order, and says so by this alone, is not asked for ever.
+        try await bench.time.sleep(for: .seconds(86_400))
+        try await expectNewOrder(bench, "a day later")
     }
 
     private func refuse(_ path: String, _ status: Int, _ type: String?, _ bench: Bench) async throws {

@@ -47,8 +47,19 @@ public struct FakeAuthority: Sendable {
             notValidAfter: start.addingTimeInterval(TimeInterval(days) * 86_400), issuer: Self.name(Self.intermediateName),
             subject: DistinguishedName([RelativeDistinguishedName]()), signatureAlgorithm: .ecdsaWithSHA256,
             extensions: extensions, issuerPrivateKey: .init(intermediate))
+        return Array((try pem(leaf) + pem(issuer(root, start))).utf8)
+    }
+
+    /// The same certificate with the chain to another root.
+    public func chain(_ chain: [UInt8], to root: Int, now: Int64) throws -> [UInt8] {
+        let end = "-----END CERTIFICATE-----\n"
+        let leaf = String(decoding: chain, as: UTF8.self).components(separatedBy: end)[0] + end
+        return Array((leaf + (try pem(issuer(root, Date(timeIntervalSince1970: TimeInterval(now - 3600)))))).utf8)
+    }
+
+    private func issuer(_ root: Int, _ start: Date) throws -> Certificate {
         let parent = roots[root]
-        let issuer = try Certificate(
+        return try Certificate(
             version: .v3, serialNumber: .init(), publicKey: .init(intermediate.publicKey),
             notValidBefore: start.addingTimeInterval(-86_400),
             notValidAfter: start.addingTimeInterval(1000 * 86_400), issuer: Self.name(parent.name),
@@ -56,7 +67,6 @@ public struct FakeAuthority: Sendable {
             signatureAlgorithm: .ecdsaWithSHA256,
             extensions: Certificate.Extensions { Critical(BasicConstraints.isCertificateAuthority(maxPathLength: 0)) },
             issuerPrivateKey: .init(parent.key))
-        return Array((try pem(leaf) + pem(issuer)).utf8)
     }
 }
 

@@ -297,8 +297,12 @@ extension FakeCA {
         let signed =
             behaviour.certifiesAnotherKey
             ? try SoftwareKey().certificateRequest(state.withLock { $0.orders[number].identifiers }) : csr
-        let chain = try authority.issue(csr: signed, now: time.unixTime(), names: behaviour.certifiedNames)
-        let alternate = try authority.issue(csr: signed, now: time.unixTime(), root: 1, names: behaviour.certifiedNames)
+        let chain = try authority.issue(
+            csr: signed, now: time.unixTime(), days: behaviour.certificateDays, names: behaviour.certifiedNames)
+        let alternate =
+            behaviour.alternateIsOther
+            ? try authority.issue(csr: signed, now: time.unixTime(), root: 1, names: behaviour.certifiedNames)
+            : try authority.chain(chain, to: 1, now: time.unixTime())
         state.withLock { state in
             state.orders[number].csr = csr
             state.orders[number].chain = chain

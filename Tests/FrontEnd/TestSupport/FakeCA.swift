@@ -36,6 +36,8 @@ public final class FakeCA: HTTPTransport {
         public var requiresExternalAccount = false
         public var termsOfService: String?
         public var alternateChain = false
+        /// The alternate chain is for another certificate of the same key and names.
+        public var alternateIsOther = false
         /// The directory's profiles; `nil` leaves the member out.
         public var profiles: [String]?
         /// The profile of an order that names none.
@@ -50,6 +52,8 @@ public final class FakeCA: HTTPTransport {
         public var notReady = 0
         /// Names that go into certificates in place of the ordered ones.
         public var certifiedNames: [String]?
+        /// How long certificates last.
+        public var certificateDays = 90
         /// The certificate is for another key.
         public var certifiesAnotherKey = false
 

@@ -4,6 +4,8 @@ import CertificateStore
 extension IssuanceFlow {
     /// More alternate chains than any CA has.
     private static let maximumAlternates = 10
+    /// For the search among alternate chains: the certificate is there and waits.
+    private static let alternatesPatience: Duration = .seconds(20)
 
     /// Downloads the certificate, checks it, makes it the current one and takes it into use.
     func install(
@@ -11,6 +13,7 @@ extension IssuanceFlow {
     ) async throws -> IssuanceOutcome {
         let chain = try await preferredChain(at: url, request, key)
         observer(.downloaded(chain.url))
+        try expectNoLoss(chain, request, key, installed: keeper.installed)
         await keeper.note([.downloaded(chain.url)])
         // RFC 8555 §11.4: the store refuses what is no certificate, for another key, or for other names.
         let stored = try await store.install(
@@ -26,18 +29,46 @@ extension IssuanceFlow {
         return IssuanceOutcome(certificate: stored, key: key, wasResumed: wasResumed)
     }
 
+    /// Lets nothing take the installed certificate's place that leaves its user with less.
+    /// - Throws: `IssuanceError.unexpectedAnswer`.
+    private func expectNoLoss(_ chain: IssuerChain, _ request: IssuanceRequest, _ key: ManagedKey, installed: StoredCertificate?) throws {
+        guard let installed else { return }
+        let new = try CertificateChain(pem: chain.pem)
+        guard new.leafDER != installed.chain.leafDER else {
+            throw IssuanceError.unexpectedAnswer(
+                "the CA gave the certificate again that is installed already (serial \(installed.metadata.serial)); nothing was renewed")
+        }
+        guard new.notAfter < installed.metadata.notAfter, !installed.isRevoked else { return }
+        let ends =
+            "the CA's certificate ends on \(RFC3339.string(new.notAfter)), before the installed one, which ends on "
+            + RFC3339.string(installed.metadata.notAfter)
+        // What the installed one is not is worth an earlier end: other names, another key, CA, profile or end.
+        let metadata = installed.metadata
+        let isOther =
+            request.notAfter != nil || request.profile != metadata.profile || issuer.directory != metadata.directory
+            || key.fingerprint != metadata.key.fingerprint || Set(request.identifiers) != Set(metadata.identifiers)
+        guard isOther else { throw IssuanceError.unexpectedAnswer("\(ends) and stays") }
+        observer(.warning(ends))
+    }
+
     /// The chain that leads to the wanted root (RFC 8555 §7.4.2), the CA's own choice otherwise: also where another cannot be had, since the
     /// certificate is there and the root only a wish.
     private func preferredChain(at url: ACMEURL, _ request: IssuanceRequest, _ key: ManagedKey) async throws -> IssuerChain {
-        let offered = try await issuer.chain(at: url)
+        let offered = try await issuer.chain(at: url, within: nil)
         guard let root = request.preferredRoot, !leads(offered, to: root) else { return offered }
         var roots = Self.root(of: offered)
+        let end = time.uptime() + Self.alternatesPatience
         for alternate in offered.alternates.prefix(Self.maximumAlternates) {
+            let left = end - time.uptime()
+            guard left > .zero else { break }
             do {
-                let chain = try await issuer.chain(at: alternate)
+                let chain = try await issuer.chain(at: alternate, within: left)
                 roots += Self.root(of: chain).filter { !roots.contains($0) }
                 guard leads(chain, to: root) else { continue }
                 let certificates = try CertificateChain(pem: chain.pem)
+                guard try certificates.leafDER == CertificateChain(pem: offered.pem).leafDER else {
+                    throw IssuanceError.unexpectedAnswer("it is for another certificate")
+                }
                 try certificates.check(spki: key.publicKey.spki, identifiers: request.identifiers, time: time.unixTime())
                 return chain
             } catch {
@@ -81,8 +112,11 @@ extension IssuanceFlow {
     func isInstalled(_ journal: OrderJournal, _ stored: StoredCertificate?) -> Bool {
         guard let stored else { return false }
         if let generation = journal.installedGeneration { return generation == stored.metadata.generation }
-        guard let order = journal.order else { return false }
-        return stored.metadata.order == order
+        guard let order = journal.order, stored.metadata.order == order else { return false }
+        // The URL alone is the CA's word: one that gives it out again would make a renewal that failed look as if it
+        // were done.
+        guard let replacing = journal.replacing else { return journal.started <= stored.metadata.installed }
+        return stored.metadata.generation > replacing
     }
 
     /// Does what is left of a run that was cut off behind the installation.

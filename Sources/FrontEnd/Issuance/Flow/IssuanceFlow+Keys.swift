@@ -11,11 +11,14 @@ struct KeyPlan: Sendable {
     var isKnownMissing = false
     /// The key of the certificate that is there, where another one takes its place.
     var replaced: KeyName?
+    /// The earlier run's step that says the key is its own.
+    var origin: JournalStep?
 
     /// The journal begins with these. The replaced key is in it too, so that the run which installs the certificate can retire it.
     var steps: [JournalStep] {
         let intent = JournalStep.intentKey(name: name, isNew: isNew)
-        return replaced.map { [.intentKey(name: $0, isNew: false), intent] } ?? [intent]
+        let old = replaced.map { [JournalStep.intentKey(name: $0, isNew: false)] } ?? []
+        return old + [intent] + (origin.map { [$0] } ?? [])
     }
 }
 
@@ -89,9 +92,10 @@ extension IssuanceFlow {
         if fits, request.key == nil || request.key == name,
             current == nil || request.newKey || request.key == name || isResumable(earlier, request)
         {
-            return KeyPlan(name: name, isNew: true, isKnownMissing: key == nil, replaced: current)
+            return KeyPlan(
+                name: name, isNew: true, isKnownMissing: key == nil, replaced: current, origin: key == nil ? nil : earlier.keyOrigin)
         }
-        if let key, earlier.madeKey.map({ $0 == key.fingerprint }) ?? true {
+        if let key, earlier.hasMade(key) {
             do {
                 try await takeBack(key, of: request.name)
             } catch {
@@ -123,9 +127,12 @@ extension IssuanceFlow {
             return key
         }
         guard plan.isNew else { throw IssuanceError.certificateKeyMissing(plan.name, of: request.name) }
+        let wasMaking = try await keeper.recordMakingKey()
         do {
             let key = try await keys.createKey(named: plan.name, algorithm: request.keyAlgorithm, purpose: .certificate)
             guard key.isNew else {
+                // One that an earlier run had asked for, or somebody else's.
+                if !wasMaking { try await keeper.record(.intentKey(name: plan.name, isNew: false)) }
                 observer(.keyUsed(key))
                 return key
             }
@@ -133,12 +140,25 @@ extension IssuanceFlow {
             observer(.keyCreated(key))
             return key
         } catch {
-            // A refusal leaves nothing to go on with. Where it is not known, or an order was placed meanwhile, the journal stays.
-            if !(error is CancellationError), case .some(.none) = try? await keys.key(named: plan.name) {
-                try? await keeper.removeUnlessOrdered()
+            if !(error is CancellationError) {
+                // In a task of its own: a cancelled one may not hear what the agent answers.
+                await Task { await noteFailure(toMake: plan.name, keeper, wasMaking: wasMaking) }.value
             }
             throw error
         }
+    }
+
+    /// A refusal leaves nothing to go on with. Where it is not known, or an order was placed meanwhile, the journal
+    /// stays.
+    private func noteFailure(toMake name: KeyName, _ keeper: JournalKeeper, wasMaking: Bool) async {
+        let key: ManagedKey?
+        do { key = try await keys.key(named: name) } catch { return }
+        guard key == nil else {
+            // The name was taken, by somebody else as far as is known: such a key is never deleted.
+            if !wasMaking { try? await keeper.record(.intentKey(name: name, isNew: true)) }
+            return
+        }
+        try? await keeper.removeUnlessOrdered()
     }
 
     /// Leaves nothing of an order that failed: the key that was made for it is deleted, and no later run tries it again by itself. A key that was
@@ -153,7 +173,7 @@ extension IssuanceFlow {
             }
             return
         }
-        if plan.isNew, let key = try? await keys.key(named: plan.name), key.fingerprint == journal.madeKey {
+        if plan.isNew, let key = try? await keys.key(named: plan.name), journal.hasMade(key) {
             do {
                 try await takeBack(key, of: journal.name)
             } catch {
@@ -205,10 +225,26 @@ extension IssuanceFlow {
 }
 
 extension OrderJournal {
-    /// The fingerprint of the key that a run has made for this order.
-    var madeKey: String? {
-        for case .keyMade(let fingerprint) in steps.reversed() { return fingerprint }
+    /// The step that says a run has made, or was about to make, the key that was announced last; `nil` where no run
+    /// came that far.
+    var keyOrigin: JournalStep? {
+        for step in steps.reversed() {
+            switch step {
+            case .keyMade, .makingKey: return step
+            case .intentKey: return nil
+            default: continue
+            }
+        }
         return nil
+    }
+
+    /// Whether a run has made this key, of the name that was announced, for this order.
+    func hasMade(_ key: ManagedKey) -> Bool {
+        switch keyOrigin {
+        case .keyMade(let fingerprint): fingerprint == key.fingerprint
+        case .makingKey: true
+        default: false
+        }
     }
 
     /// Whether the certificate's key was made for this order, or was to be.

@@ -83,7 +83,8 @@ public struct IssuanceFlow: Sendable {
         var journal = OrderJournal(
             name: request.name, directory: issuer.directory, identifiers: request.identifiers, profile: request.profile,
             mustStaple: request.mustStaple,
-            accountKey: issuer.accountKey, account: issuer.account, started: time.unixTime(), steps: plan.steps)
+            accountKey: issuer.accountKey, account: issuer.account, started: time.unixTime(),
+            replacing: stored?.metadata.generation ?? 0, steps: plan.steps)
         var known: IssuerOrder?
         if let earlier, earlier.key == plan.name, isSameOrder(earlier, request) {
             journal = earlier
@@ -91,7 +92,8 @@ public struct IssuanceFlow: Sendable {
             known = IssuerOrder(journal)
             observer(.resumed(request.name, order: known?.url, after: earlier.hasFailed ? .failure : .interruption))
         }
-        let keeper = JournalKeeper(store: store, journal: journal, mayBeCertified: known != nil && journal.isFinalizing)
+        let keeper = JournalKeeper(
+            store: store, journal: journal, installed: stored, mayBeCertified: known != nil && journal.isFinalizing)
         // The intent of all that follows. Where it cannot be written nothing is made and nothing signed.
         try await keeper.write()
         do {
@@ -112,7 +114,12 @@ public struct IssuanceFlow: Sendable {
             do {
                 let (key, order) = try await keyAndOrder(plan, request, known, keeper)
                 return try await complete(order, request, key, keeper, wasResumed: true)
-            } catch  where Verdict.isDeadEnd(error) {
+            } catch {
+                // A certificate that may have been made is not given up for a CA that is down, until it has had a day
+                // to come back.
+                let age = await time.unixTime() - keeper.journal.started
+                let mayBeCertified = await keeper.mayBeCertified && age < Self.dayOfOutage
+                guard Verdict.isDeadEnd(error, mayBeCertified: mayBeCertified) else { throw error }
                 try Task.checkCancellation()
                 let reason = "\(error)".split(separator: "\n").map { $0.drop { $0 == " " } }.joined(separator: " ")
                 observer(.warning("the order of the earlier run leads nowhere, a new one is made: \(reason)"))
@@ -123,6 +130,9 @@ public struct IssuanceFlow: Sendable {
         let (key, order) = try await keyAndOrder(plan, request, nil, keeper)
         return try await complete(order, request, key, keeper, wasResumed: false)
     }
+
+    /// How long a CA may be down before what it may have made is given up, in seconds.
+    private static let dayOfOutage: Int64 = 86_400
 
     /// One of two things that are needed before a certificate can be asked for.
     private enum Preparation: Sendable {
@@ -248,8 +258,20 @@ public struct IssuanceFlow: Sendable {
         let maximumFinalizations = 5
         var order = placed
         var finalizations = 0
+        // An order only goes forward (RFC 8555 §7.1.6). One that comes back to a state is waited for in steps that grow
+        // over all rounds, up to one deadline: a CA that leads in a circle is polled no more often, and no longer, than
+        // one that stands still.
+        let limit = limits.validation + limits.finalization
+        var rounds = PollingSchedule(limit: limit, now: time.uptime())
+        var seen: Set<IssuerOrder.State> = [.pending]
         while true {
             try Task.checkCancellation()
+            if order.state == .pending || order.state == .processing, !seen.insert(order.state).inserted {
+                guard case .wait(let duration, _) = rounds.next(retryAfter: order.retryAfter, now: time.uptime()) else {
+                    throw IssuanceError.timedOut(waitingFor: "the certificate", after: limit)
+                }
+                try await pause(duration, reason: "for the certificate")
+            }
             switch order.state {
             case .pending:
                 order = try await proveControl(order, keeper)

@@ -7,14 +7,19 @@ import CertificateStore
 actor JournalKeeper {
     private let store: any CertificateStore
     private(set) var journal: OrderJournal
+    /// What was installed when the run began.
+    nonisolated let installed: StoredCertificate?
     /// Whether a certificate request was sent by this run or an earlier one: then there may be a certificate, whatever the CA says of the order.
     private(set) var mayBeCertified: Bool
     /// The write that is under way or was the last.
     private var lastWrite: Task<Result<Void, StoreError>, Never>?
+    /// The last one while its turn has not come: it writes what is noted until then.
+    private var waitingWrite: Task<Result<Void, StoreError>, Never>?
 
-    init(store: any CertificateStore, journal: OrderJournal, mayBeCertified: Bool = false) {
+    init(store: any CertificateStore, journal: OrderJournal, installed: StoredCertificate? = nil, mayBeCertified: Bool = false) {
         self.store = store
         self.journal = journal
+        self.installed = installed
         self.mayBeCertified = mayBeCertified
     }
 
@@ -30,6 +35,14 @@ actor JournalKeeper {
 
     func record(_ step: JournalStep) async throws(StoreError) { try await record([step]) }
 
+    /// Says that the key is about to be made.
+    /// - Returns: Whether an earlier run had said so.
+    func recordMakingKey() async throws(StoreError) -> Bool {
+        let hasOrigin = journal.keyOrigin != nil
+        try await record(.makingKey)
+        return hasOrigin
+    }
+
     /// Notes steps that need no write of their own: where they are lost, doing them again does no harm.
     func note(_ steps: [JournalStep]) {
         for step in steps { journal.append(step) }
@@ -37,9 +50,11 @@ actor JournalKeeper {
 
     /// Writes the journal as it is when its turn comes. A write that has begun is finished, also where the caller is cancelled.
     func write() async throws(StoreError) {
+        if let waitingWrite { return try await waitingWrite.value.get() }
         let before = lastWrite
         let write = Task<Result<Void, StoreError>, Never> { [store] in
             _ = await before?.value
+            waitingWrite = nil
             do throws(StoreError) {
                 try await store.write(journal)
                 return .success(())
@@ -48,6 +63,7 @@ actor JournalKeeper {
             }
         }
         lastWrite = write
+        waitingWrite = write
         try await write.value.get()
     }
 

@@ -106,8 +106,8 @@ public struct ACMEIssuer: CertificateIssuer {
         }
     }
 
-    public func chain(at url: ACMEURL) async throws -> IssuerChain {
-        let chain = try await client.certificate(url)
+    public func chain(at url: ACMEURL, within patience: Duration?) async throws -> IssuerChain {
+        let chain = try await client.certificate(url, within: patience)
         return IssuerChain(pem: chain.pem, url: url, alternates: chain.alternates)
     }
 

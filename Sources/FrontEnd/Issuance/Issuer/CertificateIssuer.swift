@@ -33,7 +33,9 @@ public protocol CertificateIssuer: Sendable {
     /// answer is the order as it is.
     func finalize(_ order: IssuerOrder, _ request: CertificateRequest) async throws -> IssuerOrder
     /// Downloads a chain, not checked in any way.
-    func chain(at url: ACMEURL) async throws -> IssuerChain
+    /// - Parameter patience: how long that may take, waits that the CA asks for included; `nil` for as long as any
+    ///   request may.
+    func chain(at url: ACMEURL, within patience: Duration?) async throws -> IssuerChain
     /// Revokes a certificate.
     /// - Parameter certificateSigner: signs by the certificate's own key; `nil` for the account's.
     func revoke(_ revocation: Revocation, signedBy certificateSigner: (any AccountSigner)?) async throws

@@ -30,6 +30,10 @@ extension IssuerOrder {
         if state == .pending, order.authorizations.isEmpty {
             throw .unexpectedAnswer("the CA's order is pending and names no authorization: nothing can be proven")
         }
+        // RFC 8555 §7.1.3 lets a CA want fewer. More of them would have one name presented again and again.
+        if let names = order.identifiers, order.authorizations.count > names.count {
+            throw .unexpectedAnswer("the CA's order has \(order.authorizations.count) authorizations for \(names.count) names")
+        }
         return order
     }
 
