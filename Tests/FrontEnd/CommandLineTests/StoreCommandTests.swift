@@ -98,7 +98,8 @@ import Testing
         let named = try await session.run("acme-agent \(line) --state-directory /nope/state")
         #expect(named.status == 78 && named.error.contains("\"/nope/state\" is not there"), "\(named)")
         let configured = try await session.run("rmdir state; acme-agent \(line)")
-        #expect(configured.status == 78 && configured.error.contains("state\" is not there"), "\(configured)")
+        // Nobody has an account yet.
+        #expect(configured.status != 78 && !configured.error.contains("state directory"), "\(configured)")
         let file = try await session.run("touch state; acme-agent \(line)")
         #expect(file.status == 78 && file.error.contains("state\" is not a folder"), "\(file)")
         let unused = try await session.run(

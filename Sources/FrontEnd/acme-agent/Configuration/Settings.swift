@@ -22,7 +22,7 @@ struct Settings: Sendable {
     /// Whether the command line itself names the CA, which then counts for certificates of others too.
     var isDirectoryGiven: Bool
     var stateDirectory: String
-    /// Whether command line or configuration name it: then it is no default that nobody has used yet.
+    /// Whether the command line itself names it, which may be mistyped; a configured one is made by the first command that needs it.
     var isStateDirectoryNamed: Bool
     var auditFile: String
     private var configuredProxy: ProxyChoice?
@@ -59,7 +59,7 @@ struct Settings: Sendable {
             throw Failure.configuration("there is no place for certificates: HOME is not set", hint: "--state-directory FOLDER")
         }
         stateDirectory = state
-        isStateDirectoryNamed = options.stateDirectory != nil || configured.stateDirectory != nil
+        isStateDirectoryNamed = options.stateDirectory != nil
         auditFile = configured.auditFile ?? Settings.defaultAuditFile
         configuredProxy = configured.proxy
         environmentProxy = environment.proxy
