@@ -1,4 +1,5 @@
 import ACME
+import CertificateStore
 import Glibc
 import StrictJSON
 
@@ -70,6 +71,19 @@ struct Failure: Error, Equatable {
         if let omitted = problem?.omittedSubproblems, omitted > 0 { lines.append("  and \(omitted) more") }
         if let hint { lines.append("acme-agent: hint: \(hint)") }
         return lines
+    }
+
+    /// Writes what failed of several certificates as a value: an array of objects with `name` and `error`.
+    static func write(_ failures: [(name: CertificateName, failure: Failure)], to json: inout JSONWriter) {
+        json.beginArray()
+        for (name, failure) in failures {
+            json.beginObject()
+            json.member("name", name.rawValue)
+            json.name("error")
+            failure.write(to: &json)
+            json.endObject()
+        }
+        json.endArray()
     }
 
     /// Writes the failure as a value: an object with `code`, `message`, `exitStatus` and what else there is.

@@ -54,15 +54,7 @@ struct List: AgentCommand {
             }
             json.endArray()
             json.name("damaged")
-            json.beginArray()
-            for (name, failure) in contents.damaged {
-                json.beginObject()
-                json.member("name", name.rawValue)
-                json.name("error")
-                failure.write(to: &json)
-                json.endObject()
-            }
-            json.endArray()
+            Failure.write(contents.damaged, to: &json)
         }
         if check, !contents.attention().isEmpty { return .attention }
         return contents.damaged.isEmpty ? .success : .failed

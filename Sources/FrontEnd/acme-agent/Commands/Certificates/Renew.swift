@@ -227,15 +227,7 @@ struct Renew: AgentCommand {
             for certificate in report.notDue { CertificateReport(certificate).write(to: &json) }
             json.endArray()
             json.name("failed")
-            json.beginArray()
-            for (name, failure) in report.failed {
-                json.beginObject()
-                json.member("name", name.rawValue)
-                json.name("error")
-                failure.write(to: &json)
-                json.endObject()
-            }
-            json.endArray()
+            Failure.write(report.failed, to: &json)
         }
         return Renew.status(report.failed.map(\.failure.exitStatus))
     }
