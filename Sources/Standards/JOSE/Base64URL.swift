@@ -1,4 +1,4 @@
-/// Base64url without padding (RFC 4648 §5, RFC 7515 §2), the only form that JOSE and ACME know (RFC 8555 §6.1).
+/// Base64url without padding (RFC 4648 §5, RFC 7515 §2), the only form that JOSE and ACME use (RFC 8555 §6.1).
 public enum Base64URL {
     private static let alphabet: [UInt8] = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
@@ -11,10 +11,10 @@ public enum Base64URL {
         return table
     }()
 
-    /// Letters that `count` bytes take.
+    /// Number of letters that encode `count` bytes.
     public static func encodedCount(_ count: Int) -> Int { count / 3 * 4 + [0, 2, 3][count % 3] }
 
-    /// Whether the byte is one of the 64 letters; the padding sign is none.
+    /// Whether the byte is one of the 64 letters; the padding character is not.
     @inlinable public static func isLetter(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
@@ -29,14 +29,14 @@ public enum Base64URL {
         String(decoding: encodeBytes(bytes), as: UTF8.self)
     }
 
-    /// The text as ASCII.
+    /// The text as ASCII bytes.
     public static func encodeBytes(_ bytes: some Collection<UInt8>) -> [UInt8] {
         var result: [UInt8] = []
         append(bytes, to: &result)
         return result
     }
 
-    /// Writes the text behind what `output` holds; allocates nothing where `output` has the room.
+    /// Appends the text to `output`; allocates nothing if `output` has the capacity.
     public static func append(_ bytes: some Collection<UInt8>, to output: inout [UInt8]) {
         let done: Void? = bytes.withContiguousStorageIfAvailable { append($0, to: &output) }
         if done == nil { Array(bytes).withUnsafeBufferPointer { append($0, to: &output) } }
@@ -73,16 +73,17 @@ public enum Base64URL {
         }
     }
 
-    /// The bytes of a text, or `nil` where it holds padding, white space or any other sign, has a length that no encoder makes, or has
-    /// bits set behind the last byte: each byte string has exactly one text (RFC 4648 §3.5).
+    /// The bytes of a text, or `nil` if it has padding, white space or any other character, an impossible length, or
+    /// bits set after the last byte: each byte string has exactly one text (RFC 4648 §3.5).
     public static func decode(_ text: String) -> [UInt8]? {
         var text = text
         return text.withUTF8 { decode($0) }
     }
 
-    /// As `decode(_:)`, from ASCII.
+    /// Like `decode(_:)`, from ASCII bytes.
     public static func decode(bytes text: some Collection<UInt8>) -> [UInt8]? {
-        // Over memory where there is some: this is called from other modules, where a generic loop goes through witnesses.
+        // Use contiguous memory where available: other modules call this, and there a generic loop goes through witness
+        // tables.
         text.withContiguousStorageIfAvailable { decode($0) } ?? Array(text).withUnsafeBufferPointer { decode($0) }
     }
 

@@ -1,4 +1,4 @@
-/// Reads the few DER forms (X.690) that keys and signatures have; what is not the one canonical encoding is `nil`.
+/// Reads the few DER forms (X.690) that keys and signatures have; anything but the canonical encoding is `nil`.
 struct DERReader {
     private let bytes: ArraySlice<UInt8>
     private var at: Int
@@ -10,14 +10,14 @@ struct DERReader {
 
     var isAtEnd: Bool { at == bytes.endIndex }
 
-    /// The content of the next element if it has this tag; moves behind it.
+    /// Returns the content of the next element and moves past it, if it has this tag.
     mutating func content(tag: DERTag) -> ArraySlice<UInt8>? {
         guard bytes.endIndex - at >= 2, bytes[at] == tag.rawValue else { return nil }
         let first = bytes[at + 1]
         var start = at + 2
         var length = Int(first)
         if first >= 0x80 {
-            // Two bytes of length hold every key that is read here; the indefinite form (0x80) is BER only.
+            // Two length bytes suffice for every key read here; the indefinite form (0x80) is BER only.
             let count = Int(first & 0x7F)
             guard count == 1 || count == 2, bytes.endIndex - start >= count else { return nil }
             length = 0
@@ -38,7 +38,7 @@ struct DERReader {
     mutating func positiveInteger() -> ArraySlice<UInt8>? {
         guard let content = content(tag: .integer), let first = content.first, first < 0x80 else { return nil }
         guard first == 0 else { return content }
-        // Zero itself is not positive; a sign byte is there only where the next one has the high bit.
+        // Zero is not positive; a sign byte is allowed only if the next byte has its high bit set.
         guard let second = content.dropFirst().first, second >= 0x80 else { return nil }
         return content.dropFirst()
     }
@@ -50,7 +50,7 @@ struct DERReader {
     }
 }
 
-/// The tags that are read and written here (X.680).
+/// The tags read and written here (X.680).
 enum DERTag: UInt8 {
     case integer = 0x02
     case bitString = 0x03

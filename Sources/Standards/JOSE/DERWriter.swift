@@ -21,7 +21,7 @@ enum DERWriter {
         return result
     }
 
-    /// An INTEGER of an unsigned big-endian number of any width.
+    /// An INTEGER from an unsigned big-endian number of any width.
     static func unsignedInteger(_ magnitude: some Collection<UInt8>) -> [UInt8] {
         var content = Array(magnitude.drop { $0 == 0 })
         if content.first.map({ $0 >= 0x80 }) ?? true { content.insert(0, at: 0) }

@@ -1,6 +1,6 @@
 import Crypto
 
-/// The curves of RFC 7518 §6.2.1.1 that are used here; the raw value is the JWK's `crv`.
+/// The supported curves of RFC 7518 §6.2.1.1; the raw value is the JWK's `crv`.
 public enum ECCurve: String, CaseIterable, Hashable, Sendable {
     case p256 = "P-256"
     case p384 = "P-384"
@@ -13,7 +13,7 @@ public enum ECCurve: String, CaseIterable, Hashable, Sendable {
         }
     }
 
-    /// The kind of key that is on this curve.
+    /// The key algorithm for this curve.
     public var keyAlgorithm: KeyAlgorithm {
         switch self {
         case .p256: .p256

@@ -1,15 +1,16 @@
 import StrictJSON
 
-/// A JWS in the flattened JSON serialization (RFC 7515 §7.2.2), the only one that ACME takes (RFC 8555 §6.2).
+/// A JWS in the flattened JSON serialization (RFC 7515 §7.2.2), the only one that ACME accepts (RFC 8555 §6.2).
 public struct FlattenedJWS: Hashable, Sendable {
-    /// Header and payload stay as they were signed, with the dot between them: making and printing a JWS copies each once.
+    /// Header and payload as they were signed, with the dot between them: making and printing a JWS copies each only
+    /// once.
     private let input: [UInt8]
     private let separator: Int
     /// The signature in base64url.
     public let signatureBytes: [UInt8]
 
-    /// More than any request has: a newAccount with an external account binding by an RSA-4096 key is below 8 KiB, a finalize for 1,000
-    /// names below 400 KiB.
+    /// More than any request needs: a newAccount with an external account binding by an RSA-4096 key is below 8 KiB, a
+    /// finalize for 1,000 names below 400 KiB.
     static let maximumMemberSize = 1 << 20
 
     init(input: [UInt8], separator: Int, signature: [UInt8]) {
@@ -30,7 +31,7 @@ public struct FlattenedJWS: Hashable, Sendable {
     /// The payload in base64url, for writing without a copy.
     public var payloadBytes: ArraySlice<UInt8> { input[(separator + 1)...] }
 
-    /// What the signature is over (RFC 7515 §5.2 step 8).
+    /// What the signature covers (RFC 7515 §5.2 step 8).
     public var signedBytes: [UInt8] { input }
 
     /// The HTTP body: `{"protected":…,"payload":…,"signature":…}`.
@@ -52,8 +53,8 @@ public struct FlattenedJWS: Hashable, Sendable {
         writer.endObject()
     }
 
-    /// Reads the three members, each as strict base64url. An unprotected `header`, `signatures` or any other member is refused, as RFC
-    /// 8555 §6.2 asks of servers.
+    /// Reads the three members, each as strict base64url. An unprotected `header`, `signatures` or any other member is
+    /// refused, as RFC 8555 §6.2 requires of servers.
     public init(json object: JSONObject) throws(JOSEError) {
         let protected: String
         let payload: String
@@ -74,7 +75,7 @@ public struct FlattenedJWS: Hashable, Sendable {
         try self.init(json: object)
     }
 
-    /// Puts together what came apart, on a wire with three strings for example; each must be strict base64url.
+    /// Assembles a JWS from three strings; each must be strict base64url.
     public init(protected: String, payload: String, signature: String) throws(JOSEError) {
         for (name, text) in [("protected", protected), ("payload", payload), ("signature", signature)] {
             guard text.utf8.count <= FlattenedJWS.maximumMemberSize else { throw .invalidJWS("\"\(name)\" is too large") }

@@ -1,12 +1,12 @@
 import Crypto
 import Glibc
 
-/// A secret for HS256. Its bytes are wiped when the last copy goes, and it never prints them.
+/// A secret for HS256. Its bytes are wiped when the last copy is released, and are never printed.
 public struct HMACKey: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    /// RFC 7518 §3.2: a key of the hash's size or larger must be used.
+    /// RFC 7518 §3.2: the key must be at least as long as the hash.
     public static let minimumSize = 32
 
-    /// Longer ones than this are a wrong file.
+    /// A longer secret means a wrong file.
     public static let maximumSize = 1024
 
     let secret: SymmetricKey
@@ -19,10 +19,10 @@ public struct HMACKey: Sendable, CustomStringConvertible, CustomDebugStringConve
         secret = SymmetricKey(data: bytes)
     }
 
-    /// Reads the base64url text in which CAs hand the secret out (RFC 8555 §7.3.4); padding is let pass, since some CAs write it, and
-    /// nothing else is. The decoded bytes are wiped; the caller wipes the text.
+    /// Reads the base64url text in which CAs hand the secret out (RFC 8555 §7.3.4); padding is accepted, since some CAs
+    /// write it; nothing else is. The decoded bytes are wiped; the caller wipes the text.
     public init(base64URL text: UnsafeRawBufferPointer) throws(JOSEError) {
-        // As memory, so that decoding makes no copy that nobody wipes.
+        // As raw memory, so that decoding leaves no copy unwiped.
         let text = text.bindMemory(to: UInt8.self)
         let letters = UnsafeBufferPointer(rebasing: text.prefix { $0 != UInt8(ascii: "=") })
         let padding = text.count - letters.count

@@ -1,12 +1,13 @@
 /// Lower-case hexadecimal.
 public enum Hexadecimal {
-    /// Two digits a byte, nothing between them.
+    /// Two digits per byte, without separators.
     public static func encode(_ bytes: some Sequence<UInt8>) -> String {
-        // Over memory: a generic walk through another module's iterator, as that of a digest, allocates for each byte.
+        // Use contiguous memory: a generic loop over another module's iterator, such as a digest's, allocates for each
+        // byte.
         Array(bytes).withUnsafeBytes { encode($0) }
     }
 
-    /// As `encode(_:)`, in one allocation, behind a prefix.
+    /// Like `encode(_:)`, in one allocation, after a prefix.
     public static func encode(_ bytes: UnsafeRawBufferPointer, after prefix: StaticString = "") -> String {
         let start = prefix.utf8CodeUnitCount
         return String(unsafeUninitializedCapacity: start + bytes.count * 2) { text in
@@ -21,7 +22,7 @@ public enum Hexadecimal {
 
     private static func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
 
-    /// `nil` if the text is not hexadecimal or has half a byte.
+    /// `nil` if the text is not hexadecimal or has an odd length.
     public static func decode(_ text: String) -> [UInt8]? {
         var bytes: [UInt8] = []
         var high: UInt8?

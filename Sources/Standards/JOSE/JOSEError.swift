@@ -1,14 +1,14 @@
-/// Why a key, a signature or a JWS was not taken.
+/// Why a key, a signature or a JWS was refused.
 public enum JOSEError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The bytes are no SubjectPublicKeyInfo in DER, or one that says the same in another way than DER does.
+    /// The bytes are not a SubjectPublicKeyInfo, or not its DER encoding.
     case invalidSPKI(String)
-    /// A well-formed key of a kind, size or curve that is not used here.
+    /// A well-formed key of an unsupported kind, size or curve.
     case unsupportedKey(String)
-    /// The JSON is no public JWK (RFC 7517).
+    /// The JSON is not a public JWK (RFC 7517).
     case invalidJWK(String)
-    /// The JSON is no flattened JWS (RFC 7515 §7.2.2).
+    /// The JSON is not a flattened JWS (RFC 7515 §7.2.2).
     case invalidJWS(String)
-    /// The secret is no HMAC key for HS256 (RFC 7518 §3.2). Never says anything about the secret's bytes.
+    /// The secret is not an HMAC key for HS256 (RFC 7518 §3.2). The reason never discloses the secret's bytes.
     case invalidHMACKey(String)
 
     public var description: String {

@@ -2,8 +2,8 @@ import Crypto
 import StrictJSON
 
 extension PublicKey {
-    /// The key as a JWK (RFC 7517): the required members only, in lexicographic order, without white space (RFC 7638 §3; for Ed25519
-    /// RFC 8037 §2). So the very bytes that are sent are those that the thumbprint is made of.
+    /// The key as a JWK (RFC 7517): the required members only, in lexicographic order, without white space (RFC 7638
+    /// §3; for Ed25519 RFC 8037 §2). The bytes sent are therefore exactly those that the thumbprint is computed from.
     public var jwk: [UInt8] {
         var writer = JSONWriter(reservingCapacity: 1024)
         writeJWK(to: &writer)
@@ -39,8 +39,9 @@ extension PublicKey {
     /// The JWK's SHA-256 thumbprint in base64url (RFC 7638 §3, RFC 8555 §8.1).
     public var thumbprint: String { Base64URL.encode(Array(SHA256.hash(data: jwk))) }
 
-    /// Reads a public JWK (RFC 7517 §4, RFC 7518 §6.2.1 and §6.3.1, RFC 8037 §2). Members that are not needed are ignored as RFC 7517
-    /// §4 asks, but a key with its private half is refused: it was sent by mistake and must not be taken as if nothing had happened.
+    /// Reads a public JWK (RFC 7517 §4, RFC 7518 §6.2.1 and §6.3.1, RFC 8037 §2). Other members are ignored, as RFC
+    /// 7517 §4 requires, but a key with its private half is refused: it was sent by mistake, and its sender must learn
+    /// of it.
     public init(jwk: JSONObject) throws(JOSEError) {
         for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] where jwk.optional(name) != nil {
             throw .invalidJWK("it holds the private member \"\(name)\"")

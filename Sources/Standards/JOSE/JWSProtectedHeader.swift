@@ -1,25 +1,27 @@
 import StrictJSON
 
-/// The protected header of an ACME request (RFC 8555 §6.2): `alg`, `nonce`, `url` and either `jwk` or `kid`, nothing else.
+/// The protected header of an ACME request (RFC 8555 §6.2): `alg`, `nonce`, `url` and either `jwk` or `kid`, nothing
+/// else.
 public struct JWSProtectedHeader: Hashable, Sendable {
-    /// Who signs: RFC 8555 §6.2 lets a header have one of the two, never both, which this type cannot say otherwise.
+    /// The key that signs. RFC 8555 §6.2 requires exactly one of the two; this type cannot express anything else.
     public enum Key: Hashable, Sendable {
-        /// The key itself: newAccount, revocation by the certificate's key, and the inner JWS of a key change (RFC 8555 §7.3.5).
+        /// The key itself: newAccount, revocation by the certificate's key, and the inner JWS of a key change (RFC 8555
+        /// §7.3.5).
         case jwk(PublicKey)
         /// The account's URL, or the CA's key identifier in an external account binding (RFC 8555 §7.3.4).
         case kid(String)
     }
 
-    /// From the key that signs (RFC 8725 §3.1).
+    /// Follows from the signing key (RFC 8725 §3.1).
     public var alg: JWSAlgorithm
     /// Absent in inner JWSs only (RFC 8555 §7.3.4 and §7.3.5).
     public var nonce: String?
-    /// Where the request goes, byte by byte as it is sent (RFC 8555 §6.4).
+    /// The request's URL, byte by byte as it is sent (RFC 8555 §6.4).
     public var url: String
-    /// Who signs.
+    /// The key that signs.
     public var key: Key
 
-    /// Takes what it is given; what a member may hold is for its types to say (`ACMENonce`, `ACMEURL`).
+    /// Checks nothing; `ACMENonce` and `ACMEURL` check the values.
     public init(alg: JWSAlgorithm, nonce: String?, url: String, key: Key) {
         self.alg = alg
         self.nonce = nonce
@@ -44,7 +46,7 @@ public struct JWSProtectedHeader: Hashable, Sendable {
         return writer.bytes
     }
 
-    /// What the JSON will take, roughly from above, so that it is written into one allocation.
+    /// Rough upper bound of the JSON's size, so that it is written into one allocation.
     private var capacity: Int {
         let key =
             switch key {

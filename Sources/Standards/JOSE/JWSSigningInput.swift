@@ -1,5 +1,5 @@
-/// What is signed: base64url of the protected header, a dot, base64url of the payload (RFC 7515 §5.1). A type of its own, so that
-/// nothing else can be handed to a key as if it were one.
+/// What is signed: base64url of the protected header, a dot, base64url of the payload (RFC 7515 §5.1). A separate type,
+/// so that nothing else can be passed to a key by mistake.
 public struct JWSSigningInput: Hashable, Sendable {
     /// The bytes to sign.
     public let bytes: [UInt8]
@@ -25,7 +25,7 @@ public struct JWSSigningInput: Hashable, Sendable {
     /// The payload in base64url.
     public var payload64: [UInt8] { Array(bytes[(separator + 1)...]) }
 
-    /// The JWS with its signature: for ECDSA `r` and `s` one behind the other (RFC 7518 §3.4), never DER.
+    /// The JWS with its signature: for ECDSA, `r` and `s` concatenated (RFC 7518 §3.4), never DER.
     public func flattened(signature: [UInt8]) -> FlattenedJWS {
         FlattenedJWS(input: bytes, separator: separator, signature: Base64URL.encodeBytes(signature))
     }

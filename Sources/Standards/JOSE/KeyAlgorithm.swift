@@ -1,4 +1,5 @@
-/// The kinds of key that the agent makes in a token; raw values are what configuration, wire and command line say.
+/// The kinds of key that the agent makes in a token. Raw values are used in the configuration, the protocol and on the
+/// command line.
 public enum KeyAlgorithm: String, CaseIterable, Hashable, Sendable {
     case p256 = "P-256"
     case p384 = "P-384"
@@ -7,7 +8,7 @@ public enum KeyAlgorithm: String, CaseIterable, Hashable, Sendable {
     case rsa4096 = "RSA-4096"
     case ed25519 = "Ed25519"
 
-    /// The one JWS algorithm that a key of this kind signs with; never taken from a message (RFC 8725 §3.1).
+    /// The one JWS algorithm that a key of this kind signs with; it is never taken from a message (RFC 8725 §3.1).
     public var jwsAlgorithm: JWSAlgorithm {
         switch self {
         case .p256: .ES256
@@ -20,7 +21,7 @@ public enum KeyAlgorithm: String, CaseIterable, Hashable, Sendable {
     /// Whether it is RSA, of any size.
     public var isRSA: Bool { rsaBits != nil }
 
-    /// The modulus' size; `nil` for a key that is not RSA.
+    /// The modulus size in bits; `nil` if the key is not RSA.
     public var rsaBits: Int? {
         switch self {
         case .rsa2048: 2048

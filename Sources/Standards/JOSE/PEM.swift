@@ -1,11 +1,11 @@
-/// The textual encoding of RFC 7468, as strictly as §3 generates it.
+/// The textual encoding of RFC 7468, in the strict form of §3.
 public enum PEM {
-    /// Letters in a line (RFC 7468 §2).
+    /// Characters in a line (RFC 7468 §2).
     static let columns = 64
 
     private static let alphabet: [UInt8] = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-    /// One block, lines of 64 letters, ended by a newline.
+    /// One block with lines of 64 characters, ended by a newline.
     /// - Parameter label: such as `PUBLIC KEY`, without the word BEGIN.
     public static func encode(_ der: [UInt8], label: String) -> String {
         var text: [UInt8] = []

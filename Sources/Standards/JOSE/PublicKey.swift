@@ -1,8 +1,8 @@
 import Crypto
 
-/// A public key, in the one form that all its encodings are made from.
+/// A public key, in the form that all its encodings are made from.
 ///
-/// `init(spki:)` and `init(jwk:)` check what they read; the cases take what they are given.
+/// `init(spki:)` and `init(jwk:)` check what they read; the cases check nothing.
 public enum PublicKey: Hashable, Sendable {
     /// Coordinates big-endian, `curve.coordinateSize` bytes each.
     case ec(curve: ECCurve, x: [UInt8], y: [UInt8])
@@ -11,7 +11,7 @@ public enum PublicKey: Hashable, Sendable {
     /// 32 bytes (RFC 8032 §5.1.5).
     case ed25519([UInt8])
 
-    /// The kind of key as it is made in a token; `nil` for RSA of an unusual size.
+    /// The kind of key, as made in a token; `nil` for RSA of an unusual size.
     public var algorithm: KeyAlgorithm? {
         switch self {
         case .ec(let curve, _, _): return curve.keyAlgorithm
@@ -32,10 +32,10 @@ public enum PublicKey: Hashable, Sendable {
         }
     }
 
-    /// SHA-256 of the SPKI: what a key is pinned by.
+    /// SHA-256 of the SPKI; a key is pinned by it.
     public var fingerprint: [UInt8] { Array(SHA256.hash(data: spki)) }
 
-    /// Bits of an RSA modulus; `nil` for another key.
+    /// Size of an RSA modulus in bits; `nil` for any other key.
     public var rsaBits: Int? {
         guard case .rsa(let modulus, _) = self else { return nil }
         return PublicKey.bits(modulus)
@@ -50,7 +50,7 @@ public enum PublicKey: Hashable, Sendable {
 }
 
 extension PublicKey {
-    /// Below, the modulus can be factored; above, token, CA and peers do not follow.
+    /// A smaller modulus could be factored; tokens, CAs and peers do not support larger ones.
     static let rsaBitsRange = 2048...4096
 
     /// An exponent of 64 bits; real ones have 17.
@@ -58,7 +58,7 @@ extension PublicKey {
 
     static let ed25519Size = 32
 
-    /// Checks that hold for a key from anywhere; the sentence says what is wrong.
+    /// Checks that apply to every key, whatever its source; returns what is wrong.
     var problem: JOSEError? {
         switch self {
         case .ec(let curve, let x, let y):

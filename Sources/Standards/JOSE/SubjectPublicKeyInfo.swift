@@ -24,8 +24,9 @@ extension PublicKey {
 
     private static let uncompressed: UInt8 = 0x04
 
-    /// Reads a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) in DER: P-256 or P-384 as an uncompressed point on the curve (RFC 5480),
-    /// RSA of 2048 to 4096 bits (RFC 3279), Ed25519 (RFC 8410). What is read is the only encoding of that key.
+    /// Reads a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) in DER: P-256 or P-384 as an uncompressed point on the curve
+    /// (RFC 5480), RSA of 2048 to 4096 bits (RFC 3279), Ed25519 (RFC 8410). Only the canonical encoding of a key is
+    /// accepted.
     public init(spki: [UInt8]) throws(JOSEError) {
         var outer = DERReader(spki[...])
         guard var info = outer.reader(tag: .sequence), outer.isAtEnd else { throw .invalidSPKI("no single SEQUENCE") }

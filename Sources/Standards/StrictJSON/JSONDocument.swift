@@ -1,19 +1,20 @@
-/// A JSON text (RFC 8259) that was read strictly: valid UTF-8, no duplicate member after unescaping, bounded depth, nothing behind it.
+/// A strictly parsed JSON text (RFC 8259): valid UTF-8, no duplicate member after unescaping, bounded depth, nothing
+/// after its end.
 ///
-/// The text is kept as it came, with one flat list of nodes beside it: reading allocates twice, whatever the text holds, and not at all where
-/// a document is used again (``parse(_:limits:)``).
+/// The text is kept unchanged, with one flat list of nodes: parsing allocates twice, whatever the text, and not at all
+/// when a document is reused (``parse(_:limits:)``).
 public struct JSONDocument: Sendable {
     struct Node: Sendable {
         enum Kind: UInt8, Sendable { case null, `true`, `false`, integer, number, string, escapedString, array, object }
         var kind: Kind
-        /// First byte of the value; for strings the byte behind the quote.
+        /// First byte of the value; for strings, the byte after the quote.
         var start: Int32
-        /// The byte behind the value; for strings the closing quote. For containers the byte behind the bracket.
+        /// The byte after the value; for strings, the closing quote; for containers, the byte after the bracket.
         var end: Int32
-        /// Index of the node behind this value and everything within it. While the reader is within a container: that of the container around
-        /// it, or `none`.
+        /// Index of the node after this value and everything in it. While a container is being parsed: the index of the
+        /// container around it, or `none`.
         var next: Int32
-        /// Elements or members directly within.
+        /// Number of direct elements or members.
         var count: Int32
 
         static let none = -1
@@ -28,15 +29,15 @@ public struct JSONDocument: Sendable {
     }
 
     /// Reads a whole text.
-    /// - Throws: `JSONError` with the offset of the first byte that is not as it must be.
+    /// - Throws: `JSONError` with the offset of the first invalid byte.
     public init(parsing bytes: [UInt8], limits: JSONLimits = .default) throws(JSONError) {
         self.init(bytes: bytes, nodes: [])
         try read(limits)
     }
 
-    /// Reads another text in the place of this one, in the memory that this one took. Values taken from the old text stay what they are: as
-    /// long as there are any, the new text gets memory of its own.
-    /// - Throws: as ``init(parsing:limits:)``; the document is `{}` then.
+    /// Parses another text into this document and its memory. Values taken from the old text stay valid: while any
+    /// exist, the new text gets new memory.
+    /// - Throws: like ``init(parsing:limits:)``; the document is then `{}`.
     public mutating func parse(_ text: some Collection<UInt8>, limits: JSONLimits = .default) throws(JSONError) {
         bytes.removeAll(keepingCapacity: true)
         bytes.append(contentsOf: text)
@@ -46,7 +47,7 @@ public struct JSONDocument: Sendable {
         }
     }
 
-    /// Bytes of memory that the document holds on to.
+    /// Bytes of memory that the document holds.
     public var capacity: Int { bytes.capacity + nodes.capacity * MemoryLayout<Node>.stride }
 
     private mutating func read(_ limits: JSONLimits) throws(JSONError) {

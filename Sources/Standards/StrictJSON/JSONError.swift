@@ -1,4 +1,4 @@
-/// Why a text was refused by the strict reader, and where.
+/// Why the strict reader refused a text, and where.
 public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The kinds of refusal; raw values are stable and may be logged.
     public enum Reason: String, Sendable {
@@ -12,23 +12,23 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
         var words: String {
             switch self {
             case .endOfInput: "the text ends too early"
-            case .unexpectedByte: "a character that does not belong there"
-            case .trailingBytes: "something behind the end"
+            case .unexpectedByte: "an unexpected character"
+            case .trailingBytes: "text after the end"
             case .invalidUTF8: "not UTF-8"
-            case .invalidEscape: "an escape sequence that there is not"
-            case .loneSurrogate: "half of a surrogate pair"
+            case .invalidEscape: "an invalid escape sequence"
+            case .loneSurrogate: "a lone surrogate"
             case .controlCharacter: "a control character"
             case .nulCharacter: "a NUL character"
-            case .invalidNumber: "not a number as JSON writes it"
+            case .invalidNumber: "not a valid JSON number"
             case .integerOutOfRange: "a number out of range"
             case .tooDeep: "nested too deeply"
             case .tooManyValues: "too many values"
             case .tooLarge: "too large"
-            case .duplicateMember: "a member that is there twice"
+            case .duplicateMember: "a duplicate member"
             case .missingMember: "a member is missing"
-            case .unknownMember: "a member that is not known"
-            case .wrongType: "a value of another type"
-            case .invalidValue: "a value that cannot be"
+            case .unknownMember: "an unknown member"
+            case .wrongType: "a value of the wrong type"
+            case .invalidValue: "an invalid value"
             }
         }
     }
@@ -36,7 +36,7 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     public var reason: Reason
     /// Offset in bytes from the start of the text.
     public var offset: Int
-    /// The member concerned, if one is; printable, at most 64 bytes.
+    /// The member concerned, if any; printable, at most 64 bytes.
     public var member: String?
 
     public init(_ reason: Reason, offset: Int, member: String? = nil) {
@@ -51,13 +51,13 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Bounds on what the reader accepts. Each exists because the reader stands in a privileged process.
+/// Limits on what the reader accepts. Each exists because the reader runs in a privileged process.
 public struct JSONLimits: Sendable {
-    /// Containers within containers. 8 is deeper than any message of the agent; the reader does not recurse all the same.
+    /// Nesting depth of containers. 8 is deeper than any message of the agent. The reader does not recurse in any case.
     public var depth: Int
-    /// Values in one text, members' names not counted. Bounds the memory a text can ask for: 24 bytes a value.
+    /// Values in one text, not counting members' names. Bounds the memory that a text can take: 24 bytes per value.
     public var values: Int
-    /// Whether a string may contain U+0000. Off by default, since such a string ends early wherever C reads it.
+    /// Whether a string may contain U+0000. Off by default, since C code would cut such a string short.
     public var allowsNUL: Bool
 
     public init(depth: Int = 8, values: Int = 65_536, allowsNUL: Bool = false) {

@@ -1,4 +1,4 @@
-/// One member of an object, its name still in the text: looking at it allocates nothing.
+/// One member of an object. Its name stays in the text, so access allocates nothing.
 public struct JSONMember: Sendable {
     let document: JSONDocument
     let nameIndex: Int
@@ -9,7 +9,7 @@ public struct JSONMember: Sendable {
     /// The name, decoded.
     public var name: String { (try? JSONValue(document: document, index: nameIndex).string()) ?? "" }
 
-    /// The name as it may stand in a log or in an error: printable ASCII, at most 64 bytes.
+    /// The name for a log or an error message: printable ASCII, at most 64 bytes.
     public var printableName: String {
         let node = document.nodes[nameIndex]
         return document.bytes.withUnsafeBufferPointer { JSONDocument.printable(JSONDocument.unescape($0, node)) }
@@ -28,7 +28,7 @@ public struct JSONMember: Sendable {
 }
 
 extension JSONObject: Sequence {
-    /// Walks the members in the order of the text.
+    /// Iterates over the members in the order of the text.
     public struct Iterator: IteratorProtocol, Sendable {
         let document: JSONDocument
         var at: Int
@@ -46,7 +46,7 @@ extension JSONObject: Sequence {
 
     public var underestimatedCount: Int { count }
 
-    /// The object without members.
+    /// An object without members.
     public static let empty = JSONObject(document: .emptyObject, index: 0)
 }
 

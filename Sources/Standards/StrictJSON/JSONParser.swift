@@ -4,16 +4,16 @@ struct JSONParser {
 
     let limits: JSONLimits
     private var nodes: [Node] = []
-    /// The innermost container that is not closed yet; its node says which one is around it, so that there is no stack beside the nodes.
+    /// The innermost open container. Its node holds the index of the one around it, so no separate stack is needed.
     private var open = Node.none
     private var depth = 0
 
     init(limits: JSONLimits) { self.limits = limits }
 
     /// Reads a whole text.
-    /// - Parameter result: Its nodes, in the memory of those that it held before.
+    /// - Parameter result: receives the nodes; its memory is reused.
     mutating func parse(_ text: UnsafeBufferPointer<UInt8>, into result: inout [Node]) throws(JSONError) {
-        // The parser's own while it works on them: in two places they would be copied.
+        // Owned by the parser alone while it works on them; a second reference would cause a copy.
         swap(&nodes, &result)
         defer { swap(&nodes, &result) }
         nodes.removeAll(keepingCapacity: true)
@@ -74,7 +74,7 @@ struct JSONParser {
 
     private var isInObject: Bool { open >= 0 && nodes[open].kind == .object }
 
-    /// Ends the innermost container behind its bracket.
+    /// Closes the innermost container at its bracket.
     private mutating func close(_ text: UnsafeBufferPointer<UInt8>, _ end: Int) throws(JSONError) {
         let closed = open
         open = Int(nodes[closed].next)
@@ -184,7 +184,7 @@ struct JSONParser {
         byte >= 0x20 && byte < 0x80 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
     }
 
-    /// Checks one escape (RFC 8259 §7) and steps over it; a surrogate must come as a pair.
+    /// Checks one escape (RFC 8259 §7) and moves past it; surrogates must come in pairs.
     private func checkEscape(_ text: UnsafeBufferPointer<UInt8>, _ at: inout Int) throws(JSONError) {
         guard at + 1 < text.count else { throw JSONError(.endOfInput, offset: at) }
         switch text[at + 1] {
@@ -226,8 +226,8 @@ struct JSONParser {
         return unit
     }
 
-    /// Two members of one name are refused, names compared as bytes after unescaping. Few members: pair by pair. Many: sorted, so that
-    /// a large object cannot cost quadratic time.
+    /// Refuses two members with the same name, compared as bytes after unescaping. A few members are compared pair by
+    /// pair; many are sorted, so that a large object cannot take quadratic time.
     private func refuseDuplicates(_ text: UnsafeBufferPointer<UInt8>, in object: Int) throws(JSONError) {
         let count = Int(nodes[object].count)
         guard count > 1 else { return }
@@ -293,7 +293,7 @@ struct JSONParser {
 
 /// Well-formed UTF-8 (Unicode 15, table 3-7): no overlong form, no surrogate, nothing over U+10FFFF.
 enum UTF8Scalar {
-    /// Bytes of the scalar that starts at `at` with a byte of 0x80 or more; 0 if it is not well formed.
+    /// Length in bytes of the scalar that starts at `at` with a byte of 0x80 or more; 0 if it is malformed.
     static func length(in text: UnsafeBufferPointer<UInt8>, at: Int) -> Int {
         let first = text[at]
         func continuation(_ offset: Int, _ low: UInt8 = 0x80, _ high: UInt8 = 0xBF) -> Bool {
@@ -313,7 +313,7 @@ enum UTF8Scalar {
 }
 
 extension JSONDocument {
-    /// The content of a string that was checked before.
+    /// The content of a string that has been checked.
     static func unescape(_ text: UnsafeBufferPointer<UInt8>, _ node: Node) -> [UInt8] {
         let start = Int(node.start), end = Int(node.end)
         if node.kind == .string { return Array(text[start..<end]) }
@@ -350,7 +350,7 @@ extension JSONDocument {
         return result
     }
 
-    /// A name as it may stand in a log: ASCII letters, digits and a few signs, at most 64 bytes.
+    /// A name made safe for a log: ASCII letters, digits and a few signs, at most 64 bytes.
     static func printable(_ bytes: [UInt8]) -> String {
         var result = ""
         for byte in bytes.prefix(64) {

@@ -1,4 +1,4 @@
-/// One value of a document, read through checked accessors.
+/// One value of a document, with checked accessors.
 public struct JSONValue: Sendable {
     let document: JSONDocument
     let index: Int
@@ -10,7 +10,7 @@ public struct JSONValue: Sendable {
 
     public var isNull: Bool { node.kind == .null }
 
-    /// The value's text as it came, quotes of a string included.
+    /// The value's original text, including a string's quotes.
     public var source: ArraySlice<UInt8> {
         let isString = node.kind == .string || node.kind == .escapedString
         let start = Int(node.start) - (isString ? 1 : 0), end = Int(node.end) + (isString ? 1 : 0)
@@ -25,7 +25,7 @@ public struct JSONValue: Sendable {
         return document.bytes.withUnsafeBufferPointer { JSONDocument.unescape($0, node) }
     }
 
-    /// A string's content as UTF-8; a part of the text itself where the string has no escape.
+    /// A string's content as UTF-8; a slice of the text itself if the string has no escapes.
     public func utf8(_ member: String? = nil) throws(JSONError) -> ArraySlice<UInt8> {
         if node.kind == .string { return document.bytes[Int(node.start)..<Int(node.end)] }
         return try stringBytes(member)[...]
@@ -34,13 +34,13 @@ public struct JSONValue: Sendable {
     public func string(_ member: String? = nil) throws(JSONError) -> String {
         if node.kind == .string {
             let start = Int(node.start), end = Int(node.end)
-            // The bytes were validated by the reader, so nothing is mended here.
+            // The reader has validated the bytes, so nothing is repaired here.
             return document.bytes.withUnsafeBufferPointer { String(decoding: $0[start..<end], as: UTF8.self) }
         }
         return String(decoding: try stringBytes(member), as: UTF8.self)
     }
 
-    /// An integer; a number with a fraction or an exponent is none, and one beyond 64 bits is refused.
+    /// An integer. A number with a fraction or an exponent, or beyond 64 bits, is refused.
     public func integer(_ member: String? = nil) throws(JSONError) -> Int64 {
         guard node.kind == .integer else { throw mismatch(member) }
         let digits = String(decoding: source, as: UTF8.self)
@@ -81,13 +81,13 @@ public struct JSONValue: Sendable {
         return JSONObject(document: document, index: index)
     }
 
-    /// The member of that name if this is an object that has one.
+    /// The member with that name, if this is an object that has it.
     public subscript(name: String) -> JSONValue? {
         guard node.kind == .object else { return nil }
         return JSONObject(document: document, index: index).find(name)?.1
     }
 
-    /// The kind in a word, for messages.
+    /// The kind as a word, for messages.
     public var kindName: String {
         switch node.kind {
         case .null: "null"
@@ -100,7 +100,7 @@ public struct JSONValue: Sendable {
     }
 }
 
-/// An object whose members are taken by name; `finish` refuses what nobody asked for.
+/// An object whose members are read by name; `finish` refuses the unknown ones.
 public struct JSONObject: Sendable {
     let document: JSONDocument
     let index: Int
@@ -112,10 +112,10 @@ public struct JSONObject: Sendable {
 
     public var count: Int { Int(document.nodes[index].count) }
 
-    /// The object's text as it came.
+    /// The object's original text.
     public var source: ArraySlice<UInt8> { JSONValue(document: document, index: index).source }
 
-    /// Every member in the order of the text.
+    /// All members, in the order of the text.
     public var members: [(name: String, value: JSONValue)] {
         var result: [(String, JSONValue)] = []
         var at = index + 1
@@ -144,13 +144,13 @@ public struct JSONObject: Sendable {
         guard Int(node.end - node.start) == name.utf8.count else { return false }
         return document.bytes.withUnsafeBufferPointer { text in
             let own = text[Int(node.start)..<Int(node.end)]
-            // Over memory where there is some, which is so for every string that Swift has made.
+            // Use contiguous memory; every native Swift string has it.
             return name.utf8.withContiguousStorageIfAvailable { areSame(UnsafeBufferPointer(rebasing: own), $0) }
                 ?? own.elementsEqual(name.utf8)
         }
     }
 
-    /// The member's value; `nil` if it is absent or null (Varlink: a nullable field may be either).
+    /// The member's value; `nil` if it is absent or null (in Varlink, a nullable field may be either).
     public func optional(_ name: String) -> JSONValue? {
         guard let (_, value) = find(name) else { return nil }
         return value.isNull ? nil : value

@@ -1,6 +1,6 @@
-/// Writes JSON (RFC 8259) as bytes, members in the order of the calls, nothing between them.
+/// Writes JSON (RFC 8259) as bytes, with members in the order of the calls and no white space.
 ///
-/// The writer puts the commas; the caller keeps brackets and names in order.
+/// The writer adds the commas; the caller must balance brackets and give names.
 public struct JSONWriter: Sendable {
     public private(set) var bytes: [UInt8] = []
     private var needsComma = false
@@ -9,7 +9,7 @@ public struct JSONWriter: Sendable {
         bytes.reserveCapacity(capacity)
     }
 
-    /// Forgets what was written and keeps the room it took, for a writer that is used again.
+    /// Removes what was written and keeps the capacity, so that the writer can be reused.
     public mutating func removeAll() {
         bytes.removeAll(keepingCapacity: true)
         needsComma = false
@@ -39,7 +39,7 @@ public struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "\""))
     }
 
-    /// A string of bytes that are known to need no escape (base64url, digits).
+    /// A string of bytes that need no escaping (base64url, digits).
     public mutating func plainString(_ value: some Collection<UInt8>) {
         separate()
         bytes.append(UInt8(ascii: "\""))
@@ -51,7 +51,7 @@ public struct JSONWriter: Sendable {
     public mutating func bool(_ value: Bool) { separate(); bytes.append(contentsOf: (value ? "true" : "false").utf8) }
     public mutating func null() { separate(); bytes.append(contentsOf: "null".utf8) }
 
-    /// A value that is JSON already.
+    /// A value that is already JSON.
     public mutating func raw(_ value: some Sequence<UInt8>) { separate(); bytes.append(contentsOf: value) }
 
     public mutating func member(_ name: String, _ value: String) { self.name(name); string(value) }
@@ -63,15 +63,15 @@ public struct JSONWriter: Sendable {
         for value in values { string(value) }
         endArray()
     }
-    /// Writes nothing where there is no value.
+    /// Writes nothing if there is no value.
     public mutating func member(_ name: String, ifPresent value: String?) { if let value { member(name, value) } }
     public mutating func member(_ name: String, ifPresent value: Bool?) { if let value { member(name, value) } }
     public mutating func member(_ name: String, ifPresent value: Int64?) { if let value { member(name, value) } }
     public mutating func member(_ name: String, raw value: some Sequence<UInt8>) { self.name(name); raw(value) }
 
-    /// Whether a string's bytes may stand between quotes as they are: RFC 8259 §7, and U+007F, which a terminal would act on.
+    /// Whether a string's bytes need no escaping: RFC 8259 §7, and also U+007F, which a terminal would act on.
     public static func isPlain(_ utf8: UnsafeBufferPointer<UInt8>) -> Bool {
-        // To the end in any case, and by sums: so many bytes are looked at in one instruction.
+        // Always to the end, without branches: this lets one instruction check many bytes.
         var escapes: UInt8 = 0
         for index in utf8.indices {
             let byte = utf8[index]
@@ -82,7 +82,7 @@ public struct JSONWriter: Sendable {
 
     private static func needsEscape(_ byte: UInt8) -> Bool { (byte < 0x20) || (byte == 0x22) || (byte == 0x5C) || (byte == 0x7F) }
 
-    /// Runs that need no escape, which is nearly everything, are copied whole.
+    /// Copies runs that need no escaping, which is nearly everything, as a whole.
     private mutating func appendEscaped(_ utf8: UnsafeBufferPointer<UInt8>) {
         if JSONWriter.isPlain(utf8) { return bytes.append(contentsOf: utf8) }
         var start = 0

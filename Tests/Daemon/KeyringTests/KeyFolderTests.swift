@@ -79,7 +79,7 @@ import TokenProtocol
         let reasons = try folder.contents().unusable.sorted { $0.name < $1.name }.map(\.reason)
         #expect(
             reasons.map { $0.split(separator: ": ").last } == [
-                "a character that does not belong there, at byte 0", "a member is missing, at byte 0 (member \"version\")",
+                "an unexpected character, at byte 0", "a member is missing, at byte 0 (member \"version\")",
                 "it is empty",
             ])
     }

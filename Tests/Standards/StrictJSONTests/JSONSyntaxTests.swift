@@ -132,6 +132,6 @@ import Testing
     @Test func errorsNameNothingThatCannotBePrinted() {
         let duplicate = refusal(#"{"\u001b[31m\n":1,"\u001b[31m\n":1}"#)
         #expect(duplicate?.member == "?[31m?")
-        #expect(duplicate?.description == "a member that is there twice, at byte 19 (member \"?[31m?\")")
+        #expect(duplicate?.description == "a duplicate member, at byte 19 (member \"?[31m?\")")
     }
 }

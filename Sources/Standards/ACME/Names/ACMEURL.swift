@@ -1,32 +1,33 @@
 import StrictJSON
 
-/// An https URL of a CA (RFC 8555 §6.1), checked so that two readers cannot take it for two places: no user information, fragment,
-/// backslash, dot segment or second spelling of host and port. Kept as it came, since a server compares `url` byte by byte (§6.4).
+/// An https URL of a CA (RFC 8555 §6.1), checked so that two parsers cannot read it as two places: no user information,
+/// fragment, backslash, dot segment or second spelling of host and port. The text is kept unchanged, since a server
+/// compares `url` byte by byte (§6.4).
 public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
-    /// More than twice what any CA's URLs have; renewal information, the longest, stays below 200.
+    /// More than twice as long as any CA's URLs; those of renewal information, the longest, stay below 200.
     public static let maximumLength = 2048
 
     /// As given.
     public let text: String
     /// Scheme, host and port in canonical form.
     public let origin: Origin
-    /// Where the path begins in `text`, in bytes.
+    /// Offset of the path in `text`, in bytes.
     private let pathOffset: Int
 
     /// Path and query as given; begins with `/`.
     public var path: String { String(decoding: text.utf8.dropFirst(pathOffset), as: UTF8.self) }
     /// Lower case; an IPv6 address without brackets.
     public var host: String { origin.host }
-    /// 1 to 65535; 443 where the text has none.
+    /// 1 to 65535; 443 if the text has no port.
     public var port: Int { origin.port }
 
-    /// - Throws: the first thing that is wrong with it.
+    /// - Throws: the first fault found.
     public init(_ text: String) throws(ACMEURLError) { try self.init(utf8: Array(text.utf8)[...]) }
 
-    /// From UTF-8, which may be part of a longer text.
-    /// - Parameter neighbour: a URL that is likely of the same CA: where both have the same letters before the path, its origin is taken over
-    ///   instead of being read again.
-    /// - Throws: the first thing that is wrong with it.
+    /// From UTF-8 bytes, which may be part of a longer text.
+    /// - Parameter neighbour: a URL that is probably of the same CA. If both are the same up to the path, its origin is
+    ///   reused instead of being parsed again.
+    /// - Throws: the first fault found.
     public init(utf8 bytes: ArraySlice<UInt8>, neighbour: ACMEURL? = nil) throws(ACMEURLError) {
         let rest = try ACMEURL.afterScheme(bytes)
         let end = rest.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? rest.endIndex
@@ -42,8 +43,9 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
         text = String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Resolves a reference as HTTP fields have them (RFC 3986 §5.2; RFC 9110 §10.2.2, RFC 8288 §3.1): a URL, or a part of one that `base` completes.
-    /// - Throws: the first thing that is wrong with the result.
+    /// Resolves a URI reference from an HTTP field (RFC 3986 §5.2; RFC 9110 §10.2.2, RFC 8288 §3.1): a URL, or a
+    /// relative reference that `base` completes.
+    /// - Throws: the first fault found in the result.
     public init(reference: String, relativeTo base: ACMEURL) throws(ACMEURLError) {
         let bytes = reference.utf8
         let origin = String(decoding: base.text.utf8.prefix(base.pathOffset), as: UTF8.self)
@@ -82,7 +84,7 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
         return "/" + segments.joined(separator: "/") + target[end...]
     }
 
-    /// Whether these are all letters before the path.
+    /// Whether these are exactly the bytes before the path.
     private func begins(with letters: ArraySlice<UInt8>) -> Bool {
         pathOffset == letters.count
             && text.utf8.withContiguousStorageIfAvailable { own in
@@ -90,10 +92,10 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
             } ?? false
     }
 
-    /// Length, scheme and every single byte; gives what is behind `https://`.
+    /// Checks length, scheme and every byte; returns what follows `https://`.
     static func afterScheme(_ bytes: ArraySlice<UInt8>) throws(ACMEURLError) -> ArraySlice<UInt8> {
         guard bytes.count <= maximumLength else { throw .tooLong }
-        // The scheme alone may be in either case (RFC 3986 §3.1).
+        // Only the scheme may be in either case (RFC 3986 §3.1).
         guard bytes.count >= scheme.count, zip(bytes, scheme).allSatisfy({ $0 == $1 || ($0 | 0x20 == $1 && $0 & 0x40 != 0) }) else {
             throw .notHTTPS
         }
@@ -111,19 +113,20 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
         return bytes.dropFirst(scheme.count)
     }
 
-    /// Letters, digits and the marks that make up nearly every URL.
+    /// The letters, digits and signs that make up nearly every URL.
     private static func isPlain(_ byte: UInt8) -> Bool {
         (byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z")) || (byte >= UInt8(ascii: "-") && byte <= UInt8(ascii: ":"))
     }
 
     private static let scheme = Array("https://".utf8)
 
-    /// Segments are looked at with their percent-encoding undone, since a server does that too; a slash that comes to light divides.
+    /// Segments are checked after percent-decoding, since a server decodes them too; a decoded slash separates
+    /// segments.
     private static func checkSegments(_ target: ArraySlice<UInt8>) throws(ACMEURLError) {
         // Without a dot, encoded or not, there is no such segment.
         guard target.contains(where: { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "%") }) else { return }
         let path = target.prefix { $0 != UInt8(ascii: "?") }
-        // Bytes of the segment so far; `nil` once it has another byte than a dot.
+        // Dots in the segment so far; `nil` once it has any other byte.
         var dots: Int? = 0
         var at = path.startIndex
         while at < path.endIndex {

@@ -1,12 +1,12 @@
-/// Why a text is no URL that a request may be signed for or sent to.
+/// Why no request may be signed for or sent to a URL.
 public enum ACMEURLError: Error, Hashable, Sendable, CustomStringConvertible {
     case tooLong
     /// RFC 8555 §6.1: https only.
     case notHTTPS
-    /// A byte that no URL has (RFC 3986 §2), or a percent sign without two hex digits.
+    /// A byte that may not be in a URL (RFC 3986 §2), or a percent sign without two hex digits.
     case invalidByte
     case userInformation, invalidHost, invalidPort
-    /// Nothing, or something else than `/`, behind the host.
+    /// The host is followed by nothing, or by something other than `/`.
     case noPath
     case fragment
     /// A segment `.` or `..`, plain or percent-encoded, or an encoded control character.

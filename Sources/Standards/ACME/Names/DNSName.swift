@@ -1,5 +1,5 @@
-/// A host name as certificates have it (RFC 5280 §4.2.1.6, RFC 8555 §7.1.4): lower case, A-labels, no trailing dot, or a wildcard for
-/// one label (`*.example.org`). Two names are equal exactly where their bytes are.
+/// A host name as in certificates (RFC 5280 §4.2.1.6, RFC 8555 §7.1.4): lower case, A-labels, no trailing dot, or a
+/// wildcard for one label (`*.example.org`). Two names are equal if and only if their bytes are.
 public struct DNSName: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// RFC 1035 §2.3.4: 255 octets on the wire are 253 in text.
     public static let maximumLength = 253
@@ -11,8 +11,8 @@ public struct DNSName: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// Whether the first label is `*`.
     public let isWildcard: Bool
 
-    /// Canonicalises upper case and one trailing dot; refuses everything else that is not in the form above. An internationalised
-    /// name has to come as A-labels.
+    /// Canonicalises upper case and one trailing dot, and refuses everything else that is not in the form above. An
+    /// internationalised name must be given as A-labels.
     public init(_ text: String) throws(IdentifierError) {
         var bytes = Array(text.utf8)
         guard bytes.count <= DNSName.maximumLength + 1 else {
@@ -32,7 +32,7 @@ public struct DNSName: Hashable, Sendable, Comparable, CustomStringConvertible {
         self.text = String(decoding: bytes, as: UTF8.self)
     }
 
-    /// What is wrong with a name in lower case that is no wildcard, in words. Its length is not looked at.
+    /// What is wrong with a lower-case name that is not a wildcard, in words. Its length is not checked.
     static func problem(ofName name: ArraySlice<UInt8>) -> String? {
         var rest = name
         while true {
@@ -44,14 +44,14 @@ public struct DNSName: Hashable, Sendable, Comparable, CustomStringConvertible {
         }
     }
 
-    /// What is wrong with a label in lower case, in words.
+    /// What is wrong with a lower-case label, in words.
     private static func problem(ofLabel label: ArraySlice<UInt8>) -> String? {
         guard !label.isEmpty else { return "a label is empty" }
         guard label.count <= maximumLabelLength else { return "a label is longer than \(maximumLabelLength) characters" }
         for byte in label {
-            if byte >= 0x80 { return "it has a letter beyond ASCII; give it as an A-label (xn--…)" }
-            if byte == UInt8(ascii: "*") { return "\"*\" may stand only for the whole first label" }
-            guard isLetterOrDigit(byte) || byte == UInt8(ascii: "-") else { return "only letters, digits and \"-\" may be in a label" }
+            if byte >= 0x80 { return "it has a character that is not ASCII; give it as an A-label (xn--…)" }
+            if byte == UInt8(ascii: "*") { return "\"*\" is allowed only as the whole first label" }
+            guard isLetterOrDigit(byte) || byte == UInt8(ascii: "-") else { return "a label may have only letters, digits and \"-\"" }
         }
         guard label.first != UInt8(ascii: "-"), label.last != UInt8(ascii: "-") else {
             return "a label begins or ends with \"-\""
@@ -67,10 +67,10 @@ public struct DNSName: Hashable, Sendable, Comparable, CustomStringConvertible {
         isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
     }
 
-    /// The name without `*.`: the domain that a challenge for a wildcard is about (RFC 8555 §7.1.3).
+    /// The name without `*.`: the domain that a wildcard's challenge is for (RFC 8555 §7.1.3).
     public var base: String { isWildcard ? String(text.utf8.dropFirst(2)) ?? text : text }
 
-    /// From left to right, `*` included.
+    /// From left to right, including `*`.
     public var labels: [Substring] { text.split(separator: ".", omittingEmptySubsequences: false) }
 
     public var description: String { text }

@@ -1,4 +1,5 @@
-/// An IPv4 or IPv6 address as identifier (RFC 8738 §3), with one text each: dotted decimal without leading zeros, or RFC 5952.
+/// An IPv4 or IPv6 address as identifier (RFC 8738 §3). Each has one text form: dotted decimal without leading zeros,
+/// or RFC 5952.
 public struct IPAddress: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// 4 or 16 bytes in network order, as in a certificate's iPAddress (RFC 5280 §4.2.1.6).
     public let bytes: [UInt8]
@@ -6,20 +7,20 @@ public struct IPAddress: Hashable, Sendable, Comparable, CustomStringConvertible
     /// Whether it has 4 bytes.
     public var isIPv4: Bool { bytes.count == 4 }
 
-    /// Reads an address. `010.0.0.1` (octal to some), zone ids, dotted tails and IPv4-mapped addresses are refused: each is a second
-    /// spelling for something else.
+    /// Parses an address. `010.0.0.1` (octal to some), zone IDs, dotted tails and IPv4-mapped addresses are refused:
+    /// each is a second spelling of another address.
     public init(_ text: String) throws(IdentifierError) {
-        // The longest IPv6 text has 39 letters.
+        // The longest IPv6 text has 39 characters.
         guard text.utf8.count <= 45 else { throw .address(text, "it is too long") }
         let letters = Array(text.utf8)
         if letters.contains(UInt8(ascii: ":")) {
             guard !letters.contains(UInt8(ascii: "%")) else { throw .address(text, "it has a zone id") }
-            guard !letters.contains(UInt8(ascii: ".")) else { throw .address(text, "an IPv4 address within an IPv6 address") }
-            guard let bytes = IPAddress.version6(letters) else { throw .address(text, "neither IPv4 nor IPv6") }
-            guard !IPAddress.isMapped(bytes) else { throw .address(text, "an IPv4-mapped address; give the IPv4 address") }
+            guard !letters.contains(UInt8(ascii: ".")) else { throw .address(text, "it has an IPv4 address within an IPv6 address") }
+            guard let bytes = IPAddress.version6(letters) else { throw .address(text, "it is neither IPv4 nor IPv6") }
+            guard !IPAddress.isMapped(bytes) else { throw .address(text, "it is an IPv4-mapped address; give the IPv4 address") }
             self.bytes = bytes
         } else {
-            guard let bytes = IPAddress.version4(letters) else { throw .address(text, "neither IPv4 nor IPv6") }
+            guard let bytes = IPAddress.version4(letters) else { throw .address(text, "it is neither IPv4 nor IPv6") }
             self.bytes = bytes
         }
     }
@@ -27,7 +28,7 @@ public struct IPAddress: Hashable, Sendable, Comparable, CustomStringConvertible
     /// From the bytes of a certificate's iPAddress.
     public init(bytes: [UInt8]) throws(IdentifierError) {
         guard bytes.count == 4 || bytes.count == 16 else { throw .address("\(bytes.count) bytes", "an address has 4 or 16 bytes") }
-        guard !IPAddress.isMapped(bytes) else { throw .address("16 bytes", "an IPv4-mapped address") }
+        guard !IPAddress.isMapped(bytes) else { throw .address("16 bytes", "it is an IPv4-mapped address") }
         self.bytes = bytes
     }
 
@@ -95,11 +96,11 @@ public struct IPAddress: Hashable, Sendable, Comparable, CustomStringConvertible
         }
     }
 
-    /// The canonical text; for IPv6 that of RFC 5952 §4.
+    /// The canonical text; for IPv6, as in RFC 5952 §4.
     public var text: String {
         if isIPv4 { return bytes.map { String($0) }.joined(separator: ".") }
         let groups = stride(from: 0, to: bytes.count - 1, by: 2).map { UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]) }
-        // The longest run of at least two zero groups, the first where there are several (§4.2).
+        // The longest run of at least two zero groups, the first if there are several (§4.2).
         var best = 0..<0
         var start = 0
         while start < groups.count {
@@ -113,7 +114,7 @@ public struct IPAddress: Hashable, Sendable, Comparable, CustomStringConvertible
         return words[..<best.lowerBound].joined(separator: ":") + "::" + words[best.upperBound...].joined(separator: ":")
     }
 
-    /// The name under which tls-alpn-01 asks for the address (RFC 8738 §6), without a trailing dot.
+    /// The server name that a tls-alpn-01 validation sends for the address (RFC 8738 §6), without a trailing dot.
     public var reverseName: String {
         if isIPv4 { return bytes.reversed().map { String($0) }.joined(separator: ".") + ".in-addr.arpa" }
         let nibbles = bytes.reversed().flatMap { [$0 & 15, $0 >> 4] }

@@ -3,7 +3,8 @@ public enum Identifier: Hashable, Sendable, Comparable, CustomStringConvertible 
     case dns(DNSName)
     case ip(IPAddress)
 
-    /// From ACME's two members. An address as `dns` is refused, since `DNSName` has no name whose last label is a number.
+    /// From ACME's two members. An address given as `dns` is refused: `DNSName` accepts no name whose last label is a
+    /// number.
     public init(type: String, value: String) throws(IdentifierError) {
         switch type {
         case "dns": self = .dns(try DNSName(value))
@@ -12,7 +13,7 @@ public enum Identifier: Hashable, Sendable, Comparable, CustomStringConvertible 
         }
     }
 
-    /// From a person's word: an address if it reads as one, otherwise a name, internationalised ones included (RFC 5891).
+    /// From an argument: an address if it parses as one, otherwise a name, which may be internationalised (RFC 5891).
     public init(argument: String) throws(IdentifierError) {
         if argument.utf8.contains(UInt8(ascii: ":")) {
             self = .ip(try IPAddress(argument))

@@ -1,4 +1,4 @@
-/// Why a text is no identifier that a certificate can be for.
+/// Why a text is not an identifier for a certificate.
 public enum IdentifierError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The text (made printable) and what is wrong with it.
     case invalidName(String, reason: String)
@@ -10,7 +10,7 @@ public enum IdentifierError: Error, Hashable, Sendable, CustomStringConvertible 
         switch self {
         case .invalidName(let text, let reason): "\"\(text)\" is not a name: \(reason)"
         case .invalidAddress(let text, let reason): "\"\(text)\" is not an IP address: \(reason)"
-        case .unknownType(let type): "\"\(type)\" is not an identifier type; dns and ip are"
+        case .unknownType(let type): "\"\(type)\" is not an identifier type; the types are dns and ip"
         }
     }
 

@@ -1,17 +1,18 @@
 @_spi(_Unicode) import Swift
 
-/// Turns a name as people write it into A-labels (RFC 5891 §4, RFC 5892), for command line and configuration of the front end. What
-/// comes over a wire has to be in A-labels already: `DNSName` takes nothing else.
+/// Converts a name as people write it to A-labels (RFC 5891 §4, RFC 5892), for the front end's command line and
+/// configuration. Names from a connection must already be A-labels: `DNSName` accepts nothing else.
 ///
-/// Where the standard library lacks a property (joining types, bidi classes) the rule here is stricter than IDNA's, and the error says
-/// how to give the name all the same.
+/// Where the standard library lacks a property (joining types, bidi classes), the rule here is stricter than IDNA's,
+/// and the error says how to give the name nevertheless.
 public enum InternationalizedName {
-    /// The name in A-labels where it has letters beyond ASCII; otherwise as it came. Not checked beyond that: `DNSName` does it.
+    /// The name in A-labels if it has characters that are not ASCII, otherwise unchanged. The rest is checked by
+    /// `DNSName`.
     public static func aLabels(_ text: String) throws(IdentifierError) -> String {
         guard text.utf8.contains(where: { $0 >= 0x80 }) else { return text }
         guard text.utf8.count <= 4 * DNSName.maximumLength else { throw .name(text, "it is too long") }
         var labels: [String] = []
-        // By scalars, since a full stop and a combining mark are one Character.
+        // By scalars, since a full stop with a combining mark is one Character.
         for label in text.unicodeScalars.split(separator: ".", omittingEmptySubsequences: false) {
             labels.append(try aLabel(String(label), of: text))
         }
@@ -24,15 +25,15 @@ public enum InternationalizedName {
         let scalars = Array(label.lowercased()._nfc)
         for (index, scalar) in scalars.enumerated() where !isValid(scalar, at: index, in: scalars) {
             let code = String(scalar.value, radix: 16, uppercase: true)
-            throw .name(name, "U+\(code) may not be in a name; give the label as xn--… if it has to be")
+            throw .name(name, "U+\(code) is not allowed in a name; if you need it, give the label as xn--…")
         }
         guard let first = scalars.first, first != "-", scalars.last != "-" else { throw .name(name, "a label begins or ends with \"-\"") }
         // RFC 5891 §4.2.3.1 and §4.2.3.2
         guard scalars.count < 4 || scalars[2] != "-" || scalars[3] != "-" else {
-            throw .name(name, "a label has \"--\" in third and fourth place")
+            throw .name(name, "a label has \"--\" as its third and fourth character")
         }
         guard !isMark(first) else { throw .name(name, "a label begins with a combining mark") }
-        guard isOfOneDirection(scalars) else { throw .name(name, "a label mixes letters of both directions, or begins with a digit") }
+        guard isOfOneDirection(scalars) else { throw .name(name, "a label mixes writing directions, or begins with a digit") }
         guard let encoded = Punycode.encode(scalars) else { throw .name(name, "a label is too long") }
         return "xn--" + String(decoding: encoded, as: UTF8.self)
     }
@@ -59,12 +60,12 @@ public enum InternationalizedName {
         case 0x30FB: return label.contains(where: isJapanese)
         case 0x660...0x669: return !label.contains { (0x6F0...0x6F9).contains($0.value) }
         case 0x6F0...0x6F9: return !label.contains { (0x660...0x669).contains($0.value) }
-        // Behind a virama; the joining types that ZWNJ may also stand between are not known here.
+        // After a virama. The rule for ZWNJ between joining types is left out: the standard library does not know them.
         case 0x200C, 0x200D: return before?.properties.canonicalCombiningClass == .virama
         // Letters, digits, hyphen (§2.4)
         case 0x2D, 0x30...0x39, 0x61...0x7A: return true
         case 0..<0x80: return false
-        // Jamo that are not composed (§2.9)
+        // Conjoining jamo (§2.9)
         case 0x1100...0x11FF, 0xA960...0xA97F, 0xD7B0...0xD7FF: return false
         default: break
         }
@@ -92,7 +93,8 @@ public enum InternationalizedName {
         }
     }
 
-    /// In place of the Bidi rule (RFC 5893 §2): a label with right-to-left letters has no others and does not begin with a digit.
+    /// Replaces the Bidi rule (RFC 5893 §2): a label with right-to-left letters has no others and does not begin with a
+    /// digit.
     private static func isOfOneDirection(_ label: [Unicode.Scalar]) -> Bool {
         func isRightToLeft(_ scalar: Unicode.Scalar) -> Bool {
             switch scalar.value {

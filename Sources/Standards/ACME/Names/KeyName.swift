@@ -1,16 +1,17 @@
-/// The name of a key in the agent: what configuration, policy, command line, audit trail and folders of the store call it.
+/// The name of a key in the agent, as used by the configuration, policy, command line, audit trail and store folders.
 ///
-/// `[a-z0-9][a-z0-9._-]{0,63}` without `..`, so that it is never an option, a path out of a folder or an escape sequence.
+/// `[a-z0-9][a-z0-9._-]{0,63}` without `..`, so that it can never be an option, a path out of a folder or an escape
+/// sequence.
 public struct KeyName: Hashable, Sendable, Comparable, CustomStringConvertible {
-    /// A folder's name, a token's label and a line of output all bear that.
+    /// Fits a folder's name, a token label and a line of output.
     public static let maximumLength = 64
 
     /// The name.
     public let rawValue: String
 
-    /// - Throws: a sentence that says which rule the text breaks.
+    /// - Throws: the rule that the text breaks, as a sentence.
     public init(_ text: String) throws(KeyNameError) {
-        // In place: a name is read for every signature, and must cost no memory but the text's own.
+        // In place: a name is parsed for every signature, and only the text itself may be allocated.
         guard let first = text.utf8.first else { throw KeyNameError(text, "it is empty") }
         guard text.utf8.count <= KeyName.maximumLength else {
             throw KeyNameError(text, "it is longer than \(KeyName.maximumLength) characters")
@@ -20,12 +21,12 @@ public struct KeyName: Hashable, Sendable, Comparable, CustomStringConvertible {
         var last = first
         for byte in text.utf8 {
             guard KeyName.isLetterOrDigit(byte) || KeyName.isMark(byte) else {
-                throw KeyNameError(text, "only lower-case letters, digits, \".\", \"_\" and \"-\" may be in it")
+                throw KeyNameError(text, "it may have only lower-case letters, digits, \".\", \"_\" and \"-\"")
             }
             if byte == UInt8(ascii: "."), last == byte { hasTwoDots = true }
             last = byte
         }
-        guard !hasTwoDots else { throw KeyNameError(text, "it has two dots one behind the other") }
+        guard !hasTwoDots else { throw KeyNameError(text, "it has two dots in a row") }
         rawValue = text
     }
 
@@ -42,11 +43,11 @@ public struct KeyName: Hashable, Sendable, Comparable, CustomStringConvertible {
     public static func < (left: KeyName, right: KeyName) -> Bool { left.rawValue.utf8.lexicographicallyPrecedes(right.rawValue.utf8) }
 }
 
-/// Why a text is no key name, as a sentence for a person.
+/// Why a text is not a key name, as a sentence for a person.
 public struct KeyNameError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The text as it may be shown.
+    /// The text, safe for a terminal.
     public let name: String
-    /// A sentence's part.
+    /// Part of a sentence.
     public let reason: String
 
     init(_ name: String, _ reason: String) {

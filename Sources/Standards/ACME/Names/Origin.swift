@@ -1,8 +1,9 @@
-/// Scheme, host and port of a CA (RFC 6454 §4). An account key is bound to one; https is the only scheme there is.
+/// Scheme, host and port of a CA (RFC 6454 §4). An account key is bound to one. The scheme is always https.
 public struct Origin: Hashable, Sendable, Comparable, CustomStringConvertible {
     static let defaultPort = 443
 
-    /// `https://host[:port]`: lower case, the default port dropped, an IPv6 address in brackets. Two origins are equal where their texts are.
+    /// `https://host[:port]`: lower case, the default port dropped, an IPv6 address in brackets. Two origins are equal
+    /// if their texts are.
     public let text: String
     /// 1 to 65535.
     public let port: Int
@@ -20,14 +21,14 @@ public struct Origin: Hashable, Sendable, Comparable, CustomStringConvertible {
 
     private static let scheme: StaticString = "https://"
 
-    /// Reads `https://host[:port]`, without path.
+    /// Parses `https://host[:port]`, without a path.
     public init(_ text: String) throws(ACMEURLError) {
         let bytes = Array(text.utf8)
         let rest = try ACMEURL.afterScheme(bytes[...])
         try self.init(authority: rest)
     }
 
-    /// Reads `host[:port]` (RFC 3986 §3.2).
+    /// Parses `host[:port]` (RFC 3986 §3.2).
     init(authority: ArraySlice<UInt8>) throws(ACMEURLError) {
         guard authority.count <= ACMEURL.maximumLength else { throw .tooLong }
         guard !authority.contains(UInt8(ascii: "@")) else { throw .userInformation }
@@ -65,7 +66,7 @@ public struct Origin: Hashable, Sendable, Comparable, CustomStringConvertible {
         text = Origin.text(host, port: port)
     }
 
-    /// In one allocation: each request has it made.
+    /// In one allocation: it is made for each request.
     private static func text(_ host: ArraySlice<UInt8>, port: Int) -> String {
         let scheme = UnsafeBufferPointer(start: scheme.utf8Start, count: scheme.utf8CodeUnitCount)
         let portText = port == defaultPort ? "" : ":\(port)"
@@ -80,7 +81,7 @@ public struct Origin: Hashable, Sendable, Comparable, CustomStringConvertible {
 
     /// A name in lower case or an IPv4 address. A trailing dot would be a second spelling of one host.
     private static func isHost(_ host: ArraySlice<UInt8>) -> Bool {
-        // Only digits and dots can be an address, and its one text is the canonical one.
+        // Text of digits and dots only must be an address in its canonical form.
         if host.allSatisfy({ $0 == UInt8(ascii: ".") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) {
             return (try? IPAddress(String(decoding: host, as: UTF8.self))) != nil
         }
@@ -104,7 +105,8 @@ public struct Origin: Hashable, Sendable, Comparable, CustomStringConvertible {
 }
 
 extension Origin {
-    /// The origin of a text that says more, such as a directory's URL, or less, such as a host alone; `nil` where there is none in it.
+    /// The origin in a text that says more, such as a directory's URL, or less, such as a bare host; `nil` if there is
+    /// none.
     public static func meant(by text: String) -> Origin? {
         for candidate in [text, "https://" + text] {
             if let origin = (try? ACMEURL(candidate))?.origin ?? (try? Origin(candidate)) { return origin }

@@ -1,4 +1,5 @@
-/// Punycode (RFC 3492), as far as an A-label must be checked: that it decodes, and encodes to the same letters again (RFC 5891 §5.4).
+/// Punycode (RFC 3492), as far as checking an A-label needs it: it must decode, and encode to the same letters again
+/// (RFC 5891 §5.4).
 enum Punycode {
     private static let base: UInt32 = 36
     private static let thresholdMinimum: UInt32 = 1
@@ -8,8 +9,9 @@ enum Punycode {
     private static let initialBias: UInt32 = 72
     private static let initialValue: UInt32 = 0x80
 
-    /// Whether the letters behind `xn--` are the one encoding of a label with at least one scalar beyond ASCII, and none that no script
-    /// writes: controls, spaces, directional marks, scalars without a meaning. What else IDNA forbids is the CA's to say.
+    /// Whether the letters after `xn--` are the only encoding of a label that has at least one scalar beyond ASCII and
+    /// none that no script uses: controls, spaces, directional marks, unassigned scalars. The CA decides what else IDNA
+    /// forbids.
     static func isCanonicalALabel(_ text: ArraySlice<UInt8>) -> Bool {
         guard let scalars = decode(text), scalars.contains(where: { $0.value >= 0x80 }),
             scalars.allSatisfy({ TerminalText.isSafe($0) && !$0.properties.isWhitespace || $0.properties.isJoinControl })
@@ -17,7 +19,7 @@ enum Punycode {
         return encode(scalars).map { $0.elementsEqual(text) } ?? false
     }
 
-    /// RFC 3492 §6.2, with its overflow checks. Input in lower case.
+    /// RFC 3492 §6.2, with its overflow checks. The input must be lower case.
     static func decode(_ text: ArraySlice<UInt8>) -> [Unicode.Scalar]? {
         var output: [Unicode.Scalar] = []
         var rest = text
@@ -57,7 +59,7 @@ enum Punycode {
         return output
     }
 
-    /// RFC 3492 §6.3. `nil` for more scalars than a label has letters, which also bounds every sum below.
+    /// RFC 3492 §6.3. `nil` if there are more scalars than letters in a label; this also bounds every sum below.
     static func encode(_ scalars: [Unicode.Scalar]) -> [UInt8]? {
         guard scalars.count <= DNSName.maximumLabelLength else { return nil }
         var output = scalars.filter { $0.value < 0x80 }.map { UInt8(truncatingIfNeeded: $0.value) }

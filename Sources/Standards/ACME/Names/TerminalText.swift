@@ -1,12 +1,13 @@
-/// Text from elsewhere (a CA, a file, a caller) as it may be shown on a terminal or written to a log.
+/// Makes text from elsewhere (a CA, a file, a caller) safe for a terminal or a log.
 ///
-/// Escape sequences could move the cursor, retitle the window or forge a line; directional marks could show a name backwards. So each
-/// control, format, line-separating, private or unassigned scalar becomes U+FFFD, and the length is bounded.
+/// Escape sequences could move the cursor, retitle the window or forge a line; directional marks could show a name
+/// backwards. Each control, format, line-separating, private-use or unassigned scalar therefore becomes U+FFFD, and the
+/// length is bounded.
 public enum TerminalText {
-    /// Unicode scalars that are kept of one text; a screen and a half.
+    /// Unicode scalars kept of one text: a screen and a half.
     public static let maximumScalars = 4096
 
-    /// - Parameter limit: scalars kept; where more came an ellipsis follows.
+    /// - Parameter limit: scalars kept; an ellipsis follows if there were more.
     public static func safe(_ text: some StringProtocol, limit: Int = maximumScalars) -> String {
         var result = String.UnicodeScalarView()
         var count = 0
@@ -21,7 +22,7 @@ public enum TerminalText {
         return String(result)
     }
 
-    /// Whether the scalar may stand in a line of output as it is.
+    /// Whether the scalar may be printed unchanged in a line of output.
     public static func isSafe(_ scalar: Unicode.Scalar) -> Bool {
         if scalar.value < 0x7F { return scalar.value >= 0x20 }
         switch scalar.properties.generalCategory {

@@ -1,12 +1,12 @@
 import StrictJSON
 
-/// Why what a CA sent is not the object that was asked for.
+/// Why a CA's answer is not the object that was requested.
 public struct ACMEDocumentError: Error, Hashable, Sendable, CustomStringConvertible {
     /// `directory`, `order`, …
     public let object: String
     /// The member concerned, named as in ACME.
     public let member: String?
-    /// A sentence's part; printable.
+    /// Part of a sentence; printable.
     public let reason: String
 
     init(_ object: String, _ member: String?, _ reason: String) {
@@ -21,11 +21,11 @@ public struct ACMEDocumentError: Error, Hashable, Sendable, CustomStringConverti
 
     public var description: String {
         let place = member.map { ", member \"\($0)\"" } ?? ""
-        return "the CA's \(object) is not as RFC 8555 has it\(place): \(reason)"
+        return "the CA's \(object) does not follow RFC 8555\(place): \(reason)"
     }
 }
 
-/// Reads the members of one object, so that each error says whose member it was.
+/// Reads the members of one object, so that each error names the object and the member.
 struct DocumentReader {
     let name: String
     let object: JSONObject
@@ -41,7 +41,7 @@ struct DocumentReader {
         do { return try object.string(member) } catch { throw ACMEDocumentError(name, error) }
     }
 
-    /// A string that is only shown to people or compared: bounded.
+    /// A string that is only shown or compared, of bounded length.
     func text(_ member: String, limit: Int = 4096) throws(ACMEDocumentError) -> String? {
         let text: String?
         do { text = try object.optionalString(member) } catch { throw ACMEDocumentError(name, error) }
@@ -50,7 +50,7 @@ struct DocumentReader {
         return text
     }
 
-    /// A text for people that nothing depends on: one that is odd is as good as none.
+    /// A text for people that nothing depends on: an unreadable one counts as absent.
     func remark(_ member: String, limit: Int = 4096) -> String? {
         guard let text = try? object.optional(member)?.string(), text.utf8.count <= limit else { return nil }
         return text
@@ -73,7 +73,7 @@ struct DocumentReader {
         do { return try ACMEURL(text) } catch { throw failure(member, error.description) }
     }
 
-    /// An array of at most `limit` values; absent is empty where `isRequired` is not said.
+    /// An array of at most `limit` values; empty if it is absent, unless `isRequired`.
     func array(_ member: String, limit: Int, isRequired: Bool = false) throws(ACMEDocumentError) -> [JSONValue] {
         guard isRequired || object.optional(member) != nil else { return [] }
         let values: [JSONValue]
@@ -94,12 +94,12 @@ struct DocumentReader {
     func status<Status: RawRepresentable<String>>(_ type: Status.Type) throws(ACMEDocumentError) -> Status {
         let text = try string("status")
         guard let status = Status(rawValue: text) else {
-            throw failure("status", "\"\(TerminalText.safe(text, limit: 32))\" is not a status of it")
+            throw failure("status", "\"\(TerminalText.safe(text, limit: 32))\" is not one of its states")
         }
         return status
     }
 
-    /// A timestamp as it came if it is RFC 3339; one that is not is as good as none, since nothing is decided by it alone.
+    /// A timestamp, unchanged, if it is RFC 3339. Any other counts as absent, since nothing depends on it alone.
     func timestamp(_ member: String) throws(ACMEDocumentError) -> String? {
         guard let text = try text(member), RFC3339.seconds(text) != nil else { return nil }
         return text

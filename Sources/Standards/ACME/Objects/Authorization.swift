@@ -3,23 +3,24 @@ import StrictJSON
 /// The states of an authorization (RFC 8555 §7.1.6).
 public enum AuthorizationStatus: String, CaseIterable, Hashable, Sendable { case pending, valid, invalid, deactivated, expired, revoked }
 
-/// An account's right to a name, or the way to it (RFC 8555 §7.1.4).
+/// An account's authorization for an identifier, granted or pending (RFC 8555 §7.1.4).
 public struct Authorization: Hashable, Sendable {
-    /// A CA offers three to six.
+    /// CAs offer three to six.
     public static let maximumChallenges = 100
 
     /// Without `*.` for a wildcard; see `wildcard`.
     public var identifier: Identifier
-    /// Where it stands.
+    /// Its state.
     public var status: AuthorizationStatus
     /// RFC 3339.
     public var expires: String?
-    /// The ways that the CA offers; one is enough.
+    /// The challenges that the CA offers; one is enough.
     public var challenges: [Challenge]
     /// Whether it is for the wildcard of `identifier`.
     public var wildcard: Bool
 
-    /// - Throws: where a member is missing, of another type or beyond its limit; unknown members and types of challenges are passed over.
+    /// - Throws: if a member is missing, of another type or beyond its limit. Unknown members and challenge types are
+    ///   ignored.
     public init(json: JSONValue) throws(ACMEDocumentError) {
         let reader = try DocumentReader("authorization", json)
         let value: JSONValue
@@ -41,6 +42,6 @@ public struct Authorization: Hashable, Sendable {
     /// The first challenge of that type.
     public func challenge(_ type: ChallengeType) -> Challenge? { challenges.first { $0.kind == type } }
 
-    /// Why it is invalid: the first challenge's error that the CA gives (RFC 8555 §7.5.1).
+    /// Why it is invalid: the first error that a challenge has (RFC 8555 §7.5.1).
     public var error: Problem? { challenges.lazy.compactMap(\.error).first }
 }

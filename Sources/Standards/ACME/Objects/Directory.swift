@@ -2,11 +2,12 @@ import StrictJSON
 
 /// A CA's directory (RFC 8555 §7.1.1; `renewalInfo` RFC 9773 §3; `profiles` draft-ietf-acme-profiles).
 ///
-/// Required is what every certificate needs. Another member is missed when it is used: a CA that revokes nothing over ACME issues all the same.
+/// Only the members that every issuance needs are required. Any other is required when it is used: a CA that offers no
+/// revocation over ACME can still issue.
 public struct Directory: Hashable, Sendable {
-    /// A CA has a handful. More are passed over.
+    /// A CA has a handful. More are ignored.
     public static let maximumProfiles = 1000
-    /// A CA has one or two. More are passed over.
+    /// A CA has one or two. More are ignored.
     public static let maximumCAAIdentities = 100
 
     /// Answers HEAD with a nonce (RFC 8555 §7.2).
@@ -21,18 +22,19 @@ public struct Directory: Hashable, Sendable {
     public var keyChange: ACMEURL?
     /// The part before the certID (RFC 9773 §4.1).
     public var renewalInfo: ACMEURL?
-    /// For a person; not fetched by the client, so any URL. Not safe for a terminal as it is.
+    /// For a person; not fetched by the client, so any URL. Not safe for a terminal.
     public var termsOfService: String?
-    /// For a person. Not safe for a terminal as it is.
+    /// For a person. Not safe for a terminal.
     public var website: String?
     /// Domains by which CAA records name this CA (RFC 8659).
     public var caaIdentities: [String]
-    /// Whether newAccount must come with an external account binding (RFC 8555 §7.3.4).
+    /// Whether newAccount requires an external account binding (RFC 8555 §7.3.4).
     public var externalAccountRequired: Bool
     /// Name to description, which may be empty.
     public var profiles: [String: String]
 
-    /// - Throws: where newNonce, newAccount or newOrder is missing or no URL. What else is odd counts as absent; unknown members are passed over.
+    /// - Throws: if newNonce, newAccount or newOrder is missing or not a URL. Any other invalid member counts as
+    ///   absent; unknown members are ignored.
     public init(json: JSONValue) throws(ACMEDocumentError) {
         let reader = try DocumentReader("directory", json)
         newNonce = try reader.url("newNonce")

@@ -1,9 +1,10 @@
-/// A request to a CA in its meaning. The signer writes header, payload and CSR from it; no caller hands over bytes to be signed.
+/// What a request to a CA means. The signer writes header, payload and CSR from it; no caller can supply the bytes to
+/// be signed.
 public enum ACMERequest: Hashable, Sendable {
     case newAccount(NewAccount)
     case updateAccount(AccountUpdate)
     case deactivateAccount
-    /// - Parameter newKey: the agent's name of the key that takes over.
+    /// - Parameter newKey: the agent's name for the new key.
     case keyChange(newKey: KeyName)
     case newOrder(NewOrder)
     case postAsGet
@@ -12,7 +13,7 @@ public enum ACMERequest: Hashable, Sendable {
     case finalize(CertificateRequest)
     case revokeCertificate(Revocation)
 
-    /// What a grant has to name for it.
+    /// The operation that a grant must name.
     public var operation: Operation {
         switch self {
         case .newAccount: .newAccount
@@ -28,10 +29,11 @@ public enum ACMERequest: Hashable, Sendable {
         }
     }
 
-    /// Whether the request changes something at the CA, so that its audit record is synced before the signature goes out.
+    /// Whether the request changes something at the CA, so that its audit record must be synced before the signature is
+    /// returned.
     public var changesState: Bool { self != .postAsGet }
 
-    /// Checks what the types leave open: contacts, timestamps, counts. To be called once where a request comes in.
+    /// Checks what the types leave open: contacts, timestamps, counts. Call it once, when a request arrives.
     public func validate() throws(ACMERequestError) {
         switch self {
         case .newAccount(let request): try request.validate()
@@ -44,14 +46,14 @@ public enum ACMERequest: Hashable, Sendable {
     }
 }
 
-/// Why a request is not one that may be signed, for whomever.
+/// Why a request may not be signed for any caller.
 public struct ACMERequestError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The member of the request, named as in ACME.
     public let member: String
-    /// A sentence's part; printable.
+    /// Part of a sentence; printable.
     public let reason: String
 
-    /// Both parts have to be printable.
+    /// Both must be printable.
     public init(member: String, reason: String) {
         self.member = member
         self.reason = reason

@@ -1,13 +1,14 @@
 import StrictJSON
 
-/// Changes an account (RFC 8555 §7.3.2), or agrees to new terms of service (§7.3.3). What is `nil` stays as it is.
+/// Changes an account (RFC 8555 §7.3.2), or agrees to new terms of service (§7.3.3). Members that are `nil` stay
+/// unchanged.
 public struct AccountUpdate: Hashable, Sendable {
-    /// `mailto:` URIs that replace those before; empty takes all away.
+    /// `mailto:` URIs that replace the current ones; an empty array removes all.
     public var contact: [String]?
     /// Only `true` means anything (RFC 8555 §7.3.3).
     public var termsOfServiceAgreed: Bool?
 
-    /// Takes what it is given; see `validate()`.
+    /// Checks nothing; see `validate()`.
     public init(contact: [String]? = nil, termsOfServiceAgreed: Bool? = nil) {
         self.contact = contact
         self.termsOfServiceAgreed = termsOfServiceAgreed
@@ -23,7 +24,7 @@ public struct AccountUpdate: Hashable, Sendable {
         return writer.bytes
     }
 
-    /// Something has to change; contacts as RFC 8555 §7.3 has them.
+    /// Something must change; contacts must follow RFC 8555 §7.3.
     public func validate() throws(ACMERequestError) {
         guard contact != nil || termsOfServiceAgreed != nil else {
             throw ACMERequestError(member: "contact", reason: "the update changes nothing")

@@ -1,16 +1,17 @@
 import JOSE
 import StrictJSON
 
-/// Finalizes an order (RFC 8555 §7.4). The agent makes the CSR itself: empty subject, the identifiers as subjectAltName, in this order.
+/// Finalizes an order (RFC 8555 §7.4). The agent makes the CSR itself, with an empty subject and the identifiers as
+/// subjectAltName, in this order.
 public struct CertificateRequest: Hashable, Sendable {
-    /// The agent's name of the certificate key.
+    /// The agent's name for the certificate key.
     public var key: KeyName
-    /// What the order is for.
+    /// The order's identifiers.
     public var identifiers: [Identifier]
     /// Asks for the TLS feature extension status_request (RFC 7633).
     public var mustStaple: Bool
 
-    /// Takes what it is given; see `validate()`.
+    /// Checks nothing; see `validate()`.
     public init(key: KeyName, identifiers: [Identifier], mustStaple: Bool = false) {
         self.key = key
         self.identifiers = identifiers

@@ -12,34 +12,35 @@ public struct Contact: Hashable, Sendable, CustomStringConvertible {
     /// - Parameter text: a `mailto:` URI.
     public init(_ text: String) throws(ContactError) {
         guard text.utf8.count <= Contact.maximumLength else { throw ContactError(text, "it is too long") }
-        guard text.utf8.prefix(7).elementsEqual("mailto:".utf8) else { throw ContactError(text, "only mailto: is taken") }
+        guard text.utf8.prefix(7).elementsEqual("mailto:".utf8) else { throw ContactError(text, "only mailto: is accepted") }
         let address = Array(text.utf8.dropFirst(7))
         for byte in address {
             switch byte {
-            case UInt8(ascii: "?"): throw ContactError(text, "header fields may not be in it (RFC 8555 §7.3)")
+            case UInt8(ascii: "?"): throw ContactError(text, "it may not have header fields (RFC 8555 §7.3)")
             case UInt8(ascii: ","): throw ContactError(text, "it has more than one address (RFC 8555 §7.3)")
             case 0x21...0x7E where !"\"#<>[\\]^`{|}();:".utf8.contains(byte): break
-            case 0x80...: throw ContactError(text, "it has a letter beyond ASCII")
-            default: throw ContactError(text, "it has a character that a mail address may not have")
+            case 0x80...: throw ContactError(text, "it has a character that is not ASCII")
+            default: throw ContactError(text, "it has a character that is not allowed in an e-mail address")
             }
         }
         let parts = address.split(separator: UInt8(ascii: "@"), omittingEmptySubsequences: false)
-        guard parts.count == 2, (1...64).contains(parts[0].count) else { throw ContactError(text, "it is not one mail address") }
+        guard parts.count == 2, (1...64).contains(parts[0].count) else { throw ContactError(text, "it is not one e-mail address") }
         guard !parts[0].contains(UInt8(ascii: "%")) || Contact.isPercentEncoded(parts[0]) else {
-            throw ContactError(text, "a percent sign has to be followed by two hex digits of a printable character")
+            throw ContactError(text, "a percent sign must be followed by two hex digits of a printable character")
         }
         guard let domain = try? DNSName(String(decoding: parts[1], as: UTF8.self)), !domain.isWildcard else {
-            throw ContactError(text, "the part behind \"@\" is not a name")
+            throw ContactError(text, "the part after \"@\" is not a host name")
         }
         self.text = text
     }
 
-    /// From a person's word: `admin@example.org` or a `mailto:` URI.
+    /// From an argument: `admin@example.org` or a `mailto:` URI.
     public init(argument: String) throws(ContactError) {
         try self.init(argument.utf8.prefix(7).elementsEqual("mailto:".utf8) ? argument : "mailto:" + argument)
     }
 
-    /// Every `%` introduces a printable ASCII character that is none of the separators, which could not be seen otherwise.
+    /// Whether every `%` introduces a printable ASCII character that is not a separator; an encoded separator would be
+    /// hidden.
     private static func isPercentEncoded(_ text: ArraySlice<UInt8>) -> Bool {
         var at = text.startIndex
         while at < text.endIndex {
@@ -67,11 +68,11 @@ public struct Contact: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Why a text is no contact, as a sentence for a person.
+/// Why a text is not a contact, as a sentence for a person.
 public struct ContactError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The text as it may be shown.
+    /// The text, safe for a terminal.
     public let contact: String
-    /// A sentence's part.
+    /// Part of a sentence.
     public let reason: String
 
     init(_ contact: String, _ reason: String) {

@@ -1,8 +1,9 @@
 import JOSE
 
-/// Binds a new account to one that the CA has elsewhere (RFC 8555 §7.3.4).
+/// Binds a new account to an account that the user has with the CA outside ACME (RFC 8555 §7.3.4).
 public enum ExternalAccountBinding {
-    /// The inner JWS: HS256 with the CA's secret over the account's public key; `kid` is the CA's key identifier, no nonce.
+    /// The inner JWS: HS256 with the CA's secret over the account's public key; `kid` is the CA's key identifier, no
+    /// nonce.
     /// - Parameters:
     ///   - keyID: as the CA gave it.
     ///   - accountKey: the key of the account to be made.

@@ -1,9 +1,9 @@
 import JOSE
 import StrictJSON
 
-/// Hands an account over to another key (RFC 8555 §7.3.5): an inner JWS by the new key, wrapped in a request by the old one.
+/// Changes an account's key (RFC 8555 §7.3.5): an inner JWS signed by the new key, in a request signed by the old one.
 public enum KeyChange {
-    /// What the new key signs: `jwk` is the new key, `url` the same as outside, no nonce.
+    /// What the new key signs: `jwk` is the new key, `url` is that of the outer JWS, and there is no nonce.
     /// - Parameters:
     ///   - url: the directory's keyChange URL.
     ///   - account: the account's URL.

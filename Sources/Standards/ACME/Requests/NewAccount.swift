@@ -1,18 +1,19 @@
 import JOSE
 import StrictJSON
 
-/// Creates an account or finds the one that the key has (RFC 8555 §7.3, §7.3.1).
+/// Creates an account, or finds the key's existing one (RFC 8555 §7.3, §7.3.1).
 public struct NewAccount: Hashable, Sendable {
     /// `mailto:` URIs; see `Contact`.
     public var contact: [String]
     /// `nil` leaves the member out.
     public var termsOfServiceAgreed: Bool?
-    /// Ask for an account that exists; none is created (RFC 8555 §7.3.1).
+    /// Only find an existing account; do not create one (RFC 8555 §7.3.1).
     public var onlyReturnExisting: Bool
-    /// The name of an external account credential in the agent's configuration; its HMAC key never leaves the agent (RFC 8555 §7.3.4).
+    /// The name of an external account credential in the agent's configuration; its HMAC key never leaves the agent
+    /// (RFC 8555 §7.3.4).
     public var externalAccount: String?
 
-    /// Takes what it is given; see `validate()`.
+    /// Checks nothing; see `validate()`.
     public init(
         contact: [String] = [], termsOfServiceAgreed: Bool? = nil, onlyReturnExisting: Bool = false, externalAccount: String? = nil
     ) {
@@ -23,7 +24,7 @@ public struct NewAccount: Hashable, Sendable {
     }
 
     /// The payload's JSON.
-    /// - Parameter externalAccountBinding: the inner JWS, where a credential is named.
+    /// - Parameter externalAccountBinding: the inner JWS, if a credential is named.
     public func payload(externalAccountBinding: FlattenedJWS? = nil) -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
@@ -38,7 +39,7 @@ public struct NewAccount: Hashable, Sendable {
         return writer.bytes
     }
 
-    /// Contacts as RFC 8555 §7.3 has them, and a credential's name.
+    /// Checks the contacts (RFC 8555 §7.3) and the credential's name.
     public func validate() throws(ACMERequestError) {
         try Contact.validate(contact)
         if let externalAccount {

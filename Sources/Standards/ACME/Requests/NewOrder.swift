@@ -2,23 +2,23 @@ import StrictJSON
 
 /// Asks for a certificate (RFC 8555 §7.4; `replaces` RFC 9773 §5; `profile` draft-ietf-acme-profiles).
 public struct NewOrder: Hashable, Sendable {
-    /// CAs take up to 100; this only bounds the work that one request makes.
+    /// CAs accept up to 100; this only bounds the work of one request.
     public static let maximumIdentifiers = 1000
-    /// Three times the longest one in use.
+    /// Three times the longest profile name in use.
     public static let maximumProfileLength = 64
 
-    /// In the order in which they came.
+    /// In the order given.
     public var identifiers: [Identifier]
     /// One of the names in the directory's `profiles`.
     public var profile: String?
-    /// The certID of the certificate that this one follows; see `RenewalInformation.certID`.
+    /// The certID of the certificate that this order replaces; see `RenewalInformation.certID`.
     public var replaces: String?
     /// RFC 3339.
     public var notBefore: String?
     /// RFC 3339.
     public var notAfter: String?
 
-    /// Takes what it is given; see `validate()`.
+    /// Checks nothing; see `validate()`.
     public init(
         identifiers: [Identifier], profile: String? = nil, replaces: String? = nil, notBefore: String? = nil, notAfter: String? = nil
     ) {
@@ -50,12 +50,13 @@ public struct NewOrder: Hashable, Sendable {
         return writer.bytes
     }
 
-    /// At least one identifier, none twice; the other members in their forms; notBefore before notAfter.
+    /// Checks that there is at least one identifier and none twice, that the other members are well formed, and that
+    /// notBefore is before notAfter.
     public func validate() throws(ACMERequestError) {
         try NewOrder.validate(identifiers)
         if let profile {
             guard (1...NewOrder.maximumProfileLength).contains(profile.utf8.count), profile.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
-            else { throw ACMERequestError(member: "profile", reason: "not a profile's name") }
+            else { throw ACMERequestError(member: "profile", reason: "not a profile name") }
         }
         if let replaces, !RenewalInformation.isCertID(replaces) {
             throw ACMERequestError(member: "replaces", reason: "not a certificate's identifier (RFC 9773 §4.1)")
@@ -69,7 +70,7 @@ public struct NewOrder: Hashable, Sendable {
         if bounds.count == 2, bounds[0] >= bounds[1] { throw ACMERequestError(member: "notAfter", reason: "not after notBefore") }
     }
 
-    /// At least one, none twice.
+    /// Checks that there is at least one and none twice.
     static func validate(_ identifiers: [Identifier]) throws(ACMERequestError) {
         guard !identifiers.isEmpty else { throw ACMERequestError(member: "identifiers", reason: "there are none") }
         guard identifiers.count <= maximumIdentifiers else {
@@ -77,7 +78,7 @@ public struct NewOrder: Hashable, Sendable {
         }
         var seen: Set<Identifier> = []
         for identifier in identifiers where !seen.insert(identifier).inserted {
-            throw ACMERequestError(member: "identifiers", reason: "\"\(identifier.value)\" is there twice")
+            throw ACMERequestError(member: "identifiers", reason: "\"\(identifier.value)\" occurs twice")
         }
     }
 }

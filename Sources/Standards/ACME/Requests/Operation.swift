@@ -1,6 +1,7 @@
-/// What a caller may ask of the agent; what a grant's `operations` are made of. An operation that no grant names is refused.
+/// What a caller may ask of the agent, and what a grant's `operations` lists. An operation that no grant names is
+/// refused.
 public enum Operation: String, CaseIterable, Hashable, Sendable {
-    /// RFC 8555 §7.3, external account binding and `onlyReturnExisting` included
+    /// RFC 8555 §7.3, including external account binding and `onlyReturnExisting`
     case newAccount = "new-account"
     /// RFC 8555 §7.3.2 and §7.3.3: contacts and terms of service
     case updateAccount = "update-account"

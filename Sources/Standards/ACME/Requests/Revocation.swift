@@ -8,10 +8,10 @@ public struct Revocation: Hashable, Sendable {
 
     /// DER.
     public var certificate: [UInt8]
-    /// `nil` leaves it to the CA, which takes it as unspecified.
+    /// `nil` omits it, which the CA reads as unspecified.
     public var reason: RevocationReason?
 
-    /// Takes what it is given; see `validate()`.
+    /// Checks nothing; see `validate()`.
     public init(certificate: [UInt8], reason: RevocationReason? = nil) {
         self.certificate = certificate
         self.reason = reason
@@ -28,7 +28,7 @@ public struct Revocation: Hashable, Sendable {
         return writer.bytes
     }
 
-    /// The size alone is checked: what is in the certificate is for signer and CA to see.
+    /// Checks only the size: signer and CA check the certificate's content.
     public func validate() throws(ACMERequestError) {
         guard !certificate.isEmpty else { throw ACMERequestError(member: "certificate", reason: "it is empty") }
         guard certificate.count <= Revocation.maximumCertificateSize else {

@@ -1,4 +1,4 @@
-/// CRLReason (RFC 5280 §5.3.1); 7 is not used there.
+/// CRLReason (RFC 5280 §5.3.1), in which 7 is not used.
 public enum RevocationReason: Int, CaseIterable, Hashable, Sendable {
     case unspecified = 0
     case keyCompromise = 1
@@ -11,7 +11,7 @@ public enum RevocationReason: Int, CaseIterable, Hashable, Sendable {
     case privilegeWithdrawn = 9
     case aaCompromise = 10
 
-    /// The name in RFC 5280's ASN.1, with which a person gives it.
+    /// The name in RFC 5280's ASN.1, which the command line takes.
     public var name: String {
         switch self {
         case .unspecified: "unspecified"

@@ -14,7 +14,7 @@ public struct KeyAuthorization: Hashable, Sendable {
         self.thumbprint = thumbprint
     }
 
-    /// Reads what `text` wrote.
+    /// Parses what `text` returns.
     public init?(text: String) {
         let parts = text.utf8.split(separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, let first = parts.first, let last = parts.last, let token = String(first), let thumbprint = String(last),
@@ -26,9 +26,9 @@ public struct KeyAuthorization: Hashable, Sendable {
     /// What http-01 serves (RFC 8555 §8.3).
     public var text: String { token + "." + thumbprint }
 
-    /// SHA-256 of the text: what tls-alpn-01 has in acmeIdentifier (RFC 8737 §3).
+    /// SHA-256 of the text: what tls-alpn-01 puts in acmeIdentifier (RFC 8737 §3).
     public var digest: [UInt8] { Array(SHA256.hash(data: Array(text.utf8))) }
 
-    /// What dns-01 has in the TXT record (RFC 8555 §8.4).
+    /// What dns-01 puts in the TXT record (RFC 8555 §8.4).
     public var dns01Value: String { Base64URL.encode(digest) }
 }

@@ -1,4 +1,4 @@
-/// What a key may be used for; never both (RFC 8555 §11.1).
+/// What a key may be used for: one or the other, never both (RFC 8555 §11.1).
 public enum KeyUsage: String, Sendable, CaseIterable {
     /// Signs ACME requests for one CA.
     case account

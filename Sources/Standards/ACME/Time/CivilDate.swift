@@ -2,7 +2,7 @@
 enum CivilDate {
     static func isLeap(_ year: Int64) -> Bool { year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) }
 
-    /// Days of a month, 1 to 12.
+    /// Number of days in a month (1 to 12).
     static func days(in month: Int64, of year: Int64) -> Int64 {
         switch month {
         case 2: isLeap(year) ? 29 : 28
@@ -32,7 +32,8 @@ enum CivilDate {
         return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * index + 2) / 5 + 1)
     }
 
-    /// Unix seconds of a date and a time; `nil` where a field is out of range. A leap second (60) is the second behind it.
+    /// Unix seconds of a date and a time; `nil` if a field is out of range. A leap second (60) counts as the second
+    /// after it.
     static func seconds(year: Int64, month: Int64, day: Int64, hour: Int64, minute: Int64, second: Int64) -> Int64? {
         guard (1...9999).contains(year), (1...12).contains(month), (1...days(in: month, of: year)).contains(day), (0...23).contains(hour),
             (0...59).contains(minute), (0...60).contains(second)
@@ -49,7 +50,7 @@ struct FieldReader {
 
     var isAtEnd: Bool { rest.isEmpty }
 
-    /// A number of exactly so many digits.
+    /// A number of exactly this many digits.
     mutating func digits(_ count: Int) -> Int64? {
         guard rest.count >= count else { return nil }
         var value: Int64 = 0

@@ -1,11 +1,12 @@
-/// HTTP dates (RFC 9110 §5.6.7): the one form that is sent today, and the two old ones that a recipient must take as well.
+/// HTTP dates (RFC 9110 §5.6.7): the form sent today, and the two obsolete ones that a recipient must accept.
 public enum HTTPDate {
     private static let days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
     private static let longDays = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
-    /// Unix seconds; `nil` where the text is in none of the forms. The day of the week has to be one, but not the right one.
-    /// - Parameter now: Unix seconds, for the form whose years have two digits.
+    /// Unix seconds; `nil` if the text has none of the forms. The day of the week must be a valid name, but need not
+    /// match the date.
+    /// - Parameter now: Unix seconds, for the form with two-digit years.
     public static func seconds(_ text: String, now: Int64) -> Int64? {
         fixdate(text) ?? rfc850(text, now: now) ?? asctime(text)
     }
@@ -19,7 +20,8 @@ public enum HTTPDate {
         return CivilDate.seconds(year: year, month: month, day: day, hour: time.hour, minute: time.minute, second: time.second)
     }
 
-    /// `Sunday, 06-Nov-94 08:49:37 GMT`; a year that seems to be more than 50 years ahead is the one of the century before.
+    /// `Sunday, 06-Nov-94 08:49:37 GMT`; a year that appears to be more than 50 years in the future is in the past
+    /// century.
     private static func rfc850(_ text: String, now: Int64) -> Int64? {
         var reader = FieldReader(text)
         guard longDays.contains(where: { reader.skip($0 + ", ") }), let day = reader.digits(2), reader.skip("-"),

@@ -1,12 +1,12 @@
-/// Timestamps of RFC 3339, as ACME has them (RFC 8555 §7.1), to and from Unix seconds.
+/// Converts RFC 3339 timestamps, which ACME uses (RFC 8555 §7.1), to and from Unix seconds.
 public enum RFC3339 {
-    /// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: what four digits of a year can say.
+    /// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: the range of a four-digit year.
     static let range: ClosedRange<Int64> = -62_135_596_800...253_402_300_799
 
     /// Longer than any timestamp with nanoseconds.
     static let maximumLength = 64
 
-    /// Unix seconds; a fraction is dropped. `nil` where the text is no RFC 3339 date-time.
+    /// Unix seconds; a fraction is dropped. `nil` if the text is not an RFC 3339 date-time.
     public static func seconds(_ text: String) -> Int64? {
         guard text.utf8.count <= maximumLength else { return nil }
         var reader = FieldReader(text)
@@ -19,7 +19,7 @@ public enum RFC3339 {
         return CivilDate.seconds(year: year, month: month, day: day, hour: hour, minute: minute, second: second).map { $0 - offset }
     }
 
-    /// `Z` or a numeric offset, in seconds to the east.
+    /// `Z` or a numeric offset, in seconds east of UTC.
     private static func offset(_ reader: inout FieldReader) -> Int64? {
         if reader.skip("Z") || reader.skip("z") { return 0 }
         let isEast = reader.skip("+")
@@ -29,11 +29,11 @@ public enum RFC3339 {
         return (hour * 3600 + minute * 60) * (isEast ? 1 : -1)
     }
 
-    /// `2026-11-24T23:43:00Z`; a time that four digits of a year cannot say becomes the nearest that they can.
+    /// `2026-11-24T23:43:00Z`; a time beyond the four-digit years becomes the nearest one within them.
     public static func string(_ seconds: Int64) -> String { String(decoding: bytes(seconds), as: UTF8.self) }
 
-    /// The same with three digits of a fraction: `2026-11-24T23:43:00.123Z`.
-    /// - Parameter milliseconds: 0 to 999; others become the nearest.
+    /// The same with milliseconds: `2026-11-24T23:43:00.123Z`.
+    /// - Parameter milliseconds: 0 to 999; others are clamped.
     public static func string(_ seconds: Int64, milliseconds: Int) -> String {
         var text = bytes(seconds)
         text.removeLast()

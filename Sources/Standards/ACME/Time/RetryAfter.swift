@@ -3,8 +3,9 @@ public enum RetryAfter {
     /// Longer than any date.
     static let maximumLength = 64
 
-    /// Seconds to wait: those of a delay (a fraction, which RFC 9110 does not have and some CAs send, counts as a whole one), or those until an HTTP date (0 for one that is past). Not clamped: a CA may say 10^9, and the
-    /// caller knows what it can bear; a number beyond 64 bits is `Int64.max`. `nil` where the value is neither.
+    /// Seconds to wait: a delay, or the time until an HTTP date (0 if it is past). RFC 9110 has no fractions, but some
+    /// CAs send them; they are rounded up. Not clamped: a CA may say 10^9, and the caller knows its own limit. A number
+    /// beyond 64 bits is `Int64.max`. `nil` if the value is neither.
     /// - Parameter now: Unix seconds.
     public static func seconds(_ value: String, now: Int64) -> Int64? {
         let text = value.utf8.drop { $0 == 0x20 || $0 == 0x09 }
