@@ -3,23 +3,23 @@ import JOSE
 import SwiftASN1
 import X509
 
-/// Certificates, leaf first. The leaf is read whole; of its issuers what can be read, since it is not for this program to use them.
+/// Certificates, leaf first. The leaf must be readable; issuers need not be, since this program does not use them.
 public struct CertificateChain: Sendable {
     /// The server's own certificate.
     public let leaf: ChainCertificate
-    /// Those above it that can be read, in the order of the chain.
+    /// The readable certificates above it, in the chain's order.
     public let issuers: [ChainCertificate]
-    /// The DER of all, as it came, leaf first; those that cannot be read are among them.
+    /// The DER of all certificates as received, leaf first, including unreadable ones.
     public let der: [[UInt8]]
-    /// What is odd about it and no reason to refuse it; each a sentence without a full stop.
+    /// Oddities that are no reason to refuse the chain; each a sentence without a full stop.
     public let warnings: [String]
 
-    /// Reads what a CA sends (RFC 8555 §9.1). Whether it is the right chain is `check`'s matter.
+    /// Reads what a CA sends (RFC 8555 §9.1). `check` decides whether it is the right chain.
     /// - Throws: `StoreError` `.chainRefused`.
     public init(pem: [UInt8]) throws(StoreError) { try self.init(der: try CertificatePEM.read(pem)) }
 
     public init(der: [[UInt8]]) throws(StoreError) {
-        guard let first = der.first else { throw CertificatePEM.refuse("there is no certificate in it") }
+        guard let first = der.first else { throw CertificatePEM.refuse("it contains no certificate") }
         do { leaf = try ChainCertificate(der: first) } catch { throw CertificatePEM.refuse("certificate 1 is \(error.reason)") }
         var issuers: [ChainCertificate] = []
         var kept = [first]
@@ -29,7 +29,7 @@ public struct CertificateChain: Sendable {
                 issuers.append(try ChainCertificate(der: bytes))
                 kept.append(bytes)
             } catch {
-                // A server would not load a file with something else in it.
+                // A server would not load a file that contains anything else.
                 let isKept = UnreadableCertificate.mayBeCertificate(bytes)
                 if isKept { kept.append(bytes) }
                 warnings.append("certificate \(index + 1) of the CA's chain is \(error.reason); it is \(isKept ? "kept" : "left out")")
@@ -47,7 +47,7 @@ public struct CertificateChain: Sendable {
         self.warnings = warnings
     }
 
-    /// The certificates that can be read, leaf first.
+    /// The readable certificates, leaf first.
     public var certificates: [ChainCertificate] { [leaf] + issuers }
     public var leafDER: [UInt8] { leaf.der }
 
@@ -55,10 +55,10 @@ public struct CertificateChain: Sendable {
     public var notBefore: Int64 { leaf.notBefore }
     public var notAfter: Int64 { leaf.notAfter }
 
-    /// The serial number's content bytes as in the certificate (RFC 5280 §4.1.2.2), with the leading zero if it has one.
+    /// The serial number's content bytes as in the certificate (RFC 5280 §4.1.2.2), including a leading zero.
     public var serialNumber: [UInt8] { leaf.serialNumber }
 
-    /// The keyIdentifier of the leaf's AuthorityKeyIdentifier, of which renewal information needs it (RFC 9773 §4.1).
+    /// The keyIdentifier of the leaf's AuthorityKeyIdentifier, which renewal information needs (RFC 9773 §4.1).
     public var authorityKeyIdentifier: [UInt8]? {
         guard let found = leaf.find(ASN1ObjectIdentifier.X509ExtensionID.authorityKeyIdentifier) else { return nil }
         return (try? AuthorityKeyIdentifier(found))?.keyIdentifier.map { Array($0) }
@@ -79,36 +79,36 @@ public struct CertificateChain: Sendable {
                 switch name {
                 case .dnsName(let text): result.append(.dns(try DNSName(text)))
                 case .ipAddress(let octets): result.append(.ip(try IPAddress(bytes: Array(octets.bytes))))
-                default: throw CertificatePEM.refuse("it is for something that is neither a DNS name nor an IP address")
+                default: throw CertificatePEM.refuse("it has a name that is neither a DNS name nor an IP address")
                 }
-            } catch let error as StoreError { throw error } catch { throw CertificatePEM.refuse("it is for \(error)") }
+            } catch let error as StoreError { throw error } catch { throw CertificatePEM.refuse("it has a wrong name: \(error)") }
         }
         return result
     }
 
-    /// Clocks of CA and host may differ by this much (seconds); Let's Encrypt dates certificates back by an hour.
+    /// How many seconds the clocks of CA and host may differ. Let's Encrypt backdates certificates by an hour.
     static let clockTolerance: Int64 = 300
 
-    /// Checks that this is the certificate that was ordered: for the agent's key (RFC 8555 §11.4), for exactly the ordered identifiers,
-    /// valid now. Of the issuers only what contradicts the leaf is refused.
+    /// Checks that this is the certificate that was ordered: for the agent's key (RFC 8555 §11.4), for exactly the
+    /// ordered identifiers, valid now. Issuers are refused only if they contradict the leaf.
     /// - Parameter time: Now, Unix seconds.
-    /// - Returns: The chain with each certificate before its issuer, as far as that can be told (RFC 8555 §9.1).
-    /// - Throws: `StoreError` `.chainRefused`, with what is wrong.
+    /// - Returns: The chain with each certificate before its issuer, as far as that can be determined (RFC 8555 §9.1).
+    /// - Throws: `StoreError` `.chainRefused` with the reason.
     @discardableResult
     public func check(spki: [UInt8], identifiers ordered: [Identifier], time: Int64) throws(StoreError) -> CertificateChain {
-        guard self.spki == spki else { throw CertificatePEM.refuse("it is for another key than the agent's") }
+        guard self.spki == spki else { throw CertificatePEM.refuse("it is for a key that is not the agent's") }
         let names = Set(try identifiers())
         let missing = ordered.filter { !names.contains($0) }.map(\.value), more = names.subtracting(ordered).map(\.value).sorted()
         guard missing.isEmpty else { throw CertificatePEM.refuse("it is not for \(CertificateChain.list(missing))") }
         guard more.isEmpty else { throw CertificatePEM.refuse("it is also for \(CertificateChain.list(more)), which was not ordered") }
-        guard notBefore < notAfter else { throw CertificatePEM.refuse("it ends before it begins") }
+        guard notBefore < notAfter else { throw CertificatePEM.refuse("its validity ends before it begins") }
         guard time <= notAfter else {
-            throw CertificatePEM.refuse("it expired on \(RFC3339.string(notAfter)); it is \(RFC3339.string(time)) by this machine's clock")
+            throw CertificatePEM.refuse("it expired on \(RFC3339.string(notAfter)); it is \(RFC3339.string(time)) by this host's clock")
         }
         guard time >= notBefore - CertificateChain.clockTolerance else {
-            throw CertificatePEM.refuse("it begins on \(RFC3339.string(notBefore)); it is \(RFC3339.string(time)) by this machine's clock")
+            throw CertificatePEM.refuse("it is valid from \(RFC3339.string(notBefore)); it is \(RFC3339.string(time)) by this host's clock")
         }
-        // RFC 5280 §4.2.1.9: whoever holds the key could sign certificates for any name.
+        // RFC 5280 §4.2.1.9: its key could sign certificates for any name.
         if let found = leaf.find(ASN1ObjectIdentifier.X509ExtensionID.basicConstraints), let constraints = try? BasicConstraints(found),
             case .isCertificateAuthority = constraints
         {
@@ -117,7 +117,7 @@ public struct CertificateChain: Sendable {
         return try arranged()
     }
 
-    /// Each certificate before its issuer. A CA need not send them so (RFC 8555 §9.1: SHOULD), and some servers want it.
+    /// Puts each certificate before its issuer. A CA SHOULD send them so (RFC 8555 §9.1), and some servers require it.
     private func arranged() throws(StoreError) -> CertificateChain {
         guard !zip(certificates, issuers).allSatisfy({ $0.isIssued(by: $1) != false }) else { return self }
         var rest = issuers
@@ -125,7 +125,8 @@ public struct CertificateChain: Sendable {
         while let last = path.last, let index = rest.firstIndex(where: { last.isIssued(by: $0) != false }) {
             path.append(rest.remove(at: index))
         }
-        // With nothing unread that might be it, the leaf's issuer is not here: no client could verify the certificate.
+        // If no unreadable certificate can be the leaf's issuer, the issuer is missing: no client could verify the
+        // leaf.
         guard path.count > 1 || der.count > certificates.count else {
             throw CertificatePEM.refuse("certificate 1 was not issued by certificate 2")
         }

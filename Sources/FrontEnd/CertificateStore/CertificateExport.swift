@@ -1,16 +1,17 @@
 import JOSE
 import SwiftASN1
 
-/// The forms in which a certificate is handed out.
+/// The formats in which a certificate is exported.
 public enum ExportFormat: String, CaseIterable, Sendable {
     /// The whole chain, leaf first (RFC 8555 §9.1).
     case pem
     /// The leaf alone.
     case der
-    /// The whole chain as certificates-only PKCS #7 in DER (RFC 2315 §9.1, RFC 5652 §5.1, RFC 8551 §3.2.2), as Windows and Java take it.
+    /// The whole chain as certificates-only PKCS #7 in DER (RFC 2315 §9.1, RFC 5652 §5.1, RFC 8551 §3.2.2), for Windows
+    /// and Java.
     case p7b
 
-    /// What the file's name ends with, without the dot.
+    /// The file name's extension without the dot.
     public var fileExtension: String { rawValue }
 }
 
@@ -24,7 +25,7 @@ extension CertificateChain {
         }
     }
 
-    /// Leaf and issuers, as a server loads them.
+    /// Leaf and issuers, as servers load them.
     public var fullChainPEM: [UInt8] { der.flatMap { Array(PEM.encode($0, label: "CERTIFICATE").utf8) } }
     public var leafPEM: [UInt8] { Array(PEM.encode(leafDER, label: "CERTIFICATE").utf8) }
     /// The issuers without the leaf; empty if the CA sent none.
@@ -38,7 +39,7 @@ extension CertificateChain {
     }
 }
 
-/// The few fixed pieces of DER that the envelope is made of.
+/// The fixed pieces of DER in the envelope.
 private enum DERText {
     /// 1.2.840.113549.1.7.2
     static let signedData: [UInt8] = [0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x02]

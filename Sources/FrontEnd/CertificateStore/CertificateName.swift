@@ -2,7 +2,7 @@ import ACME
 import Crypto
 import JOSE
 
-/// The name under which a certificate is kept: always one safe file name, never an option, a path or hidden.
+/// The name under which a certificate is stored: always a single safe file name, never hidden, an option or a path.
 ///
 /// | first identifier | name |
 /// |---|---|
@@ -12,12 +12,12 @@ import JOSE
 /// | `2001:db8::1` | `_ipv6_.2001-db8--1` |
 /// | longer than 128 bytes | its first 95 bytes, `_`, 32 hex digits of its SHA-256 |
 public struct CertificateName: Hashable, Sendable, Comparable, CustomStringConvertible {
-    /// Leaves room for suffixes within the 255 bytes of a file name.
+    /// Leaves room for suffixes: a file name has at most 255 bytes.
     public static let maximumLength = 128
 
     public let rawValue: String
 
-    /// Reads a name as a person gives it: letters a–z, digits, `.`, `_`, `-`, not beginning with `.` or `-`, without `..`.
+    /// Reads a name that a person gives: a–z, digits, `.`, `_` and `-`, not beginning with `.` or `-`, without `..`.
     /// - Throws: `StoreError` `.invalidName`.
     public init(_ text: String) throws(StoreError) {
         func refuse(_ why: String) -> StoreError {
@@ -29,14 +29,14 @@ public struct CertificateName: Hashable, Sendable, Comparable, CustomStringConve
         guard first != UInt8(ascii: "."), first != UInt8(ascii: "-") else { throw refuse("it begins with \".\" or \"-\"") }
         var before: UInt8 = 0
         for byte in bytes {
-            guard CertificateName.isAllowed(byte) else { throw refuse("only a-z, 0-9, \".\", \"_\" and \"-\" may be in it") }
-            guard byte != UInt8(ascii: ".") || before != byte else { throw refuse("it has two dots one behind the other") }
+            guard CertificateName.isAllowed(byte) else { throw refuse("it may contain only a-z, 0-9, \".\", \"_\" and \"-\"") }
+            guard byte != UInt8(ascii: ".") || before != byte else { throw refuse("it has two dots in a row") }
             before = byte
         }
         rawValue = text
     }
 
-    /// The name for a certificate whose first identifier this is.
+    /// The name for a certificate with this first identifier.
     public init(_ identifier: Identifier) {
         let text: String
         switch identifier {

@@ -1,8 +1,9 @@
 import ACME
 
-/// Reads `application/pem-certificate-chain` (RFC 8555 §9.1): certificates in the strict form of RFC 7468 §3 and nothing else.
+/// Reads `application/pem-certificate-chain` (RFC 8555 §9.1): certificates in the strict form of RFC 7468 §3, nothing
+/// else.
 enum CertificatePEM {
-    /// A chain of the largest real certificates has 20 KB.
+    /// The largest real chains have 20 KB.
     static let maximumSize = 1 << 20
     /// Real chains have 2 to 4.
     static let maximumCertificates = 16
@@ -10,8 +11,8 @@ enum CertificatePEM {
     private static let begin = Array("-----BEGIN ".utf8)
     private static let dashes = Array("-----".utf8)
 
-    /// The DER of each block. RFC 8555 §11.4: a chain may not smuggle anything else, a private key least of all, into files that a
-    /// server will load; so any other block or text is refused.
+    /// The DER of each block. A chain must not smuggle anything else, a private key least of all, into files that a
+    /// server loads (RFC 8555 §11.4): any other block or text is refused.
     static func read(_ text: [UInt8]) throws(StoreError) -> [[UInt8]] {
         guard text.count <= maximumSize else { throw refuse("it is larger than \(maximumSize) bytes") }
         var result: [[UInt8]] = []
@@ -22,7 +23,7 @@ enum CertificatePEM {
                 guard body == nil else { throw refuse("a PEM block begins within another") }
                 let label = label(line)
                 guard line.elementsEqual("-----BEGIN CERTIFICATE-----".utf8) else {
-                    throw refuse("it has a PEM block \"\(label)\"; only certificates may be in it")
+                    throw refuse("it has a PEM block \"\(label)\"; only certificates are allowed")
                 }
                 guard result.count < maximumCertificates else { throw refuse("it has more than \(maximumCertificates) certificates") }
                 body = []
@@ -34,11 +35,11 @@ enum CertificatePEM {
                 guard !line.starts(with: dashes) else { throw refuse("a PEM block does not end as it began") }
                 body?.append(contentsOf: line)
             } else {
-                guard line.isEmpty else { throw refuse("there is text beside the certificates") }
+                guard line.isEmpty else { throw refuse("it has text outside the certificates") }
             }
         }
-        guard body == nil else { throw refuse("it is cut off") }
-        guard !result.isEmpty else { throw refuse("there is no certificate in it") }
+        guard body == nil else { throw refuse("it is truncated") }
+        guard !result.isEmpty else { throw refuse("it contains no certificate") }
         return result
     }
 
@@ -50,7 +51,7 @@ enum CertificatePEM {
         StoreError(.chainRefused, message: "the CA's certificate chain is refused: \(why)")
     }
 
-    /// RFC 4648 §4, with padding, without other letters, canonical.
+    /// RFC 4648 §4: padded, canonical, no other characters.
     static func decode(_ letters: [UInt8]) -> [UInt8]? {
         guard letters.count.isMultiple(of: 4) else { return nil }
         var result: [UInt8] = []
@@ -67,7 +68,7 @@ enum CertificatePEM {
                 result.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
             }
         }
-        // The bits that padding hides are zero, so that there is one spelling.
+        // The unused bits before padding are zero, so that there is one encoding.
         guard bits & ((1 << UInt32(count)) - 1) == 0 else { return nil }
         return result
     }

@@ -1,14 +1,14 @@
 import ACME
 
-/// Where certificates, accounts and the order journal are kept. `FolderStore` is the first implementation; a store shared by a fleet of
-/// hosts can be another, since nothing here speaks of files, and no private key is ever in it.
+/// Stores certificates, accounts and order journals, never a private key. `FolderStore` is the first implementation; a
+/// store shared by a fleet of hosts can be another, since nothing here mentions files.
 ///
-/// Everything that returns without throwing is durable: it survives a loss of power.
+/// Whatever returns without throwing is durable: it survives a power failure.
 public protocol CertificateStore: Sendable {
     /// The account at the CA with this directory.
     func account(at directory: ACMEURL) async throws(StoreError) -> StoredAccount?
     func accounts() async throws(StoreError) -> [StoredAccount]
-    /// Writes the account down, over the one that was kept for its directory.
+    /// Saves the account in place of the directory's previous one.
     func save(_ account: StoredAccount) async throws(StoreError)
     func removeAccount(at directory: ACMEURL) async throws(StoreError)
 
@@ -16,35 +16,35 @@ public protocol CertificateStore: Sendable {
     func certificate(named name: CertificateName) async throws(StoreError) -> StoredCertificate?
     /// Names of all certificates, sorted.
     func certificateNames() async throws(StoreError) -> [CertificateName]
-    /// Does what of `install` needs no certificate, while others work on it. It MUST NOT change what a reader sees, and MUST succeed or fail
-    /// without a word: `install` does what is missing, and says what is wrong.
+    /// Does the part of `install` that needs no certificate, while the order is under way. It MUST NOT change what a
+    /// reader sees, and reports no errors: `install` does what is missing and reports what is wrong.
     func prepare(_ name: CertificateName) async
-    /// Takes back what `prepare` did, where nothing was installed; as silent as it.
+    /// Undoes `prepare` if nothing was installed; reports no errors either.
     func withdraw(_ name: CertificateName) async
-    /// Checks a downloaded chain (`CertificateChain.check`) and makes it the current generation in one step: a reader sees the old one or
-    /// the new one, never a mix. On any failure the old one stays.
+    /// Checks a downloaded chain (`CertificateChain.check`) and makes it the current generation atomically: a reader
+    /// sees the old one or the new one, never a mix. On any failure the old one stays.
     func install(_ certificate: NewCertificate) async throws(StoreError) -> StoredCertificate
-    /// Notes that the deploy hook ran for this generation.
+    /// Records that the deploy hook ran for this generation.
     func markDeployed(_ name: CertificateName, generation: Int) async throws(StoreError)
-    /// Notes that this generation was revoked.
+    /// Records that this generation was revoked.
     func markRevoked(_ name: CertificateName, generation: Int) async throws(StoreError)
-    /// Forgets a certificate with all its generations.
+    /// Removes a certificate with all its generations.
     func removeCertificate(named name: CertificateName) async throws(StoreError)
 
     /// The journal of an order that is not finished.
     func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal?
-    /// Names of all journals, sorted: what was interrupted.
+    /// Names of all journals, sorted: the orders that were interrupted.
     func journalNames() async throws(StoreError) -> [CertificateName]
-    /// Writes the journal down; to be awaited before the step that it announces is taken.
+    /// Writes the journal; must be awaited before the step that it announces is taken.
     func write(_ journal: OrderJournal) async throws(StoreError)
     func removeJournal(named name: CertificateName) async throws(StoreError)
 
-    /// Takes the lock of one certificate, or fails at once with `.locked` if another process has it. It is held until released, at the
-    /// latest until this process dies.
+    /// Takes a certificate's lock, or fails at once with `.locked` if another process holds it. The lock is held until
+    /// it is released or this process ends.
     func lock(_ name: CertificateName) async throws(StoreError) -> any CertificateLock
 }
 
-/// A certificate's lock while it is held; given back when released or forgotten.
+/// A certificate's lock while it is held.
 public protocol CertificateLock: Sendable {
     func release()
 }
@@ -53,7 +53,7 @@ extension CertificateStore {
     public func prepare(_ name: CertificateName) async {}
     public func withdraw(_ name: CertificateName) async {}
 
-    /// Adds a step to a journal and writes it down.
+    /// Adds a step to a journal and writes it.
     public func record(_ step: JournalStep, in journal: inout OrderJournal) async throws(StoreError) {
         var next = journal
         next.append(step)

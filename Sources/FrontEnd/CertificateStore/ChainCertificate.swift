@@ -2,13 +2,14 @@ import ACME
 import SwiftASN1
 import X509
 
-/// One certificate of a chain, read as far as this program needs it: also where its key or its signature is of a kind that is not known here.
+/// One certificate of a chain, read as far as this program needs it, even if its key or signature is of an unknown
+/// kind.
 public struct ChainCertificate: Sendable {
-    /// As it came.
+    /// As received.
     public let der: [UInt8]
     public let subject: DistinguishedName
     public let issuer: DistinguishedName
-    /// The content bytes as in the certificate (RFC 5280 §4.1.2.2), with the leading zero if it has one.
+    /// The content bytes as in the certificate (RFC 5280 §4.1.2.2), including a leading zero.
     let serialNumber: [UInt8]
     /// Unix seconds, the first and the last second of validity.
     let notBefore: Int64
@@ -16,12 +17,12 @@ public struct ChainCertificate: Sendable {
     /// SubjectPublicKeyInfo, byte for byte.
     let spki: [UInt8]
     let extensions: [Certificate.Extension]
-    /// For the verification of its signature; `nil` where that is of a kind that is not known here.
+    /// To verify its signature; `nil` if that is of an unknown kind.
     private let certificate: Certificate?
-    /// For the verification of those that it has issued; `nil` where the key is of a kind that is not known here.
+    /// To verify the certificates that it issued; `nil` if the key is of an unknown kind.
     private let publicKey: Certificate.PublicKey?
 
-    /// - Throws: `UnreadableCertificate`. What the library below says is for programmers.
+    /// - Throws: `UnreadableCertificate`, since the library's messages are for programmers.
     init(der: [UInt8]) throws(UnreadableCertificate) {
         let root: ASN1Node
         do { root = try DER.parse(der) } catch { throw .notDER }
@@ -43,14 +44,14 @@ public struct ChainCertificate: Sendable {
         self.der = der
     }
 
-    /// Whether it was issued by another one; `nil` where that cannot be told, since its signature or the other's key is of a kind not known here.
+    /// Whether `other` issued it; `nil` if its signature or the other's key is of an unknown kind.
     func isIssued(by other: ChainCertificate) -> Bool? {
         guard ComparableName(issuer) == ComparableName(other.subject) else { return false }
         guard let certificate, let key = other.publicKey else { return nil }
         return key.isValidSignature(certificate.signature, for: certificate)
     }
 
-    /// The extension of that kind; `nil` where there is none.
+    /// The extension of that kind; `nil` if there is none.
     func find(_ oid: ASN1ObjectIdentifier) -> Certificate.Extension? { extensions.first { $0.oid == oid } }
 
     /// Whether it has the TLS feature status_request, "must staple" (RFC 7633 §4, RFC 6066 §8).
@@ -65,11 +66,11 @@ public struct ChainCertificate: Sendable {
     }
 }
 
-/// Why some bytes are not read as a certificate.
+/// Why some bytes cannot be read as a certificate.
 enum UnreadableCertificate: Error {
     case notDER, notACertificate
 
-    /// A sentence's part.
+    /// Part of a sentence.
     var reason: String {
         switch self {
         case .notDER: "not valid DER"
@@ -77,8 +78,8 @@ enum UnreadableCertificate: Error {
         }
     }
 
-    /// Whether the bytes may be a certificate all the same: one value, whole, that begins as certificates do. Other programs read what is no
-    /// strict DER.
+    /// Whether the bytes may be a certificate nevertheless: one complete SEQUENCE. Other programs read more than strict
+    /// DER.
     static func mayBeCertificate(_ bytes: [UInt8]) -> Bool {
         guard bytes.count >= 2, bytes[0] == 0x30 else { return false }
         let first = Int(bytes[1])
@@ -152,13 +153,13 @@ private struct Fields {
     }
 }
 
-/// A distinguished name in the form in which RFC 5280 §7.1 compares it: attributes by type and value, the value in one case and with single spaces,
-/// whichever string type it is written in.
+/// A distinguished name in the form that RFC 5280 §7.1 compares: attributes by type and value, the value without regard
+/// to case, repeated spaces and string type.
 private struct ComparableName: Hashable {
     private struct Attribute: Hashable {
         var type: ASN1ObjectIdentifier
         var text: String?
-        /// Where the value is no text.
+        /// If the value is not text.
         var value: RelativeDistinguishedName.Attribute.Value?
     }
 

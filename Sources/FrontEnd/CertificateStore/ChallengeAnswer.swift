@@ -1,12 +1,13 @@
 import ACME
 
-/// The answer to a challenge: what is shown for which name, and where. Written down before it is shown, so that a later run can take it away.
+/// The answer to a challenge: what is presented for which name, and where. It is recorded before it is presented, so
+/// that a later run can remove it.
 public struct ChallengeAnswer: Hashable, Sendable {
     public var type: ChallengeType
-    /// With `*.` in front for a wildcard.
+    /// With a leading `*.` for a wildcard.
     public var identifier: Identifier
     public var keyAuthorization: KeyAuthorization
-    /// Where it is: the file of a webroot, the name of a TXT record, the address of a listener. As its solver said.
+    /// The place that the solver named: a webroot's file, a TXT record's name, a listener's address.
     public var target: String
 
     public init(type: ChallengeType, identifier: Identifier, keyAuthorization: KeyAuthorization, target: String) {

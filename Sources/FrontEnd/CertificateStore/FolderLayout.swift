@@ -8,14 +8,14 @@ import JOSE
 /// |---|---|
 /// | `accounts/<host>[_<port>]_<16 hex of the directory URL's SHA-256>.json` | an account |
 /// | `certificates/<name>/cert.pem`, `chain.pem`, `fullchain.pem`, `cert.der`, `metadata.json` | links into `current` |
-/// | `certificates/<name>/current` | a link to the current generation: changed in one step, so that all files change at once |
+/// | `certificates/<name>/current` | a link to the current generation, changed atomically: all files change at once |
 /// | `certificates/<name>/generations/<n>/` | the files themselves, never changed once they have this name |
 /// | `certificates/<name>/state.json` | which generation was deployed, which revoked |
-/// | `orders/<name>.json` | the journal of an order that is not finished |
-/// | `locks/<name>.lock` | held while somebody works on the certificate, and removed then; says by which process |
+/// | `orders/<name>.json` | the journal of an unfinished order |
+/// | `locks/<name>.lock` | held while a process works on the certificate, then removed; names the process |
 ///
-/// Modes are these whatever the umask is: a certificate is for everybody, so that servers may read it; the rest is its
-/// owner's alone.
+/// The modes do not depend on the umask. Everybody may read certificates, so that servers can; the rest is for the
+/// owner alone.
 ///
 /// | what | mode |
 /// |---|---|
@@ -24,8 +24,8 @@ import JOSE
 /// | `accounts`, `orders`, `locks` | 0700 |
 /// | their files | 0600 |
 ///
-/// A folder that is there keeps its mode. A program that reads several files and must not see a renewal between them
-/// opens the folder behind `current` first.
+/// An existing folder keeps its mode. A program that reads several files of one generation opens the folder that
+/// `current` points to first.
 struct FolderLayout: Sendable {
     var root: String
 
@@ -33,15 +33,15 @@ struct FolderLayout: Sendable {
     static let files = ["cert.pem", "chain.pem", "fullchain.pem", "cert.der", "metadata.json"]
     static let generationsFolder = "generations"
     static let stateFile = "state.json"
-    /// A generation that has not got its number yet.
+    /// A generation that has no number yet.
     static let newGeneration = ".new"
     static let publicFolder: UInt32 = 0o755
     static let publicFile: UInt32 = 0o644
     static let privateFolder: UInt32 = 0o700
     static let privateFile: UInt32 = 0o600
-    /// How deep a folder of the store is removed: the store's own are two deep, and a person may have put something there.
+    /// How deep a folder of the store is removed: the store's own are two deep, and a person may have added some.
     static let depth = 4
-    /// Generations that are kept besides the current one: to go back by hand.
+    /// Older generations that are kept, to go back by hand.
     static let olderGenerations = 2
 
     var accounts: String { root + "/accounts" }
@@ -64,10 +64,10 @@ struct FolderLayout: Sendable {
     func order(_ name: CertificateName) -> String { "\(orders)/\(name.rawValue).json" }
     func lock(_ name: CertificateName) -> String { "\(locks)/\(name.rawValue).lock" }
 
-    /// What a certificate's folder is called while it is removed.
+    /// The name of a certificate's folder while it is being removed.
     static func removed(_ name: CertificateName) -> String { ".removed-\(name.rawValue)" }
 
-    /// The generation's number from what `current` points at.
+    /// The generation's number from the target of `current`.
     static func number(ofTarget target: String) -> Int? {
         let prefix = "generations/"
         guard target.utf8.starts(with: prefix.utf8) else { return nil }

@@ -14,7 +14,7 @@ extension FolderStore {
 
     public func certificate(named name: CertificateName) async throws(StoreError) -> StoredCertificate? {
         do throws(StoreError) { return try read(name) } catch {
-            throw error.advising("restore it from a backup; or `acme-agent forget \(name)`, which leaves the key, and issue it again")
+            throw error.advising("restore it from a backup; or run `acme-agent forget \(name)`, which keeps the key, and issue it again")
         }
     }
 
@@ -29,7 +29,7 @@ extension FolderStore {
         }
         let metadata = try CertificateMetadata(try required("metadata.json"), path: folder + "/metadata.json")
         guard metadata.name == name, metadata.generation == number else {
-            throw StoreError(.damaged, path: folder + "/metadata.json", message: "the metadata of another certificate")
+            throw StoreError(.damaged, path: folder + "/metadata.json", message: "the metadata is another certificate's")
         }
         let chain: CertificateChain
         do { chain = try CertificateChain(pem: try required("fullchain.pem")) } catch {
@@ -51,13 +51,13 @@ extension FolderStore {
             directory: new.directory,
             account: new.account, order: new.order, certificate: new.certificate, profile: new.profile,
             serial: Hexadecimal.encode(chain.serialNumber), notBefore: chain.notBefore, notAfter: chain.notAfter, installed: new.time)
-        // Of a generation that is not the current one this says nothing yet.
+        // Has no effect until this generation is the current one.
         var state = try state(new.name)
         if new.isDeployed { state.deployed = number }
         try writeGeneration(metadata, chain, state: new.isDeployed ? state : nil)
-        // From one moment to the next, for all files.
+        // Atomic for all files.
         try files.link(layout.current(new.name), to: "generations/\(number)")
-        // The new certificate is in place: that old ones could not be removed is no failure of installing it.
+        // The new certificate is installed: failing to remove old ones is not an error.
         try? removeOldGenerations(new.name, current: number)
         return StoredCertificate(
             name: new.name, metadata: metadata, chain: chain, deployedGeneration: state.deployed, revokedGeneration: state.revoked,
@@ -67,7 +67,7 @@ extension FolderStore {
     public func prepare(_ name: CertificateName) async { try? makeFolders(name) }
 
     public func withdraw(_ name: CertificateName) async {
-        // The kernel removes empty folders only: a certificate is not touched.
+        // The kernel removes only empty folders: a certificate is not affected.
         guard let certificates = try? Folder(layout.certificates, calls: files.calls),
             let certificate = try? certificates.folder(name.rawValue)
         else { return }
@@ -79,8 +79,8 @@ extension FolderStore {
         try makeFolder(layout.generations(name), mode: FolderLayout.publicFolder)
     }
 
-    /// Writes the five files beside the others and gives their folder its name once all of them are on the disk.
-    /// - Parameter state: written with them, where it changes.
+    /// Writes the five files to a new folder and renames it once all of them are on disk.
+    /// - Parameter state: written with them, if it changes.
     private func writeGeneration(
         _ metadata: CertificateMetadata, _ chain: CertificateChain, state: CertificateState?
     ) throws(StoreError) {
@@ -158,7 +158,7 @@ extension FolderStore {
     }
 
     public func removeCertificate(named name: CertificateName) async throws(StoreError) {
-        // First out of sight in one step, then piece by piece; what an earlier run has left goes with it.
+        // Hide it in one step, then remove it piece by piece, with what an earlier run left.
         let interim = FolderLayout.removed(name)
         do throws(FileError) {
             let folder = try Folder(layout.certificates, calls: files.calls)
@@ -174,8 +174,7 @@ extension FolderStore {
         }
     }
 
-    /// What there is of a certificate, by the names of files alone: also of one that cannot be read, or whose removal
-    /// was cut off.
+    /// What exists of a certificate, by file names alone: also if it cannot be read, or its removal was interrupted.
     public func traces(of name: CertificateName) -> StoreTraces {
         func isThere(_ path: String) -> Bool { (try? FileStatus(at: path)) != nil }
         return StoreTraces(

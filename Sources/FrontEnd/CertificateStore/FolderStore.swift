@@ -3,12 +3,12 @@ import DurableFile
 
 /// The store in a folder; `FolderLayout` has the names. Its calls block on the disk.
 ///
-/// Whoever changes a certificate or its journal holds the certificate's lock.
+/// A caller that changes a certificate or its journal must hold the certificate's lock.
 public struct FolderStore: CertificateStore {
     let layout: FolderLayout
     let files: StoreFiles
 
-    /// - Parameter folder: The state directory; made when something is first written.
+    /// - Parameter folder: The state directory; created by the first write.
     public init(folder: String) { self.init(folder: folder, calls: .real) }
 
     init(folder: String, calls: FileCalls) {
@@ -26,7 +26,7 @@ public struct FolderStore: CertificateStore {
         try files.makeFolder(path, mode: mode, root: layout.root)
     }
 
-    /// Makes a folder beside the store's own, for what its user keeps with it and others must not read.
+    /// Makes a folder next to the store's own, for its user's data that others must not read.
     public func makePrivateFolder(_ name: String) throws(StoreError) { try makeFolder("\(layout.root)/\(name)") }
 
     // MARK: Accounts
@@ -35,7 +35,7 @@ public struct FolderStore: CertificateStore {
         let path = layout.account(directory)
         guard let bytes = try files.read(path) else { return nil }
         let account = try read(path, bytes)
-        guard account.directory == directory else { throw StoreError(.damaged, path: path, message: "an account of another CA") }
+        guard account.directory == directory else { throw StoreError(.damaged, path: path, message: "the account is at another CA") }
         return account
     }
 
@@ -50,7 +50,7 @@ public struct FolderStore: CertificateStore {
 
     private func read(_ path: String, _ bytes: [UInt8]) throws(StoreError) -> StoredAccount {
         do throws(StoreError) { return try StoredAccount(bytes, path: path) } catch {
-            throw error.advising("remove it; `acme-agent account register` finds the account again by its key")
+            throw error.advising("remove the file; `acme-agent account register` finds the account again by its key")
         }
     }
 
@@ -69,7 +69,7 @@ public struct FolderStore: CertificateStore {
         guard let bytes = try files.read(path) else { return nil }
         do throws(StoreError) {
             let journal = try OrderJournal(bytes, path: path)
-            guard journal.name == name else { throw StoreError(.damaged, path: path, message: "the journal of another certificate") }
+            guard journal.name == name else { throw StoreError(.damaged, path: path, message: "the journal is another certificate's") }
             return journal
         } catch { throw error.advising("`acme-agent forget \(name) --order` drops the order and keeps the certificate") }
     }

@@ -1,30 +1,30 @@
 import ACME
 import StrictJSON
 
-/// One step of an issuance (acme-requirements, "Where an issuance may be cut off").
+/// One step of an issuance, recorded so that the next run can resume it wherever it is interrupted.
 public enum JournalStep: Hashable, Sendable {
-    /// Before the key is made, or a key that exists is used (`isNew` false). On the next run it is used or removed, never left behind.
+    /// Before a key is made, or an existing key is used (`isNew` false). The next run uses or removes it.
     case intentKey(name: KeyName, isNew: Bool)
-    /// Right before the key is made; the agent had none of that name then. Where a run is killed before it can write
-    /// `keyMade`, a key of the name is this order's all the same.
+    /// Right before the key is made, when the agent has none of that name. If the run is killed before it can write
+    /// `keyMade`, a key of that name belongs to this order.
     case makingKey
     /// The key is in the token; lower-case hex SHA-256 of its SPKI.
     case keyMade(fingerprint: String)
-    /// newOrder was answered. Not every CA says again where finalize goes and which authorizations the order needs.
+    /// newOrder was answered. Some CAs leave the finalize URL and the authorizations out of later answers.
     case orderCreated(ACMEURL, finalize: ACMEURL? = nil, authorizations: [ACMEURL] = [])
-    /// Before the answer is put where the CA looks.
+    /// Before the answer is presented.
     case challengeSetUp(ChallengeAnswer)
     case challengeCleanedUp(ChallengeAnswer)
-    /// Before finalize is sent; written while the CA looks at the challenges.
+    /// Before finalize is sent; written while the CA validates the challenges.
     case finalized
-    /// The certificate's URL. Asked for anew by the next run where it was not written.
+    /// The certificate's URL. If it was not written, the next run asks for it again.
     case downloaded(ACMEURL)
-    /// Known from the certificate's order too.
+    /// Also known from the certificate's order URL.
     case installed(generation: Int)
     /// The deploy hook ran, or there is none.
     case hookRun
-    /// The order came to an end that trying again does not change. What is left is for whoever asks for the certificate anew: a key that the CA
-    /// may have certified, or a challenge that could not be removed. No timer resumes it.
+    /// The order failed, and a retry would not help. The journal is kept for the next request for the certificate,
+    /// because of a key that the CA may have certified, or a challenge that could not be removed. No timer resumes it.
     case failed
 
     func write(_ writer: inout JSONWriter) {

@@ -1,11 +1,11 @@
 import ACME
 
-/// A chain as it came from a CA, with everything that it must agree with.
+/// A chain as received from a CA, with everything that it must match.
 public struct NewCertificate: Sendable {
     public var name: CertificateName
     /// `application/pem-certificate-chain` (RFC 8555 §9.1), as received.
     public var pem: [UInt8]
-    /// The agent's key: its name, its URI if known.
+    /// The agent's key: its name, and its URI if known.
     public var key: KeyName
     public var keyURI: String?
     /// The agent key's SubjectPublicKeyInfo, DER.
@@ -15,12 +15,12 @@ public struct NewCertificate: Sendable {
     public var directory: ACMEURL
     public var account: ACMEURL?
     public var order: ACMEURL?
-    /// The URL that it was downloaded from.
+    /// The URL from which it was downloaded.
     public var certificate: ACMEURL?
     public var profile: String?
     /// Now, Unix seconds.
     public var time: Int64
-    /// Whether it is in use as soon as it is installed: there is no hook to run.
+    /// Whether it is in use as soon as it is installed, because there is no hook to run.
     public var isDeployed: Bool
 
     public init(

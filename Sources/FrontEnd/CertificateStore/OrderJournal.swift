@@ -1,16 +1,17 @@
 import ACME
 import StrictJSON
 
-/// What was begun for a certificate and how far it came. Each step is written down before it is taken (`intentKey`) or, where its result
-/// matters, at once after the answer and before the next request (`orderCreated`: no CA can be relied on to list its orders, RFC 8555
-/// §7.1.2.1).
+/// What was started for a certificate and how far it got. Each step is recorded before it is taken (`intentKey`) or, if
+/// its result matters, after the answer and before the next request (`orderCreated`: CAs do not reliably list orders,
+/// RFC 8555 §7.1.2.1).
 public struct OrderJournal: Hashable, Sendable {
     public var name: CertificateName
     public var directory: ACMEURL
-    /// In the order asked for.
+    /// In the requested order.
     public var identifiers: [Identifier]
     public var profile: String?
-    /// Whether the certificate request asks for the TLS feature "must staple" (RFC 7633). Journals before format 3 do not say.
+    /// Whether the certificate request asks for the TLS feature "must staple" (RFC 7633). Journals before format 3 do
+    /// not say.
     public var mustStaple: Bool
     /// The account key's name in the agent.
     public var accountKey: KeyName
@@ -18,8 +19,8 @@ public struct OrderJournal: Hashable, Sendable {
     public var account: ACMEURL?
     /// Unix seconds.
     public var started: Int64
-    /// The generation that was installed when the order was begun, 0 where there was none; `nil` in journals before
-    /// format 3. A CA may answer with the URL of an earlier order, but a generation never comes again.
+    /// The generation that was installed when the order was started, 0 if there was none; `nil` in journals before
+    /// format 3. A CA may answer with an earlier order's URL, but a generation never recurs.
     public var replacing: Int?
     public private(set) var steps: [JournalStep]
 
@@ -41,21 +42,21 @@ public struct OrderJournal: Hashable, Sendable {
 
     public mutating func append(_ step: JournalStep) { steps.append(step) }
 
-    /// Whether the order came to its end without a certificate; see `JournalStep.failed`.
+    /// Whether the order ended without a certificate; see `JournalStep.failed`.
     public var hasFailed: Bool { steps.last == .failed }
 
-    /// Somebody asks for the certificate again.
+    /// Removes the failure, because the certificate was requested again.
     public mutating func reopen() {
         while steps.last == .failed { steps.removeLast() }
     }
 
-    /// The certificate key that was announced, made or not.
+    /// The certificate key that was announced, whether it was made or not.
     public var key: KeyName? {
         for case .intentKey(let name, _) in steps.reversed() { return name }
         return nil
     }
 
-    /// Whether the key announced last is known to be in the token.
+    /// Whether the last announced key is known to be in the token.
     public var isKeyMade: Bool {
         for step in steps.reversed() {
             if case .keyMade = step { return true }
@@ -70,7 +71,7 @@ public struct OrderJournal: Hashable, Sendable {
         return nil
     }
 
-    /// Challenges that were set up and not yet taken down.
+    /// Challenges that were set up and not yet cleaned up.
     public var challengesToCleanUp: [ChallengeAnswer] {
         var open: [ChallengeAnswer] = []
         for step in steps {
@@ -107,7 +108,7 @@ public struct OrderJournal: Hashable, Sendable {
 
 extension OrderJournal: StoreDocument {
     static let kind = "order"
-    /// Format 2 has the account's URL, more of an order, and orders that failed; format 3 has `mustStaple`, the
+    /// Format 2 added the account's URL, the order's URLs, and failed orders. Format 3 added `mustStaple`, the
     /// generation that is replaced, and the step before a key is made.
     static let version: Int64 = 3
 

@@ -2,27 +2,27 @@ import StrictJSON
 
 /// A JSON file of the store: one object with a format version and a kind, read strictly.
 protocol StoreDocument {
-    /// What the file says it is, so that one kind is never read as another.
+    /// The kind that the file states, so that one kind is never read as another.
     static var kind: String { get }
-    /// The format that is written; it and all before are read.
+    /// The format that is written; it and all earlier ones are read.
     static var version: Int64 { get }
     func write(_ writer: inout JSONWriter)
-    /// Throws anything; the reader makes a `StoreError` of it.
+    /// Throws any error; the reader turns it into a `StoreError`.
     init(_ object: JSONObject) throws
 }
 
-/// The files' format number. A program refuses files of a higher one, since it cannot know what it would lose by writing them again.
+/// The files' format number. A program refuses files of a newer format: rewriting them could lose data.
 enum StoreFormat {
-    /// That of files whose kind has no other.
+    /// For files whose kind has no own number.
     static let version: Int64 = 1
-    /// No file of the store is larger (bytes): 1,000 identifiers with three steps each are 600 KB.
+    /// The maximum size of a file in bytes: 1,000 identifiers with three steps each take 600 KB.
     static let maximumSize = 4 << 20
 }
 
 extension StoreDocument {
     static var version: Int64 { StoreFormat.version }
 
-    /// The file's bytes, read back: what the next run could not read is refused now, while nothing is lost.
+    /// The file's bytes, parsed as a test: what the next run could not read is refused now, before anything is lost.
     func encoded(for path: String) throws(StoreError) -> [UInt8] {
         let bytes = text
         guard bytes.count <= StoreFormat.maximumSize else { throw StoreError(.damaged, path: path, message: "too large to be written") }
@@ -30,7 +30,7 @@ extension StoreDocument {
         return bytes
     }
 
-    /// One line, so that it can be read by other programs line by line.
+    /// A single line, for programs that read line by line.
     private var text: [UInt8] {
         var writer = JSONWriter(reservingCapacity: 1_024)
         writer.beginObject()
@@ -48,7 +48,7 @@ extension StoreDocument {
             guard version <= Self.version else {
                 throw StoreError(
                     .newerFormat, path: path,
-                    message: "written by a newer version of this program (format \(version), known is \(Self.version))")
+                    message: "written by a newer version of this program (format \(version); this version reads up to \(Self.version))")
             }
             guard version > 0, try object.string("kind") == Self.kind else {
                 throw StoreError(.damaged, path: path, message: "not a \(Self.kind) file")

@@ -1,36 +1,36 @@
 import ACME
 import Glibc
 
-/// Why the store could not read, write or accept something. What was there before is still there.
+/// Why the store could not read, write or accept something. The earlier contents are unchanged.
 public struct StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Stable codes.
     public enum Reason: String, CaseIterable, Sendable {
-        /// No space, quota or file-size limit.
+        /// No space left, or a quota or file-size limit was reached.
         case storageFull = "storage-full"
-        /// Another failure of the file system.
+        /// Any other failure of the file system.
         case unavailable
         /// Another process works on this certificate.
         case locked
-        /// A file that is not as this program writes it.
+        /// A file that is not in the form that this program writes.
         case damaged
-        /// A file that a newer version of this program wrote.
+        /// A file written by a newer version of this program.
         case newerFormat = "newer-format"
         /// A text that cannot be a certificate's name.
         case invalidName = "invalid-name"
-        /// Nothing of that name.
+        /// Nothing has that name.
         case notFound = "not-found"
-        /// A downloaded chain that must not be installed: see the message.
+        /// A downloaded chain that must not be installed; the message says why.
         case chainRefused = "chain-refused"
     }
 
     public var reason: Reason
-    /// The file or folder concerned, if one is.
+    /// The file or folder concerned, if any.
     public var path: String?
     /// The system's error number, 0 if none.
     public var errorNumber: Int32
     /// One sentence without a full stop, safe for a terminal.
     public var message: String
-    /// What to do about it, if that is known.
+    /// What to do about it, if known.
     public var hint: String?
 
     public init(_ reason: Reason, path: String? = nil, errorNumber: Int32 = 0, message: String, hint: String? = nil) {
@@ -52,18 +52,18 @@ public struct StoreError: Error, Hashable, Sendable, CustomStringConvertible {
         case ENOSPC, EDQUOT, EFBIG:
             StoreError(
                 .storageFull, path: path, errorNumber: number, message: "there is no room to write",
-                hint: "make room and run the command again; it goes on where it stopped")
+                hint: "free some space and run the command again; it resumes where it stopped")
         case EROFS:
             StoreError(.unavailable, path: path, errorNumber: number, message: "the store is on a read-only file system")
         case EACCES, EPERM:
             StoreError(
-                .unavailable, path: path, errorNumber: number, message: "the store may not be used by this user",
-                hint: "run as the user whom the state directory belongs to, or set state-directory")
+                .unavailable, path: path, errorNumber: number, message: "this user may not use the store",
+                hint: "run as the owner of the state directory, or set state-directory")
         default: StoreError(.unavailable, path: path, errorNumber: number, message: "\(function) failed")
         }
     }
 
-    /// The same with what to do about a damaged file, where nothing was said yet.
+    /// Adds a hint about a damaged file, unless there is one.
     func advising(_ hint: String) -> StoreError {
         guard reason == .damaged, self.hint == nil else { return self }
         var error = self

@@ -1,7 +1,7 @@
 import DurableFile
 import Glibc
 
-/// `DurableFile` with the store's errors. Interim names begin with a dot, which no name of the store does.
+/// `DurableFile` with the store's errors. Interim names begin with a dot; the store's own names never do.
 struct StoreFiles: Sendable {
     var calls: FileCalls
 
@@ -13,12 +13,12 @@ struct StoreFiles: Sendable {
         }
     }
 
-    /// Puts a file in the place of another, or of none, in one step.
+    /// Creates or replaces a file atomically.
     func replace(_ path: String, with bytes: [UInt8], mode: UInt32) throws(StoreError) {
         try stored { () throws(FileError) in try DurableFile.replace(path, with: bytes, mode: mode, calls: calls) }
     }
 
-    /// Removes a file, and what was being written in its place; one that is not there is no error.
+    /// Removes a file and its unfinished replacement. A missing file is not an error.
     func remove(_ path: String) throws(StoreError) {
         let (folder, name) = DurableFile.split(path)
         try stored { () throws(FileError) in
@@ -29,15 +29,15 @@ struct StoreFiles: Sendable {
             }
             try opened.remove(Folder.interim(name))
             try opened.remove(name)
-            // Also where it was gone: an earlier try may have failed at this.
+            // Even if it was gone: an earlier attempt may have failed here.
             try opened.synchronize()
         }
     }
 
-    /// Makes a folder and those above it, each durable in the one above.
+    /// Makes a folder and its missing parents, each durable in its parent.
     /// - Parameters:
-    ///   - mode: of every new one below `root`, whatever the umask is.
-    ///   - root: is made readable by everybody, and those above it as the umask has it.
+    ///   - mode: of every new folder below `root`, whatever the umask is.
+    ///   - root: made readable by everybody; its missing parents follow the umask.
     func makeFolder(_ path: String, mode: UInt32, root: String) throws(StoreError) {
         try stored { () throws(FileError) in
             if (try? FileStatus(at: root)) == nil {
@@ -49,7 +49,7 @@ struct StoreFiles: Sendable {
         }
     }
 
-    /// The names in a folder without the hidden ones; none if there is no such folder.
+    /// The names in a folder, without hidden ones; none if there is no such folder.
     func names(in path: String) throws(StoreError) -> [String] {
         do throws(FileError) { return try Folder(path, calls: calls).names().filter { $0.utf8.first != UInt8(ascii: ".") } } catch {
             if error.isMissing { return [] }
@@ -57,7 +57,7 @@ struct StoreFiles: Sendable {
         }
     }
 
-    /// Points a symbolic link somewhere else in one step.
+    /// Sets a symbolic link's target atomically.
     func link(_ path: String, to target: String) throws(StoreError) {
         let (folder, name) = DurableFile.split(path)
         try stored { () throws(FileError) in
@@ -67,13 +67,13 @@ struct StoreFiles: Sendable {
         }
     }
 
-    /// Where a symbolic link points; `nil` if there is none.
+    /// A symbolic link's target; `nil` if there is no link.
     func target(of path: String) -> String? {
         let (folder, name) = DurableFile.split(path)
         return (try? Folder(folder, calls: calls))?.target(ofLink: name)
     }
 
-    /// Runs a body on files and says of its failure what the store would.
+    /// Runs a body on files and converts its errors to the store's.
     func stored<Result>(_ body: () throws(FileError) -> Result) throws(StoreError) -> Result {
         do throws(FileError) { return try body() } catch { throw StoreError(error) }
     }
@@ -100,11 +100,11 @@ struct FolderLock: CertificateLock {
                 let holder = process.map { "process \($0)" } ?? "another process"
                 throw StoreError(
                     .locked, path: path, message: "\(holder) is working on certificate \"\(name)\"",
-                    hint: "wait until it is done, or end it")
+                    hint: "wait until it is done, or stop it")
             }
         }
     }
 
-    /// A file for each name that was ever tried would stay otherwise.
+    /// Removes the file, so that not every name that was ever tried leaves one.
     func release() { lock.release(removing: true) }
 }

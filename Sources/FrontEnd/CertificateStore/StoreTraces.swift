@@ -1,8 +1,8 @@
-/// Whether anything is kept under a certificate's name.
+/// What is stored under a certificate's name.
 public struct StoreTraces: Hashable, Sendable {
-    /// A folder, with a certificate in it or without.
+    /// Whether there is a folder, with or without a certificate.
     public var certificate: Bool
-    /// A certificate, readable or not.
+    /// Whether there is a certificate, readable or not.
     public var isInstalled: Bool
     public var order: Bool
 

@@ -1,21 +1,22 @@
 import ACME
 import StrictJSON
 
-/// An account at a CA (RFC 8555 §7.1.2). Its key is in the agent; here is only the key's name.
+/// An account at a CA (RFC 8555 §7.1.2). The agent has its key; the store has only the key's name.
 public struct StoredAccount: Hashable, Sendable {
     public var directory: ACMEURL
     /// The key's name in the agent.
     public var key: KeyName
-    /// The `kid` of its requests. `nil` while `newAccount` has been announced and not answered: then the account is asked for by its key
-    /// (`onlyReturnExisting`, RFC 8555 §7.3.1).
+    /// The `kid` of its requests. `nil` while `newAccount` has been announced but not answered: then the account is
+    /// looked up by its key (`onlyReturnExisting`, RFC 8555 §7.3.1).
     public var url: ACMEURL?
     /// `mailto:` URLs.
     public var contact: [String]
-    /// A key rollover that was announced (RFC 8555 §7.3.5): which of the two keys the CA knows is found out by asking, the new one first.
+    /// The new key of an announced key rollover (RFC 8555 §7.3.5). Asking the CA shows which of the two keys it knows;
+    /// the new one is tried first.
     public var nextKey: KeyName?
-    /// The CA's terms that were agreed to, as its directory named them.
+    /// The terms of service that were agreed to, as named by the CA's directory.
     public var termsOfService: String?
-    /// Its owner has deactivated it, for good (RFC 8555 §7.3.6); kept so that its user is told so.
+    /// The account was deactivated permanently (RFC 8555 §7.3.6). The entry is kept so that the user can be told.
     public var isDeactivated: Bool
 
     public init(
@@ -34,7 +35,7 @@ public struct StoredAccount: Hashable, Sendable {
 
 extension StoredAccount: StoreDocument {
     static let kind = "account"
-    /// Format 2 knows of accounts that were deactivated.
+    /// Format 2 added deactivated accounts.
     static let version: Int64 = 2
 
     func write(_ writer: inout JSONWriter) {

@@ -7,11 +7,12 @@ public struct StoredCertificate: Sendable {
     public var metadata: CertificateMetadata
     /// Leaf first.
     public var chain: CertificateChain
-    /// The generation for which the deploy hook ran last.
+    /// The last generation for which the deploy hook ran.
     public var deployedGeneration: Int?
-    /// The generation that was revoked last.
+    /// The last generation that was revoked.
     public var revokedGeneration: Int?
-    /// Where `cert.pem`, `chain.pem`, `fullchain.pem`, `cert.der` and `metadata.json` are; `nil` in a store without files.
+    /// Where `cert.pem`, `chain.pem`, `fullchain.pem`, `cert.der` and `metadata.json` are; `nil` in a store without
+    /// files.
     public var folder: String?
 
     public init(
@@ -34,7 +35,7 @@ public struct StoredCertificate: Sendable {
 public struct KeyReference: Hashable, Sendable {
     /// The key's name in the agent; written as `acme-agent:<name>`.
     public var name: KeyName
-    /// RFC 7512 `pkcs11:` URI of the key, for programs that go to the token themselves.
+    /// RFC 7512 `pkcs11:` URI of the key, for programs that use the token directly.
     public var uri: String?
     /// SHA-256 of the SPKI, lower-case hex.
     public var fingerprint: String
@@ -50,10 +51,10 @@ public struct KeyReference: Hashable, Sendable {
     public var reference: String { KeyReference.scheme + name.rawValue }
 }
 
-/// What `metadata.json` says of one generation.
+/// The contents of `metadata.json`, for one generation.
 public struct CertificateMetadata: Hashable, Sendable {
     public var name: CertificateName
-    /// From 1, one more with each renewal.
+    /// Starts at 1 and grows by one with each renewal.
     public var generation: Int
     public var identifiers: [Identifier]
     public var key: KeyReference
@@ -61,7 +62,7 @@ public struct CertificateMetadata: Hashable, Sendable {
     public var directory: ACMEURL
     public var account: ACMEURL?
     public var order: ACMEURL?
-    /// Where the chain was downloaded.
+    /// The URL from which the chain was downloaded.
     public var certificate: ACMEURL?
     public var profile: String?
     /// The serial number's content bytes, lower-case hex.
@@ -133,7 +134,7 @@ extension CertificateMetadata: StoreDocument {
     }
 }
 
-/// What changes about a certificate without a new generation: `state.json`.
+/// What changes without a new generation: `state.json`.
 struct CertificateState: StoreDocument {
     static let kind = "certificate-state"
     var deployed: Int?

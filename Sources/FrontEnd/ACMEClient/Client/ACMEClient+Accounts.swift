@@ -4,13 +4,14 @@ import ACME
 public struct RegisteredAccount: Sendable {
     public var url: ACMEURL
     public var account: Account
-    /// Whether the request made it; `false` where the key had one already (RFC 8555 §7.3.1).
+    /// Whether the request created it; `false` if the key already had an account (RFC 8555 §7.3.1).
     public var isNew: Bool
 }
 
 extension ACMEClient {
-    /// Makes an account for the signer's key, or finds the one it has (RFC 8555 §7.3); its URL is used from here on.
-    /// - Throws: `ACMEClientError`; a `.problem` of kind `userActionRequired` where the terms of service were not agreed to.
+    /// Creates an account for the signer's key, or finds the existing one (RFC 8555 §7.3). Later requests use its URL.
+    /// - Throws: `ACMEClientError`; a `.problem` of kind `userActionRequired` if the terms of service were not agreed
+    ///   to.
     public func newAccount(_ request: NewAccount) async throws -> RegisteredAccount {
         guard let signer else { throw ACMEClientError.noAccount }
         let directory = try await directory(), url = directory.newAccount
@@ -22,7 +23,7 @@ extension ACMEClient {
         return RegisteredAccount(url: location, account: account, isNew: response.status == 201)
     }
 
-    /// The account in an answer to newAccount. Some CAs say no more of one that exists than its URL: then it is asked for.
+    /// The account in an answer to newAccount. For an existing account some CAs send only its URL: then it is fetched.
     private func account(_ response: HTTPResponse, url: ACMEURL) async throws -> Account {
         guard response.body.isEmpty, let own = account else { return try document(response, url: url, as: Account.self) }
         guard response.status != 201 else { return Account(status: .valid) }
@@ -30,7 +31,7 @@ extension ACMEClient {
         return answer.body.isEmpty ? Account(status: .valid) : try document(answer, url: own, as: Account.self)
     }
 
-    /// The account of the signer's key (RFC 8555 §7.3.1); `nil` where there is none.
+    /// The account of the signer's key (RFC 8555 §7.3.1); `nil` if there is none.
     public func findAccount() async throws -> RegisteredAccount? {
         do {
             return try await newAccount(NewAccount(onlyReturnExisting: true))
@@ -45,10 +46,11 @@ extension ACMEClient {
     /// Changes contacts or agrees to new terms (RFC 8555 §7.3.2).
     public func updateAccount(_ update: AccountUpdate) async throws -> Account { try await account(.updateAccount(update)) }
 
-    /// Deactivates the account, for good (RFC 8555 §7.3.6).
+    /// Deactivates the account permanently (RFC 8555 §7.3.6).
     public func deactivateAccount() async throws -> Account { try await account(.deactivateAccount) }
 
-    /// Changes the account's key to the agent's key `newKey` (RFC 8555 §7.3.5). From then on this client's signer is the wrong one.
+    /// Changes the account's key to the agent's key `newKey` (RFC 8555 §7.3.5). Afterwards this client's signer is
+    /// obsolete.
     public func changeKey(to newKey: KeyName) async throws {
         guard let url = try await directory().keyChange else { throw ACMEClientError.notOffered("keyChange", directory: directoryURL) }
         _ = try await post(.keyChange(newKey: newKey), to: url)
@@ -57,7 +59,7 @@ extension ACMEClient {
     private func account(_ request: ACMERequest) async throws -> Account {
         guard let url = account else { throw ACMEClientError.noAccount }
         let response = try await post(request, to: url, accept: MediaType.json)
-        // Some CAs say no more than that it is done.
+        // Some CAs answer without a body.
         guard response.body.isEmpty else { return try document(response, url: url, as: Account.self) }
         return Account(status: request == .deactivateAccount ? .deactivated : .valid)
     }

@@ -1,6 +1,6 @@
 import ACME
 
-/// A chain as it was downloaded; its content is not looked at here.
+/// A downloaded chain; its content is not checked here.
 public struct DownloadedChain: Sendable {
     /// `application/pem-certificate-chain` (RFC 8555 §9.1), as received.
     public var pem: [UInt8]
@@ -9,8 +9,9 @@ public struct DownloadedChain: Sendable {
 }
 
 extension ACMEClient {
-    /// Downloads a chain (RFC 8555 §7.4.2). It MUST be checked before it is used (RFC 8555 §11.4): certificates only, for the right key.
-    /// - Parameter patience: how long it may take in all, waits that the CA asks for included.
+    /// Downloads a chain (RFC 8555 §7.4.2). Before use it MUST be checked: only certificates, for the right key
+    /// (RFC 8555 §11.4).
+    /// - Parameter patience: the time limit, including the waits that the CA asks for.
     /// - Throws: `ACMEClientError`.
     public func certificate(_ url: ACMEURL, within patience: Duration? = nil) async throws -> DownloadedChain {
         let response = try await post(
@@ -25,7 +26,8 @@ extension ACMEClient {
 
     /// Revokes a certificate (RFC 8555 §7.6).
     ///
-    /// A reason is sent always: without one some CAs refuse, and RFC 8555 lets a CA take none for `unspecified`.
+    /// A reason is always sent: some CAs refuse a request without one, and RFC 8555 lets a CA treat a missing reason as
+    /// `unspecified`.
     /// - Parameter certificateSigner: signs with the certificate's own key; `nil` for the account's.
     public func revoke(_ revocation: Revocation, signedBy certificateSigner: (any AccountSigner)? = nil) async throws {
         guard let url = try await directory().revokeCert else { throw ACMEClientError.notOffered("revokeCert", directory: directoryURL) }

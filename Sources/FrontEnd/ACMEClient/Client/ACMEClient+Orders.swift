@@ -1,6 +1,6 @@
 import ACME
 
-/// An object of the CA with its URL, and when the CA wants to be asked for it again.
+/// An object of the CA with its URL, and when to fetch it again.
 public struct ACMEResource<Value: Sendable>: Sendable {
     public var url: ACMEURL
     public var value: Value
@@ -9,7 +9,7 @@ public struct ACMEResource<Value: Sendable>: Sendable {
 }
 
 extension ACMEClient {
-    /// Makes an order (RFC 8555 §7.4). Its URL comes only here: write it down before the next request.
+    /// Creates an order (RFC 8555 §7.4). Only this answer has its URL: record it before the next request.
     public func newOrder(_ order: NewOrder) async throws -> ACMEResource<Order> {
         let directory = try await directory(), url = directory.newOrder
         let response = try await post(.newOrder(order), to: url, accept: MediaType.json)
@@ -19,32 +19,32 @@ extension ACMEClient {
         return try resource(response, url: location, as: Order.self)
     }
 
-    /// An order as it is now (RFC 8555 §7.1.3), by POST-as-GET.
+    /// Fetches an order (RFC 8555 §7.1.3) by POST-as-GET.
     /// - Throws: `ACMEClientError`.
     public func order(_ url: ACMEURL) async throws -> ACMEResource<Order> {
         try resource(try await post(.postAsGet, to: url, accept: MediaType.json), url: url, as: Order.self)
     }
 
-    /// An authorization as it is now (RFC 8555 §7.5), by POST-as-GET.
+    /// Fetches an authorization (RFC 8555 §7.5) by POST-as-GET.
     /// - Throws: `ACMEClientError`.
     public func authorization(_ url: ACMEURL) async throws -> ACMEResource<Authorization> {
         try resource(try await post(.postAsGet, to: url, accept: MediaType.json), url: url, as: Authorization.self)
     }
 
-    /// Tells the CA that the challenge is in place (RFC 8555 §7.5.1).
+    /// Tells the CA that the challenge is ready (RFC 8555 §7.5.1).
     public func respond(to challenge: ACMEURL) async throws -> ACMEResource<Challenge> {
         let response = try await post(.respondToChallenge, to: challenge, accept: MediaType.json)
         return try resource(response, url: challenge, as: Challenge.self)
     }
 
-    /// Gives an authorization up (RFC 8555 §7.5.2).
+    /// Deactivates an authorization (RFC 8555 §7.5.2).
     public func deactivateAuthorization(_ url: ACMEURL) async throws -> ACMEResource<Authorization> {
         let response = try await post(.deactivateAuthorization, to: url, accept: MediaType.json)
         return try resource(response, url: url, as: Authorization.self)
     }
 
-    /// Asks for the certificate (RFC 8555 §7.4); the signer makes the CSR. The answer is the order.
-    /// - Parameter order: the order's own URL, which the answer is filed under.
+    /// Requests the certificate (RFC 8555 §7.4); the signer makes the CSR. The answer is the order.
+    /// - Parameter order: the order's own URL, under which the answer is returned.
     public func finalize(_ url: ACMEURL, order: ACMEURL, _ request: CertificateRequest) async throws -> ACMEResource<Order> {
         let response = try await post(.finalize(request), to: url, accept: MediaType.json)
         return try resource(response, url: order, as: Order.self)

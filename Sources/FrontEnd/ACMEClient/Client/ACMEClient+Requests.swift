@@ -9,23 +9,23 @@ extension ACMEClient {
         case key(any AccountSigner)
     }
 
-    /// What became of one attempt, badNonce retries included.
+    /// The outcome of one attempt, including its badNonce retries.
     private enum Outcome {
         case response(HTTPResponse)
         case pause(Duration, reason: String)
     }
 
-    /// Signs and sends a request, again where RFC 8555 lets a client try again, until it succeeds.
+    /// Signs and sends a request, and retries where RFC 8555 allows it.
     /// - Parameters:
-    ///   - accept: media type of the answer; `nil` where it does not matter.
-    ///   - limit: bytes of answer at most.
-    ///   - patience: how long all tries together may take; see `RetryPolicy`.
+    ///   - accept: media type of the answer; `nil` if it does not matter.
+    ///   - limit: the answer's maximum size in bytes.
+    ///   - patience: time limit for all attempts together; see `RetryPolicy`.
     /// - Throws: `ACMEClientError`, what the signer throws, `CancellationError`.
     func post(
         _ request: ACMERequest, to url: ACMEURL, as identity: Identity = .account, accept: String? = nil,
         limit: Int = ACMEClient.documentLimit, within patience: Duration? = nil
     ) async throws -> HTTPResponse {
-        // Where it is one of the directory's URLs, or comes from an earlier run.
+        // Needed for the directory's own URLs, and for URLs from an earlier run.
         if let reason = objection(to: url) {
             throw ACMEClientError.invalidDocument(url: url, reason: "no request is signed for \(url): it \(reason)")
         }
@@ -33,7 +33,7 @@ extension ACMEClient {
         while true {
             switch try await attempt(request, url, identity, accept, limit, &policy) {
             case .response(let response): return response
-            // The nonce is given back by now: nobody has to wait while this request sleeps.
+            // The nonce has been returned: no other request has to wait while this one sleeps.
             case .pause(let duration, let reason): try await wait(duration, reason: reason)
             }
         }
@@ -43,7 +43,7 @@ extension ACMEClient {
         _ request: ACMERequest, _ url: ACMEURL, _ identity: Identity, _ accept: String?, _ limit: Int, _ policy: inout RetryPolicy
     ) async throws -> Outcome {
         let supply = try await nonces.take()
-        // What the last response brought; handed back at every way out.
+        // The nonce of the last response; returned to the pool on every exit.
         var fresh: String?
         defer { nonces.give(fresh) }
         switch supply {
@@ -73,7 +73,7 @@ extension ACMEClient {
                 action = policy.after(cause, isRepeatable: isRepeatable, now: time.uptime())
             }
             switch action {
-            // RFC 8555 §6.5: the error's own nonce is the one to try again with.
+            // RFC 8555 §6.5: retry with the nonce that came with the error.
             case .retryNow: observer?(.nonceRefused(attempt: policy.nonceAttempts, url: url))
             case .wait(let duration, let reason): return .pause(duration, reason: reason)
             case .fail:

@@ -2,7 +2,7 @@ import ACME
 import StrictJSON
 
 extension ACMEClient {
-    /// Deeper than any object of ACME, with room for members that are not known here.
+    /// Deeper than any ACME object, with room for unknown members.
     static let jsonLimits = JSONLimits(depth: 16)
 
     /// Reads a JSON object of a successful response.
@@ -13,7 +13,7 @@ extension ACMEClient {
         guard mediaType == MediaType.json else { throw .unexpectedContentType(mediaType, expected: MediaType.json, url: url) }
         let document: JSONDocument
         do { document = try JSONDocument(parsing: response.body, limits: Self.jsonLimits) } catch {
-            throw .invalidDocument(url: url, reason: "the CA's answer to \(url) is no JSON: \(error)")
+            throw .invalidDocument(url: url, reason: "the CA's answer to \(url) is not JSON: \(error)")
         }
         let value: Value
         do { value = try Value(json: document.root) } catch { throw .invalidDocument(url: url, reason: error.description) }
@@ -21,7 +21,7 @@ extension ACMEClient {
         return value
     }
 
-    /// What a response without success means.
+    /// The error for a response whose status is not 2xx.
     func failure(_ response: HTTPResponse, url: ACMEURL) -> ACMEClientError {
         if (300..<400).contains(response.status) {
             return .redirect(status: response.status, from: url, to: response.headers["Location"] ?? "nowhere")
@@ -33,7 +33,8 @@ extension ACMEClient {
         return .unexpectedStatus(response.status, url: url, excerpt: excerpt)
     }
 
-    /// The problem document (RFC 9457). Some proxies in front of CAs label it as plain JSON, which is taken where it has a `type`.
+    /// The problem document (RFC 9457). Some proxies in front of CAs label it as plain JSON: accepted if it has a
+    /// `type`.
     private func problem(_ response: HTTPResponse) -> Problem? {
         let type = MediaType.of(response)
         guard type == MediaType.problem || type == MediaType.json,
@@ -43,7 +44,7 @@ extension ACMEClient {
         return Problem(json: document.root)
     }
 
-    /// The URL of what was made (RFC 8555 §7.3, §7.4); it may be relative to what was asked (RFC 9110 §10.2.2).
+    /// The URL of the new resource (RFC 8555 §7.3, §7.4); it may be relative to the request's URL (RFC 9110 §10.2.2).
     func location(_ response: HTTPResponse, url: ACMEURL) throws(ACMEClientError) -> ACMEURL {
         guard let text = response.headers["Location"], let location = try? ACMEURL(reference: text, relativeTo: url) else {
             throw .missingHeader("Location", url: url)
@@ -52,7 +53,7 @@ extension ACMEClient {
         return location
     }
 
-    /// The nonce of a response; one that is not base64url is ignored (RFC 8555 §6.5.2).
+    /// The nonce of a response; ignored if it is not base64url (RFC 8555 §6.5.2).
     func nonce(_ response: HTTPResponse) -> String? {
         response.headers["Replay-Nonce"].flatMap { ACMENonce.isValid($0) ? $0 : nil }
     }

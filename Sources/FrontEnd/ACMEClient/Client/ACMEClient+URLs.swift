@@ -1,27 +1,27 @@
 import ACME
 
-/// URLs that a CA answers with are looked at once, when the answer is read: nothing is begun that ends at a URL for
+/// The URLs in a CA's answer are checked once, when the answer is read: no step starts that would end at a URL for
 /// which no request can be signed.
 extension ACMEClient {
-    /// Bytes of a URL. The agent takes no longer text; the URLs of CAs have some 100.
+    /// Bytes of a URL. The agent accepts no longer text; a CA's URLs have about 100.
     static let maximumURLLength = 1024
 
-    /// Checks a URL in an answer about an order, for which a request of the account is to be signed.
+    /// Checks a URL in an answer about an order; the account will sign a request for it.
     /// - Parameters:
-    ///   - member: what the answer calls it.
-    ///   - answered: the URL that was asked.
+    ///   - member: its name in the answer.
+    ///   - answered: the URL of the request.
     func check(_ url: ACMEURL, _ member: String, of answered: ACMEURL) throws(ACMEClientError) {
         try checkServer(url, member, of: answered)
         guard let account, Self.resource(url) == Self.resource(account) else { return }
         throw Self.refusal(member, "is the account's URL", of: answered)
     }
 
-    /// The server must be that of the directory, to which the account's key is bound.
+    /// The server must be the directory's, to which the account's key is bound.
     func checkServer(_ url: ACMEURL, _ member: String, of answered: ACMEURL) throws(ACMEClientError) {
         if let reason = objection(to: url) { throw Self.refusal(member, reason, of: answered) }
     }
 
-    /// The URL of something that was made: nothing else of the CA is there.
+    /// Checks the URL of a new resource: it must not be one of the directory's URLs.
     func checkMade(_ url: ACMEURL, _ directory: Directory, of answered: ACMEURL) throws(ACMEClientError) {
         let others = [
             directoryURL, directory.newNonce, directory.newAccount, directory.newOrder, directory.revokeCert, directory.keyChange,
@@ -30,9 +30,9 @@ extension ACMEClient {
         throw Self.refusal("Location", "is one of the directory's URLs", of: answered)
     }
 
-    /// Why no request can be signed for a URL, whatever it is for; a sentence's part.
+    /// Why no request of any kind can be signed for a URL; part of a sentence.
     func objection(to url: ACMEURL) -> String? {
-        guard url.origin == directoryURL.origin else { return "is at another server than the CA's directory, \(url.origin)" }
+        guard url.origin == directoryURL.origin else { return "is on another server than the CA's directory: \(url.origin)" }
         return url.text.utf8.count <= Self.maximumURLLength ? nil : "is longer than \(Self.maximumURLLength) bytes"
     }
 
@@ -40,7 +40,7 @@ extension ACMEClient {
         .invalidDocument(url: answered, reason: "the CA's answer to \(answered) cannot be used: \(member) \(reason)")
     }
 
-    /// Without query and slashes at the end, which a server may ignore.
+    /// Without the query and trailing slashes, which a server may ignore.
     private static func resource(_ url: ACMEURL) -> Substring {
         var text = url.text.prefix { $0 != "?" }
         while text.last == "/" { text.removeLast() }

@@ -3,18 +3,18 @@ import JOSE
 import StrictJSON
 import Synchronization
 
-/// One account's conversation with one CA (RFC 8555): directory, nonces, signed requests, and what may be retried.
+/// One account's conversation with one CA (RFC 8555): directory, nonces, signed requests and retries.
 ///
-/// It sees only an `AccountSigner`, so it can ask for a signature under a request of ACME and nothing else. Requests may run side by
-/// side; the directory is fetched once in a client's life.
+/// It sees only an `AccountSigner`, so it can have ACME requests signed and nothing else. Requests may run
+/// concurrently. The directory is fetched once in a client's life.
 public final class ACMEClient: Sendable {
     /// Directories, orders and problems take some KiB; the largest order has 1,000 names.
     static let documentLimit = 1 << 20
-    /// Ten certificates of RSA-4096 are below 64 KiB.
+    /// Ten RSA-4096 certificates take less than 64 KiB.
     static let chainLimit = 256 << 10
 
     public let directoryURL: ACMEURL
-    /// `nil`: the client can read the directory and nothing else.
+    /// `nil`: the client can only read the directory.
     public let signer: (any AccountSigner)?
     let transport: any HTTPTransport
     let time: any Timekeeping
@@ -32,8 +32,8 @@ public final class ACMEClient: Sendable {
     /// - Parameters:
     ///   - directory: the CA's directory URL.
     ///   - signer: composes and signs with the account key.
-    ///   - account: the account's URL where it is known; `newAccount` and `findAccount` set it.
-    ///   - observer: is told what happens; called from any thread.
+    ///   - account: the account's URL if it is known; `newAccount` and `findAccount` set it.
+    ///   - observer: receives the events; called from any thread.
     public init(
         directory: ACMEURL, transport: any HTTPTransport, signer: (any AccountSigner)? = nil, account: ACMEURL? = nil,
         time: any Timekeeping = SystemTime(), observer: (@Sendable (ACMEClientEvent) -> Void)? = nil
@@ -70,13 +70,15 @@ public final class ACMEClient: Sendable {
     /// Requests sent so far.
     public var requestCount: Int { state.withLock { $0.requests } }
 
-    /// From the last request's beginning to its response.
+    /// The time from sending the last request to its response.
     public var lastRoundTrip: Duration? { state.withLock { $0.roundTrip } }
 
-    /// Lets that many requests be on their way at once, at the price of a newNonce for each that has no nonce to come.
+    /// Allows `count` concurrent requests, at the cost of a newNonce request for each that would have to wait for a
+    /// nonce.
     public func allowParallelRequests(_ count: Int) { nonces.widen(to: count) }
 
-    /// The CA's directory (RFC 8555 §7.1.1), fetched once. The first caller's task fetches; a failure is not remembered.
+    /// The CA's directory (RFC 8555 §7.1.1), fetched once. The first caller's task fetches; a failure is not
+    /// remembered.
     /// - Throws: `ACMEClientError`.
     public func directory() async throws -> Directory {
         let task = state.withLock { state in
@@ -97,8 +99,8 @@ public final class ACMEClient: Sendable {
         }
     }
 
-    /// Begins to connect, and to fetch directory and first nonce, so that they are there when the first request is signed. What goes wrong is
-    /// that request's to tell.
+    /// Connects and fetches the directory and the first nonce, so that they are ready when the first request is signed.
+    /// That request reports any failure.
     public func warmUp() {
         Task {
             guard let supply = try? await nonces.take() else { return }
@@ -116,7 +118,7 @@ public final class ACMEClient: Sendable {
         }
     }
 
-    /// A request without a signature: GET or HEAD, which change nothing and so may be repeated.
+    /// Sends a request without a signature: GET or HEAD, which change nothing and so may be repeated.
     func retrying(_ request: HTTPRequest) async throws -> HTTPResponse {
         var request = request
         var policy = RetryPolicy(now: time.uptime())
@@ -144,7 +146,7 @@ public final class ACMEClient: Sendable {
         }
     }
 
-    /// Sends one request, counts it, and keeps the nonce that came with the response out of this: that is the caller's.
+    /// Sends one request and counts it. The nonce in the response is the caller's to handle.
     func exchange(_ request: HTTPRequest) async throws(TransportFailure) -> HTTPResponse {
         state.withLock { $0.requests += 1 }
         let sent = time.uptime()
@@ -171,7 +173,7 @@ public final class ACMEClient: Sendable {
     }
 }
 
-/// What a transport threw: its own error, or one that ends the whole operation, such as a cancellation.
+/// The transport's own error, or one that ends the whole operation, such as a cancellation.
 struct TransportFailure: Error {
     let underlying: any Error
     init(_ error: any Error) { underlying = error }

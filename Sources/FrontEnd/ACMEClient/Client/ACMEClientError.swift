@@ -1,34 +1,34 @@
 import ACME
 
-/// Why a request to a CA did not succeed. What the signer throws passes through as it is.
+/// Why a request to a CA did not succeed. Errors of the signer pass through unchanged.
 public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
-    /// The CA explains its refusal (RFC 8555 §6.7). `retryAfter`: seconds that the CA wants to be left alone.
+    /// The CA explains its refusal (RFC 8555 §6.7). `retryAfter`: seconds for which the CA asks the client to wait.
     case problem(Problem, status: Int, url: ACMEURL, retryAfter: Int64?)
     case transport(TransportError)
-    /// A status that means nothing here, without a problem document.
+    /// An unexpected status without a problem document.
     case unexpectedStatus(Int, url: ACMEURL, excerpt: String)
     case unexpectedContentType(String, expected: String, url: ACMEURL)
-    /// Redirects are not followed (RFC 8555 §6.1 signs the URL).
+    /// Redirects are not followed: the signature covers the URL (RFC 8555 §6.4).
     case redirect(status: Int, from: ACMEURL, to: String)
     case invalidDocument(url: ACMEURL, reason: String)
-    /// `Location`, `Replay-Nonce`: the field that must be there.
+    /// A required header field: `Location` or `Replay-Nonce`.
     case missingHeader(String, url: ACMEURL)
-    /// The CA refused every nonce that it had given out itself.
+    /// The CA refused every nonce that it had issued.
     case noncesExhausted(attempts: Int, url: ACMEURL)
     /// The request needs the account's URL.
     case noAccount
     /// The CA's directory lacks the member that the request needs.
     case notOffered(String, directory: ACMEURL)
-    /// What answers at the directory's URL is no directory.
+    /// The answer from the directory's URL is not a directory.
     case notADirectory(ACMEURL, reason: String)
 
-    /// The CA's explanation, where there is one.
+    /// The CA's explanation, if there is one.
     public var problem: Problem? {
         if case .problem(let problem, _, _, _) = self { return problem }
         return nil
     }
 
-    /// Whether the CA is down or busy for all that it says: another time the same request may well succeed.
+    /// Whether the CA seems to be down or busy, so that the same request may succeed later.
     public var isOutage: Bool {
         switch self {
         case .problem(let problem, let status, _, _): problem.kind != .rateLimited && HTTPResponse.isOutage(status)
@@ -37,7 +37,7 @@ public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
         }
     }
 
-    /// The description; without subproblems, which have lines of their own.
+    /// The description without subproblems, which have their own lines.
     public var summary: String {
         guard case .problem(let problem, let status, let url, _) = self else { return description }
         guard problem.hasText else {
@@ -54,7 +54,7 @@ public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
             return summary + lines.joined() + (retryAfter.map { "; it asks to wait \($0) s" } ?? "")
         case .transport(let error): return error.description
         case .unexpectedStatus(let status, let url, let excerpt):
-            // The page of a proxy is for browsers.
+            // A proxy's HTML page is for browsers.
             let isText = !excerpt.isEmpty && !excerpt.contains("<")
             return "the CA answered \(url) with HTTP status \(status)" + (isText ? ": \(TerminalText.safe(excerpt, limit: 200))" : "")
         case .unexpectedContentType(let type, let expected, let url):
@@ -65,14 +65,14 @@ public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
         case .invalidDocument(_, let reason), .notADirectory(_, let reason): return reason
         case .missingHeader(let name, let url): return "the CA's answer to \(url) has no valid \(name)"
         case .noncesExhausted(let attempts, let url):
-            return "the CA at \(url.origin) refused the nonces that it gives out, \(attempts) times one after another"
+            return "the CA at \(url.origin) refused its own nonces \(attempts) times in a row"
         case .noAccount: return "there is no account at this CA yet"
         case .notOffered(let member, let directory):
             return "the CA does not offer this: its directory \(directory) has no valid \"\(member)\""
         }
     }
 
-    /// What the user may do about it.
+    /// What the user can do about it.
     public var hint: String? {
         switch self {
         case .transport(let error): return error.hint
@@ -82,7 +82,7 @@ public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
         case .problem(let problem, _, _, _):
             switch problem.kind {
             case .accountDoesNotExist: return "acme-agent account register --agree-tos"
-            case .externalAccountRequired: return "this CA wants an external account binding: --eab NAME of one configured in the agent"
+            case .externalAccountRequired: return "this CA requires an external account binding: --eab NAME, as configured in the agent"
             case .userActionRequired: return problem.instance.map { "read \(TerminalText.safe($0, limit: 300))" }
             default: return nil
             }

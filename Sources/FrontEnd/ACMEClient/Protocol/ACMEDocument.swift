@@ -5,7 +5,7 @@ import StrictJSON
 protocol ACMEDocument: Sendable {
     init(json: JSONValue) throws(ACMEDocumentError)
 
-    /// The URLs in it for which the account's requests are signed, with their members' names.
+    /// The URLs in it for which the account will sign requests, with their member names.
     var targets: [(member: String, url: ACMEURL)] { get }
 }
 
@@ -13,10 +13,10 @@ extension ACMEDocument {
     var targets: [(member: String, url: ACMEURL)] { [] }
 }
 
-/// What its members are needed for is seen when they are used.
+/// Its members are checked when they are used.
 extension Directory: ACMEDocument {}
 extension Account: ACMEDocument {}
-/// The answer to a response: its URL is known.
+/// The answer to a challenge response: its URL is known.
 extension Challenge: ACMEDocument {}
 
 extension Order: ACMEDocument {
@@ -29,7 +29,7 @@ extension Order: ACMEDocument {
 }
 
 extension Authorization: ACMEDocument {
-    /// Challenges of types that are not answered here may be anywhere.
+    /// Challenges of types that this program does not answer may have any URL.
     var targets: [(member: String, url: ACMEURL)] {
         challenges.filter { $0.kind != nil }.map { ("the URL of challenge \($0.type)", $0.url) }
     }

@@ -1,9 +1,9 @@
-/// Links of a response (RFC 8288 §3) with their relation: `<https://…>;rel="alternate"`.
+/// Links of a response with their relation (RFC 8288 §3): `<https://…>;rel="alternate"`.
 enum LinkHeader {
     /// A CA has a handful of alternate chains.
     static let maximumLinks = 20
 
-    /// The targets with that relation, in order; what is not well-formed is left out.
+    /// The targets with that relation, in order, without malformed links.
     static func targets(_ values: [String], relation: String) -> [String] {
         var result: [String] = []
         for value in values {
@@ -21,7 +21,7 @@ enum LinkHeader {
         guard rest.first == UInt8(ascii: "<"), let end = rest.firstIndex(of: UInt8(ascii: ">")) else { return nil }
         let target = String(decoding: rest[rest.index(after: rest.startIndex)..<end], as: UTF8.self)
         rest = rest[(end + 1)...]
-        // Parameters up to the next comma that is outside quotes.
+        // Parameters up to the next comma outside quotes.
         var parameters: [[UInt8]] = []
         var current: [UInt8] = []
         var isQuoted = false

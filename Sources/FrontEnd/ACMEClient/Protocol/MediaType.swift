@@ -5,7 +5,7 @@ enum MediaType {
     static let jose = "application/jose+json"
     static let pemChain = "application/pem-certificate-chain"
 
-    /// The type of a response without parameters, in lower case; empty where there is none.
+    /// The type of a response without parameters, in lower case; empty if there is none.
     static func of(_ response: HTTPResponse) -> String {
         let value = response.headers["Content-Type"] ?? ""
         let type = value.split(separator: ";", maxSplits: 1, omittingEmptySubsequences: false).first ?? ""

@@ -1,24 +1,25 @@
 import ACME
 import Synchronization
 
-/// Nonces of the CA that were not used yet (RFC 8555 §6.5).
+/// Unused nonces of the CA (RFC 8555 §6.5).
 ///
-/// Every response brings one, so a client that asks one thing after another needs a single newNonce in its life. Where many requests
-/// want to go at once and none is left, a request waits for the nonce that another one's response will bring, instead of paying for
-/// one with a request; `width` says how many nonces may be in use before that.
+/// Every response brings one, so a client that sends one request at a time needs newNonce only once. When many requests
+/// run at once and none is left, a request waits for the nonce of another one's response instead of fetching one;
+/// `width` says how many nonces may be in use before that.
 final class NoncePool: Sendable {
-    /// CAs forget nonces (minutes to hours, RFC 8555 §6.5); more in stock than requests at once is waste.
+    /// CAs forget nonces after minutes to hours (RFC 8555 §6.5); keeping more than there are concurrent requests is
+    /// useless.
     static let capacity = 16
 
     enum Supply: Sendable, Equatable {
         case nonce(String)
-        /// Ask newNonce for one.
+        /// Fetch one with newNonce.
         case fetch
     }
 
     private struct State {
         var stock: [String] = []
-        /// Nonces that are with a request and come back with its response.
+        /// Nonces of requests under way; each response brings one back.
         var inUse = 0
         var width = 1
         var nextWaiter = 0
@@ -26,10 +27,10 @@ final class NoncePool: Sendable {
     }
     private let state = Mutex(State())
 
-    /// Lets that many requests be on their way at once.
+    /// Allows `width` concurrent requests.
     func widen(to width: Int) { state.withLock { $0.width = max(1, min(width, Self.capacity)) } }
 
-    /// Takes a nonce, or the right to fetch one; `give` must follow, whatever becomes of the request.
+    /// Takes a nonce, or the right to fetch one; `give` must follow, whatever the outcome of the request.
     /// - Throws: `CancellationError`.
     func take() async throws -> Supply {
         let id = state.withLock { state in
@@ -39,9 +40,9 @@ final class NoncePool: Sendable {
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 let supply: Result<Supply, any Error>? = state.withLock { state in
-                    // Set before the handler below runs, so one of the two sees the waiter.
+                    // Cancellation is set before the handler below runs, so one of the two sees the waiter.
                     if Task.isCancelled { return .failure(CancellationError()) }
-                    // The freshest first: it lives longest at the CA.
+                    // The freshest first: the CA keeps it longest.
                     if let nonce = state.stock.popLast() {
                         state.inUse += 1
                         return .success(.nonce(nonce))
@@ -63,7 +64,7 @@ final class NoncePool: Sendable {
         }
     }
 
-    /// Ends a use: the nonce that the response brought goes to who waits, or into the stock.
+    /// Ends a use: the response's nonce goes to the next waiter, or into the stock.
     func give(_ nonce: String?) {
         let waiter: (CheckedContinuation<Supply, any Error>, Supply)? = state.withLock { state in
             state.inUse = max(0, state.inUse - 1)

@@ -1,12 +1,12 @@
 import Glibc
 
-/// Clock and sleep, so that tests need neither.
+/// Clock and sleep, replaceable in tests.
 public protocol Timekeeping: Sendable {
     /// Seconds since 1970-01-01 UTC.
     func unixTime() -> Int64
     /// Time since some fixed moment; never runs backwards.
     func uptime() -> Duration
-    /// - Throws: `CancellationError` where the task is cancelled.
+    /// - Throws: `CancellationError` if the task is cancelled.
     func sleep(for duration: Duration) async throws
 }
 

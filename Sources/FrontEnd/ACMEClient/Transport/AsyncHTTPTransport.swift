@@ -5,39 +5,39 @@ import NIOCore
 import NIOHTTP1
 import NIOSSL
 
-/// HTTPS by AsyncHTTPClient: no redirects, no decompression, bounded in size and time.
+/// HTTPS with AsyncHTTPClient: no redirects, no decompression, bounded size and time.
 public final class AsyncHTTPTransport: HTTPTransport {
-    /// Time for TCP and TLS to come up.
+    /// Time limit for establishing TCP and TLS.
     static let connectTimeout: TimeAmount = .seconds(10)
-    /// Time for one request with its response. A finalize at a busy CA takes seconds; more than this is a CA that hangs.
+    /// Time limit for one request with its response. A finalize at a busy CA takes seconds; beyond this limit it hangs.
     public static let requestTimeout: Duration = .seconds(60)
 
     private let client: HTTPClient
     private let proxy: Proxy?
-    /// Fields of every request.
+    /// Header fields of every request.
     let standingFields: [(name: String, value: String)]
 
     /// - Parameters:
     ///   - trustRoots: see `TrustRoots`.
     ///   - userAgent: what the CA's operator sees; RFC 8555 §6.1 asks for name and version.
-    ///   - language: for what the CA says to people; see `PreferredLanguage`.
-    ///   - proxy: through which the CA is reached.
-    /// - Throws: `TransportConfigurationError` where the file of roots cannot be used.
+    ///   - language: the language of the CA's messages to people; see `PreferredLanguage`.
+    ///   - proxy: the proxy through which the CA is reached.
+    /// - Throws: `TransportConfigurationError` if the file of root certificates cannot be used.
     public init(trustRoots: TrustRoots, userAgent: String, language: String = "en", proxy: Proxy? = nil) throws {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv12
         if case .file(let path) = trustRoots {
             let roots: [NIOSSLCertificate]
             do { roots = try NIOSSLCertificate.fromPEMFile(path) } catch {
-                let reason = access(path, R_OK) == 0 ? "it is no PEM file of certificates" : TransportFault.text(of: errno)
+                let reason = access(path, R_OK) == 0 ? "it is not a PEM file of certificates" : TransportFault.text(of: errno)
                 throw TransportConfigurationError(path: path, reason: reason)
             }
-            guard !roots.isEmpty else { throw TransportConfigurationError(path: path, reason: "no certificate is in it") }
+            guard !roots.isEmpty else { throw TransportConfigurationError(path: path, reason: "it contains no certificate") }
             tls.trustRoots = .certificates(roots)
         }
         var configuration = HTTPClient.Configuration(
             tlsConfiguration: tls, redirectConfiguration: .disallow, timeout: .init(connect: Self.connectTimeout, read: .seconds(60)))
-        // An unreachable CA is to be reported at once, not after a minute of silent attempts.
+        // Report an unreachable CA at once, not after a minute of silent attempts.
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.proxy = proxy.map(Self.configuration)
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
@@ -57,11 +57,11 @@ public final class AsyncHTTPTransport: HTTPTransport {
         }
     }
 
-    /// A connection that comes up is closed only when it is up, or not at all: the CA is not waited for at the end.
+    /// A connection that is being established cannot be closed until it is up: do not wait for the CA at the end.
     private static let shutdownPatience: Duration = .milliseconds(250)
 
-    /// Closes the connections. Every transport must be shut down once, after its last request. Returns at once where the
-    /// task is cancelled, and soon otherwise; what is left is closed meanwhile.
+    /// Closes the connections. Every transport must be shut down once, after its last request. Returns at once if the
+    /// task is cancelled, and soon otherwise; remaining connections are closed in the background.
     public func shutdown() async {
         let (closed, signal) = AsyncStream.makeStream(of: Void.self)
         Task { [client] in
@@ -80,7 +80,7 @@ public final class AsyncHTTPTransport: HTTPTransport {
         return try await Deadline.within(limit) {
             try await self.exchange(request)
         } orThrow: {
-            TransportError(.timeout, origin: request.url.origin, detail: "no whole response within \(limit.components.seconds) s")
+            TransportError(.timeout, origin: request.url.origin, detail: "no complete response within \(limit.components.seconds) s")
         }
     }
 
@@ -92,7 +92,7 @@ public final class AsyncHTTPTransport: HTTPTransport {
         do {
             let incoming = try await client.execute(outgoing, deadline: .now() + .seconds(60))
             var body = ByteBuffer()
-            // A HEAD response has the length of a body that does not come.
+            // A HEAD response states the length of a body that it does not have.
             if request.method != .head { body = try await incoming.body.collect(upTo: request.responseLimit) }
             let fields = incoming.headers.map { (name: $0.name, value: $0.value) }
             return HTTPResponse(status: Int(incoming.status.code), headers: HTTPFields(fields), body: Array(body.readableBytesView))
@@ -102,7 +102,7 @@ public final class AsyncHTTPTransport: HTTPTransport {
     }
 }
 
-/// The file of trust roots cannot be used.
+/// The file of root certificates cannot be used.
 public struct TransportConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
     public var path: String
     public var reason: String

@@ -1,6 +1,6 @@
-/// Bounds an asynchronous operation in time.
+/// A time limit for an asynchronous operation.
 enum Deadline {
-    /// Runs `operation`; where it takes longer than `duration` it is cancelled, and what `orThrow` makes is thrown.
+    /// Runs `operation`. If it takes longer than `duration`, cancels it and throws the error that `orThrow` makes.
     static func within<Result: Sendable>(
         _ duration: Duration, _ operation: @escaping @Sendable () async throws -> Result, orThrow error: @escaping @Sendable () -> any Error
     ) async throws -> Result {

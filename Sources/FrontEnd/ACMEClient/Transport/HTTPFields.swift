@@ -1,4 +1,4 @@
-/// Header fields (RFC 9110 §5) in their order; names are compared without regard to ASCII case.
+/// Header fields (RFC 9110 §5) in their order; names are case-insensitive (ASCII).
 public struct HTTPFields: Sendable, ExpressibleByDictionaryLiteral {
     public private(set) var fields: [(name: String, value: String)]
 
@@ -10,7 +10,7 @@ public struct HTTPFields: Sendable, ExpressibleByDictionaryLiteral {
 
     public mutating func append(_ name: String, _ value: String) { fields.append((name, value)) }
 
-    /// The only value of the field. A field that comes more than once has no single meaning and counts as absent.
+    /// The field's only value. A field that occurs more than once is ambiguous and counts as absent.
     public subscript(name: String) -> String? {
         let values = all(name)
         return values.count == 1 ? values[0] : nil

@@ -1,11 +1,11 @@
 import ACME
 
-/// What carries requests to a CA. The program uses `AsyncHTTPTransport`; tests put a CA of their own behind it.
+/// Carries requests to a CA. The program uses `AsyncHTTPTransport`; tests implement it with their own CA.
 public protocol HTTPTransport: Sendable {
     /// Sends one request and reads the whole response, whatever its status.
     ///
-    /// An implementation MUST NOT follow redirects (RFC 8555 §6.1 signs the URL, so another one cannot be right), MUST stop reading
-    /// behind `request.responseLimit` bytes, MUST end after a bounded time, and MUST end early where the task is cancelled.
+    /// An implementation MUST NOT follow redirects (the signature covers the URL, RFC 8555 §6.4), MUST stop reading
+    /// after `request.responseLimit` bytes, MUST end after a bounded time, and MUST end early if the task is cancelled.
     /// - Throws: `TransportError`, or `CancellationError`.
     func send(_ request: HTTPRequest) async throws -> HTTPResponse
 }
@@ -19,9 +19,9 @@ public struct HTTPRequest: Sendable {
     public var url: ACMEURL
     public var headers: HTTPFields
     public var body: [UInt8]
-    /// Bytes of body that are read at most; a longer response is an error.
+    /// The body's maximum size in bytes; a longer response is an error.
     public var responseLimit: Int
-    /// How long the response may take, where that is less than the transport itself would wait.
+    /// How long the response may take, if that is less than the transport's own limit.
     public var timeLimit: Duration?
 
     public init(_ method: Method, _ url: ACMEURL, headers: HTTPFields = [:], body: [UInt8] = [], responseLimit: Int) {
@@ -33,7 +33,7 @@ public struct HTTPRequest: Sendable {
     }
 }
 
-/// A CA's response as it came.
+/// A CA's response as received.
 public struct HTTPResponse: Sendable {
     /// The status code, 100 to 599.
     public var status: Int
@@ -46,6 +46,7 @@ public struct HTTPResponse: Sendable {
         self.body = body
     }
 
-    /// Whether the status says that server or gateway cannot answer now (RFC 9110 §15.6, and what large gateways add to it).
+    /// Whether the status says that the server or gateway cannot answer now (RFC 9110 §15.6, and the codes that large
+    /// gateways add to it).
     public static func isOutage(_ status: Int) -> Bool { (500...504).contains(status) && status != 501 || (520...530).contains(status) }
 }

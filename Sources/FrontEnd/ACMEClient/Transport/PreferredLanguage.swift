@@ -1,6 +1,7 @@
-/// The user's language for what a CA says to people (RFC 8555 §6.1: Accept-Language).
+/// The user's language for a CA's messages to people (RFC 8555 §6.1: Accept-Language).
 public enum PreferredLanguage {
-    /// The field's value, from a locale as `LC_ALL`, `LC_MESSAGES` or `LANG` name it: `de_AT.UTF-8` is `de-AT, de;q=0.9, en;q=0.5`.
+    /// The field's value, from a locale as in `LC_ALL`, `LC_MESSAGES` or `LANG`: `de_AT.UTF-8` gives
+    /// `de-AT, de;q=0.9, en;q=0.5`.
     public static func fieldValue(locale: String?) -> String {
         let name = (locale ?? "").prefix { $0 != "." && $0 != "@" }
         let parts = name.split(separator: "_", omittingEmptySubsequences: false)

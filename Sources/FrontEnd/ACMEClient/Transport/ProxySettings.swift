@@ -1,10 +1,10 @@
 import ACME
 
-/// Through what the CA is reached: a proxy for all of the CAs but some.
+/// How CAs are reached: through a proxy, except for some.
 public struct ProxySettings: Hashable, Sendable {
     /// `nil`: every CA is reached directly.
     public var proxy: Proxy?
-    /// Hosts that are reached directly, as `no_proxy` has them.
+    /// Hosts that are reached directly, in the form of `no_proxy`.
     public var exceptions: String?
 
     public init(proxy: Proxy? = nil, exceptions: String? = nil) {
@@ -12,14 +12,14 @@ public struct ProxySettings: Hashable, Sendable {
         self.exceptions = exceptions
     }
 
-    /// The proxy for a CA; `nil` where it is reached directly, as this machine itself always is.
+    /// The proxy for a CA; `nil` if it is reached directly, as this machine itself always is.
     public func proxy(for origin: Origin) -> Proxy? {
         guard let proxy, !ProxySettings.isLoopback(origin.host) else { return nil }
         let entries = (exceptions ?? "").split { $0 == "," || $0 == " " }
         return entries.contains { ProxySettings.matches($0.lowercased(), origin) } ? nil : proxy
     }
 
-    /// `*`, a host, `host:port`, or a domain with or without a dot before it, which covers the names below it.
+    /// `*`, a host, `host:port`, or a domain with or without a leading dot, which covers its subdomains.
     private static func matches(_ entry: String, _ origin: Origin) -> Bool {
         if entry == "*" { return true }
         var name = entry[...]
@@ -40,7 +40,7 @@ public struct ProxySettings: Hashable, Sendable {
     }
 }
 
-/// An HTTP proxy that lets connections through (CONNECT, RFC 9110 §9.3.6), or a SOCKS 5 proxy.
+/// An HTTP proxy that supports CONNECT (RFC 9110 §9.3.6), or a SOCKS 5 proxy.
 public struct Proxy: Hashable, Sendable, CustomStringConvertible {
     public enum Kind: Hashable, Sendable { case http, socks }
 
@@ -50,7 +50,8 @@ public struct Proxy: Hashable, Sendable, CustomStringConvertible {
     /// `user:password`; for HTTP only.
     let credentials: String?
 
-    /// Reads `[http://][user:password@]host[:port]` or `socks5://host[:port]`. Other schemes are refused: TLS to the proxy itself is not supported.
+    /// Reads `[http://][user:password@]host[:port]` or `socks5://host[:port]`. Other schemes are refused: TLS to the
+    /// proxy itself is not supported.
     public init(_ text: String) throws(ProxyError) {
         var rest = text[...]
         var kind = Kind.http
@@ -58,7 +59,7 @@ public struct Proxy: Hashable, Sendable, CustomStringConvertible {
             switch text[..<range.lowerBound].lowercased() {
             case "http": kind = .http
             case "socks5", "socks5h": kind = .socks
-            default: throw ProxyError(reason: "only http:// and socks5:// are taken")
+            default: throw ProxyError(reason: "only http:// and socks5:// are supported")
             }
             rest = text[range.upperBound...]
         }
@@ -73,8 +74,8 @@ public struct Proxy: Hashable, Sendable, CustomStringConvertible {
             rest = rest[rest.index(after: sign)...]
         }
         let origin: Origin
-        do { origin = try Origin("https://" + rest) } catch { throw ProxyError(reason: "it has no host, or a port that is none") }
-        // The port of a scheme that was put in front of it is none that the text has.
+        do { origin = try Origin("https://" + rest) } catch { throw ProxyError(reason: "it has no host, or its port is not valid") }
+        // The default port of the scheme prefixed above is not part of the text.
         let hasPort = rest.hasSuffix(":\(origin.port)")
         self.kind = kind
         self.credentials = credentials
@@ -101,9 +102,9 @@ public struct Proxy: Hashable, Sendable, CustomStringConvertible {
     public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
-/// Why a text is no proxy; the text itself may have a password in it and is not shown.
+/// Why a text is not a proxy. The text itself may contain a password and is not shown.
 public struct ProxyError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// A sentence's part.
+    /// Part of a sentence.
     public let reason: String
     public var description: String { "the proxy is refused: \(reason)" }
 }

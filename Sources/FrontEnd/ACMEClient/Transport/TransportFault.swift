@@ -6,7 +6,8 @@ import NIOHTTP1
 import NIOPosix
 import NIOSSL
 
-/// What the libraries below throw, sorted into our kinds and said in words for a user: no numbers, names or source lines of theirs.
+/// Translates the libraries' errors into our kinds and plain words, without the libraries' numbers, names or source
+/// lines.
 enum TransportFault {
     /// - Returns: a `TransportError`, or a `CancellationError`.
     static func describe(_ error: any Error, request: HTTPRequest, proxy: Proxy? = nil) -> any Error {
@@ -31,13 +32,13 @@ enum TransportFault {
         case let error as NIOSSLExtraError where error == .failedToValidateHostname:
             return failure(.tls, "its certificate is for another name")
         case is NIOSSLError, is NIOSSLExtraError: return failure(.tls, "the handshake failed")
-        // Closed within the header fields, or before the body was as long as they say.
+        // Closed within the header fields, or before the body was complete.
         case HTTPParserError.invalidEOFState, HTTPParserError.closedConnection: return failure(.unreachable, cutOff)
         case is HTTPParserError: return failure(.protocolError, "its response cannot be read")
         case let error as NIOConnectionError:
             let reasons = error.connectionErrors.map { "\(place($0.target)): \(reason($0.error))" }
             return failure(.unreachable, reasons.isEmpty ? "\(error.host) does not resolve" : reasons.joined(separator: ", "))
-        case ChannelError.connectTimeout: return failure(.timeout, "no connection came up")
+        case ChannelError.connectTimeout: return failure(.timeout, "the connection was not established")
         default: return failure(.unreachable, reason(error))
         }
     }
@@ -46,17 +47,17 @@ enum TransportFault {
 
     private static func words(_ error: HTTPClientError) -> (TransportError.Kind, String) {
         switch error {
-        case .connectTimeout, .tlsHandshakeTimeout, .getConnectionFromPoolTimeout: (.timeout, "no connection came up")
-        case .readTimeout, .writeTimeout, .deadlineExceeded: (.timeout, "no whole response came")
+        case .connectTimeout, .tlsHandshakeTimeout, .getConnectionFromPoolTimeout: (.timeout, "the connection was not established")
+        case .readTimeout, .writeTimeout, .deadlineExceeded: (.timeout, "the response was not complete")
         case .httpProxyHandshakeTimeout, .socksHandshakeTimeout: (.timeout, "the proxy does not answer")
-        case .invalidProxyResponse: (.unreachable, "the proxy does not let the connection through")
-        case .proxyAuthenticationRequired: (.unreachable, "the proxy wants a user name and a password")
+        case .invalidProxyResponse: (.unreachable, "the proxy refused the connection")
+        case .proxyAuthenticationRequired: (.unreachable, "the proxy requires a user name and a password")
         case .remoteConnectionClosed, .uncleanShutdown, .requestStreamCancelled: (.unreachable, cutOff)
         default: (.protocolError, "its response cannot be read")
         }
     }
 
-    /// The library keeps what went wrong in TLS in a text only.
+    /// The library describes TLS failures only as text.
     private static func words(_ error: BoringSSLError) -> (TransportError.Kind, String) {
         switch error {
         case .zeroReturn, .syscallError: return (.unreachable, "the connection was closed in the TLS handshake")
@@ -66,11 +67,11 @@ enum TransportFault {
         let known: [(String, TransportError.Kind, String)] = [
             ("EOF during", .unreachable, "the connection was closed in the TLS handshake"),
             ("CERTIFICATE_VERIFY_FAILED", .untrusted, "its certificate is not trusted here"),
-            ("WRONG_VERSION_NUMBER", .tls, "what answers there does not speak TLS"),
-            ("HTTP_REQUEST", .tls, "what answers there does not speak TLS"),
-            ("UNSUPPORTED_PROTOCOL", .tls, "it has no version of TLS from 1.2 on"),
-            ("PROTOCOL_VERSION", .tls, "it has no version of TLS from 1.2 on"),
-            ("CERTIFICATE_REQUIRED", .tls, "it wants a client certificate"), ("HANDSHAKE_FAILURE", .tls, "it refused the handshake"),
+            ("WRONG_VERSION_NUMBER", .tls, "the server does not speak TLS"),
+            ("HTTP_REQUEST", .tls, "the server does not speak TLS"),
+            ("UNSUPPORTED_PROTOCOL", .tls, "it does not support TLS 1.2 or later"),
+            ("PROTOCOL_VERSION", .tls, "it does not support TLS 1.2 or later"),
+            ("CERTIFICATE_REQUIRED", .tls, "it requires a client certificate"), ("HANDSHAKE_FAILURE", .tls, "it refused the handshake"),
             ("UNRECOGNIZED_NAME", .tls, "it does not know this name"),
         ]
         for (word, kind, words) in known where text.contains(word) { return (kind, words) }
@@ -87,7 +88,7 @@ enum TransportFault {
         return text(of: error.errnoCode)
     }
 
-    /// The system's words for an error number.
+    /// The system's text for an error number.
     static func text(of number: Int32) -> String {
         var buffer = [CChar](repeating: 0, count: 128)
         guard strerror_r(number, &buffer, buffer.count) == 0 else { return "it failed" }
