@@ -1,9 +1,9 @@
 import DurableFile
 import TOML
 
-/// A TOML file read whole and strictly: a key that nobody asks for is an error with its line, never ignored.
+/// Reads a TOML file completely and strictly: an unknown key is an error with its line, never ignored.
 public enum ConfigurationFile {
-    /// No configuration that a person writes is larger. In bytes.
+    /// In bytes. No handwritten configuration is larger.
     public static let sizeLimit = 1024 * 1024
 
     /// Reads and parses a file.

@@ -4,7 +4,7 @@ import TOML
 public struct ConfigurationTable: Sendable {
     public let file: String
     private let table: TOMLTable
-    /// Of its header; `nil` for the whole file.
+    /// The header's line; `nil` for the whole file.
     private let ownLine: Int?
 
     init(file: String, table: TOMLTable, line: Int?) {
@@ -23,12 +23,12 @@ public struct ConfigurationTable: Sendable {
         ConfigurationError(file: file, line: line(of: key), message: key.map { "\"\($0)\" \(message)" } ?? message, hint: hint)
     }
 
-    /// An error at a value of an array, which may stand in another line than its key.
+    /// An error at an array element, which may be on another line than its key.
     private func error(_ key: String, at element: TOMLNode, _ message: String) -> ConfigurationError {
         ConfigurationError(file: file, line: element.position.line, message: "\"\(key)\" \(message)")
     }
 
-    /// Refuses settings that are not among `known`, the first of the file first.
+    /// Refuses settings that are not in `known`; reports the first in the file.
     public func finish(known: [String]) throws(ConfigurationError) {
         for key in table.members.map(\.key) where !known.contains(key) {
             let near = known.min { ConfigurationTable.distance($0, key) < ConfigurationTable.distance($1, key) }
@@ -37,7 +37,7 @@ public struct ConfigurationTable: Sendable {
         }
     }
 
-    /// A string that is not empty; `nil` where the key is absent.
+    /// A string that is not empty; `nil` if the key is absent.
     /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func string(_ key: String) throws(ConfigurationError) -> String? {
         switch value(key) {
@@ -45,7 +45,7 @@ public struct ConfigurationTable: Sendable {
         case .string(let text)?:
             guard !text.isEmpty else { throw error(key, "is empty") }
             return text
-        case let value?: throw error(key, "must be a string, and is \(value.kind)")
+        case let value?: throw error(key, "must be a string, not \(value.kind)")
         }
     }
 
@@ -56,7 +56,7 @@ public struct ConfigurationTable: Sendable {
         return text
     }
 
-    /// An integer of the range; `nil` where the key is absent.
+    /// An integer in the range; `nil` if the key is absent.
     /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func integer(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int? {
         switch value(key) {
@@ -66,21 +66,21 @@ public struct ConfigurationTable: Sendable {
                 throw error(key, "must be from \(range.lowerBound) to \(range.upperBound)")
             }
             return number
-        case let value?: throw error(key, "must be an integer, and is \(value.kind)")
+        case let value?: throw error(key, "must be an integer, not \(value.kind)")
         }
     }
 
-    /// `true` or `false`; `nil` where the key is absent.
+    /// `true` or `false`; `nil` if the key is absent.
     /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func bool(_ key: String) throws(ConfigurationError) -> Bool? {
         switch value(key) {
         case nil: return nil
         case .boolean(let value)?: return value
-        case let value?: throw error(key, "must be true or false, and is \(value.kind)")
+        case let value?: throw error(key, "must be true or false, not \(value.kind)")
         }
     }
 
-    /// An array of strings; `nil` where the key is absent.
+    /// An array of strings; `nil` if the key is absent.
     /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func strings(_ key: String) throws(ConfigurationError) -> [String]? {
         switch value(key) {
@@ -89,16 +89,16 @@ public struct ConfigurationTable: Sendable {
             var texts: [String] = []
             for element in elements {
                 guard case .string(let text) = element.value else {
-                    throw error(key, at: element, "must hold strings, and holds \(element.value.kind)")
+                    throw error(key, at: element, "must contain strings, not \(element.value.kind)")
                 }
                 texts.append(text)
             }
             return texts
-        case let value?: throw error(key, "must be an array of strings, and is \(value.kind)")
+        case let value?: throw error(key, "must be an array of strings, not \(value.kind)")
         }
     }
 
-    /// Strings and whole numbers alike, as text: users and groups by name or number.
+    /// Strings and integers, both as text: users and groups by name or number.
     public func names(_ key: String) throws(ConfigurationError) -> [String]? {
         guard case .array(let elements)? = value(key) else { return try strings(key) }
         var texts: [String] = []
@@ -106,19 +106,19 @@ public struct ConfigurationTable: Sendable {
             switch element.value {
             case .string(let text): texts.append(text)
             case .integer(let number): texts.append(String(number))
-            case let value: throw error(key, at: element, "must hold names or numbers, and holds \(value.kind)")
+            case let value: throw error(key, at: element, "must contain names or numbers, not \(value.kind)")
             }
         }
         return texts
     }
 
-    /// A table; `nil` where the key is absent.
+    /// A table; `nil` if the key is absent.
     /// - Throws: `ConfigurationError` with file and line if it is anything else.
     public func table(_ key: String) throws(ConfigurationError) -> ConfigurationTable? {
         switch value(key) {
         case nil: return nil
         case .table(let table)?: return ConfigurationTable(file: file, table: table, line: table.position.line)
-        case let value?: throw error(key, "must be a table, and is \(value.kind)")
+        case let value?: throw error(key, "must be a table, not \(value.kind)")
         }
     }
 
@@ -144,7 +144,7 @@ public struct ConfigurationTable: Sendable {
         return result
     }
 
-    /// Levenshtein's distance, for names of settings.
+    /// Levenshtein distance between names of settings.
     static func distance(_ one: String, _ other: String) -> Int {
         let one = Array(one.utf8), other = Array(other.utf8)
         var row = Array(0...other.count)

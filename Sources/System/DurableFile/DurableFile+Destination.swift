@@ -1,11 +1,11 @@
 import Glibc
 
 extension DurableFile {
-    /// Writes to a path that a person has named: a regular file, or none, is replaced as `replace` does; links are
-    /// followed to what they name and stay; a device or a FIFO is written into. A FIFO's reader is waited for. Where
-    /// the path is a descriptor of this process, such as `/dev/stdout`, it is written where that stands.
-    /// - Parameter mode: of a regular file, whatever the umask is.
-    /// - Throws: `FileError` with the path as it was given.
+    /// Writes to a path that a user has named. A regular file is created or replaced as by `replace`. Links are
+    /// followed and kept. A device or a FIFO is written into; a FIFO's reader is awaited. A path that names a
+    /// descriptor of this process, such as `/dev/stdout`, is written at the descriptor's position.
+    /// - Parameter mode: the mode of a regular file, regardless of the umask.
+    /// - Throws: `FileError` with the given path.
     public static func write(_ bytes: [UInt8], toNamed path: String, mode: UInt32, calls: FileCalls = .real) throws(FileError) {
         do throws(FileError) {
             if let descriptor = try ownDescriptor(named: path) { return try writeInto(descriptor, path, bytes, calls) }
@@ -20,11 +20,11 @@ extension DurableFile {
 
     /// As many links as the kernel follows (path_resolution(7)).
     private static let mostLinks = 40
-    /// Its links have texts that are no paths: what is behind them is written into.
+    /// The targets of its links are not paths: what they refer to is written into.
     private static let kernelFolder = "/proc/"
 
     /// The descriptor of this process that a path names: `/dev/stdout`, `/dev/fd/3`, `/proc/self/fd/3`, or a link to
-    /// one. Opened anew it would be written from the beginning, over what stands there; a socket cannot be opened at all.
+    /// one. If opened again, it would be overwritten from the beginning; a socket cannot be opened at all.
     public static func ownDescriptor(named path: String) throws(FileError) -> Int32? {
         var path = path
         for _ in 0...mostLinks {
@@ -43,8 +43,8 @@ extension DurableFile {
         target.utf8.first == UInt8(ascii: "/") ? target : (folder == "/" ? "/" : folder + "/") + target
     }
 
-    /// Where the links of a path's last component end, and what is there; `nil` for nothing. Those of its folders are
-    /// the kernel's matter.
+    /// Where the links of a path's last component lead, and what is there; `nil` if nothing is. The kernel follows
+    /// links in the folders.
     private static func destination(of path: String) throws(FileError) -> (path: String, kind: FileStatus.Kind?) {
         var path = path
         for _ in 0...mostLinks {
@@ -61,9 +61,9 @@ extension DurableFile {
         throw FileError(path: path, call: "open", code: ELOOP)
     }
 
-    /// Nothing is synced: a device that can be has no reader who waits for that.
+    /// Nothing is synced: no user of a device waits for that.
     private static func writeInto(_ path: String, _ bytes: [UInt8], _ calls: FileCalls) throws(FileError) {
-        // Behind a link of the kernel's there may be a regular file: what stands in it stays.
+        // A link of the kernel may lead to a regular file, whose content must stay.
         let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY)
         guard descriptor >= 0 else { throw FileError(path: path, call: "open", code: errno) }
         try File(descriptor: descriptor, path: path, calls: calls).write(bytes)

@@ -1,13 +1,13 @@
 import Glibc
 
-/// An open file, closed with its last owner: a thread that syncs may still hold it while its name goes to another.
+/// An open file, closed with its last reference: a syncing thread may still hold it after another file has its name.
 public final class File: Sendable {
-    /// As it was opened, for messages.
+    /// The path it was opened with, for messages.
     public let path: String
     let descriptor: Int32
     private let calls: FileCalls
 
-    /// Takes a descriptor over.
+    /// Takes over a descriptor.
     init(descriptor: Int32, path: String, calls: FileCalls) {
         self.descriptor = descriptor
         self.path = path
@@ -41,13 +41,13 @@ public final class File: Sendable {
 
     // MARK: Reading
 
-    /// Everything from the beginning to the end.
+    /// The whole content.
     /// - Throws: `FileError`, `tooLarge` beyond `limit` bytes.
     public func read(limit: Int) throws(FileError) -> [UInt8] {
         let size = try status().size
         guard size <= limit else { throw FileError(path: path, call: "read", cause: .tooLarge(limit: limit)) }
         var bytes: [UInt8] = []
-        // One byte more than the size: the end shows at once. Files of the kernel's have no size.
+        // One byte more than the size, to see the end at once. The kernel's own files have no size.
         var wanted = max(size &+ 1, 4_096)
         while bytes.count <= limit {
             let got = try read(at: bytes.count, count: wanted)
@@ -71,8 +71,8 @@ public final class File: Sendable {
         return bytes
     }
 
-    /// Fills memory of the caller's from `offset` on: for what must not lie in memory that nobody wipes.
-    /// - Returns: How many bytes; fewer only at the end of the file.
+    /// Fills the caller's memory from `offset` on: for secrets, which must stay in memory that gets wiped.
+    /// - Returns: the number of bytes; fewer only at the end of the file.
     public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
         var done = 0
         while done < buffer.count {
@@ -90,7 +90,7 @@ public final class File: Sendable {
 
     // MARK: Writing
 
-    /// Writes everything, whatever is cut short or interrupted. A failure may leave a part of it in the file.
+    /// Writes everything, continuing after short or interrupted writes. A failure may leave a part in the file.
     public func write(_ bytes: [UInt8]) throws(FileError) {
         let number = bytes.withUnsafeBytes { calls.writeAll(descriptor, $0) }
         guard number == 0 else { throw FileError(path: path, call: "write", code: number) }
@@ -100,20 +100,21 @@ public final class File: Sendable {
         guard calls.truncate(descriptor, size) == 0 else { throw failure("ftruncate") }
     }
 
-    /// Content and everything else are on the disk when this returns.
+    /// Content and metadata are on the disk when this returns.
     public func synchronize() throws(FileError) {
         guard calls.synchronize(descriptor) == 0 else { throw failure("fsync") }
     }
 
-    /// Content is on the disk when this returns, and of the rest what reading it needs.
+    /// Content, and the metadata needed to read it, are on the disk when this returns.
     public func synchronizeData() throws(FileError) {
         guard calls.synchronizeData(descriptor) == 0 else { throw failure("fdatasync") }
     }
 
-    /// Linux begins to write the file's pages, which a sync then only waits for; a system that does not loses time alone.
+    /// Makes Linux start writing the file's pages, so that a later sync only waits. Elsewhere, the sync just takes
+    /// longer.
     func beginWriting() { _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) }
 
-    /// Whatever the umask was.
+    /// Regardless of the umask.
     public func setMode(_ mode: UInt32) throws(FileError) {
         guard fchmod(descriptor, mode) == 0 else { throw failure("fchmod") }
     }

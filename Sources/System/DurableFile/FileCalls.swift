@@ -1,7 +1,7 @@
 import Glibc
 
-/// The calls that a full or dying disk makes fail, so that a test can be that disk: the one place where faults come in. Results as the
-/// system's: -1 and `errno`.
+/// The calls that fail on a full or dying disk, so that a test can simulate one: the only place to inject faults.
+/// Results are those of the system: -1 and `errno`.
 public struct FileCalls: Sendable {
     /// write(2).
     public var write: @Sendable (_ file: Int32, _ bytes: UnsafeRawBufferPointer) -> Int = { Glibc.write($0, $1.baseAddress, $1.count) }
@@ -16,10 +16,10 @@ public struct FileCalls: Sendable {
 
     public init() {}
 
-    /// The system's own.
+    /// The system's own calls.
     public static let real = FileCalls()
 
-    /// Writes everything, whatever is cut short or interrupted.
+    /// Writes everything, continuing after short or interrupted writes.
     /// - Returns: 0, or the error number of the call that failed.
     public func writeAll(_ file: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
         var done = 0
@@ -28,7 +28,7 @@ public struct FileCalls: Sendable {
             if wrote > 0 {
                 done += wrote
             } else if wrote == 0 || errno != EINTR {
-                // A write of nothing without an error is no progress: taken as a full disk.
+                // A write of nothing without an error makes no progress; treat it as a full disk.
                 return wrote == 0 ? ENOSPC : errno
             }
         }

@@ -5,9 +5,9 @@ public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
     public enum Cause: Hashable, Sendable {
         /// The system's error number.
         case system(Int32)
-        /// A folder, a FIFO, a device or a socket stands where a file is wanted.
+        /// A folder, a FIFO, a device or a socket where a regular file is expected.
         case notRegular
-        /// A file is larger than its reader takes, in bytes.
+        /// The file is larger than the limit, in bytes.
         case tooLarge(limit: Int)
     }
 
@@ -24,7 +24,7 @@ public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public init(path: String, call: String, code: Int32) { self.init(path: path, call: call, cause: .system(code)) }
 
-    /// The system's error number, or the one that is nearest.
+    /// The system's error number, or the nearest equivalent.
     public var code: Int32 {
         switch cause {
         case .system(let number): number
@@ -42,6 +42,6 @@ public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
     }
     public var description: String { "\(call) \"\(path)\": \(reason)" }
     public var isMissing: Bool { cause == .system(ENOENT) }
-    /// No space, quota or file-size limit: ends when somebody makes room.
+    /// Disk full, or over a quota or file-size limit: ends when space is freed.
     public var isFull: Bool { cause == .system(ENOSPC) || cause == .system(EDQUOT) || cause == .system(EFBIG) }
 }

@@ -1,10 +1,10 @@
 import Glibc
 
-/// What the system says of a file, an opened one where anything hangs on it.
+/// What the system reports about a file; about an open one wherever a decision depends on it.
 public struct FileStatus: Hashable, Sendable {
     public enum Kind: Hashable, Sendable { case file, folder, link, socket, other }
 
-    /// Which file it is, whatever its name.
+    /// The file's identity, whatever its name.
     public struct Identity: Hashable, Sendable {
         public var device: UInt64
         public var number: UInt64
@@ -16,7 +16,7 @@ public struct FileStatus: Hashable, Sendable {
     public var group: UInt32
     /// The permission bits, with set-id and sticky: at most 07777.
     public var mode: UInt32
-    /// How many names it has.
+    /// Number of names (hard links).
     public var names: Int
     /// In bytes.
     public var size: Int
@@ -38,16 +38,16 @@ public struct FileStatus: Hashable, Sendable {
         size = Int(clamping: status.st_size)
     }
 
-    /// Of what stands under a path by now; of a symbolic link itself. Takes no memory from the heap where it succeeds: a program may look
-    /// at a file of its own before each write to it.
+    /// The status of what the path names now; of a symbolic link itself. Does not allocate if it succeeds: a program
+    /// may check its own file before each write.
     public init(at path: String) throws(FileError) {
         var status = stat()
-        // Handed over as such a string would be copied first.
+        // Passed directly, the string would be copied first.
         guard path.withCString({ lstat($0, &status) }) == 0 else { throw FileError(path: path, call: "lstat", code: errno) }
         self.init(status)
     }
 
-    /// Of a descriptor; `nil` with `errno`.
+    /// The status of a descriptor; `nil`, with `errno`, on failure.
     static func of(_ descriptor: Int32) -> FileStatus? {
         var status = stat()
         return fstat(descriptor, &status) == 0 ? FileStatus(status) : nil

@@ -1,15 +1,16 @@
 import Glibc
 
-/// An open folder: every name (or path of names) is looked up in this very folder, whatever its path leads to by now. Links are not followed.
+/// An open folder: every name (or relative path) is looked up in this very folder, whatever its path leads to by now.
+/// Links are not followed.
 ///
-/// Interim names begin with a dot and end with `.new`.
+/// Temporary names begin with a dot and end with `.new`.
 public final class Folder: Sendable {
-    /// As it was opened, for messages.
+    /// The path it was opened with, for messages.
     public let path: String
     let descriptor: Int32
     let calls: FileCalls
 
-    /// Takes a descriptor over.
+    /// Takes over a descriptor.
     init(descriptor: Int32, path: String, calls: FileCalls) {
         self.descriptor = descriptor
         self.path = path
@@ -28,10 +29,10 @@ public final class Folder: Sendable {
         return descriptor
     }
 
-    /// Makes a folder and those above it that are missing, each durable in the one above. One that is there keeps its mode.
+    /// Makes a folder and any missing parents, each durable in its parent. An existing folder keeps its mode.
     /// - Parameters:
-    ///   - mode: of every new one, less the umask.
-    ///   - isExact: Whether it is their mode whatever the umask is.
+    ///   - mode: the mode of each new folder, less the umask.
+    ///   - isExact: whether to ignore the umask.
     public static func make(_ path: String, mode: UInt32, isExact: Bool = false, calls: FileCalls = .real) throws(FileError) {
         if try makeOne(path, mode: mode, isExact: isExact) { return try DurableFile.syncFolder(of: path, calls: calls) }
         switch errno {
@@ -48,15 +49,15 @@ public final class Folder: Sendable {
         }
     }
 
-    /// Makes one folder, whose mode is that one whatever the umask is.
-    /// - Returns: Whether it was made; `false` where the name is taken.
+    /// Makes one folder with exactly this mode, regardless of the umask.
+    /// - Returns: Whether it was made; `false` if the name is taken.
     public static func makeNew(_ path: String, mode: UInt32) throws(FileError) -> Bool {
         if try makeOne(path, mode: mode, isExact: true) { return true }
         guard errno == EEXIST else { throw FileError(path: path, call: "mkdir", code: errno) }
         return false
     }
 
-    /// - Returns: Whether it was made; `errno` if not.
+    /// - Returns: Whether it was made; if not, see `errno`.
     private static func makeOne(_ path: String, mode: UInt32, isExact: Bool) throws(FileError) -> Bool {
         guard mkdir(path, mode) == 0 else { return false }
         guard isExact else { return true }
@@ -76,15 +77,16 @@ public final class Folder: Sendable {
         return status
     }
 
-    /// By which the kernel finds it while it is open, whatever its path leads to by now: for calls that take paths only.
+    /// The path by which the kernel finds this folder while it is open, whatever its own path leads to by now. For
+    /// calls that take only paths.
     public var kernelPath: String { "/proc/self/fd/\(descriptor)" }
 
-    /// A path for messages.
+    /// The path of a name in it, for messages.
     func path(of name: String) -> String { path == "/" ? "/" + name : path + "/" + name }
 
     // MARK: Looking
 
-    /// Opens a regular file for reading; `nil` if there is none of that name.
+    /// Opens a regular file for reading; `nil` if there is none with that name.
     public func open(reading name: String) throws(FileError) -> File? {
         let file: File
         do throws(FileError) {
@@ -98,19 +100,19 @@ public final class Folder: Sendable {
         return file
     }
 
-    /// The content of a regular file; `nil` if there is none of that name.
+    /// The content of a regular file; `nil` if there is none with that name.
     /// - Throws: `FileError`, `tooLarge` beyond `limit` bytes.
     public func read(_ name: String, limit: Int) throws(FileError) -> [UInt8]? { try open(reading: name)?.read(limit: limit) }
 
-    /// What is in it, sorted by bytes, without `.` and `..`.
+    /// The names in it, sorted by bytes, without `.` and `..`.
     public func names() throws(FileError) -> [String] {
         try entries().map { $0.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) } }
             .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 
-    /// The names in it as the kernel has them, ended by a zero byte: they need not be UTF-8.
+    /// The names in it as the kernel returns them, ended by a zero byte. They need not be UTF-8.
     private func entries() throws(FileError) -> [[CChar]] {
-        // A descriptor of its own: where the reading stands belongs to the opened folder.
+        // A separate descriptor, since the read position belongs to the open file description.
         let copy = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard copy >= 0 else { throw failure("open") }
         guard let directory = fdopendir(copy) else {
@@ -132,7 +134,7 @@ public final class Folder: Sendable {
         return names
     }
 
-    /// Where a symbolic link points; `nil` if there is none.
+    /// The target of a symbolic link; `nil` if there is none.
     public func target(ofLink name: String) -> String? { Folder.target(ofLink: name, in: descriptor) }
 
     static func target(ofLink name: String, in folder: Int32) -> String? {
@@ -144,15 +146,16 @@ public final class Folder: Sendable {
         return String(validating: buffer.prefix(count), as: UTF8.self)
     }
 
-    // MARK: Files, whole or not there
+    // MARK: Files, written completely or not at all
 
-    /// Puts a file in the place of another, or of none. After the return it survives a loss of power; on an error what was there is there.
+    /// Creates or replaces a file. Once this returns, it survives a power loss; on an error the old file is still
+    /// there.
     public func replace(_ name: String, with bytes: [UInt8], mode: UInt32) throws(FileError) {
         try replaceUnsynced(name, with: bytes, mode: mode, syncsContent: true)
         try synchronize()
     }
 
-    /// Puts a file in the place of another, or of none, so that nobody sees a part of it; what a loss of power leaves is not said.
+    /// Creates or replaces a file so that no reader sees a part of it. What a power loss leaves is undefined.
     public func replaceUnsynced(_ name: String, with bytes: [UInt8], mode: UInt32) throws(FileError) {
         try replaceUnsynced(name, with: bytes, mode: mode, syncsContent: false)
     }
@@ -170,8 +173,8 @@ public final class Folder: Sendable {
         }
     }
 
-    /// Writes files and syncs them, but not this folder. All are written before the first is synced, so that the file system has one
-    /// transaction to commit and not one for each. On an error some may be there.
+    /// Writes files and syncs them, but not this folder. All are written before the first is synced, so that the file
+    /// system commits one transaction instead of one per file. After an error some may exist.
     public func write(_ files: [(name: String, bytes: [UInt8])], mode: UInt32) throws(FileError) {
         var begun: [File] = []
         for (name, bytes) in files {
@@ -183,15 +186,15 @@ public final class Folder: Sendable {
         for file in begun { try file.synchronize() }
     }
 
-    /// A new, empty file in the place of whatever has its name, for writing at its end.
+    /// A new, empty file for appending, which replaces any file of that name.
     func begin(_ name: String, mode: UInt32) throws(FileError) -> File {
-        // A left-over of a run that was cut off is nobody's; O_EXCL after it keeps a link from being followed.
+        // A leftover of an interrupted run has no owner. O_EXCL below prevents following a link.
         unlinkat(descriptor, name, 0)
         return try create(name, mode: mode)
     }
 
-    /// A new, empty file for reading and for writing at its end. Not synced.
-    /// - Throws: `FileError` with EEXIST where the name is taken.
+    /// A new, empty file for reading and appending. Not synced.
+    /// - Throws: `FileError` with EEXIST if the name is taken.
     public func create(_ name: String, mode: UInt32) throws(FileError) -> File {
         let opened = openat(descriptor, name, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
         guard opened >= 0 else { throw failure("open", name) }
@@ -200,7 +203,7 @@ public final class Folder: Sendable {
         return file
     }
 
-    /// A file that is there, for reading and for writing at its end; `nil` if there is none of that name.
+    /// An existing file, for reading and appending; `nil` if there is none with that name.
     public func open(appending name: String) throws(FileError) -> File? {
         let opened = openat(descriptor, name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
         guard opened >= 0 else {
@@ -221,7 +224,7 @@ public final class Folder: Sendable {
         guard Glibc.linkat(descriptor, old, descriptor, new, 0) == 0 else { throw failure("link", new) }
     }
 
-    /// Points a symbolic link somewhere else in one step.
+    /// Makes a symbolic link, or changes its target, in one step.
     public func link(_ name: String, to target: String) throws(FileError) {
         let interim = Folder.interim(name)
         unlinkat(descriptor, interim, 0)
@@ -232,14 +235,14 @@ public final class Folder: Sendable {
         }
     }
 
-    /// - Returns: Whether it was there.
+    /// - Returns: Whether it existed.
     @discardableResult public func remove(_ name: String) throws(FileError) -> Bool {
         guard unlinkat(descriptor, name, 0) != 0 else { return true }
         guard errno == ENOENT else { throw failure("unlink", name) }
         return false
     }
 
-    /// - Parameter mode: whatever the umask is.
+    /// - Parameter mode: the exact mode, regardless of the umask.
     public func makeFolder(_ name: String, mode: UInt32) throws(FileError) {
         guard mkdirat(descriptor, name, mode) == 0 else { throw failure("mkdir", name) }
         let folder = try folder(name)
@@ -257,7 +260,7 @@ public final class Folder: Sendable {
         guard unlinkat(descriptor, name, AT_REMOVEDIR) == 0 else { throw failure("rmdir", name) }
     }
 
-    /// Removes a folder in this one with what is in it, at most `depth` folders deep; one that is not there is no error.
+    /// Removes a folder in this one and its content, at most `depth` folders deep; a missing folder is not an error.
     public func removeTree(_ name: String, depth: Int) throws(FileError) {
         try removeTree(Array(name.utf8CString), depth: depth)
     }
@@ -277,12 +280,12 @@ public final class Folder: Sendable {
         guard unlinkat(descriptor, entry, AT_REMOVEDIR) == 0 || errno == ENOENT else { throw failure("rmdir", name) }
     }
 
-    /// Names that were given, taken or changed survive a loss of power from here on.
+    /// Names added, removed or changed so far survive a power loss once this returns.
     public func synchronize() throws(FileError) {
         guard calls.synchronize(descriptor) == 0 else { throw failure("fsync") }
     }
 
-    /// What a name is written under first.
+    /// The temporary name that a file is written under.
     public static func interim(_ name: String) -> String { ".\(name).new" }
 
     private func failure(_ call: String, _ name: String? = nil) -> FileError {

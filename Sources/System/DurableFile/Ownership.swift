@@ -1,23 +1,24 @@
 import Glibc
 
-/// Whose a file must be and what others must not be able to do with it, before a program believes what it says. A program that trusts
-/// nothing it reads asks for nothing; the rules are the caller's.
+/// Who must own a file, and what others must not be able to do with it, before a program trusts its content. The caller
+/// sets the rules; a program that trusts nothing it reads needs none.
 public struct Ownership: Hashable, Sendable {
     public enum Owner: Hashable, Sendable {
-        /// Root, or the user whom this process is.
+        /// Root, or this process's user.
         case rootOrSelf
-        /// The user whom this process is.
+        /// This process's user.
         case own
         case anybody
     }
 
     public var owner: Owner
-    /// Permission bits of which none may be set.
+    /// Permission bits that must not be set.
     public var forbidden: UInt32
-    /// Whether a second name (a hard link) is refused: another user may have made it to keep the content or to have it written over.
+    /// Whether a second name (a hard link) is refused: another user may have made it to keep the content, or to have
+    /// another file overwritten.
     public var wantsOneName: Bool
-    /// Whether every folder on the way, and every symbolic link, must belong to root or this process's user and be writable by nobody else:
-    /// who may change one of them may put another file there.
+    /// Whether every folder and symbolic link on the path must belong to root or this process's user and be writable by
+    /// no one else: a user who can change one of them can put another file there.
     public var judgesWay: Bool
 
     public init(owner: Owner, forbidden: UInt32, wantsOneName: Bool = false, judgesWay: Bool) {
@@ -27,15 +28,15 @@ public struct Ownership: Hashable, Sendable {
         self.judgesWay = judgesWay
     }
 
-    /// What a program is to do: others may read it.
+    /// For files that say what a program does: others may read them.
     public static let configuration = Ownership(owner: .rootOrSelf, forbidden: 0o022, judgesWay: true)
-    /// What others must not know.
+    /// For secrets.
     public static let secret = Ownership(owner: .rootOrSelf, forbidden: 0o077, judgesWay: true)
-    /// What this process wrote and believes when it reads it again.
+    /// For files that this process wrote and trusts when it reads them again.
     public static let state = Ownership(owner: .own, forbidden: 0o022, wantsOneName: true, judgesWay: true)
 
-    /// Why an opened file or folder is not to be trusted, or `nil`.
-    /// - Parameter kind: What it must be.
+    /// Why an open file or folder must not be trusted, or `nil`.
+    /// - Parameter kind: the kind it must have.
     public func fault(_ status: FileStatus, expecting kind: FileStatus.Kind) -> Distrust? {
         guard status.kind == kind else { return kind == .folder ? .noFolder : .noFile }
         switch owner {
@@ -46,7 +47,7 @@ public struct Ownership: Hashable, Sendable {
         let open = status.mode & forbidden
         if open & 0o022 != 0 { return .writable }
         if open != 0 { return .readable }
-        // A folder has a name more for each folder in it.
+        // A folder has one more name for each folder in it.
         if wantsOneName, kind == .file, status.names != 1 { return .names(status.names) }
         return nil
     }
@@ -69,8 +70,8 @@ public enum Distrust: Hashable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .owner(let user): "belongs to another user (uid \(user))"
-        case .writable: "can be written by others than its owner"
-        case .readable: "can be read by others than its owner"
+        case .writable: "can be written by users other than its owner"
+        case .readable: "can be read by users other than its owner"
         case .names(let count): "has \(count) names (hard links)"
         case .noFile: "is not a regular file"
         case .noFolder: "is not a folder"
@@ -80,14 +81,14 @@ public enum Distrust: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Why a file was not opened: the system's refusal, or ours.
+/// Why a file was not opened: a system error, or a rule here.
 public enum OwnershipError: Error, Hashable, Sendable, CustomStringConvertible {
     case system(FileError)
-    /// The path is of the file or of what is wrong on the way to it.
+    /// The path of the file, or of the folder or link on its path that is at fault.
     case distrusted(path: String, Distrust)
 
     public var isMissing: Bool { if case .system(let error) = self { error.isMissing } else { false } }
-    /// The file or folder that is at fault.
+    /// The file or folder at fault.
     public var path: String {
         switch self {
         case .system(let error): error.path
@@ -110,8 +111,8 @@ public enum OwnershipError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension File {
-    /// Opens a regular file for reading and judges what was opened, and with `judgesWay` every folder and link on the way, each of them
-    /// held open from its judgement to its use: nothing is judged that another may still exchange.
+    /// Opens a regular file for reading and checks the open file; with `judgesWay`, also every folder and link on its
+    /// path. Each is held open from its check to its use, so that nothing can be exchanged in between.
     public static func open(_ path: String, as rule: Ownership) throws(OwnershipError) -> File {
         let descriptor: Int32
         if rule.judgesWay {
@@ -129,7 +130,7 @@ extension File {
 }
 
 extension Folder {
-    /// Opens a folder and judges it as `File.open` does a file.
+    /// Opens a folder and checks it as `File.open` does a file.
     public static func open(_ path: String, as rule: Ownership, calls: FileCalls = .real) throws(OwnershipError) -> Folder {
         let folder: Folder
         if rule.judgesWay {
@@ -144,7 +145,7 @@ extension Folder {
         return folder
     }
 
-    /// Opens a regular file in this folder for reading and judges it; `nil` if there is none of that name.
+    /// Opens a regular file in this folder for reading and checks it; `nil` if there is none with that name.
     public func open(reading name: String, as rule: Ownership) throws(OwnershipError) -> File? {
         let file: File?
         do throws(FileError) { file = try open(reading: name) } catch { throw .system(error) }
@@ -154,7 +155,7 @@ extension Folder {
 }
 
 extension Ownership {
-    /// Judges what is open.
+    /// Checks what is open.
     public func check(_ file: File, expecting kind: FileStatus.Kind) throws(OwnershipError) {
         let status: FileStatus
         do throws(FileError) { status = try file.status() } catch { throw .system(error) }

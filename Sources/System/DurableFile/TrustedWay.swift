@@ -1,8 +1,8 @@
 import Glibc
 
-/// The way to a path, walked step by step with every folder held open and judged: each belongs to root or to this process's user and
-/// nobody else may write it, but for a sticky one of root's such as /tmp, where only a file's owner can replace it. Symbolic links are
-/// judged and followed here, since who may change a link's folder may change what it names.
+/// Walks a path step by step, with every folder held open and checked: each must belong to root or this process's user
+/// and be writable by no one else, except a sticky folder of root's such as /tmp, where only a file's owner can replace
+/// it. Symbolic links are checked and followed here, since a user who can change a link's folder can change its target.
 public struct TrustedWay: ~Copyable {
     /// The path without symbolic links.
     public let resolved: String
@@ -26,15 +26,15 @@ public struct TrustedWay: ~Copyable {
 
     deinit { close(folder) }
 
-    /// Opens what is at the end of the way, which is no symbolic link. It has not been judged yet.
-    /// - Returns: A descriptor, the caller's to close.
+    /// Opens what the path names, which is not a symbolic link. It has not been checked yet.
+    /// - Returns: a descriptor, which the caller must close.
     public func open(_ flags: Int32) throws(OwnershipError) -> Int32 {
         let descriptor = openat(folder, name, flags | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0 else { throw .system(FileError(path: resolved, call: "open", code: errno)) }
         return descriptor
     }
 
-    /// Opens the regular file at the end of the way for reading, and judges it.
+    /// Opens the regular file that the path names for reading, and checks it.
     public func open(as rule: Ownership) throws(OwnershipError) -> File {
         let file = File(descriptor: try open(O_RDONLY | O_NONBLOCK | O_NOCTTY), path: resolved, calls: .real)
         try rule.check(file, expecting: .file)
@@ -55,7 +55,7 @@ public struct TrustedWay: ~Copyable {
             try enter("/", from: AT_FDCWD)
             while let name = remaining.popLast() {
                 if name == ".." {
-                    // Of a folder that was entered without a link: the one it was entered from, or the root.
+                    // The folder was entered without a link, so its parent is the one before it, or the root.
                     _ = walked.popLast()
                     try enter("..", from: folder)
                     continue
@@ -86,7 +86,7 @@ public struct TrustedWay: ~Copyable {
             }
         }
 
-        /// Opens a folder, judges it, and lets the one before it go.
+        /// Opens a folder, checks it, and closes the previous one.
         private mutating func enter(_ name: String, from start: Int32) throws(OwnershipError) {
             let next = openat(start, name, Steps.pathOnly | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
             guard next >= 0 else {
@@ -104,13 +104,14 @@ public struct TrustedWay: ~Copyable {
 
         func closeFolder() { if folder >= 0 { close(folder) } }
 
-        /// The last first. Cut at bytes: a slash and a combining character after it are one `Character`, and two components to the kernel.
+        /// Last component first. Split at bytes: a slash with a combining character is one `Character`, but separates
+        /// two components for the kernel.
         private static func components(_ path: String) -> [String] {
             path.utf8.split(separator: UInt8(ascii: "/")).filter { !$0.elementsEqual([UInt8(ascii: ".")]) }.reversed()
                 .map { String(decoding: $0, as: UTF8.self) }
         }
 
-        /// What the kernel follows (path_resolution(7)).
+        /// As many as the kernel follows (path_resolution(7)).
         private static let mostLinks = 40
         /// O_PATH, which the C header hides from Swift behind a feature macro: names a file without opening it.
         private static let pathOnly: Int32 = 0o10_000_000

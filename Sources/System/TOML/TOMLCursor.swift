@@ -10,7 +10,7 @@ struct TOMLCursor {
     var position: TOMLPosition { TOMLPosition(line: line, column: column) }
     var isAtEnd: Bool { offset >= bytes.count }
 
-    /// The byte here or further on; `nil` behind the end.
+    /// The byte here or further on; `nil` after the end.
     func peek(_ distance: Int = 0) -> UInt8? {
         let at = offset + distance
         return at < bytes.count ? bytes[at] : nil
@@ -23,12 +23,12 @@ struct TOMLCursor {
         }
     }
 
-    /// What lies between two offsets.
+    /// The bytes between two offsets.
     func slice(from start: Int, to end: Int) -> ArraySlice<UInt8> {
         bytes[max(0, min(start, end, bytes.count))..<max(0, min(end, bytes.count))]
     }
 
-    /// Goes over bytes of one line.
+    /// Moves past bytes of one line.
     mutating func advance(_ count: Int = 1) {
         for _ in 0..<count {
             guard offset < bytes.count else { return }
@@ -38,7 +38,7 @@ struct TOMLCursor {
         }
     }
 
-    /// Goes over a line feed, or a carriage return and a line feed, if one is here.
+    /// Moves past a line feed, or a carriage return and a line feed, if one is here.
     mutating func takeNewline() -> Bool {
         if peek() == TOMLByte.lineFeed {
             offset += 1
@@ -60,12 +60,12 @@ struct TOMLCursor {
 
     mutating func skipBlanks() { while let byte = peek(), byte == TOMLByte.space || byte == TOMLByte.tab { advance() } }
 
-    /// Windows' editors put one at the beginning; TOML 1.1 says that it is to be skipped, 1.0 says nothing.
+    /// Windows editors put one at the beginning. TOML 1.1 requires it to be skipped; 1.0 says nothing.
     mutating func skipByteOrderMark() { if offset == 0, peek() == 0xEF, peek(1) == 0xBB, peek(2) == 0xBF { offset = 3 } }
 
     func error(_ message: String, hint: String? = nil) -> TOMLError { TOMLError(position: position, message: message, hint: hint) }
 
-    /// Refuses what is not UTF-8 (RFC 3629: no overlong forms, no surrogates, nothing beyond U+10FFFF), with its place.
+    /// Refuses invalid UTF-8 (RFC 3629: no overlong forms, no surrogates, nothing beyond U+10FFFF), with its position.
     func checkUTF8() throws(TOMLError) {
         var cursor = self
         while let first = cursor.peek() {
@@ -95,7 +95,7 @@ struct TOMLCursor {
     }
 }
 
-/// Bytes with a meaning.
+/// Bytes with a meaning in TOML.
 enum TOMLByte {
     static let tab = UInt8(ascii: "\t")
     static let lineFeed = UInt8(ascii: "\n")
@@ -120,7 +120,7 @@ enum TOMLByte {
 
     static func isBareKey(_ byte: UInt8) -> Bool { isLetter(byte) || isDigit(byte) || byte == underscore || byte == UInt8(ascii: "-") }
 
-    /// Control characters, which stand nowhere but as line ends and tabs.
+    /// Control characters; only line ends and tabs are allowed.
     static func isControl(_ byte: UInt8) -> Bool { (byte < 0x20 && byte != tab) || byte == 0x7F }
 
     static func hexadecimal(_ byte: UInt8) -> UInt32? {
@@ -132,7 +132,7 @@ enum TOMLByte {
         }
     }
 
-    /// A byte in a message: itself where it can be shown.
+    /// A byte for a message: itself if it is printable.
     static func name(_ byte: UInt8) -> String {
         if byte > 0x20, byte < 0x7F { return "\"\(Character(UnicodeScalar(byte)))\"" }
         switch byte {

@@ -22,18 +22,18 @@ struct TOMLParser {
         }
     }
 
-    /// Blanks, a comment, and the line's end or the text's.
+    /// Blanks, a comment, and the end of the line or the text.
     private mutating func finishLine() throws(TOMLError) {
         cursor.skipBlanks()
         try skipComment()
         guard !cursor.isAtEnd, !cursor.takeNewline() else { return }
-        throw cursor.error("the line should end here, and goes on with \(found)")
+        throw cursor.error("expected the end of the line, found \(found)")
     }
 
     private mutating func skipComment() throws(TOMLError) {
         guard cursor.peek() == TOMLByte.hash else { return }
         while let byte = cursor.peek(), !isNewline {
-            guard !TOMLByte.isControl(byte) else { throw cursor.error("a comment cannot hold \(TOMLByte.name(byte))") }
+            guard !TOMLByte.isControl(byte) else { throw cursor.error("a comment cannot contain \(TOMLByte.name(byte))") }
             cursor.advance()
         }
     }
@@ -42,10 +42,10 @@ struct TOMLParser {
         cursor.peek() == TOMLByte.lineFeed || (cursor.peek() == TOMLByte.carriageReturn && cursor.peek(1) == TOMLByte.lineFeed)
     }
 
-    /// What stands here, for a message.
+    /// What is here, for a message.
     var found: String { cursor.peek().map { TOMLByte.name($0) } ?? "the end of the text" }
 
-    /// `[a.b]` or `[[a.b]]`: the table that the lines after it belong to.
+    /// `[a.b]` or `[[a.b]]`: the table that the following lines belong to.
     private mutating func parseHeader() throws(TOMLError) -> Int {
         let position = cursor.position
         let isArray = cursor.isAt("[[")
@@ -53,7 +53,7 @@ struct TOMLParser {
         cursor.skipBlanks()
         let path = try parseKey()
         guard cursor.take(TOMLByte.closeBracket), !isArray || cursor.take(TOMLByte.closeBracket) else {
-            throw cursor.error("the header should be closed with \(isArray ? "]]" : "]") here, and goes on with \(found)")
+            throw cursor.error("expected \(isArray ? "]]" : "]") to close the header, found \(found)")
         }
         return isArray ? try tree.openElement(path, at: position) : try tree.open(path, at: position)
     }
@@ -61,7 +61,7 @@ struct TOMLParser {
     private mutating func parseKeyValue(into table: Int) throws(TOMLError) {
         let path = try parseKey()
         guard cursor.take(TOMLByte.equals) else {
-            throw cursor.error("after the key there should be =, and there is \(found)", hint: "a setting is written as: key = value")
+            throw cursor.error("expected = after the key, found \(found)", hint: "write a setting as: key = value")
         }
         cursor.skipBlanks()
         guard let key = path.last else { return }
@@ -93,8 +93,8 @@ struct TOMLParser {
             while let byte = cursor.peek(), TOMLByte.isBareKey(byte) { cursor.advance() }
             guard cursor.offset > start else {
                 throw cursor.error(
-                    "a key should be here, and there is \(found)",
-                    hint: "a key without quotes is made of letters (a to z), digits, _ and -")
+                    "expected a key, found \(found)",
+                    hint: "a key without quotes has only letters (a to z), digits, _ and -")
             }
             return Array(cursor.slice(from: start, to: cursor.offset))
         }
@@ -102,7 +102,7 @@ struct TOMLParser {
 
     // MARK: Values
 
-    /// - Parameter depth: of a table or array that may begin here.
+    /// - Parameter depth: the depth of a table or array that may begin here.
     mutating func parseValue(depth: Int) throws(TOMLError) -> TOMLTree.Slot {
         switch cursor.peek() {
         case TOMLByte.quote: .scalar(.string(text(cursor.isAt("\"\"\"") ? try parseMultilineBasicString() : try parseBasicString())))
@@ -138,7 +138,7 @@ struct TOMLParser {
             if cursor.take(TOMLByte.comma) { continue }
             if cursor.take(TOMLByte.closeBracket) { break }
             throw cursor.isAtEnd
-                ? unclosed("array", start) : cursor.error("after a value in an array there should be , or ], and there is \(found)")
+                ? unclosed("array", start) : cursor.error("expected , or ] after a value in an array, found \(found)")
         }
         return .array(elements)
     }
@@ -152,7 +152,7 @@ struct TOMLParser {
         while true {
             guard !cursor.isAtEnd else { throw unclosed("inline table", start) }
             guard !isNewline else {
-                throw cursor.error("an inline table stands in one line", hint: "write it as [table] with a line for each key")
+                throw cursor.error("an inline table must be on one line", hint: "write it as [table] with one line for each key")
             }
             try parseKeyValue(into: table)
             cursor.skipBlanks()
@@ -160,16 +160,16 @@ struct TOMLParser {
             let comma = cursor.position
             guard cursor.take(TOMLByte.comma) else {
                 guard !cursor.isAtEnd else { throw unclosed("inline table", start) }
-                throw cursor.error("after a value in an inline table there should be , or }, and there is \(found)")
+                throw cursor.error("expected , or } after a value in an inline table, found \(found)")
             }
             cursor.skipBlanks()
             guard cursor.peek() != TOMLByte.closeBrace else {
-                throw TOMLError(position: comma, message: "an inline table has no comma after its last value", hint: nil)
+                throw TOMLError(position: comma, message: "an inline table must not have a comma after its last value", hint: nil)
             }
         }
     }
 
     private func unclosed(_ what: String, _ start: TOMLPosition) -> TOMLError {
-        cursor.error("the text ends inside an \(what)", hint: "it begins in line \(start.line), column \(start.column)")
+        cursor.error("the text ends inside an \(what)", hint: "it begins at line \(start.line), column \(start.column)")
     }
 }

@@ -1,8 +1,8 @@
-/// Numbers, booleans, dates and times: what is written without quotes.
+/// Numbers, booleans, dates and times: values without quotes.
 extension TOMLParser {
     mutating func parseScalar() throws(TOMLError) -> TOMLValue {
         let start = cursor.offset, position = cursor.position
-        // Whatever could belong to it, so that a message can show the whole.
+        // Take all that could belong to it, so that a message can show the whole value.
         while let byte = cursor.peek(),
             TOMLByte.isBareKey(byte) || byte == UInt8(ascii: "+") || byte == TOMLByte.dot || byte == UInt8(ascii: ":")
         {
@@ -20,7 +20,7 @@ extension TOMLParser {
         }
         let text = cursor.slice(from: start, to: cursor.offset)
         guard !text.isEmpty else {
-            throw cursor.error("a value should be here, and there is \(found)", hint: "a text stands in straight quotes, \" or '")
+            throw cursor.error("expected a value, found \(found)", hint: "write a string in straight quotes, \" or '")
         }
         var scalar = TOMLScalar(text)
         do throws(TOMLScalar.Failure) { return try scalar.parse() } catch {
@@ -29,7 +29,7 @@ extension TOMLParser {
     }
 }
 
-/// One value without quotes. Knows no position: the message has the whole text.
+/// One value without quotes. It has no position: the message shows the whole text.
 struct TOMLScalar {
     struct Failure: Error {
         var message: String
@@ -94,7 +94,7 @@ struct TOMLScalar {
         let hasLeadingZero = byte(0) == UInt8(ascii: "0") && (TOMLByte.isDigit(byte(1)) || byte(1) == TOMLByte.underscore)
         try takeDigits(into: &clean)
         guard !hasLeadingZero else {
-            throw Failure(message: "begins with a zero", hint: "octal numbers are written as 0o17, names in quotes")
+            throw Failure(message: "begins with a zero", hint: "write an octal number as 0o17, a string in quotes")
         }
         if at == text.endIndex {
             guard let number = Int64(String(decoding: clean, as: UTF8.self)) else { throw tooLarge }
@@ -144,7 +144,7 @@ struct TOMLScalar {
                 continue
             }
             guard let value = TOMLByte.hexadecimal(digit), value < radix else {
-                throw Failure(message: "is no number of base \(radix)", hint: nil)
+                throw Failure(message: "is not a number of base \(radix)", hint: nil)
             }
             let (product, overflows) = number.multipliedReportingOverflow(by: Int64(radix))
             let (sum, isTooLarge) = product.addingReportingOverflow(Int64(value))
@@ -156,12 +156,12 @@ struct TOMLScalar {
         return number
     }
 
-    private var tooLarge: Failure { Failure(message: "does not fit into 64 bits", hint: nil) }
+    private var tooLarge: Failure { Failure(message: "does not fit in 64 bits", hint: nil) }
     private var underscore: Failure { Failure(message: "has an underscore that is not between two digits", hint: nil) }
     private var noValue: Failure {
         let lower = text.map { $0 | 0x20 }
-        for word in ["true", "false"] where lower.elementsEqual(word.utf8) { return Failure(message: "is no value", hint: "write \(word)") }
-        return Failure(message: "is no value", hint: "a text stands in quotes")
+        for word in ["true", "false"] where lower.elementsEqual(word.utf8) { return Failure(message: "is invalid", hint: "write \(word)") }
+        return Failure(message: "is invalid", hint: "write a string in quotes")
     }
 
     // MARK: Dates and times (RFC 3339 §5.6)
@@ -193,10 +193,10 @@ struct TOMLScalar {
 
     private var noMoment: Failure {
         Failure(
-            message: "is no date and no time", hint: "a date is written as 2026-01-31, a time as 23:59:59, both with T or a blank between")
+            message: "is not a date or time", hint: "write a date as 2026-01-31, a time as 23:59:59, both with T or a space between")
     }
 
-    /// The value of so many digits, which are there.
+    /// The value of the next `count` digits, which must be there.
     private mutating func number(_ count: Int) -> Int {
         var number = 0
         for _ in 0..<count {
@@ -206,7 +206,7 @@ struct TOMLScalar {
         return number
     }
 
-    /// `isDate` was true.
+    /// Call it only if `isDate` is true.
     private mutating func parseDate() throws(Failure) -> TOMLDate {
         let year = number(4)
         at += 1
@@ -221,11 +221,11 @@ struct TOMLScalar {
             case 2: isLeap ? 29 : 28
             default: 0
             }
-        guard day >= 1, day <= days else { throw Failure(message: "is a day that is in no calendar", hint: nil) }
+        guard day >= 1, day <= days else { throw Failure(message: "is not a day of the calendar", hint: nil) }
         return TOMLDate(year: year, month: month, day: day)
     }
 
-    /// `isTime` was true.
+    /// Call it only if `isTime` is true.
     private mutating func parseTime() throws(Failure) -> TOMLTime {
         guard digits(3..<5), byte(5) == UInt8(ascii: ":"), digits(6..<8) else { throw noMoment }
         let hour = number(2)
@@ -233,7 +233,7 @@ struct TOMLScalar {
         let minute = number(2)
         at += 1
         let second = number(2)
-        guard hour <= 23, minute <= 59, second <= 60 else { throw Failure(message: "is a time that is on no clock", hint: nil) }
+        guard hour <= 23, minute <= 59, second <= 60 else { throw Failure(message: "is not a time of day", hint: nil) }
         var nanosecond = 0
         if take(TOMLByte.dot) {
             guard TOMLByte.isDigit(byte(0)) else { throw noMoment }

@@ -4,10 +4,10 @@ extension TOMLParser {
         TOMLError(position: start, message: "the string that begins here is not closed", hint: "it ends with \(mark)")
     }
 
-    /// What a string of one line cannot hold as it is.
+    /// A byte that a string on one line cannot contain unescaped.
     private func refused(_ byte: UInt8) -> TOMLError {
         cursor.error(
-            "a string cannot hold \(TOMLByte.name(byte))",
+            "a string cannot contain \(TOMLByte.name(byte))",
             hint: "write it as an escape, such as \\u00\(byte < 0x10 ? "0" : "")\(String(byte, radix: 16))")
     }
 
@@ -47,7 +47,7 @@ extension TOMLParser {
                 TOMLByte.carriageReturn where cursor.peek(1) == TOMLByte.lineFeed:
                 throw unclosed(start, "'")
             case _ where TOMLByte.isControl(byte):
-                throw cursor.error("a string cannot hold \(TOMLByte.name(byte))", hint: "in double quotes it can be written as an escape")
+                throw cursor.error("a string cannot contain \(TOMLByte.name(byte))", hint: "in double quotes, write it as an escape")
             default: cursor.advance()
             }
         }
@@ -57,7 +57,7 @@ extension TOMLParser {
     mutating func parseMultilineBasicString() throws(TOMLError) -> [UInt8] {
         let start = cursor.position
         cursor.advance(3)
-        // A line end right after the opening marks does not count.
+        // A line end right after the opening marks is dropped.
         _ = cursor.takeNewline()
         var content: [UInt8] = []
         while let byte = cursor.peek() {
@@ -87,7 +87,7 @@ extension TOMLParser {
 
     private mutating func takeMultilineByte(_ byte: UInt8, into content: inout [UInt8]) throws(TOMLError) {
         if cursor.takeNewline() {
-            // Both kinds of line ends are one to whoever reads the value.
+            // Both kinds of line end become a line feed in the value.
             content.append(TOMLByte.lineFeed)
             return
         }
@@ -96,20 +96,21 @@ extension TOMLParser {
         cursor.advance()
     }
 
-    /// Marks in a string of several lines: up to two are content, three close it, and up to two more before those are content.
+    /// Marks in a multi-line string: up to two are content, three close it, and up to two more before those are
+    /// content.
     private mutating func takeClosing(_ mark: UInt8, into content: inout [UInt8]) throws(TOMLError) -> Bool {
         var count = 0
         while count < 6, cursor.peek(count) == mark { count += 1 }
         guard count < 6 else {
             cursor.advance(5)
-            throw cursor.error("there are too many quotation marks in a row", hint: "a string of several lines is closed by three of them")
+            throw cursor.error("there are too many quotation marks in a row", hint: "three of them close a multi-line string")
         }
         cursor.advance(count)
         content.append(contentsOf: repeatElement(mark, count: count < 3 ? count : count - 3))
         return count >= 3
     }
 
-    /// A backslash at the end of a line, which takes the line end and the blanks after it along.
+    /// A backslash at the end of a line also skips the line end and the blanks after it.
     private mutating func skipEscapedLineEnd() -> Bool {
         var ahead = cursor
         ahead.advance()
@@ -139,7 +140,7 @@ extension TOMLParser {
         case TOMLByte.backslash: byte = TOMLByte.backslash
         case UInt8(ascii: "u"): return try parseScalarEscape(digits: 4, into: &content, failure)
         case UInt8(ascii: "U"): return try parseScalarEscape(digits: 8, into: &content, failure)
-        default: throw failure("there is no escape of a backslash and \(found)")
+        default: throw failure("a backslash and \(found) is not an escape")
         }
         content.append(byte)
         cursor.advance()
@@ -152,12 +153,12 @@ extension TOMLParser {
         var number: UInt32 = 0
         for _ in 0..<digits {
             guard let digit = cursor.peek().flatMap({ TOMLByte.hexadecimal($0) }) else {
-                throw failure("the escape should have \(digits) hexadecimal digits")
+                throw failure("the escape must have \(digits) hexadecimal digits")
             }
             number = number << 4 | digit
             cursor.advance()
         }
-        guard let scalar = Unicode.Scalar(number) else { throw failure("the escape is no Unicode scalar value") }
+        guard let scalar = Unicode.Scalar(number) else { throw failure("the escape is not a Unicode scalar value") }
         content.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
     }
 }

@@ -1,14 +1,15 @@
-/// A key as it was read.
+/// A key as parsed.
 struct TOMLKey {
     var bytes: [UInt8]
     var position: TOMLPosition
     var text: String { String(decoding: bytes, as: UTF8.self) }
 }
 
-/// The document while it is read: tables and arrays of tables by number, so that one can be gone on in at any place of the text. Which
-/// may be, is the specification's sections "Table", "Dotted keys", "Inline table" and "Array of tables".
+/// The document while it is parsed: tables and arrays of tables by number, so that any of them can be continued
+/// anywhere in the text. The specification says which may be, in "Table", "Dotted keys", "Inline table" and "Array of
+/// tables".
 struct TOMLTree {
-    /// Where a table comes from, which says who may add to it.
+    /// How a table was made, which determines what may add to it.
     enum Origin {
         /// `[a.b]` made `a`: a header may still define it, dotted keys may add to it.
         case implicit
@@ -16,11 +17,11 @@ struct TOMLTree {
         case header
         /// `a.b = 1` made `a`: more dotted keys may add to it, headers only below it.
         case dotted
-        /// `{ … }`: whole as it stands.
+        /// `{ … }`: nothing may be added.
         case inline
     }
 
-    /// A value while it is read.
+    /// A value while it is parsed.
     indirect enum Slot {
         case scalar(TOMLValue)
         case array([(slot: Slot, position: TOMLPosition)])
@@ -52,7 +53,7 @@ struct TOMLTree {
 
     func depth(of table: Int) -> Int { tables[table].depth }
 
-    /// A table that stands nowhere yet.
+    /// A table that is not yet in the document.
     mutating func makeTable(_ origin: Origin, at position: TOMLPosition, depth: Int) throws(TOMLError) -> Int {
         try checkDepth(depth, at: position)
         tables.append(Building(origin: origin, position: position, depth: depth))
@@ -61,7 +62,7 @@ struct TOMLTree {
 
     func checkDepth(_ depth: Int, at position: TOMLPosition) throws(TOMLError) {
         guard depth <= depthLimit else {
-            throw TOMLError(position: position, message: "there are more than \(depthLimit) tables and arrays inside one another")
+            throw TOMLError(position: position, message: "tables and arrays are nested more than \(depthLimit) deep")
         }
     }
 
@@ -78,12 +79,12 @@ struct TOMLTree {
     private func taken(_ key: TOMLKey, _ by: Member, _ reason: String) -> TOMLError {
         TOMLError(
             position: key.position, message: "\"\(key.text)\" \(reason)",
-            hint: "it first stands in line \(by.key.position.line)")
+            hint: "it is first used on line \(by.key.position.line)")
     }
 
     // MARK: Dotted keys
 
-    /// The table that a dotted key's last part belongs to, where that part is free.
+    /// The table for a dotted key's last part, if that part is still free.
     mutating func place(for path: [TOMLKey], from start: Int) throws(TOMLError) -> Int {
         var table = start
         for key in path.dropLast() {
@@ -93,7 +94,7 @@ struct TOMLTree {
                 table = new
                 continue
             }
-            guard case .table(let inner) = found.slot else { throw taken(key, found, "is no table that dotted keys can add to") }
+            guard case .table(let inner) = found.slot else { throw taken(key, found, "is not a table that dotted keys can add to") }
             switch tables[inner].origin {
             case .dotted: break
             case .implicit: tables[inner].origin = .dotted
@@ -102,7 +103,7 @@ struct TOMLTree {
             }
             table = inner
         }
-        if let key = path.last, let found = member(key, of: table) { throw taken(key, found, "stands here twice") }
+        if let key = path.last, let found = member(key, of: table) { throw taken(key, found, "occurs twice") }
         return table
     }
 
@@ -118,7 +119,7 @@ struct TOMLTree {
             return new
         }
         guard case .table(let inner) = found.slot, tables[inner].origin == .implicit else {
-            throw taken(key, found, "is defined already, and this header would define it again")
+            throw taken(key, found, "is already defined, and this header would define it again")
         }
         tables[inner].origin = .header
         tables[inner].position = position
@@ -137,12 +138,12 @@ struct TOMLTree {
             add(.tables(arrays.count - 1), at: position, under: key, to: above)
             return new
         }
-        guard case .tables(let array) = found.slot else { throw taken(key, found, "is defined already, and not as [[\(key.text)]]") }
+        guard case .tables(let array) = found.slot else { throw taken(key, found, "is already defined, and not as [[\(key.text)]]") }
         arrays[array].append(new)
         return new
     }
 
-    /// The table above the last part of a header; those that are missing are made.
+    /// The table above the last part of a header; missing tables are made.
     private mutating func walk(_ path: [TOMLKey]) throws(TOMLError) -> Int {
         var table = TOMLTree.root
         for key in path.dropLast() {
@@ -159,13 +160,13 @@ struct TOMLTree {
             case .tables(let array):
                 guard let last = arrays[array].last else { throw taken(key, found, "is empty") }
                 table = last
-            case .scalar, .array: throw taken(key, found, "is no table")
+            case .scalar, .array: throw taken(key, found, "is not a table")
             }
         }
         return table
     }
 
-    // MARK: The whole
+    // MARK: Result
 
     /// A finished table. Recursion ends at the depth limit.
     func table(_ number: Int) -> TOMLTable {

@@ -1,4 +1,4 @@
-/// Where something stands in a text: line and column, both from 1. A column is a Unicode scalar.
+/// A position in a text: line and column, both from 1. A column is a Unicode scalar.
 public struct TOMLPosition: Hashable, Sendable {
     public var line: Int
     public var column: Int
@@ -9,7 +9,7 @@ public struct TOMLPosition: Hashable, Sendable {
     }
 }
 
-/// What is no TOML, and where.
+/// What is not valid TOML, and where.
 public struct TOMLError: Error, Hashable, Sendable, CustomStringConvertible {
     public var position: TOMLPosition
     /// One sentence without a full stop.
@@ -19,11 +19,11 @@ public struct TOMLError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String { "\(position.line):\(position.column): \(message)" }
 }
 
-/// How much is read.
+/// Limits on what is parsed.
 public struct TOMLLimits: Hashable, Sendable {
     /// Bytes of a document.
     public var size: Int
-    /// Tables and arrays inside one another.
+    /// Nesting depth of tables and arrays.
     public var depth: Int
 
     public init(size: Int = 1024 * 1024, depth: Int = 64) {
@@ -44,7 +44,7 @@ public enum TOMLValue: Hashable, Sendable {
     case integer(Int64)
     case float(Double)
     case boolean(Bool)
-    /// With an offset to UTC, which is in minutes.
+    /// With an offset from UTC in minutes.
     case offsetDateTime(TOMLDate, TOMLTime, offset: Int)
     case localDateTime(TOMLDate, TOMLTime)
     case localDate(TOMLDate)
@@ -60,25 +60,25 @@ public struct TOMLDate: Hashable, Sendable {
     public var day: Int
 }
 
-/// A time of day; 60 seconds are a leap second.
+/// A time of day; second 60 is a leap second.
 public struct TOMLTime: Hashable, Sendable {
     public var hour: Int
     public var minute: Int
     public var second: Int
-    /// Digits beyond the ninth are cut off, as the specification lets a reader do.
+    /// Digits beyond the ninth are cut off, as the specification allows.
     public var nanosecond: Int
 }
 
-/// A table: keys, each once, in the order of the text. Keys are compared as bytes.
+/// A table: unique keys in the order of the text. Keys are compared as bytes.
 public struct TOMLTable: Hashable, Sendable {
     public struct Member: Hashable, Sendable {
         public var key: String
-        /// Of the key.
+        /// The key's position.
         public var position: TOMLPosition
         public var node: TOMLNode
     }
 
-    /// Of its header or brace; 1:1 for the whole text.
+    /// The position of its header or brace; 1:1 for the whole text.
     public let position: TOMLPosition
     public let members: [Member]
     private let index: [[UInt8]: Int]
@@ -89,7 +89,7 @@ public struct TOMLTable: Hashable, Sendable {
         self.index = index
     }
 
-    /// The member of that key.
+    /// The member with that key.
     public subscript(key: String) -> Member? {
         guard let at = index[Array(key.utf8)], members.indices.contains(at) else { return nil }
         return members[at]

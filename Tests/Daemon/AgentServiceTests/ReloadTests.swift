@@ -100,10 +100,11 @@ import Varlink
         try await agent.reload()
         let status = try await client.status()
         #expect(status.grants.map(\.keys) == [["*"]])
-        #expect(status.configuration?.reloadError?.contains("can be written by others") == true)
+        #expect(status.configuration?.reloadError?.contains("can be written by users other") == true)
     }
 
-    /// Connections, and a reload in the middle of what they ask: every call is answered, by the old rules or the new ones.
+    /// Connections, and a reload in the middle of what they ask: every call is answered, by the old rules or the new
+    /// ones.
     @Test func noConnectionIsDroppedAndEveryCallIsAnswered() async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }

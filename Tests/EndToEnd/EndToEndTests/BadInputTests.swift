@@ -118,7 +118,7 @@ import Testing
         #expect(wrong.status == 78 && wrong.error.contains("wrong.toml:2"), "\(wrong)")
         chmod(file, 0o666)
         let writable = try await sandbox.shell("\(Program.folder)/acme-agentd --check-config --config '\(file)'")
-        #expect(writable.status == 78 && writable.error.contains("written by others"), "\(writable)")
+        #expect(writable.status == 78 && writable.error.contains("written by users other"), "\(writable)")
 
         // No such token: the daemon stays up and says so.
         try await sandbox.stopDaemon()

@@ -127,7 +127,7 @@ import Testing
         ("\n\nwebroot = \"/a\"\ndns-hook = \"/b\"", "t.toml:3: webroot and dns-hook exclude each other"),
         ("key-type = \"P-512\"", "t.toml:1: \"key-type\" is refused: \"P-512\" is not a type of key"),
         ("http01-address = \"80\"", "t.toml:1: \"80\" is not an address and port"),
-        ("http01-address = [1]", "t.toml:1: \"http01-address\" must hold strings, and holds an integer"),
+        ("http01-address = [1]", "t.toml:1: \"http01-address\" must contain strings, not an integer"),
         (
             "account-key = \"../x\"",
             "t.toml:1: \"account-key\" is refused: \"../x\" is not a key name: it begins with neither a lower-case letter nor a digit"

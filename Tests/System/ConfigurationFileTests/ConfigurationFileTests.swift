@@ -18,7 +18,7 @@ struct ConfigurationFileTests {
     func syntax() {
         let error = failure { () throws(ConfigurationError) in _ = try parse("a = 1\nb = \"x\" y\n") }
         #expect(error?.line == 2 && error?.column == 9)
-        #expect(error?.description == "t.toml:2:9: the line should end here, and goes on with \"y\"")
+        #expect(error?.description == "t.toml:2:9: expected the end of the line, found \"y\"")
     }
 
     @Test("A mistyped key has its own line, wherever it stands and however it is written, and a hint")
@@ -78,13 +78,13 @@ struct ConfigurationFileTests {
             #expect(error?.line == line && error?.message.contains(words) == true, "\(String(describing: error))")
         }
         expect(2, "is empty") { (table) throws(ConfigurationError) in _ = try table.string("empty") }
-        expect(3, "must be a string, and is an integer") { (table) throws(ConfigurationError) in _ = try table.string("integer") }
+        expect(3, "must be a string, not an integer") { (table) throws(ConfigurationError) in _ = try table.string("integer") }
         expect(3, "must be from 6 to 9") { (table) throws(ConfigurationError) in _ = try table.integer("integer", in: 6...9) }
         expect(5, "and is a fraction") { (table) throws(ConfigurationError) in _ = try table.integer("fraction", in: 1...2) }
         expect(6, "and is a date or time") { (table) throws(ConfigurationError) in _ = try table.string("date") }
-        expect(10, "must hold strings, and holds an integer") { (table) throws(ConfigurationError) in _ = try table.strings("mixed") }
-        expect(11, "and holds a fraction") { (table) throws(ConfigurationError) in _ = try table.names("mixed") }
-        expect(12, "must be true or false, and is a table") { (table) throws(ConfigurationError) in _ = try table.bool("table") }
+        expect(10, "must contain strings, not an integer") { (table) throws(ConfigurationError) in _ = try table.strings("mixed") }
+        expect(11, "not a fraction") { (table) throws(ConfigurationError) in _ = try table.names("mixed") }
+        expect(12, "must be true or false, not a table") { (table) throws(ConfigurationError) in _ = try table.bool("table") }
         expect(1, "must be a table") { (table) throws(ConfigurationError) in _ = try table.table("string") }
         expect(7, "must be written as [[strings]]") { (table) throws(ConfigurationError) in _ = try table.tables("strings") }
         expect(nil, "\"none\" is missing") { (table) throws(ConfigurationError) in _ = try table.requiredString("none") }

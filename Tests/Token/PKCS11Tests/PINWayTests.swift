@@ -29,7 +29,7 @@ import Testing
             try #require(chmod(folder + "/a", mode) == 0)
             try #require(symlink("a/pin", folder + "/link") == 0)
             let expected =
-                isTrusted ? nil : PIN.SourceError.untrustedWay(path: folder + "/a", reason: "can be written by others than its owner")
+                isTrusted ? nil : PIN.SourceError.untrustedWay(path: folder + "/a", reason: "can be written by users other than its owner")
             #expect(fault(folder + "/a/pin") == expected)
             #expect(fault(folder + "/link") == expected)
         }

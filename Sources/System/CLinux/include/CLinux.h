@@ -1,6 +1,6 @@
 #pragma once
 
-/* What Linux offers and Swift's Glibc module does not: one header a topic. */
+/* What Linux offers but Swift's Glibc module does not; one header per topic. */
 #include "clinux_process.h"
 #include "clinux_spawn.h"
 #include "clinux_notify.h"

@@ -1,4 +1,4 @@
 #pragma once
 
-/* Tells systemd (sd_notify(3)) if NOTIFY_SOCKET names a socket. 0 or errno; nothing to tell is 0. */
+/* Notifies systemd (sd_notify(3)) if NOTIFY_SOCKET is set. Returns 0 or errno; 0 if it is not set. */
 int clinux_notify(const char *state);
