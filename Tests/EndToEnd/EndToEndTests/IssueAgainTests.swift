@@ -15,8 +15,8 @@ import Testing
         #expect(again.status == 0 && again.json["ordered"] as? Bool == false, "\(again)")
         #expect(try sandbox.requests() == before)
         let refusals: [([String], String)] = [
-            (["--token", "nope"], "has no token \"nope\""), (["--key-type", "P-384"], "of type P-256 and not P-384"),
-            (["--key", account], "is an account's key"), (["-d", "a.example.org"], "is not yet for a.example.org"),
+            (["--token", "nope"], "has no token \"nope\""), (["--key-type", "P-384"], "of type P-256, not P-384"),
+            (["--key", account], "is an account key"), (["-d", "a.example.org"], "is not yet for a.example.org"),
         ]
         for (options, message) in refusals {
             let refused = try await sandbox.agent(["issue", "-d", "www.example.org"] + options)

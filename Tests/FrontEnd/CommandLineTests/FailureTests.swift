@@ -153,7 +153,7 @@ import Testing
         #expect(failure.exitStatus == .validationFailed)
         #expect(
             failure.lines.prefix(2) == [
-                "acme-agent: error: the CA could not see that this name is yours", "  www.example.org: refused (connection)",
+                "acme-agent: error: the CA could not verify that you control this name", "  www.example.org: refused (connection)",
             ])
         let json = try object(failure)
         #expect(try json.string("code") == "validation-failed")

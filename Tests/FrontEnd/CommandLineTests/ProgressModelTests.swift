@@ -6,7 +6,7 @@ import Testing
 
 @testable import acme_agent
 
-/// What is said while an order runs.
+/// The progress lines of an order.
 @Suite struct ProgressModelTests {
     private let url: ACMEURL
     private let name: Identifier
@@ -22,7 +22,7 @@ import Testing
         var model = ProgressModel(isVerbose: false)
         let problem = Problem(type: "urn:ietf:params:acme:error:connection", detail: "refused\u{1B}")
         let lines = model.apply(.challengeProblem(name, problem)).map(\.text)
-        #expect(lines.count == 1 && lines[0].hasPrefix("  www.example.org: the CA does not see the answer yet: refused"))
+        #expect(lines.count == 1 && lines[0].hasPrefix("  www.example.org: the CA could not validate the challenge yet: refused"))
         #expect(lines[0].unicodeScalars.allSatisfy { TerminalText.isSafe($0) })
     }
 
@@ -40,8 +40,8 @@ import Testing
             lines == [
                 "key account-ca signed an order for www.example.org, 192.0.2.1",
                 "ordered www.example.org and 192.0.2.1: https://ca.example/x",
-                "  192.0.2.1: the CA has a proof from before",
-                "  www.example.org: key account-ca signed that the http-01 answer is in place",
+                "  192.0.2.1: already proven to the CA",
+                "  www.example.org: told the CA that the http-01 challenge is ready (signed by key account-ca)",
                 "  www.example.org: validated",
             ])
         #expect(!model.entries.contains { !$0.isDone })
@@ -49,9 +49,9 @@ import Testing
     }
 
     @Test(arguments: [
-        (EarlierEnd.interruption, "going on with the interrupted order for www.example.org"),
-        (.failure, "trying the order for www.example.org again, which failed before"),
-        (.installation, "www.example.org is installed already, and is taken into use now"),
+        (EarlierEnd.interruption, "resuming the interrupted order for www.example.org"),
+        (.failure, "retrying the order for www.example.org, which failed before"),
+        (.installation, "www.example.org is already installed; completing the remaining steps"),
     ]) func whatIsGoneOnWithIsCalledByItsName(end: EarlierEnd, line: String) {
         var model = ProgressModel(isVerbose: false)
         #expect(model.apply(.resumed(CertificateName(name), order: url, after: end)).map(\.text) == [line])
@@ -83,7 +83,7 @@ import Testing
         #expect(model.apply(.failed(name, Problem(detail: "no\u{1B}"))).map(\.kind) == [.lasting])
     }
 
-    /// It was told with the failure of `present`; the next lines would repeat it for each name and each run.
+    /// It was printed when `present` failed; the next lines would repeat it for each name and each run.
     @Test func whatAProgramPrintedIsNotRepeatedByTheCleanUp() {
         let event = IssuanceEvent.cleanUpFailed(name, target: "t", reason: "/hook ended with exit code 3:\n  | one\n  | two")
         var model = ProgressModel(isVerbose: false), verbose = ProgressModel(isVerbose: true)
@@ -92,7 +92,7 @@ import Testing
         #expect(verbose.apply(event).map(\.text) == [text + "\n  | one\n  | two"])
     }
 
-    /// The result says it.
+    /// The command's result says it.
     @Test func aRevocationIsSaidOnce() throws {
         var model = ProgressModel(isVerbose: false)
         #expect(model.apply(.revoked(nil, serial: "01")).isEmpty)
@@ -120,6 +120,6 @@ import Testing
 
     @Test func verboseShowsEverySignature() {
         var model = ProgressModel(isVerbose: true)
-        #expect(model.apply(.signed(.postAsGet, url: url, key: "k")).map(\.text) == ["key k signed a question, for https://ca.example/x"])
+        #expect(model.apply(.signed(.postAsGet, url: url, key: "k")).map(\.text) == ["fetched: https://ca.example/x (signed by key k)"])
     }
 }

@@ -3,18 +3,19 @@ import ACMEClient
 import CertificateStore
 import JOSE
 
-/// Key rollover (RFC 8555 §7.3.5). Both keys are kept until it is known which one the CA has.
+/// Key rollover (RFC 8555 §7.3.5). Both keys are kept until it is known which one the CA uses.
 extension AccountFlow {
-    /// Gives the account another key, made where there is none of that name, and retires the old one.
+    /// Gives the account another key, which is made if it does not exist, and retires the old one.
     ///
-    /// Where an earlier change was cut off it is settled first, whatever its outcome.
-    /// - Throws: `IssuanceError`, `ACMEClientError` (a conflict where the new key has an account already), what the key provider says.
+    /// An earlier change that was interrupted is settled first.
+    /// - Throws: `IssuanceError`, `ACMEClientError` (a conflict if the new key already has an account), the key
+    ///   provider's errors.
     public func changeKey(_ directory: ACMEURL, to newKey: KeyName, algorithm: KeyAlgorithm = .p256) async throws -> StoredAccount {
         let client = try await client(for: directory)
         guard var account = try await store.account(at: directory) else { throw IssuanceError.noAccount(directory: directory) }
         guard account.key != newKey else { return account }
         let oldKey = account.key
-        // Before the key is made and the CA asked: from here on the next run looks at both.
+        // Before the key is made and the CA is asked: from here on the next run checks both keys.
         account.nextKey = newKey
         try await store.save(account)
         if let known = try await keys.key(named: newKey) {
@@ -25,7 +26,7 @@ extension AccountFlow {
         do {
             try await client.changeKey(to: newKey)
         } catch let error as ACMEClientError where error.problem != nil {
-            // The CA says no, so it has the old key.
+            // The CA refused, so it still has the old key.
             account.nextKey = nil
             try await store.save(account)
             throw error
@@ -37,8 +38,8 @@ extension AccountFlow {
         return account
     }
 
-    /// Finds out which of two keys the CA has after a change that was cut off: the new one is asked for first, since where that is the
-    /// one, the old one is worth nothing any more.
+    /// Finds out which of two keys the CA has after an interrupted change. The new key is tried first: if the CA has
+    /// it, the old one no longer works.
     func settleKeyChange(_ account: StoredAccount, _ anonymous: ACMEClient) async throws -> StoredAccount {
         guard let next = account.nextKey else { return account }
         var settled = account
@@ -54,7 +55,7 @@ extension AccountFlow {
         if settled.key == next {
             await retire(account.key)
         } else {
-            observer(.warning("the account keeps its key: a change to \"\(next)\" was cut off before the CA had made it"))
+            observer(.warning("the account keeps its key: a change to \"\(next)\" was interrupted before the CA made it"))
         }
         return settled
     }

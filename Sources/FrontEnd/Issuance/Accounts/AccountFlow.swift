@@ -3,18 +3,18 @@ import ACMEClient
 import CertificateStore
 import JOSE
 
-/// An account that somebody wants at a CA.
+/// A requested account at a CA.
 public struct AccountRegistration: Sendable {
     public var directory: ACMEURL
-    /// The agent's name of the account key; made where there is none.
+    /// The account key's name in the agent; the key is made if it does not exist.
     public var key: KeyName
     public var keyAlgorithm: KeyAlgorithm
     public var contact: [Contact]
-    /// That the user agreed to the CA's terms of service, whatever their URL.
+    /// Whether the user agreed to the CA's terms of service, whatever their URL.
     public var agreesToTerms: Bool
     /// Name of an external account credential in the agent (RFC 8555 §7.3.4).
     public var externalAccount: String?
-    /// Whether key type and external account are asked for now, so that somebody hears where they have no effect.
+    /// Whether the user requested key type and external account now, and must be told if they have no effect.
     public var isKeyAlgorithmWanted = false
     public var isExternalAccountWanted = false
 
@@ -50,8 +50,9 @@ public struct AccountFlow: Sendable {
         self.observer = observer
     }
 
-    /// Makes an account, or goes on with one whose making was interrupted; a key that has an account keeps it.
-    /// - Throws: `IssuanceError.termsNotAgreed`, `.externalAccountRequired`, `ACMEClientError`, `StoreError`, what the key provider says.
+    /// Registers an account, or resumes an interrupted registration. A key that has an account keeps it.
+    /// - Throws: `IssuanceError.termsNotAgreed`, `.externalAccountRequired`, `ACMEClientError`, `StoreError`, the key
+    ///   provider's errors.
     public func register(_ wanted: AccountRegistration) async throws -> StoredAccount {
         var registration = wanted
         let anonymous = client(registration.directory)
@@ -59,7 +60,7 @@ public struct AccountFlow: Sendable {
         if let terms = directory.termsOfService, !registration.agreesToTerms { throw IssuanceError.termsNotAgreed(terms) }
         let kept = try await store.account(at: registration.directory)
         if wanted.contact.isEmpty { registration.contact = kept?.contact.compactMap { try? Contact($0) } ?? [] }
-        // One that was deactivated makes room.
+        // A deactivated account may be replaced.
         let earlier = kept?.isDeactivated == true ? nil : kept
         var account = StoredAccount(
             directory: registration.directory, key: registration.key, contact: registration.contact.map(\.text),
@@ -67,17 +68,18 @@ public struct AccountFlow: Sendable {
         let known = try await keys.key(named: registration.key)
         if let known, registration.isKeyAlgorithmWanted, known.algorithm != registration.keyAlgorithm {
             throw IssuanceError.noEffect(
-                "the key \"\(known.name)\" is of type \(known.algorithm.rawValue) and not \(registration.keyAlgorithm.rawValue); "
+                "the key \"\(known.name)\" is of type \(known.algorithm.rawValue), not \(registration.keyAlgorithm.rawValue); "
                     + "no account was registered", hint: "--key NAME registers an account with another key")
         }
         if directory.externalAccountRequired, registration.externalAccount == nil, earlier?.url == nil, known == nil {
             throw IssuanceError.externalAccountRequired(directory: registration.directory)
         }
-        // A credential that cannot be used is told before there is a key for nothing.
+        // Report an unusable credential before a key is made in vain.
         if known == nil, let name = registration.externalAccount, let available = await keys.externalAccounts(), !available.contains(name) {
             throw IssuanceError.externalAccountMissing(name, available: available)
         }
-        // Before the key is made: the next run finds its name here. An account that works is not given up for one that may not.
+        // Before the key is made, so that the next run finds its name. A working account is not replaced by one that
+        // may not work.
         if earlier?.url == nil { try await store.save(account) }
         let registered: RegisteredAccount
         do { registered = try await self.account(registration, known, earlier, wanted, anonymous) } catch {
@@ -86,21 +88,21 @@ public struct AccountFlow: Sendable {
             }
             throw error
         }
-        // What this call itself says of contacts is meant for the account that is there as well.
+        // An existing account keeps the contacts that the CA shows; this call's own contacts were sent as an update.
         if !registered.isNew, !registered.account.contact.isEmpty { account.contact = registered.account.contact }
         account.url = registered.url
         try await store.save(account)
         if !registered.isNew, registration.isExternalAccountWanted, let name = registration.externalAccount {
             observer(
                 .warning(
-                    "the key \"\(registration.key)\" has an account already, so the external account \"\(TerminalText.safe(name, limit: 64))\" "
+                    "the key \"\(registration.key)\" already has an account: external account \"\(TerminalText.safe(name, limit: 64))\" "
                         + "has no effect; --key NAME registers another account"))
         }
         observer(.accountRegistered(url: registered.url, key: registration.key, isNew: registered.isNew))
         return account
     }
 
-    /// The CA's account of the key, found or made. A key that is made for an account which policy then refuses does not stay.
+    /// The key's account at the CA, found or registered. If policy refuses the account, a key made for it is deleted.
     private func account(
         _ registration: AccountRegistration, _ known: ManagedKey?, _ earlier: StoredAccount?, _ wanted: AccountRegistration,
         _ anonymous: ACMEClient
@@ -117,7 +119,7 @@ public struct AccountFlow: Sendable {
         var registered: RegisteredAccount
         do {
             let client = anonymous.signing(by: try await keys.signer(for: key))
-            // A key that was there may have an account: made by a run that was cut off before the answer.
+            // An existing key may have an account from a run that was interrupted before the answer.
             if known != nil, let found = try await client.findAccount() {
                 registered = found
             } else {
@@ -131,7 +133,7 @@ public struct AccountFlow: Sendable {
             throw IssuanceError.accountClosed(
                 registration.key, error.problem, contact: registration.contact.map(\.text), directory: registration.directory)
         } catch {
-            // Where agent or policy failed, the CA has heard nothing of the key.
+            // If the agent failed or policy refused, the CA does not know the key.
             if key.isNew, !(error is ACMEClientError), !(error is CancellationError) {
                 do {
                     try await keys.deleteKey(named: registration.key)
@@ -139,13 +141,13 @@ public struct AccountFlow: Sendable {
                 } catch {
                     observer(
                         .warning(
-                            "the key \"\(registration.key)\" was made for an account that was not registered, and could not be deleted: \(error)"
+                            "the key \"\(registration.key)\" of an account that was not registered could not be deleted: \(error)"
                         ))
                 }
             }
             throw error
         }
-        // A CA may show an account that was deactivated as it would any other (RFC 8555 §7.3.1).
+        // A CA may return a deactivated account like any other (RFC 8555 §7.3.1).
         guard registered.account.status == .valid else {
             throw IssuanceError.accountClosed(
                 registration.key, nil, contact: registration.contact.map(\.text), directory: registration.directory)
@@ -153,8 +155,8 @@ public struct AccountFlow: Sendable {
         return registered
     }
 
-    /// Gives an account that was there the contacts that are wanted now (RFC 8555 §7.3.2). A CA that shows none may keep them all the same: then what
-    /// it was told last counts.
+    /// Updates an existing account's contacts to the requested ones (RFC 8555 §7.3.2). A CA that shows no contacts may
+    /// still have them: then the last ones sent count.
     private func updateContacts(
         _ registered: inout RegisteredAccount, _ registration: AccountRegistration, _ earlier: StoredAccount?, _ client: ACMEClient
     ) async throws {
@@ -165,7 +167,7 @@ public struct AccountFlow: Sendable {
         registered.account = try await client.updateAccount(AccountUpdate(contact: wanted))
     }
 
-    /// Whether the same registration has no better end another time, or has left nothing that another time could go on with.
+    /// Whether the same registration would fail again, or has left nothing to resume.
     private func isFinal(_ error: any Error, _ key: KeyName) async -> Bool {
         if case .accountClosed? = error as? IssuanceError { return true }
         if (error as? any PolicyRefusal)?.isPolicyRefusal == true { return true }
@@ -173,7 +175,7 @@ public struct AccountFlow: Sendable {
         do { return try await keys.key(named: key) == nil } catch { return false }
     }
 
-    /// A client that signs for the account at this CA; no request is sent where the account's URL is known.
+    /// A client that signs for the account at this CA; no request is sent if the account's URL is known.
     /// - Throws: `IssuanceError.noAccount`, `.keyMissing`.
     public func client(for directory: ACMEURL) async throws -> ACMEClient {
         guard var account = try await store.account(at: directory) else { throw IssuanceError.noAccount(directory: directory) }
@@ -182,13 +184,13 @@ public struct AccountFlow: Sendable {
         if account.nextKey != nil { account = try await settleKeyChange(account, anonymous) }
         let client = anonymous.signing(by: try await signer(account.key), account: account.url)
         if account.url == nil {
-            // newAccount was sent, or not; its answer did not come here (RFC 8555 §7.3.1).
+            // It is unknown whether newAccount was sent; its answer was lost (RFC 8555 §7.3.1).
             let found: RegisteredAccount?
             do { found = try await client.findAccount() } catch let error as ACMEClientError where error.problem?.kind == .unauthorized {
                 throw closed(account, error.problem)
             }
             guard let found else { throw IssuanceError.noAccount(directory: directory) }
-            // A CA may answer for an account that was deactivated as it would for any other (RFC 8555 §7.3.1).
+            // A CA may return a deactivated account like any other (RFC 8555 §7.3.1).
             guard found.account.status == .valid else { throw closed(account, nil) }
             account.url = found.url
             try await store.save(account)
@@ -205,7 +207,7 @@ public struct AccountFlow: Sendable {
         return try await keys.signer(for: key)
     }
 
-    /// The account as the CA has it; one that was deactivated elsewhere may be shown, with its status.
+    /// The account as the CA has it; an account that was deactivated elsewhere may be shown with its status.
     public func show(_ directory: ACMEURL) async throws -> (stored: StoredAccount, account: Account) {
         let client = try await client(for: directory)
         let account = try await asked(directory) { try await client.fetchAccount() }
@@ -225,7 +227,7 @@ public struct AccountFlow: Sendable {
         return account
     }
 
-    /// Deactivates the account for good (RFC 8555 §7.3.6) and notes that; its key stays.
+    /// Deactivates the account permanently (RFC 8555 §7.3.6) and records that; its key stays.
     public func deactivate(_ directory: ACMEURL) async throws {
         let client = try await client(for: directory)
         guard try await asked(directory, { try await client.deactivateAccount() }).status != .valid else {
@@ -236,7 +238,7 @@ public struct AccountFlow: Sendable {
         try await store.save(stored)
     }
 
-    /// What the CA says of the account. Refused by account and key that work elsewhere, the account itself is closed.
+    /// Runs a request about the account. If the CA answers unauthorized, the account itself is closed.
     private func asked(_ directory: ACMEURL, _ body: () async throws -> Account) async throws -> Account {
         do { return try await body() } catch let error as ACMEClientError where error.problem?.kind == .unauthorized {
             guard let stored = try await store.account(at: directory) else { throw error }
@@ -250,7 +252,7 @@ public struct AccountFlow: Sendable {
 }
 
 extension IssuanceEvent {
-    /// Tells an observer of the flow what happens in a client.
+    /// Forwards a client's events to an observer of the flow.
     public static func forward(to observer: @escaping IssuanceObserver) -> @Sendable (ACMEClientEvent) -> Void {
         { event in
             switch event {

@@ -1,7 +1,7 @@
 import ACME
 import Synchronization
 
-/// The answers that a listener shows now, and who has looked at them.
+/// The answers that a listener serves now, and how often each was fetched.
 final class ChallengeBoard: Sendable {
     private let answers = Mutex<[String: (keyAuthorization: String, looks: Int)]>([:])
     private let looks = EventCounter()
@@ -14,7 +14,7 @@ final class ChallengeBoard: Sendable {
 
     var isEmpty: Bool { answers.withLock { $0.isEmpty } }
 
-    /// What to answer for a token, on behalf of a request.
+    /// The answer to a request for a token; counts the request.
     func look(at token: String) -> String? {
         answers.withLock { answers in
             guard let entry = answers[token] else { return nil }
@@ -26,7 +26,7 @@ final class ChallengeBoard: Sendable {
     /// An answer was sent.
     func answered() { looks.increment() }
 
-    /// Returns when each of the tokens was looked at and nobody has looked for a moment.
+    /// Returns when each token was fetched and none has been fetched for `quiet`.
     func waitForLooks(at tokens: [String], quiet: Duration, limit: Duration) async -> Bool {
         let end = ContinuousClock.now + limit
         var seen = looks.count

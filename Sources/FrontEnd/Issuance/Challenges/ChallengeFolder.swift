@@ -1,10 +1,10 @@
 import DurableFile
 import Glibc
 
-/// The folder of challenge files, held open so that every name is looked up in this very folder. Links are not followed: what a web
-/// server's user may have put there must not lead to other files.
+/// The folder of challenge files, held open so that every name is looked up in this very folder. Links are not
+/// followed: the web server's user must not be able to redirect writes to other files.
 struct ChallengeFolder: Sendable {
-    /// A key authorization has some 90 bytes.
+    /// A key authorization has about 90 bytes.
     private static let maximumContent = 4096
 
     private let folder: Folder
@@ -14,7 +14,7 @@ struct ChallengeFolder: Sendable {
         do throws(FileError) { folder = try Folder(path, followsLink: false) } catch { throw Self.failure(error) }
     }
 
-    /// By which the kernel finds it, whatever its path leads to.
+    /// A path that leads to this open folder, whatever its own path leads to now.
     var kernelPath: String { folder.kernelPath }
 
     private static func failure(_ error: FileError) -> IssuanceError {
@@ -22,9 +22,10 @@ struct ChallengeFolder: Sendable {
         return .solver(nil, reason: "\(error.path): \(error.reason)", hint: hint)
     }
 
-    /// Puts a file there whole: a web server shows all of it or nothing. After a loss of power the challenge begins anew, so nothing is synced.
+    /// Writes a file atomically: a web server serves all of it or nothing. Nothing is synced, since after a power
+    /// failure the challenge starts again.
     func write(_ name: String, _ content: [UInt8]) throws {
-        // The umask must not take the web server's right to read.
+        // The web server must be able to read it, whatever the umask is.
         do throws(FileError) {
             guard name.utf8.count > Self.longestName else { return try folder.replaceUnsynced(name, with: content, mode: 0o644) }
             let interim = Self.interim(name)
@@ -34,15 +35,16 @@ struct ChallengeFolder: Sendable {
         } catch { throw Self.failure(error) }
     }
 
-    /// A file system takes names of 255 bytes; one that is longer than this has no room for what `Folder.interim` adds.
+    /// File names have at most 255 bytes; a longer name than this leaves no room for the characters that
+    /// `Folder.interim` adds.
     private static let longestName = 250
 
-    /// The name of a file while it is written.
+    /// The name of a file while it is being written.
     private static func interim(_ name: String) -> String {
         Folder.interim(name.utf8.count > longestName ? String(name.prefix(longestName / 2) + name.suffix(longestName / 2)) : name)
     }
 
-    /// Removes the file where it has that content, and nothing otherwise.
+    /// Removes the file if it has that content.
     func remove(_ name: String, content: [UInt8]) throws {
         do throws(FileError) {
             try folder.remove(Self.interim(name))
@@ -50,7 +52,7 @@ struct ChallengeFolder: Sendable {
             try folder.remove(name)
         } catch {
             switch error.cause {
-            // Nothing that was put there by `write`.
+            // Not written by `write`.
             case .notRegular, .tooLarge: return
             case .system: throw Self.failure(error)
             }

@@ -1,8 +1,8 @@
 import Glibc
 import NIOPosix
 
-/// Sees by inotify when the web server opens challenge files, so that the CA is asked for the result when there is one. Where there is
-/// no inotify, or the server keeps files open, the caller polls as it would without.
+/// Observes with inotify when the web server reads challenge files, so that the order is polled when there is a result.
+/// Without inotify, or if the server keeps files open, the caller polls as usual.
 final class ChallengeFolderWatch: Sendable {
     private let descriptor: Int32
 
@@ -14,11 +14,11 @@ final class ChallengeFolderWatch: Sendable {
 
     deinit {
         guard descriptor >= 0 else { return }
-        // Closing it takes the kernel 10 to 20 ms, for which no issuance has to wait.
+        // Closing takes the kernel 10 to 20 ms; the issuance does not wait for it.
         NIOThreadPool.singleton.submit { [descriptor] _ in close(descriptor) }
     }
 
-    /// Returns when each file was read and nobody has read one for a moment.
+    /// Returns when each file was read and none has been read for `quiet`.
     func waitForLooks(at names: Set<String>, quiet: Duration, limit: Duration) async -> Bool {
         let flag = CancellationFlag()
         return await withTaskCancellationHandler {
@@ -33,7 +33,7 @@ final class ChallengeFolderWatch: Sendable {
         var missing = names
         while !flag.isSet, ContinuousClock.now < end {
             var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            // Short where only quiet is waited for; otherwise long enough to notice a cancellation.
+            // Short if only the quiet period is left; otherwise short enough to notice a cancellation.
             let quiet = Int32(max(1, min(1_000, (quiet / .milliseconds(1)).rounded())))
             let ready = poll(&poller, 1, missing.isEmpty ? quiet : 100)
             if ready == 0, missing.isEmpty { return true }

@@ -1,6 +1,6 @@
-/// The head of an HTTP/1 request, as far as a challenge responder needs it. Pure and bounded; what follows the head is never read.
+/// The head of an HTTP/1 request, as far as a challenge responder needs it. Pure and bounded; a body is never read.
 struct ChallengeRequest: Equatable, Sendable {
-    /// A CA's request has some 300 bytes; browsers and scanners send up to 8 KiB.
+    /// A CA's request has about 300 bytes; browsers and scanners send up to 8 KiB.
     static let maximumHead = 8192
     static let prefix = "/.well-known/acme-challenge/"
 
@@ -13,7 +13,7 @@ struct ChallengeRequest: Equatable, Sendable {
 
     /// Whether a body is wanted: GET, not HEAD.
     var wantsBody: Bool
-    /// The token, where the path is exactly that of a challenge (RFC 8555 §8.3) and the method is GET or HEAD.
+    /// The token, if the path is exactly a challenge's (RFC 8555 §8.3) and the method is GET or HEAD.
     var token: String?
 
     /// - Parameter bytes: everything received so far.
@@ -34,7 +34,7 @@ struct ChallengeRequest: Equatable, Sendable {
     private static func headEnd(_ bytes: [UInt8]) -> Int? {
         var index = 0
         while index < bytes.count {
-            // A line that is empty but for a carriage return ends the head (RFC 9112 §2.2 lets a lone LF pass).
+            // An empty line ends the head; a lone LF is accepted (RFC 9112 §2.2).
             if bytes[index] == 0x0A {
                 let next = index + 1
                 if next < bytes.count, bytes[next] == 0x0A { return next + 1 }
@@ -47,7 +47,7 @@ struct ChallengeRequest: Equatable, Sendable {
 
     private static func token(of target: ArraySlice<UInt8>) -> String? {
         var path = target
-        // The absolute form, which every server must take (RFC 9112 §3.2.2).
+        // The absolute form, which every server must accept (RFC 9112 §3.2.2).
         let scheme = Array("http://".utf8)
         if path.starts(with: scheme) {
             guard let slash = path.dropFirst(scheme.count).firstIndex(of: UInt8(ascii: "/")) else { return nil }
@@ -57,7 +57,7 @@ struct ChallengeRequest: Equatable, Sendable {
         return String(decoding: path.dropFirst(prefix.utf8.count), as: UTF8.self)
     }
 
-    /// The whole response. RFC 8555 §8.3: the key authorization, as application/octet-stream.
+    /// The whole response: the key authorization as application/octet-stream (RFC 8555 §8.3).
     func response(_ keyAuthorization: String?) -> [UInt8] {
         let body = keyAuthorization ?? "there is no challenge here\n"
         let type = keyAuthorization == nil ? "text/plain; charset=utf-8" : "application/octet-stream"

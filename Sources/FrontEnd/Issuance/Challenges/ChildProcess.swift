@@ -1,11 +1,11 @@
 import CLinux
 import Glibc
 
-/// A child that was started, with what it prints. To be waited for on a thread that may block.
+/// A started child process with its output. Wait for it on a thread that may block.
 struct ChildProcess: ~Copyable {
     enum End: Equatable { case exited(Int32), signalled(Int32), timedOut, cancelled }
 
-    /// How long to sleep where nothing is printed: a program that hands its output to a daemon keeps the pipe open behind its end.
+    /// Milliseconds to wait for output: a program that passes its output to a daemon keeps the pipe open after its end.
     private static let tick: Int32 = 20
 
     private let pid: pid_t
@@ -18,7 +18,7 @@ struct ChildProcess: ~Copyable {
         var ends: [Int32] = [-1, -1]
         guard clinux_pipe(&ends) == 0 else { throw ExternalProgramError(path, .notStarted(errno: errno)) }
         defer { close(ends[1]) }
-        // In memory, so that a program which does not read it blocks nobody.
+        // In memory, so that a program that does not read it blocks nothing.
         let stdin = clinux_memory_file("stdin")
         defer { if stdin >= 0 { close(stdin) } }
         guard stdin >= 0, input.isEmpty || Glibc.write(stdin, input, input.count) == input.count, lseek(stdin, 0, SEEK_SET) == 0 else {
@@ -32,12 +32,14 @@ struct ChildProcess: ~Copyable {
         posix_spawn_file_actions_adddup2(&actions, stdin, 0)
         posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
         posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
-        // Nothing else is inherited: a daemon that a hook starts must not keep our listener's port, or a lock, for as long as it lives.
+        // Nothing else is inherited: a daemon that a hook starts must not hold our listener's port or a lock while it
+        // runs.
         _ = clinux_close_from(&actions, 3)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
-        // A group of its own: it is ended with all that it has started, and Ctrl-C reaches it by us alone, so that `cleanup` still runs.
+        // A separate process group: it ends with all that it started, and only we get Ctrl-C, so that `cleanup` still
+        // runs.
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
         posix_spawnattr_setpgroup(&attributes, 0)
         var signals = sigset_t()
@@ -65,12 +67,12 @@ struct ChildProcess: ~Copyable {
 
     deinit { close(pipe) }
 
-    /// Bytes as a string of C, to be freed.
+    /// Bytes as a C string; the caller frees it.
     private static func copy(_ bytes: [UInt8]) -> UnsafeMutablePointer<CChar>? {
         (bytes + [0]).withUnsafeBytes { $0.assumingMemoryBound(to: CChar.self).baseAddress.flatMap { strdup($0) } }
     }
 
-    /// Reads what it prints until it ends, is told to end, or ends by force.
+    /// Reads its output until it ends, by itself or because of the timeout or a cancellation.
     mutating func wait(timeout: Duration, grace: Duration, _ flag: CancellationFlag) -> End {
         let deadline = ContinuousClock.now + timeout
         var killAt: ContinuousClock.Instant?
@@ -82,7 +84,7 @@ struct ChildProcess: ~Copyable {
             let reaped = waitpid(pid, &status, WNOHANG)
             if reaped == pid || (reaped < 0 && errno == ECHILD) {
                 if isOpen { _ = collect(timeout: 0) }
-                // What it left running in its group.
+                // Kill what it left running in its group.
                 if forced != nil { kill(-pid, SIGKILL) }
                 return forced ?? Self.end(status)
             }
@@ -99,7 +101,7 @@ struct ChildProcess: ~Copyable {
         }
     }
 
-    /// WIFEXITED and its like are macros that Swift does not see.
+    /// WIFEXITED and the like are macros, which Swift does not import.
     private static func end(_ status: Int32) -> End {
         status & 0x7F == 0 ? .exited((status >> 8) & 0xFF) : .signalled(status & 0x7F)
     }
@@ -109,7 +111,7 @@ struct ChildProcess: ~Copyable {
         var poller = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
         guard poll(&poller, 1, timeout) > 0 else { return true }
         var buffer = [UInt8](repeating: 0, count: 4096)
-        // As much as a program prints in a tick, not for ever.
+        // Bounded: a program may print without end.
         for _ in 0..<64 {
             let count = read(pipe, &buffer, buffer.count)
             guard count > 0 else { return count < 0 && (errno == EAGAIN || errno == EINTR) }

@@ -2,17 +2,18 @@ import ACME
 import CertificateStore
 import StrictJSON
 
-/// dns-01 (RFC 8555 §8.4) by a program of the user's, which makes and removes a TXT record.
+/// dns-01 (RFC 8555 §8.4) with the user's program, which creates and removes a TXT record.
 ///
-/// It is called as `PROGRAM present NAME VALUE` and `PROGRAM cleanup NAME VALUE`, where NAME is `_acme-challenge.example.org`. The same is
-/// in the environment (`ACME_AGENT_ACTION`, `ACME_AGENT_RECORD_NAME`, `ACME_AGENT_RECORD_VALUE`, `ACME_AGENT_IDENTIFIER`) and as a JSON
-/// object on standard input (`action`, `name`, `value`, `identifier`, `type`). No shell is between. The program
-/// - MUST exit with 0 only when the record is there (gone);
-/// - MUST keep several values of one name: a wildcard and its apex are proven side by side;
-/// - MUST succeed at `cleanup` where there is no such record;
+/// It is called as `PROGRAM present NAME VALUE` and `PROGRAM cleanup NAME VALUE`, where NAME is
+/// `_acme-challenge.example.org`. It also gets the same values in the environment (`ACME_AGENT_ACTION`,
+/// `ACME_AGENT_RECORD_NAME`, `ACME_AGENT_RECORD_VALUE`, `ACME_AGENT_IDENTIFIER`) and as a JSON object on standard input
+/// (`action`, `name`, `value`, `identifier`, `type`). No shell is involved. The program
+/// - MUST exit with 0 only if the record was created (removed);
+/// - MUST support several values for one name: a wildcard and its apex are proven concurrently;
+/// - MUST succeed at `cleanup` if there is no such record;
 /// - SHOULD return from `present` only when the authoritative servers show the record.
 public struct DNS01Hook: ChallengeSolver {
-    /// Programs at once: more would only meet the DNS provider's rate limit.
+    /// Concurrent programs: more would only hit the DNS provider's rate limit.
     static let maximumPrograms = 8
 
     private let program: ExternalProgram
@@ -20,7 +21,7 @@ public struct DNS01Hook: ChallengeSolver {
     private let gate = Gate(limit: DNS01Hook.maximumPrograms)
 
     /// - Parameters:
-    ///   - settle: waited behind `present`, for providers whose servers are slower than their interface says.
+    ///   - settle: how long to wait after `present`, for providers whose servers are slower than their API claims.
     public init(program: ExternalProgram, settle: Duration = .zero) {
         self.program = program
         self.settle = settle
@@ -28,7 +29,7 @@ public struct DNS01Hook: ChallengeSolver {
 
     public var type: ChallengeType { .dns01 }
 
-    /// RFC 8738 §7: an address cannot be proven by DNS.
+    /// RFC 8738 §7: dns-01 cannot prove an IP address.
     public func canSolve(_ identifier: Identifier) -> Bool {
         if case .dns = identifier { return true }
         return false
@@ -37,11 +38,11 @@ public struct DNS01Hook: ChallengeSolver {
     public func check() throws {
         do throws(ExternalProgramError) { try program.check() } catch {
             throw IssuanceError.solver(
-                nil, reason: "the dns hook cannot be used: \(error.description)", hint: "--dns-hook names a program that this user may run")
+                nil, reason: "the DNS hook cannot be used: \(error.description)", hint: "--dns-hook names a program that this user may run")
         }
     }
 
-    /// The record's name (RFC 8555 §8.4); a wildcard is proven at the name behind its `*.` (§7.1.4).
+    /// The record's name (RFC 8555 §8.4); a wildcard is proven at the name after its `*.` (§7.1.4).
     public static func recordName(_ identifier: Identifier) -> String {
         if case .dns(let name) = identifier { return "_acme-challenge." + name.base }
         return "_acme-challenge." + identifier.value
@@ -89,7 +90,7 @@ public struct DNS01Hook: ChallengeSolver {
     }
 }
 
-/// Lets a bounded number of tasks through at once, in the order of their coming.
+/// Admits a bounded number of tasks at a time, in order of arrival.
 actor Gate {
     private var free: Int
     private var waiting: [CheckedContinuation<Void, Never>] = []

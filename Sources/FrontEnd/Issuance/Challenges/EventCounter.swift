@@ -22,8 +22,8 @@ final class EventCounter: Sendable {
         for continuation in waiting { continuation.resume() }
     }
 
-    /// Returns when there were more than `seen` events, when `limit` is over, or when the task is cancelled.
-    /// - Returns: the events so far.
+    /// Returns when there were more than `seen` events, when `limit` has passed, or when the task is cancelled.
+    /// - Returns: the number of events so far.
     func wait(past seen: Int, limit: Duration) async -> Int {
         let id = state.withLock { state in
             state.nextWaiter += 1

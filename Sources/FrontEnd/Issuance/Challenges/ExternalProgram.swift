@@ -3,20 +3,21 @@ import Glibc
 import NIOPosix
 import Synchronization
 
-/// Runs a program of the user's: arguments as an array, never through a shell, in a process group of its own, for a bounded time.
+/// Runs a user's program: arguments as an array, never through a shell, in a separate process group, for a bounded
+/// time.
 public struct ExternalProgram: Sendable {
     /// Path of the program.
     public var path: String
-    /// What the program gets as its environment, before the additions of each call.
+    /// The program's environment, before the additions of each call.
     public var environment: ProgramEnvironment
     public var timeout: Duration
 
-    /// What is kept of what it prints: enough for an error with its context.
+    /// How many bytes of its output are kept: enough for an error with its context.
     static let outputLimit = 4096
     static let outputLines = 10
     /// Between SIGTERM and SIGKILL.
     static let grace: Duration = .seconds(2)
-    /// Of 10 ms each.
+    /// Attempts, 10 ms apart.
     private static let busyAttempts = 20
 
     public init(path: String, environment: ProgramEnvironment, timeout: Duration) {
@@ -25,7 +26,7 @@ public struct ExternalProgram: Sendable {
         self.timeout = timeout
     }
 
-    /// Looks whether it could be started: a regular file that this user may execute.
+    /// Checks that it can be started: it must be a regular file that this user may execute.
     public func check() throws(ExternalProgramError) {
         var status = stat()
         guard stat(path, &status) == 0 else { throw ExternalProgramError(path, .notStarted(errno: errno)) }
@@ -35,14 +36,14 @@ public struct ExternalProgram: Sendable {
         guard access(path, X_OK) == 0 else { throw ExternalProgramError(path, .notStarted(errno: errno)) }
     }
 
-    /// Runs it to its end. Where the task is cancelled the program is ended.
-    /// - Parameter input: what it reads as its standard input.
+    /// Runs it until it ends. If the task is cancelled, the program is terminated.
+    /// - Parameter input: its standard input.
     /// - Throws: `ExternalProgramError` unless it exits with 0; `CancellationError`.
     public func run(_ arguments: [String], environment additions: [String: String] = [:], input: [UInt8] = []) async throws {
         let flag = CancellationFlag()
         let environment = self.environment.merging(additions)
         try await withTaskCancellationHandler {
-            // A thread that may block: poll and waitpid have no place on the cooperative pool.
+            // On a thread that may block: poll and waitpid must not block the cooperative pool.
             try await NIOThreadPool.singleton.runIfActive {
                 var child = try start(arguments, environment, input)
                 let end = child.wait(timeout: timeout, grace: Self.grace, flag)
@@ -59,7 +60,8 @@ public struct ExternalProgram: Sendable {
         }
     }
 
-    /// A script that was written a moment ago may still be open in a child of another thread, between fork and exec: ETXTBSY passes.
+    /// A script that was just written may still be open in another thread's child, between fork and exec: ETXTBSY is
+    /// temporary.
     private func start(_ arguments: [String], _ environment: ProgramEnvironment, _ input: [UInt8]) throws -> ChildProcess {
         for _ in 0..<Self.busyAttempts {
             do {
@@ -72,7 +74,7 @@ public struct ExternalProgram: Sendable {
     }
 }
 
-/// Why a program of the user's did not do what it should.
+/// Why a user's program failed.
 public struct ExternalProgramError: Error, Hashable, Sendable, CustomStringConvertible {
     /// How it ended.
     public enum Kind: Hashable, Sendable {
@@ -99,7 +101,7 @@ public struct ExternalProgramError: Error, Hashable, Sendable, CustomStringConve
             switch kind {
             case .notStarted(let number): "could not be started: \(String(cString: strerror(number)))"
             case .exit(let code): "ended with exit code \(code)"
-            case .signal(let signal): "was ended by signal \(signal)"
+            case .signal(let signal): "was killed by signal \(signal)"
             case .timeout(let seconds): "did not end within \(seconds) s"
             }
         let name = TerminalText.safe(path, limit: 200)

@@ -5,16 +5,17 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// http-01 (RFC 8555 §8.3) by a server of its own, which runs only while an order is being proven and shows nothing but its challenges.
+/// http-01 (RFC 8555 §8.3) with a built-in server, which runs only while names are being proven and serves only
+/// challenges.
 public final class HTTP01Listener: ChallengeSolver {
-    /// A CA opens a handful of connections for each name; more than this are scanners.
+    /// A CA opens a handful of connections for each name; more than this come from scanners.
     static let maximumConnections = 512
-    /// A CA's request comes at once; Let's Encrypt itself waits 10 s.
+    /// A CA sends its request at once; Let's Encrypt itself waits 10 s.
     static let connectionTimeout: TimeAmount = .seconds(10)
 
-    /// For how long another order's listener is waited for: most orders are proven in less.
+    /// How long to wait for another order's listener: most names are proven in less.
     public static let patience: Duration = .seconds(10)
-    /// Between two tries, in milliseconds: of several that wait none is always the last.
+    /// Milliseconds between two attempts; random, so that no waiting order is always the last.
     private static let retryInterval = 40...120
 
     private let addresses: [ListenAddress]
@@ -24,8 +25,8 @@ public final class HTTP01Listener: ChallengeSolver {
     private let connections = Mutex(0)
 
     /// - Parameters:
-    ///   - addresses: all of them are listened on; a CA prefers IPv6 where the name has an AAAA record.
-    ///   - patience: how long to wait where another program listens on one of them, which may be another order.
+    ///   - addresses: where to listen; a CA prefers IPv6 if the name has an AAAA record.
+    ///   - patience: how long to wait if another program, maybe another order, listens on one of them.
     public init(addresses: [ListenAddress], patience: Duration = HTTP01Listener.patience) {
         self.addresses = addresses
         self.patience = patience
@@ -33,10 +34,10 @@ public final class HTTP01Listener: ChallengeSolver {
 
     public var type: ChallengeType { .http01 }
 
-    /// RFC 8555 §8.3: no wildcards. Addresses are proven by it too (RFC 8738 §3).
+    /// No wildcards (RFC 8555 §8.3). IP addresses are allowed (RFC 8738 §3).
     public func canSolve(_ identifier: Identifier) -> Bool { !identifier.isWildcard }
 
-    /// Where the server listens now, with the ports that the system chose.
+    /// The addresses on which the server listens now, with the ports that the system chose.
     public var boundAddresses: [String] { channels.withLock { $0.compactMap { $0.localAddress?.description } } }
 
     /// The bound port of the first address; `nil` before `prepare`.
@@ -46,14 +47,14 @@ public final class HTTP01Listener: ChallengeSolver {
         guard channels.withLock({ $0.isEmpty }) else { return }
         let end = ContinuousClock.now + patience
         while let (address, error) = await bindAll() {
-            // All or none is held while waiting: two orders that have one address each would wait for each other.
+            // Hold none while waiting: two orders that hold one address each would wait for each other.
             await finish()
             guard (error as? IOError)?.errnoCode == EADDRINUSE, ContinuousClock.now < end else { throw explain(error, address) }
             try await Task.sleep(for: .milliseconds(Int.random(in: Self.retryInterval)))
         }
     }
 
-    /// - Returns: The first address that cannot be listened on, and why.
+    /// - Returns: The first address on which it cannot listen, and why.
     private func bindAll() async -> (ListenAddress, any Error)? {
         for address in addresses {
             do {
@@ -76,7 +77,7 @@ public final class HTTP01Listener: ChallengeSolver {
                 }
             }
         if !address.address.isIPv4 {
-            // So that [::] and 0.0.0.0 can be listened on side by side, whatever the system's default is.
+            // Allows listening on both [::] and 0.0.0.0, whatever the system's default is.
             bootstrap = bootstrap.serverChannelOption(ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 1)
         }
         return try await bootstrap.bind(to: socket).get()
@@ -87,13 +88,13 @@ public final class HTTP01Listener: ChallengeSolver {
         var hint: String?
         switch (error as? IOError)?.errnoCode {
         case EADDRINUSE:
-            let time = patience >= .seconds(1) ? " and still did after \(patience.components.seconds) s" : ""
+            let time = patience >= .seconds(1) ? ", still after \(patience.components.seconds) s" : ""
             return .busy(
                 "another program listens on \(address)\(time)",
-                hint: "another order may need longer: run the command again; a web server can show the challenge itself: --webroot FOLDER")
+                hint: "if it is another order, run the command again later; if it is a web server, use its folder: --webroot FOLDER")
         case EACCES:
             reason = "this user may not listen on \(address)"
-            hint = "ports below 1024 want CAP_NET_BIND_SERVICE; or use --webroot FOLDER"
+            hint = "ports below 1024 need CAP_NET_BIND_SERVICE; or use --webroot FOLDER"
         case EADDRNOTAVAIL:
             reason = "this machine has no address \(address.address)"
         default: reason = "cannot listen on \(address): \(error)"
@@ -111,7 +112,7 @@ public final class HTTP01Listener: ChallengeSolver {
         await board.waitForLooks(at: answers.map(\.keyAuthorization.token), quiet: quiet, limit: limit)
     }
 
-    /// A listener of an earlier process is gone with it: then there is nothing here by that token.
+    /// An earlier process's listener ended with it: then there is nothing to remove.
     public func cleanUp(_ answer: ChallengeAnswer) async throws {
         board.remove(token: answer.keyAuthorization.token)
     }
@@ -135,7 +136,7 @@ public final class HTTP01Listener: ChallengeSolver {
     fileprivate func leave() { connections.withLock { $0 -= 1 } }
 }
 
-/// One connection: one request, one response, the end.
+/// One connection: one request, one response, then it is closed.
 private final class ChallengeConnection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -183,7 +184,7 @@ private final class ChallengeConnection: ChannelInboundHandler {
         let board = board
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes))).whenComplete { _ in
             if isLook { board.answered() }
-            // Half-closed first, so that a client that is still sending gets the answer and not a reset.
+            // Half-close first, so that a client that is still sending gets the answer instead of a reset.
             channel.close(mode: .output, promise: nil)
             channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
         }

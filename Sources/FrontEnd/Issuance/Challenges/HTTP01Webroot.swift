@@ -4,16 +4,16 @@ import DurableFile
 import Glibc
 import Synchronization
 
-/// http-01 (RFC 8555 §8.3) through the folder of a web server that runs already: a file for each challenge in
+/// http-01 (RFC 8555 §8.3) through a running web server's folder: a file for each challenge in
 /// `<webroot>/.well-known/acme-challenge`.
 public final class HTTP01Webroot: ChallengeSolver {
     private let root: String
-    /// The watch on the folder while challenges are in it; see `ChallengeFolderWatch`.
+    /// Watches the folder while challenges are in it; see `ChallengeFolderWatch`.
     private let watch = Mutex<ChallengeFolderWatch?>(nil)
-    /// Whether this process made the folders, so that it may remove them.
+    /// The folders that this process made, and so may remove.
     private let madeFolders = Mutex<[String]>([])
 
-    /// - Parameter root: the folder that the web server shows as `/` over plain HTTP for every name.
+    /// - Parameter root: the folder that the web server serves as `/` over plain HTTP for every name.
     public init(root: String) { self.root = root.utf8.last == UInt8(ascii: "/") && root != "/" ? String(root.dropLast()) : root }
 
     public var type: ChallengeType { .http01 }
@@ -28,7 +28,7 @@ public final class HTTP01Webroot: ChallengeSolver {
 
     public func check() throws {
         try expectRoot()
-        // What is there of them has to be a folder to write into; what is missing is made.
+        // The deepest existing path must be a writable folder; missing ones are created.
         let paths: [String] = [folder, root + Self.wellKnown, root]
         guard let path = paths.first(where: { (path: String) in access(path, F_OK) == 0 }) else { return }
         do throws(FileError) { _ = try Folder(path) } catch { throw Self.explain(error) }
@@ -41,7 +41,7 @@ public final class HTTP01Webroot: ChallengeSolver {
         do throws(FileError) { _ = try Folder(root) } catch {
             throw IssuanceError.solver(
                 nil, reason: "the webroot \(TerminalText.safe(root, limit: 300)) cannot be used: \(error.reason)",
-                hint: "--webroot names the folder that the web server shows for this name")
+                hint: "--webroot names the folder that the web server serves for this name")
         }
     }
 
@@ -49,7 +49,7 @@ public final class HTTP01Webroot: ChallengeSolver {
         try expectRoot()
         for path in [root + Self.wellKnown, folder] {
             do throws(FileError) {
-                // The umask must not take the web server's right to look into it.
+                // The web server must be able to read it, whatever the umask is.
                 if try Folder.makeNew(path, mode: 0o755) { madeFolders.withLock { $0.append(path) } }
             } catch { throw Self.explain(error) }
         }
@@ -65,9 +65,9 @@ public final class HTTP01Webroot: ChallengeSolver {
 
     public func present(_ answer: ChallengeAnswer) async throws {
         let token = answer.keyAuthorization.token
-        // Checked when it was read; a path component is not made of a CA's word without looking again (acme.sh #4659).
+        // Checked when it was read, and again before it becomes part of a path (compare acme.sh issue 4659).
         guard ChallengeToken.isValid(token) else {
-            throw IssuanceError.solver(answer.identifier, reason: "its token is no token", hint: nil)
+            throw IssuanceError.solver(answer.identifier, reason: "its token is not valid", hint: nil)
         }
         try ChallengeFolder(folder).write(token, Array(answer.keyAuthorization.text.utf8))
     }
@@ -77,7 +77,7 @@ public final class HTTP01Webroot: ChallengeSolver {
         return await watch.waitForLooks(at: Set(answers.map(\.keyAuthorization.token)), quiet: quiet, limit: limit)
     }
 
-    /// Removes the file if it has this challenge's content, wherever an earlier run's webroot was.
+    /// Removes the file if it has this challenge's content, even from an earlier run's webroot.
     public func cleanUp(_ answer: ChallengeAnswer) async throws {
         guard let slash = answer.target.lastIndex(of: "/") else { return }
         let folder = String(answer.target[..<slash])
@@ -93,7 +93,7 @@ public final class HTTP01Webroot: ChallengeSolver {
             defer { made = [] }
             return made
         }
-        // Fails where something else is in it by now, as it should.
+        // Fails if the folder is not empty, as it should.
         for path in made.reversed() { rmdir(path) }
     }
 }

@@ -1,14 +1,14 @@
-/// What a program gets as its environment, as bytes: what is not UTF-8 reaches it unchanged.
+/// A program's environment as bytes: entries that are not UTF-8 reach it unchanged.
 public struct ProgramEnvironment: Hashable, Sendable, ExpressibleByDictionaryLiteral {
-    /// `NAME=VALUE`, each.
+    /// Each is `NAME=VALUE`.
     private(set) var entries: [[UInt8]]
 
-    /// From entries that are each ended by a zero byte, as in `/proc/self/environ`.
+    /// From entries that each end with a zero byte, as in `/proc/self/environ`.
     public init(_ block: [UInt8]) { entries = block.split(separator: 0).map { Array($0) } }
 
     public init(dictionaryLiteral variables: (String, String)...) { entries = variables.map { Array("\($0)=\($1)".utf8) } }
 
-    /// The same with these variables in the place of any of their names.
+    /// The environment with these variables added or replaced.
     func merging(_ variables: [String: String]) -> ProgramEnvironment {
         var merged = self
         let names = Set(variables.keys.map { Array($0.utf8) })

@@ -1,10 +1,10 @@
 import ACME
 import CertificateStore
 
-/// Names for certificate keys that nobody named.
+/// Default names for certificate keys.
 enum CertificateKeyName {
-    /// The key's name made of the certificate's: `www.example.org` is `www.example.org`, `_wildcard_.example.org` is
-    /// `wildcard_.example.org`, what is too long is cut.
+    /// The key's name, derived from the certificate's: `www.example.org` gives `www.example.org`,
+    /// `_wildcard_.example.org` gives `wildcard_.example.org`; a long name is cut.
     static func first(for name: CertificateName) throws -> KeyName {
         let text = name.rawValue.drop { $0 == "_" }
         return try KeyName(String(text.prefix(KeyName.maximumLength - 8)))

@@ -1,35 +1,35 @@
 import ACME
 import CertificateStore
 
-/// How an earlier run ended that the next one goes on from.
+/// How the earlier run ended that is resumed.
 public enum EarlierEnd: Sendable, Hashable {
-    /// It was cut off, before there was a certificate.
+    /// It was interrupted before there was a certificate.
     case interruption
-    /// Its order failed; somebody has asked for it again.
+    /// Its order failed and was requested again.
     case failure
-    /// The certificate was installed; what is left is to take it into use.
+    /// The certificate was installed but not yet deployed.
     case installation
 }
 
-/// What happens in an issuance, as it happens; for people and machines to follow.
+/// The events of an issuance, for people and machines.
 public enum IssuanceEvent: Sendable {
-    /// The work goes on where an earlier run came to its end.
+    /// An earlier run is resumed.
     case resumed(CertificateName, order: ACMEURL?, after: EarlierEnd = .interruption)
     case keyCreated(ManagedKey)
-    /// A key that exists is used.
+    /// An existing key is used.
     case keyUsed(ManagedKey)
     case orderCreated(ACMEURL, identifiers: [Identifier])
     case authorizationPending(Identifier)
-    /// The CA has a proof from before.
+    /// The CA already has a valid authorization for the name.
     case authorizationReused(Identifier)
     case challengePresented(Identifier, ChallengeType, target: String)
-    /// The CA was told to look.
+    /// The CA was told that the challenge is ready.
     case challengeAnswered(Identifier, ChallengeType)
     case validated(Identifier)
     case failed(Identifier, Problem?)
-    /// The CA could not see the answer to a challenge, and goes on looking (RFC 8555 §8.2).
+    /// The CA could not validate a challenge and keeps trying (RFC 8555 §8.2).
     case challengeProblem(Identifier, Problem)
-    /// What was presented could not be taken away; a person has to.
+    /// A presented answer could not be removed; a person has to do it.
     case cleanUpFailed(Identifier, target: String, reason: String)
     case finalized(order: ACMEURL)
     case downloaded(ACMEURL)
@@ -37,20 +37,20 @@ public enum IssuanceEvent: Sendable {
     case deployed(CertificateName)
     case keyRetired(name: KeyName)
     case keyDeleted(name: KeyName)
-    /// What the user asked for holds, though something beside it went wrong.
+    /// The command does what was asked, but something else went wrong.
     case warning(String)
-    /// Nothing is done for that long.
+    /// The program waits for that long.
     case waiting(seconds: Double, reason: String)
     /// The CA is asked for its directory or for a nonce.
     case asking(Origin)
-    /// The CA refused a nonce: the same request is signed again with another (RFC 8555 §6.5).
+    /// The CA refused a nonce: the request is signed again with another (RFC 8555 §6.5).
     case nonceRefused(url: ACMEURL)
     /// A key signed a request.
     case signed(ACMERequest, url: ACMEURL, key: KeyName)
     case accountRegistered(url: ACMEURL, key: KeyName, isNew: Bool)
     case revoked(CertificateName?, serial: String)
 
-    /// Stable name for machines.
+    /// A stable name for machines.
     public var name: String {
         switch self {
         case .resumed: "resumed"
@@ -82,24 +82,25 @@ public enum IssuanceEvent: Sendable {
     }
 }
 
-/// Is told what happens; called from any task, in order within one identifier.
+/// Receives the events; called from any task, in order for each identifier.
 public typealias IssuanceObserver = @Sendable (IssuanceEvent) -> Void
 
 extension ACMERequest {
-    /// What a signature under this request says, in plain words: it follows "the key … signed".
+    /// What the signed request means, in plain words: it follows "key … signed". For POST-as-GET and challenge
+    /// responses the text stands alone.
     public var meaning: String {
         switch self {
-        case .newAccount(let request) where request.onlyReturnExisting: "the question which account it has"
-        case .newAccount(let request) where request.externalAccount != nil: "a new account, bound to an external one"
+        case .newAccount(let request) where request.onlyReturnExisting: "a search for its account"
+        case .newAccount(let request) where request.externalAccount != nil: "a new account with an external account binding"
         case .newAccount: "a new account"
-        case .updateAccount: "a change of the account"
-        case .deactivateAccount: "the end of the account"
-        case .keyChange(let newKey): "the account's change to key \"\(newKey)\""
+        case .updateAccount: "an update of the account"
+        case .deactivateAccount: "a deactivation of the account"
+        case .keyChange(let newKey): "a change of the account's key to \"\(newKey)\""
         case .newOrder(let order): "an order for \(Self.list(order.identifiers))"
-        case .postAsGet: "a question"
-        case .respondToChallenge: "that a challenge is in place"
-        case .deactivateAuthorization: "the end of an authorization"
-        case .finalize(let request): "a certificate request by key \"\(request.key)\" for \(Self.list(request.identifiers))"
+        case .postAsGet: "fetched"
+        case .respondToChallenge: "told the CA that the challenge is ready"
+        case .deactivateAuthorization: "a deactivation of an authorization"
+        case .finalize(let request): "a certificate request with key \"\(request.key)\" for \(Self.list(request.identifiers))"
         case .revokeCertificate(let request): "a revocation\(request.reason.map { " (\($0.name))" } ?? "")"
         }
     }

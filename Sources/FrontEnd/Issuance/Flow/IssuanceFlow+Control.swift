@@ -2,7 +2,7 @@ import ACME
 import ACMEClient
 import CertificateStore
 
-/// A name that is to be proven, and how.
+/// A name to be proven, and how.
 struct Proof: Sendable {
     var authorization: IssuerAuthorization
     var challenge: Challenge
@@ -18,13 +18,14 @@ struct Proof: Sendable {
 }
 
 extension IssuanceFlow {
-    /// How long a solver may watch for the CA to look before the CA is asked all the same: where it cannot reach us, it never will.
+    /// How long a solver may watch for the CA's requests before the order is polled anyway: a CA that cannot reach us
+    /// never sends any.
     static let longestWatch: Duration = .seconds(1)
 
-    /// Between the looks of a CA that is busy.
+    /// The longest pause between the validation requests of a busy CA.
     static let longestQuiet: Duration = .milliseconds(12)
 
-    /// Proves all names of an order side by side, and returns the order when it is no longer pending.
+    /// Proves all names of an order concurrently, and returns the order once it is no longer pending.
     func proveControl(_ order: IssuerOrder, _ keeper: JournalKeeper) async throws -> IssuerOrder {
         issuer.prepare(forIdentifiers: order.authorizations.count)
         return try await proveControl(order, try await authorizations(of: order), keeper)
@@ -33,7 +34,7 @@ extension IssuanceFlow {
     func proveControl(_ order: IssuerOrder, _ authorizations: [IssuerAuthorization], _ keeper: JournalKeeper) async throws -> IssuerOrder {
         let proofs = try chooseProofs(authorizations)
         guard !proofs.isEmpty else {
-            // Everything was proven before: the order changes without our doing.
+            // Everything is already proven: the order becomes ready by itself.
             return try await poll(order, for: "the CA to see that all names are proven", limit: limits.validation) { $0.state != .pending }
         }
         let inUse = distinctSolvers(proofs)
@@ -51,7 +52,7 @@ extension IssuanceFlow {
             }
             try await announced
             try Task.checkCancellation()
-            // Where the CA was seen to look, all that is left is its own bookkeeping.
+            // Once the CA has fetched the answers, only its own bookkeeping is left.
             let firstStep: Duration = hasLooked ? .milliseconds(5) : PollingSchedule.firstStep
             var polled = order
             polled.retryAfter = nil
@@ -69,28 +70,28 @@ extension IssuanceFlow {
             return polled
         } catch {
             let cleaned = await cleanUp(proofs, inUse)
-            // In a task of its own: a cancelled one may be refused the write.
+            // In a separate task: in a cancelled one the write may be refused.
             await Task { try? await keeper.record(cleaned) }.value
             throw error
         }
     }
 
-    /// The intent to finalize, and what the store can do before it has a certificate: on the disk before finalize is sent, and while nobody else
-    /// waits for the disk. Behind finalize the agent's own record of it would have to.
+    /// Writes the intent to finalize, and lets the store prepare, while the CA validates and nothing else waits for the
+    /// disk. During finalize the agent's audit record would have to wait for the disk.
     private func announceFinalize(_ keeper: JournalKeeper) async throws {
         try await keeper.record(.finalized)
         await store.prepare(keeper.journal.name)
     }
 
-    /// Everything that stands in the way of an order, fetched side by side.
-    /// - Throws: `IssuanceError.unexpectedAnswer` where the CA wants a name proven that was not ordered.
+    /// An order's authorizations, fetched concurrently.
+    /// - Throws: `IssuanceError.unexpectedAnswer` if the CA wants proof of a name that was not ordered.
     func authorizations(of order: IssuerOrder) async throws -> [IssuerAuthorization] {
         let authorizations = try await sideBySide(order.authorizations) { try await issuer.authorization(at: $0) }
         guard let identifiers = order.identifiers else { return authorizations }
         return try authorizations.map { try $0.named(among: identifiers) }
     }
 
-    /// A result for each element, in their order.
+    /// Runs `body` for all elements concurrently; the results are in the elements' order.
     private func sideBySide<Element: Sendable, Result: Sendable>(
         _ elements: [Element], _ body: @escaping @Sendable (Element) async throws -> Result
     ) async throws -> [Result] {
@@ -116,7 +117,7 @@ extension IssuanceFlow {
                     observer(.authorizationPending(authorization.identifier))
                     proofs.append(proof)
                 } else if let failed = authorization.challenges.first(where: { $0.status == .invalid }) {
-                    // Some CAs leave the authorization pending when its challenge has failed.
+                    // Some CAs leave the authorization pending after its challenge has failed.
                     failures.append(.init(identifier: authorization.identifier, problem: failed.error))
                 } else {
                     throw IssuanceError.noSolver(authorization.identifier, offered: authorization.challenges.map(\.type))
@@ -140,13 +141,13 @@ extension IssuanceFlow {
         return nil
     }
 
-    /// The solvers that have something to do, each once. There is one of a type at most: see `chooseProof`.
+    /// The solvers in use, each once. There is at most one of each type: see `chooseProof`.
     private func distinctSolvers(_ proofs: [Proof]) -> [any ChallengeSolver] {
         var types: Set<ChallengeType> = []
         return proofs.compactMap { types.insert($0.solver.type).inserted ? $0.solver : nil }
     }
 
-    /// Presents everything and tells the CA to look. What it answers to that may be the end already.
+    /// Presents all answers and tells the CA that they are ready. Its answer may already be a failure.
     private func present(_ proofs: [Proof], _ watch: inout ProofWatch) async throws {
         let answered = try await sideBySide(proofs) { proof in
             try await proof.solver.present(proof.answer)
@@ -160,23 +161,24 @@ extension IssuanceFlow {
             take(challenge, of: proof, &watch)
             hasFailed = hasFailed || challenge.status == .invalid
         }
-        // One that failed is the end of the order; whether others have, too, is worth a question.
+        // A failed challenge ends the order; fetch the others once, to report all that failed.
         if hasFailed { try await examine(&watch, isDue: true) }
     }
 
-    /// Tells the CA that the answer is in place; also where an earlier run did (RFC 8555 §8.2: that asks for another look).
+    /// Tells the CA that the challenge is ready, even if an earlier run did: that requests another attempt (RFC 8555
+    /// §8.2).
     private func respond(to proof: Proof) async throws -> Challenge? {
         do {
             let challenge = try await issuer.validate(proof.challenge)
             observer(.challengeAnswered(proof.identifier, proof.answer.type))
             return challenge
         } catch let error as ACMEClientError where proof.challenge.status == .processing && Verdict.isFinal(error) {
-            // It is looking already and does not want to hear it again.
+            // It is already validating and refuses a second response.
             return nil
         }
     }
 
-    /// Notes what the CA says of a challenge, and says it once.
+    /// Records what the CA says about a challenge, and reports it once.
     private func take(_ challenge: Challenge, of proof: Proof, _ watch: inout ProofWatch) {
         if challenge.status == .invalid {
             watch.fail(proof, challenge.error)
@@ -185,14 +187,14 @@ extension IssuanceFlow {
         }
     }
 
-    /// Looks at the authorizations of an order that does not move: some CAs leave it pending when a challenge has failed.
-    /// - Throws: `IssuanceError.notProven` where one has.
+    /// Checks the authorizations of an order that stays pending: some CAs leave it so after a challenge has failed.
+    /// - Throws: `IssuanceError.notProven` if one has failed.
     private func examine(_ watch: inout ProofWatch, isDue: Bool = false) async throws {
         guard isDue || watch.isDue(time.uptime()) else { return }
         let open = watch.open
         let answers = try await sideBySide(open) { proof -> IssuerAuthorization? in
             do { return try await issuer.authorization(at: proof.authorization.url) } catch is ACMEClientError {
-                // The order is what counts; this is only about the reason.
+                // The order decides; this request only looks for the reason.
                 return nil
             }
         }
@@ -209,10 +211,10 @@ extension IssuanceFlow {
         guard watch.failures.isEmpty else { throw report(watch.failures) }
     }
 
-    /// Takes everything away that was or may have been presented, also where this task is cancelled.
-    /// - Returns: journal steps for what is gone.
+    /// Removes everything that was or may have been presented, even if this task is cancelled.
+    /// - Returns: journal steps for what was removed.
     private func cleanUp(_ proofs: [Proof], _ solvers: [any ChallengeSolver]) async -> [JournalStep] {
-        // A task of its own does not inherit the cancellation.
+        // A separate task does not inherit the cancellation.
         await Task {
             let steps = await withTaskGroup(of: JournalStep?.self) { group in
                 for proof in proofs {
@@ -237,7 +239,7 @@ extension IssuanceFlow {
         }
     }
 
-    /// Takes away what an interrupted run had presented.
+    /// Removes what an interrupted run presented.
     func cleanUpLeftovers(of journal: OrderJournal) async -> OrderJournal {
         var journal = journal
         for answer in journal.challengesToCleanUp {
@@ -252,7 +254,7 @@ extension IssuanceFlow {
         return journal
     }
 
-    /// Why an order failed: each name's own reason where there is one (RFC 8555 §7.5.1), the order's otherwise.
+    /// Why an order failed: each name's own reason if there is one (RFC 8555 §7.5.1), otherwise the order's.
     func failure(of order: IssuerOrder) async throws -> IssuanceError {
         let authorizations: [IssuerAuthorization]
         do { authorizations = try await self.authorizations(of: order) } catch  where Verdict.isFinal(error) {

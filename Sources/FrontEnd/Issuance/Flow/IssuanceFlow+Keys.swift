@@ -2,19 +2,20 @@ import ACME
 import CertificateStore
 import JOSE
 
-/// Which key a certificate gets.
+/// The key that a certificate will use.
 struct KeyPlan: Sendable {
     var name: KeyName
-    /// Whether it has to be made, as far as is known.
+    /// Whether it must be made, as far as is known.
     var isNew: Bool
-    /// Whether the agent was asked for it a moment ago, and had none of that name.
+    /// Whether the agent was just asked for it and had none of that name.
     var isKnownMissing = false
-    /// The key of the certificate that is there, where another one takes its place.
+    /// The installed certificate's key, if another one replaces it.
     var replaced: KeyName?
-    /// The earlier run's step that says the key is its own.
+    /// The earlier run's step that says that the key is its own.
     var origin: JournalStep?
 
-    /// The journal begins with these. The replaced key is in it too, so that the run which installs the certificate can retire it.
+    /// The journal's first steps. They include the replaced key, so that the run that installs the certificate can
+    /// retire it.
     var steps: [JournalStep] {
         let intent = JournalStep.intentKey(name: name, isNew: isNew)
         let old = replaced.map { [JournalStep.intentKey(name: $0, isNew: false)] } ?? []
@@ -23,7 +24,7 @@ struct KeyPlan: Sendable {
 }
 
 extension IssuanceFlow {
-    /// Names tried for a new key before giving up: each is taken by a key that is not this certificate's.
+    /// How many names are tried for a new key; each may be taken by another certificate's key.
     private static let maximumNames = 100
 
     func planKey(_ request: IssuanceRequest, stored: StoredCertificate?, earlier: OrderJournal?) async throws -> KeyPlan {
@@ -43,14 +44,14 @@ extension IssuanceFlow {
             guard let key = try await keys.key(named: name) else {
                 return KeyPlan(name: name, isNew: true, isKnownMissing: true, replaced: current)
             }
-            // A key of this name without a certificate: somebody made it for this, or a store was lost.
+            // A key of this name without a certificate: it was made for this purpose, or the store was lost.
             if current == nil, !key.isRetired, key.algorithm == request.keyAlgorithm { return KeyPlan(name: name, isNew: false) }
             name = try CertificateKeyName.next(after: name)
         }
-        throw IssuanceError.unexpectedAnswer("no name is free for a new key after \"\(name)\"; give one")
+        throw IssuanceError.unexpectedAnswer("no name is free for a new key after \"\(name)\"; choose one with --key")
     }
 
-    /// Refuses what was asked for the key and cannot take effect, while nothing is changed.
+    /// Refuses key options that cannot take effect, before anything is changed.
     private func refuseUselessWishes(_ request: IssuanceRequest, current: KeyName?, earlier: OrderJournal?) async throws {
         guard let wanted = request.key else {
             guard request.isKeyAlgorithmWanted, !request.newKey, let current else { return }
@@ -60,31 +61,31 @@ extension IssuanceFlow {
         guard let key = try await keys.key(named: wanted) else { return }
         if key.isAccountKey {
             throw IssuanceError.noEffect(
-                "the key \"\(wanted)\" is an account's key, and never signs for a certificate (RFC 8555 §11.1); nothing was ordered",
-                hint: "leave --key out, or name a certificate key: acme-agent keys list")
+                "the key \"\(wanted)\" is an account key and never signs for a certificate (RFC 8555 §11.1); nothing was ordered",
+                hint: "omit --key, or name a certificate key: acme-agent keys list")
         }
         guard request.newKey else { return try expectAlgorithm(key, request) }
-        // The key in use is replaced, and one that was made for this very order is the new one.
+        // The key in use is replaced; a key that was made for this very order is the new one.
         if wanted == current || (earlier?.key == wanted && earlier?.announcesNewKey == true) { return }
         let isOrdered = earlier?.key == wanted
         throw IssuanceError.noEffect(
             isOrdered
                 ? "the interrupted order of \(request.name) is for the key \"\(wanted)\", so it gets no new one; nothing was ordered"
-                : "the key \"\(wanted)\" is there already, so it cannot be made; nothing was ordered",
+                : "the key \"\(wanted)\" already exists, so it cannot be made; nothing was ordered",
             hint: isOrdered
                 ? "acme-agent renew \(request.name) resumes the order; acme-agent forget --order \(request.name) drops it"
-                : "leave --new-key out to use it, or --key to have another one made")
+                : "omit --new-key to use it, or omit --key to make another one")
     }
 
     private func expectAlgorithm(_ key: ManagedKey, _ request: IssuanceRequest) throws(IssuanceError) {
         guard request.isKeyAlgorithmWanted, key.algorithm != request.keyAlgorithm else { return }
         throw .noEffect(
-            "the key \"\(key.name)\" is of type \(key.algorithm.rawValue) and not \(request.keyAlgorithm.rawValue); "
+            "the key \"\(key.name)\" is of type \(key.algorithm.rawValue), not \(request.keyAlgorithm.rawValue); "
                 + "nothing was ordered",
-            hint: "--new-key makes another key, of the type that is given")
+            hint: "--new-key makes another key of the given type")
     }
 
-    /// A key that an interrupted run announced is used, or removed where this run wants another: never left behind.
+    /// Uses the key that an interrupted run announced, or deletes it if this run wants another one.
     private func planFromEarlier(_ request: IssuanceRequest, current: KeyName?, earlier: OrderJournal?) async throws -> KeyPlan? {
         guard let earlier, let name = earlier.key, earlier.announcesNewKey, name != current else { return nil }
         let key = try await keys.key(named: name)
@@ -99,13 +100,13 @@ extension IssuanceFlow {
             do {
                 try await takeBack(key, of: request.name)
             } catch {
-                observer(.warning("the key \"\(name)\" of an interrupted run is not used and could not be deleted: \(error)"))
+                observer(.warning("the key \"\(name)\" of an interrupted run is unused and could not be deleted: \(error)"))
             }
         }
         return nil
     }
 
-    /// Deletes a key that was made for a certificate which does not need it; where another has come to need it, it stays.
+    /// Deletes a key that was made for a certificate that does not need it, unless something else needs it now.
     private func takeBack(_ key: ManagedKey, of certificate: CertificateName) async throws {
         let users = try await KeyUse(key.name, in: store, besides: certificate).users
         guard users.isEmpty else {
@@ -119,7 +120,7 @@ extension IssuanceFlow {
         journal.order != nil && Set(journal.identifiers) == Set(request.identifiers)
     }
 
-    /// The key in the agent, made where it is not there yet.
+    /// The key in the agent, made if it does not exist yet.
     func obtainKey(_ plan: KeyPlan, _ request: IssuanceRequest, _ keeper: JournalKeeper) async throws -> ManagedKey {
         if !plan.isKnownMissing, let key = try await keys.key(named: plan.name) {
             guard !key.isRetired else { throw IssuanceError.keyRetired(plan.name) }
@@ -131,7 +132,7 @@ extension IssuanceFlow {
         do {
             let key = try await keys.createKey(named: plan.name, algorithm: request.keyAlgorithm, purpose: .certificate)
             guard key.isNew else {
-                // One that an earlier run had asked for, or somebody else's.
+                // An earlier run asked for it, or it is somebody else's.
                 if !wasMaking { try await keeper.record(.intentKey(name: plan.name, isNew: false)) }
                 observer(.keyUsed(key))
                 return key
@@ -141,35 +142,35 @@ extension IssuanceFlow {
             return key
         } catch {
             if !(error is CancellationError) {
-                // In a task of its own: a cancelled one may not hear what the agent answers.
+                // In a separate task: a cancelled one may not receive the agent's answer.
                 await Task { await noteFailure(toMake: plan.name, keeper, wasMaking: wasMaking) }.value
             }
             throw error
         }
     }
 
-    /// A refusal leaves nothing to go on with. Where it is not known, or an order was placed meanwhile, the journal
-    /// stays.
+    /// After a refusal there is nothing to resume. If the outcome is unknown, or an order was placed meanwhile, the
+    /// journal stays.
     private func noteFailure(toMake name: KeyName, _ keeper: JournalKeeper, wasMaking: Bool) async {
         let key: ManagedKey?
         do { key = try await keys.key(named: name) } catch { return }
         guard key == nil else {
-            // The name was taken, by somebody else as far as is known: such a key is never deleted.
+            // The name was taken, presumably by somebody else: such a key is never deleted.
             if !wasMaking { try? await keeper.record(.intentKey(name: name, isNew: true)) }
             return
         }
         try? await keeper.removeUnlessOrdered()
     }
 
-    /// Leaves nothing of an order that failed: the key that was made for it is deleted, and no later run tries it again by itself. A key that was
-    /// there, by whatever way, is somebody's. Once a certificate request was sent there may be a certificate: then the key stays, and the journal
-    /// says whose it is.
+    /// Cleans up after a failed order: the key that was made for it is deleted, and no later run resumes it on its own.
+    /// Keys that already existed stay. Once a certificate request was sent there may be a certificate: then the key
+    /// stays, and the journal says what it belongs to.
     func giveUp(_ plan: KeyPlan, _ keeper: JournalKeeper) async {
         let journal = await keeper.journal
         await store.withdraw(journal.name)
         if await keeper.mayBeCertified {
             do { try await keeper.record(.failed) } catch {
-                observer(.warning("the journal could not be told that the order failed: \(error)"))
+                observer(.warning("the failed order could not be recorded in its journal: \(error)"))
             }
             return
         }
@@ -177,15 +178,15 @@ extension IssuanceFlow {
             do {
                 try await takeBack(key, of: journal.name)
             } catch {
-                observer(.warning("the key \"\(plan.name)\" was made for the order that failed, and could not be deleted: \(error)"))
+                observer(.warning("the key \"\(plan.name)\" was made for the failed order and could not be deleted: \(error)"))
             }
         }
         do { try await keeper.removeUnlessPresented() } catch {
-            observer(.warning("the journal of the order that failed could not be removed: \(error)"))
+            observer(.warning("the journal of the failed order could not be removed: \(error)"))
         }
     }
 
-    /// Gives up what was begun to replace a certificate, as far as that can be done; the caller holds its lock.
+    /// Abandons the order that would replace a certificate, as far as possible; the caller holds its lock.
     func abandonOrder(of certificate: StoredCertificate) async {
         let name = certificate.name
         guard let journal = try? await store.journal(named: name), let key = journal.key, !journal.hasFailed else { return }
@@ -196,7 +197,7 @@ extension IssuanceFlow {
         await giveUp(KeyPlan(name: key, isNew: journal.announcesNewKey && key != certificate.metadata.key.name), keeper)
     }
 
-    /// What becomes of the keys that the installed one has replaced.
+    /// Retires or deletes the keys that the installed one has replaced.
     func settleOldKeys(_ journal: OrderJournal, _ choice: IssuanceRequest.OldKey) async {
         for case .intentKey(let old, false) in journal.steps where old != journal.key {
             guard choice != .keep else { continue }
@@ -204,7 +205,7 @@ extension IssuanceFlow {
                 guard let key = try await keys.key(named: old) else { continue }
                 let users = try await KeyUse(old, in: store, besides: journal.name).users
                 guard users.isEmpty else {
-                    observer(.warning("the old key \"\(old)\" is kept as it is: it is the key of \(users.joined(separator: ", "))"))
+                    observer(.warning("the old key \"\(old)\" is kept: it is the key of \(users.joined(separator: ", "))"))
                     continue
                 }
                 switch choice {
@@ -225,8 +226,8 @@ extension IssuanceFlow {
 }
 
 extension OrderJournal {
-    /// The step that says a run has made, or was about to make, the key that was announced last; `nil` where no run
-    /// came that far.
+    /// The step that says that a run has made, or was about to make, the last announced key; `nil` if no run got that
+    /// far.
     var keyOrigin: JournalStep? {
         for step in steps.reversed() {
             switch step {
@@ -238,7 +239,7 @@ extension OrderJournal {
         return nil
     }
 
-    /// Whether a run has made this key, of the name that was announced, for this order.
+    /// Whether a run has made this key for this order.
     func hasMade(_ key: ManagedKey) -> Bool {
         switch keyOrigin {
         case .keyMade(let fingerprint): fingerprint == key.fingerprint
@@ -247,7 +248,7 @@ extension OrderJournal {
         }
     }
 
-    /// Whether the certificate's key was made for this order, or was to be.
+    /// Whether the certificate's key was, or was to be, made for this order.
     var announcesNewKey: Bool {
         for case .intentKey(_, let isNew) in steps.reversed() { return isNew }
         return false

@@ -4,7 +4,7 @@ import CertificateStore
 import JOSE
 
 extension IssuanceFlow {
-    /// The request that gets a certificate anew: the same names, profile, key and TLS feature.
+    /// The request that renews a certificate: the same names, profile, key and TLS feature.
     public static func renewalRequest(for certificate: StoredCertificate) throws -> IssuanceRequest {
         var request = IssuanceRequest(
             name: certificate.name, identifiers: certificate.metadata.identifiers, profile: certificate.metadata.profile,
@@ -15,7 +15,7 @@ extension IssuanceFlow {
     }
 
     /// Renews a certificate now, due or not; see `RenewalRule`.
-    /// - Parameter adjust: changes the request, for example to have a new key.
+    /// - Parameter adjust: changes the request, for example to make a new key.
     public func renew(_ name: CertificateName, _ adjust: (inout IssuanceRequest) -> Void = { _ in }) async throws -> IssuanceOutcome {
         guard let certificate = try await store.certificate(named: name) else { throw IssuanceError.notFound(name) }
         var request = try Self.renewalRequest(for: certificate)
@@ -23,8 +23,8 @@ extension IssuanceFlow {
         return try await issue(request)
     }
 
-    /// Notes that an interrupted order is over where no flow could even begin to resume it: its account is gone, or the account's key is not for
-    /// this user any more. Without a word where that cannot be done: then the next run tries again.
+    /// Marks an interrupted order as failed if no flow can even start to resume it: its account is gone, or this user
+    /// may no longer use the account's key. Errors are ignored: the next run tries again.
     public static func endOrder(named name: CertificateName, in store: any CertificateStore, after error: any Error) async {
         guard Verdict.isFinal(error), let lock = try? await store.lock(name) else { return }
         defer { lock.release() }
@@ -33,17 +33,17 @@ extension IssuanceFlow {
     }
 
     /// Revokes the current generation of a certificate (RFC 8555 §7.6).
-    /// - Parameter byCertificateKey: signs by the certificate's key, for where the account is lost.
-    /// - Throws: as `issue`; `IssuanceError.alreadyRevoked` where the store knows it to be.
+    /// - Parameter byCertificateKey: signs with the certificate's key, in case the account is lost.
+    /// - Throws: as `issue`; `IssuanceError.alreadyRevoked` if it is revoked according to the store.
     public func revoke(_ name: CertificateName, reason: RevocationReason?, byCertificateKey: Bool = false) async throws {
         let lock = try await store.lock(name)
         defer { lock.release() }
         guard let certificate = try await store.certificate(named: name) else { throw IssuanceError.notFound(name) }
-        // Before anything else, and again where it is revoked already: a run that is cut off must not leave the key in
-        // use. A retired key can still sign the revocation of its certificate.
+        // Before anything else, and even if it is already revoked: an interrupted run must not leave the key in use. A
+        // retired key can still sign the revocation of its certificate.
         if reason == .keyCompromise { await retireCompromised(certificate.metadata.key.name) }
         guard !certificate.isRevoked else { throw IssuanceError.alreadyRevoked(name) }
-        // What its user does not want any more is not replaced by an order that was begun before.
+        // An earlier order must not replace a certificate that the user no longer wants.
         await abandonOrder(of: certificate)
         var signer: (any AccountSigner)?
         if byCertificateKey {
@@ -54,25 +54,26 @@ extension IssuanceFlow {
         do {
             try await issuer.revoke(Revocation(certificate: certificate.chain.leafDER, reason: reason), signedBy: signer)
         } catch let error as ACMEClientError where error.problem?.kind == .alreadyRevoked {
-            // An earlier run was cut off between the CA's answer and the store: what was wanted holds.
-            observer(.warning("the CA had revoked it already"))
+            // An earlier run was interrupted between the CA's answer and the store: the certificate is revoked as
+            // requested.
+            observer(.warning("the CA had already revoked it"))
         }
         try await store.markRevoked(name, generation: certificate.metadata.generation)
         observer(.revoked(name, serial: certificate.metadata.serial))
     }
 
-    /// RFC 5280 §5.3.1: keyCompromise says that others have the key. Retired, it can sign nothing any more, and the next certificate gets
-    /// another one.
+    /// RFC 5280 §5.3.1: keyCompromise says that others have the key. A retired key signs nothing but the revocation,
+    /// and the next certificate gets another one.
     private func retireCompromised(_ name: KeyName) async {
         do {
-            // One that is gone signs nothing either.
+            // A deleted key signs nothing either.
             guard let key = try await keys.key(named: name), !key.isRetired else { return }
             try await keys.retireKey(named: name)
             observer(.keyRetired(name: name))
         } catch {
             observer(
                 .warning(
-                    "the compromised key \"\(name)\" could not be retired (\(error)); renew with --new-key, or the next certificate has it again"
+                    "the compromised key \"\(name)\" could not be retired (\(error)); renew with --new-key, or the key is used again"
                 ))
         }
     }
@@ -80,7 +81,7 @@ extension IssuanceFlow {
     /// Revokes a certificate that is not in the store.
     /// - Parameters:
     ///   - certificate: DER.
-    ///   - key: the agent's key of that certificate; `nil` signs by the account's.
+    ///   - key: the agent's key of that certificate; `nil` signs with the account's.
     public func revoke(certificate der: [UInt8], reason: RevocationReason?, key: KeyName? = nil) async throws {
         let chain = try CertificateChain(der: [der])
         var signer: (any AccountSigner)?

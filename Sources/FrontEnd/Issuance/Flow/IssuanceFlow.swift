@@ -3,12 +3,12 @@ import ACMEClient
 import CertificateStore
 import JOSE
 
-/// Issues, renews and revokes certificates: an order from a CA, a key from the agent, a place in the store.
+/// Issues, renews and revokes certificates: an order at a CA, a key in the agent, an entry in the store.
 ///
-/// Each step is in the journal before it is taken, so that a run which is cut off anywhere is gone on with by the next one: with the
-/// same key, the same order and, where the CA has made it already, the same certificate.
+/// Each step is in the journal before it is taken, so that the next run can resume an interrupted one at any point:
+/// with the same key, the same order and, if the CA has already issued it, the same certificate.
 public struct IssuanceFlow: Sendable {
-    /// Takes an installed certificate into use. Where it throws, the next run calls it again.
+    /// Deploys an installed certificate. If it throws, the next run calls it again.
     public typealias DeployHook = @Sendable (StoredCertificate) async throws -> Void
 
     let issuer: any CertificateIssuer
@@ -21,8 +21,8 @@ public struct IssuanceFlow: Sendable {
     let observer: IssuanceObserver
 
     /// - Parameters:
-    ///   - solvers: in the order of preference; the first that can solve what the CA offers is taken.
-    ///   - deploy: called for each generation that is installed.
+    ///   - solvers: in order of preference; the first one that can solve an offered challenge is used.
+    ///   - deploy: called for each installed generation.
     public init(
         issuer: any CertificateIssuer, store: any CertificateStore, keys: any KeyProvider, solvers: [any ChallengeSolver],
         limits: IssuanceLimits = IssuanceLimits(), time: any Timekeeping = SystemTime(), deploy: DeployHook? = nil,
@@ -38,9 +38,9 @@ public struct IssuanceFlow: Sendable {
         self.observer = observer
     }
 
-    /// Gets a certificate, or goes on where an earlier run for the same one stopped.
-    /// - Throws: `IssuanceError`, `ACMEClientError`, `StoreError` (`.locked` where another process is at it), what the key provider has
-    ///   to say, `CancellationError`. Challenges are cleaned up in every case.
+    /// Gets a certificate, or resumes an interrupted order for it.
+    /// - Throws: `IssuanceError`, `ACMEClientError`, `StoreError` (`.locked` if another process works on it), the key
+    ///   provider's errors, `CancellationError`. Challenges are cleaned up in every case.
     public func issue(_ request: IssuanceRequest) async throws -> IssuanceOutcome {
         guard !request.identifiers.isEmpty else { throw IssuanceError.noIdentifiers }
         let lock = try await store.lock(request.name)
@@ -49,10 +49,10 @@ public struct IssuanceFlow: Sendable {
             request, stored: try await store.certificate(named: request.name), earlier: try await store.journal(named: request.name))
     }
 
-    /// Gets a certificate if it is still wanted once nobody else works on it: another run may have got it meanwhile.
-    /// - Parameter isWanted: is asked under the certificate's lock what it says of what is there: certificate and
-    ///   interrupted order.
-    /// - Returns: `nil` where it is not wanted any more.
+    /// Gets a certificate if it is still wanted once the lock is held: another run may have got it meanwhile.
+    /// - Parameter isWanted: decides under the certificate's lock, from the installed certificate and the interrupted
+    ///   order.
+    /// - Returns: `nil` if it is no longer wanted.
     public func issue(
         _ request: IssuanceRequest, ifStill isWanted: (StoredCertificate?, OrderJournal?) -> Bool
     ) async throws -> IssuanceOutcome? {
@@ -94,18 +94,18 @@ public struct IssuanceFlow: Sendable {
         }
         let keeper = JournalKeeper(
             store: store, journal: journal, installed: stored, mayBeCertified: known != nil && journal.isFinalizing)
-        // The intent of all that follows. Where it cannot be written nothing is made and nothing signed.
+        // The intent of all that follows. If it cannot be written, no key is made and nothing is signed.
         try await keeper.write()
         do {
             return try await obtain(plan, request, known, keeper)
         } catch {
-            // What is refused for good is not what was cut off: no timer tries it again.
+            // A final refusal is not an interruption: no timer tries it again.
             if Verdict.isFinal(error) { await giveUp(plan, keeper) }
             throw error
         }
     }
 
-    /// The certificate by the order of an earlier run, or by a new one where that leads nowhere.
+    /// Gets the certificate with an earlier run's order, or with a new order if that one is a dead end.
     private func obtain(
         _ plan: KeyPlan, _ request: IssuanceRequest, _ known: IssuerOrder?, _ keeper: JournalKeeper
     ) async throws -> IssuanceOutcome {
@@ -115,15 +115,15 @@ public struct IssuanceFlow: Sendable {
                 let (key, order) = try await keyAndOrder(plan, request, known, keeper)
                 return try await complete(order, request, key, keeper, wasResumed: true)
             } catch {
-                // A certificate that may have been made is not given up for a CA that is down, until it has had a day
-                // to come back.
+                // A certificate that may have been issued is not abandoned because the CA is down, until it has had a
+                // day to come back.
                 let age = await time.unixTime() - keeper.journal.started
                 let mayBeCertified = await keeper.mayBeCertified && age < Self.dayOfOutage
                 guard Verdict.isDeadEnd(error, mayBeCertified: mayBeCertified) else { throw error }
                 try Task.checkCancellation()
                 let reason = "\(error)".split(separator: "\n").map { $0.drop { $0 == " " } }.joined(separator: " ")
-                observer(.warning("the order of the earlier run leads nowhere, a new one is made: \(reason)"))
-                // It may have been made beside the order.
+                observer(.warning("the earlier run's order cannot be completed; placing a new one: \(reason)"))
+                // The key may have been made in the meantime.
                 plan.isKnownMissing = false
             }
         }
@@ -131,19 +131,19 @@ public struct IssuanceFlow: Sendable {
         return try await complete(order, request, key, keeper, wasResumed: false)
     }
 
-    /// How long a CA may be down before what it may have made is given up, in seconds.
+    /// How many seconds a CA may be down before a certificate that it may have issued is abandoned.
     private static let dayOfOutage: Int64 = 86_400
 
-    /// One of two things that are needed before a certificate can be asked for.
+    /// One of the two things that finalize needs.
     private enum Preparation: Sendable {
         case key(Result<ManagedKey, any Error>)
         case order(Result<IssuerOrder, any Error>)
     }
 
-    /// The key and an order whose names are proven. A key is made only for an order that the CA has taken, so that one which is refused leaves none
-    /// behind. From there on, a token may take as long for a key as a CA for its challenges, and neither needs the other before finalize. Where
-    /// one fails the other is given up.
-    /// - Parameter known: the order of an earlier run; `nil` places a new one.
+    /// The key, and an order whose names are proven. A key is made only for an order that the CA has accepted, so that
+    /// a refused order leaves none. Then both proceed concurrently: a token may need as long for a key as a CA for its
+    /// challenges, and neither needs the other before finalize. If one fails, the other is abandoned.
+    /// - Parameter known: an earlier run's order; `nil` places a new one.
     private func keyAndOrder(
         _ plan: KeyPlan, _ request: IssuanceRequest, _ known: IssuerOrder?, _ keeper: JournalKeeper
     ) async throws -> (ManagedKey, IssuerOrder) {
@@ -169,7 +169,8 @@ public struct IssuanceFlow: Sendable {
                 case .key(.success(let made)): key = made
                 case .order(.success(let proven)): order = proven
                 case .order(.failure(let error)) where Verdict.isFinal(error) || Verdict.isDeadEnd(error):
-                    // A key in the making is waited for: it is taken back, or used for the next order. Cut off it might be left in the token.
+                    // Wait for a key that is being made: it is then deleted, or used for the next order. Cancelled, it
+                    // might be left in the token.
                     failure = failure ?? error
                 case .key(.failure(let error)), .order(.failure(let error)):
                     failure = failure ?? error
@@ -182,7 +183,7 @@ public struct IssuanceFlow: Sendable {
         }
     }
 
-    /// The order as the CA shows it now.
+    /// The order in its current state.
     private func begin(_ request: IssuanceRequest, _ known: IssuerOrder?) async throws -> IssuerOrder {
         guard let known else { return try await place(request) }
         let order = try await look(at: known)
@@ -191,7 +192,7 @@ public struct IssuanceFlow: Sendable {
     }
 
     private func isSameOrder(_ journal: OrderJournal, _ request: IssuanceRequest) -> Bool {
-        // The account's key may have been changed meanwhile; its URL stays (RFC 8555 §7.3.5).
+        // The account's key may have changed meanwhile; its URL stays (RFC 8555 §7.3.5).
         let isSameAccount = journal.account.map { $0 == issuer.account } ?? (journal.accountKey == issuer.accountKey)
         return journal.directory == issuer.directory && isSameAccount && journal.profile == request.profile
             && journal.mustStaple == request.mustStaple && Set(journal.identifiers) == Set(request.identifiers)
@@ -199,8 +200,8 @@ public struct IssuanceFlow: Sendable {
 
     /// Places an order.
     private func place(_ request: IssuanceRequest) async throws -> IssuerOrder {
-        // A wildcard without a program for DNS, for example: the CA would only be left with an order that leads nowhere. Without any solver only
-        // names are meant that are proven already.
+        // For example a wildcard without a DNS hook: the CA would be left with an order that nobody can complete. No
+        // solver at all means that the names are already proven.
         if !solvers.isEmpty, let identifier = request.identifiers.first(where: { name in !solvers.contains { $0.canSolve(name) } }) {
             throw IssuanceError.noSolver(identifier, offered: nil)
         }
@@ -211,17 +212,17 @@ public struct IssuanceFlow: Sendable {
         do {
             return try await issuer.place(order).following(request.identifiers)
         } catch let error as ACMEClientError where error.problem?.kind == .alreadyReplaced && order.replaces != nil {
-            // RFC 9773 §5: the hint is not worth a certificate.
+            // RFC 9773 §5: `replaces` is only a hint, do not fail because of it.
             order.replaces = nil
             return try await issuer.place(order).following(request.identifiers)
         } catch IssuanceError.profileNotOffered(let profile, _) where request.isProfileInherited {
-            observer(.warning("the CA has no profile \"\(TerminalText.safe(profile, limit: 100))\" any more; it chooses another one"))
+            observer(.warning("the CA no longer has the profile \"\(TerminalText.safe(profile, limit: 100))\" and chooses another one"))
             order.profile = nil
             return try await issuer.place(order).following(request.identifiers)
         }
     }
 
-    /// A folder or a program that cannot be used would otherwise be found out when the order is there.
+    /// Detects an unusable folder or program before the order is placed.
     private func checkSolvers() throws {
         var failure: (any Error)?
         for solver in solvers {
@@ -230,12 +231,13 @@ public struct IssuanceFlow: Sendable {
         if let failure { throw failure }
     }
 
-    /// Takes down an order that was placed a moment ago, and proves its names.
+    /// Records an order that was just placed, and proves its names.
     private func proven(
         _ order: IssuerOrder, _ request: IssuanceRequest, isNew: Bool, _ keeper: JournalKeeper
     ) async throws -> IssuerOrder {
         guard isNew else { return order.state == .pending ? try await proveControl(order, keeper) : order }
-        // Its URL comes only here, so it goes to the disk at once; a question that changes nothing need not wait for that.
+        // Only newOrder's answer has the URL, so it goes to disk at once. Requests that change nothing need not wait
+        // for that.
         async let recorded: Void = keeper.record(
             .orderCreated(order.url, finalize: order.finalize, authorizations: order.authorizations))
         guard order.state == .pending else {
@@ -250,17 +252,17 @@ public struct IssuanceFlow: Sendable {
         return try await proveControl(order, authorizations, keeper)
     }
 
-    /// Takes an order from wherever it is to an installed certificate (RFC 8555 §7.1.6).
+    /// Takes an order from any state to an installed certificate (RFC 8555 §7.1.6).
     private func complete(
         _ placed: IssuerOrder, _ request: IssuanceRequest, _ key: ManagedKey, _ keeper: JournalKeeper, wasResumed: Bool
     ) async throws -> IssuanceOutcome {
-        /// A CA may say "ready" and refuse finalize as too early; after this many it is not meant well.
+        /// A CA may say "ready" and still refuse finalize as too early; after this many attempts it will not change.
         let maximumFinalizations = 5
         var order = placed
         var finalizations = 0
-        // An order only goes forward (RFC 8555 §7.1.6). One that comes back to a state is waited for in steps that grow
-        // over all rounds, up to one deadline: a CA that leads in a circle is polled no more often, and no longer, than
-        // one that stands still.
+        // An order only moves forward (RFC 8555 §7.1.6). If it returns to an earlier state, the waits grow over all
+        // rounds, up to one deadline: a CA that goes in circles is polled no more often, and no longer, than one that
+        // does not move.
         let limit = limits.validation + limits.finalization
         var rounds = PollingSchedule(limit: limit, now: time.uptime())
         var seen: Set<IssuerOrder.State> = [.pending]
@@ -278,7 +280,7 @@ public struct IssuanceFlow: Sendable {
             case .ready:
                 finalizations += 1
                 guard finalizations <= maximumFinalizations else {
-                    throw IssuanceError.unexpectedAnswer("the CA says that the order is ready, and refuses to finalize it")
+                    throw IssuanceError.unexpectedAnswer("the CA says that the order is ready but refuses to finalize it")
                 }
                 if finalizations > 1 { try await pause(.milliseconds(250 * finalizations), reason: "the CA is not ready to finalize") }
                 if await !keeper.journal.isFinalizing { try await keeper.record(.finalized) }
@@ -289,7 +291,7 @@ public struct IssuanceFlow: Sendable {
                     await keeper.noteFinalizeSent()
                     order = try answer.following(order)
                 } catch {
-                    // What the CA says here is no reason to give up the key: it may have made the certificate.
+                    // Keep the key, whatever the CA answers here: it may have issued the certificate.
                     if !Verdict.isPolicyRefusal(error) { await keeper.noteFinalizeSent() }
                     throw error
                 }
@@ -307,11 +309,11 @@ public struct IssuanceFlow: Sendable {
         }
     }
 
-    /// The order as it is now.
+    /// The order's current state.
     func look(at order: IssuerOrder) async throws -> IssuerOrder { try await issuer.order(at: order.url).following(order) }
 
-    /// Asks for the order until it is as wanted.
-    /// - Parameter inBetween: called after each look that did not find it so.
+    /// Polls the order until `isDone`.
+    /// - Parameter inBetween: called after each poll that found it not done.
     func poll(
         _ order: IssuerOrder, for what: String, limit: Duration, firstStep: Duration = PollingSchedule.firstStep,
         inBetween: () async throws -> Void = {}, until isDone: (IssuerOrder) -> Bool
@@ -344,6 +346,6 @@ public struct IssuanceFlow: Sendable {
 }
 
 extension Duration {
-    /// For people and JSON; exact enough for both.
+    /// Precise enough for people and JSON.
     var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
 }

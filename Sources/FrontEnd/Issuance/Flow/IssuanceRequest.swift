@@ -2,31 +2,32 @@ import ACME
 import CertificateStore
 import JOSE
 
-/// A certificate that somebody wants.
+/// A requested certificate.
 public struct IssuanceRequest: Sendable {
-    /// What becomes of a key that a new one has replaced.
+    /// What to do with a key that a new one has replaced.
     public enum OldKey: Sendable { case retire, delete, keep }
 
-    /// Under this name it is kept.
+    /// The name under which it is stored.
     public var name: CertificateName
-    /// At least one; the order stays.
+    /// At least one; their order is kept.
     public var identifiers: [Identifier]
     /// The CA's name for a kind of certificate (draft-ietf-acme-profiles).
     public var profile: String?
-    /// Whether the profile is the one that the certificate has, whoever chose it, and no wish: where the CA does not list it any more, it chooses anew.
+    /// Whether the profile is taken from the installed certificate instead of requested: if the CA no longer lists it,
+    /// the CA chooses another one.
     public var isProfileInherited = false
-    /// The agent's name of the certificate key; `nil` for the one in use, or one made after the certificate's name.
+    /// The certificate key's name in the agent; `nil` for the key in use, or one named after the certificate.
     public var key: KeyName?
-    /// For a key that is to be made.
+    /// For a key that must be made.
     public var keyAlgorithm: KeyAlgorithm
-    /// Whether somebody asked for this algorithm: a key of another one is refused, and not used without a word.
+    /// Whether the user requested this algorithm: then a key of another one is refused, not used silently.
     public var isKeyAlgorithmWanted = false
-    /// Makes a new key, though the certificate has one. Without it a renewal keeps the key.
+    /// Makes a new key even if the certificate has one. Without it a renewal keeps the key.
     public var newKey: Bool
     public var oldKey: OldKey
     /// Asks for the TLS feature extension "must staple" (RFC 7633).
     public var mustStaple: Bool
-    /// Common name of the root that the chain should lead to, where the CA offers several (RFC 8555 §7.4.2).
+    /// Common name of the preferred root, if the CA offers several chains (RFC 8555 §7.4.2).
     public var preferredRoot: String?
     /// RFC 9773 §5: certID of the certificate that this one replaces.
     public var replaces: String?
@@ -54,11 +55,11 @@ public struct IssuanceRequest: Sendable {
     }
 }
 
-/// How an issuance ended well.
+/// A successful issuance.
 public struct IssuanceOutcome: Sendable {
     public var certificate: StoredCertificate
     public var key: ManagedKey
-    /// Whether it went on where an earlier run had been cut off.
+    /// Whether an interrupted run was resumed.
     public var wasResumed: Bool
 
     public init(certificate: StoredCertificate, key: ManagedKey, wasResumed: Bool) {
@@ -70,7 +71,7 @@ public struct IssuanceOutcome: Sendable {
 
 /// How long an issuance may take.
 public struct IssuanceLimits: Sendable {
-    /// From the CA being told to look until all names are proven. DNS takes its time.
+    /// From responding to the challenges until all names are proven. DNS is slow.
     public var validation: Duration = .seconds(300)
     /// From finalize to the certificate.
     public var finalization: Duration = .seconds(300)

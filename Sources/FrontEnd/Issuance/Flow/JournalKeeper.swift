@@ -1,19 +1,20 @@
 import CertificateStore
 
-/// The journal of one run: what is recorded here is durable before `record` returns.
+/// The journal of one run: recorded steps are durable before `record` returns.
 ///
-/// Steps may be recorded side by side, while the CA is asked something or a key is made. They are written one after another, so that each write
-/// contains the one before it.
+/// Steps may be recorded concurrently, during requests to the CA or while a key is made. Writes are sequential, so that
+/// each one contains the one before it.
 actor JournalKeeper {
     private let store: any CertificateStore
     private(set) var journal: OrderJournal
-    /// What was installed when the run began.
+    /// The certificate that was installed when the run started.
     nonisolated let installed: StoredCertificate?
-    /// Whether a certificate request was sent by this run or an earlier one: then there may be a certificate, whatever the CA says of the order.
+    /// Whether this run or an earlier one sent a certificate request: then there may be a certificate, whatever the CA
+    /// says about the order.
     private(set) var mayBeCertified: Bool
-    /// The write that is under way or was the last.
+    /// The current or last write.
     private var lastWrite: Task<Result<Void, StoreError>, Never>?
-    /// The last one while its turn has not come: it writes what is noted until then.
+    /// A queued write; it includes everything that is noted before it starts.
     private var waitingWrite: Task<Result<Void, StoreError>, Never>?
 
     init(store: any CertificateStore, journal: OrderJournal, installed: StoredCertificate? = nil, mayBeCertified: Bool = false) {
@@ -23,7 +24,7 @@ actor JournalKeeper {
         self.mayBeCertified = mayBeCertified
     }
 
-    /// The certificate request is sent, or may have been.
+    /// The certificate request was sent, or may have been.
     func noteFinalizeSent() { mayBeCertified = true }
 
     /// Adds steps in one write.
@@ -35,20 +36,20 @@ actor JournalKeeper {
 
     func record(_ step: JournalStep) async throws(StoreError) { try await record([step]) }
 
-    /// Says that the key is about to be made.
-    /// - Returns: Whether an earlier run had said so.
+    /// Records that the key is about to be made.
+    /// - Returns: Whether an earlier run had recorded it.
     func recordMakingKey() async throws(StoreError) -> Bool {
         let hasOrigin = journal.keyOrigin != nil
         try await record(.makingKey)
         return hasOrigin
     }
 
-    /// Notes steps that need no write of their own: where they are lost, doing them again does no harm.
+    /// Notes steps that need no separate write: if they are lost, repeating them does no harm.
     func note(_ steps: [JournalStep]) {
         for step in steps { journal.append(step) }
     }
 
-    /// Writes the journal as it is when its turn comes. A write that has begun is finished, also where the caller is cancelled.
+    /// Writes the journal as it is when the write starts. A started write is completed even if the caller is cancelled.
     func write() async throws(StoreError) {
         if let waitingWrite { return try await waitingWrite.value.get() }
         let before = lastWrite
@@ -67,15 +68,15 @@ actor JournalKeeper {
         try await write.value.get()
     }
 
-    /// Removes the journal, unless there is an order in it.
+    /// Removes the journal unless it has an order.
     func removeUnlessOrdered() async throws(StoreError) {
         _ = await lastWrite?.value
         guard journal.order == nil else { return }
         try await store.removeJournal(named: journal.name)
     }
 
-    /// Removes the journal of an order that failed. Where something is left that the next run has to take down, the journal stays, and says that
-    /// the order failed.
+    /// Removes the journal of a failed order. If a challenge is left for the next run to clean up, the journal stays
+    /// and says that the order failed.
     func removeUnlessPresented() async throws(StoreError) {
         _ = await lastWrite?.value
         guard journal.challengesToCleanUp.isEmpty else { return try await record(.failed) }

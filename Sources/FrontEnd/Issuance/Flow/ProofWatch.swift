@@ -1,19 +1,21 @@
 import ACME
 
-/// What is known of proofs that the CA was told of, and when its authorizations are looked at. Pure.
+/// What is known about the proofs under validation, and when to fetch their authorizations. Pure.
 ///
-/// The order is polled; it alone tells of success, in the fewest requests. Where it does not move, an authorization may know why.
+/// The order is polled, since that shows success with the fewest requests. If it stays pending, an authorization may
+/// say why.
 struct ProofWatch: Sendable {
-    /// Looks at the order before the first at its authorizations, and the time before it: where all goes well neither passes.
+    /// How many polls of the order, and how much time, must pass before the authorizations are first fetched. If all
+    /// goes well, neither is reached.
     static let looks = 2
     static let shortest: Duration = .milliseconds(250)
-    /// Between two looks at the authorizations, for each of them: few requests beside those for the order.
+    /// The time per authorization between two rounds of fetching them: few requests compared to those for the order.
     static let share: Duration = .milliseconds(100)
 
     /// Not known to be proven or failed.
     private(set) var open: [Proof]
     private(set) var failures: [IssuanceError.FailedIdentifier] = []
-    /// What the CA said last of a name that it has not given up.
+    /// The CA's last problem for each name that has not failed yet.
     private var said: [Identifier: Problem] = [:]
     private var taken = 0
     private var next: Duration
@@ -23,7 +25,7 @@ struct ProofWatch: Sendable {
         next = now + Self.shortest
     }
 
-    /// To be called after each look at the order that found it pending.
+    /// Must be called after each poll that found the order pending.
     mutating func isDue(_ now: Duration) -> Bool {
         taken += 1
         return taken >= Self.looks && now >= next && !open.isEmpty
@@ -42,7 +44,7 @@ struct ProofWatch: Sendable {
         failures.append(.init(identifier: proof.identifier, problem: reason))
     }
 
-    /// - Returns: Whether the CA says this for the first time.
+    /// - Returns: Whether this problem is new.
     mutating func note(_ problem: Problem, of proof: Proof) -> Bool {
         defer { said[proof.identifier] = problem }
         return said[proof.identifier] != problem

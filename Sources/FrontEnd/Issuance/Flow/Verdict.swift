@@ -2,10 +2,10 @@ import ACME
 import ACMEClient
 import CertificateStore
 
-/// What an error says about trying again. Pure.
+/// Decides whether an error is worth a retry. Pure.
 enum Verdict {
-    /// Whether the same request has no better end another time, as far as can be told: it was refused, or answered with what it must not be.
-    /// A network, an agent or a disk that fails, a CA that is busy, and whoever cuts the work off say nothing about the request.
+    /// Whether the same request would most likely fail again: it was refused, or the answer was invalid. A failing
+    /// network, agent or disk, a busy CA and a cancellation say nothing about the request.
     static func isFinal(_ error: any Error) -> Bool {
         if isPolicyRefusal(error) { return true }
         switch error {
@@ -16,8 +16,8 @@ enum Verdict {
         }
     }
 
-    /// Whether an order of an earlier run leads nowhere by the CA's own word, so that a new one may end better.
-    /// - Parameter mayBeCertified: a certificate may have been made: then a CA that fails at the moment says nothing
+    /// Whether the CA's answer shows that an earlier run's order cannot be completed, so that a new one may do better.
+    /// - Parameter mayBeCertified: a certificate may have been issued: then a temporary failure of the CA says nothing
     ///   about the order.
     static func isDeadEnd(_ error: any Error, mayBeCertified: Bool = false) -> Bool {
         switch error {
@@ -25,13 +25,13 @@ enum Verdict {
         case let error as IssuanceError:
             switch error {
             case .notProven, .orderFailed, .orderGone, .unexpectedAnswer: return true
-            // An authorization may offer only what was tried before.
+            // An authorization may offer only challenges that already failed.
             case .noSolver(_, let offered): return offered != nil
             default: return false
             }
         case let error as ACMEClientError:
             switch error.problem?.kind {
-            // About the account: the next order would be answered the same.
+            // About the account: the next order would get the same answer.
             case .accountDoesNotExist, .userActionRequired, .externalAccountRequired: return false
             default: return isFinal(error) || (error.status == 500 && !mayBeCertified)
             }
@@ -39,7 +39,7 @@ enum Verdict {
         }
     }
 
-    /// Whether the agent's policy refused. Nothing was sent then.
+    /// Whether the agent's policy refused; then nothing was sent.
     static func isPolicyRefusal(_ error: any Error) -> Bool { (error as? any PolicyRefusal)?.isPolicyRefusal == true }
 
     private static func isFinal(_ error: IssuanceError) -> Bool {
@@ -47,7 +47,7 @@ enum Verdict {
         case .notProven, .orderFailed, .orderGone, .noSolver, .solver, .noIdentifiers, .noAccount, .profileNotOffered,
             .externalAccountMissing, .accountClosed, .keyMissing, .certificateKeyMissing, .keyRetired, .unexpectedAnswer:
             return true
-        // What was begun before stands; the next run may ask for it as it is.
+        // The earlier order is unaffected; the next run may resume it.
         case .noEffect: return false
         case .busy, .timedOut, .askedToWait, .termsNotAgreed, .externalAccountRequired, .notFound, .alreadyRevoked, .deployFailed:
             return false
@@ -68,12 +68,12 @@ enum Verdict {
         }
     }
 
-    /// Whether an HTTP status refuses a request for good. 408, 425 and 429 ask for another try.
+    /// Whether an HTTP status is a final refusal. 408, 425 and 429 invite a retry.
     private static func isRefusal(_ status: Int) -> Bool { (400..<500).contains(status) && status != 408 && status != 425 && status != 429 }
 }
 
 extension ACMEClientError {
-    /// The HTTP status of a failure that has one.
+    /// The failure's HTTP status, if it has one.
     fileprivate var status: Int? {
         switch self {
         case .problem(_, let status, _, _), .unexpectedStatus(let status, _, _): status

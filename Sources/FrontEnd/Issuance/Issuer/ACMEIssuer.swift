@@ -3,14 +3,15 @@ import ACMEClient
 
 /// A CA that speaks ACME (RFC 8555).
 public struct ACMEIssuer: CertificateIssuer {
-    /// For this many names one more request may be on its way at once. Each costs a newNonce, a hundredth of an order's requests or less.
+    /// One more concurrent request for each this many names. Each costs a newNonce: a hundredth of an order's requests
+    /// or less.
     static let identifiersPerLane = 20
 
     private let client: ACMEClient
     private let thumbprint: String
     public let accountKey: KeyName
 
-    /// - Throws: `ACMEClientError.noAccount` where the client has no signer or no account.
+    /// - Throws: `ACMEClientError.noAccount` if the client has no signer or no account.
     public init(client: ACMEClient) throws {
         guard let signer = client.signer, client.account != nil else { throw ACMEClientError.noAccount }
         self.client = client
@@ -37,8 +38,8 @@ public struct ACMEIssuer: CertificateIssuer {
         }
     }
 
-    /// The contact of an account that was deactivated or revoked, as far as the CA still shows it; `nil` where the
-    /// account works, or nothing is known.
+    /// The contacts of a deactivated or revoked account, as far as the CA still shows them; `nil` if the account works,
+    /// or nothing is known.
     private func contactOfClosedAccount() async -> [String]? {
         do {
             let account = try await client.fetchAccount()
@@ -71,7 +72,7 @@ public struct ACMEIssuer: CertificateIssuer {
             challenges: authorization.challenges, problem: authorization.error)
     }
 
-    /// RFC 8555 §7.1.4: the identifier of a wildcard's authorization comes without its `*.`.
+    /// RFC 8555 §7.1.4: a wildcard's authorization has the identifier without the `*.`.
     private static func identifier(_ authorization: Authorization) throws -> Identifier {
         guard authorization.wildcard, case .dns(let name) = authorization.identifier, !name.isWildcard else {
             return authorization.identifier
@@ -87,7 +88,7 @@ public struct ACMEIssuer: CertificateIssuer {
     public func validate(_ challenge: Challenge) async throws -> Challenge? {
         do { return try await client.respond(to: challenge.url).value } catch let error as ACMEClientError {
             switch error {
-            // The CA was told and has agreed: what follows is seen at the order.
+            // The CA accepted the response; polling the order shows the result.
             case .invalidDocument, .unexpectedContentType: return nil
             default: throw error
             }
@@ -97,7 +98,7 @@ public struct ACMEIssuer: CertificateIssuer {
     public func finalize(_ order: IssuerOrder, _ request: CertificateRequest) async throws -> IssuerOrder {
         guard let url = order.finalize else {
             throw ACMEClientError.invalidDocument(
-                url: order.url, reason: "the CA's order is ready and does not say where to finalize it: member \"finalize\" is missing")
+                url: order.url, reason: "the CA's order is ready but does not say where to finalize it: member \"finalize\" is missing")
         }
         do {
             return try Self.order(await client.finalize(url, order: order.url, request))
@@ -126,7 +127,7 @@ public struct ACMEIssuer: CertificateIssuer {
         case .valid:
             // RFC 8555 §7.1.3: a valid order names its certificate.
             guard let certificate = order.certificate else {
-                throw ACMEClientError.invalidDocument(url: resource.url, reason: "the CA's order is valid and names no certificate")
+                throw ACMEClientError.invalidDocument(url: resource.url, reason: "the CA's order is valid but names no certificate")
             }
             state = .issued(certificate: certificate)
         }

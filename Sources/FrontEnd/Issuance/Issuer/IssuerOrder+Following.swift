@@ -2,7 +2,7 @@ import ACME
 import CertificateStore
 
 extension IssuerOrder {
-    /// The order as its journal has it: what newOrder's answer said.
+    /// The order from its journal: the contents of newOrder's answer.
     init?(_ journal: OrderJournal) {
         for case .orderCreated(let url, let finalize, let authorizations) in journal.steps.reversed() {
             self.init(url: url, state: .pending, identifiers: journal.identifiers, authorizations: authorizations, finalize: finalize)
@@ -11,16 +11,17 @@ extension IssuerOrder {
         return nil
     }
 
-    /// This answer about an order, held against what was known of it before.
+    /// This answer about an order, compared with what was known before.
     ///
-    /// What the answer leaves out is as it was: a server in wide use sends identifiers and finalize with newOrder's answer only. What was said
-    /// once stays: the names are the caller's, never the CA's, and so is the list of authorizations to answer.
-    /// - Throws: `IssuanceError.unexpectedAnswer` where the order is for other names, or is pending and has nothing to prove.
+    /// Missing members keep their values: a widely used server sends identifiers and finalize only with newOrder's
+    /// answer. The names are the caller's, never the CA's, and the list of authorizations stays as first received.
+    /// - Throws: `IssuanceError.unexpectedAnswer` if the order is for other names, or is pending without
+    ///   authorizations.
     func following(_ earlier: IssuerOrder) throws(IssuanceError) -> IssuerOrder {
         var order = self
         if let wanted = earlier.identifiers {
             if let identifiers, Set(identifiers) != Set(wanted) {
-                throw .unexpectedAnswer("the CA's order is for other names than asked for: \(Self.difference(identifiers, wanted))")
+                throw .unexpectedAnswer("the CA's order is for other names than requested: \(Self.difference(identifiers, wanted))")
             }
             order.identifiers = wanted
         }
@@ -28,16 +29,16 @@ extension IssuerOrder {
         order.finalize = earlier.finalize ?? finalize
         order.profile = profile ?? earlier.profile
         if state == .pending, order.authorizations.isEmpty {
-            throw .unexpectedAnswer("the CA's order is pending and names no authorization: nothing can be proven")
+            throw .unexpectedAnswer("the CA's order is pending but has no authorizations: nothing can be proven")
         }
-        // RFC 8555 §7.1.3 lets a CA want fewer. More of them would have one name presented again and again.
+        // RFC 8555 §7.1.3 allows fewer. More would present the same name repeatedly.
         if let names = order.identifiers, order.authorizations.count > names.count {
             throw .unexpectedAnswer("the CA's order has \(order.authorizations.count) authorizations for \(names.count) names")
         }
         return order
     }
 
-    /// newOrder's answer, held against the order.
+    /// newOrder's answer, compared with the requested names.
     func following(_ request: [Identifier]) throws(IssuanceError) -> IssuerOrder {
         guard identifiers != nil else { throw .unexpectedAnswer("the CA's answer to the order does not say which names it is for") }
         return try following(IssuerOrder(url: url, state: state, identifiers: request))
@@ -55,10 +56,10 @@ extension IssuerOrder {
 }
 
 extension IssuerAuthorization {
-    /// This authorization under the name that was ordered.
+    /// This authorization with the name that was ordered.
     ///
-    /// An authorization for any other name is refused: with a program that writes DNS records, the CA would choose which one is written.
-    /// `wildcard` may be left out where the wildcard was ordered and the name below it was not.
+    /// An authorization for any other name is refused: otherwise the CA could choose which record a DNS hook writes.
+    /// `wildcard` may be missing if the wildcard was ordered but its base name was not.
     func named(among identifiers: [Identifier]) throws(IssuanceError) -> IssuerAuthorization {
         if identifiers.contains(identifier) { return self }
         if case .dns(let name) = identifier, !name.isWildcard, let wildcard = try? DNSName("*." + name.text),
@@ -68,6 +69,6 @@ extension IssuerAuthorization {
             named.identifier = .dns(wildcard)
             return named
         }
-        throw .unexpectedAnswer("the CA wants \(identifier.value) proven, which was not ordered")
+        throw .unexpectedAnswer("the CA requires proof for \(identifier.value), which was not ordered")
     }
 }

@@ -1,26 +1,26 @@
 import ACME
 import JOSE
 
-/// What a key is for. An account key never signs certificate requests and a certificate key never signs account requests (RFC 8555
-/// §11.1), so it is settled when the key is made.
+/// What a key is for. An account key never signs certificate requests, and a certificate key never signs account
+/// requests (RFC 8555 §11.1), so the purpose is fixed when the key is made.
 public enum KeyPurpose: Hashable, Sendable {
     /// The account at the CA with this directory; the key signs for no other CA.
     case account(directory: ACMEURL)
     case certificate
 }
 
-/// A key that is somewhere else: a name for it, and its public half.
+/// A key that is held elsewhere: its name and its public half.
 public struct ManagedKey: Hashable, Sendable {
     public var name: KeyName
     public var algorithm: KeyAlgorithm
     public var publicKey: PublicKey
-    /// RFC 7512, where the key is in a PKCS#11 token.
+    /// RFC 7512 URI, if the key is in a PKCS#11 token.
     public var uri: String?
     /// A retired key signs nothing but a revocation.
     public var isRetired: Bool
-    /// Whether the call that returned it has made it: only such a key may be taken back.
+    /// Whether the call that returned it made it: only such a key may be deleted after a failure.
     public var isNew: Bool
-    /// Whether it signs for an account, and so never for a certificate.
+    /// Whether it is an account key, which never signs for a certificate.
     public var isAccountKey: Bool
 
     public init(
@@ -36,7 +36,7 @@ public struct ManagedKey: Hashable, Sendable {
         self.isRetired = isRetired
     }
 
-    /// SHA-256 of the SPKI in lower-case hex: how keys are compared by people and in the store.
+    /// SHA-256 of the SPKI in lower-case hex, for comparison by people and in the store.
     public var fingerprint: String {
         publicKey.fingerprint.map { byte in
             let digits = String(byte, radix: 16)
@@ -45,32 +45,32 @@ public struct ManagedKey: Hashable, Sendable {
     }
 }
 
-/// Where keys are made and used: the agent. The flow holds no key and asks for no signature but by an `AccountSigner`.
+/// Makes and uses keys: the agent. The flow holds no key and requests signatures only from an `AccountSigner`.
 public protocol KeyProvider: Sendable {
-    /// The key of that name; `nil` where there is none for this user.
+    /// The key of that name; `nil` if there is none for this user.
     func key(named name: KeyName) async throws -> ManagedKey?
 
     /// Makes a key.
     ///
-    /// After a crash the flow asks by `key(named:)` first. Where there is a key of that name all the same, an implementation fails, or returns
-    /// it without `isNew`: it is somebody else's, or one that a killed run had asked for.
+    /// After a crash the flow calls `key(named:)` first. If a key of that name exists nevertheless, an implementation
+    /// fails or returns it without `isNew`: it is somebody else's, or a killed run asked for it.
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey
 
-    /// Whether a key of that name may be made, as far as is known; nothing is made. Where the answer is no, the key is asked for before an order is
-    /// placed that it would be missing for.
+    /// Whether a key of that name may be made, as far as is known; makes nothing. If not, the key is requested before
+    /// the order is placed, so that no order is left without a key.
     func mayCreateKey(named name: KeyName) async -> Bool
 
-    /// The external account credentials that this user may name (RFC 8555 §7.3.4); `nil` where that is not known.
+    /// The external account credentials that this user may use (RFC 8555 §7.3.4); `nil` if that is not known.
     func externalAccounts() async -> [String]?
 
-    /// Makes a key sign nothing any more but the revocation of its certificate.
+    /// Retires a key: from then on it signs nothing but the revocation of its certificate.
     func retireKey(named name: KeyName) async throws
 
     /// Destroys a key.
     func deleteKey(named name: KeyName) async throws
 
-    /// A signer by that key: an account key for an account's requests, a certificate key for the revocation of its certificate
-    /// (RFC 8555 §7.6).
+    /// A signer that uses the key: an account key for the account's requests, a certificate key to revoke its
+    /// certificate (RFC 8555 §7.6).
     func signer(for key: ManagedKey) async throws -> any AccountSigner
 }
 

@@ -1,17 +1,17 @@
 import ACME
 import CertificateStore
 
-/// What of the store needs a key: certificates that are not revoked, accounts, and orders that a run may go on with.
+/// The store's entries that need a key: certificates that are not revoked, accounts, and orders that can be resumed.
 public struct KeyUse: Sendable {
     /// In words: "the certificate www".
     public private(set) var users: [String] = []
-    /// Those of them that are known by name.
+    /// The users that are known by name.
     public private(set) var certificates: [CertificateName] = []
     public private(set) var orders: [CertificateName] = []
     public private(set) var accounts: [ACMEURL] = []
 
-    /// - Parameter name: A certificate that does not count, nor does its order.
-    /// - Throws: `StoreError` where the folder cannot be read. An entry that cannot be read may need any key, and counts.
+    /// - Parameter name: A certificate that does not count, nor its order.
+    /// - Throws: `StoreError` if the folder cannot be read. An unreadable entry may need any key, and counts.
     public init(_ key: KeyName, in store: any CertificateStore, besides name: CertificateName? = nil) async throws(StoreError) {
         for other in try await store.certificateNames() where other != name {
             do throws(StoreError) {

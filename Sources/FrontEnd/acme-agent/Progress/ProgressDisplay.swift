@@ -2,10 +2,10 @@ import Glibc
 import Issuance
 import Synchronization
 
-/// Shows a running issuance on standard error: on a terminal with a block of identifiers that is drawn again and again, elsewhere in plain
-/// lines. Whatever takes over a second is named.
+/// Shows a running issuance on standard error: on a terminal as a block of identifiers that is redrawn, elsewhere as
+/// plain lines. Every wait over a second is named.
 final class ProgressDisplay: Sendable {
-    /// Identifiers drawn at once; a screen has 24 lines.
+    /// The most identifiers that are drawn; a screen has 24 lines.
     private static let maximumRows = 12
     /// Seconds between two plain lines about one wait.
     private static let plainInterval = 10
@@ -14,7 +14,7 @@ final class ProgressDisplay: Sendable {
         var model: ProgressModel
         var drawnLines = 0
         var ticker: Task<Void, Never>?
-        /// Seconds on the monotonic clock of the last event.
+        /// The time of the last event in seconds of the monotonic clock.
         var lastEvent: Int
         var lastNotice: Int
     }
@@ -31,7 +31,7 @@ final class ProgressDisplay: Sendable {
         state = Mutex(State(model: ProgressModel(isVerbose: output.verbosity == .verbose), lastEvent: now, lastNotice: now))
     }
 
-    /// For the flow.
+    /// The flow's observer.
     var observer: IssuanceObserver { { [weak self] event in self?.show(event) } }
 
     func show(_ event: IssuanceEvent) {
@@ -52,7 +52,7 @@ final class ProgressDisplay: Sendable {
         }
     }
 
-    /// Takes the block away; to be called when the work is over, however it ended.
+    /// Removes the block. Must be called when the work is over, however it ended.
     func finish(summary: Bool) {
         state.withLock { state in
             state.ticker?.cancel()
@@ -62,7 +62,7 @@ final class ProgressDisplay: Sendable {
         }
     }
 
-    /// Takes the block away for a moment: something else is to be printed.
+    /// Removes the block for a moment, because something else is printed.
     func erase() { state.withLock { erase(&$0) } }
 
     private func tick() {
@@ -90,7 +90,7 @@ final class ProgressDisplay: Sendable {
             return
         }
         erase(&state)
-        // What an identifier's row shows needs no line of its own.
+        // The identifier's row already shows its steps.
         var text = lines.filter { $0.kind != .step }.map { $0.text + "\n" }.joined()
         let width = ProgressDisplay.columns
         let open = state.model.entries.filter { !$0.isDone }
@@ -106,7 +106,7 @@ final class ProgressDisplay: Sendable {
         Output.write(text, to: STDERR_FILENO)
     }
 
-    /// Back to the block's first line, and everything below away.
+    /// Moves to the block's first line and clears everything below.
     private func erase(_ state: inout State) {
         guard state.drawnLines > 0 else { return }
         Output.write("\u{1B}[\(state.drawnLines)A\r\u{1B}[J", to: STDERR_FILENO)

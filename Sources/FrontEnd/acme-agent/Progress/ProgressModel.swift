@@ -1,22 +1,22 @@
 import ACME
 import Issuance
 
-/// What is known of a running issuance, and what is to be said about each event. Pure: knows no terminal and no clock.
+/// The state of a running issuance, and the lines to print for each event. Pure: uses no terminal and no clock.
 struct ProgressModel: Sendable {
-    /// One identifier's place in the order.
+    /// The state of one identifier of the order.
     struct Entry: Sendable, Equatable {
         var identifier: String
         var state: String
         var isDone = false
     }
 
-    /// A line that is said about an event.
+    /// A line that is printed for an event.
     struct Line: Sendable, Equatable {
         enum Kind: Sendable {
             case lasting
-            /// A step of one identifier, which a row that is drawn anew shows as well.
+            /// A step of one identifier, which its redrawn row shows as well.
             case step
-            /// Said even to who wants no progress.
+            /// Printed even with --quiet.
             case warning
         }
 
@@ -27,16 +27,16 @@ struct ProgressModel: Sendable {
     private(set) var entries: [Entry] = []
     /// What is being waited for.
     private(set) var waitsFor: String?
-    /// Signatures by key and meaning, for the summary.
+    /// Signatures by key and operation, for the summary.
     private(set) var signatures: [KeyName: [Operation: Int]] = [:]
     private var lastKey: KeyName?
-    /// Requests that are signed again, since the CA refused their nonces.
+    /// Requests that are signed again because the CA refused their nonces.
     private var refusedNonces: Set<ACMEURL> = []
     private let isVerbose: Bool
 
     init(isVerbose: Bool) { self.isVerbose = isVerbose }
 
-    /// Takes an event in. - Returns: What is to be said about it.
+    /// Processes an event. - Returns: The lines to print for it.
     mutating func apply(_ event: IssuanceEvent) -> [Line] {
         switch event {
         case .signed(let request, let url, let key): return sign(request, url, key)
@@ -47,31 +47,33 @@ struct ProgressModel: Sendable {
             refusedNonces.insert(url)
             return []
         case .authorizationPending(let identifier):
-            waitsFor = "the challenges' answers to be put in place"
+            waitsFor = "the challenges to be set up"
             return move(identifier, "to be proven", line: nil)
         case .authorizationReused(let identifier):
-            return move(identifier, "proven already", line: "the CA has a proof from before", isDone: true)
+            return move(identifier, "already proven", line: "already proven to the CA", isDone: true)
         case .challengePresented(let identifier, let type, let target):
-            return move(identifier, "\(type.rawValue) is in place", line: isVerbose ? "\(type.rawValue) answer in \(safe(target))" : nil)
+            return move(identifier, "\(type.rawValue) is set up", line: isVerbose ? "\(type.rawValue) answer in \(safe(target))" : nil)
         case .challengeAnswered(let identifier, let type):
-            waitsFor = "the CA to look at the challenges"
-            let signer = lastKey.map { "key \($0) signed that the \(type.rawValue) answer is in place" } ?? "the CA was told to look"
-            return move(identifier, "the CA looks (\(type.rawValue))", line: signer)
+            waitsFor = "the CA to validate the challenges"
+            let signer = lastKey.map { " (signed by key \($0))" } ?? ""
+            return move(
+                identifier, "the CA is validating \(type.rawValue)",
+                line: "told the CA that the \(type.rawValue) challenge is ready\(signer)")
         case .validated(let identifier): return move(identifier, "validated", line: "validated", isDone: true)
         case .failed(let identifier, let problem):
             return move(identifier, "failed", line: "failed: \(problem?.summary ?? "the CA gives no reason")", isDone: true)
         case .challengeProblem(let identifier, let problem):
-            waitsFor = "the CA to look at the challenges again"
-            return move(identifier, "the CA looks again", line: "the CA does not see the answer yet: \(problem.summary)")
+            waitsFor = "the CA to validate the challenges again"
+            return move(identifier, "the CA tries again", line: "the CA could not validate the challenge yet: \(problem.summary)")
         case .waiting(let seconds, let reason):
-            // "for the certificate", or a sentence of its own.
+            // "for the certificate", or a separate sentence.
             let isObject = reason.hasPrefix("for ")
             waitsFor = isObject ? safe(String(reason.dropFirst(4))) : "the next attempt"
             guard seconds >= 1 else { return [] }
             let duration = Wording.duration(seconds: Int64(min(seconds, 1e9).rounded(.up)))
             return [Line(text: "waiting \(duration)\(isObject ? " " : ": ")\(safe(reason))")]
         case .cleanUpFailed(let identifier, let target, let reason):
-            // What a program printed was told when it failed first, or is by --verbose.
+            // The program's output was already printed when `present` failed; here only with --verbose.
             let lines = reason.split(whereSeparator: \.isNewline)
             var why = lines.first.map(String.init) ?? ""
             if lines.count > 1, why.hasSuffix(":") { why.removeLast() }
@@ -93,8 +95,8 @@ struct ProgressModel: Sendable {
         let again = refusedNonces.remove(url) == nil ? "" : " again: the CA refused the nonce"
         switch request {
         case .postAsGet, .respondToChallenge:
-            // An identifier's own line says so for its challenge; questions are counted.
-            return isVerbose ? [Line(text: "key \(key) signed \(request.meaning), for \(url.text)\(again)")] : []
+            // A challenge response has its identifier's line; POST-as-GET requests are only counted.
+            return isVerbose ? [Line(text: "\(request.meaning): \(url.text) (signed by key \(key))\(again)")] : []
         case .newAccount, .updateAccount, .deactivateAccount: waitsFor = "the CA to answer for the account"
         case .keyChange: waitsFor = "the CA to change the key"
         case .newOrder: waitsFor = "the CA to make the order"
@@ -122,23 +124,23 @@ struct ProgressModel: Sendable {
         func safe(_ text: String) -> String { TerminalText.safe(text, limit: 500) }
         switch event {
         case .resumed(let name, let order, .interruption):
-            return order == nil ? "going on with \(name), which was interrupted" : "going on with the interrupted order for \(name)"
-        case .resumed(let name, _, .failure): return "trying the order for \(name) again, which failed before"
-        case .resumed(let name, _, .installation): return "\(name) is installed already, and is taken into use now"
+            return order == nil ? "resuming \(name), which was interrupted" : "resuming the interrupted order for \(name)"
+        case .resumed(let name, _, .failure): return "retrying the order for \(name), which failed before"
+        case .resumed(let name, _, .installation): return "\(name) is already installed; completing the remaining steps"
         case .keyCreated(let key): return "made key \(key.name) (\(key.algorithm.rawValue)) in the token"
         case .keyUsed(let key): return "using key \(key.name) (\(key.algorithm.rawValue)) in the token"
         case .orderCreated(let url, let identifiers): return "ordered \(Wording.list(identifiers)): \(url)"
         case .installed(let certificate): return "installed \(certificate.name), generation \(certificate.metadata.generation)"
-        case .deployed(let name): return "deploy hook done for \(name)"
+        case .deployed(let name): return "ran the deploy hook for \(name)"
         case .keyRetired(let name): return "retired key \(name)"
         case .keyDeleted(let name): return "destroyed key \(name)"
         case .accountRegistered(let url, _, let isNew):
-            return isNew ? "registered account \(url)" : "the key has an account already: \(url)"
+            return isNew ? "registered account \(url)" : "the key already has an account: \(url)"
         default: return nil
         }
     }
 
-    /// What comes behind an event.
+    /// What is waited for after an event.
     private static func next(_ event: IssuanceEvent) -> String? {
         switch event {
         case .resumed, .keyUsed, .keyCreated, .orderCreated: "the CA"
@@ -147,7 +149,8 @@ struct ProgressModel: Sendable {
         }
     }
 
-    /// What each key signed in all: `key account-x signed 9 requests: 1 new-order, 2 respond-to-challenge, …`
+    /// The number of requests that each key signed: `key account-x signed 9 requests: 1 new-order, 2
+    /// respond-to-challenge, …`
     var summary: [String] {
         signatures.keys.sorted().compactMap { key in
             guard let counts = signatures[key] else { return nil }
