@@ -2,13 +2,13 @@ import ACME
 import JOSE
 import StrictJSON
 
-/// A request to sign one ACME message: who signs, for which URL, and what is to be said.
+/// A request to sign one ACME message: the key, the URL and the content.
 public struct SigningCall: Sendable {
-    /// The signing key's name: an account key, or for a revocation without `account` the certificate's own key.
+    /// The signing key's name: an account key, or, for a revocation without `account`, the certificate's own key.
     public var key: KeyName
     public var url: ACMEURL
     public var nonce: String
-    /// The account's URL, which becomes the JWS's `kid`; `nil` where RFC 8555 §6.2 wants a `jwk`.
+    /// The account's URL, which becomes the JWS's `kid`; `nil` if RFC 8555 §6.2 requires a `jwk`.
     public var account: ACMEURL?
     public var request: ACMERequest
 
@@ -21,18 +21,18 @@ public struct SigningCall: Sendable {
     }
 }
 
-/// A request to make a key in a token, or to take over one that is there (`uri`).
+/// A request to make a key in a token, or to adopt an existing one (`uri`).
 public struct KeyCreation: Sendable {
     public var name: KeyName
     public var usage: KeyUsage
-    /// `nil` where a key is adopted: it has its algorithm already.
+    /// `nil` for an adopted key, which already has its algorithm.
     public var algorithm: KeyAlgorithm?
-    /// RFC 7512 URI of a key that is in the token already.
+    /// RFC 7512 URI of a key that is already in the token.
     public var uri: String?
     public var directory: ACMEURL?
-    /// The configured token's name; `nil` is the first one.
+    /// The configured token's name; `nil` means the first one.
     public var token: String?
-    /// Whether a key is adopted although it can be taken out of its token or do more than sign.
+    /// Whether to adopt a key even though it can be taken out of its token or do more than sign.
     public var acceptWeak: Bool
 
     public init(
@@ -49,7 +49,7 @@ public struct KeyCreation: Sendable {
     }
 }
 
-/// A call of the agent's interface as a closed type: what is not in it cannot be asked.
+/// A call of the agent's interface as a closed type: nothing else can be asked.
 public enum AgentCall: Sendable {
     case getStatus
     case listKeys

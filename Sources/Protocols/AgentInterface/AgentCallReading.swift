@@ -6,7 +6,7 @@ import StrictJSON
 public struct InvalidParameter: Error, Sendable, CustomStringConvertible {
     public var parameter: String
     public var message: String
-    /// Where the parameter is to name a key that is there: the text, which is the name of none.
+    /// If the parameter must name an existing key: the given text, which names none.
     public var unknownKey: String?
 
     public init(_ parameter: String, _ message: String) {
@@ -14,7 +14,8 @@ public struct InvalidParameter: Error, Sendable, CustomStringConvertible {
         self.message = message
     }
 
-    /// What the caller hears. Of a text that is no key's name there is no key: the answer is the one for every key that does not exist.
+    /// The error that the caller gets. A text that is not a key name is answered like the name of a key that does not
+    /// exist.
     public var answer: AgentError {
         unknownKey.map { .keyNotFound(name: $0) } ?? .invalidRequest(parameter: parameter, message: description)
     }
@@ -22,9 +23,9 @@ public struct InvalidParameter: Error, Sendable, CustomStringConvertible {
     public var description: String { "\(parameter): \(message)" }
 }
 
-/// Bounds on what a call may carry, each with its reason.
+/// Limits on what a call may carry, each with its reason.
 public enum CallLimits {
-    /// An order with more names than this is refused: Let's Encrypt takes 100, a private CA rarely more.
+    /// An order with more names than this is refused: Let's Encrypt accepts 100, a private CA rarely more.
     public static let identifiers = 1_000
     /// A leaf certificate of 1,000 names of 64 bytes is under 100 KiB.
     public static let certificate = 128 * 1024
@@ -34,8 +35,8 @@ public enum CallLimits {
 }
 
 extension AgentCall {
-    /// Reads a call. Returns `nil` where the interface has no such method.
-    /// - Throws: `InvalidParameter` if a parameter is missing, unknown or not what it must be.
+    /// Reads a call. Returns `nil` if the interface has no such method.
+    /// - Throws: `InvalidParameter` if a parameter is missing, unknown or invalid.
     public init?(method: String, parameters: JSONObject) throws(InvalidParameter) {
         let reader = ParameterReader(parameters)
         switch method {
@@ -127,7 +128,7 @@ extension AgentCall {
     }
 }
 
-/// Takes parameters one by one and turns the reader's errors into sentences.
+/// Reads parameters one by one and turns the reader's errors into sentences.
 struct ParameterReader {
     let json: JSONObject
 
@@ -172,7 +173,7 @@ struct ParameterReader {
         try checked(name) { () throws(JSONError) in try json.optionalInteger(name) }
     }
 
-    /// The name of a key that is there.
+    /// The name of an existing key.
     func key(_ name: String) throws(InvalidParameter) -> KeyName {
         let text = try text(name)
         do throws(KeyNameError) { return try KeyName(text) } catch {
@@ -206,7 +207,7 @@ struct ParameterReader {
     func identifiers() throws(InvalidParameter) -> [Identifier] {
         let values = try checked("identifiers") { () throws(JSONError) in try json.array("identifiers") }
         guard !values.isEmpty, values.count <= CallLimits.identifiers else {
-            throw InvalidParameter("identifiers", "must hold from 1 to \(CallLimits.identifiers) identifiers")
+            throw InvalidParameter("identifiers", "must have from 1 to \(CallLimits.identifiers) identifiers")
         }
         var identifiers: [Identifier] = []
         identifiers.reserveCapacity(values.count)
@@ -227,7 +228,7 @@ struct ParameterReader {
     func contacts() throws(InvalidParameter) -> [String]? {
         guard let contacts = try checked("contact", { () throws(JSONError) in try json.optionalStrings("contact") }) else { return nil }
         guard contacts.count <= CallLimits.contacts else {
-            throw InvalidParameter("contact", "must hold at most \(CallLimits.contacts) addresses")
+            throw InvalidParameter("contact", "must have at most \(CallLimits.contacts) addresses")
         }
         return contacts
     }

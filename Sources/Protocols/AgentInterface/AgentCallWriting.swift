@@ -3,7 +3,7 @@ import JOSE
 import StrictJSON
 
 extension AgentCall {
-    /// Writes the call's parameters as an object, as `init(method:parameters:)` reads them.
+    /// Writes the call's parameters as an object that `init(method:parameters:)` reads.
     public func writeParameters(to json: inout JSONWriter) {
         json.beginObject()
         switch self {

@@ -13,7 +13,7 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
     case auditUnavailable(message: String, hint: String?)
     case overloaded(message: String)
 
-    /// The error's name without the interface's.
+    /// The error's name without the interface name.
     public var member: String {
         switch self {
         case .refused: "Refused"
@@ -28,7 +28,7 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// The error's full name as it stands in a Varlink reply.
+    /// The error's full name, as in a Varlink reply.
     public var name: String { AgentInterfaceText.name + "." + member }
 
     public var message: String {
@@ -36,8 +36,8 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
         case .refused(_, let message, _), .invalidRequest(_, let message), .tokenUnavailable(_, _, let message, _),
             .signingFailed(let message, _), .auditUnavailable(let message, _), .overloaded(let message), .keyUnusable(_, let message):
             message
-        case .keyNotFound(let name): "there is no key \"\(name)\" for you"
-        case .keyExists(let name): "a key named \"\(name)\" exists already"
+        case .keyNotFound(let name): "there is no key \"\(name)\" that you may use"
+        case .keyExists(let name): "a key named \"\(name)\" already exists"
         }
     }
 
@@ -45,22 +45,22 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .refused(_, _, let hint), .tokenUnavailable(_, _, _, let hint), .signingFailed(_, let hint), .auditUnavailable(_, let hint):
             hint
-        case .keyNotFound: "`acme-agent keys list` shows the keys that the agent's policy gives you"
-        case .keyExists: "choose another name, or use the key as it is"
-        case .keyUnusable: "the agent's administrator has to mend or remove the key's entry, and to restart the agent"
+        case .keyNotFound: "`acme-agent keys list` shows the keys that the agent's policy lets you use"
+        case .keyExists: "choose another name, or use the existing key"
+        case .keyUnusable: "the agent's administrator must repair or remove the key's entry and restart the agent"
         case .overloaded: "try again in a moment"
         case .invalidRequest(parameter: "uri", _):
             "`pkcs11-tool --login --list-objects --type privkey` lists the private keys of a token with their URIs"
-        case .invalidRequest(parameter: "token", _): "`acme-agent status` shows the tokens; without --token the first of them is taken"
+        case .invalidRequest(parameter: "token", _): "`acme-agent status` shows the tokens; without --token, the first one is used"
         case .invalidRequest(parameter: "externalAccount", _):
-            "`acme-agent status` shows the external accounts that you may use, and what of the agent's configuration is off"
+            "`acme-agent status` shows the external accounts that you may use, and which configuration entries are off"
         case .invalidRequest: nil
         }
     }
 
     public var description: String { message }
 
-    /// Writes the error's parameters as members of an object that is open.
+    /// Writes the error's parameters as members of the open object.
     public func writeMembers(to json: inout JSONWriter) {
         switch self {
         case .refused(let reason, let message, let hint):
@@ -107,10 +107,10 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension AgentError: PolicyRefusal {
-    /// A key that is not found is none that policy gives the caller; which of both it is nobody is told.
+    /// A key that is not found does not exist, or policy does not let the caller use it; the answer does not say which.
     public var isPolicyRefusal: Bool {
         switch self {
-        // A name that is taken and a request that the agent does not understand are so the next time, too.
+        // A taken name or an invalid request fails the same way the next time.
         case .refused, .keyNotFound, .keyExists, .invalidRequest: true
         case .keyUnusable, .tokenUnavailable, .signingFailed, .auditUnavailable, .overloaded: false
         }

@@ -1,28 +1,31 @@
-/// The agent's Varlink interface. The text is the contract: it is served by `GetInterfaceDescription`, and a test proves that every method
-/// in it is implemented and no other.
+/// The agent's Varlink interface. The text is the contract: `GetInterfaceDescription` serves it, and a test proves that
+/// exactly its methods are implemented.
 public enum AgentInterfaceText {
     public static let name = "org.acmeagent.Agent"
 
     public static let text = #"""
-        # Signs ACME requests (RFC 8555), certificate signing requests and TLS handshakes with keys that stay in a PKCS#11 token.
+        # Signs ACME requests (RFC 8555), certificate signing requests and TLS handshakes with keys that stay in a
+        # PKCS#11 token.
         #
-        # A caller says what it wants to have said; the agent checks it against its policy, writes the bytes itself and signs those.
-        # There is no method that signs bytes or a digest.
+        # A caller says what it wants signed. The agent checks that against its policy, writes the bytes itself and
+        # signs them. No method signs given bytes or a given digest.
         interface org.acmeagent.Agent
 
-        # What an identifier of a certificate is: type "dns" (RFC 8555 section 9.7.7) or "ip" (RFC 8738). A dns value is made of A-labels.
+        # A certificate's identifier: type "dns" (RFC 8555 section 9.7.7) or "ip" (RFC 8738). A dns value has A-labels.
         type Identifier (type: string, value: string)
 
-        # A flattened JWS (RFC 7515 section 7.2.2), each member base64url without padding: the body of the request as it is sent.
+        # A flattened JWS (RFC 7515 section 7.2.2), each member base64url without padding: the body of the HTTP request.
         type SignedRequest (protected: string, payload: string, signature: string)
 
-        # A key in a token. usage "account" signs ACME requests, "certificate" signs certificate signing requests and handshakes; never both.
-        # algorithm: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519. publicKey: SubjectPublicKeyInfo as PEM.
-        # fingerprint: lower-case hex SHA-256 of the SubjectPublicKeyInfo. uri: RFC 7512. created: RFC 3339.
-        # directory: the ACME directory to which an account key is bound; its requests are signed for that origin only.
-        # weaknesses: what the private key lets happen beyond signing in its token, as it was when it got its name: none for a key that the agent
-        # made, those that were accepted for an adopted one ("extractable", "was-extractable", "not-sensitive", "was-not-sensitive", "decrypt",
-        # "unwrap", "derive", "sign-recover"). Missing where it got its name from a version of the agent that did not look.
+        # A key in a token. usage: "account" for ACME requests, "certificate" for certificate signing requests and
+        # handshakes; never both. algorithm: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519.
+        # publicKey: SubjectPublicKeyInfo as PEM. fingerprint: lower-case hex SHA-256 of the SubjectPublicKeyInfo.
+        # uri: RFC 7512. created: RFC 3339.
+        # directory: the ACME directory to which an account key is bound; it signs requests for that origin only.
+        # weaknesses: what the private key allowed beyond signing in its token when it got its name: none for a key that
+        # the agent made, the accepted ones for an adopted key ("extractable", "was-extractable", "not-sensitive",
+        # "was-not-sensitive", "decrypt", "unwrap", "derive", "sign-recover"). Missing if the key got its name from a
+        # version of the agent that did not check.
         type Key (
           name: string,
           usage: (account, certificate),
@@ -39,8 +42,8 @@ public enum AgentInterfaceText {
           weaknesses: ?[]string
         )
 
-        # A token and how it is: state "ready", "starting" or "unavailable", the last with a reason, a sentence and a hint. One that
-        # is ready has a sentence and a hint where its next login would fail.
+        # A token and its state: "ready", "starting" or "unavailable", the last with a reason, a sentence and a hint. A
+        # ready token has a sentence and a hint if its next login would fail.
         type Token (
           name: string,
           state: (starting, ready, unavailable),
@@ -52,7 +55,7 @@ public enum AgentInterfaceText {
           restarts: int
         )
 
-        # What the calling user may do by one grant of the policy.
+        # What one grant of the policy allows the calling user.
         type Grant (
           name: string,
           keys: []string,
@@ -63,19 +66,21 @@ public enum AgentInterfaceText {
           externalAccounts: []string
         )
 
-        # An entry of the configuration that is off until what it names is there: a user, a group, a secret. line: from 1.
+        # A configuration entry that is off until what it names exists: a user, a group, a secret. line: from 1.
         type OffEntry (entry: string, line: ?int, message: string)
 
-        # The configuration in force. loaded: when its file was read, RFC 3339. sha256: of the file, lower-case hex. off: how many entries are
-        # off. The rest is told to root, to the agent's own user and to who may read the audit trail: which entries are off and why, and why
-        # the last reload was refused (null: it was not).
+        # The configuration in force. loaded: when its file was read, RFC 3339. sha256: of the file, lower-case hex.
+        # off: the number of entries that are off. Only root, the agent's own user and callers who may read the audit
+        # trail get the rest: which entries are off and why, and why the last reload was refused (null if it was not).
         type Configuration (loaded: string, sha256: string, off: int, entries: []OffEntry, reloadError: ?string)
 
-        # Something that is off because it cannot be used as it is, while the rest is served (what is "key", or "grant" for one that names the
-        # caller, or "grants" without a name for others), or that is used and should be looked at ("weak-key"): what it is, its name, a sentence.
+        # Something that is off because it cannot be used, while the rest is served, or that is used but needs
+        # attention. what: "key", "grant" for one that names the caller, "grants" without a name for others; "weak-key"
+        # needs attention. message: a sentence.
         type Problem (what: string, name: string, message: string)
 
-        # What the agent is, who it takes the caller for, and what the caller may do. configuration: null for others without any grant.
+        # What the agent is, who it takes the caller for, and what the caller may do. configuration: null for other
+        # users without a grant.
         method GetStatus() -> (
           version: string,
           user: int,
@@ -89,36 +94,38 @@ public enum AgentInterfaceText {
           problems: []Problem
         )
 
-        # The keys that some grant gives to the caller. With "more" they come in several replies; without it, a caller who has more than 256
-        # is told so (org.varlink.service.ExpectedMore).
+        # The keys that the caller's grants cover. With "more", they come in several replies; without it, a caller with
+        # more than 256 keys gets the error org.varlink.service.ExpectedMore.
         method ListKeys() -> (keys: []Key)
 
         method DescribeKey(name: string) -> (key: Key)
 
-        # Makes a key in the token: sensitive, not extractable, for signing only. An account key needs the directory it is bound to.
-        # Where the name is taken the error is KeyExists.
+        # Makes a key in the token: sensitive, not extractable, for signing only. An account key requires the directory
+        # it is bound to. If the name is taken, the error is KeyExists.
         method CreateKey(name: string, usage: string, algorithm: string, directory: ?string, token: ?string) -> (key: Key)
 
-        # Takes over a key that is in the token already, named by its PKCS#11 URI (RFC 7512), which must fit one private key only.
-        # One that can be taken out of the token, or do more than sign, is refused (reason "key-is-weak") unless acceptWeak says that it is
-        # taken all the same.
+        # Adopts a key that is already in the token, by its PKCS#11 URI (RFC 7512), which must match exactly one private
+        # key. A key that can be taken out of the token, or do more than sign, is refused (reason "key-is-weak") unless
+        # acceptWeak is true.
         method AdoptKey(
           name: string, uri: string, usage: string, directory: ?string, token: ?string, acceptWeak: ?bool
         ) -> (key: Key)
 
-        # A retired key signs nothing any more but a revocation; it stays in the token.
+        # A retired key signs only revocations; it stays in the token.
         method RetireKey(name: string) -> (key: Key)
 
-        # Destroys the key in the token. There is no way back. A key that is not in the token any more is destroyed already.
+        # Destroys the key in the token. This cannot be undone. A key that is no longer in the token counts as
+        # destroyed.
         method DeleteKey(name: string) -> ()
 
-        # newAccount (RFC 8555 section 7.3). externalAccount names a credential of the agent's configuration (section 7.3.4).
+        # newAccount (RFC 8555 section 7.3). externalAccount names a credential of the agent's configuration (section
+        # 7.3.4).
         method SignNewAccount(
           key: string, url: string, nonce: string,
           contact: ?[]string, termsOfServiceAgreed: ?bool, onlyReturnExisting: ?bool, externalAccount: ?string
         ) -> (request: SignedRequest)
 
-        # Account update (section 7.3.2). account: the account's URL, which is also the one that is asked.
+        # Account update (section 7.3.2). account: the account's URL, to which the request is also sent.
         method SignAccountUpdate(
           key: string, url: string, nonce: string, account: string, contact: ?[]string, termsOfServiceAgreed: ?bool
         ) -> (request: SignedRequest)
@@ -126,7 +133,7 @@ public enum AgentInterfaceText {
         # Account deactivation (section 7.3.6).
         method SignAccountDeactivation(key: string, url: string, nonce: string, account: string) -> (request: SignedRequest)
 
-        # Key rollover (section 7.3.5): the inner JWS is made with newKey, another account key bound to the same directory.
+        # Key rollover (section 7.3.5): newKey, another account key bound to the same directory, signs the inner JWS.
         method SignKeyChange(key: string, url: string, nonce: string, account: string, newKey: string) -> (request: SignedRequest)
 
         # newOrder (section 7.4). notBefore, notAfter: RFC 3339. replaces: RFC 9773 section 5.
@@ -144,13 +151,14 @@ public enum AgentInterfaceText {
         # Deactivation of an authorization (section 7.5.2).
         method SignAuthorizationDeactivation(key: string, url: string, nonce: string, account: string) -> (request: SignedRequest)
 
-        # Finalization of an order (section 7.4): the agent makes the certificate signing request for the identifiers with certificateKey.
-        # mustStaple asks for the TLS feature of RFC 7633. csr: the PKCS#10 request (RFC 2986), DER in base64url.
+        # Finalization of an order (section 7.4): the agent makes the certificate signing request for the identifiers,
+        # signed by certificateKey. mustStaple requests the TLS feature of RFC 7633. csr: the PKCS#10 request (RFC
+        # 2986), DER in base64url.
         method SignFinalize(
           key: string, url: string, nonce: string, account: string, certificateKey: string, identifiers: []Identifier, mustStaple: ?bool
         ) -> (request: SignedRequest, csr: string)
 
-        # Revocation (section 7.6). With account: signed by the account key. Without: signed by the certificate's own key.
+        # Revocation (section 7.6). With account, signed by the account key; without, by the certificate's own key.
         # certificate: DER in base64url. reason: RFC 5280 section 5.3.1.
         method SignRevocation(
           key: string, url: string, nonce: string, account: ?string, certificate: string, reason: ?int
@@ -159,37 +167,39 @@ public enum AgentInterfaceText {
         # A certificate signing request for use outside an ACME order. csr: DER in base64url.
         method SignCertificateRequest(key: string, identifiers: []Identifier, mustStaple: ?bool) -> (csr: string)
 
-        # A TLS 1.3 server CertificateVerify (RFC 8446 section 4.4.3). content: base64url of exactly the content that section describes,
-        # 130 or 146 bytes. scheme: a SignatureScheme of section 4.2.3, such as "ecdsa_secp256r1_sha256".
+        # A TLS 1.3 server CertificateVerify (RFC 8446 section 4.4.3). content: base64url of exactly the content that
+        # section describes, 130 or 146 bytes. scheme: a SignatureScheme of section 4.2.3, such as
+        # "ecdsa_secp256r1_sha256".
         method SignHandshake(key: string, content: string, scheme: string) -> (signature: string)
 
-        # The last records of the audit trail, 100 where no number is given, as the lines that are on disk. With "more" new ones follow.
+        # The last records of the audit trail, 100 by default, as the lines on disk. With "more", new ones follow.
         method ReadAudit(last: ?int) -> (records: []string)
 
-        # Policy does not allow it. reason is stable, message and hint are for a person.
+        # Policy does not allow it. reason is stable; message and hint are for a person.
         error Refused (reason: string, message: string, hint: ?string)
 
-        # There is no such key, or it is not the caller's: the two look the same.
+        # There is no such key, or the caller may not use it: the error does not say which.
         error KeyNotFound (name: string, message: string)
 
         error KeyExists (name: string, message: string)
 
-        # The key is off: its entry in the agent's state is damaged, or contradicts another's. Nothing is done with it until that is mended.
+        # The key is off: its entry in the agent's state is damaged, or contradicts another's. It cannot be used until
+        # the entry is repaired.
         error KeyUnusable (name: string, message: string)
 
-        # A value is not what it must be; nothing was signed.
+        # A value is invalid; nothing was signed.
         error InvalidRequest (parameter: string, message: string)
 
-        # The token cannot be used now. reason is stable, e.g. "pinIncorrect", "noToken".
+        # The token cannot be used now. reason is stable, such as "pinIncorrect" or "noToken".
         error TokenUnavailable (token: string, reason: string, message: string, hint: ?string)
 
-        # The token, or the check of what it signed, failed; nothing was returned.
+        # The token, or the check of its signature, failed; nothing was returned.
         error SigningFailed (message: string, hint: ?string)
 
         # The audit trail cannot be written, so nothing is signed.
         error AuditUnavailable (message: string, hint: ?string)
 
-        # The agent has too much to do for this caller; the call may be made again later.
+        # The agent has too much work from this caller; try the call again later.
         error Overloaded (message: string)
         """# + "\n"
 }

@@ -1,17 +1,17 @@
 import StrictJSON
 
-/// A token as `GetStatus` shows it: type `Token` of the interface.
+/// A token in the reply of `GetStatus`: type `Token` of the interface.
 public struct TokenStatus: Sendable, Hashable {
     public enum State: String, Sendable { case starting, ready, unavailable }
     public var name: String
     public var state: State
     public var label: String?
     public var model: String?
-    /// Stable word for why it is unavailable, e.g. `pinIncorrect`.
+    /// A stable word for why it is unavailable, such as `pinIncorrect`.
     public var reason: String?
     public var message: String?
     public var hint: String?
-    /// How often the helper was started again.
+    /// How many times the helper was restarted.
     public var restarts: Int
 
     public init(
@@ -49,7 +49,7 @@ public struct TokenStatus: Sendable, Hashable {
     }
 }
 
-/// What one grant gives to the caller: type `Grant` of the interface. The patterns are those of the configuration.
+/// What one grant allows the caller: type `Grant` of the interface, with the patterns of the configuration.
 public struct GrantStatus: Sendable, Hashable {
     public var name: String
     public var keys: [String]
@@ -92,9 +92,9 @@ public struct GrantStatus: Sendable, Hashable {
     }
 }
 
-/// The configuration that is in force: type `Configuration` of the interface.
+/// The configuration in force: type `Configuration` of the interface.
 public struct ConfigurationStatus: Sendable, Hashable {
-    /// An entry that is off until what it names is there.
+    /// An entry that is off until what it names exists.
     public struct Entry: Sendable, Hashable {
         /// `grant "web"`
         public var entry: String
@@ -115,9 +115,9 @@ public struct ConfigurationStatus: Sendable, Hashable {
     public var sha256: String
     /// How many entries are off.
     public var off: Int
-    /// Those entries; empty for a caller who is not to know them.
+    /// Those entries; empty for a caller who may not see them.
     public var entries: [Entry]
-    /// Why the last reload was refused; `nil` if it was not, or for a caller who is not to know.
+    /// Why the last reload was refused; `nil` if it was not, or for a caller who may not see it.
     public var reloadError: String?
 
     public init(loaded: String, sha256: String, off: Int, entries: [Entry] = [], reloadError: String? = nil) {
@@ -169,7 +169,8 @@ public struct AgentStatus: Sendable, Hashable {
     public var groups: [UInt32]
     public var tokens: [TokenStatus]
     public var grants: [GrantStatus]
-    /// Names of the external account credentials that the agent holds and the caller's grants list (RFC 8555 §7.3.4); never their secrets.
+    /// Names of the external account credentials that the agent holds and the caller's grants list (RFC 8555 §7.3.4);
+    /// never their secrets.
     public var externalAccounts: [String]
     /// Sequence number of the last record of the audit trail.
     public var auditSequence: UInt64
@@ -177,7 +178,7 @@ public struct AgentStatus: Sendable, Hashable {
     public var auditState: String
     /// `nil` for a caller without any grant.
     public var configuration: ConfigurationStatus?
-    /// What is off or should be looked at, as far as it concerns the caller.
+    /// What is off or needs attention, as far as it concerns the caller.
     public var problems: [ProblemStatus]
 
     public init(
@@ -228,7 +229,7 @@ public struct AgentStatus: Sendable, Hashable {
     public init(reply json: JSONObject) throws(AgentReplyError) {
         do {
             var tokens: [TokenStatus] = [], grants: [GrantStatus] = [], groups: [UInt32] = [], problems: [ProblemStatus] = []
-            // An agent of an earlier version tells none.
+            // Earlier versions of the agent send none.
             for problem in try json.optional("problems")?.array("problems") ?? [] { problems.append(try ProblemStatus(problem.object())) }
             for token in try json.array("tokens") { tokens.append(try TokenStatus(token.object())) }
             for grant in try json.array("grants") { grants.append(try GrantStatus(grant.object())) }
@@ -239,7 +240,7 @@ public struct AgentStatus: Sendable, Hashable {
                 auditSequence: UInt64(clamping: try json.integer("auditSequence")), auditState: try json.string("auditState"),
                 configuration: try json.optionalObject("configuration").map { try ConfigurationStatus($0) }, problems: problems)
         } catch {
-            throw AgentReplyError("a status that cannot be read: \(error)")
+            throw AgentReplyError("an unreadable status: \(error)")
         }
     }
 }

@@ -1,8 +1,8 @@
 import ACME
 import StrictJSON
 
-/// What a call is about, read before the members that make its reading long: operation and keys. Policy is asked for these first, so that who has
-/// no grant for them costs no work that grows with the call.
+/// A call's operation and keys, read before the members that can be long. Policy is asked about these first, so that a
+/// caller without a grant causes no work that grows with the call.
 public struct CallSubject: Sendable {
     public let operation: Operation
     /// The signing key's name.
@@ -11,8 +11,8 @@ public struct CallSubject: Sendable {
     public let otherKey: KeyName?
     private let parameters: JSONObject
 
-    /// - Returns: `nil` for a method whose parameters are read in no time, whatever they are.
-    /// - Throws: `InvalidParameter` if a key's name is missing or none.
+    /// - Returns: `nil` for a method whose parameters are always quick to read.
+    /// - Throws: `InvalidParameter` if a key's name is missing or invalid.
     public init?(method: String, parameters: JSONObject) throws(InvalidParameter) {
         var other: String?
         switch method {
@@ -30,11 +30,12 @@ public struct CallSubject: Sendable {
         self.parameters = parameters
     }
 
-    /// The URL that is to be signed, if there is a valid one.
+    /// The URL to be signed, if there is a valid one.
     public var url: ACMEURL? { try? ParameterReader(parameters).url("url") }
 
-    /// The identifiers as the caller wrote them, not read as names and addresses: how many there are, and the first of them, made printable.
-    /// - Parameter limit: of the first that are given; each has at most the 253 characters of a DNS name.
+    /// The identifiers as the caller wrote them, not parsed as names and addresses: their number, and the first ones,
+    /// made printable.
+    /// - Parameter limit: the number of identifiers returned; each has at most the 253 characters of a DNS name.
     public func identifiersAsGiven(first limit: Int) -> (count: Int, first: [String]) {
         guard let values = try? parameters.array("identifiers") else { return (0, []) }
         let first = values.prefix(limit).map { value in

@@ -5,7 +5,7 @@ import StrictJSON
 /// Whether a key still signs.
 public enum KeyState: String, Sendable {
     case active
-    /// Signs nothing any more but a revocation.
+    /// Signs only revocations.
     case retired
 }
 
@@ -16,7 +16,7 @@ public struct KeyDescription: Sendable, Hashable {
     public var algorithm: KeyAlgorithm
     public var state: KeyState
     public var publicKey: PublicKey
-    /// The configured name of the token that has the key.
+    /// The configured name of the key's token.
     public var token: String
     /// RFC 7512.
     public var uri: String
@@ -24,7 +24,7 @@ public struct KeyDescription: Sendable, Hashable {
     public var directory: String?
     /// RFC 3339, UTC.
     public var created: String
-    /// Words for what the private key lets happen beyond signing; nil if nobody has looked.
+    /// Words for what the private key allows beyond signing; `nil` if that was not checked.
     public var weaknesses: [String]?
 
     public init(
@@ -65,14 +65,14 @@ public struct KeyDescription: Sendable, Hashable {
         json.endObject()
     }
 
-    /// Reads a `Key` of a reply. The public key is taken from its JWK.
-    /// - Throws: `AgentReplyError` if the reply is not what the interface says.
+    /// Reads a `Key` from a reply, with the public key from its JWK.
+    /// - Throws: `AgentReplyError` if the reply does not match the interface.
     public init(reply json: JSONObject) throws(AgentReplyError) {
         do {
             guard let usage = KeyUsage(rawValue: try json.string("usage")),
                 let algorithm = KeyAlgorithm(rawValue: try json.string("algorithm")),
                 let state = KeyState(rawValue: try json.string("state"))
-            else { throw AgentReplyError("a key with a usage, algorithm or state that this client does not know") }
+            else { throw AgentReplyError("a key with an unknown usage, algorithm or state") }
             self.init(
                 name: try KeyName(json.string("name")), usage: usage, algorithm: algorithm, state: state,
                 publicKey: try PublicKey(jwk: json.object("jwk")), token: try json.string("token"), uri: try json.string("uri"),
@@ -81,12 +81,12 @@ public struct KeyDescription: Sendable, Hashable {
         } catch let error as AgentReplyError {
             throw error
         } catch {
-            throw AgentReplyError("a key that cannot be read: \(error)")
+            throw AgentReplyError("an unreadable key: \(error)")
         }
     }
 }
 
-/// The agent answered with something that its interface does not describe.
+/// The agent's answer does not match its interface.
 public struct AgentReplyError: Error, Sendable, CustomStringConvertible {
     public var description: String
     public init(_ what: String) { description = "the agent's reply has \(what)" }

@@ -1,9 +1,9 @@
 import StrictJSON
 
-/// Something that is off because it cannot be used as it is, while the rest is served, or that should be looked at: type `Problem` of the
-/// interface.
+/// Something that is off because it cannot be used, while the rest is served, or that needs attention: type `Problem`
+/// of the interface.
 public struct ProblemStatus: Sendable, Hashable {
-    /// What it is: `grant` (off), `grants` (off, of others), `key` (off), `weak-key`, `keys` (more of them).
+    /// The kind: `grant` (off), `grants` (off, of others), `key` (off), `weak-key`, `keys` (more of them).
     public var what: String
     public var name: String
     /// A sentence without a full stop.

@@ -1,7 +1,7 @@
 import JOSE
 import StrictJSON
 
-/// The reply to a call that signs an ACME request: the body to send, and for a finalization the CSR that is in it.
+/// The reply to a call that signs an ACME request: the body to send, and for a finalization the CSR in it.
 public struct SignedReply: Sendable {
     public var request: FlattenedJWS
     /// PKCS#10 (RFC 2986), DER; only for `SignFinalize`.
@@ -28,7 +28,7 @@ public struct SignedReply: Sendable {
                     signature: try request.string("signature")),
                 certificateRequest: try json.optionalString("csr").flatMap { Base64URL.decode($0) })
         } catch {
-            throw AgentReplyError("a signed request that cannot be read: \(error)")
+            throw AgentReplyError("an unreadable signed request: \(error)")
         }
     }
 }

@@ -5,7 +5,7 @@ extension HelperRequest {
 
     /// Appends the request's frame.
     public func encode(id: UInt32, to bytes: inout [UInt8]) {
-        // Moved in and out, so that the buffer is not copied.
+        // Moved out and back in, so that the buffer is not copied.
         let taken = bytes
         bytes = []
         var frame = FrameWriter(appendingTo: taken, id: id, kind: kind.rawValue)
@@ -70,10 +70,11 @@ extension HelperRequest {
 extension HelperReply {
     private enum Kind: UInt8 { case ready = 1, signature, key, keys, done, failure, settled }
 
-    /// Appends the reply's frame; more than one where a listing has more keys than go into one.
+    /// Appends the reply's frame, or several if a listing has more keys than fit in one.
     public func encode(id: UInt32, to bytes: inout [UInt8]) {
         guard case .keys(let keys, let more) = self else { return encodeFrame(id: id, to: &bytes) }
-        // A foreign key beyond the bounds is none that the agent could name; it must not make the whole list unreadable.
+        // The agent could not name a foreign key that is over the limits, and such a key must not make the whole list
+        // unreadable.
         var rest = keys.filter(\.reference.isWithinLimits)[...]
         repeat {
             let page = rest.prefix(TokenLimits.keysInReply)
@@ -240,13 +241,13 @@ extension TokenConfiguration {
         let stateDirectory = try frame.text(limit: TokenLimits.path)
         let count = try frame.integer()
         guard count <= UInt32(TokenLimits.environment), (1...TokenLimits.pool).contains(pool) else {
-            throw FrameError("a configuration out of bounds")
+            throw FrameError("a configuration over the limits")
         }
         var environment: [String: String] = [:]
         for _ in 0..<count {
             let name = try frame.text(limit: TokenLimits.text)
             guard environment.updateValue(try frame.text(limit: TokenLimits.path), forKey: name) == nil else {
-                throw FrameError("an environment variable that comes twice")
+                throw FrameError("a duplicate environment variable")
             }
         }
         self.init(

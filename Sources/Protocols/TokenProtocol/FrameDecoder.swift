@@ -1,23 +1,22 @@
-/// Takes bytes as they come and gives whole frames: a 32-bit little-endian length, a 32-bit number of the request, a byte for the kind,
-/// fields.
-/// A state machine without I/O, used by both ends.
+/// Assembles whole frames from bytes as they arrive: a 32-bit little-endian length, a 32-bit request number, a byte for
+/// the kind, fields. A state machine without I/O, used by both ends.
 ///
-/// An error is final, since nothing tells where the next frame would begin: every later call throws it again.
+/// An error is final, since the start of the next frame is unknown: every later call throws it again.
 public struct FrameDecoder: Sendable {
     private var buffer: [UInt8] = []
-    /// Offset of the first byte that was not taken.
+    /// Offset of the first byte that was not consumed.
     private var start = 0
     private var failure: FrameError?
 
     public init() { buffer.reserveCapacity(16 * 1024) }
 
-    /// Whether a frame was begun and not ended.
+    /// Whether a frame has started and is incomplete.
     public var isInFrame: Bool { start < buffer.count }
 
     public mutating func append(_ bytes: UnsafeRawBufferPointer) {
         guard failure == nil else { return }
         if start == buffer.count {
-            // A long message must not keep its memory for good.
+            // The memory of a long message must not be kept.
             buffer.removeAll(keepingCapacity: buffer.capacity <= 64 * 1024)
             start = 0
         } else if start > 64 * 1024 {
@@ -27,14 +26,14 @@ public struct FrameDecoder: Sendable {
         buffer.append(contentsOf: bytes)
     }
 
-    /// The next request, `nil` until one is whole.
-    /// - Throws: `FrameError`; nothing more is to be read from this end.
+    /// The next request, `nil` until one is complete.
+    /// - Throws: `FrameError`; stop reading from this end.
     public mutating func nextRequest() throws(FrameError) -> (id: UInt32, request: HelperRequest)? {
         try next { (frame) throws(FrameError) in try HelperRequest(reading: &frame) }
     }
 
-    /// The next reply, `nil` until one is whole.
-    /// - Throws: `FrameError`; nothing more is to be read from this end.
+    /// The next reply, `nil` until one is complete.
+    /// - Throws: `FrameError`; stop reading from this end.
     public mutating func nextReply() throws(FrameError) -> (id: UInt32, reply: HelperReply)? {
         try next { (frame) throws(FrameError) in try HelperReply(reading: &frame) }
     }
@@ -67,7 +66,7 @@ public struct FrameDecoder: Sendable {
         guard bytes.count >= 4 else { return nil }
         var head = FrameReader(UnsafeRawBufferPointer(rebasing: bytes[..<4]))
         let length = Int(try head.integer())
-        // Judged before the frame is whole, so that a wrong length never has gigabytes collected.
+        // Checked before the frame is complete, so that a wrong length never makes us buffer gigabytes.
         guard length >= 5, length <= TokenLimits.frame else { throw FrameError("a frame of \(length) bytes") }
         guard bytes.count - 4 >= length else { return nil }
         var frame = FrameReader(UnsafeRawBufferPointer(rebasing: bytes[4..<(4 + length)]))

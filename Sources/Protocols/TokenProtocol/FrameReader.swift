@@ -1,16 +1,16 @@
-/// A frame that is not as it must be: the other end is not to be trusted any more.
+/// An invalid frame: the other end must no longer be trusted.
 public struct FrameError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String
     init(_ description: String) { self.description = description }
 }
 
-/// Reads one frame's fields. Every read is checked: the helper runs vendor code, and what comes from it is not trusted. Nothing is
-/// allocated for a field before its bound was checked.
+/// Reads one frame's fields. Every read is checked: the helper runs vendor code, so its data is not trusted. Nothing is
+/// allocated for a field before its limit is checked.
 struct FrameReader {
     private let bytes: UnsafeRawBufferPointer
     private var at = 0
 
-    /// - Parameter bytes: Must outlive the reader.
+    /// - Parameter bytes: memory that must outlive the reader.
     init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
     private mutating func take(_ count: Int) throws(FrameError) -> UnsafeRawBufferPointer {
@@ -49,6 +49,6 @@ struct FrameReader {
     }
 
     func finish() throws(FrameError) {
-        guard at == bytes.count else { throw FrameError("a frame has bytes behind its last field") }
+        guard at == bytes.count else { throw FrameError("a frame has bytes after its last field") }
     }
 }

@@ -3,7 +3,7 @@ struct FrameWriter {
     private(set) var bytes: [UInt8]
     private let start: Int
 
-    /// Begins a frame behind what is in `bytes`: room for the length, the request's number, the kind.
+    /// Begins a frame after the content of `bytes`, with room for the length, the request number and the kind.
     init(appendingTo bytes: [UInt8], id: UInt32, kind: UInt8) {
         self.bytes = bytes
         start = bytes.count
@@ -30,7 +30,7 @@ struct FrameWriter {
         if let value { text(value) }
     }
 
-    /// A text for people: cut at its bound, never within a character, since what it tells must reach the reader in any case.
+    /// A text for people: cut at its limit but never within a character, so that it arrives in any case.
     mutating func shortened(_ value: String, limit: Int) {
         guard value.utf8.count > limit else { return text(value) }
         var kept: [UInt8] = []
@@ -49,7 +49,7 @@ struct FrameWriter {
 
     mutating func bool(_ value: Bool) { byte(value ? 1 : 0) }
 
-    /// Fills in the length and gives the bytes back.
+    /// Fills in the length and returns the bytes.
     mutating func finish() -> [UInt8] {
         let length = UInt32(truncatingIfNeeded: bytes.count - start - 4)
         for index in 0..<4 { bytes[start + index] = UInt8(truncatingIfNeeded: length >> UInt32(8 * index)) }

@@ -1,18 +1,18 @@
-/// A token as it is configured: what the helper has to load and to log in to.
+/// A configured token: what the helper must load and log in to.
 public struct TokenConfiguration: Hashable, Sendable {
     /// The configured name, by which keys refer to it.
     public var name: String
     /// Absolute path of the PKCS#11 module.
     public var module: String
-    /// RFC 7512 URI that fits exactly one token.
+    /// RFC 7512 URI that matches exactly one token.
     public var uri: String
-    /// The file with the user PIN, read by the helper alone; `nil` for no login.
+    /// The file with the user PIN, read only by the helper; `nil` for no login.
     public var pinSource: String?
-    /// Sessions that sign side by side.
+    /// Number of sessions that sign concurrently.
     public var pool: Int
-    /// Where the helper remembers the PIN that was refused.
+    /// Where the helper records a refused PIN.
     public var stateDirectory: String
-    /// The helper's environment: what the module reads.
+    /// The helper's environment, for the module.
     public var environment: [String: String]
 
     public init(

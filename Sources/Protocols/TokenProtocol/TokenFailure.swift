@@ -1,25 +1,26 @@
-/// Why the token, or the helper before it, did not do what it was asked.
+/// Why the token, or the helper in front of it, did not do what was asked.
 public struct TokenFailure: Error, Hashable, Sendable, CustomStringConvertible {
-    /// Stable; the name of a case is what callers and logs see.
+    /// Stable: callers and logs see the name of the case.
     public enum Kind: UInt8, CaseIterable, Sendable {
         /// The token refused the PIN.
         case pinIncorrect = 1
         /// The token has locked the PIN, or says that the next wrong one locks it.
         case pinLocked
-        /// This PIN was refused before, or tried twice without an answer, or what is remembered of it cannot be read: it was not tried.
+        /// The PIN was not tried: it was refused before, it was tried twice without an answer, or the record of earlier
+        /// tries cannot be read.
         case pinNotTriedAgain
-        /// The PIN's file is missing, others may read it, or it holds what cannot be meant; or a try of it cannot be written down.
+        /// The PIN file is missing, readable by others or invalid, or an attempt with it cannot be recorded.
         case pinUnavailable
         case noToken
         case severalTokens
         case noKey
         case severalKeys
-        /// The key in the token is not the one that was pinned.
+        /// The key in the token is not the pinned one.
         case keyMismatch
         /// The token has no such mechanism, or no such key type.
         case unsupported
         case moduleNotLoaded
-        /// Others than root or the agent's user may write the module or a folder above it.
+        /// Users other than root and the agent's user can write the module or a folder above it.
         case moduleUntrusted
         /// The device failed.
         case device
@@ -30,9 +31,9 @@ public struct TokenFailure: Error, Hashable, Sendable, CustomStringConvertible {
         case invalidRequest
         /// No room for another key.
         case tokenFull
-        /// The token made a key that is not as it must be: extractable, or usable for more than signing.
+        /// The token made an unacceptable key: extractable, or usable for more than signing.
         case keyRejected
-        /// The agent stops.
+        /// The agent is stopping.
         case stopped
     }
 
@@ -44,10 +45,10 @@ public struct TokenFailure: Error, Hashable, Sendable, CustomStringConvertible {
     /// One sentence without a full stop.
     public var message: String
     public var hint: String?
-    /// Whether the token may have done what it was asked all the same. Of a key that was to be made the helper finds it out, as far as it can.
+    /// Whether the token may nevertheless have done what was asked. For a new key, the helper tries to find out.
     public var mayHaveHappened: Bool
 
-    /// - Parameter mayHaveHappened: Nil for what the kind lets one suppose.
+    /// - Parameter mayHaveHappened: `nil` for the default of the kind.
     public init(
         _ kind: Kind, function: String? = nil, returnValue: UInt? = nil, message: String, hint: String? = nil,
         mayHaveHappened: Bool? = nil

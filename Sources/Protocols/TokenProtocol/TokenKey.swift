@@ -1,6 +1,6 @@
 import JOSE
 
-/// Which object in a token a key is: CKA_ID, CKA_LABEL and the pinned public half, all three of which must fit.
+/// Identifies a key's object in a token: CKA_ID, CKA_LABEL and the pinned public half, all three of which must match.
 public struct TokenKeyReference: Hashable, Sendable {
     public var id: [UInt8]
     public var label: String
@@ -13,15 +13,15 @@ public struct TokenKeyReference: Hashable, Sendable {
         self.spki = spki
     }
 
-    /// Over the public half alone, and over its memory: it tells keys apart, and each signature looks one up.
+    /// Only over the bytes of the public half: they distinguish keys, and each signature looks one up.
     public func hash(into hasher: inout Hasher) { spki.withUnsafeBytes { hasher.combine(bytes: $0) } }
 }
 
-/// A key pair that is in a token.
+/// A key pair in a token.
 public struct TokenKey: Hashable, Sendable {
     public var reference: TokenKeyReference
     public var algorithm: KeyAlgorithm
-    /// What the private key lets happen beyond signing.
+    /// What the private key allows beyond signing.
     public var weaknesses: KeyWeaknesses
 
     public init(reference: TokenKeyReference, algorithm: KeyAlgorithm, weaknesses: KeyWeaknesses) {
@@ -31,17 +31,18 @@ public struct TokenKey: Hashable, Sendable {
     }
 }
 
-/// What a token says of itself.
+/// What a token says about itself.
 public struct TokenInformation: Hashable, Sendable {
     public var label: String
     public var manufacturer: String
     public var model: String
     public var serial: String
-    /// Kinds of keys that the token's mechanisms make and sign with.
+    /// Key algorithms that the token can generate and sign with.
     public var algorithms: [KeyAlgorithm]
     /// Whether the helper is logged in.
     public var isLoggedIn: Bool
-    /// Why the next login would fail, as far as the PIN file tells without a try: it was changed since the last one.
+    /// Why the next login would fail, as far as can be told without an attempt: the PIN file has changed since the last
+    /// one.
     public var pinFault: TokenFailure?
 
     public init(
@@ -58,14 +59,14 @@ public struct TokenInformation: Hashable, Sendable {
     }
 }
 
-/// How the token is to sign. Hashes are taken by the daemon: SoftHSM 2.6.1 has no hashing ECDSA mechanisms.
+/// How the token signs. The daemon computes the hashes: SoftHSM 2.6.1 has no ECDSA mechanisms with a hash.
 public enum SigningMechanism: UInt8, CaseIterable, Sendable {
     /// CKM_ECDSA: the digest in (32 bytes for P-256, 48 for P-384), r‖s out.
     case ecdsa = 1
-    /// CKM_RSA_PKCS: the digest in; the helper puts the DigestInfo around it (RFC 8017 §9.2).
+    /// CKM_RSA_PKCS: the digest in; the helper wraps it in a DigestInfo (RFC 8017 §9.2).
     case rsaPKCS1SHA256 = 2
     case rsaPKCS1SHA384 = 3
-    /// CKM_RSA_PKCS_PSS with a salt of the digest's length (RFC 8446 §4.2.3): the digest in.
+    /// CKM_RSA_PKCS_PSS with a salt as long as the digest (RFC 8446 §4.2.3): the digest in.
     case rsaPSSSHA256 = 4
     case rsaPSSSHA384 = 5
     /// CKM_EDDSA: the message in, at most `TokenLimits.message` bytes.

@@ -1,25 +1,26 @@
-/// Bounds of the helper's protocol, checked by both ends before anything is allocated.
+/// Limits of the helper's protocol, checked by both ends before anything is allocated.
 public enum TokenLimits {
-    /// The longest message that is signed whole: a certificate signing request of 1,000 names.
+    /// The longest message that is signed unhashed: a certificate signing request of 1,000 names.
     public static let message = 256 * 1024
-    /// The longest frame, its length field not counted: the longest message twice.
+    /// The longest frame, without its length field: twice the longest message.
     public static let frame = 512 * 1024
     /// Bytes of a CKA_LABEL and of a CKA_ID.
     public static let label = 255
     public static let id = 255
-    /// A new key's id of so many bytes is random and nobody else's: whether it is taken is not looked up, which costs a look at every object.
+    /// A new key's ID of at least this many bytes is random and thus unique. It is not looked up first, since that
+    /// would cost a look at every object.
     public static let uniqueID = 16
     /// SubjectPublicKeyInfo of RSA-4096 has 550 bytes.
     public static let spki = 4 * 1024
     /// A signature of RSA-4096 has 512 bytes.
     public static let signature = 4 * 1024
-    /// Keys in one reply of a listing: with every field at its bound they fill 300 KiB.
+    /// Keys in one reply of a listing: with every field at its limit, they fill 300 KiB.
     public static let keysInReply = 64
     /// PATH_MAX; also the value of an environment variable.
     public static let path = 4 * 1024
-    /// RFC 7512 sets none; longer than all attributes at their bounds, percent-encoded.
+    /// RFC 7512 sets no limit; this is longer than all attributes at their limits, percent-encoded.
     public static let uri = 4 * 1024
-    /// What a token says of itself (64 bytes at most), names of functions and variables.
+    /// What a token says about itself (64 bytes at most), names of functions and variables.
     public static let text = 256
     /// A failure's sentence and hint; longer ones are cut.
     public static let sentence = 4 * 1024
@@ -34,7 +35,7 @@ extension TokenKeyReference {
 }
 
 extension SigningMechanism {
-    /// Whether an input of `count` bytes can be one: the digest's length, or a message within its bound.
+    /// Whether an input of `count` bytes is valid: the digest's length, or a message within its limit.
     public func accepts(inputOf count: Int) -> Bool {
         switch self {
         case .ecdsa: count == 32 || count == 48
@@ -46,8 +47,8 @@ extension SigningMechanism {
 }
 
 extension HelperRequest {
-    /// Why the request must not be sent, `nil` if it may: a helper ends itself when it reads a frame out of bounds, so whoever can have
-    /// one sent could keep the token from everybody else.
+    /// Why the request must not be sent; `nil` if it may. A helper exits when it reads a frame over the limits, so a
+    /// caller who could have one sent could deny the token to all others.
     public var refusal: TokenFailure? {
         let message: String? =
             switch self {
@@ -57,7 +58,7 @@ extension HelperRequest {
                 if !key.isWithinLimits {
                     "the key's id, label or public key is too long"
                 } else if !mechanism.accepts(inputOf: input.count) {
-                    "\(input.count) bytes are no input for \(mechanism)"
+                    "\(input.count) bytes are not a valid input for \(mechanism)"
                 } else {
                     nil
                 }

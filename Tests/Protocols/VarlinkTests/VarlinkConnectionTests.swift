@@ -157,7 +157,7 @@ import Varlink
                 if try reply.parameters.integer("number") == 3 { break }
             }
             let reason = try await closed.get()
-            #expect(reason == "the client went away before it was answered")
+            #expect(reason == "the client disconnected before it was answered")
             await #expect(throws: VarlinkConnectionError.self) { try await connection.call("org.varlink.service.GetInfo") }
         }
     }

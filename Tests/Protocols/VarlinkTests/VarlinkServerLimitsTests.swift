@@ -136,7 +136,8 @@ import Varlink
         server.setWritable(true)
         loop.run()
         #expect(woken == 1)
-        // Set while there is nothing to wait for, it runs all the same, but not before the loop has looked at its sockets.
+        // Set while there is nothing to wait for, it runs all the same, but not before the loop has looked at its
+        // sockets.
         reply.onWritable { woken += 1 }
         loop.run()
         #expect(woken == 1)
@@ -168,7 +169,7 @@ import Varlink
         let server = try EmbeddedServer()
         try server.send("{")
         server.endInput()
-        #expect(server.closeReason == "the client went away before it was answered")
+        #expect(server.closeReason == "the client disconnected before it was answered")
     }
 
     @Test("a call is cancelled, once, when its client goes away")
@@ -184,7 +185,7 @@ import Varlink
         reply.succeed()
         reply.onCancel { Issue.record("cancelled twice") }
         #expect(!reply.next { _ in })
-        #expect(server.closeReason == "the client went away before it was answered")
+        #expect(server.closeReason == "the client disconnected before it was answered")
     }
 
     @Test func noCancellationAfterTheAnswer() throws {
@@ -205,7 +206,7 @@ import Varlink
         #expect(server.closeReason == nil)
         server.service.release()
         #expect(try server.replies() == [#"{"parameters":{"text":"a"}}"#])
-        #expect(server.closeReason == "the server stops")
+        #expect(server.closeReason == "the server is stopping")
     }
 
     @Test("a connection that is over is not kept by what it was given, nor what it was given by it")

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Set when a task is cancelled, looked at on the event loop.
+/// Set when a task is cancelled, checked on the event loop.
 final class CancellationMark: Sendable {
     private let value = Atomic(false)
     var isSet: Bool { value.load(ordering: .relaxed) }

@@ -7,10 +7,10 @@ final class VarlinkClientHandler: ChannelDuplexHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// Room kept for output between rounds, in bytes.
+    /// Buffer capacity kept for output between rounds, in bytes.
     static let keptOutputCapacity = 4096
 
-    /// Who waits for replies.
+    /// Where replies are delivered.
     enum Receiver {
         case single((Result<VarlinkReply, any Error>) -> Void, timer: Scheduled<Void>?)
         case stream(VarlinkReplies.Source)
@@ -65,13 +65,13 @@ final class VarlinkClientHandler: ChannelDuplexHandler {
         forgetOutput()
     }
 
-    /// Nobody waits for the call any more.
+    /// Gives up waiting for a call.
     func abandon(_ id: UInt64, because error: any Error) {
         guard let receiver = state.abandon(id) else { return }
         VarlinkClientHandler.fail(receiver, error)
     }
 
-    /// The reader of a stream has gone. A call that has more to say can only be ended with its connection.
+    /// The reader of a stream has left. A call with more replies to come can only be ended by closing its connection.
     func abandonStream(_ id: UInt64) {
         guard state.abandon(id) != nil else { return }
         close(.closed)
@@ -127,7 +127,7 @@ final class VarlinkClientHandler: ChannelDuplexHandler {
         if output.capacity <= VarlinkClientHandler.keptOutputCapacity { output.clear() } else { output = ByteBuffer() }
     }
 
-    /// The server broke the protocol, or a stream was left: what it sent besides is of no use.
+    /// The server broke the protocol, or a stream was left; anything else it sent is useless.
     private func close(_ error: VarlinkConnectionError) {
         state.isHeldBack = false
         let context = context
@@ -143,7 +143,7 @@ final class VarlinkClientHandler: ChannelDuplexHandler {
         abandonUnlessHeldBack()
     }
 
-    /// Replies that came before the end and that a slow reader has not asked for are still given out.
+    /// Replies that arrived before the end, but that a slow reader has not asked for yet, are still delivered.
     private func abandonUnlessHeldBack() {
         guard !state.isHeldBack else { return }
         for receiver in state.abandonAll() { VarlinkClientHandler.fail(receiver, failure ?? .closed) }

@@ -1,15 +1,16 @@
 import NIOCore
 import StrictJSON
 
-/// A client's connection without its socket: which call the next reply belongs to. UAPI.20: replies come in the order of the calls.
+/// A client's connection without its socket: tracks which call the next reply belongs to. Replies come in the order of
+/// the calls (UAPI.20).
 struct VarlinkClientState<Receiver> {
-    /// What a message turned out to be.
+    /// What a message is.
     enum Step {
-        /// No whole message, or none that may be taken now.
+        /// No complete message, or none that may be processed now.
         case wait
-        /// The only or last reply, or an error, for the oldest call, which is over.
+        /// The only or last reply, or an error, which ends the oldest call.
         case finish(Receiver?, Result<VarlinkReply, any Error>)
-        /// A reply that others follow.
+        /// A reply that is followed by others.
         case proceed(Receiver?, VarlinkReply)
         /// The server broke the protocol.
         case fail(VarlinkConnectionError)
@@ -18,14 +19,14 @@ struct VarlinkClientState<Receiver> {
     private struct Call {
         let id: UInt64
         let wantsMore: Bool
-        /// `nil` once nobody waits any more; its replies are taken from the stream all the same.
+        /// `nil` once no one waits; its replies are still taken from the stream.
         var receiver: Receiver?
     }
 
     private let limits: VarlinkClientLimits
     private var framer: VarlinkFramer
     private var calls = CircularBuffer<Call>()
-    /// Whoever reads the stream of replies has enough for the moment.
+    /// The reader of the stream has enough replies for now.
     var isHeldBack = false
 
     init(limits: VarlinkClientLimits) {
@@ -63,14 +64,14 @@ struct VarlinkClientState<Receiver> {
         }
     }
 
-    /// Nobody waits for this call any more. Gives back who did, if the call is not over.
+    /// Gives up waiting for a call. Returns its receiver if the call is not over.
     mutating func abandon(_ id: UInt64) -> Receiver? {
         guard let index = calls.firstIndex(where: { $0.id == id }) else { return nil }
         defer { calls[index].receiver = nil }
         return calls[index].receiver
     }
 
-    /// The connection is over: gives back all who wait.
+    /// The connection is over: returns all receivers that wait.
     mutating func abandonAll() -> [Receiver] {
         defer { calls.removeAll() }
         framer.removeAll()

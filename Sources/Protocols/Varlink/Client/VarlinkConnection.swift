@@ -10,7 +10,8 @@ import Synchronization
     import Darwin
 #endif
 
-/// A client's connection to a Varlink service. Any thread may use it, and many at a time: calls are pipelined, and answered in order.
+/// A client's connection to a Varlink service. Any thread may use it, several at a time: calls are pipelined and
+/// answered in order.
 /// ```swift
 /// let connection = try await VarlinkConnection.connect(to: address) { server, _ in
 ///     guard server.uid == 0 else { throw NotTheAgent() }
@@ -22,7 +23,8 @@ public final class VarlinkConnection: Sendable {
     /// Where the completions of ``call(_:parameters:timeout:completion:)`` are called.
     public var eventLoop: any EventLoop { channel.eventLoop }
 
-    /// Who the server is: the process that began to listen, which with socket activation is the service manager.
+    /// The server's credentials: those of the process that called `listen`, which with socket activation is the service
+    /// manager.
     public let server: VarlinkPeerCredentials
 
     private let channel: any Channel
@@ -41,13 +43,15 @@ public final class VarlinkConnection: Sendable {
 
     deinit { channel.close(promise: nil) }
 
-    /// Connects, and looks who is there before anything is sent.
+    /// Connects, and checks the server's identity before anything is sent.
     /// - Parameters:
-    ///   - timeout: For the connection alone. Where the server's backlog is full it is tried again until then: `connect` on a Unix socket that
-    ///     does not block fails at once with EAGAIN. Where nobody listens (ECONNREFUSED, ENOENT) there is no second try.
-    ///   - verify: Looks at the server's credentials, and at the descriptor where those are not enough; the descriptor is only to be used
-    ///     within the call. What it throws is thrown here, and the connection closed.
-    /// - Throws: `IOError` from the system, `ChannelError.connectTimeout`, ``VarlinkConnectionError/unknownPeer``, or what `verify` throws.
+    ///   - timeout: For connecting only. While the server's backlog is full (a non-blocking `connect` on a Unix socket
+    ///     fails at once with EAGAIN), it is retried until then. If no one listens (ECONNREFUSED, ENOENT), it is not
+    ///     retried.
+    ///   - verify: Checks the server's credentials and, if those are not enough, the descriptor, which is valid only
+    ///     during the call. If it throws, the error is rethrown and the connection closed.
+    /// - Throws: `IOError` from the system, `ChannelError.connectTimeout`, ``VarlinkConnectionError/unknownPeer``, or
+    ///   what `verify` throws.
     public static func connect(
         to address: VarlinkAddress, on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         limits: VarlinkClientLimits = VarlinkClientLimits(), timeout: Duration = .seconds(10),
@@ -72,7 +76,7 @@ public final class VarlinkConnection: Sendable {
         }
     }
 
-    /// The first and the longest pause before it is tried again.
+    /// The first and the longest pause before a retry.
     private static let pauses = Duration.milliseconds(5)...Duration.milliseconds(100)
 
     private static func connected(
@@ -104,12 +108,13 @@ public final class VarlinkConnection: Sendable {
 
     /// Calls a method and waits for its reply.
     ///
-    /// When the task is cancelled or the time is over nobody waits any more; the server carries the call out all the same, and the
-    /// connection stays of use.
+    /// When the task is cancelled or the timeout expires, this stops waiting. The server still carries out the call,
+    /// and the connection stays usable.
     /// - Parameters:
-    ///   - method: The full name.
-    ///   - parameters: A JSON object; none for `{}`.
-    /// - Throws: ``VarlinkError`` where the service says no, ``VarlinkConnectionError``, `CancellationError`.
+    ///   - method: The method's full name.
+    ///   - parameters: A JSON object; empty for `{}`.
+    /// - Throws: ``VarlinkError`` if the service answers with an error, ``VarlinkConnectionError``,
+    ///   `CancellationError`.
     public func call(_ method: String, parameters: [UInt8] = [], timeout: Duration? = nil) async throws -> VarlinkReply {
         try VarlinkConnection.check(method)
         let id = nextCall()
@@ -119,7 +124,7 @@ public final class VarlinkConnection: Sendable {
                 send(id, method, parameters, timeout, isCancelled) { continuation.resume(with: $0) }
             }
         } onCancel: { [handler] in
-            // The mark, because this may come to the loop before the call does.
+            // Mark it, since this may reach the loop before the call does.
             isCancelled.set()
             handler.eventLoop.execute { handler.value.abandon(id, because: CancellationError()) }
         }
@@ -136,7 +141,7 @@ public final class VarlinkConnection: Sendable {
         send(nextCall(), method, parameters, timeout, nil, completion)
     }
 
-    /// Calls a method that gives several replies.
+    /// Calls a method that returns several replies.
     public func callMore(_ method: String, parameters: [UInt8] = []) throws -> VarlinkReplies {
         try VarlinkConnection.check(method)
         let id = nextCall()
@@ -149,7 +154,7 @@ public final class VarlinkConnection: Sendable {
         return VarlinkReplies(made.sequence, connection: self)
     }
 
-    /// Calls a method that gives no reply, and returns when the call has been handed to the kernel.
+    /// Calls a method without a reply; returns when the call has been handed to the kernel.
     public func callOneway(_ method: String, parameters: [UInt8] = []) async throws {
         try VarlinkConnection.check(method)
         let written = eventLoop.makePromise(of: Void.self)
@@ -157,7 +162,7 @@ public final class VarlinkConnection: Sendable {
         do { try await written.futureResult.get() } catch is ChannelError { throw VarlinkConnectionError.closed }
     }
 
-    /// Closes the connection; calls that wait throw ``VarlinkConnectionError/closed``.
+    /// Closes the connection; waiting calls throw ``VarlinkConnectionError/closed``.
     public func close() async {
         channel.close(promise: nil)
         try? await channel.closeFuture.get()

@@ -1,10 +1,11 @@
 import NIOCore
 
-/// The replies of a `more` call, in their order. It ends with the reply that says that no other follows, which is given out too, or
-/// throws: ``VarlinkError`` if the service ended it so, ``VarlinkConnectionError`` if the connection did.
+/// The replies of a `more` call, in order. The sequence ends with the last reply, which it includes, or throws:
+/// ``VarlinkError`` if the service ended the call with an error, ``VarlinkConnectionError`` if the connection failed.
 ///
-/// Replies are read from the socket as they are read from here, a few ahead; the connection's other calls wait meanwhile, so give a stream
-/// that lasts a connection of its own. Leaving the stream before its end closes the connection: Varlink has no other way to say so.
+/// Replies are read from the socket only a few ahead of the reader. The connection's other calls wait meanwhile, so
+/// give a long-lived stream its own connection. Leaving the stream before its end closes the connection, since Varlink
+/// has no other way to end a call.
 public struct VarlinkReplies: AsyncSequence, Sendable {
     public typealias Element = VarlinkReply
     typealias Sequence = NIOThrowingAsyncSequenceProducer<
@@ -13,7 +14,7 @@ public struct VarlinkReplies: AsyncSequence, Sendable {
     typealias Source = Sequence.Source
 
     private let sequence: Sequence
-    /// Kept open as long as somebody reads.
+    /// Kept open while there is a reader.
     private let connection: VarlinkConnection
 
     init(_ sequence: Sequence, connection: VarlinkConnection) {
@@ -30,7 +31,7 @@ public struct VarlinkReplies: AsyncSequence, Sendable {
         public func next() async throws -> VarlinkReply? { try await iterator.next() }
     }
 
-    /// Carries the reader's wishes to the event loop.
+    /// Passes the reader's demand to the event loop.
     struct Demand: NIOAsyncSequenceProducerDelegate {
         let handler: NIOLoopBound<VarlinkClientHandler>
         let call: UInt64

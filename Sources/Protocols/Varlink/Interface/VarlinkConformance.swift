@@ -1,11 +1,11 @@
 import StrictJSON
 
-/// Whether values are as a description says. For tests above all: a service's replies and a client's calls can be held against the text
-/// that both promise to keep to.
+/// Checks values against a description. Mainly for tests: a service's replies and a client's calls can be checked
+/// against their common contract.
 extension VarlinkInterface {
     /// Checks the members of an object against fields of this interface.
-    /// - Throws: ``JSONError``: a member that is not described, one that is missing and not nullable, a wrong type, a value that the
-    ///   enumeration does not have. The error names the member.
+    /// - Throws: ``JSONError``: an undescribed member, a missing one that is not nullable, a wrong type, or a value
+    ///   that is not in the enumeration. The error names the member.
     public func check(_ object: JSONObject, against fields: [VarlinkField]) throws(JSONError) {
         try object.finish(known: fields.map(\.name))
         for field in fields {

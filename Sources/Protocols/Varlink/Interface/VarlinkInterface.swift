@@ -1,9 +1,9 @@
-/// An interface as its description has it. UAPI.20, "Interface definition".
+/// An interface, from its description. UAPI.20, "Interface definition".
 public struct VarlinkInterface: Hashable, Sendable {
-    /// A method: what it takes and what it gives.
+    /// A method with its input and output parameters.
     public struct Method: Hashable, Sendable {
         public var name: String
-        /// The comment above it, without the signs.
+        /// The comment above it, without `#`.
         public var documentation: String
         public var parameters: [VarlinkField]
         public var reply: [VarlinkField]
@@ -31,12 +31,12 @@ public struct VarlinkInterface: Hashable, Sendable {
     public let types: [NamedType]
     public let methods: [Method]
     public let errors: [ErrorDescription]
-    /// The text it was read from, which GetInterfaceDescription hands out.
+    /// The text it was parsed from, which GetInterfaceDescription returns.
     public let text: String
 
-    /// Reads a description.
-    /// - Throws: ``VarlinkInterfaceError`` with the line of the first thing that is not as it must be: syntax, two members or fields of one
-    ///   name, a type that is nowhere described.
+    /// Parses a description.
+    /// - Throws: ``VarlinkInterfaceError`` with the line of the first fault: syntax, two members or fields with the
+    ///   same name, an undescribed type.
     public init(parsing text: String) throws(VarlinkInterfaceError) {
         var parser = VarlinkInterfaceParser(text)
         try parser.parse()

@@ -1,6 +1,6 @@
-/// Reads the interface language, one token at a time.
+/// Parses the interface language, one token at a time.
 struct VarlinkInterfaceParser {
-    /// Structures within structures. Bounds the recursion; descriptions in use have one or two.
+    /// Nesting depth of structures. Bounds the recursion; real descriptions have one or two levels.
     static let maximumDepth = 32
 
     private(set) var name = ""
@@ -11,7 +11,7 @@ struct VarlinkInterfaceParser {
 
     private let text: [UInt8]
     private var at = 0
-    /// The comment lines seen since the last token, joined; a blank line parts them.
+    /// The comment lines seen since the last token, joined; a blank line separates them.
     private var comment: [String] = []
     private var references: [(name: String, offset: Int)] = []
 
@@ -49,7 +49,7 @@ struct VarlinkInterfaceParser {
         }
     }
 
-    /// Every type named somewhere must be described.
+    /// Checks that every type that is used is described.
     func checkReferences() throws(VarlinkInterfaceError) {
         for reference in references where !types.contains(where: { $0.name == reference.name }) {
             throw error("there is no type \(reference.name)", reference.offset)
@@ -84,7 +84,7 @@ struct VarlinkInterfaceParser {
     /// `(name: type, …)` or `(name, …)`; `()` is a structure.
     private mutating func parseStructureOrEnumeration(depth: Int) throws(VarlinkInterfaceError) -> VarlinkType {
         skipSpace()
-        guard depth < VarlinkInterfaceParser.maximumDepth else { throw error("structures are nested too deep", at) }
+        guard depth < VarlinkInterfaceParser.maximumDepth else { throw error("structures are nested too deeply", at) }
         try expect("(")
         comment = []
         var fields: [VarlinkField] = []
@@ -98,7 +98,7 @@ struct VarlinkInterfaceParser {
             let start = at
             let fieldName = String(decoding: takeWhile { VarlinkNameGrammar.isLetterOrDigit($0) || $0 == UInt8(ascii: "_") }, as: UTF8.self)
             guard VarlinkNameGrammar.isFieldName(fieldName.utf8) else { throw error("a field's name is expected", start) }
-            guard names.insert(fieldName).inserted else { throw error("\(fieldName) stands here twice", start) }
+            guard names.insert(fieldName).inserted else { throw error("\(fieldName) occurs twice", start) }
             skipSpace()
             let colon = at
             if take(":") {
@@ -117,12 +117,12 @@ struct VarlinkInterfaceParser {
     }
 
     private mutating func parseType(depth: Int) throws(VarlinkInterfaceError) -> VarlinkType {
-        guard depth < VarlinkInterfaceParser.maximumDepth else { throw error("types are nested too deep", at) }
+        guard depth < VarlinkInterfaceParser.maximumDepth else { throw error("types are nested too deeply", at) }
         skipSpace()
         if take("?") {
             let start = at
             let type = try parseType(depth: depth + 1)
-            if case .nullable = type { throw error("a type is nullable once", start) }
+            if case .nullable = type { throw error("a type can be nullable only once", start) }
             return .nullable(type)
         }
         if take("[]") { return .array(try parseType(depth: depth + 1)) }
@@ -147,7 +147,7 @@ struct VarlinkInterfaceParser {
 
 // Tokens, space and comments.
 extension VarlinkInterfaceParser {
-    /// Steps over space and comments, and keeps the comments that are not followed by an empty line.
+    /// Skips space and comments, and keeps comments that are not followed by an empty line.
     private mutating func skipSpace() {
         var lineBreaks = 0
         while at < text.count {

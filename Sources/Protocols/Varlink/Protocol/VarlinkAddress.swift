@@ -1,12 +1,12 @@
-/// Where a service listens. UAPI.20, "Addresses"; of the kinds there are, this library speaks Unix sockets.
+/// Where a service listens. UAPI.20, "Addresses"; this library supports only Unix sockets.
 public struct VarlinkAddress: Hashable, Sendable, CustomStringConvertible {
-    /// `sockaddr_un.sun_path` has 108 bytes on Linux, the NUL among them.
+    /// `sockaddr_un.sun_path` has 108 bytes on Linux, including the NUL.
     public static let maximumPathLength = 107
 
     /// The socket's path in the file system. Never an abstract name: those have no owner and no mode.
     public let path: String
 
-    /// - Returns: `nil` if the path is empty, longer than 107 bytes, abstract (`@`) or holds a NUL.
+    /// - Returns: `nil` if the path is empty, longer than 107 bytes, abstract (`@`) or contains a NUL.
     public init?(path: String) {
         guard !path.isEmpty, path.utf8.count <= VarlinkAddress.maximumPathLength, !path.utf8.contains(0),
             path.utf8.first != UInt8(ascii: "@")
@@ -14,7 +14,8 @@ public struct VarlinkAddress: Hashable, Sendable, CustomStringConvertible {
         self.path = path
     }
 
-    /// Reads `unix:PATH`; properties behind a semicolon (`unix:/run/x;mode=0660`) are overlooked, as UAPI.20 asks of clients.
+    /// Parses `unix:PATH`; properties after a semicolon (`unix:/run/x;mode=0660`) are ignored, as UAPI.20 requires of
+    /// clients.
     public init?(_ text: String) {
         let scheme = "unix:"
         guard text.utf8.starts(with: scheme.utf8) else { return nil }

@@ -1,8 +1,8 @@
 import StrictJSON
 
-/// One call as it came from a client, read strictly. UAPI.20, "Method call".
+/// One call from a client, strictly parsed. UAPI.20, "Method call".
 public struct VarlinkCall: Sendable {
-    /// The method wanted.
+    /// The method called.
     public let method: VarlinkMethodName
     /// Its parameters; empty if the message has none.
     public let parameters: JSONObject
@@ -18,17 +18,18 @@ public struct VarlinkCall: Sendable {
         self.wantsMore = wantsMore
     }
 
-    /// Reads a message without its NUL.
+    /// Parses a message without its NUL.
     ///
-    /// Nothing is overlooked: a member that the specification does not name is refused as are two of one name, a wrong type, a method's
-    /// name that is none, `upgrade` (this library hands no connection over) and `more` together with `oneway`.
+    /// Nothing is ignored. Refused are members that the specification does not name, duplicate members, wrong types,
+    /// invalid method names, `upgrade` (this library does not hand over connections), and `more` together with
+    /// `oneway`.
     public init(parsing message: [UInt8], limits: JSONLimits = .default) throws(VarlinkCallFault) {
         let document: JSONDocument
         do throws(JSONError) { document = try JSONDocument(parsing: message, limits: limits) } catch { throw .malformed(error) }
         try self.init(document)
     }
 
-    /// As ``init(parsing:limits:)``, in memory that was used before.
+    /// Like ``init(parsing:limits:)``, but reuses memory.
     init(
         parsing message: ArraySlice<UInt8>, into document: inout JSONDocument, limits: JSONLimits
     ) throws(VarlinkCallFault) {

@@ -2,8 +2,8 @@ import StrictJSON
 
 /// Why a message is not a call.
 public enum VarlinkCallFault: Error, Sendable {
-    /// Not strict JSON, or not an object: nobody knows what the client meant, so the connection has to end.
+    /// Not strict JSON, or not an object: its meaning is unknown, so the connection must end.
     case malformed(JSONError)
-    /// An object, and one member of it is not as it must be: the client is told (unless it asked not to be) and may go on.
+    /// An object with an invalid member: the client is told (unless the call is `oneway`) and may continue.
     case invalid(member: String, isOneway: Bool)
 }

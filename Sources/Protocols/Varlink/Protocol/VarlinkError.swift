@@ -2,7 +2,7 @@ import StrictJSON
 
 /// A Varlink error: its full name, `org.example.Interface.Error`, and its parameters.
 ///
-/// A service sends one, a client throws the one it was sent.
+/// A service sends it; a client throws the one it received.
 public struct VarlinkError: Error, Sendable, CustomStringConvertible {
     /// The full name.
     public let name: String
@@ -24,7 +24,7 @@ public struct VarlinkError: Error, Sendable, CustomStringConvertible {
         self.init(name: name, parameters: object ?? .empty)
     }
 
-    /// The parameter that the standard errors carry (`parameter`, `method` or `interface`), if it is there.
+    /// The parameter that the standard errors carry (`parameter`, `method` or `interface`), if present.
     public var subject: String? {
         for member in ["parameter", "method", "interface"] {
             if let value = try? parameters.optionalString(member) { return value }
@@ -54,17 +54,17 @@ extension VarlinkError {
         VarlinkError(name: Standard.interfaceNotFound) { $0.member("interface", interface) }
     }
 
-    /// The interface has no such method; the full name is given back.
+    /// The interface has no such method; the error carries the full name.
     public static func methodNotFound(_ method: String) -> VarlinkError {
         VarlinkError(name: Standard.methodNotFound) { $0.member("method", method) }
     }
 
-    /// The interface describes the method, and this service does not offer it.
+    /// The interface describes the method, but this service does not implement it.
     public static func methodNotImplemented(_ method: String) -> VarlinkError {
         VarlinkError(name: Standard.methodNotImplemented) { $0.member("method", method) }
     }
 
-    /// The parameter of that name is missing, unknown, of a wrong type or out of range.
+    /// The parameter with that name is missing, unknown, of the wrong type or out of range.
     public static func invalidParameter(_ parameter: String) -> VarlinkError {
         VarlinkError(name: Standard.invalidParameter) { $0.member("parameter", parameter) }
     }
@@ -72,9 +72,9 @@ extension VarlinkError {
     /// The peer may not call the method.
     public static var permissionDenied: VarlinkError { VarlinkError(name: Standard.permissionDenied) }
 
-    /// The method answers with several replies and the call did not set `more`.
+    /// The method returns several replies, but the call did not set `more`.
     public static var expectedMore: VarlinkError { VarlinkError(name: Standard.expectedMore) }
 
-    /// The answer to parameters that could not be read: InvalidParameter with the member that was at fault.
+    /// The answer to unreadable parameters: InvalidParameter with the member at fault.
     public static func invalidParameter(_ error: JSONError) -> VarlinkError { invalidParameter(error.member ?? "parameters") }
 }

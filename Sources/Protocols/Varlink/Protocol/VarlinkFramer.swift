@@ -6,36 +6,37 @@
     import Darwin
 #endif
 
-/// Cuts a byte stream into messages. UAPI.20, "Wire format": every message is ended by one NUL byte.
+/// Splits a byte stream into messages. UAPI.20, "Wire format": every message ends with one NUL byte.
 ///
-/// A state machine without I/O: bytes go in with ``append(_:)``, messages come out of ``next()``. However the bytes are cut up on their
-/// way, each is looked at once and moved a bounded number of times.
+/// A state machine without I/O: bytes go in with ``append(_:)``, messages come out of ``next()``. However the stream is
+/// fragmented, each byte is scanned once and moved a bounded number of times.
 public struct VarlinkFramer: Sendable {
-    /// Room kept for the next message once the buffer is empty, in bytes. Most messages fit; ten thousand idle connections cost 40 MB.
+    /// Capacity kept for the next message once the buffer is empty, in bytes. Most messages fit; ten thousand idle
+    /// connections cost 40 MB.
     static let keptCapacity = 4096
 
-    /// The most bytes a message may have, the NUL not counted.
+    /// The maximum size of a message in bytes, without the NUL.
     public let maximumMessageSize: Int
 
     private var buffer: [UInt8] = []
-    /// First byte of the message that is not complete or not taken yet.
+    /// First byte of the message that is incomplete or not yet taken.
     private var start = 0
-    /// The bytes before this one, from `start`, hold no NUL.
+    /// There is no NUL from `start` up to this byte.
     private var scanned = 0
 
     public init(maximumMessageSize: Int) {
         self.maximumMessageSize = maximumMessageSize
     }
 
-    /// Bytes received and not yet taken as a message.
+    /// Bytes received but not yet taken as a message.
     public var bufferedBytes: Int { buffer.count - start }
 
-    /// Bytes of memory that the framer holds on to.
+    /// Bytes of memory that the framer holds.
     var capacity: Int { buffer.capacity }
 
-    /// Takes what the stream brought.
+    /// Appends received bytes.
     public mutating func append(_ bytes: some Collection<UInt8>) {
-        // Only half a buffer or more is worth moving, so that a byte is moved twice at most on the average.
+        // Only move half a buffer or more, so that a byte is moved at most twice on average.
         if start == buffer.count {
             removeAll()
         } else if start > 0, start >= buffer.count / 2 {
@@ -46,14 +47,15 @@ public struct VarlinkFramer: Sendable {
         buffer.append(contentsOf: bytes)
     }
 
-    /// The next whole message without its NUL, a part of the framer's own memory that should not be kept; `nil` while there is none.
-    /// - Throws: ``VarlinkFramingError/messageTooLong(limit:)`` as soon as a message cannot end within the limit any more; the stream has
-    ///   no use after that, because nobody knows where the next message begins.
+    /// The next complete message without its NUL, or `nil` if there is none. It is a slice of the framer's own memory;
+    /// do not keep it.
+    /// - Throws: ``VarlinkFramingError/messageTooLong(limit:)`` as soon as a message can no longer end within the
+    ///   limit. The stream is unusable after that, because the start of the next message is unknown.
     public mutating func next() throws(VarlinkFramingError) -> ArraySlice<UInt8>? {
         guard let end = indexOfNUL() else {
             scanned = buffer.count
             guard bufferedBytes <= maximumMessageSize else { throw .messageTooLong(limit: maximumMessageSize) }
-            // All taken, and nobody reads in it any more: a large message's memory is given back.
+            // All messages are taken and no slice is in use: release the memory of a large message.
             if start == buffer.count { removeAll() }
             return nil
         }
@@ -65,12 +67,12 @@ public struct VarlinkFramer: Sendable {
         return buffer[start..<end]
     }
 
-    /// Gives the memory of messages back that were all taken.
+    /// Releases the memory of messages if all were taken.
     mutating func releaseIfEmpty() {
         if start == buffer.count { removeAll() }
     }
 
-    /// Forgets everything that is buffered.
+    /// Discards everything that is buffered.
     public mutating func removeAll() {
         start = 0
         scanned = 0

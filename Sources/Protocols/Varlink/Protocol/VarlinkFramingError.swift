@@ -1,4 +1,4 @@
-/// Why a stream of messages cannot be read on.
+/// Why a stream of messages cannot be read any further.
 public enum VarlinkFramingError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A message is longer than the limit, in bytes.
     case messageTooLong(limit: Int)

@@ -1,13 +1,13 @@
 /// A method's full name, `org.example.Interface.Method`, split at its last dot and kept as bytes.
 ///
-/// Bytes, because two `String`s are equal when they are canonically equivalent, which two names of methods must not be.
+/// Bytes, because two `String`s are equal if they are canonically equivalent, which is wrong for method names.
 public struct VarlinkMethodName: Hashable, Sendable, CustomStringConvertible {
     /// The whole name.
     public let bytes: ArraySlice<UInt8>
     private let dot: Int
 
-    /// Reads a name. UAPI.20, "Interface definition": an interface's name is dot-separated, has at least two parts of letters, digits
-    /// and inner dashes; a member's name begins with a capital and has letters and digits only.
+    /// Parses a name. UAPI.20, "Interface definition": an interface name has at least two parts, separated by dots, of
+    /// letters, digits and inner dashes; a member name begins with a capital and has only letters and digits.
     /// - Returns: `nil` if the text is not the name of a method.
     public init?(_ bytes: ArraySlice<UInt8>) {
         guard let dot = bytes.lastIndex(of: UInt8(ascii: ".")),
@@ -30,7 +30,7 @@ public struct VarlinkMethodName: Hashable, Sendable, CustomStringConvertible {
 
     public var interfaceName: String { String(decoding: interface, as: UTF8.self) }
 
-    /// The name within the interface, as a service's `switch` wants it.
+    /// The name within the interface, for a service's `switch`.
     public var memberName: String { String(decoding: member, as: UTF8.self) }
 
     public var description: String { String(decoding: bytes, as: UTF8.self) }

@@ -1,6 +1,6 @@
 /// The names of UAPI.20's grammar, all of them ASCII.
 enum VarlinkNameGrammar {
-    /// "must be between 3 and 255 characters": bounds what stands in logs and errors.
+    /// "must be between 3 and 255 characters": bounds what appears in logs and errors.
     static let interfaceNameLengths = 3...255
 
     /// `[A-Za-z]([-]*[A-Za-z0-9])*(\.[A-Za-z0-9]([-]*[A-Za-z0-9])*)+`

@@ -6,14 +6,14 @@
     import Darwin
 #endif
 
-/// Who was at the other end of a Unix socket when it was connected, as the kernel says.
+/// The peer of a Unix socket at the time of the connection, as reported by the kernel.
 public struct VarlinkPeerCredentials: Hashable, Sendable {
     public let uid: UInt32
     public let gid: UInt32
-    /// For messages only: a process's number may belong to another one by the time it is looked at. 0 where the system does not tell.
+    /// For messages only: the PID may belong to another process by now. 0 if the system does not report it.
     public let pid: Int32
 
-    /// The user that an unmapped one looks like: behind a user namespace everybody is this one.
+    /// The UID that an unmapped user appears as: from another user namespace, everyone has this one.
     public static let overflowUID: UInt32 = 65534
 
     public init(uid: UInt32, gid: UInt32, pid: Int32) {
@@ -33,7 +33,7 @@ public struct VarlinkPeerCredentials: Hashable, Sendable {
             let result = withUnsafeMutableBytes(of: &credentials) {
                 getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, $0.baseAddress, &length)
             }
-            // A TCP socket answers too, with nobody's numbers. (pid 0 is a peer of another pid namespace.)
+            // A TCP socket answers too, with the numbers of no process. (PID 0 is a peer in another PID namespace.)
             guard result == 0, Int(length) == size, credentials.uid != .max else { return nil }
             self.init(uid: credentials.uid, gid: credentials.gid, pid: credentials.pid)
         #else

@@ -1,8 +1,8 @@
 import StrictJSON
 
-/// One reply as it came from a server, read strictly. UAPI.20, "Method reply".
+/// One reply from a server, strictly parsed. UAPI.20, "Method reply".
 public struct VarlinkReply: Sendable {
-    /// What the method gave; empty if the message has no parameters.
+    /// The reply's parameters; empty if the message has none.
     public let parameters: JSONObject
     /// More replies to the same call follow.
     public let continues: Bool
@@ -12,8 +12,8 @@ public struct VarlinkReply: Sendable {
         self.continues = continues
     }
 
-    /// Reads a message without its NUL.
-    /// - Throws: ``VarlinkError`` if the message is one, ``JSONError`` if it is no reply at all.
+    /// Parses a message without its NUL.
+    /// - Throws: ``VarlinkError`` if the message is one, ``JSONError`` if it is not a valid reply.
     static func parse(_ message: [UInt8], limits: JSONLimits) throws -> VarlinkReply {
         let object = try JSONDocument(parsing: message, limits: limits).root.object()
         try object.finish(known: ["parameters", "continues", "error"])

@@ -8,8 +8,9 @@ import NIOCore
     import Darwin
 #endif
 
-/// Stops accepting for a while where the system has no descriptor or memory for one more connection: the waiting connection makes the
-/// listener readable all the time, and each try would fail at once. The pause grows with each failure, and ends at once when there may be room.
+/// Pauses accepting if the system has no descriptor or memory for another connection: a waiting connection keeps the
+/// listener readable, and each attempt would fail at once. The pause grows with each failure, and ends as soon as there
+/// may be room.
 final class AcceptPacing: ChannelDuplexHandler {
     typealias InboundIn = Any
     typealias OutboundIn = Never
@@ -23,7 +24,7 @@ final class AcceptPacing: ChannelDuplexHandler {
     private var timer: Scheduled<Void>?
     private var isReadHeldBack = false
 
-    /// - Parameter failed: Told of each pause.
+    /// - Parameter failed: Called for each pause.
     init(failed: @escaping (_ errno: CInt, _ pause: TimeAmount) -> Void) { self.failed = failed }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -54,7 +55,7 @@ final class AcceptPacing: ChannelDuplexHandler {
         if timer == nil { context.read() } else { isReadHeldBack = true }
     }
 
-    /// Tries again: the pause is over, or a descriptor was given back.
+    /// Tries again: the pause is over, or a descriptor was closed.
     func resume() {
         guard let timer else { return }
         timer.cancel()

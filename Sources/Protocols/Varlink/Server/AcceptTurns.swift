@@ -8,7 +8,7 @@ import NIOCore
     import Darwin
 #endif
 
-/// What waits, by user: one of each user in turn, those of one user in their order.
+/// A queue by user: one entry of each user in turn, those of one user in order.
 struct AdmissionQueue<Waiter> {
     private var waiting: [UInt32: CircularBuffer<Waiter>] = [:]
     private var ring = CircularBuffer<UInt32>()
@@ -22,7 +22,7 @@ struct AdmissionQueue<Waiter> {
         count += 1
     }
 
-    /// Takes out the first of the user whose turn it is; the user's turn comes again after the others'.
+    /// Removes the first entry of the user whose turn it is; the user then goes to the end of the line.
     mutating func next() -> Waiter? {
         guard let user = ring.popFirst(), let waiter = waiting[user]?.popFirst() else { return nil }
         if count(of: user) == 0 { waiting[user] = nil } else { ring.append(user) }
@@ -31,11 +31,12 @@ struct AdmissionQueue<Waiter> {
     }
 }
 
-/// Lets connections in by turns of their users, one in a round of the loop.
+/// Admits connections by turns of their users, one per round of the loop.
 ///
-/// The listener's queue is one for all users. Letting a connection in takes the loop as long as a signature; taking it from the queue and
-/// seeing whether anybody is still there takes a tenth of that. So the queue is emptied at the quick pace: connections that were closed
-/// already are dropped, and the others wait here, where a user who connects without end is only ahead of itself.
+/// The listener has one queue for all users. Admitting a connection takes the loop as long as a signature; accepting it
+/// and checking whether the peer is still there takes a tenth of that. So the queue is drained at the fast pace:
+/// connections that are already closed are dropped, and the others wait here, where a user who keeps connecting delays
+/// only itself.
 final class AcceptTurns: ChannelInboundHandler {
     typealias InboundIn = any Channel
 
@@ -46,15 +47,17 @@ final class AcceptTurns: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private var isTurnScheduled = false
     private let rounds: LoopRounds?
-    /// Between two turns: the listener's queue goes first, since who stands there may be another user.
+    /// Between two turns: the listener's queue goes first, since it may hold another user's connection.
     private var pause: RoundPause
     /// The round in which the last turn was given.
     private var round = UInt64.max
     private let hasRoom: (_ waiting: Int, _ ofUser: Int) -> Bool
 
     /// - Parameters:
-    ///   - rounds: Counts the rounds of the loop: without it a turn may come before the loop has looked at the listener again.
-    ///   - hasRoom: Whether one more may wait, given how many wait and how many of those are of the same user; one that may not is closed.
+    ///   - rounds: Counts the rounds of the loop. Without it, a turn may come before the loop has checked the listener
+    ///     again.
+    ///   - hasRoom: Whether one more may wait, given how many wait and how many of those belong to the same user.
+    ///     Otherwise it is closed.
     init(rounds: LoopRounds?, hasRoom: @escaping (_ waiting: Int, _ ofUser: Int) -> Bool) {
         self.rounds = rounds
         pause = RoundPause(rounds: rounds, uncounted: .microseconds(4))
@@ -83,10 +86,10 @@ final class AcceptTurns: ChannelInboundHandler {
 
     private func giveTurn() {
         guard !isTurnScheduled, let context, queue.count > 0 else { return }
-        // One in a round.
+        // One per round.
         if let rounds, rounds.ended == round { return scheduleTurn(context) }
         round = rounds?.ended ?? round
-        // Some that were closed while they waited, and one that is there.
+        // Some that were closed while they waited, and one that is open.
         for _ in 0..<AcceptTurns.perRound {
             guard let data = queue.next() else { return }
             let channel = unwrapInboundIn(data)
@@ -108,7 +111,7 @@ final class AcceptTurns: ChannelInboundHandler {
         }
     }
 
-    /// The user at the other end; `nil` if nobody is there any more: to hear a reply, or to send a call.
+    /// The user at the other end; `nil` if the peer has gone or can no longer send a call or receive a reply.
     private static func user(of channel: any Channel) -> UInt32? {
         let pipeline = channel.pipeline.syncOperations
         let user = try? pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { descriptor -> UInt32? in

@@ -1,10 +1,11 @@
 import NIOCore
 
-/// The connections of a server among each other: whose turn it is on the loop, and who has to wait for room. Confined to the loop.
+/// Schedules the connections of a server: whose turn it is on the loop, and who must wait for room. Confined to the
+/// loop.
 final class ServerSchedule {
     typealias Account = UserAccount<VarlinkServerHandler>
 
-    /// A round where nobody counts them: a power of two of nanoseconds, about a millisecond.
+    /// A round if they are not counted: a power of two of nanoseconds, about a millisecond.
     private static let roundShift: UInt64 = 20
 
     private let rounds: LoopRounds?
@@ -14,7 +15,7 @@ final class ServerSchedule {
     /// Users with connections that wait for room.
     private var stalled: [Account] = []
     private var isGivingScheduled = false
-    /// Between two givings of turns.
+    /// Between two runs of turns.
     private var pause: RoundPause
 
     init(limits: VarlinkServerLimits, rounds: LoopRounds?) {
@@ -57,7 +58,7 @@ final class ServerSchedule {
     /// - Parameter isTurn: Whether it has waited.
     func left(for account: Account, now: UInt64, isTurn: Bool) -> UInt64 {
         let left = turns.left(account, round: round(now), now: now)
-        // Who comes from the sockets must not overtake those of the same user who wait.
+        // New input must not overtake waiting connections of the same user.
         return isTurn || account.waiting.isEmpty ? left : 0
     }
 
@@ -65,7 +66,7 @@ final class ServerSchedule {
         turns.charge(account, round: round(began), now &- began &+ extra)
     }
 
-    /// Has a connection go on in its user's turn.
+    /// Queues a connection to continue in its user's turn.
     func wait(_ connection: VarlinkServerHandler, of account: Account) {
         turns.wait(connection, of: account)
         scheduleGiving(on: connection.eventLoop)
@@ -103,29 +104,29 @@ final class ServerSchedule {
     /// Whether an answer may be composed.
     func mayAnswer(_ account: Account) -> Bool { budget.mayAnswer(account) }
 
-    /// Has a connection go on when there is room.
+    /// Queues a connection to continue when there is room.
     func stall(_ connection: VarlinkServerHandler, of account: Account) {
         if account.stalled.isEmpty { stalled.append(account) }
         account.stalled.append(connection)
     }
 
-    /// A connection's message has come to its end, or the connection.
+    /// A connection's message, or the connection itself, has ended.
     func messageEnded(_ connection: VarlinkServerHandler, of account: Account) {
         guard account.favoured == ObjectIdentifier(connection) else { return }
         account.favoured = nil
         wake()
     }
 
-    /// A connection holds another amount of memory than before.
+    /// Records a change in the memory that a connection holds.
     func change(_ account: Account, input: Int, output: Int) {
         budget.change(account, input: input, output: output)
         if input < 0 || output < 0 { wake() }
     }
 
-    /// Bytes held by all.
+    /// Bytes held by all users.
     var bytes: Int { budget.used }
 
-    /// Lets connections go on for which there may be room now; one that comes too late waits again.
+    /// Wakes connections that may now have room; one that comes too late waits again.
     private func wake() {
         guard !stalled.isEmpty else { return }
         for account in stalled {
@@ -141,6 +142,6 @@ final class ServerSchedule {
         stalled.removeAll { $0.stalled.isEmpty }
     }
 
-    /// Bytes of room for which one connection more is woken.
+    /// One more connection is woken for each this many bytes of room.
     private static let roomToWake = 512 * 1024
 }

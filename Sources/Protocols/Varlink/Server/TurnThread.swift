@@ -10,9 +10,9 @@ import Synchronization
     import Darwin
 #endif
 
-/// A thread beside the event loop for work that would hold it: one piece at a time, its users in turn.
+/// A separate thread for work that would block the event loop: one piece at a time, users in turn.
 ///
-/// It runs at a low priority, so that it takes what the loop leaves of the processor.
+/// It runs at a low priority, so that it takes only the CPU time that the loop leaves.
 public final class TurnThread: Sendable {
     /// What is added to the thread's nice value.
     private static let niceness: CInt = 10
@@ -34,8 +34,8 @@ public final class TurnThread: Sendable {
         #endif
     }
 
-    /// Has `work` done, and hands its result to `then` on the loop. When the thread has been stopped neither is called.
-    /// - Parameter user: Whose turn it takes.
+    /// Runs `work`, then passes its result to `then` on the loop. Once the thread has been stopped, neither is called.
+    /// - Parameter user: The user whose turn it takes.
     public func run<Result: Sendable>(
         for user: UInt64, on eventLoop: any EventLoop, _ work: @escaping @Sendable () -> Result, then: @escaping (Result) -> Void
     ) {
@@ -44,7 +44,7 @@ public final class TurnThread: Sendable {
             let result = work()
             eventLoop.execute { completion.value(result) }
         }
-        // One token for each piece of work, and not the piece itself: whose it is is decided when its time has come.
+        // Submit a token for each piece of work, not the work itself: the user is chosen only when it runs.
         pool.submit { [weak self] state in
             if case .active = state { self?.runNext() }
         }
@@ -66,7 +66,7 @@ public final class TurnThread: Sendable {
         next?()
     }
 
-    /// Ends the piece of work at hand and forgets the others.
+    /// Finishes the current piece of work and drops the others.
     public func stop() throws {
         queues.withLock { $0 = Queues() }
         try pool.syncShutdownGracefully()

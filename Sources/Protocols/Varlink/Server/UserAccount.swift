@@ -1,6 +1,7 @@
 import NIOCore
 
-/// What one user of a server takes: connections, time on the loop, bytes. One object for each user who is connected; belongs to the loop.
+/// What one user of a server uses: connections, time on the loop, bytes. One object for each connected user; confined
+/// to the loop.
 final class UserAccount<Waiter: AnyObject> {
     let user: UInt64
     /// Connections that are open.
@@ -8,13 +9,13 @@ final class UserAccount<Waiter: AnyObject> {
 
     // MARK: Time
 
-    /// The round that `spent` is of.
+    /// The round that `spent` refers to.
     var round = UInt64.max
-    /// Nanoseconds of that round.
+    /// Nanoseconds used in that round.
     var spent: UInt64 = 0
     /// Connections that wait for their turn.
     var waiting = CircularBuffer<Waiter>()
-    /// Whether the user stands in the ring of those whose turn comes.
+    /// Whether the user is in the ring of those who await a turn.
     var isInRing = false
 
     // MARK: Bytes
@@ -23,10 +24,10 @@ final class UserAccount<Waiter: AnyObject> {
     var inputBytes = 0
     /// Memory that unsent answers take.
     var outputBytes = 0
-    /// Connections that are left alone until there is room.
+    /// Connections that are not read from until there is room.
     var stalled = CircularBuffer<Waiter>()
-    /// The one connection that may finish its message although there is no room: without it, many messages that are each half there would
-    /// wait for each other.
+    /// The one connection that may finish its message although there is no room: without it, many half-received
+    /// messages would wait for each other.
     var favoured: ObjectIdentifier?
 
     init(user: UInt64) { self.user = user }

@@ -1,19 +1,21 @@
 import NIOCore
 
-/// Whose turn it is on the loop: a user who has had its slice of a round waits until the others have had theirs, over all its connections.
+/// Decides whose turn it is on the loop: a user who has used its slice of a round, over all its connections, waits
+/// until the others have had theirs.
 ///
-/// A state machine without I/O; times are nanoseconds of one clock. While one user alone is active the slice is long, so that nothing changes
-/// for it; it is short as soon as there is a second one, and for some time after.
+/// A state machine without I/O; times are nanoseconds of one clock. While only one user is active, the slice is long,
+/// so that nothing changes for it. As soon as there is a second user, and for some time after, it is short.
 struct UserTurns<Waiter: AnyObject> {
     typealias Account = UserAccount<Waiter>
 
-    /// Time that one user's calls take in one round of the loop before others are looked at.
+    /// Time that one user's calls may take in one round of the loop before others are served.
     struct Slices {
-        /// While nobody else is active.
+        /// While no one else is active.
         var alone: UInt64 = 2_000_000
-        /// While others are. Some signatures' worth: a signature of another user goes through three rounds and is held up in each.
+        /// While others are active. Enough for a few signatures: another user's signature goes through three rounds and
+        /// is delayed in each.
         var shared: UInt64 = 50_000
-        /// Time given to those who wait in one round, all users together.
+        /// Time for all waiting users together in one round.
         var round: UInt64 = 100_000
         /// How long a user counts as active after its last call.
         var memory: UInt64 = 10_000_000_000
@@ -21,13 +23,13 @@ struct UserTurns<Waiter: AnyObject> {
 
     private let slices: Slices
     private var ring = CircularBuffer<Account>()
-    /// The user who was served last, if anybody was.
+    /// The user who was served last, if any.
     private var latest: UInt64?
     private var sharedUntil: UInt64 = 0
 
     init(slices: Slices) { self.slices = slices }
 
-    /// Whether anybody waits.
+    /// Whether anyone waits.
     var isEmpty: Bool { ring.isEmpty }
 
     /// Nanoseconds that a user's calls may take from now on in this round; 0 to wait.
@@ -44,7 +46,7 @@ struct UserTurns<Waiter: AnyObject> {
         return account.spent < slice ? slice - account.spent : 0
     }
 
-    /// Takes down what a user's calls took.
+    /// Records the time that a user's calls took.
     mutating func charge(_ account: Account, round: UInt64, _ time: UInt64) {
         if account.round != round {
             account.round = round
@@ -53,7 +55,7 @@ struct UserTurns<Waiter: AnyObject> {
         account.spent &+= time
     }
 
-    /// Puts a connection behind those of its user that wait, and the user behind the others.
+    /// Queues a connection after its user's waiting ones, and the user after the other users.
     mutating func wait(_ waiter: Waiter, of account: Account) {
         account.waiting.append(waiter)
         guard !account.isInRing else { return }
@@ -61,7 +63,7 @@ struct UserTurns<Waiter: AnyObject> {
         ring.append(account)
     }
 
-    /// One giving of turns.
+    /// One run of turns.
     struct Giving {
         fileprivate let began: UInt64
         fileprivate var users: Int
@@ -69,19 +71,20 @@ struct UserTurns<Waiter: AnyObject> {
         fileprivate var connections = 0
     }
 
-    /// Begins to give turns, to each user once.
+    /// Begins a run, in which each user gets one turn.
     mutating func begin(now: UInt64) -> Giving {
         if ring.count > 1 { sharedUntil = now &+ slices.memory }
         return Giving(began: now, users: ring.count)
     }
 
-    /// The connection whose turn it is: of one user after another, each until its slice is used up or none of it is left; `nil` when all have
-    /// had their turn, or all together have taken a round's share. Those who come short come first in the next round.
+    /// The connection whose turn it is: one user after another, each until its slice is used up or it has no connection
+    /// left; `nil` when all have had their turn, or the round's share is used up. Users who did not get a turn come
+    /// first in the next round.
     mutating func next(_ giving: inout Giving, round: UInt64, now: UInt64) -> Waiter? {
         let end = giving.began &+ (now < sharedUntil ? slices.round : slices.alone)
         while true {
             if let account = giving.current {
-                // Each connection once: one that waits again comes behind the sockets.
+                // Each connection once: one that waits again comes after the sockets.
                 if now < end, giving.connections > 0, left(account, round: round, now: now) > 0, let waiter = account.waiting.popFirst() {
                     giving.connections -= 1
                     return waiter
@@ -96,7 +99,7 @@ struct UserTurns<Waiter: AnyObject> {
         }
     }
 
-    /// Forgets a user whose last connection is gone.
+    /// Removes a user whose last connection has ended.
     mutating func forget(_ account: Account) {
         if account.isInRing { ring.removeAll { $0 === account } }
         account.isInRing = false

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// How long calls stay in the server, measured inside: from the read that brought a call's last bytes to the beginning of the write of its
-/// answer. For the benchmark: a load generator on the same processors measures itself as well.
+/// How long calls stay in the server, measured inside it: from the read of a call's last bytes to the start of the
+/// write of its answer. For the benchmark, since a load generator on the same CPUs would also measure itself.
 ///
-/// A histogram for each user whose buckets are a sixteenth of a power of two wide: a quantile is off by 6 % at most.
+/// One histogram per user, with buckets a sixteenth of a power of two wide: a quantile is off by at most 6 %.
 package final class VarlinkLatency: Sendable {
     private struct Histogram {
         var counts = [UInt64](repeating: 0, count: VarlinkLatency.buckets)
@@ -27,7 +27,7 @@ package final class VarlinkLatency: Sendable {
         }
     }
 
-    /// Forgets what was measured so far.
+    /// Discards what was measured so far.
     package func reset() { users.withLock { $0 = [:] } }
 
     package struct Summary: Sendable {
@@ -37,7 +37,7 @@ package final class VarlinkLatency: Sendable {
         package let p50, p99, p999, longest: UInt64
     }
 
-    /// What was measured, one entry for each user.
+    /// The measurements, one entry per user.
     package var summaries: [Summary] {
         users.withLock { users in
             users.sorted { $0.key < $1.key }.map { user, histogram in
@@ -71,7 +71,7 @@ package final class VarlinkLatency: Sendable {
     }
 }
 
-/// When the calls of one connection were read, where that is measured.
+/// When the calls of one connection were read, if that is measured.
 struct CallTimes {
     private var lastRead: UInt64 = 0
     private var begun: UInt64 = 0
@@ -79,7 +79,7 @@ struct CallTimes {
 
     mutating func read() { lastRead = ServerSchedule.now() }
 
-    /// The call at hand came with the last read.
+    /// The current call came with the last read.
     mutating func begin() { begun = lastRead }
 
     mutating func finish() { answered.append(begun) }

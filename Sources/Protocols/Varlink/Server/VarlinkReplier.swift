@@ -1,28 +1,28 @@
 import NIOCore
 import StrictJSON
 
-/// The way back for one call. A value of two words; keep a copy and use it later, on the event loop.
+/// Answers one call. A value of two words; a copy may be kept and used later, on the event loop.
 ///
-/// A call is answered once: ``succeed()``, its variants and ``fail(_:)`` end it, and whatever comes after that, or after the connection
-/// is gone, does nothing. For a call that came `oneway` nothing is ever sent, and the service need not care.
+/// A call is answered once: ``succeed()``, its variants and ``fail(_:)`` end it. Anything after that, or after the
+/// connection has ended, does nothing. For a `oneway` call nothing is ever sent; the service need not check.
 public struct VarlinkReplier {
     let connection: VarlinkServerHandler
     let call: UInt64
 
-    /// Whether the call still waits for its answer: it was not answered yet and its connection is alive.
+    /// Whether the call still waits for its answer: it has not been answered, and its connection is open.
     public var isOpen: Bool { connection.isOpen(call) }
 
-    /// Whether the client keeps up. A service that streams with `next` stops while this is `false` and goes on when the closure
-    /// given to ``onWritable(_:)`` is called.
+    /// Whether the client keeps up. A service that streams with `next` must stop while this is `false`, and continue
+    /// when the closure given to ``onWritable(_:)`` is called.
     public var isWritable: Bool { connection.isWritable(call) }
 
-    /// The loop on which everything here has to be called.
+    /// The loop on which all of this must be called.
     public var eventLoop: any EventLoop { connection.eventLoop }
 
     /// Answers without parameters.
     public func succeed() { connection.finish(call, with: .empty) }
 
-    /// Answers with parameters that are a JSON object already, as bytes.
+    /// Answers with parameters that are already a JSON object, as bytes.
     public func succeed(parameters: [UInt8]) { connection.finish(call, with: .bytes(parameters)) }
 
     /// Answers with parameters written by a closure as the members of one object.
@@ -31,8 +31,8 @@ public struct VarlinkReplier {
     }
 
     /// Sends one reply of several and leaves the call open.
-    /// - Returns: Whether to go on. `false` if the call is not open any more; if the client did not ask for `more`, it is told so
-    ///   (ExpectedMore) and the call is ended.
+    /// - Returns: Whether to continue. `false` if the call is no longer open. If the client did not set `more`, it gets
+    ///   the error ExpectedMore and the call ends.
     @discardableResult
     public func next(parameters: [UInt8]) -> Bool { connection.proceed(call, with: parameters) }
 
@@ -55,20 +55,21 @@ public struct VarlinkReplier {
     /// Answers InvalidParameter for parameters that could not be read.
     public func fail(_ error: JSONError) { fail(.invalidParameter(error)) }
 
-    /// Runs the closure once if the connection goes away before the call is answered. A later closure replaces an earlier one.
-    /// If the call is not open any more, nothing is kept and nothing is run.
+    /// Runs the closure once if the connection ends before the call is answered. A later closure replaces an earlier
+    /// one. If the call is no longer open, the closure is neither kept nor run.
     public func onCancel(_ closure: @escaping () -> Void) { connection.setCancellation(call, closure) }
 
-    /// Runs the closure once, as soon as ``isWritable`` is `true` (again), but not before this function has returned and other connections
-    /// had their turn; never if the call is over before. A later closure replaces an earlier one that has not run.
+    /// Runs the closure once, as soon as ``isWritable`` is `true`, but not before this function has returned and other
+    /// connections have had their turn; never if the call ends first. A later closure replaces an earlier one that has
+    /// not run.
     public func onWritable(_ closure: @escaping () -> Void) { connection.setWritability(call, closure) }
 
-    /// Answers that `body` gives to calls of this server go out together at its end, and the calls behind them are begun then: where many
-    /// calls are answered at once, each of their connections is written to once, and the event loop needs no task for it. Where such an end or
-    /// such a task is on its way already, it is that one's. Not to be used from within ``VarlinkService/handle(_:peer:reply:)``, in whose midst
-    /// other calls would be begun.
+    /// Answers that `body` gives to calls of this server are sent together at its end, and the next calls start then:
+    /// if many calls are answered at once, each connection is written to once, without a task on the event loop. If
+    /// such a run is already under way or scheduled, it does this work. Do not use it within
+    /// ``VarlinkService/handle(_:peer:reply:)``: other calls would start in the middle of it.
     public func together(_ body: () -> Void) { connection.together(body) }
 
-    /// For completions that arrive through a future or another thread: take it along and unwrap it on the loop.
+    /// For completions through a future or on another thread: pass this along and unwrap it on the loop.
     public var loopBound: NIOLoopBound<VarlinkReplier> { NIOLoopBound(self, eventLoop: eventLoop) }
 }

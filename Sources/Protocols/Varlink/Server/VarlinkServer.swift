@@ -12,9 +12,10 @@ import NIOPosix
 /// The system's `listen`, which a server's own functions of that name hide.
 private let systemListen: @Sendable (CInt, CInt) -> CInt = { listen($0, $1) }
 
-/// A Varlink service on a Unix socket: listens, lets peers in, counts them, and stops in good order.
+/// A Varlink service on a Unix socket: listens, admits and counts peers, and shuts down gracefully.
 ///
-/// Make it and use it on its event loop, where all its connections live too; it lives as long as it listens or is connected.
+/// Create and use it on its event loop, which also runs all its connections. It lives while it listens or has
+/// connections.
 /// ```swift
 /// let server = VarlinkServer(service: service, eventLoop: loop) { descriptor in
 ///     VarlinkPeerCredentials(descriptor: descriptor).flatMap { $0.uid == 0 ? $0 : nil }
@@ -33,21 +34,22 @@ public final class VarlinkServer<Service: VarlinkService> {
     private var connections: [ObjectIdentifier: any Channel] = [:]
     private var stopped: EventLoopPromise<Void>?
 
-    /// Called on the loop when a connection could not be accepted for want of descriptors or memory, with the error's number and the pause
-    /// that is made before the next try.
+    /// Called on the loop when a connection could not be accepted for lack of descriptors or memory, with the error
+    /// number and the pause before the next attempt.
     public var acceptFailed: ((_ errno: CInt, _ pause: TimeAmount) -> Void)?
 
-    /// Where the time of calls is noted, for the benchmark.
+    /// Records the time of calls, for the benchmark.
     package var latency: VarlinkLatency? {
         get { directory.latency }
         set { directory.latency = newValue }
     }
 
     /// - Parameters:
-    ///   - rounds: Counts the rounds of the loop: the `metricsDelegate` of its group. With it turns between users are shorter.
-    ///   - thread: Reads long messages; without it they are read on the loop.
-    ///   - admit: Says who a connection's peer is from its descriptor, which is the caller's to look at until it returns. `nil` refuses the
-    ///     connection: it is closed without a word.
+    ///   - rounds: Counts the rounds of the loop: the `metricsDelegate` of its group. It makes turns between users
+    ///     shorter.
+    ///   - thread: Parses long messages; without it, they are parsed on the loop.
+    ///   - admit: Determines a connection's peer from its descriptor, which is valid only during the call. `nil`
+    ///     refuses the connection: it is closed without a reply.
     public init(
         service: Service, eventLoop: any EventLoop, limits: VarlinkServerLimits = VarlinkServerLimits(), rounds: LoopRounds? = nil,
         thread: TurnThread? = nil, admit: @escaping (_ descriptor: CInt) -> Service.Peer?
@@ -64,21 +66,23 @@ public final class VarlinkServer<Service: VarlinkService> {
     /// Connections open now.
     public var connectionCount: Int { connections.count }
 
-    /// Memory that all connections hold for unfinished messages and unread replies, in bytes, beyond what each keeps anyway.
+    /// Memory that all connections hold for unfinished messages and unread replies, in bytes, beyond what each always
+    /// keeps.
     public var heldBytes: Int { directory.schedule.bytes }
 
     /// Binds a socket and listens.
     ///
-    /// The socket gets the mode that the process's umask leaves it: set the umask before, do not change the mode behind. A socket
-    /// left over from a former run is the caller's to remove.
+    /// The socket's mode follows from the process's umask: set the umask before; do not change the mode afterwards. The
+    /// caller must remove a socket left over from an earlier run.
     public func listen(at address: VarlinkAddress) -> EventLoopFuture<Void> {
         let pacing = makePacing()
         return listening(bootstrap(pacing).bind(unixDomainSocketPath: address.path), pacing)
     }
 
-    /// Listens on a socket that is bound and listening already, as systemd hands it over. The descriptor is the server's from here on.
-    /// - Parameter backlog: Connections that may wait to be accepted; the system has a bound of its own (net.core.somaxconn). `nil` leaves
-    ///   what SwiftNIO makes of it: 128.
+    /// Listens on a socket that is already bound and listening, as passed by systemd. The server takes over the
+    /// descriptor.
+    /// - Parameter backlog: Connections that may wait to be accepted; the system's limit also applies
+    ///   (net.core.somaxconn). `nil` keeps SwiftNIO's value, 128.
     public func listen(on descriptor: NIOBSDSocket.Handle, backlog: CInt? = nil) -> EventLoopFuture<Void> {
         let pacing = makePacing()
         let bound = bootstrap(pacing).withBoundSocket(descriptor).assumeIsolated().flatMapThrowing { channel in
@@ -88,7 +92,7 @@ public final class VarlinkServer<Service: VarlinkService> {
         return listening(bound.nonisolated(), pacing)
     }
 
-    /// Once more: a channel made of a socket that listens already has called `listen` with a backlog of its own.
+    /// Again, since a channel made from a listening socket has called `listen` with its own backlog.
     private static func setBacklog(of channel: any Channel, _ backlog: CInt) throws {
         let failure = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { descriptor in
             systemListen(descriptor, backlog) == 0 ? nil : IOError(errnoCode: errno, reason: "listen")
@@ -100,7 +104,7 @@ public final class VarlinkServer<Service: VarlinkService> {
         AcceptPacing { [weak self] code, pause in self?.acceptFailed?(code, pause) }
     }
 
-    /// Stops listening, lets every connection finish the call at hand, and closes those that have not done so in time.
+    /// Stops listening, lets every connection finish its current call, and closes those that do not finish in time.
     public func shutDown(within time: TimeAmount) -> EventLoopFuture<Void> {
         if let stopped { return stopped.futureResult }
         let promise = eventLoop.makePromise(of: Void.self)
@@ -136,20 +140,21 @@ public final class VarlinkServer<Service: VarlinkService> {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.recvAllocator, value: VarlinkServer.readBuffers)
-            // Writable is who has been sent everything: what waits in the channel is one write.
+            // A client is writable once everything has been sent: at most one write waits in the channel.
             .childChannelOption(.writeBufferWaterMark, value: ChannelOptions.Types.WriteBufferWaterMark(low: 1, high: 1))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try server.value.accept(channel) }
             }
     }
 
-    /// Each connection keeps the buffer that it was last read with: one in which most calls fit, instead of the 2 KiB that a channel begins
-    /// with. It grows to 8 KiB where a client sends more: a long message takes some more reads, each of which lets others come between.
+    /// Each connection keeps the buffer of its last read: one that fits most calls, instead of the 2 KiB that a channel
+    /// starts with. It grows to 8 KiB if a client sends more. A long message then takes more reads, between which
+    /// others are served.
     private static var readBuffers: AdaptiveRecvByteBufferAllocator {
         AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 8 * 1024)
     }
 
-    /// Those who wait to be let in count as connections; one user's are a quarter of all at most.
+    /// Connections that wait for admission count; those of one user may be at most a quarter of all.
     private func mayWait(waiting: Int, ofUser: Int) -> Bool {
         stopped == nil && connections.count + waiting < limits.connections && ofUser < min(max(16, limits.connections / 4), 4_096)
     }
@@ -172,5 +177,5 @@ public final class VarlinkServer<Service: VarlinkService> {
     }
 }
 
-/// A connection was not let in.
+/// A connection was not admitted.
 struct VarlinkConnectionRefused: Error {}

@@ -1,17 +1,17 @@
 import NIOCore
 
-/// The clocks of one connection: how long its peer may keep the server waiting.
+/// The deadlines of one connection: how long its peer may keep the server waiting.
 ///
-/// One timer of the event loop serves them all. It is set when something is awaited that was not awaited before, and not moved when that
-/// has come: it then finds nothing to do, so that busy connections cost no timers.
+/// One event loop timer serves them all. It is set when a new expectation starts, and not moved when that is met: it
+/// then finds nothing to do, so that busy connections cost no timers.
 struct VarlinkServerDeadlines {
-    /// What a peer is to do.
+    /// What a peer is expected to do.
     enum Expectation: Equatable {
         /// Read its replies.
         case reading
-        /// Finish the message after so many.
+        /// Finish the message after this many.
         case restOfMessage(UInt64)
-        /// Call something.
+        /// Make a call.
         case call
     }
 
@@ -47,7 +47,7 @@ struct VarlinkServerDeadlines {
         if idle != nil { lastActivity = eventLoop.now }
     }
 
-    /// Says what the peer is expected to do from now on; the clock of an expectation that stays runs on.
+    /// Sets what the peer is expected to do from now on; the deadline of an unchanged expectation stays.
     mutating func expect(_ wanted: Expectation?, _ eventLoop: any EventLoop) {
         guard wanted != expectation else { return }
         expectation = wanted

@@ -11,21 +11,23 @@ import StrictJSON
 
 /// The server's end of one connection: a channel handler for the end of the pipeline, confined to its event loop.
 ///
-/// ``VarlinkServer`` adds one to each connection; whoever has a listener of another kind adds it to the pipeline.
-/// Allow remote half closure on the channel, so that a client that ends its side (`nc -N`) still gets its replies.
+/// ``VarlinkServer`` adds one to each connection; with another kind of listener, add it to the pipeline yourself. Allow
+/// remote half-closure on the channel, so that a client that closes its side (`nc -N`) still gets its replies.
 ///
-/// Replies of one round of the loop go out in one write. No write has a promise, but the last one before a close.
+/// The replies of one round of the loop are sent in one write. No write has a promise except the last one before a
+/// close.
 public final class VarlinkServerHandler: ChannelDuplexHandler {
     public typealias InboundIn = ByteBuffer
     public typealias InboundOut = Never
     public typealias OutboundIn = ByteBuffer
     public typealias OutboundOut = ByteBuffer
 
-    /// Output is handed to the channel when it reaches this size, in bytes, and not only at the end of the round.
+    /// Output that reaches this size, in bytes, is handed to the channel before the end of the round.
     static let flushThreshold = 64 * 1024
-    /// Room kept for output between rounds, in bytes.
+    /// Buffer capacity kept for output between rounds, in bytes.
     static let keptOutputCapacity = 4096
-    /// What the kernel and the channel take for a read, in nanoseconds: who sends byte by byte is charged with it for each.
+    /// The time that the kernel and the channel take for a read, in nanoseconds. A client that sends single bytes is
+    /// charged for each.
     static let receiveTime: UInt64 = 3_000
 
     enum Answer {
@@ -34,12 +36,12 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         case error(name: String, parameters: ArraySlice<UInt8>)
     }
 
-    /// Fixed at the handler's creation; the channel has the same.
+    /// Fixed at the handler's creation; same as the channel's.
     let eventLoop: any EventLoop
     private let directory: VarlinkServiceDirectory
     private let limits: VarlinkServerLimits
     private let handle: (VarlinkCall, VarlinkReplier) -> Void
-    /// Has a long message read away from the loop.
+    /// Has a long message parsed off the loop.
     private let readElsewhere: (VarlinkServerHandler, [UInt8]) -> Void
     private let opened: () -> Void
     private let closed: (VarlinkCloseReason) -> Void
@@ -49,33 +51,33 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     private var context: ChannelHandlerContext?
     private var state: VarlinkServerState
     private var output = ByteBuffer()
-    /// Memory of what the channel has not written yet.
+    /// Memory of what the channel has not yet written.
     private var unsent = 0
-    /// What the user's account says of this connection.
+    /// What the user's account holds for this connection.
     private var chargedInput = 0, chargedOutput = 0
-    /// How the long call is answered that was read elsewhere.
+    /// Answers the long call that was parsed elsewhere.
     private var handleLong: ((VarlinkCall, VarlinkReplier) -> Void)?
     private var cancellation: (() -> Void)?
     private var writability: (() -> Void)?
     private var deadlines: VarlinkServerDeadlines
     private var closeReason: VarlinkCloseReason?
     private var isRunning = false
-    /// Whoever is running now flushes at the end.
+    /// The code running now flushes at its end.
     private var flushFollows = false
     private var isRoundScheduled = false
-    /// There are calls at hand, and other connections go first: until then nothing more is read.
+    /// There are calls, but other connections go first; nothing more is read until then.
     private var isTurnAwaited = false
     private var isReadHeldBack = false
-    /// Waits for room in the user's share of memory.
+    /// Whether it waits for room in the user's share of memory.
     private var isStalled = false
-    /// In the midst of a write, which the channel accompanies with news of its writability.
+    /// During a write, in which the channel reports changes of its writability.
     private var isWriting = false
     private var times = CallTimes()
 
     /// - Parameters:
     ///   - service: Answers the calls.
-    ///   - peer: Whom this connection belongs to.
-    ///   - directory: Made of the service once, shared by all its connections.
+    ///   - peer: The connection's peer.
+    ///   - directory: Made once from the service, shared by all its connections.
     public init<Service: VarlinkService>(
         service: Service, peer: Service.Peer, directory: VarlinkServiceDirectory, eventLoop: any EventLoop,
         limits: VarlinkServerLimits = VarlinkServerLimits()
@@ -129,7 +131,8 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     private func begin() {
         guard !deadlines.isStarted else { return }
         opened()
-        // Not weak: an object that a weak reference has once been made to is counted at twice the cost ever after. `end` breaks the cycle.
+        // Not weak: once an object has had a weak reference, its reference counting costs twice as much. `end` breaks
+        // the cycle.
         deadlines.start(eventLoop) { self.checkDeadlines() }
     }
 
@@ -148,7 +151,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         let cancel = cancellation
         cancellation = nil
         cancel?()
-        // Without a beginning (the socket was gone before the channel was active) there is no end.
+        // Without a start (the socket was gone before the channel became active) there is no end.
         if deadlines.isStarted { closed(closeReason ?? reason) }
     }
 
@@ -166,8 +169,8 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         flush()
     }
 
-    /// Asked by the channel before each read; held back while the client is ahead of the service or behind in its reading, while it is others'
-    /// turn, and while there is no room.
+    /// Called by the channel before each read. Reading is held back while the client is ahead of the service or does
+    /// not read its replies, while it is others' turn, and while there is no room.
     public func read(context: ChannelHandlerContext) {
         isReadHeldBack = true
         resumeReading()
@@ -181,7 +184,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     }
 
     public func channelWritabilityChanged(context: ChannelHandlerContext) {
-        // What a write of this handler's brings is looked at behind it.
+        // The effects of this handler's own write are checked after it.
         if !isWriting { noteWritability(context) }
     }
 
@@ -191,7 +194,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         state.isWritable = isWritable
         if isWritable {
             unsent = 0
-            // Not now: the channel may say so in the midst of something of the service's.
+            // Not now: the channel may report this in the middle of the service's code.
             scheduleRound()
         }
         settle()
@@ -214,13 +217,14 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         closeNow(VarlinkServerHandler.isPeersEnd(error) ? .peerGone : .failed(error))
     }
 
-    /// A client that closes with replies unread, or while it is written to, ends the connection by an error and not by its end.
+    /// A client that closes with unread replies, or during a write, ends the connection with an error instead of end of
+    /// file.
     private static func isPeersEnd(_ error: any Error) -> Bool {
         guard let code = (error as? IOError)?.errnoCode else { return false }
         return code == ECONNRESET || code == EPIPE
     }
 
-    /// Begins no further call, lets the one at hand be answered, then closes.
+    /// Starts no further call, lets the current one be answered, then closes.
     func quiesce() {
         state.isQuiescing = true
         run(isTurn: true)
@@ -228,8 +232,8 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
 
     // MARK: Calls
 
-    /// Begins the calls at hand, as many as the user's turn allows.
-    /// - Parameter extra: Nanoseconds that the turn is charged with besides.
+    /// Starts the received calls, as many as the user's turn allows.
+    /// - Parameter extra: Additional nanoseconds charged to the turn.
     private func run(isTurn: Bool, extra: UInt64 = 0) {
         guard !isRunning, context != nil else { return }
         if state.hasNext, !isTurnAwaited {
@@ -251,7 +255,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         resumeReading()
     }
 
-    /// - Returns: When it was over.
+    /// - Returns: The time of its end.
     private func runCalls(from began: UInt64, until end: UInt64) -> UInt64 {
         var left = limits.callsInARow
         while true {
@@ -268,7 +272,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
             // A long message counts until its call is answered.
             if state.longMessage == 0 { schedule.messageEnded(self, of: account) }
             left -= 1
-            // Most connections have one call at hand; it needs no second look at the clock.
+            // Most connections have one call, which needs no second look at the clock.
             guard state.hasNext else {
                 state.releaseIfEmpty()
                 return ServerSchedule.now()
@@ -281,7 +285,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         }
     }
 
-    /// A long message has been read.
+    /// A long message has been parsed.
     private func took(_ result: Result<VarlinkCall, VarlinkCallFault>) {
         guard context != nil else { return handleLong = nil }
         state.take(result)
@@ -305,8 +309,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         }
     }
 
-    /// Once more, when whoever is running now has come to an end: what has been asked meanwhile is begun, and what has been answered goes
-    /// out in one write.
+    /// Schedules another round, after the code running now: new calls are started, and answers are sent in one write.
     private func scheduleRound() {
         guard !isRoundScheduled else { return }
         isRoundScheduled = true
@@ -315,25 +318,25 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
 
     func together(_ body: () -> Void) { directory.together(body) }
 
-    /// As `scheduleRound`, but when the user's turn comes, and behind what the sockets bring meanwhile.
+    /// Like `scheduleRound`, but in the user's turn, and after what the sockets bring meanwhile.
     private func takeTurn() {
         guard !isTurnAwaited else { return }
         isTurnAwaited = true
         schedule.wait(self, of: account)
     }
 
-    /// Goes on when there is room.
+    /// Waits until there is room.
     private func stall() {
         guard !isStalled, context != nil else { return }
         isStalled = true
         schedule.stall(self, of: account)
     }
 
-    /// Whether a message was begun and is not complete.
+    /// Whether a message has started and is incomplete.
     var hasBegunMessage: Bool { state.awaitsRestOfMessage }
 
-    /// There may be room for what was held back.
-    /// - Returns: `false` if the connection is gone.
+    /// Continues what was held back: there may be room now.
+    /// - Returns: `false` if the connection has ended.
     func roomMade() -> Bool {
         isStalled = false
         guard context != nil else { return false }
@@ -351,7 +354,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         flush()
     }
 
-    /// Lets a service go on that streams, in its user's turn.
+    /// Lets a streaming service continue, in its user's turn.
     private func goOnWriting(isTurn: Bool) {
         guard state.isWritable, !isTurnAwaited, writability != nil else { return }
         let began = ServerSchedule.now()
@@ -380,7 +383,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         if directory.latency != nil { times.finish() }
         if !isOneway { write(answer) }
         deadlines.sawActivity(eventLoop)
-        // The next call is not begun from within the answer to this one: the service may be in the middle of something.
+        // The next call does not start within the answer to this one: the service may be in the middle of something.
         if !isRunning { scheduleRound() }
     }
 
@@ -405,7 +408,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     func setWritability(_ call: UInt64, _ closure: @escaping () -> Void) {
         guard state.current == call else { return }
         writability = closure
-        // A stream whose client reads as fast as it is written to must not keep the loop for itself.
+        // A stream whose client reads as fast as it is written must not monopolise the loop.
         if state.isWritable { takeTurn() }
     }
 
@@ -429,20 +432,20 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         if !flushFollows { scheduleRound() }
     }
 
-    /// Hands the channel what there is to send. One write at a time: what comes while the client does not read is collected here, in one piece
-    /// of memory, and not in one for each answer.
+    /// Passes pending output to the channel. One write at a time: while the client does not read, output is collected
+    /// here, in one buffer instead of one per answer.
     private func flush(promise: EventLoopPromise<Void>? = nil) {
         guard let context, output.readableBytes > 0 || promise != nil else { return }
         if state.isWritable || promise != nil {
             isWriting = true
             unsent = output.capacity
-            // The bytes are at the client's then. The write may go on much longer: it wakes the client, which may run first.
+            // The client then has the bytes. The write may take much longer: it wakes the client, which may run first.
             let moment = directory.latency == nil ? 0 : ServerSchedule.now()
             context.writeAndFlush(wrapOutboundOut(output), promise: promise)
             if output.capacity <= VarlinkServerHandler.keptOutputCapacity { output.clear() } else { output = ByteBuffer() }
             isWriting = false
             if let latency = directory.latency { times.written(latency, at: moment, user: account.user) }
-            // Nobody is there any more if the write failed.
+            // The peer has gone if the write failed.
             guard self.context != nil else { return }
             noteWritability(context)
         }
@@ -450,7 +453,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         if !state.isWritable, output.readableBytes + unsent > limits.pendingOutputBytes { closeNow(.outputOverflow) }
     }
 
-    /// Says in the user's account what the connection holds.
+    /// Updates the user's account with what the connection holds.
     private func settle() {
         let input = state.inputMemory
         let output = max(0, output.capacity - VarlinkServerHandler.keptOutputCapacity) + (state.isWritable ? 0 : unsent)

@@ -2,26 +2,27 @@ import StrictJSON
 
 /// One connection of a server, without its socket: bytes in, steps out.
 ///
-/// Calls are handed out one at a time. The next one waits, unread, until the one before is answered and the client takes its replies.
+/// Calls are handed out one at a time. The next one waits, unparsed, until the previous one is answered and the client
+/// reads its replies.
 struct VarlinkServerState {
     /// What the connection does next.
     enum Step {
-        /// Nothing, until bytes, an answer or writability come.
+        /// Nothing, until bytes arrive, an answer is given or the channel becomes writable.
         case wait
-        /// Hand over a call; ``VarlinkServerState/current`` is its number now.
+        /// Dispatch a call; its number is now ``VarlinkServerState/current``.
         case dispatch(VarlinkCall)
-        /// Have a long message read away from the loop, and give what it turned out to be to ``VarlinkServerState/take(_:)``.
+        /// Have a long message parsed off the loop, and pass the result to ``VarlinkServerState/take(_:)``.
         case read([UInt8])
         /// Answer an invalid call that was not dispatched.
         case refuse(VarlinkError)
-        /// Nothing: an invalid call that wants no answer.
+        /// Skip an invalid call that wants no answer.
         case skip
-        /// Send what is still to be sent, and close.
+        /// Send pending output, then close.
         case close(VarlinkCloseReason)
     }
 
     private let limits: VarlinkServerLimits
-    /// Messages longer than this are read elsewhere, in bytes.
+    /// Messages longer than this, in bytes, are parsed elsewhere.
     private let shortMessage: Int
     private var framer: VarlinkFramer
     private var lastCall: UInt64 = 0
@@ -35,25 +36,25 @@ struct VarlinkServerState {
     private(set) var currentIsOneway = false
     /// Whether the call being answered accepts several replies.
     private(set) var currentWantsMore = false
-    /// Bytes of the long message that is read elsewhere, or was and is being answered.
+    /// Bytes of the long message that is being parsed elsewhere, or whose call is being answered.
     private(set) var longMessage = 0
     private var elsewhere = Elsewhere.nothing
 
-    /// Where a long message is.
+    /// The state of a long message.
     private enum Elsewhere {
         case nothing
         case reading
         case read(Result<VarlinkCall, VarlinkCallFault>)
     }
 
-    /// Whether the client takes what it is sent.
+    /// Whether the client reads its replies.
     var isWritable = true
     /// The client sends no more.
     var inputEnded = false
-    /// Answer the call at hand, then close.
+    /// Answer the current call, then close.
     var isQuiescing = false
 
-    /// - Parameter readsLongMessages: Whether somebody reads long messages elsewhere.
+    /// - Parameter readsLongMessages: Whether long messages are parsed elsewhere.
     init(limits: VarlinkServerLimits, readsLongMessages: Bool = false) {
         self.limits = limits
         self.shortMessage = readsLongMessages ? limits.shortMessage : .max
@@ -65,7 +66,7 @@ struct VarlinkServerState {
         framer.append(bytes)
     }
 
-    /// Whether there is anything for ``next(readingInto:)`` to look at.
+    /// Whether there is anything for ``next(readingInto:)`` to process.
     var hasNext: Bool {
         guard !isClosed, current == nil, isWritable else { return false }
         switch elsewhere {
@@ -76,7 +77,7 @@ struct VarlinkServerState {
     }
 
     /// What to do next.
-    /// - Parameter document: Memory to read a message in; what was in it is gone.
+    /// - Parameter document: Memory to parse a message into; its content is overwritten.
     mutating func next(readingInto document: inout JSONDocument) -> Step {
         guard !isClosed, current == nil, isWritable else { return .wait }
         if case .reading = elsewhere { return .wait }
@@ -108,7 +109,7 @@ struct VarlinkServerState {
         }
     }
 
-    /// Takes what a long message turned out to be; ``next(readingInto:)`` says what to do with it.
+    /// Takes the result of parsing a long message; ``next(readingInto:)`` returns what to do with it.
     mutating func take(_ result: Result<VarlinkCall, VarlinkCallFault>) {
         guard !isClosed, case .reading = elsewhere else { return }
         elsewhere = .read(result)
@@ -142,7 +143,7 @@ struct VarlinkServerState {
     /// Gives the memory of messages back that were all taken.
     mutating func releaseIfEmpty() { framer.releaseIfEmpty() }
 
-    /// The call is answered. `false` if it was not the one at hand.
+    /// The call has been answered. Returns `false` if it was not the current one.
     mutating func finish(_ call: UInt64) -> Bool {
         guard current == call else { return false }
         current = nil
@@ -150,7 +151,7 @@ struct VarlinkServerState {
         return true
     }
 
-    /// Takes no more bytes and hands out no more calls.
+    /// Accepts no more bytes and dispatches no more calls.
     mutating func close() {
         isClosed = true
         current = nil
@@ -168,20 +169,20 @@ struct VarlinkServerState {
         if case .nothing = elsewhere { false } else { true }
     }
 
-    /// Whether the socket is to be read. Without a call at hand always, since the next one may not be complete.
+    /// Whether to read the socket. Always without a current call, since the next one may be incomplete.
     var wantsToRead: Bool {
         guard !isClosed, !isQuiescing, isWritable else { return false }
         return current == nil && !isElsewhere || framer.bufferedBytes < limits.pipelinedBytes
     }
 
-    /// A message was begun, and it is the client's turn to finish it.
+    /// A message has started, and the client must finish it.
     var awaitsRestOfMessage: Bool { !isClosed && current == nil && !isElsewhere && isWritable && framer.bufferedBytes > 0 }
 
     /// No call, and no byte of one.
     var isIdle: Bool { !isClosed && current == nil && !isElsewhere && framer.bufferedBytes == 0 }
 
-    /// Memory held for messages beyond what every connection keeps, in bytes. A long message counts until it is answered: as bytes, as values
-    /// and as a request it is in memory several times.
+    /// Memory held for messages beyond what every connection keeps, in bytes. A long message counts until it is
+    /// answered: it is in memory several times, as bytes, as values and as a request.
     var inputMemory: Int {
         guard !isClosed else { return 0 }
         return max(0, framer.capacity - VarlinkFramer.keptCapacity) + longMessage * VarlinkServerState.copiesOfLongMessage

@@ -1,4 +1,4 @@
-/// What a service says of itself in `org.varlink.service.GetInfo`.
+/// What a service says about itself in `org.varlink.service.GetInfo`.
 public struct VarlinkServiceInfo: Hashable, Sendable {
     public var vendor: String
     public var product: String
@@ -15,13 +15,14 @@ public struct VarlinkServiceInfo: Hashable, Sendable {
 
 /// An application that answers Varlink calls. Every function is called on the server's event loop.
 ///
-/// The server answers `org.varlink.service` itself, refuses calls of interfaces and methods that ``interfaces`` does not describe, and
-/// hands over one call of a connection at a time: the next one comes when the one before is answered.
+/// The server answers `org.varlink.service` itself, refuses calls of interfaces and methods that ``interfaces`` does
+/// not describe, and dispatches one call of a connection at a time: the next one comes when the previous one is
+/// answered.
 public protocol VarlinkService: AnyObject {
-    /// Who is at the other end; made once for each connection, when it is accepted.
+    /// The peer; made once per connection, when it is accepted.
     associatedtype Peer
 
-    /// What a long call is read into away from the loop.
+    /// What a long call is parsed into off the loop.
     associatedtype Reading: Sendable = Void
 
     /// Asked once, when the server is made.
@@ -30,24 +31,25 @@ public protocol VarlinkService: AnyObject {
     /// The interfaces offered, without `org.varlink.service`. Asked once, when the server is made.
     var interfaces: [VarlinkInterface] { get }
 
-    /// Answers a call, now or later, on the event loop. A call that is never answered keeps its connection waiting for ever.
+    /// Answers a call, now or later, on the event loop. A call that is never answered keeps its connection waiting
+    /// forever.
     func handle(_ call: VarlinkCall, peer: Peer, reply: VarlinkReplier)
 
-    /// How long calls of a peer are read: the function is asked for on the loop and called on the server's ``TurnThread``.
+    /// Returns, on the loop, the function that parses a peer's long calls; it is called on the server's ``TurnThread``.
     func reader(for peer: Peer) -> @Sendable (VarlinkCall) -> Reading
 
-    /// Answers a call that was read away from the loop; otherwise as ``handle(_:peer:reply:)``.
+    /// Answers a call that was parsed off the loop; otherwise like ``handle(_:peer:reply:)``.
     func handle(_ call: VarlinkCall, read: Reading, peer: Peer, reply: VarlinkReplier)
 
-    /// The number of the user whom a peer belongs to. The connections of one user share its turns on the loop and its memory. Asked once
-    /// for each connection; by default all are one user's.
+    /// The number of a peer's user. The connections of one user share its turns on the loop and its memory. Asked once
+    /// per connection; by default, all belong to one user.
     func user(of peer: Peer) -> UInt64
 
-    /// A connection was opened. It is followed by one ``connectionClosed(peer:reason:)``, so this is where to count peers; a
-    /// connection that was admitted and is gone before it is open has neither.
+    /// A connection was opened. Exactly one ``connectionClosed(peer:reason:)`` follows, so count peers here. A
+    /// connection that was admitted but ended before it was open gets neither.
     func connectionOpened(peer: Peer)
 
-    /// A connection that was opened is gone; its unanswered call, if there was one, has been cancelled.
+    /// An opened connection has ended; its unanswered call, if any, has been cancelled.
     func connectionClosed(peer: Peer, reason: VarlinkCloseReason)
 }
 

@@ -1,8 +1,8 @@
 import NIOCore
 import StrictJSON
 
-/// What a server knows of its service: the interfaces, the standard replies ready made, memory for reading and writing that is used again and
-/// again.
+/// What a server keeps about its service: the interfaces, the prepared standard replies, and reused memory for parsing
+/// and writing.
 ///
 /// One for all connections of a server; confined to the server's event loop.
 public final class VarlinkServiceDirectory {
@@ -17,20 +17,20 @@ public final class VarlinkServiceDirectory {
     private let information: [UInt8]
     private var writer = JSONWriter()
     private var document = JSONDocument.emptyObject
-    /// Connections whose round comes, and those whose rounds are run, none otherwise; the second is kept for its memory.
+    /// Connections with a scheduled round, and those whose rounds are running; the second array is kept for its memory.
     private var rounds: [VarlinkServerHandler] = []
     private var roundsRunning: [VarlinkServerHandler] = []
     private var areRoundsDue = false
-    /// Whose turn it is, and who has to wait for room.
+    /// Whose turn it is, and who must wait for room.
     let schedule: ServerSchedule
-    /// Reads long messages, if there is one.
+    /// Parses long messages, if present.
     let thread: TurnThread?
-    /// Where the time of calls is noted, for the benchmark.
+    /// Records the time of calls, for the benchmark.
     package var latency: VarlinkLatency?
 
     /// - Parameters:
-    ///   - rounds: Counts the rounds of the loop that the connections live on; without it a round is a millisecond.
-    ///   - thread: Reads long messages; without it they are read on the loop.
+    ///   - rounds: Counts the rounds of the connections' loop; without it, a round is a millisecond.
+    ///   - thread: Parses long messages; without it, they are parsed on the loop.
     public init(
         info: VarlinkServiceInfo, interfaces: [VarlinkInterface], limits: VarlinkServerLimits = VarlinkServerLimits(),
         rounds: LoopRounds? = nil, thread: TurnThread? = nil
@@ -64,11 +64,11 @@ public final class VarlinkServiceDirectory {
         self.init(info: service.info, interfaces: service.interfaces, limits: limits, rounds: rounds, thread: thread)
     }
 
-    /// What is to be done with a call.
+    /// What to do with a call.
     enum Route {
         /// The service knows the method.
         case service
-        /// Answered here: the parameters of the reply.
+        /// The server answers, with these parameters.
         case reply([UInt8])
         case refuse(VarlinkError)
     }
@@ -76,7 +76,7 @@ public final class VarlinkServiceDirectory {
     func route(_ call: VarlinkCall) -> Route {
         let method = call.method
         let interface = method.interface, member = method.member
-        // By their places: a copy of an entry is references counted, for every call.
+        // By index: copying an entry would cost reference counting for every call.
         for index in entries.indices where interface.isSame(as: entries[index].name) {
             for method in entries[index].methods.indices where member.isSame(as: entries[index].methods[method]) {
                 return index == 0 ? standardReply(to: call) : .service
@@ -86,7 +86,7 @@ public final class VarlinkServiceDirectory {
         return .refuse(.interfaceNotFound(method.interfaceName))
     }
 
-    /// `org.varlink.service`, which stands first.
+    /// The reply to a call of `org.varlink.service`, whose entry is the first.
     private func standardReply(to call: VarlinkCall) -> Route {
         do throws(JSONError) {
             if call.method.memberName == "GetInfo" {
@@ -106,7 +106,8 @@ public final class VarlinkServiceDirectory {
 
     /// Writes one object with the shared writer.
     func withWriter<Result>(_ members: (inout JSONWriter) -> Void, _ body: ([UInt8]) -> Result) -> Result {
-        // Taken out while others' code runs: a closure that answers another call in the meantime finds a fresh writer, not a conflict.
+        // Taken out while other code runs: a closure that answers another call meanwhile finds a fresh writer instead
+        // of a conflict.
         var taken = JSONWriter(reservingCapacity: 0)
         swap(&taken, &writer)
         taken.removeAll()
@@ -117,13 +118,14 @@ public final class VarlinkServiceDirectory {
         return body(taken.bytes)
     }
 
-    /// Has a call read into the shared memory. A service that keeps a call beyond its answer keeps that memory, and the next call gets new.
+    /// Parses a call into the shared memory. If a service keeps a call beyond its answer, it keeps that memory, and the
+    /// next call gets new memory.
     func withDocument<Result>(_ body: (inout JSONDocument) -> Result) -> Result {
         defer { if document.capacity > VarlinkServiceDirectory.keptCapacity { document = .emptyObject } }
         return body(&document)
     }
 
-    /// Runs a connection's round when whatever runs now has come to an end. The rounds of many connections share one task of the loop.
+    /// Runs a connection's round after the code running now. The rounds of many connections share one task on the loop.
     func scheduleRound(of connection: VarlinkServerHandler) {
         rounds.append(connection)
         guard !areRoundsDue else { return }
@@ -131,9 +133,9 @@ public final class VarlinkServiceDirectory {
         connection.eventLoop.assumeIsolated().execute { self.runRounds() }
     }
 
-    /// Runs the rounds that `body` makes necessary at its end, without a task of the loop.
+    /// Runs the rounds that `body` makes necessary at its end, without a task on the loop.
     func together(_ body: () -> Void) {
-        // Whoever has them due is going to run them, or is running them.
+        // A run is already scheduled or under way.
         guard !areRoundsDue, roundsRunning.isEmpty else { return body() }
         areRoundsDue = true
         body()
@@ -142,12 +144,12 @@ public final class VarlinkServiceDirectory {
 
     private func runRounds() {
         areRoundsDue = false
-        // A round that is scheduled by one of these comes in the next task.
+        // A round scheduled by one of these runs in the next task.
         swap(&rounds, &roundsRunning)
         for connection in roundsRunning { connection.runRound(isTurn: false) }
         roundsRunning.removeAll(keepingCapacity: true)
     }
 
-    /// Room that the writer keeps between replies and the document between calls, in bytes.
+    /// Capacity that the writer keeps between replies and the document between calls, in bytes.
     private static let keptCapacity = 64 * 1024
 }
