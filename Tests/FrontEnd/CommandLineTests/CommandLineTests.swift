@@ -118,7 +118,7 @@ import Testing
         ("ftp://a@www.example.org", "is a URL", "-d www.example.org"), ("https://[2001:db8::1]:443/", "is a URL", "-d 2001:db8::1"),
         ("[::1]", "is in brackets", "-d ::1"), ("[::1]:80", "has a port", "-d ::1"), ("192.0.2.1:80", "has a port", "-d 192.0.2.1"),
         ("*.example.org:443", "has a port", "-d *.example.org"), ("https://bücher.example/", "is a URL", "-d xn--bcher-kva.example"),
-        ("a.example.org b.example.org", "has a space", "-d a.example.org,b.example.org"),
+        ("a.example.org b.example.org", "contains a space", "-d a.example.org,b.example.org"),
         ("https://", "cannot be in a certificate", ""), ("a b..c", "cannot be in a certificate", ""),
         ("https://www.example.org/", "is a URL", "-d www.example.org"), ("www.example.org:443", "has a port", "-d www.example.org"),
         ("www.example.org/path", "has a path", "-d www.example.org"), ("a.example,", "a name is missing", "-d NAME"),

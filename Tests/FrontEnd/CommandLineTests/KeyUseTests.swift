@@ -92,8 +92,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("https://www.example.org/", "give the name alone: -d www.example.org"),
-        ("www.example.org:443", "give the name alone: -d www.example.org"), ("a..b", nil),
+        ("https://www.example.org/", "give only the name: -d www.example.org"),
+        ("www.example.org:443", "give only the name: -d www.example.org"), ("a..b", nil),
     ]) func aURLInThePlaceOfANameIsAnsweredWithTheName(_ text: String, _ hint: String?) {
         let failure = #expect(throws: Failure.self) { try Issue.identifiers([text]) }
         #expect(failure?.hint == hint)

@@ -2,12 +2,12 @@ import ACME
 import ArgumentParser
 import Glibc
 
-/// What the argument parser throws: help and versions are no failures, everything else is wrong usage.
+/// Reports what the argument parser throws: help and versions are not failures, everything else is wrong usage.
 enum CommandLineFailure {
     /// Prints it. - Returns: The exit status.
     static func report(_ error: any Error, arguments: [String]) -> Int32 {
         var error = error
-        // The parser answers with the help of what it does know.
+        // For an unknown command the parser answers with the help of the commands before it.
         if AcmeAgent.exitCode(for: error) == .success, asksForHelp(arguments), let failure = unknownCommandFailure(arguments) {
             error = failure
         }
@@ -24,7 +24,7 @@ enum CommandLineFailure {
         return ExitStatus.usage.rawValue
     }
 
-    /// - Parameter arguments: the words that were given, for what was meant by them.
+    /// - Parameter arguments: the given words, to suggest what was meant.
     static func failure(_ error: any Error, arguments: [String] = []) -> Failure {
         if let failure = error as? Failure { return failure }
         let full = AcmeAgent.fullMessage(for: error)
@@ -33,7 +33,7 @@ enum CommandLineFailure {
             usage = option.trimmingPrefix(while: { $0 == " " }).lowercased()
         }
         let message = sentence(AcmeAgent.message(for: error))
-        // The parser looks at what is missing first.
+        // The parser reports missing arguments first.
         let option = quoted(after: "unknown option ", in: message) ?? unknownOption(arguments)
         // An unknown command's options are unknown too.
         if option != nil || message.hasPrefix("unexpected argument") || message.contains("unexpected arguments"),
@@ -52,7 +52,7 @@ enum CommandLineFailure {
         return .usage(message, hint: usage)
     }
 
-    /// The word in single quotes after a beginning.
+    /// The word in single quotes after `beginning`.
     private static func quoted(after beginning: String, in text: String) -> String? {
         guard let range = text.firstRange(of: beginning + "'") else { return nil }
         let rest = text[range.upperBound...]
@@ -61,11 +61,11 @@ enum CommandLineFailure {
 
     private static let optionsWithValue = ["--config", "--socket", "--directory", "--ca-certificate", "--state-directory"]
 
-    /// Where a command line leads among the commands.
+    /// The command that a command line names.
     private struct Place {
         var path: [String] = []
         var command: any ParsableCommand.Type = AcmeAgent.self
-        /// A word that stands where a command's name is wanted, and is none.
+        /// A word in the place of a command's name that is not a command.
         var unknown: String?
 
         var subcommands: [any ParsableCommand.Type] { command.configuration.subcommands }
@@ -93,7 +93,7 @@ enum CommandLineFailure {
         return place
     }
 
-    /// That there is no such command, and which one was probably meant.
+    /// The failure for an unknown command, with the command that was probably meant.
     private static func unknownCommandFailure(_ arguments: [String]) -> Failure? {
         let place = place(arguments)
         guard let word = place.unknown else { return nil }
@@ -108,14 +108,14 @@ enum CommandLineFailure {
         arguments.first == "help" || arguments.contains("--help") || arguments.contains("-h")
     }
 
-    /// The long options of the command that a command line is for, as its help has them.
+    /// The long options of the command that a command line names, from its help.
     private static func options(of arguments: [String]) -> [String] {
         let help = AcmeAgent.helpMessage(for: place(arguments).command)
         let words = help.split { !($0 == "-" || $0.isLetter || $0.isNumber) }.filter { $0.hasPrefix("--") && $0.count > 2 }
         return Set(words.map(String.init)).sorted()
     }
 
-    /// The first long option that the command has not.
+    /// The first long option that the command does not have.
     private static func unknownOption(_ arguments: [String]) -> String? {
         guard place(arguments).subcommands.isEmpty else { return nil }
         let known = options(of: arguments)
@@ -123,14 +123,14 @@ enum CommandLineFailure {
         return given.first { !known.contains($0) }
     }
 
-    /// The parser's sentence in this program's manner: lower case, no full stop, one line.
+    /// The parser's sentence in this program's style: lower case, no full stop, one line.
     static func sentence(_ text: String) -> String {
         var lines = text.split(separator: "\n").map { $0.trimmingPrefix(while: { $0 == " " }) }
         if lines.isEmpty { return "the command line cannot be understood" }
         if lines.count > 1 { lines = lines.filter { !$0.isEmpty } }
         var sentence = lines.joined(separator: " ")
         while sentence.hasSuffix(".") { sentence.removeLast() }
-        // A word in capitals or an option stays as it is.
+        // A word in capitals or an option stays unchanged.
         if let first = sentence.first, first.isUppercase, sentence.dropFirst().first?.isLowercase == true {
             sentence = first.lowercased() + sentence.dropFirst()
         }

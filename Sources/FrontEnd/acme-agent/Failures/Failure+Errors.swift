@@ -12,7 +12,7 @@ import StrictJSON
 import Varlink
 
 extension Failure {
-    /// Any error of the layers below. The one place that knows them all.
+    /// Converts any error of the layers below. Only this initializer knows them all.
     init(_ error: any Error) {
         switch error {
         case let error as Failure: self = error
@@ -21,8 +21,8 @@ extension Failure {
             self.init("agent-unreachable", .agentUnavailable, TerminalText.safe(error.description), hint: error.hint)
         case VarlinkConnectionError.timedOut:
             self.init(
-                "agent-unreachable", .agentUnavailable, "the agent takes connections, and does not answer",
-                hint: "acme-agentd is overloaded or stopped in its tracks: `systemctl status acme-agentd` and its log say more")
+                "agent-unreachable", .agentUnavailable, "the agent accepts connections but does not answer",
+                hint: "acme-agentd is overloaded or hangs: `systemctl status acme-agentd` and its log say more")
         case let error as VarlinkConnectionError:
             self.init(
                 "agent-unreachable", .agentUnavailable, "the agent did not answer: \(TerminalText.safe(error.description))",
@@ -56,7 +56,7 @@ extension Failure {
             }
         let path = TerminalText.safe(error.path)
         self.init("file", error.isFull ? .temporary : .failed, "\"\(path)\" cannot be \(deed): \(error.reason)")
-        if error.isFull { hint = "make room and run the command again" }
+        if error.isFull { hint = "free some space and run the command again" }
     }
 
     private init(agent error: AgentError) {
@@ -76,8 +76,8 @@ extension Failure {
         self.init(code, status, TerminalText.safe(Failure.sentence(error)), hint: error.hint.map { TerminalText.safe($0) })
     }
 
-    /// The agent says what is wrong with a parameter beside the parameter's name, such as "is retired": to a person
-    /// both belong together.
+    /// The agent's message about a parameter, such as "is retired", leaves out the parameter's name: a person needs
+    /// both.
     private static func sentence(_ error: AgentError) -> String {
         guard case .invalidRequest(let parameter, let message) = error,
             ["is", "was", "must", "cannot", "does", "gave"].contains(message.prefix { $0 != " " })
@@ -119,7 +119,7 @@ extension Failure {
         }
     }
 
-    /// The CA is down, or what stands before it.
+    /// The CA, or a gateway in front of it, is down.
     private static func outage(_ error: ACMEClientError, retryAfter: Int64?, problem: Problem?) -> Failure {
         let wait = retryAfter.map { "the CA asks to wait \(Wording.duration(seconds: $0))" }
         return Failure(
@@ -135,7 +135,7 @@ extension Failure {
             let wait = retryAfter.map { "the CA asks to wait \(Wording.duration(seconds: $0))" }
             self.init("rate-limited", .temporary, message, hint: wait ?? hint ?? "try again later", problem: problem)
         case .serverInternal where problem.status.map({ $0 >= 500 }) ?? true:
-            self.init("ca-unavailable", .temporary, message, hint: hint ?? "this is the CA's own fault: try again later", problem: problem)
+            self.init("ca-unavailable", .temporary, message, hint: hint ?? "this is a fault of the CA: try again later", problem: problem)
         case .accountDoesNotExist: self.init("no-account", .caRefused, message, hint: hint, problem: problem)
         default: self.init("ca-refused", .caRefused, message, hint: hint, problem: problem)
         }
@@ -144,7 +144,7 @@ extension Failure {
     private init(audit error: AuditError) {
         self.init("audit-\(error.reason.rawValue)", .failed, TerminalText.safe(error.description))
         if error.errorNumber == EACCES || error.errorNumber == EPERM {
-            hint = "only root and the agent's user read its files; acme-agent audit tail asks the agent instead"
+            hint = "only root and the agent's user can read its files; `acme-agent audit tail` asks the agent instead"
         } else if error.reason == .missing {
             hint = "acme-agent audit verify FILE, or audit-file in the configuration"
         }

@@ -9,15 +9,15 @@ extension Failure {
         switch error {
         case .notProven(let failures):
             let message =
-                failures.count == 1 ? "the CA could not see that this name is yours" : "the CA could not see that these names are yours"
+                "the CA could not verify that you control \(failures.count == 1 ? "this name" : "these names")"
             self.init("validation-failed", .validationFailed, message, hint: hint)
             identifiers = IdentifierFailure.list(failures)
         case .orderFailed(let problem):
             guard let problem else {
-                self.init("ca-refused", .caRefused, "the CA gave up the order and gives no reason", hint: hint)
+                self.init("ca-refused", .caRefused, "the order failed at the CA, which gives no reason", hint: hint)
                 return
             }
-            self = Failure(problem: problem, retryAfter: nil, message: "the CA gave up the order: \(problem.summary)", hint: hint)
+            self = Failure(problem: problem, retryAfter: nil, message: "the order failed at the CA: \(problem.summary)", hint: hint)
         case .noSolver(let identifier, let offered):
             self.init(
                 "no-challenge", .validationFailed,

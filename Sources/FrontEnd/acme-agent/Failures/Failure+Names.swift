@@ -1,22 +1,22 @@
 import ACME
 
 extension Failure {
-    /// Says of what cannot be in a certificate what it is: a URL, a name with a port or a path, an address in brackets,
-    /// several names.
+    /// Explains why a text cannot be a name in a certificate: it is a URL, has a port or a path, is an address in
+    /// brackets, or has several names.
     init(notAName text: String, _ error: IdentifierError) {
         let shown = "\"\(TerminalText.safe(text, limit: 100))\""
         let names = text.split { $0 == " " || $0 == "\t" || $0 == "\n" }
         if names.count > 1, names.allSatisfy({ (try? Identifier(argument: String($0))) != nil }) {
-            self = .usage("\(shown) has a space in it", hint: "put a comma between names: -d \(names.joined(separator: ","))")
+            self = .usage("\(shown) contains a space", hint: "put a comma between names: -d \(names.joined(separator: ","))")
         } else if let (host, what) = Failure.host(in: text), let identifier = try? Identifier(argument: host) {
             self = .usage(
-                "\(shown) \(what); a certificate is for names and addresses alone", hint: "give the name alone: -d \(identifier.value)")
+                "\(shown) \(what); a certificate has only names and addresses", hint: "give only the name: -d \(identifier.value)")
         } else {
             self = .usage("\(shown) cannot be in a certificate: \(error)")
         }
     }
 
-    /// The host of a URL of any scheme, or of what is like one, with words for what surrounds it (RFC 3986 §3).
+    /// The host of a URL or a similar text, with a phrase for what surrounds it (RFC 3986 §3).
     private static func host(in text: String) -> (host: String, what: String)? {
         var rest = text[...], what: String?
         if let scheme = rest.firstRange(of: "://") {
@@ -43,6 +43,6 @@ extension Failure {
         return what.map { (String(rest), $0) }
     }
 
-    /// A colon with a number after it, or with none.
+    /// A colon, with or without a number after it.
     private static func isPort(_ text: Substring) -> Bool { text.first == ":" && text.dropFirst().allSatisfy(\.isWholeNumber) }
 }

@@ -3,20 +3,20 @@ import CertificateStore
 import Glibc
 import StrictJSON
 
-/// Why a command failed, as a user is told: every error of the libraries below becomes one of these at the very end.
+/// Why a command failed, as the user is told: every error of the libraries below is finally converted to one.
 struct Failure: Error, Equatable {
-    /// Stable; what a script looks at.
+    /// Stable, for scripts.
     var code: String
     var exitStatus: ExitStatus
-    /// A sentence, lower case, without a full stop; safe for a terminal.
+    /// A sentence in lower case without a full stop; safe for a terminal.
     var message: String
     /// What to do about it.
     var hint: String?
-    /// The CA's explanation, where there is one.
+    /// The CA's explanation, if there is one.
     var problem: Problem?
     /// Further lines, such as what a hook printed; each safe for a terminal.
     var details: [String] = []
-    /// What the CA says of single identifiers.
+    /// What the CA says about single identifiers.
     var identifiers: [IdentifierFailure] = []
 
     init(_ code: String, _ exitStatus: ExitStatus, _ message: String, hint: String? = nil, problem: Problem? = nil) {
@@ -27,7 +27,7 @@ struct Failure: Error, Equatable {
         self.problem = problem
     }
 
-    /// From a text of several lines: the first is the message, the others are details.
+    /// From several lines: the first is the message, the others are details.
     init(_ code: String, _ exitStatus: ExitStatus, lines text: String, hint: String? = nil) {
         let lines = text.split(whereSeparator: \.isNewline).map { TerminalText.safe($0, limit: 500) }
         self.init(code, exitStatus, lines.first.map(Failure.withoutColon) ?? "failed without a reason", hint: hint)
@@ -36,19 +36,19 @@ struct Failure: Error, Equatable {
 
     private static func withoutColon(_ text: String) -> String { text.hasSuffix(":") ? String(text.dropLast()) : text }
 
-    /// The command line says something that cannot be.
+    /// The command line is wrong.
     static func usage(_ message: String, hint: String? = nil) -> Failure { Failure("usage", .usage, message, hint: hint) }
-    /// A setting, from wherever it came.
+    /// A setting is wrong, whatever its source.
     static func configuration(_ message: String, hint: String? = nil) -> Failure {
         Failure("configuration", .configuration, message, hint: hint)
     }
 
-    /// What was to be printed is not.
+    /// The result could not be printed.
     static func output(_ number: Int32) -> Failure {
         Failure("output", .failed, "the result cannot be written to standard output: \(String(cString: strerror(number)))")
     }
 
-    /// With the CA that was named on the command line in the command that its hint says to type.
+    /// Adds the CA that the command line named to the command in the hint.
     func at(directory: String?) -> Failure {
         guard let directory, let hint, !hint.contains("--directory") else { return self }
         var failure = self
@@ -73,7 +73,7 @@ struct Failure: Error, Equatable {
         return lines
     }
 
-    /// Writes what failed of several certificates as a value: an array of objects with `name` and `error`.
+    /// Writes the failures of several certificates as a value: an array of objects with `name` and `error`.
     static func write(_ failures: [(name: CertificateName, failure: Failure)], to json: inout JSONWriter) {
         json.beginArray()
         for (name, failure) in failures {
@@ -86,7 +86,7 @@ struct Failure: Error, Equatable {
         json.endArray()
     }
 
-    /// Writes the failure as a value: an object with `code`, `message`, `exitStatus` and what else there is.
+    /// Writes the failure as a value: an object with `code`, `message`, `exitStatus` and the members that have values.
     func write(to json: inout JSONWriter) {
         json.beginObject()
         json.member("code", code)
@@ -108,10 +108,10 @@ struct Failure: Error, Equatable {
     }
 }
 
-/// What went wrong for one identifier of an order.
+/// The failure of one identifier of an order.
 struct IdentifierFailure: Equatable {
     var identifier: String
-    /// The challenge that failed, if one was begun.
+    /// The failed challenge, if one was started.
     var challenge: String?
     var message: String
     var problem: Problem?
@@ -132,7 +132,7 @@ struct IdentifierFailure: Equatable {
 }
 
 extension Problem {
-    /// The problem document (RFC 9457, RFC 8555 §6.7.1) as the CA sent it, as far as it was kept.
+    /// The CA's problem document (RFC 9457, RFC 8555 §6.7.1), as far as it was kept.
     func write(to json: inout JSONWriter) {
         json.beginObject()
         json.member("type", type)

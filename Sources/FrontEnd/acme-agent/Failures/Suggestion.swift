@@ -1,12 +1,12 @@
-/// What was probably meant by a word that does not exist here.
+/// Suggests what was probably meant by an unknown word.
 enum Suggestion {
-    /// The candidate that differs in at most a third of the word's letters.
+    /// The nearest candidate that differs in at most a third of the word's letters.
     static func nearest(to word: String, among candidates: [String]) -> String? {
         candidates.map { (name: $0, distance: distance(word, $0)) }
             .filter { $0.distance <= max(1, word.count / 3) }.min { $0.distance < $1.distance }?.name
     }
 
-    /// The option of which a word is the beginning, if there is one only, or which is nearest to it.
+    /// The only option that begins with the word, or the nearest one.
     static func option(_ word: String, among options: [String]) -> String? {
         let name = word.prefix { $0 != "=" }
         guard name.hasPrefix("--") else { return nil }
@@ -14,7 +14,7 @@ enum Suggestion {
         return longer.count == 1 ? longer.first : nearest(to: String(name), among: options)
     }
 
-    /// Letters that are missing, too many, wrong or two in each other's place.
+    /// The number of letters that are missing, superfluous, wrong or transposed.
     static func distance(_ first: String, _ second: String) -> Int {
         let a = Array(first), b = Array(second)
         var rows = [Array(0...b.count)]
@@ -30,9 +30,9 @@ enum Suggestion {
         return rows[a.count][b.count]
     }
 
-    /// Options of other ACME clients that no command here has, and what does the same.
+    /// Options of other ACME clients that no command here has, with the equivalents.
     static let valuesOfOthers: [String: String] = {
-        let test = "try with a CA's test directory: --directory https://acme-staging-v02.api.letsencrypt.org/directory"
+        let test = "use the CA's test directory: --directory https://acme-staging-v02.api.letsencrypt.org/directory"
         return [
             "--domains": "did you mean `--domain` (-d)? It may be repeated", "--dry-run": "there is no dry run; \(test)",
             "--staging": test, "--test-cert": test, "--server": "did you mean `--directory URL`?",
