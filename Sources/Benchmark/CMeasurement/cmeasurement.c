@@ -32,7 +32,7 @@ int cmeasurement_pin(pid_t thread, int cpu) {
 
 int cmeasurement_unpin(pid_t thread) {
     cpu_set_t set;
-    // The kernel leaves out what the process may not use.
+    // The kernel ignores CPUs that the process may not use.
     CPU_ZERO(&set);
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) CPU_SET(cpu, &set);
     return sched_setaffinity(thread, sizeof set, &set);
@@ -47,7 +47,7 @@ int64_t cmeasurement_cpu_time(pid_t process) {
 
 int cmeasurement_mount_privately(const char *file, const char *path) {
     if (unshare(CLONE_NEWNS) != 0) return -1;
-    // Nothing of what follows is handed on to the namespace that this one was made of.
+    // Nothing below propagates to the original namespace.
     if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) return -1;
     return mount(file, path, NULL, MS_BIND, NULL);
 }
@@ -61,7 +61,7 @@ int cmeasurement_connect_as(uid_t user, const char *path) {
     strcpy(address.sun_path, path);
     int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (descriptor < 0) return -1;
-    // The call of the kernel, which concerns this thread alone; the C library's function changes all.
+    // The system call, which affects only this thread; the C library's function changes all threads.
     uid_t own = geteuid();
     int result = (int)syscall(SYS_setresuid, (uid_t)-1, user, (uid_t)-1);
     for (int attempt = 0; result == 0; attempt++) {

@@ -1,9 +1,9 @@
-/// What callgrind (valgrind's profiler) wrote: which functions were executed, of which program or library.
+/// The output of callgrind (valgrind's profiler): which functions of which program or library were executed.
 ///
-/// "Callgrind Format Specification", valgrind's manual: names are written out where they come first, `fn=(7) name`, and stand by their number
-/// after that, `fn=(7)`.
+/// "Callgrind Format Specification", valgrind's manual: names are written in full where they first occur, `fn=(7)
+/// name`, and by number after that, `fn=(7)`.
 public struct CallgrindProfile: Sendable {
-    /// Functions with the object they are in, in the order in which the file lists them.
+    /// Functions with their object, in the order of the file.
     public let functions: [(name: String, object: String)]
 
     public init(_ text: String) {

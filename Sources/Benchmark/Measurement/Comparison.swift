@@ -1,6 +1,6 @@
-/// Two runs side by side: what moved by more than the noise of both.
+/// Compares two runs: what changed by more than the noise of both.
 public struct Comparison: Sendable {
-    /// A row of both runs.
+    /// A row that both runs have.
     public struct Change: Sendable, Hashable {
         public var part: String
         public var name: String
@@ -9,28 +9,29 @@ public struct Comparison: Sendable {
         public var after: Double
         /// (after − before) / before.
         public var change: Double
-        /// How much of a change is nothing but noise.
+        /// The size of a change that can be noise.
         public var noise: Double
-        /// Whether the row kept to its limit before and after; `nil` without a limit.
+        /// Whether the row kept to its limit before and after; `nil` if it has none.
         public var heldBefore: Bool?
         public var holdsNow: Bool?
 
         public var hasMoved: Bool { abs(change) > noise }
-        /// Whether the limit was kept before and is not any more.
+        /// Whether the limit was kept before but no longer is.
         public var isBroken: Bool { heldBefore == true && holdsNow == false }
     }
 
     /// Rows of both runs, in the order of the newer one.
     public let changes: [Change]
-    /// Rows of the older run that the newer one has not, and the other way round.
+    /// Rows that only the older run has, and rows that only the newer one has.
     public let gone: [Row]
     public let new: [Row]
-    /// Circumstances that differ: absolute figures of the two runs are then not comparable, ratios less so.
+    /// Circumstances that differ: absolute figures of the two runs are then not comparable; ratios are affected less.
     public let differences: [(name: String, before: String, after: String)]
 
-    /// A change under this share is never called one: two runs of one program differ by as much.
+    /// A smaller change is never reported: two runs of the same program differ by as much.
     public static let leastNoise = 0.05
-    /// How many typical deviations of a round from its median count as noise: three hold 95 % of rounds that vary by chance.
+    /// How many typical deviations of a round from its median count as noise: three hold 95 % of rounds that vary by
+    /// chance.
     public static let deviations = 3.0
 
     public init(before: Report, after: Report) {

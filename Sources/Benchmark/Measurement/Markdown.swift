@@ -1,5 +1,5 @@
 extension Report {
-    /// The table for people, with what could not be measured below it.
+    /// The table for people; below it, what could not be measured.
     public var markdown: String {
         var lines: [String] = []
         for (name, value) in circumstances { lines.append("- \(name): \(value)") }
@@ -32,7 +32,7 @@ extension Row {
 
 /// Numbers as people read them.
 public enum Figure {
-    /// Three significant digits, whole numbers from 100 on, thousands set off.
+    /// Three significant digits, integers from 100 on, with thousands separated.
     public static func text(_ value: Double) -> String {
         guard value.isFinite else { return "–" }
         if abs(value) >= 99.95 { return grouped(value.rounded()) }
@@ -62,7 +62,7 @@ public enum Figure {
 }
 
 extension Comparison {
-    /// What moved, for people: a table, or a sentence that nothing did.
+    /// What changed, for people: a table, or a sentence that nothing did.
     public var text: String {
         var lines: [String] = []
         for (name, before, after) in differences { lines.append("differs: \(name): \(before) → \(after)") }
@@ -73,7 +73,7 @@ extension Comparison {
             lines += ["| what | before | after | unit | change | noise | limit |", "|---|---:|---:|---|---:|---:|---|"]
             for change in moved {
                 let limit =
-                    change.isBroken ? "**not kept any more**" : change.heldBefore == false && change.holdsNow == true ? "kept now" : ""
+                    change.isBroken ? "**no longer kept**" : change.heldBefore == false && change.holdsNow == true ? "kept now" : ""
                 lines.append(
                     "| \(change.part): \(change.name) | \(Figure.text(change.before)) | \(Figure.text(change.after)) | \(change.unit) "
                         + "| \(Figure.percent(change.change)) | \(Figure.percent(change.noise, signed: false)) | \(limit) |")
@@ -87,7 +87,7 @@ extension Comparison {
 }
 
 extension Figure {
-    /// A share in percent, whole.
+    /// A share in whole percent.
     public static func percent(_ share: Double, signed: Bool = true) -> String {
         guard share.isFinite else { return "–" }
         let rounded = Int64((share * 100).rounded())

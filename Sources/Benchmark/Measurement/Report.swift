@@ -1,8 +1,8 @@
 import StrictJSON
 
-/// What one run of the benchmark found.
+/// The results of one run of the benchmark.
 public struct Report: Sendable, Hashable {
-    /// Something that the run should have measured and could not.
+    /// Something that the run should have measured but could not.
     public struct Omission: Sendable, Hashable {
         public var part: String
         public var name: String
@@ -17,7 +17,7 @@ public struct Report: Sendable, Hashable {
 
     /// When the run ended, RFC 3339, UTC.
     public var time: String
-    /// Facts that the figures depend on: CPU, kernel, versions, placement. In the order in which they are shown.
+    /// Facts that the figures depend on: CPU, kernel, versions, placement. In the order shown.
     public var circumstances: [(name: String, value: String)] {
         get { names.map { ($0, facts[$0] ?? "") } }
         set {
@@ -66,7 +66,7 @@ public struct Report: Sendable, Hashable {
         return json.bytes + [UInt8(ascii: "\n")]
     }
 
-    /// Reads what `json` wrote.
+    /// Parses what `json` returns.
     /// - Throws: `JSONError`; a document of another format is an error too.
     public init(json bytes: [UInt8]) throws(JSONError) {
         let root = try JSONDocument(parsing: bytes).root.object()
@@ -123,7 +123,8 @@ extension Row {
 }
 
 extension JSONWriter {
-    /// Four decimals say more than any of these figures is worth, and differ less from run to run in a diff. What is no number is null.
+    /// Four decimals are more than these figures are worth, and keep diffs between runs small. A value that is not a
+    /// number becomes null.
     fileprivate mutating func number(_ value: Double?) {
         guard let value, value.isFinite else { return null() }
         let rounded = (value * 10_000).rounded() / 10_000

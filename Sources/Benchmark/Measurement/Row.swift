@@ -1,21 +1,23 @@
-/// One line of the table: what was measured, in each round, and what it must be.
+/// One row of the table: what was measured, its value in each round, and its limit.
 public struct Row: Sendable, Hashable {
-    /// Which way the limit lies.
+    /// The kind of limit.
     public enum Bound: String, Sendable, Hashable {
         case atMost = "at most"
         case atLeast = "at least"
     }
 
-    /// The part of the run that it belongs to, e.g. `signing`.
+    /// Its part of the run, such as `signing`.
     public var part: String
-    /// What was measured, e.g. `P-256, 64 connections, not verified: share of SoftHSM's rate`. The same in every run.
+    /// What was measured, such as `P-256, 64 connections, not verified: share of SoftHSM's rate`. The same in every
+    /// run.
     public var name: String
     /// `µs`, `1/s`, `×` (a ratio of two figures of the same round), `MB`, …
     public var unit: String
-    /// One value a round, in the order of the rounds.
+    /// One value per round, in order.
     public var rounds: [Double]
     public var bound: Bound?
-    /// The limit in each round: some limits are made of other figures of the same round. One value if it is the same in all.
+    /// The limit in each round: some limits are computed from other figures of the same round. A single value if it is
+    /// the same in all.
     public var limits: [Double]
 
     public init(part: String, name: String, unit: String, rounds: [Double], bound: Bound? = nil, limits: [Double] = []) {
@@ -33,7 +35,7 @@ public struct Row: Sendable, Hashable {
     /// The median of the limits.
     public var limit: Double? { Statistics.median(limits) }
 
-    /// Whether the value keeps to its limit; `nil` for a row that has none.
+    /// Whether the value keeps to its limit; `nil` for a row without one.
     public var holds: Bool? {
         guard let bound, let value, let limit else { return nil }
         switch bound {
@@ -42,9 +44,9 @@ public struct Row: Sendable, Hashable {
         }
     }
 
-    /// Whether its rounds are so far apart that the value is not to be relied on.
+    /// Whether its rounds differ so much that the value is unreliable.
     public var isUnsteady: Bool { Statistics.spread(rounds) > Row.steadySpread }
 
-    /// Rounds that differ by more are repeated, and said to differ.
+    /// Rounds that differ by more are repeated, and reported as unsteady.
     public static let steadySpread = 0.15
 }

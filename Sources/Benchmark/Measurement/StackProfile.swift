@@ -1,6 +1,6 @@
-/// Samples of call stacks, as `perf script -F comm,pid,ip,sym,dso` prints them, and what they are spent on.
+/// Samples of call stacks, as `perf script -F comm,pid,ip,sym,dso` prints them, and how their time is spent.
 public struct StackProfile: Sendable {
-    /// One sample: who ran, and what called what, the innermost first.
+    /// One sample: the thread, and its call stack from the innermost frame.
     public struct Sample: Sendable, Hashable {
         public var command: String
         public var process: Int32
@@ -13,7 +13,7 @@ public struct StackProfile: Sendable {
         }
     }
 
-    /// A function and the file that it is in.
+    /// A function and its file.
     public struct Frame: Sendable, Hashable {
         public var symbol: String
         public var file: String
@@ -23,8 +23,8 @@ public struct StackProfile: Sendable {
             self.file = file
         }
 
-        /// The Swift module of a mangled name (`$s` + length + module); `nil` for other languages, for specializations of the standard library
-        /// and for names that are mangled by substitution.
+        /// The Swift module of a mangled name (`$s` + length + module); `nil` for other languages, for specialisations
+        /// of the standard library, and for names mangled by substitution.
         public var module: String? {
             guard symbol.hasPrefix("$s") else { return nil }
             let rest = symbol.dropFirst(2)
@@ -36,7 +36,7 @@ public struct StackProfile: Sendable {
 
     public var samples: [Sample]
 
-    /// Reads `perf script`'s text. Lines that are none of its own are passed over.
+    /// Parses the output of `perf script`. Other lines are ignored.
     public init(perfScript text: String) {
         var samples: [Sample] = []
         var current: Sample?
@@ -55,7 +55,7 @@ public struct StackProfile: Sendable {
         self.samples = samples
     }
 
-    /// `NIO-ELT-1-#1  4733`: a name that may have spaces in it, and the process.
+    /// `NIO-ELT-1-#1  4733`: a name, which may have spaces, and the process.
     private static func head(_ line: Substring) -> (command: String, process: Int32)? {
         let words = line.split(separator: " ")
         guard let last = words.last, let process = Int32(last), words.count > 1 else { return nil }
@@ -71,7 +71,7 @@ public struct StackProfile: Sendable {
         return Frame(symbol: String(symbol), file: String(line[line.index(after: open)..<close]))
     }
 
-    /// How many samples each stage has, by what `stage` says of a sample; `nil` counts for nothing.
+    /// The number of samples in each stage, as determined by `stage`; a sample with `nil` is not counted.
     public func counts<Stage: Hashable>(_ stage: (Sample) -> Stage?) -> [Stage: Int] {
         var counts: [Stage: Int] = [:]
         for sample in samples { if let stage = stage(sample) { counts[stage, default: 0] += 1 } }

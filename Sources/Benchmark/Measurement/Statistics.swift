@@ -1,6 +1,6 @@
-/// What the rounds of one measurement say together.
+/// Statistics of the rounds of one measurement.
 public enum Statistics {
-    /// The middle value; of an even count the mean of the two in the middle. `nil` of nothing.
+    /// The middle value; for an even count, the mean of the two middle ones. `nil` if there are none.
     public static func median(_ values: [Double]) -> Double? {
         let sorted = values.sorted()
         guard let upper = sorted.dropFirst(sorted.count / 2).first else { return nil }
@@ -8,7 +8,7 @@ public enum Statistics {
         return (lower + upper) / 2
     }
 
-    /// The value below which `share` (0 to 1) of the values are, by nearest rank. `nil` of nothing.
+    /// The value below which `share` (0 to 1) of the values are, by nearest rank. `nil` if there are none.
     public static func quantile(_ share: Double, of values: [Double]) -> Double? {
         guard !values.isEmpty else { return nil }
         let sorted = values.sorted()
@@ -16,7 +16,7 @@ public enum Statistics {
         return sorted[min(max(Int(rank) - 1, 0), sorted.count - 1)]
     }
 
-    /// How far the rounds are apart: (greatest − least) / median. 0 of fewer than two, or where the median is 0.
+    /// How much the rounds differ: (greatest − least) / median. 0 for fewer than two, or if the median is 0.
     public static func spread(_ values: [Double]) -> Double {
         guard let least = values.min(), let greatest = values.max(), let median = median(values), median != 0 else { return 0 }
         return (greatest - least) / abs(median)

@@ -1,13 +1,13 @@
 import ArgumentParser
 import Measurement
 
-/// `acme-agent-bench`: measures the agent and its peers side by side. Not installed.
+/// `acme-agent-bench`: measures the agent and its peers, interleaved in one run. Not installed.
 @main
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "acme-agent-bench",
-        abstract: "Measures the agent and its peers side by side, interleaved, in one run.",
-        discussion: "To be started in the package's folder, by `make bench`. Docs/performance.md says what is measured and how.",
+        abstract: "Measure the agent and its peers, interleaved in one run.",
+        discussion: "Start it with `make bench` in the package's folder. Docs/performance.md says what is measured and how.",
         subcommands: [
             Run.self, Compare.self, SignatureProfile.self, IssuanceProfile.self, FunctionOrder.self, Answer.self, Unrecorded.self,
             MeasuredDaemon.self,
@@ -24,13 +24,13 @@ struct Run: ParsableCommand {
     @Argument(help: "The parts to run: \(Part.allCases.map(\.rawValue).joined(separator: ", ")). Default: all.")
     var parts: [Part] = []
 
-    @Option(help: "The report as JSON, and beside it as a table (.md). Default: bench/latest.json; with --only bench/only.json.")
+    @Option(help: "The report as JSON; a table (.md) is written next to it. Default: bench/latest.json; with --only, bench/only.json.")
     var output: String?
 
-    @Option(help: "Rounds at the least.")
+    @Option(help: "The minimum number of rounds.")
     var rounds = 4
 
-    @Option(help: "Measure only what has this in its name, as it is shown while it runs; may be given several times.")
+    @Option(help: "Measure only what has this in its name, as shown during a run; may be given several times.")
     var only: [String] = []
 
     func validate() throws {
@@ -38,7 +38,7 @@ struct Run: ParsableCommand {
     }
 
     func run() throws {
-        // Said before minutes are spent on what has nowhere to go.
+        // Fail before minutes are spent on results that cannot be written.
         let output = output ?? (only.isEmpty ? "bench/latest.json" : "bench/only.json")
         if let folder = output.lastIndex(of: "/") { try Files.makeFolder(String(output[..<folder])) }
         let workshop = try Workshop()
@@ -63,7 +63,7 @@ struct Run: ParsableCommand {
             workshop.progress.say("\(part.rawValue): \(Int(Clock.seconds() - began)) s")
         }
         guard only.isEmpty || !rows.isEmpty || !omissions.isEmpty else {
-            throw ValidationError("nothing has \(only) in its name; there are:\n  " + offered.joined(separator: "\n  "))
+            throw ValidationError("nothing has \(only) in its name; choose from:\n  " + offered.joined(separator: "\n  "))
         }
         let report = Report(time: Clock.timestamp(), circumstances: Machine.circumstances(), rows: rows, omissions: omissions)
         try Files.write(output, report.json, mode: 0o644)
@@ -77,7 +77,7 @@ struct Run: ParsableCommand {
 
 /// Compares two reports.
 struct Compare: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Say what moved by more than the noise between two reports.")
+    static let configuration = CommandConfiguration(abstract: "Show what changed by more than the noise between two reports.")
 
     @Argument(help: "The older report.")
     var base: String
@@ -96,7 +96,7 @@ struct Compare: ParsableCommand {
     }
 }
 
-/// The other end of the bare socket.
+/// The other end of the bare socket peer.
 struct Answer: ParsableCommand {
     static let configuration = CommandConfiguration(shouldDisplay: false)
 

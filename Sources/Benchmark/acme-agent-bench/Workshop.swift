@@ -1,8 +1,8 @@
 import Glibc
 
-/// Where the run works: a folder of its own, the programs under test, and the environment that every program gets.
+/// The run's workplace: its own folder, the programs under test, and the environment of every program.
 final class Workshop {
-    /// Removed at the end.
+    /// Its folder; removed at the end.
     let folder: String
     /// The folder of `acme-agentd`, `acme-agent-token`, `acme-agent` and this program.
     let programs: String
@@ -28,12 +28,12 @@ final class Workshop {
     /// This program.
     var bench: String { programs + "/acme-agent-bench" }
 
-    /// What every program is given: nothing of the user's own configuration.
+    /// The environment of every program: nothing of the user's own configuration.
     var environment: [String: String] {
         ["PATH": getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin", "HOME": folder, "LC_ALL": "C.UTF-8"]
     }
 
-    /// Runs a program and insists on its success.
+    /// Runs a program; throws unless it succeeds.
     func run(_ arguments: [String], environment extra: [String: String] = [:]) throws {
         let log = "\(folder)/\(arguments.first?.split(separator: "/").last ?? "program").log"
         let child = try ChildProcess(arguments, environment: environment.merging(extra) { $1 }, log: log)

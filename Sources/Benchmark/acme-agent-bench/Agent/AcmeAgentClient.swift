@@ -1,10 +1,10 @@
-/// `acme-agent` with the daemon and the helper behind it.
+/// `acme-agent` with its daemon and helper.
 final class AcmeAgentClient: IssuanceClient {
     let name = "acme-agent"
     private let agent: AgentUnderTest
     private let field: IssuanceField
 
-    /// Registers an account, so that it is there for every issuance.
+    /// Registers an account, so that it exists for every issuance.
     init(agent: AgentUnderTest, field: IssuanceField) throws {
         self.agent = agent
         self.field = field
@@ -12,7 +12,7 @@ final class AcmeAgentClient: IssuanceClient {
             program(["--ca-certificate", field.trust.oneRoot]) + ["account", "register", "--agree-tos"], environment: [:])
     }
 
-    /// Of daemon and helper, MB.
+    /// Resident memory of daemon and helper, MB.
     var residentMemory: Double { Placement.residentMemory(agent.processes) }
 
     private func program(_ options: [String]) -> [String] {
@@ -26,7 +26,7 @@ final class AcmeAgentClient: IssuanceClient {
         try issue(names, trusting: store, timings: nil)
     }
 
-    /// Gets a certificate anew that `issue` has got, with the same key.
+    /// Renews a certificate from `issue`, with the same key.
     func renew(_ name: String) throws -> Issuance {
         try measured(["renew", name, "--force"], trusting: .oneRoot)
     }

@@ -4,27 +4,27 @@ import Glibc
 import JOSE
 import StrictJSON
 
-/// A daemon with a token of its own, as `make install` would run it, and what is asked of it.
+/// A daemon with its own token, run as `make install` would run it, and calls to it.
 final class AgentUnderTest {
     /// How a daemon differs from the default.
     struct Settings {
         var verifiesAll = true
-        /// Sessions that sign side by side; `nil` is the default.
+        /// Number of sessions that sign concurrently; `nil` is the default.
         var pool: Int?
         /// Another module in front of SoftHSM.
         var module: String?
         var helperEnvironment: [String: String] = [:]
         /// The environment of the daemon itself.
         var environment: [String: String] = [:]
-        /// Users beside this process's own who may use the keys.
+        /// Users besides this process's own who may use the keys.
         var users: [uid_t] = []
         /// Whether every user of the machine may connect.
         var isOpen = false
-        /// The program that is run instead of `acme-agentd`, with its first arguments.
+        /// The program to run instead of `acme-agentd`, with its first arguments.
         var program: [String]?
-        /// The program that is run instead of `acme-agent-token`.
+        /// The program to run instead of `acme-agent-token`.
         var helper: String?
-        /// Keys that are in token and state folder before the daemon starts.
+        /// Puts keys into token and state folder before the daemon starts.
         var keys: ((AgentUnderTest) throws -> Void)?
     }
 
@@ -37,7 +37,7 @@ final class AgentUnderTest {
     /// Seconds from the start of the program to the answer that the token is ready.
     private(set) var startTime = 0.0
 
-    /// The CA of the requests; nobody is there.
+    /// The CA of the requests; no server listens there.
     static let origin = "https://localhost:14000"
 
     init(_ name: String, _ settings: Settings, workshop: Workshop) throws {
@@ -45,7 +45,7 @@ final class AgentUnderTest {
         try Files.makeFolder(folder)
         self.settings = settings
         self.workshop = workshop
-        // To connect, a user must be able to look the socket's path up.
+        // To connect, a user must be able to look up the socket's path.
         if settings.isOpen { for folder in [workshop.folder, folder] { chmod(folder, 0o711) } }
         token = try BenchToken(folder: folder + "/token", workshop: workshop)
         socket = folder + "/agent.sock"
@@ -99,7 +99,8 @@ final class AgentUnderTest {
         startTime = Clock.seconds() - began
     }
 
-    /// Waits until the helper has found out where the keys are, which it does beside its work when it has started: half a second of quiet.
+    /// Waits until the helper has looked up the keys, which it does in the background after its start: half a second
+    /// without CPU use.
     func settle() {
         let limit = Clock.seconds() + 30
         var quiet = 0
@@ -121,13 +122,13 @@ final class AgentUnderTest {
 
     // MARK: Calls
 
-    /// The reply's bytes, the ending NUL among them.
+    /// The reply's bytes, including the final NUL.
     @discardableResult
     func call(_ call: AgentCall) throws -> [UInt8] {
         try Connection(path: socket, framing: .nul).exchange(AgentUnderTest.message(call))
     }
 
-    /// Makes a key and insists on it.
+    /// Makes a key; throws if that fails.
     func makeKey(_ name: String, _ algorithm: KeyAlgorithm) throws {
         let creation = KeyCreation(
             name: try KeyName(name), usage: .account, algorithm: algorithm, uri: nil,
@@ -137,7 +138,7 @@ final class AgentUnderTest {
         guard reply.hasPrefix("{\"parameters\":{\"key\"") else { throw BenchError("no key was made: \(reply)") }
     }
 
-    /// Signatures that were made so far, as the audit trail counts them: two records each. What else it has does not change between two looks.
+    /// Signatures made so far, by the audit trail: two records each. Its other records do not change between two calls.
     func signatures() throws -> Int64 {
         let bytes = try call(.getStatus)
         return try JSONDocument(parsing: Array(bytes.dropLast())).root.object().object("parameters").integer("auditSequence") / 2
@@ -170,7 +171,7 @@ final class AgentUnderTest {
 
     // MARK: Loads
 
-    /// What is signed again and again.
+    /// The request that is signed repeatedly.
     enum Request {
         /// Nothing changes at the CA: the record is synced in a group.
         case postAsGet
@@ -204,7 +205,7 @@ final class AgentUnderTest {
         }
     }
 
-    /// Any call over `connections` connections; a reply is right if it begins with `prefix`.
+    /// Any call over `connections` connections; a reply is correct if it begins with `prefix`.
     func load(
         connections: Int, seconds: Double, placement: Placement = .free, user: uid_t? = nil, prefix: String, atEnd: () -> Void = {},
         call: @escaping (Int, Int) -> AgentCall
@@ -214,7 +215,7 @@ final class AgentUnderTest {
         }
     }
 
-    /// The same with messages that are made already.
+    /// The same with prepared messages.
     func loadMessages(
         connections: Int, seconds: Double, placement: Placement = .free, user: uid_t? = nil, prefix: String, atEnd: () -> Void = {},
         message: @escaping (Int, Int) -> [UInt8]

@@ -13,7 +13,7 @@ struct AllocationCounter {
 
     private func file(_ name: String) -> String { "\(folder)/allocations-\(name)" }
 
-    /// For the environment of the daemon that is counted under `name`.
+    /// The environment for a daemon whose allocations are counted as `name`.
     func environment(_ name: String) -> [String: String] { ["LD_PRELOAD": library, "ALLOCATIONS_FILE": file(name)] }
 
     /// Allocations since the daemon's start.

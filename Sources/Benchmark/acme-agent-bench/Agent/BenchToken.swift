@@ -1,12 +1,12 @@
 import Glibc
 
-/// A SoftHSM token of the benchmark's own, made by `softhsm/token-up`.
+/// The benchmark's own SoftHSM token, made by `softhsm/token-up`.
 struct BenchToken {
     let folder: String
     let label = "bench"
     let pin = "1234"
 
-    /// - Parameter folder: Where it is made; new or empty.
+    /// - Parameter folder: where it is made; new or empty.
     init(folder: String, workshop: Workshop) throws {
         self.folder = folder
         let made = try ChildProcess(

@@ -5,10 +5,10 @@ import JOSE
 import Keyring
 import PKCS11
 
-/// Keys in a token, and their entries in a daemon's state folder, as `acme-agent keys create` leaves them, only faster: without the daemon,
-/// and without a sync for each.
+/// Makes keys in a token, and their entries in a daemon's state folder, as `acme-agent keys create` does, but faster:
+/// without the daemon, and without a sync for each.
 ///
-/// A process of its own, since SoftHSM reads its configuration once.
+/// A separate process, since SoftHSM reads its configuration only once.
 struct ManyKeys: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "make-keys", shouldDisplay: false)
 
@@ -41,7 +41,7 @@ struct ManyKeys: ParsableCommand {
 /// Thousands of keys in one SoftHSM token, before a daemon is started with it.
 struct ManyKeysMaker {
     let workshop: Workshop
-    /// SoftHSM writes the file of a key anew for each of its attributes: in memory that takes a tenth of the time.
+    /// SoftHSM rewrites a key's file for each of its attributes: in memory, that takes a tenth of the time.
     private static let memory = "/dev/shm"
 
     func make(_ count: Int, for agent: AgentUnderTest) throws {

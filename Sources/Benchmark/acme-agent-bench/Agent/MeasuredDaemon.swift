@@ -3,8 +3,8 @@ import ArgumentParser
 import Glibc
 import Logging
 
-/// The daemon with its own time of every call measured inside, from a call's last byte to its answer's. A load generator shares the CPUs with the
-/// daemon, so what it sees from outside is not the daemon's doing alone.
+/// The daemon, with the time of every call measured inside, from the call's last byte to the answer's. A load generator
+/// shares the CPUs with the daemon, so times seen from outside are not the daemon's alone.
 struct MeasuredDaemon: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "measured-daemon", shouldDisplay: false)
 
@@ -19,15 +19,15 @@ struct MeasuredDaemon: ParsableCommand {
 }
 
 extension AgentUnderTest {
-    /// Of a user's calls since the last look: how many, and how long the daemon had each, in µs.
+    /// A user's calls since the last look: how many, and how long each was in the daemon, in µs.
     struct Inside {
         var calls = 0.0
         var p50 = 0.0
         var p99 = 0.0
     }
 
-    /// What the daemon has measured of a user since the last look.
-    /// - Throws: `BenchError` where the daemon does not answer within seconds.
+    /// What the daemon has measured for a user since the last look.
+    /// - Throws: `BenchError` if the daemon does not answer within seconds.
     func inside(_ file: String, of user: uid_t) throws -> Inside {
         unlink(file)
         kill(daemonProcess, SIGUSR2)
@@ -45,6 +45,6 @@ extension AgentUnderTest {
             }
             return Inside()
         }
-        throw BenchError("the daemon does not write what it has measured")
+        throw BenchError("the daemon does not write its measurements")
     }
 }

@@ -2,8 +2,8 @@ import AgentService
 import ArgumentParser
 import Logging
 
-/// The daemon without an audit trail, to measure what the trail costs. There is no way to have one from the daemon's own program or
-/// configuration.
+/// The daemon without an audit trail, to measure what the trail costs. Neither the daemon's program nor its
+/// configuration offers this.
 struct Unrecorded: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "unrecorded-daemon", shouldDisplay: false)
 

@@ -1,5 +1,5 @@
-// Counts calls of malloc and its relatives into the file that ALLOCATIONS_FILE names: eight bytes, shared with whoever reads them.
-// Loaded by LD_PRELOAD into a daemon that is measured; never part of a program.
+// Counts calls of malloc and its relatives in the file that ALLOCATIONS_FILE names: eight bytes, shared with its
+// readers. Loaded with LD_PRELOAD into a daemon under measurement; never part of a program.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 import Glibc
 
-/// An ACME CA of the benchmark's own: Pebble with its DNS server, as `Tests/Sandbox/up` starts them. Validations do not sleep, proofs are not
-/// reused.
+/// The benchmark's own ACME CA: Pebble with its DNS server, started by `Tests/Sandbox/up`. Validations do not sleep,
+/// and authorizations are not reused.
 final class BenchCA {
     private let sandbox: ChildProcess
     private let folder: String
@@ -9,16 +9,16 @@ final class BenchCA {
     let directory: String
     /// The one root, PEM, that Pebble's own HTTPS chains to.
     let rootCertificate: String
-    /// Where Pebble asks for http-01 answers.
+    /// The port that Pebble validates http-01 on.
     let http01Port: Int
     private var issued = 0
 
-    /// - Parameter refusedNonces: Percent of good nonces that the CA refuses (RFC 8555 §6.5).
+    /// - Parameter refusedNonces: percentage of valid nonces that the CA refuses (RFC 8555 §6.5).
     init(folder: String, refusedNonces: Int = 0, workshop: Workshop) throws {
         self.folder = folder
         try Files.makeFolder(folder)
         let log = folder + ".log"
-        // Ends its sandbox when this program ends, however that ends.
+        // Stops its sandbox when this program ends, however it ends.
         let sandbox = try ChildProcess(
             ["setpriv", "--pdeathsig", "TERM", "--", "Tests/Sandbox/hold", "--no-build", "--authorities-only"],
             environment: workshop.environment.merging([
@@ -42,7 +42,7 @@ final class BenchCA {
 
     func stop() { sandbox.stop() }
 
-    /// `export NAME=VALUE` of each line; none of these values needs quotes.
+    /// Parses lines of `export NAME=VALUE`; none of these values needs quotes.
     private static func variables(_ path: String) throws -> [String: String] {
         var variables: [String: String] = [:]
         for line in try Files.text(path).split(separator: "\n") where line.hasPrefix("export ") {
@@ -52,7 +52,7 @@ final class BenchCA {
         return variables
     }
 
-    /// Names that no certificate was asked for yet.
+    /// Names without a certificate so far.
     func freshNames(_ count: Int = 1) -> [String] {
         issued += 1
         return (0..<count).map { count == 1 ? "n\(issued).example.org" : "n\(issued)-\($0).example.org" }
@@ -65,7 +65,7 @@ final class BenchCA {
 
     func mark() throws -> Mark { Mark(offset: try Files.read(log).count) }
 
-    /// Requests that Pebble has had since then: one line of its log is written before each is answered.
+    /// Requests to Pebble since then: it writes one log line before it answers each.
     func requests(since mark: Mark) throws -> Int {
         let text = String(decoding: try Files.read(log).dropFirst(mark.offset), as: UTF8.self)
         return text.split(separator: "\n").filter { $0.hasSuffix("-> calling handler()") }.count

@@ -1,18 +1,18 @@
-/// An ACME client with an account at the benchmark's CA. Its http-01 answers go into the benchmark's webroot.
+/// An ACME client with an account at the benchmark's CA. It puts its http-01 responses into the benchmark's webroot.
 protocol IssuanceClient {
-    /// As it is shown.
+    /// The name shown.
     var name: String { get }
 
-    /// Gets one certificate for these names, which nobody has asked for before, with a new key.
+    /// Gets one certificate with a new key for these names, which have not been used before.
     func issue(_ names: [String], trusting store: TrustStore) throws -> Issuance
 }
 
-/// What one certificate took.
+/// What one issuance took.
 struct Issuance {
     /// Seconds until the client was done.
     var wall: Double
-    /// CPU time of the client, and of the processes that do its work, seconds.
+    /// CPU time of the client and of the processes that work for it, seconds.
     var cpu: Double
-    /// Greatest resident memory of the client, MB.
+    /// Peak resident memory of the client, MB.
     var memory: Double?
 }

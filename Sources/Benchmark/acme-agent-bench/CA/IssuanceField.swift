@@ -1,4 +1,4 @@
-/// Where all clients of a comparison meet: one CA, one webroot, the same trust stores.
+/// The common environment of all clients of a comparison: one CA, one webroot, the same trust stores.
 final class IssuanceField {
     let ca: BenchCA
     let webroot: WebrootServer
@@ -22,8 +22,8 @@ final class IssuanceField {
         ca.stop()
     }
 
-    /// Runs a client's program. The file at the system's place is the wanted store where the client is told nothing.
-    /// - Parameter isTold: Whether the client has an option or a variable by which it was told of the one root.
+    /// Runs a client's program. Unless the client was told of its root, the store is mounted at the system's path.
+    /// - Parameter isTold: Whether an option or a variable has told the client of the one root.
     func run(
         _ arguments: [String], environment extra: [String: String] = [:], trusting store: TrustStore, isTold: Bool
     ) throws -> MeasuredRun {

@@ -1,13 +1,13 @@
 import Glibc
 
-/// Which roots a client checks the CA's own HTTPS certificate against. The same for every client of a comparison.
+/// The roots against which a client checks the CA's HTTPS certificate. The same for every client of a comparison.
 enum TrustStore: String, CaseIterable {
     /// The CA's root and no other.
     case oneRoot = "one root"
-    /// The system's roots (about 140) and the CA's, where the system has them.
+    /// The system's roots (about 140) and the CA's, at the system's path.
     case system = "system's roots"
 
-    /// Where Debian, and with it each of the clients, has the system's roots.
+    /// Where Debian, and thus each client, has the system's roots.
     static let systemFile = "/etc/ssl/certs/ca-certificates.crt"
 }
 

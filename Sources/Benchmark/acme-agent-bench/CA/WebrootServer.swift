@@ -1,8 +1,8 @@
 import ArgumentParser
 import Glibc
 
-/// The web server of every client: shows a folder's challenges over plain HTTP on the port that the CA asks. A process of its own, so that its
-/// CPU time is nobody's.
+/// The web server of every client: serves a folder's challenges over plain HTTP on the CA's validation port. A separate
+/// process, so that its CPU time is not counted.
 final class WebrootServer {
     private let server: ChildProcess
     let folder: String
@@ -38,7 +38,7 @@ final class WebrootServer {
         while true {
             let connection = accept(listener, nil, nil)
             guard connection >= 0 else { throw BenchError.system("accept") }
-            // Somebody who connects and asks nothing must not stop the others for ever.
+            // A client that connects and sends nothing must not block the others forever.
             var patience = timeval(tv_sec: 1, tv_usec: 0)
             setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
             answer(connection, folder: folder)
@@ -63,7 +63,7 @@ final class WebrootServer {
     }
 }
 
-/// The other process of `WebrootServer`.
+/// The server process of `WebrootServer`.
 struct ServeWebroot: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "webroot-server", shouldDisplay: false)
 

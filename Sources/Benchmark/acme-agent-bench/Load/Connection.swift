@@ -1,17 +1,17 @@
 import CMeasurement
 import Glibc
 
-/// How the end of a reply is known.
+/// How the end of a reply is determined.
 enum Framing {
     /// Varlink: a message ends with a NUL byte.
     case nul
     /// ssh-agent: the length in four bytes comes first.
     case length
-    /// A bare stream: so many bytes.
+    /// A bare stream: this many bytes.
     case fixed(Int)
 }
 
-/// Memory that replies are read into.
+/// Buffer that replies are read into.
 final class ReplyBuffer {
     let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 64)
 
@@ -24,12 +24,12 @@ final class Connection {
     private let framing: Framing
     private let buffer: UnsafeMutableRawBufferPointer
     private let owner: ReplyBuffer
-    /// What was read behind a message.
+    /// What was read after a message.
     private var rest: [UInt8] = []
 
-    /// - Parameter buffer: One for all connections that one thread serves: a thousand of their own would be a load on the caches that no
-    ///   server should be blamed for.
-    /// - Parameter user: Who the server takes this connection's peer for, which needs root; `nil` for this process's user.
+    /// - Parameter buffer: shared by all connections of one thread: a thousand separate buffers would burden the
+    ///   caches, which is not the server's fault.
+    /// - Parameter user: the user as whom to connect, which requires root; `nil` for this process's user.
     init(path: String, framing: Framing, buffer: ReplyBuffer = ReplyBuffer(), user: uid_t? = nil) throws {
         self.framing = framing
         self.owner = buffer
@@ -47,7 +47,7 @@ final class Connection {
         guard path.utf8.count < capacity else { throw BenchError("the path of the socket is too long: \(path)") }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
         let length = socklen_t(MemoryLayout<sockaddr_un>.size)
-        // A listener whose queue is full turns a connection away; it is let in when the next round of its loop has come.
+        // A listener whose queue is full refuses a connection, and accepts it after the next round of its loop.
         for attempt in 0..<1_000 {
             let connected = withUnsafePointer(to: &address) {
                 $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, length) }
@@ -63,7 +63,7 @@ final class Connection {
 
     deinit { close(descriptor) }
 
-    /// Sends a request whole.
+    /// Sends a whole request.
     func send(_ request: [UInt8]) -> Bool {
         var sent = 0
         while sent < request.count {
@@ -79,7 +79,7 @@ final class Connection {
         return true
     }
 
-    /// Reads one reply whole, blocking, and gives its bytes; `nil` if the connection ended.
+    /// Reads one whole reply, blocking, and passes its bytes to `body`; `nil` if the connection ended.
     func receive<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result? {
         var filled = 0
         while true {
@@ -90,12 +90,12 @@ final class Connection {
             }
             filled += count
             if isWhole(filled) { return body(UnsafeRawBufferPointer(rebasing: buffer.prefix(filled))) }
-            // No reply of any peer is as long.
+            // No peer's reply is that long.
             guard filled < buffer.count else { return nil }
         }
     }
 
-    /// Reads one message that ends with NUL, of whatever length, and keeps what came behind it for the next.
+    /// Reads one message of any length that ends with NUL, and keeps what follows for the next.
     func receiveMessage() throws -> [UInt8] {
         while true {
             if let end = rest.firstIndex(of: 0) {
@@ -105,7 +105,7 @@ final class Connection {
             let count = read(descriptor, buffer.baseAddress, buffer.count)
             guard count > 0 else {
                 if count < 0, errno == EINTR { continue }
-                throw BenchError("the connection was ended")
+                throw BenchError("the connection was closed")
             }
             rest += buffer.prefix(count)
         }
@@ -125,7 +125,7 @@ final class Connection {
     /// A request and its reply.
     func exchange(_ request: [UInt8]) throws -> [UInt8] {
         guard send(request) else { throw BenchError.system("write") }
-        guard let reply = receive({ Array($0) }) else { throw BenchError("the connection was ended") }
+        guard let reply = receive({ Array($0) }) else { throw BenchError("the connection was closed") }
         return reply
     }
 }

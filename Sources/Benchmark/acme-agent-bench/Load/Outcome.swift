@@ -1,22 +1,22 @@
 import Measurement
 
-/// What a load found out in the time that it ran.
+/// The result of a load.
 struct Outcome {
-    /// Calls that were answered, and of these the ones that were answered wrongly.
+    /// Calls that were answered, and how many of these incorrectly.
     var calls = 0
     var failures = 0
     /// Seconds from the first measured call to the last.
     var seconds = 0.0
-    /// How long each call took, microseconds.
+    /// The time of each call, microseconds.
     var latencies: [Float] = []
     /// CPU time of the measured processes in that time, seconds.
     var cpu = 0.0
 
-    /// Calls a second.
+    /// Calls per second.
     var rate: Double { seconds > 0 ? Double(calls) / seconds : 0 }
 
-    /// The figures of a round under `name`: `.rate` (1/s), `.p50` and `.p99` (µs), `.cpu` (µs a call).
-    /// - Throws: if calls failed, or there were none: what failed is no figure.
+    /// The figures of a round under `name`: `.rate` (1/s), `.p50` and `.p99` (µs), `.cpu` (µs per call).
+    /// - Throws: if calls failed, or there were none: a failure is not a figure.
     func figures(_ name: String) throws -> [String: Double] {
         guard failures == 0 else { throw BenchError("\(failures) of \(calls) calls failed") }
         let sorted = latencies.sorted()

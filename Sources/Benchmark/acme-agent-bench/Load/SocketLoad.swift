@@ -1,26 +1,26 @@
 import CMeasurement
 import Glibc
 
-/// Requests over many connections, each of which sends the next when it has the reply to the last.
+/// Requests over many connections, each of which sends the next request when it has the reply to the last.
 ///
-/// One connection blocks in read(2), as a simple client does. More are served by one thread and epoll(7), so that the load takes as little
-/// of the two CPUs as it can: what it takes is the measured server's loss.
+/// One connection blocks in read(2), as a simple client does. More are served by one thread and epoll(7), so that the
+/// load takes as little of the two CPUs as possible: what it takes, the measured server loses.
 struct SocketLoad {
     /// What connection `index` sends as its `number`-th request.
     typealias Request = (_ index: Int, _ number: Int) -> [UInt8]
 
     let path: String
     let framing: Framing
-    /// Made before the load begins and sent in turn.
+    /// Made before the load starts, and sent in turn.
     let request: Request
-    /// Whether a reply is the one that is wanted.
+    /// Whether a reply is correct.
     let isRight: (UnsafeRawBufferPointer) -> Bool
-    /// Whose CPU time is counted.
+    /// The processes whose CPU time is counted.
     let processes: [pid_t]
-    /// Whose connections they are; `nil` for this process's user.
+    /// The user of the connections; `nil` for this process's user.
     var user: uid_t?
 
-    /// Different requests of one connection before they are sent again.
+    /// Number of different requests of one connection before they repeat.
     private static let variety = 16
 
     /// - Parameter atEnd: Runs while the connections are still open.
@@ -48,7 +48,7 @@ struct SocketLoad {
                 first = began
             }
             guard connection.send(requests[number % SocketLoad.variety]), let isRight = connection.receive(isRight) else {
-                throw BenchError("the connection was ended")
+                throw BenchError("the connection was closed")
             }
             number += 1
             let ended = Clock.nanoseconds()
@@ -90,7 +90,7 @@ struct SocketLoad {
             let count = cmeasurement_wait(poll, &ready, Int32(ready.count), 10_000)
             guard count > 0 else {
                 if count < 0, errno == EINTR { continue }
-                throw BenchError("\(waiting) connections got no reply for 10 s")
+                throw BenchError("\(waiting) connections got no reply within 10 s")
             }
             let now = Clock.nanoseconds()
             if !isMeasured, now >= measuredFrom {
@@ -105,7 +105,7 @@ struct SocketLoad {
             }
             for number in ready.prefix(Int(count)) {
                 let index = Int(number)
-                guard let isRight = connections[index].receive(isRight) else { throw BenchError("a connection was ended") }
+                guard let isRight = connections[index].receive(isRight) else { throw BenchError("a connection was closed") }
                 if isMeasured, !isEnding {
                     outcome.latencies.append(Float(Clock.nanoseconds() - began[index]) / 1_000)
                     outcome.calls += 1

@@ -1,9 +1,10 @@
 import Glibc
 
-/// Calls of a function in this process, by several threads at once.
+/// Calls of a function in this process by several threads.
 enum ThreadLoad {
-    /// Runs `count` threads for so many seconds, after a tenth of that to warm up.
-    /// - Parameter makeCall: Makes what one thread calls again and again; made on the calling thread. False is a failure.
+    /// Runs `count` threads for `seconds`, after a tenth of that to warm up.
+    /// - Parameter makeCall: makes the function that one thread calls repeatedly; runs on the calling thread. A call
+    ///   that returns `false` failed.
     static func run(threads count: Int, seconds: Double, makeCall: (Int) throws -> () -> Bool) throws -> Outcome {
         let workers = try (0..<count).map { Worker(call: try makeCall($0)) }
         let start = Clock.nanoseconds() + 2_000_000
@@ -35,7 +36,7 @@ enum ThreadLoad {
         return outcome
     }
 
-    /// This process's CPU time when that moment comes.
+    /// This process's CPU time at that moment.
     private static func ownProcessorTime(at moment: UInt64) -> Double {
         let now = Clock.nanoseconds()
         if now < moment { usleep(UInt32((moment - now) / 1_000)) }

@@ -2,14 +2,14 @@ import Glibc
 
 /// Several loads at the same time.
 enum Together {
-    /// Runs `first` on a thread of its own and `second` on this one, and waits for both.
+    /// Runs `first` on a new thread and `second` on this one, and waits for both.
     static func run(_ first: @escaping () throws -> Outcome, _ second: () throws -> Outcome) throws -> (Outcome, Outcome) {
         let other = try Other(first)
         let result = Result { try second() }
         return (try other.wait(), try result.get())
     }
 
-    /// Runs each on a thread of its own, and waits for all.
+    /// Runs each on a new thread, and waits for all.
     static func run(_ loads: [() throws -> Outcome]) throws -> [Outcome] {
         let others = try loads.map { try Other($0) }
         let results = others.map { other in Result { try other.wait() } }

@@ -1,26 +1,26 @@
 import Glibc
 
-/// A program that was started.
+/// A started program.
 final class ChildProcess {
     let process: pid_t
     private let program: String
     private let log: String
     private var hasEnded = false
 
-    /// What a program has used when it has ended.
+    /// What a program used until its end.
     struct End {
         /// The exit status, or 128 + the signal.
         var status: Int32
-        /// User and system CPU time of it and of its children that it has waited for, seconds.
+        /// User and system CPU time of the program and the children it has waited for, seconds.
         var cpu: Double
-        /// Greatest resident memory, MB (10^6 bytes).
+        /// Peak resident memory, MB (10^6 bytes).
         var memory: Double
     }
 
-    /// Starts a program with an environment of its own; what it prints goes into the file `log`.
+    /// Starts a program with the given environment; its output goes to the file `log`.
     /// - Parameters:
-    ///   - arguments: The program, found through PATH if it has no slash, and its arguments.
-    ///   - diesWithParent: For servers: killed where this program ends, however it ends.
+    ///   - arguments: the program, found through PATH if it has no slash, and its arguments.
+    ///   - diesWithParent: for servers: killed when this program ends, however it ends.
     init(_ arguments: [String], environment: [String: String], log: String, diesWithParent: Bool = false) throws {
         let arguments = diesWithParent ? ["setpriv", "--pdeathsig", "KILL", "--"] + arguments : arguments
         program = arguments.last { $0.hasSuffix("/" + ($0.split(separator: "/").last ?? "")) } ?? arguments.first ?? ""
@@ -40,7 +40,7 @@ final class ChildProcess {
         process = child
     }
 
-    /// Waits for its end.
+    /// Waits for it to end.
     func wait() throws -> End {
         var status: Int32 = 0
         var usage = rusage()
@@ -53,7 +53,7 @@ final class ChildProcess {
             memory: Double(usage.ru_maxrss) * 1024 / 1e6)
     }
 
-    /// Whether it runs still. One that has ended is reaped.
+    /// Whether it is still running. If it has ended, it is reaped.
     var isRunning: Bool {
         guard !hasEnded else { return false }
         var status: Int32 = 0
@@ -61,12 +61,12 @@ final class ChildProcess {
         return !hasEnded
     }
 
-    /// Waits until `isReady`, at most so many seconds; looks every millisecond.
+    /// Waits until `isReady`, for at most `seconds`; checks every millisecond.
     func await(_ what: String, seconds: Double = 20, _ isReady: () -> Bool) throws {
         let limit = Clock.seconds() + seconds
         while !isReady() {
             guard isRunning else { throw BenchError("\(what): \(program) has ended: \(lastWords)") }
-            guard Clock.seconds() < limit else { throw BenchError("\(what): not after \(Int(seconds)) s: \(lastWords)") }
+            guard Clock.seconds() < limit else { throw BenchError("\(what): not ready after \(Int(seconds)) s: \(lastWords)") }
             usleep(1_000)
         }
     }
@@ -77,7 +77,7 @@ final class ChildProcess {
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n").last.map(String.init) ?? ""
     }
 
-    /// Ends it and waits for that.
+    /// Ends it, and waits for its end.
     func stop(_ signal: Int32 = SIGTERM) {
         guard isRunning else { return }
         kill(process, signal)
@@ -89,7 +89,7 @@ final class ChildProcess {
         }
     }
 
-    /// Its children, as the kernel lists them.
+    /// Its children, from the kernel's list.
     var children: [pid_t] {
         var found: [pid_t] = []
         for thread in Placement.threads(of: process) {

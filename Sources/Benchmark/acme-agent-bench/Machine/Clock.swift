@@ -1,7 +1,7 @@
 import CMeasurement
 import Glibc
 
-/// Time, as the kernel counts it.
+/// Time from the kernel's clocks.
 enum Clock {
     /// CLOCK_MONOTONIC in nanoseconds.
     static func nanoseconds() -> UInt64 {

@@ -1,6 +1,6 @@
 import Glibc
 
-/// What the figures depend on beside the programs.
+/// What the figures depend on besides the programs.
 enum Machine {
     static func circumstances() -> [(name: String, value: String)] {
         [

@@ -1,18 +1,18 @@
 import Glibc
 
-/// A program that is run to its end, and what that took.
+/// Runs a program to its end, and measures what that took.
 struct MeasuredRun {
     /// Seconds from its start to its end.
     var wall: Double
-    /// User and system CPU time of it and of the programs that it has started, seconds.
+    /// User and system CPU time of the program and those it has started, seconds.
     var cpu: Double
-    /// Greatest resident memory, MB (10^6 bytes); `nil` where time(1) is not installed.
+    /// Peak resident memory, MB (10^6 bytes); `nil` if time(1) is not installed.
     var memory: Double?
 
-    /// Runs it and insists on its success.
+    /// Runs it; throws unless it succeeds.
     ///
-    /// time(1) stands between: what wait4(2) says of a child's memory counts that of the process that started it, before exec(2), too, and this one is
-    /// larger than a small client. It costs each client the same millisecond at most.
+    /// time(1) runs in between: the child's memory in wait4(2) includes that of the starting process before exec(2),
+    /// and this process is larger than a small client. It costs each client the same millisecond at most.
     init(_ arguments: [String], environment: [String: String], log: String) throws {
         let memoryFile = log + ".memory"
         let time = Files.exists("/usr/bin/time") ? ["/usr/bin/time", "-f", "%M", "-o", memoryFile, "--"] : []

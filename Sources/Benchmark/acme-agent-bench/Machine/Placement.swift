@@ -1,7 +1,7 @@
 import CMeasurement
 import Glibc
 
-/// Where processes run: wherever the scheduler puts them, or all on one CPU.
+/// Where processes run: where the scheduler puts them, or all on one CPU.
 enum Placement: String {
     case free
     case oneCPU = "one CPU"
@@ -15,7 +15,7 @@ enum Placement: String {
         }
     }
 
-    /// Runs with everything placed so, and free again behind it.
+    /// Runs `body` with this placement, and frees it afterwards.
     func during<Result>(_ processes: [pid_t], _ body: () throws -> Result) rethrows -> Result {
         guard self != .free else { return try body() }
         apply(to: processes)
@@ -36,7 +36,7 @@ enum Placement: String {
         return threads
     }
 
-    /// Resident memory, MB (10^6 bytes), shared pages of the file's own text included: VmRSS.
+    /// Resident memory, MB (10^6 bytes), including shared pages of program text: VmRSS.
     static func residentMemory(_ processes: [pid_t]) -> Double {
         processes.reduce(0) { sum, process in
             let status = (try? Files.text("/proc/\(process)/status")) ?? ""

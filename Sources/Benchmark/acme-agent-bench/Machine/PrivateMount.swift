@@ -1,10 +1,11 @@
 import CMeasurement
 import Glibc
 
-/// A file that one program sees in the place of another, and nobody else.
+/// A file that only one program sees in place of another.
 enum PrivateMount {
-    /// Runs `body` on a thread with a mount namespace of its own, in which `file` is at `path`; a program that is started there stays there.
-    /// - Throws: `BenchError` where this user may not mount (CAP_SYS_ADMIN), and what the body throws.
+    /// Runs `body` on a thread with its own mount namespace, in which `file` is mounted at `path`. Programs started
+    /// there stay in that namespace.
+    /// - Throws: `BenchError` if this user may not mount (CAP_SYS_ADMIN), and what `body` throws.
     static func with<Value>(_ file: String, at path: String, _ body: @escaping () throws -> Value) throws -> Value {
         let work = Work {
             guard cmeasurement_mount_privately(file, path) == 0 else { throw BenchError.system("mount \(path)") }

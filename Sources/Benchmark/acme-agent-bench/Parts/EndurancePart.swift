@@ -7,7 +7,7 @@ final class EndurancePart {
     init(_ workshop: Workshop) { self.workshop = workshop }
 
     static let issuances = 1_000
-    /// Issuances at the beginning and at the end that are compared.
+    /// Number of issuances at the beginning and at the end that are compared.
     static let sample = 100
     /// Percent.
     static let refusedNonces = 50
@@ -45,7 +45,7 @@ final class EndurancePart {
                 failures += 1
                 why = "\(error)"
                 progress.say("endurance: issuance \(number): \(why)")
-                // Something that fails every time needs no thousand attempts.
+                // Do not try a thousand times if every attempt fails.
                 guard failures < 10 else { throw BenchError("\(failures) of \(number) issuances failed: \(why)") }
             }
             if number.isMultiple(of: sample) {

@@ -1,7 +1,7 @@
 import Measurement
 
 extension IssuancePart {
-    /// The rows: each limit beside the figures that it is made of.
+    /// The rows: each limit next to the figures that it is computed from.
     func claims(_ plan: inout Plan) {
         for store in TrustStore.allCases { one(&plan, store) }
         many(&plan)
@@ -39,8 +39,8 @@ extension IssuancePart {
             .figure("one name, one root, acme-agent, renewal with the same key: wall", "s", "renewal.wall"),
             .figure("one name, one root, acme-agent with daemon and helper, renewal: CPU", "s", "renewal.cpu"),
             .figure("\(IssuancePart.row) in a row, one root, acme-agent: median wall", "s", "row.median"),
-            // A slow mode is a second population: a poll that was missed, a request repeated, a file waited for. Twice the median is beyond
-            // what the disk and the scheduler do to one issuance.
+            // A slow mode is a second population: a missed poll, a repeated request, a wait for a file. Disk and
+            // scheduler do not double the time of one issuance.
             .atMost("\(IssuancePart.row) in a row, one root, acme-agent: slowest / median", "×", 2) {
                 $0.ratio("row.slowest", "row.median")
             },
@@ -53,8 +53,9 @@ extension IssuancePart {
             .figure("100 names, one root, bare client: wall", "s", "bare.100.wall"),
             .figure("100 names, one root, acme-agent: requests", "", "own.100.requests"),
             .figure("100 names, one root, bare client: requests", "", "bare.100.requests"),
-            // What each name costs beyond the first, from 1 to 10 and from 10 to 100 names: the same where growth is linear, ten times as much
-            // where it is quadratic. The allowance is for the bounded number of requests that are on their way at once, and for noise.
+            // What each further name costs, from 1 to 10 and from 10 to 100 names: the same if growth is linear, ten
+            // times as much if it is quadratic. The allowance is for the bounded number of concurrent requests, and for
+            // noise.
             .atMost("a further name of 100 / a further name of 10, acme-agent", "×", 1.5) { IssuancePart.growth("own", $0) },
             Claim(
                 name: "a further name of 100 / a further name of 10, bare client", unit: "×", bound: nil,

@@ -1,13 +1,14 @@
 import Glibc
 import Measurement
 
-/// Certificates from Pebble on the same machine, beside other ACME clients and a client that does nothing but the requests.
+/// Certificates from Pebble on the same machine, compared with other ACME clients and with a client that only sends the
+/// requests.
 final class IssuancePart {
     private let workshop: Workshop
 
     init(_ workshop: Workshop) { self.workshop = workshop }
 
-    /// The clients that other people wrote.
+    /// Other projects' clients.
     static let peers = ["uacme", "lego", "certbot"]
 
     func run(_ measure: (Plan) -> Void) throws {
@@ -50,10 +51,10 @@ final class IssuancePart {
         measure(plan)
     }
 
-    /// Issuances that follow each other without a pause: a slow mode that comes once in twenty is seen.
+    /// Number of issuances without a pause between them: enough to see a slow mode that occurs once in twenty.
     static let row = 50
 
-    /// The medians of some issuances in a row: `.wall` (s), `.cpu` (s), `.memory` (MB), `.requests`.
+    /// The medians of several issuances in a row: `.wall` (s), `.cpu` (s), `.memory` (MB), `.requests`.
     private static func figures(
         _ name: String, _ client: any IssuanceClient, names: Int, _ store: TrustStore, repetitions: Int, _ field: IssuanceField
     ) throws -> [String: Double] {
@@ -67,12 +68,12 @@ final class IssuancePart {
         figures[name + ".wall"] = Statistics.median(issuances.map(\.wall))
         figures[name + ".cpu"] = Statistics.median(issuances.map(\.cpu))
         figures[name + ".memory"] = Statistics.median(issuances.compactMap(\.memory))
-        // Not the median: not one of them may need more.
+        // Not the median: no issuance may need more.
         figures[name + ".requests"] = requests.max()
         return figures
     }
 
-    /// Renewals of one certificate: an issuance for which the token has no key to make.
+    /// Renewals of one certificate: issuances without a new key.
     private static func renewals(_ client: AcmeAgentClient, _ field: IssuanceField) throws -> [String: Double] {
         let name = field.ca.freshNames()[0]
         _ = try client.issue([name], trusting: .oneRoot)

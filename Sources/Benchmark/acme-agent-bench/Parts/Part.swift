@@ -1,17 +1,17 @@
 import ArgumentParser
 
-/// A part of the run: what belongs together, measured in the same rounds.
+/// A part of the run: related measurements, made in the same rounds.
 enum Part: String, CaseIterable, ExpressibleByArgument {
-    /// Signatures, beside everything else that signs.
+    /// Signatures, compared with everything else that signs.
     case signing
-    /// Many keys, a slow token, many connections, starting.
+    /// Many keys, a slow token, many connections, start-up.
     case scale
-    /// Certificates, beside other ACME clients.
+    /// Certificates, compared with other ACME clients.
     case issuance
     /// A thousand certificates from a CA that refuses half of the nonces.
     case endurance
 
-    /// Sets everything up, measures, and ends what was set up.
+    /// Sets everything up, measures, and stops what was set up.
     func run(in workshop: Workshop, measure: (Plan) -> Void) throws {
         switch self {
         case .signing: try SigningPart(workshop).run(measure)

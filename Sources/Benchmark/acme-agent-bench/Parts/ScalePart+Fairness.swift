@@ -2,10 +2,10 @@ import ACME
 import AgentInterface
 import Glibc
 
-/// Three users at once: one who asks for one thing at a time, and two who ask for as much as they can. What the first one waits, alone and beside
-/// the others, and what the others get.
+/// Three concurrent users: one who makes one call at a time, and two who make as many as they can. Measures how long
+/// the first one waits, alone and with the others, and what the others get.
 extension ScalePart {
-    /// Users whom the daemon takes for three people: no entry in the system's list of users is needed.
+    /// Three user IDs; they need no entry in the system's user database.
     private static let modest: uid_t = 41_001
     private static let greedy: uid_t = 41_002
     private static let other: uid_t = 41_003
@@ -13,7 +13,7 @@ extension ScalePart {
 
     func fairness(_ plan: inout Plan) {
         guard geteuid() == 0 else {
-            plan.omissions.append(("three users at once", "not measured: needs root, to be other users"))
+            plan.omissions.append(("three users at once", "not measured: requires root, to connect as other users"))
             return
         }
         slowTokenOfThree(&plan)
@@ -38,7 +38,7 @@ extension ScalePart {
 
     // MARK: The token
 
-    /// Every signature takes the same time, much longer than everything else.
+    /// Every signature takes the same time, far longer than everything else.
     private func slowTokenOfThree(_ plan: inout Plan) {
         let what = "three users, token of \(ScalePart.slowMilliseconds) ms a signature, pool of \(ScalePart.slowPool)"
         plan.optional(what) { plan in
@@ -63,11 +63,11 @@ extension ScalePart {
                     ("greedy", "user with 200 connections"), ("other", "user with 50 connections"), ("modest", "user with 1 connection"),
                 ], unit: "ms", scale: 1_000)
             plan.claims += [
-                // What a link has in hand, one request of each of the two others, its own: four times one.
+                // The request that a link is working on, one of each of the two others, and its own: four times one.
                 .atMost("\(what): user with 1 connection: p99 / alone (limit: one in hand, one of each other, its own)", "×", 4) {
                     $0.ratio("fair.slow.modest.p99", "fair.slow.alone.p50")
                 },
-                // Two who always ask share what the third leaves.
+                // Two busy users share what the third leaves.
                 .atLeast("\(what): rate of the user with 50 connections / with 200", "×", 0.9) {
                     $0.ratio("fair.slow.other.rate", "fair.slow.greedy.rate")
                 },
@@ -75,7 +75,8 @@ extension ScalePart {
         }
     }
 
-    /// Signatures of a hundred times the time beside short ones, on a token that shares the CPUs with everybody.
+    /// Signatures that take a hundred times as long, together with short ones, on a token that shares the CPUs with
+    /// everything else.
     private func tokenOfThree(_ plan: inout Plan) {
         let what = "three users, SoftHSM"
         plan.optional(what) { plan in
@@ -103,7 +104,7 @@ extension ScalePart {
                 ], unit: "ms", scale: 1_000)
             plan.claims += [
                 .figure("\(what): P-256, 1 connection, alone: p50", "µs", "fair.token.alone.p50"),
-                // One RSA-4096 in hand and one in turn, of three sessions on two CPUs.
+                // One RSA-4096 in progress and one in turn, with three sessions on two CPUs.
                 Claim(
                     name: "\(what): P-256, 1 connection: p99 (limit: 3 × RSA-4096 alone + its own alone)", unit: "ms", bound: .atMost,
                     value: { $0["fair.token.modest.p99"].map { $0 / 1_000 } },
@@ -117,7 +118,8 @@ extension ScalePart {
 
     // MARK: The loop
 
-    /// Calls with 1,000 names, from a user with a grant and from one without, beside a user who asks for small things.
+    /// Calls with 1,000 names, from a user with a grant and from one without, together with a user who makes small
+    /// calls.
     private func loopOfThree(_ plan: inout Plan) {
         let what = "three users, calls with 1,000 names"
         plan.optional(what) { plan in

@@ -1,14 +1,14 @@
 import ACME
 import Glibc
 
-/// What grows: keys in the token, connections, a slow token; and how fast everything starts.
+/// Scaling: keys in the token, connections, a slow token, and start-up time.
 final class ScalePart {
     let workshop: Workshop
     private var ends: [() -> Void] = []
 
     private static let fewKeys = 10
     private static let manyKeys = 10_000
-    /// How long the slow token takes for a signature, and the sessions that it has.
+    /// How long the slow token takes for a signature, and its number of sessions.
     static let slowMilliseconds = 20
     static let slowPool = 8
 
@@ -25,7 +25,7 @@ final class ScalePart {
         measure(plan)
     }
 
-    /// A daemon that lives as long as the part.
+    /// A daemon that runs during the whole part.
     func agent(_ name: String, _ settings: AgentUnderTest.Settings) throws -> AgentUnderTest {
         let agent = try AgentUnderTest(name, settings, workshop: workshop)
         ends.append { agent.stop() }
@@ -101,7 +101,7 @@ final class ScalePart {
         }
     }
 
-    /// A daemon whose token takes `slowMilliseconds` for a signature.
+    /// Settings for a daemon whose token takes `slowMilliseconds` for a signature.
     func slowSettings() throws -> AgentUnderTest.Settings {
         let module = workshop.folder + "/slow-module.so"
         try workshop.run([

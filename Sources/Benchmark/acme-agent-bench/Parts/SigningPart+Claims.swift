@@ -1,7 +1,7 @@
 import Measurement
 
 extension SigningPart {
-    /// The rows: each limit beside the figures that it is made of.
+    /// The rows: each limit next to the figures that it is computed from.
     func claims(_ plan: inout Plan) {
         latency(&plan)
         throughput(&plan)
@@ -85,7 +85,7 @@ extension SigningPart {
             plan.claims.append(.figure("\(shown), SoftHSM in process, 8 threads", "1/s", "softhsm.\(key).8.rate"))
             for name in ["unverified", "verified"] where name == "unverified" || key == "p384" {
                 let ratio: (Figures) -> Double? = { $0.ratio("\(name).\(key).8.rate", "softhsm.\(key).8.rate") }
-                // RSA is always verified: a faulty signature would give the key away.
+                // RSA is always verified: a faulty signature would reveal the key.
                 let row = "\(shown), \(key == "rsa2048" ? "verified" : name), 8 connections / SoftHSM in process at 8 threads"
                 plan.claims.append(
                     name == "unverified"

@@ -3,11 +3,12 @@ import Glibc
 import JOSE
 import PKCS11
 
-/// Signatures over the socket, beside OpenSSL and SoftHSM in process, p11-kit's server, ssh-agent and a bare socket.
+/// Signatures over the socket, compared with OpenSSL and SoftHSM in process, p11-kit's server, ssh-agent and a bare
+/// socket.
 final class SigningPart {
     private let workshop: Workshop
     private var ends: [() -> Void] = []
-    /// Seconds that one probe measures.
+    /// Seconds that one probe takes.
     private let seconds = 0.6
 
     init(_ workshop: Workshop) { self.workshop = workshop }
@@ -107,7 +108,7 @@ final class SigningPart {
         return agent
     }
 
-    /// The peers that are other programs, as far as this machine has them.
+    /// The peers that are other programs, if this machine has them.
     private func peers(_ plan: inout Plan, _ token: BenchToken) {
         let environment = workshop.environment.merging(token.environment) { $1 }
         plan.optional("p11-kit server") { plan in
@@ -150,7 +151,7 @@ final class SigningPart {
         }
     }
 
-    /// Heap allocations of the daemon, counted by a library that is loaded before the C library's own functions.
+    /// Heap allocations of the daemon, counted by a library that is loaded before the C library.
     private func allocations(_ plan: inout Plan) {
         plan.optional("heap allocations") { plan in
             let counter = try AllocationCounter(workshop: workshop)
@@ -165,7 +166,7 @@ final class SigningPart {
                         _ = try agent.load(key: "p256", connections: 64, seconds: seconds)
                         return (Double(try counter.count(name) - before), Double(try agent.signatures() - first))
                     }
-                    // Both open 64 connections; what they differ by is signatures alone.
+                    // Both open 64 connections, so they differ only in signatures.
                     let short = try count(0.1), long = try count(0.5)
                     guard long.signatures > short.signatures else { throw BenchError("nothing was signed") }
                     return ["allocations.\(name)": (long.allocations - short.allocations) / (long.signatures - short.signatures)]

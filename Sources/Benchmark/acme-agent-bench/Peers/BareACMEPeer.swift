@@ -3,8 +3,8 @@ import ACMEClient
 import Glibc
 import JOSE
 
-/// What no client can be faster than: the requests of one issuance and nothing else, from a process and over a connection that are warm, with a
-/// software key. No flow, no journal, no store; the order is asked for every 5 ms.
+/// A lower bound for every client: only the requests of one issuance, from a warm process over a warm connection, with
+/// a software key. No flow, no journal, no store; the order is polled every 5 ms.
 final class BareACMEPeer: IssuanceClient {
     let name = "bare client"
     private let field: IssuanceField
@@ -13,7 +13,7 @@ final class BareACMEPeer: IssuanceClient {
     private let thumbprint: String
 
     private static let pollInterval: Duration = .milliseconds(5)
-    /// Polls before an order is given up: 60 s.
+    /// Polls before giving up on an order: 60 s.
     private static let maximumPolls = 12_000
 
     init(field: IssuanceField) throws {
@@ -45,7 +45,7 @@ final class BareACMEPeer: IssuanceClient {
                     group.addTask {
                         let challenges = try await client.authorization(url).value.challenges
                         guard let challenge = challenges.first(where: { $0.kind == .http01 }), let token = challenge.token else {
-                            throw BenchError("the CA offers no http-01")
+                            throw BenchError("the CA does not offer http-01")
                         }
                         let answer = KeyAuthorization(token: token, thumbprint: thumbprint)
                         try Files.write("\(folder)/\(token)", answer.text.utf8, mode: 0o644)
@@ -55,7 +55,7 @@ final class BareACMEPeer: IssuanceClient {
                 try await group.waitForAll()
             }
             order = try await BareACMEPeer.poll(order, client) { $0.status != .pending }
-            guard let finalize = order.value.finalize else { throw BenchError("the order does not say where to finalize it") }
+            guard let finalize = order.value.finalize else { throw BenchError("the order has no finalize URL") }
             order = try await client.finalize(
                 finalize, order: order.url, CertificateRequest(key: try KeyName("bare"), identifiers: identifiers))
             if order.value.status != .valid { order = try await BareACMEPeer.poll(order, client) { $0.status != .processing } }

@@ -4,7 +4,7 @@ import JOSE
 import SwiftASN1
 import X509
 
-/// Signs requests by P-256 keys in memory, as fast as the curve allows. Only what an issuance needs.
+/// Signs requests with P-256 keys in memory, as fast as the curve allows. Supports only what an issuance needs.
 struct BareSigner: AccountSigner {
     let keyName: KeyName
     private let account = P256.Signing.PrivateKey()

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A process that answers fixed bytes with fixed bytes over a Unix socket: what no agent can be faster than.
+/// A process that answers fixed bytes with fixed bytes over a Unix socket: a lower bound for every agent.
 final class BareSocketPeer {
     private let server: ChildProcess
     private let socket: String
@@ -14,7 +14,7 @@ final class BareSocketPeer {
         try server.await("the bare socket") { Files.exists(socket) }
     }
 
-    /// As long as a POST-as-GET and its reply are.
+    /// The lengths of a POST-as-GET and its reply.
     static let requestLength = 330
     static let replyLength = 460
 
@@ -28,7 +28,7 @@ final class BareSocketPeer {
         ).run(connections: 1, seconds: seconds, placement: placement)
     }
 
-    /// The other end: blocking, a connection after another.
+    /// The other end: blocking, one connection after another.
     static func serve(path: String, requestLength: Int, replyLength: Int) throws {
         let listener = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_un()

@@ -1,6 +1,6 @@
 import Glibc
 
-/// One append and fdatasync(2) after another, in the file system in which the agent keeps its trail.
+/// Repeated append and fdatasync(2), in the file system of the agent's trail.
 struct DiskPeer {
     let folder: String
     private static let repetitions = 100

@@ -1,4 +1,4 @@
-/// lego. Its first issuance makes the account too.
+/// lego. Its first issuance also creates the account.
 final class LegoPeer: IssuanceClient {
     let name = "lego"
     private let field: IssuanceField

@@ -1,12 +1,13 @@
 import PKCS11
 
-/// A PKCS#11 module in this process: SoftHSM, or p11-kit's client of a p11-kit server. Two calls a signature, C_SignInit and C_Sign.
+/// A PKCS#11 module in this process: SoftHSM, or p11-kit's client of a p11-kit server. Two calls per signature,
+/// C_SignInit and C_Sign.
 final class ModulePeer {
     private let module: Module
     private let slot: UInt
     private let session: Session
 
-    /// Loads a module and logs in. What the module reads from the environment must be there already.
+    /// Loads a module and logs in. The environment that the module reads must already be set.
     init(path: String, uri: String, pinFile: String) throws {
         module = try Module(path: path)
         try module.initialize()
@@ -15,7 +16,7 @@ final class ModulePeer {
         try session.logIn(try PIN(file: pinFile))
     }
 
-    /// Makes a key of that label unless there is one.
+    /// Makes a key with that label unless it exists.
     func makeKey(_ type: KeyType, label: String) throws {
         let id = Array(label.utf8)
         do { _ = try session.key(id: id, label: id) } catch PKCS11Error.noKey {
@@ -23,7 +24,7 @@ final class ModulePeer {
         }
     }
 
-    /// Makes a key whose id is new, without looking for another of that id; for tokens that are to hold thousands.
+    /// Makes a key with a new ID without checking that the ID is free; for tokens with thousands of keys.
     func generate(_ type: KeyType, id: [UInt8], label: String) throws -> KeyObject {
         try session.generateKeyPair(type, id: id, label: Array(label.utf8), isIDUnique: true)
     }

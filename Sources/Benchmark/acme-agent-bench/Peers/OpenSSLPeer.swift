@@ -25,7 +25,7 @@ final class OpenSSLPeer {
             }
             let digest = (0..<32).map { UInt8($0) }
             var signature = [UInt8](repeating: 0, count: 256)
-            // The context lives as long as the process: a few hundred bytes for each measurement.
+            // The context is never freed: a few hundred bytes for each measurement.
             return {
                 var length = signature.count
                 return EVP_PKEY_sign(context, &signature, &length, digest, digest.count) == 1

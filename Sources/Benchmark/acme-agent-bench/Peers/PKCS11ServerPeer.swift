@@ -24,7 +24,7 @@ final class PKCS11ServerPeer {
 
     func stop() { server.stop() }
 
-    /// The server, and the process that it starts for each client.
+    /// The server and the process that it starts for each client.
     var processes: [pid_t] { [server.process] + server.children }
 
     private static func clientModule() throws -> String {

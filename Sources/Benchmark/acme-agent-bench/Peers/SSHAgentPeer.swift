@@ -1,6 +1,7 @@
 import Glibc
 
-/// OpenSSH's ssh-agent, by its own protocol (draft-miller-ssh-agent): with a key in a file, or in a token behind its PKCS#11 helper.
+/// OpenSSH's ssh-agent, through its own protocol (draft-miller-ssh-agent): with a key in a file, or in a token through
+/// its PKCS#11 helper.
 final class SSHAgentPeer {
     private let agent: ChildProcess
     private let socket: String
@@ -15,7 +16,7 @@ final class SSHAgentPeer {
         static let addSmartcardKey: UInt8 = 20
     }
 
-    /// What key the agent is to have.
+    /// The kind of key that the agent gets.
     enum Source {
         case file(String)
         case token(module: String, pin: String)
@@ -39,7 +40,7 @@ final class SSHAgentPeer {
                 let reply = try Connection(path: socket, framing: .length).exchange(
                     SSHAgentPeer.message(
                         Message.addSmartcardKey, SSHAgentPeer.string(Array(module.utf8)) + SSHAgentPeer.string(Array(pin.utf8))))
-                guard reply.dropFirst(4).first == Message.success else { throw BenchError("ssh-agent does not take the module \(module)") }
+                guard reply.dropFirst(4).first == Message.success else { throw BenchError("ssh-agent refused the module \(module)") }
             }
             key = try SSHAgentPeer.ecdsaKey(socket)
         } catch {
@@ -62,7 +63,7 @@ final class SSHAgentPeer {
         ).run(connections: connections, seconds: seconds)
     }
 
-    /// The first ecdsa-sha2-nistp256 key of the agent, as it names it.
+    /// The agent's first ecdsa-sha2-nistp256 key, as a key blob.
     private static func ecdsaKey(_ socket: String) throws -> [UInt8] {
         let reply = try Connection(path: socket, framing: .length).exchange(message(Message.requestIdentities, []))
         guard reply.dropFirst(4).first == Message.identities else { throw BenchError("ssh-agent lists no keys") }

@@ -1,4 +1,4 @@
-/// uacme, which leaves challenges to a program.
+/// uacme, which leaves challenges to a hook program.
 final class UacmePeer: IssuanceClient {
     let name = "uacme"
     private let field: IssuanceField
@@ -25,7 +25,7 @@ final class UacmePeer: IssuanceClient {
         return Issuance(wall: run.wall, cpu: run.cpu, memory: run.memory)
     }
 
-    /// It has no way to be told of roots but the system's file.
+    /// It only knows the system's file of roots.
     private func run(_ arguments: [String], trusting store: TrustStore) throws -> MeasuredRun {
         try field.run(
             ["uacme", "-c", folder, "-a", field.ca.directory, "-t", "EC"] + arguments, trusting: store, isTold: false)

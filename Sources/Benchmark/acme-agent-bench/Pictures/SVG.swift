@@ -1,6 +1,6 @@
-/// What pictures have in common.
+/// Functions shared by the pictures.
 enum SVG {
-    /// Text as it may stand in an element or an attribute.
+    /// Text escaped for an element or an attribute.
     static func escaped(_ text: String) -> String {
         text.map { character in
             switch character {

@@ -1,11 +1,11 @@
 import Measurement
 
-/// Bars made of parts, side by side: a picture (SVG) and a table of the same figures.
+/// Stacked bars: a picture (SVG) and a table of the same figures.
 struct StackedBars {
     /// One bar.
     struct Bar {
         var name: String
-        /// Parts from the left to the right, in the picture's unit.
+        /// Parts from left to right, in the picture's unit.
         var parts: [(name: String, value: Double)]
 
         var total: Double { parts.reduce(0) { $0 + $1.value } }
@@ -15,7 +15,7 @@ struct StackedBars {
     var unit: String
     var bars: [Bar]
 
-    /// The names of all parts, in the order in which they first come.
+    /// The names of all parts, in the order of first occurrence.
     private var names: [String] {
         var names: [String] = []
         for part in bars.flatMap(\.parts) where !names.contains(part.name) { names.append(part.name) }
@@ -28,7 +28,7 @@ struct StackedBars {
             let cells = bars.map { bar in bar.parts.first { $0.name == name }.map { Figure.text($0.value) } ?? "–" }
             lines.append("| \(name) |" + cells.map { " \($0) |" }.joined())
         }
-        lines.append("| in all |" + bars.map { " \(Figure.text($0.total)) |" }.joined())
+        lines.append("| total |" + bars.map { " \(Figure.text($0.total)) |" }.joined())
         return lines.joined(separator: "\n") + "\n"
     }
 
@@ -38,7 +38,7 @@ struct StackedBars {
     private static let margin = 16.0
     private static let barHeight = 30.0
     private static let rowHeight = 66.0
-    /// Okabe and Ito's palette and lighter shades of it: told apart by people who do not see every colour.
+    /// Okabe and Ito's palette and lighter shades of it, which colour-blind people can tell apart.
     private static let colours = [
         "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999", "#66AAD0", "#F2C566", "#66C5AB", "#E0AFCA",
         "#9AD2F2", "#E59E66",

@@ -1,12 +1,12 @@
 import Measurement
 
-/// What went on when, in lanes one above the other: a picture (SVG).
+/// A timeline in lanes: a picture (SVG).
 struct TimelineChart {
-    /// Something that lasts, in the lane of who is waited for.
+    /// A time span, in the lane of the part that is waited for.
     struct Span {
         var lane: String
         var name: String
-        /// Milliseconds since the chart's beginning.
+        /// Milliseconds since the start of the chart.
         var began: Double
         var ended: Double
 
@@ -14,10 +14,10 @@ struct TimelineChart {
     }
 
     var title: String
-    /// Lanes from top to bottom; spans of others are not shown.
+    /// Lanes from top to bottom; spans of other lanes are not shown.
     var lanes: [String]
     var spans: [Span]
-    /// Milliseconds from the beginning to the end of everything.
+    /// Total duration in milliseconds.
     var duration: Double
 
     private static let width = 960.0
@@ -25,15 +25,15 @@ struct TimelineChart {
     private static let margin = 16.0
     private static let rowHeight = 24.0
     private static let top = 48.0
-    /// Okabe and Ito's palette: told apart by people who do not see every colour.
+    /// Okabe and Ito's palette, which colour-blind people can tell apart.
     private static let colours = ["#999999", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442"]
 
-    /// Pixels a millisecond.
+    /// Pixels per millisecond.
     private var scale: Double {
         (TimelineChart.width - TimelineChart.labelWidth - 2 * TimelineChart.margin) / max(duration, .leastNonzeroMagnitude)
     }
 
-    /// A lane's spans in rows, so that those which overlap stand below each other.
+    /// A lane's spans in rows, so that overlapping ones are below each other.
     private func rows(_ lane: String) -> [[Span]] {
         var rows: [[Span]] = []
         for span in spans.filter({ $0.lane == lane }).sorted(by: { $0.began < $1.began }) {
@@ -73,14 +73,14 @@ struct TimelineChart {
     private func x(_ time: Double) -> Double { TimelineChart.margin + TimelineChart.labelWidth + time * scale }
 
     private func draw(_ span: Span, _ y: Double, _ colour: String) -> [String] {
-        // What took next to nothing is still to be seen.
+        // Very short spans must stay visible.
         let width = max(span.duration * scale, 1)
         let text = "\(span.name), \(Figure.text(span.duration)) ms"
         var lines = [
             "<rect x=\"\(SVG.rounded(x(span.began)))\" y=\"\(y)\" width=\"\(SVG.rounded(width))\" height=\"\(TimelineChart.rowHeight - 4)\" "
                 + "fill=\"\(colour)\" stroke=\"#ffffff\" stroke-width=\"0.5\"><title>\(SVG.escaped(text))</title></rect>"
         ]
-        // As much of the name as has room: a letter takes about 6.5.
+        // As much of the name as fits: a letter takes about 6.5 pixels.
         let room = Int((width - 6) / 6.5)
         if room >= 4 {
             lines.append(
@@ -89,7 +89,7 @@ struct TimelineChart {
         return lines
     }
 
-    /// A line each 10 ms, or so that there are at most twelve.
+    /// A line every 10 ms, or fewer so that there are at most twelve.
     private func axis(_ bottom: Double) -> [String] {
         let step = [10.0, 20, 50, 100, 200, 500, 1_000].first { duration / $0 <= 12 } ?? 5_000
         return stride(from: 0.0, through: duration, by: step).flatMap { time in

@@ -1,7 +1,8 @@
 import Glibc
 import Measurement
 
-/// Runs a plan: every probe once in each round, one after another, so that whatever else the machine does falls on all of them alike.
+/// Runs a plan: every probe once in each round, one after another, so that other load on the machine affects all of
+/// them alike.
 struct Rounds {
     private let part: String
     private var plan: Plan
@@ -27,14 +28,14 @@ struct Rounds {
             let unsteady = rows(rounds).filter(\.isUnsteady)
             if unsteady.isEmpty || rounds.count >= 2 * plan.rounds { break }
             guard Clock.seconds() - started + longest < plan.seconds else {
-                progress.say("\(part): the rounds of \(unsteady.count) rows differ by more than 15 %, and there is no time for more rounds")
+                progress.say("\(part): the rounds of \(unsteady.count) rows differ by more than 15 %, but there is no time for more rounds")
                 break
             }
             progress.say("\(part): the rounds of \(unsteady.count) rows differ by more than 15 %: one more round")
         }
         let rows = rows(rounds)
         for claim in plan.claims where !plan.isRestricted && !rows.contains(where: { $0.name == claim.name }) {
-            omissions.append((claim.name, "a figure that it is made of is missing"))
+            omissions.append((claim.name, "a figure that it needs is missing"))
         }
         return (rows, omissions.map { Report.Omission(part: part, name: $0.name, reason: $0.reason) })
     }
@@ -50,7 +51,7 @@ struct Rounds {
                 progress.say("\(part): \(probe.name): \(error)")
             }
         }
-        // What has failed once is not tried again: its rounds would not be comparable.
+        // A failed probe is not tried again: its rounds would not be comparable.
         plan.probes.removeAll { failed.contains($0.name) }
         return figures
     }

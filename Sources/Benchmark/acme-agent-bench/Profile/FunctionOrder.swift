@@ -2,25 +2,27 @@ import ArgumentParser
 import Glibc
 import Measurement
 
-/// In which order release builds lay functions out: first what daemon and helper execute for a signature, then what they execute to start.
+/// Determines the order of functions in release builds: first those that daemon and helper execute for a signature,
+/// then those they execute to start.
 ///
-/// A program of 20 MB executes some hundred kilobytes for a signature. Laid out as the linker finds them they are spread over all of it, and each
-/// takes a line of the caches, an entry of the translation buffers and, since the kernel maps 64 KB around each fault, memory that nobody uses.
+/// A program of 20 MB executes a few hundred kilobytes for a signature. In the linker's default order, they are spread
+/// over the whole program. Each then takes a cache line, a TLB entry and, since the kernel maps 64 KB around each
+/// fault, memory that is not used.
 struct FunctionOrder: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Find out with valgrind which functions daemon and helper execute, and write the linker's symbol ordering file.")
+        abstract: "Find the functions that daemon and helper execute, with valgrind, and write the linker's symbol ordering file.")
 
-    @Option(help: "The file.")
+    @Option(help: "The file to write.")
     var output = "Config/function-order.txt"
 
     private static let heading =
-        "# In which order release builds lay functions out: what a signature executes, then what a start does. Made by `Tests/bench --function-order`.\n"
+        "# The order of functions in release builds: what a signature executes, then what a start does. Made by `Tests/bench --function-order`.\n"
 
     func run() throws {
         let workshop = try Workshop()
         defer { workshop.remove() }
         workshop.progress.say("function order: daemon and helper under valgrind")
-        // valgrind does not read the debugging information, and stops at it.
+        // valgrind fails on this debugging information.
         let daemon = workshop.folder + "/acme-agentd", helper = workshop.folder + "/acme-agent-token"
         for program in [daemon, helper] {
             let name = program.split(separator: "/").last.map(String.init) ?? ""
@@ -35,7 +37,7 @@ struct FunctionOrder: ParsableCommand {
         let agent = try AgentUnderTest("agent", settings, workshop: workshop)
         defer { agent.stop() }
         try agent.makeKey("p256", .p256)
-        // Both dumps hold what was executed since the one before.
+        // Each dump has what was executed since the previous one.
         for _ in 0..<2 {
             _ = try agent.load(key: "p256", connections: 8, seconds: 3)
             for process in agent.processes { try workshop.run(["callgrind_control", "-d", "\(process)"]) }
@@ -45,7 +47,7 @@ struct FunctionOrder: ParsableCommand {
         for dump in [2, 1] {
             for program in [daemon, helper] {
                 let profile = CallgrindProfile(try Files.text("\(program).callgrind.\(dump)"))
-                // What has no symbol, and what valgrind has put together.
+                // Skip functions without a symbol, and valgrind's summaries.
                 for name in profile.names(in: program) where !name.hasPrefix("0x") && !name.hasPrefix("(") && seen.insert(name).inserted {
                     names.append(name)
                 }

@@ -2,15 +2,15 @@ import ArgumentParser
 import Measurement
 import StrictJSON
 
-/// Where the time of one issuance goes: what `acme-agent issue --timings` writes, of the run in the middle of several.
+/// Where the time of one issuance goes: the output of `acme-agent issue --timings`, from the median of several runs.
 struct IssuanceProfile: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "issuance-profile", abstract: "Say where the time of an issuance goes, step by step, as a table and a picture.")
+        commandName: "issuance-profile", abstract: "Show where the time of an issuance goes, step by step, as a table and a picture.")
 
     @Option(help: "The folder for issuance.md and issuance.svg.")
     var output = "bench"
 
-    @Option(help: "Issuances, of which the one with the median wall time is shown.")
+    @Option(help: "Number of issuances; the one with the median wall time is shown.")
     var issuances = 11
 
     func run() throws {

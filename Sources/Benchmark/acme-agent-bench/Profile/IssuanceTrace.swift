@@ -7,13 +7,13 @@ struct IssuanceTrace {
     /// Milliseconds.
     let duration: Double
 
-    /// From top to bottom: in the order in which an issuance has to do with them.
+    /// From top to bottom: in the order in which an issuance reaches them.
     static let lanes = ["program", "agent", "CA", "store", "challenge", "pause"]
 
     /// - Parameters:
-    ///   - json: what `--timings` has written.
-    ///   - began: before the program was started, CLOCK_MONOTONIC in nanoseconds.
-    ///   - ended: when it had ended.
+    ///   - json: the output of `--timings`.
+    ///   - began: the time before the program was started, CLOCK_MONOTONIC in nanoseconds.
+    ///   - ended: the time after it ended.
     init(json: [UInt8], began: UInt64, ended: UInt64) throws {
         func milliseconds(_ time: Int64) -> Double { Double(time - Int64(began)) / 1e6 }
         let root = try JSONDocument(parsing: json).root.object()
@@ -33,7 +33,7 @@ struct IssuanceTrace {
         self.spans = spans.sorted { $0.began < $1.began }
     }
 
-    /// Pebble's random names of orders and challenges say nothing.
+    /// Pebble's random names of orders and challenges carry no information.
     private static func shown(_ name: String) -> String {
         let parts = name.split(separator: "/", omittingEmptySubsequences: false)
         return parts.count > 2 ? parts[..<2].joined(separator: "/") : name
@@ -41,11 +41,11 @@ struct IssuanceTrace {
 
     var chart: TimelineChart {
         TimelineChart(
-            title: "One issuance, \(Figure.text(duration)) ms: who is waited for when", lanes: IssuanceTrace.lanes, spans: spans,
+            title: "One issuance, \(Figure.text(duration)) ms: what is waited for, and when", lanes: IssuanceTrace.lanes, spans: spans,
             duration: duration)
     }
 
-    /// Milliseconds in which somebody of this lane was at work, whether one or several at a time.
+    /// Milliseconds in which this lane was busy, with one or several spans.
     private func busy(_ lane: String) -> Double {
         var sum = 0.0, end = 0.0
         for span in spans where span.lane == lane {
@@ -55,7 +55,7 @@ struct IssuanceTrace {
         return sum
     }
 
-    /// Milliseconds in which nobody but the front end itself was at work.
+    /// Milliseconds in which only the front end itself was busy.
     private var own: Double {
         var sum = 0.0, end = 0.0
         for span in spans {
@@ -72,7 +72,7 @@ struct IssuanceTrace {
         }
         lines += ["", "| waits for | ms of \(Figure.text(duration)) |", "|---|---:|"]
         for lane in IssuanceTrace.lanes { lines.append("| \(lane) | \(Figure.text(busy(lane))) |") }
-        lines.append("| nobody: the front end computes | \(Figure.text(own)) |")
+        lines.append("| nothing: the front end computes | \(Figure.text(own)) |")
         return lines.joined(separator: "\n") + "\n"
     }
 }

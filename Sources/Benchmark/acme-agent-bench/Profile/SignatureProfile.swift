@@ -4,11 +4,11 @@ import Measurement
 
 /// Where the time of one signature goes: call stacks that perf(1) samples while the agent signs.
 ///
-/// With one connection and everything on one CPU that CPU is never idle, so that a stage's share of the samples is its share of the time that a
-/// caller waits. With 64 connections what counts is the CPU time a signature.
+/// With one connection and everything on one CPU, that CPU is never idle, so a stage's share of the samples is its
+/// share of the caller's wait. With 64 connections, the CPU time per signature counts.
 struct SignatureProfile: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "profile", abstract: "Say where the time of a signature goes, stage by stage, as a table and a picture.")
+        commandName: "profile", abstract: "Show where the time of a signature goes, stage by stage, as a table and a picture.")
 
     @Option(help: "The folder for signature.md and signature.svg.")
     var output = "bench"
@@ -36,7 +36,7 @@ struct SignatureProfile: ParsableCommand {
         print(picture.markdown)
     }
 
-    /// One connection on one CPU: the share of the samples times the time that a caller waits.
+    /// One connection on one CPU: the share of the samples times the caller's wait.
     private func alone(_ agent: AgentUnderTest, _ shown: String, _ workshop: Workshop) throws -> StackedBars.Bar {
         var profile = StackProfile(perfScript: "")
         let outcome = try record(["-C", "0"], workshop, into: &profile) { seconds in
@@ -46,7 +46,7 @@ struct SignatureProfile: ParsableCommand {
         return bar("1 connection, one CPU, \(shown): a caller waits", profile, agent, total: mean, without: [])
     }
 
-    /// 64 connections: CPU time of daemon and helper a signature.
+    /// 64 connections: CPU time of daemon and helper per signature.
     private func crowded(_ agent: AgentUnderTest, _ shown: String, _ workshop: Workshop) throws -> StackedBars.Bar {
         var profile = StackProfile(perfScript: "")
         let outcome = try record(["-a"], workshop, into: &profile) { seconds in
@@ -90,6 +90,6 @@ struct SignatureProfile: ParsableCommand {
         return outcome
     }
 
-    /// Samples a second and CPU; no multiple of the kernel's own tick.
+    /// Samples per second and CPU; not a multiple of the kernel's own tick.
     private static let frequency = 4_999
 }

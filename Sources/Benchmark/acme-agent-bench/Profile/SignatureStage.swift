@@ -1,6 +1,6 @@
 import Measurement
 
-/// What the time of a signature is spent on, in the order of a request's way.
+/// The stages that a signature's time is spent in, in the order of a request.
 enum SignatureStage: String, CaseIterable {
     case client = "client"
     case callerSockets = "daemon: callers' sockets"
@@ -17,14 +17,14 @@ enum SignatureStage: String, CaseIterable {
     case token = "token (SoftHSM)"
     case idle = "idle and other processes"
 
-    /// Whose samples they are.
+    /// The processes that samples belong to.
     struct Processes {
         var client: Int32
         var daemon: Int32
         var helper: Int32
     }
 
-    /// The stage of a sample: the innermost frame of a part that has a stage of its own decides.
+    /// The stage of a sample: the innermost frame of a part that has its own stage decides.
     init(_ sample: StackProfile.Sample, _ processes: Processes) {
         switch sample.process {
         case processes.client: self = .client
@@ -34,7 +34,7 @@ enum SignatureStage: String, CaseIterable {
         }
     }
 
-    /// The token's code keeps no frame pointers, so that who called it is often not known: the innermost frame that says something decides.
+    /// The token's code has no frame pointers, so its caller is often unknown: the innermost meaningful frame decides.
     private static func inHelper(_ frames: [StackProfile.Frame]) -> SignatureStage {
         for frame in frames {
             if ["libsofthsm2", "libcrypto", "libstdc++"].contains(where: { frame.file.contains($0) }) { return .token }
@@ -43,13 +43,13 @@ enum SignatureStage: String, CaseIterable {
                 return .helper
             }
         }
-        // malloc, locks on files, and the rest of what SoftHSM asks of the C library and the kernel.
+        // malloc, file locks, and whatever else SoftHSM calls in the C library and the kernel.
         return .token
     }
 
     private static func inDaemon(_ frames: [StackProfile.Frame]) -> SignatureStage {
         var isSystemCall = false
-        // Assembly, with no frame pointers either. Beside the hashes it is verification that runs it.
+        // Assembly, also without frame pointers. Apart from the hashes, only verification runs it.
         var isVerifying = frames.first.map { $0.symbol.contains("BoringSSL") && !$0.symbol.contains("sha") } ?? false
         for frame in frames {
             if frame.symbol.contains("ECDSA_verify") || frame.symbol.contains("RSA_verify") || frame.symbol.contains("isValidSignature") {
@@ -69,11 +69,11 @@ enum SignatureStage: String, CaseIterable {
             }
         }
         if isVerifying || frames.first.map(isArithmetic) == true { return .verification }
-        // NIO's own frames alone: reading, waiting, and the loop's bookkeeping.
+        // Only NIO's own frames: reading, waiting, and the loop's bookkeeping.
         return isSystemCall ? .callerSockets : .loop
     }
 
-    /// Arithmetic of BoringSSL's, assembly and C++: the daemon's only such code on the way of a signature.
+    /// BoringSSL's arithmetic, assembly and C++: the daemon's only such code in the path of a signature.
     private static func isArithmetic(_ frame: StackProfile.Frame) -> Bool {
         guard frame.file.hasSuffix("/acme-agentd") else { return false }
         return !["$s", "swift", "_swift", "__swift", "c_nio", "CNIO"].contains { frame.symbol.hasPrefix($0) }
