@@ -1,5 +1,5 @@
-// SHA-256 (FIPS 180-4) of a PIN that leaves nothing behind. The libraries at hand keep their last block in freed memory, and that
-// block would be the PIN; this one works in one structure, wiped before it returns.
+// SHA-256 (FIPS 180-4) of a PIN, without a trace in memory. The available libraries leave their last block in freed
+// memory, and that block would be the PIN. This one works in a single structure, which it wipes before it returns.
 #define _DEFAULT_SOURCE
 #include "CPKCS11.h"
 

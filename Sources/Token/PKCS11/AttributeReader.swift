@@ -1,13 +1,13 @@
 import CPKCS11
 
-/// Reads several attributes of an object with one C_GetAttributeValue into buffers that are reused for the next object, so that
-/// listing thousands of keys costs one call a key.
+/// Reads several attributes of an object with one C_GetAttributeValue, into buffers that the next object reuses, so
+/// that listing thousands of keys costs one call per key.
 struct AttributeReader: ~Copyable {
     private let attributes: UnsafeMutableBufferPointer<CK_ATTRIBUTE>
     private let storage: UnsafeMutableRawBufferPointer
     private let capacities: [Int]
 
-    /// For each attribute the most bytes it is expected to have; a longer value counts as absent.
+    /// `capacity` is the longest value to expect, in bytes; a longer value counts as absent.
     init(_ wanted: [(type: CK_ATTRIBUTE_TYPE, capacity: Int)]) {
         // Every value begins on a multiple of 16.
         capacities = wanted.map { ($0.capacity + 15) & ~15 }
@@ -26,8 +26,9 @@ struct AttributeReader: ~Copyable {
         storage.deallocate()
     }
 
-    /// Reads the attributes of `object`. One that the token does not tell (CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_SENSITIVE) is
-    /// absent afterwards; the rest is filled all the same (PKCS#11 v2.40 §5.7, C_GetAttributeValue).
+    /// Reads the attributes of `object`. An attribute that the token does not reveal (CKR_ATTRIBUTE_TYPE_INVALID,
+    /// CKR_ATTRIBUTE_SENSITIVE) is absent afterwards; the others are filled in (PKCS#11 v2.40 §5.7,
+    /// C_GetAttributeValue).
     mutating func read(_ object: CK_OBJECT_HANDLE, session: borrowing Session) throws(PKCS11Error) {
         for index in attributes.indices { attributes[index].ulValueLen = CK_ULONG(capacities[index]) }
         let getAttributeValue = try session.module.call("C_GetAttributeValue", session.module.functions.C_GetAttributeValue)
@@ -40,7 +41,7 @@ struct AttributeReader: ~Copyable {
         }
     }
 
-    /// The value read for the attribute at `index` of the list given at the beginning, or nil.
+    /// The value read for the attribute at `index` of the list given to the initialiser, or nil.
     func bytes(_ index: Int) -> [UInt8]? {
         guard attributes.indices.contains(index), let value = attributes[index].pValue else { return nil }
         let length = attributes[index].ulValueLen

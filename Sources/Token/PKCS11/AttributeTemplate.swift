@@ -18,10 +18,10 @@ struct AttributeTemplate {
         add(type, withUnsafeBytes(of: value) { Array($0) })
     }
 
-    /// Runs `body` with the list as C has it; the pointers die with the call.
+    /// Runs `body` with the list as a C array. The pointers are valid only during the call.
     func withAttributes<Result>(_ body: (UnsafeMutablePointer<CK_ATTRIBUTE>?, CK_ULONG) -> Result) -> Result {
         var values = bytes
-        // An empty array may have no storage, and an attribute of length 0 wants a pointer all the same.
+        // An empty array may have no storage, but an attribute of length 0 needs a pointer.
         if values.isEmpty { values.append(0) }
         return values.withUnsafeMutableBytes { buffer in
             var attributes = items.map { item in

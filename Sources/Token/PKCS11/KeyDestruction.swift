@@ -7,11 +7,11 @@ extension Session {
         try destroy(key.handle, found.publicObjects, id: key.id, label: key.label)
     }
 
-    /// Destroys the one key pair with this id and label if its public half is `spki`. One that is not there any more is no error: what an
-    /// interrupted destruction has left of it, its public object, is destroyed.
-    /// - Parameter needsLogin: The token shows its private keys to those only who are logged in; without a login nothing is known, and
-    ///   CKR_USER_NOT_LOGGED_IN is thrown.
-    /// - Returns: False if the key of this id and label is another one.
+    /// Destroys the one key pair with this id and label if its public half is `spki`. A missing private key is no
+    /// error: the public object that an interrupted destruction left behind is destroyed.
+    /// - Parameter needsLogin: The token shows its private keys only after a login. Without one the search proves
+    ///   nothing, and CKR_USER_NOT_LOGGED_IN is thrown.
+    /// - Returns: False if the key with this id and label is another one.
     public func destroyKey(id: [UInt8], label: [UInt8], spki: [UInt8], needsLogin: Bool) throws(PKCS11Error) -> Bool {
         let found: (key: KeyObject, publicObjects: [CK_OBJECT_HANDLE])
         do throws(PKCS11Error) {
@@ -31,13 +31,13 @@ extension Session {
     ) throws(PKCS11Error) {
         let destroyObject = try module.call("C_DestroyObject", module.functions.C_DestroyObject)
         let returned = destroyObject(handle, privateKey)
-        // A token may have done it and deny it.
+        // The token may have destroyed the key and still report a failure.
         guard returned == CKR_OK || isGone(privateKey, id: id, label: label) else { throw .call("C_DestroyObject", returned) }
-        // The private key is gone, which is what counts: a public object that stays is litter and no error.
+        // Only the private key counts: a public object that remains is litter, not an error.
         for publicKey in publicKeys { _ = destroyObject(handle, publicKey) }
     }
 
-    /// Whether a search that succeeds in a session that is logged in finds no private key of these names any more.
+    /// Whether a successful search in a logged-in session no longer finds a private key with this id and label.
     private func isGone(_ privateKey: CK_OBJECT_HANDLE, id: [UInt8], label: [UInt8]) -> Bool {
         guard let left = try? objects(of: CKO_PRIVATE_KEY, id: id, label: label, atMost: 1) else { return false }
         return left.isEmpty && (try? isLoggedIn()) == true

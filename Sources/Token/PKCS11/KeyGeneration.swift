@@ -1,22 +1,24 @@
 import CPKCS11
 
 extension Session {
-    /// Makes a key pair in the token: private, sensitive, not extractable, for signing only. Reads the attributes back and destroys
-    /// the pair if the token did otherwise. The session must be read/write; callers make one key at a time (SoftHSM #573).
+    /// Makes a key pair in the token: private, sensitive, not extractable, for signing only. Reads the attributes back
+    /// and destroys the pair if the token set others. The session must be read/write; callers make one key at a time
+    /// (SoftHSM #573).
     ///
-    /// Throws `keyNotProtected`, `severalKeys` if id and label are taken, `unsupported` if the token has no such mechanism, or the failed
-    /// call. Whatever it throws, the pair may be in the token all the same, or half of it: `settleKeyPair` says and ends that.
+    /// Throws `keyNotProtected`, `severalKeys` if id and label are taken, `unsupported` if the token has no such
+    /// mechanism, or the failed call. After any error the pair, or half of it, may be in the token: `settleKeyPair`
+    /// finds it.
     /// - Parameters:
-    ///   - isIDUnique: No object has this id, for example because it is made of 16 random bytes: nothing is searched for, which would
-    ///     take a third of a second among 10,000 keys of SoftHSM.
+    ///   - isIDUnique: No other object has this id, for example because it is 16 random bytes. This saves a search,
+    ///     which takes SoftHSM a third of a second among 10,000 keys.
     ///   - needsLogin: As in `settleKeyPair`.
     public func generateKeyPair(
         _ type: KeyType, id: [UInt8], label: [UInt8], isIDUnique: Bool = false, needsLogin: Bool = true
     ) throws(PKCS11Error) -> KeyObject {
         if case .rsa(let bits) = type, ![2048, 3072, 4096].contains(bits) {
-            throw .unsupported(reason: "an RSA key of \(bits) bits is not made here")
+            throw .unsupported(reason: "the agent does not make RSA keys of \(bits) bits")
         }
-        // CloudHSM refuses a label that is taken, other tokens would make a pair that is never found again.
+        // CloudHSM refuses a label that is taken; other tokens would make a pair that cannot be found again.
         if !isIDUnique {
             guard try objects(of: CKO_PRIVATE_KEY, id: id, label: label, atMost: 1).isEmpty else { throw .severalKeys(count: 2) }
         }
@@ -33,12 +35,13 @@ extension Session {
                     CKR_TEMPLATE_INCOMPLETE, CKR_DOMAIN_PARAMS_INVALID, CKR_CURVE_NOT_SUPPORTED:
                     failure = .call("C_GenerateKeyPair", answer.returned)
                 case CKR_GENERAL_ERROR where type == .ed25519 && parameters != type.parameters.last:
-                    // What SoftHSM says about a form of the parameters that it does not know.
+                    // SoftHSM's answer to a form of the parameters that it does not know.
                     failure = .call("C_GenerateKeyPair", answer.returned)
                 default:
                     throw .call("C_GenerateKeyPair", answer.returned)
                 }
-                // A token that has done the work and denies it must not be asked for a second pair of this id.
+                // The token may have made the pair and still report a failure: do not ask for a second pair with this
+                // id.
                 guard isIDUnique else { continue }
                 if let key = try settleKeyPair(id: id, label: label, type: type, needsLogin: needsLogin) { return key }
             }
@@ -46,8 +49,8 @@ extension Session {
         throw failure
     }
 
-    /// Tokens differ in what they let a template say (nShield, Google KMS): if everything is too much, say less, and at last only what
-    /// protects the key, and let the check afterwards decide.
+    /// Tokens differ in what a template may contain (nShield, Google KMS). If the token refuses everything, ask for
+    /// less, and in the end only for what protects the key. The check afterwards decides.
     private enum TemplateExtent: CaseIterable { case everything, usual, minimal }
 
     private func generate(
@@ -68,14 +71,14 @@ extension Session {
         return (returned, publicKey, privateKey)
     }
 
-    /// The pair that was just made, if it is as it was asked for; it is destroyed otherwise.
+    /// The pair just made, if it has the attributes that were asked for; otherwise it is destroyed.
     private func checked(
         _ type: KeyType, id: [UInt8], label: [UInt8], publicKey: CK_OBJECT_HANDLE, privateKey: CK_OBJECT_HANDLE
     ) throws(PKCS11Error) -> KeyObject {
         do throws(PKCS11Error) {
             forbidOtherUses(of: privateKey)
             try checkProtection(of: privateKey)
-            // Not by a search: that one reads every object of the token.
+            // Not by a search, which reads every object of the token.
             var privateReader = PrivateKeyReader()
             var publicReader = PublicKeyReader()
             let key = try privateReader.read(privateKey, session: self).object(publicKey: publicReader.read(publicKey, session: self))
@@ -89,19 +92,20 @@ extension Session {
         }
     }
 
-    // MARK: What a making has left
+    // MARK: After an interrupted generation
 
-    /// The pair that a making which was cut off or denied has left, if it is whole and protected. Halves, doubles and pairs that are not as
-    /// they must be are destroyed; nil if there is nothing then. Both only as far as the token shows it.
+    /// The pair that an interrupted or failed generation left, if it is whole and protected. Half pairs, duplicates and
+    /// pairs with other attributes are destroyed; then the result is nil. Both only as far as the token shows its
+    /// objects.
     ///
-    /// Objects of this id *and* label are taken for those of the making, so the id must be one that nobody else has.
+    /// Objects with this id *and* label are taken for those of the generation, so nothing else may have this id.
     /// - Parameters:
-    ///   - type: What was to be made; nil if that is not known any more.
-    ///   - needsLogin: The token shows its private keys to those only who are logged in; without a login the search has found nothing out, and
+    ///   - type: The type that was to be made; nil if it is no longer known.
+    ///   - needsLogin: The token shows its private keys only after a login. Without one the search proves nothing, and
     ///     CKR_USER_NOT_LOGGED_IN is thrown.
     public func settleKeyPair(id: [UInt8], label: [UInt8], type: KeyType?, needsLogin: Bool) throws(PKCS11Error) -> KeyObject? {
         let found = try objects(of: nil, id: id, label: label)
-        // Afterwards, so that a login that is lost meanwhile is noticed, and before anything is destroyed.
+        // After the search, so that a login lost meanwhile is noticed, and before anything is destroyed.
         if needsLogin { try requireLogin() }
         var privateKeys: [CK_OBJECT_HANDLE] = []
         var publicKeys: [CK_OBJECT_HANDLE] = []
@@ -119,7 +123,7 @@ extension Session {
         return nil
     }
 
-    /// The pair, or nil if it is not as it must be. Throws what says nothing about the pair.
+    /// The pair, or nil if its attributes are wrong. Throws errors that say nothing about the pair.
     private func wholePair(
         _ privateKey: CK_OBJECT_HANDLE, _ publicKey: CK_OBJECT_HANDLE, _ type: KeyType?
     ) throws(PKCS11Error) -> KeyObject? {
@@ -179,8 +183,8 @@ extension Session {
         return template
     }
 
-    /// What a smaller template left to the token's defaults (SoftHSM's are true) is set afterwards. Whether that worked is for the
-    /// check to say.
+    /// A smaller template leaves these uses to the token's defaults (true in SoftHSM), so forbid them afterwards.
+    /// `checkProtection` finds out whether that worked.
     private func forbidOtherUses(of key: CK_OBJECT_HANDLE) {
         let unwanted = Self.forbiddenUses.map(\.type) + [CKA_SIGN_RECOVER]
         var reader = AttributeReader(unwanted.map { ($0, 1) })
@@ -196,7 +200,8 @@ extension Session {
         (CKA_DECRYPT, "CKA_DECRYPT"), (CKA_UNWRAP, "CKA_UNWRAP"), (CKA_DERIVE, "CKA_DERIVE"),
     ]
 
-    /// The token must say that the key is sensitive and not extractable; the other uses it may leave unsaid, but not allow.
+    /// The token must state that the key is sensitive and not extractable. It may leave the other uses unstated, but
+    /// must not allow them.
     private func checkProtection(of key: CK_OBJECT_HANDLE) throws(PKCS11Error) {
         let required: [(CK_ATTRIBUTE_TYPE, String, Bool)] = [
             (CKA_SENSITIVE, "CKA_SENSITIVE", true), (CKA_EXTRACTABLE, "CKA_EXTRACTABLE", false), (CKA_TOKEN, "CKA_TOKEN", true),

@@ -1,6 +1,6 @@
 import CPKCS11
 
-/// A private key in the token: its handle, valid in the sessions of one generation, and what signing with it needs to know.
+/// A private key in the token: its handle, valid in the sessions of one generation, and what signing with it needs.
 public struct KeyObject: Hashable, Sendable {
     /// The private key object.
     public let handle: CK_OBJECT_HANDLE
@@ -12,14 +12,14 @@ public struct KeyObject: Hashable, Sendable {
     public let type: KeyType
     /// The public half as SubjectPublicKeyInfo (DER).
     public let spki: [UInt8]
-    /// CKA_ALWAYS_AUTHENTICATE: every signature wants the PIN.
+    /// CKA_ALWAYS_AUTHENTICATE: every signature needs the PIN.
     public let alwaysAuthenticate: Bool
     /// What protects it, and what it may be used for.
     public let protection: KeyProtection
 }
 
-/// What a private key's attributes say about its protection (PKCS#11 v2.40 §4.9). What the token does not tell counts as the worse, but for the
-/// uses: those that it does not know it does not offer.
+/// What a private key's attributes say about its protection (PKCS#11 v2.40 §4.9). An attribute that the token does not
+/// reveal counts as the worse value. The uses are an exception: a token does not offer a use that it does not know.
 public struct KeyProtection: Hashable, Sendable {
     /// CKA_SENSITIVE and CKA_ALWAYS_SENSITIVE.
     public var isSensitive: Bool

@@ -1,10 +1,11 @@
 import CPKCS11
 
 extension Session {
-    /// The one private key with this id and label, and its public half. Throws `noKey` and `severalKeys`; never guesses.
+    /// The one private key with this id and label, and its public half. Throws `noKey` and `severalKeys`; never
+    /// guesses.
     public func key(id: [UInt8], label: [UInt8]) throws(PKCS11Error) -> KeyObject { try keyPair(id: id, label: label).key }
 
-    /// The one private key with this id and label, and the public key objects that have all in common with it.
+    /// The one private key with this id and label, and the public key objects that match it.
     func keyPair(id: [UInt8], label: [UInt8]) throws(PKCS11Error) -> (key: KeyObject, publicObjects: [CK_OBJECT_HANDLE]) {
         let (privateHandles, publicHandles) = try keyObjects(id: id, label: label)
         var privateKeys: [PrivateKeyAttributes] = []
@@ -32,7 +33,8 @@ extension Session {
     ) throws(PKCS11Error) -> (privateKeys: [CK_OBJECT_HANDLE], publicKeys: [CK_OBJECT_HANDLE]) {
         // Objects without an id may be many, and nothing says which of them belong together.
         guard !id.isEmpty else { return (try objects(of: CKO_PRIVATE_KEY, id: id, label: label), []) }
-        // One search instead of two: a token that looks at every object takes a third of a second for each among 10,000 keys.
+        // One search instead of two: a token that looks at every object takes a third of a second per search among
+        // 10,000 keys.
         let handles = try objects(of: nil, id: id, label: nil, atMost: Self.mostOfOneID + 1)
         guard handles.count <= Self.mostOfOneID else {
             return (
@@ -54,8 +56,9 @@ extension Session {
         return (privateKeys, publicKeys)
     }
 
-    /// The private keys that `uri` names. Throws `otherToken` if it names another token than the session's, `invalidURI` if its `type` is
-    /// another one, `keyUnusable` for the one key that cannot be used, `severalKeys` where such a key is among others.
+    /// The private keys that `uri` names. Throws `otherToken` if it names a token other than the session's,
+    /// `invalidURI` if its `type` is not private, `keyUnusable` if the only match cannot be used, `severalKeys` if one
+    /// of several matches cannot.
     public func keys(matching uri: TokenURI) throws(PKCS11Error) -> [KeyObject] {
         if let objectClass = uri.objectClass, objectClass != CKO_PRIVATE_KEY {
             throw .invalidURI(reason: "its type is not private")
@@ -74,13 +77,13 @@ extension Session {
         throw first
     }
 
-    static let withoutID = "it has no CKA_ID, by which it would be found again; give it one, and its public key object the same"
+    static let withoutID = "it has no CKA_ID to find it by; give it one, and its public key object the same one"
 
-    /// Every private key of the token whose public half can be read, in the order of the token. A token may hold thousands, and keys
-    /// that are not ours: those whose public half is missing or ambiguous are left out.
+    /// Every private key of the token whose public half can be read, in the token's order. Keys whose public half is
+    /// missing or ambiguous are left out: a token may hold thousands of keys that are not ours.
     public func keys() throws(PKCS11Error) -> [KeyObject] { try keys(id: nil, label: nil) }
 
-    /// The same, given up as soon as `goOn`, which is asked between objects, says no; then nil.
+    /// The same, but returns nil as soon as `goOn`, which is called between objects, returns false.
     public func keys(while goOn: () -> Bool) throws(PKCS11Error) -> [KeyObject]? {
         var isGivenUp = false
         let keys = try keys(id: nil, label: nil) {
@@ -125,7 +128,7 @@ extension Session {
         } catch {
             switch error {
             case .cryptoki(let failure) where Recovery(for: failure.returnValue) == .findAgain:
-                // The object went away between the search and the look.
+                // The object disappeared between the search and the read.
                 return nil
             case .cryptoki:
                 throw error
@@ -136,7 +139,7 @@ extension Session {
         }
     }
 
-    /// Handles of objects by class, id and label; nil matches anything. With `atMost` the search ends there.
+    /// Handles of objects by class, id and label; nil matches anything. The search stops after `atMost`.
     func objects(
         of objectClass: CK_OBJECT_CLASS?, id: [UInt8]?, label: [UInt8]?, atMost: Int = .max
     ) throws(PKCS11Error) -> [CK_OBJECT_HANDLE] {
@@ -165,6 +168,6 @@ extension Session {
 
     /// Handles fetched by one C_FindObjects: few calls for thousands of objects, 8 KiB of memory.
     private static let searchBatch = 1024
-    /// Objects looked at for one key. More of the same id are somebody's mistake.
+    /// Objects looked at for one key. More with the same id are a mistake.
     private static let mostOfOneID = 64
 }

@@ -6,12 +6,12 @@ public enum KeyType: Hashable, Sendable {
     case p256
     /// ECDSA on secp384r1.
     case p384
-    /// RSA with a modulus of so many bits, e = 65537 for keys made here.
+    /// RSA with a modulus of `bits` bits; keys made here have e = 65537.
     case rsa(bits: Int)
     /// EdDSA on edwards25519 (RFC 8032).
     case ed25519
 
-    /// Bytes of a signature.
+    /// Length of a signature in bytes.
     public var signatureLength: Int {
         switch self {
         case .p256, .ed25519: 64
@@ -29,8 +29,8 @@ public enum KeyType: Hashable, Sendable {
         }
     }
 
-    /// The values of CKA_EC_PARAMS to try, the usual one first: an OBJECT IDENTIFIER; for Ed25519 also the curve's name as
-    /// PrintableString (PKCS#11 v3.0 §2.3.5), which is what some tokens want instead (SoftHSM #523, #559).
+    /// The values of CKA_EC_PARAMS to try, the usual one first: an OBJECT IDENTIFIER; for Ed25519 also the curve's name
+    /// as PrintableString (PKCS#11 v3.0 §2.3.5), which some tokens require (SoftHSM #523, #559).
     var parameters: [[UInt8]] {
         switch self {
         case .p256: [[0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07]]

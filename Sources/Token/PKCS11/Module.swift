@@ -2,9 +2,10 @@ import CPKCS11
 import Glibc
 import Synchronization
 
-/// A loaded PKCS#11 module: the vendor's shared library and its function list. The only place of the whole project that calls dlopen.
+/// A loaded PKCS#11 module: the vendor's shared library and its function list. No other code of this project calls
+/// dlopen.
 ///
-/// A module is loaded once and stays until the process ends: unloading runs destructors under whatever threads the vendor started.
+/// A module stays loaded until the process ends: unloading runs destructors under whatever threads the vendor started.
 /// Safe to use from many threads once `initialize()` has returned (CKF_OS_LOCKING_OK).
 public final class Module: @unchecked Sendable {
     /// The path it was loaded from.
@@ -12,8 +13,9 @@ public final class Module: @unchecked Sendable {
     let functions: CK_FUNCTION_LIST
     private let initializations = Atomic<UInt64>(0)
 
-    /// Loads the library at `path` and asks it for its functions: C_GetInterface (v3.0) if it has it, else C_GetFunctionList.
-    /// Whether the path may be trusted is for the caller to find out first. Throws `moduleNotLoaded`, or the failed call.
+    /// Loads the library at `path` and gets its functions: from C_GetInterface (v3.0) if it has that, else from
+    /// C_GetFunctionList. The caller must check first that the path can be trusted. Throws `moduleNotLoaded`, or the
+    /// failed call.
     public init(path: String) throws(PKCS11Error) {
         // dlopen searches the library path for a name without a slash.
         guard path.utf8.first == UInt8(ascii: "/"), !path.utf8.contains(0) else {
@@ -35,18 +37,18 @@ public final class Module: @unchecked Sendable {
             let returned = "PKCS 11".withCString { name in
                 name.withMemoryRebound(to: UInt8.self, capacity: 8) { getInterface($0, nil, &interface, 0) }
             }
-            // A module that has the function and no such interface may still have the older function.
+            // A module may have the function without such an interface, and still have the older function.
             if returned == CKR_OK, let list = interface?.pointee.functions, isUsable(list) { return list }
         }
         guard let symbol = dlsym(library, "C_GetFunctionList") else {
-            throw .moduleNotLoaded(path: path, reason: "it has no C_GetFunctionList, so it is no PKCS#11 module")
+            throw .moduleNotLoaded(path: path, reason: "it has no C_GetFunctionList, so it is not a PKCS#11 module")
         }
         typealias GetFunctionList = @convention(c) (UnsafeMutablePointer<UnsafeMutablePointer<CK_FUNCTION_LIST>?>) -> CK_RV
         var list: UnsafeMutablePointer<CK_FUNCTION_LIST>?
         let returned = unsafeBitCast(symbol, to: GetFunctionList.self)(&list)
         guard returned == CKR_OK else { throw .call("C_GetFunctionList", returned) }
         guard let list, isUsable(list) else {
-            throw .moduleNotLoaded(path: path, reason: "its function list is empty or of another version")
+            throw .moduleNotLoaded(path: path, reason: "its function list is empty or has an unsupported version")
         }
         return list
     }
@@ -55,11 +57,11 @@ public final class Module: @unchecked Sendable {
         (2...3).contains(list.pointee.version.major)
     }
 
-    /// How often the module was initialised. Session and object handles are void in the next count.
+    /// How often the module was initialised. Session and object handles become invalid when it changes.
     public var epoch: UInt64 { initializations.load(ordering: .acquiring) }
 
-    /// Calls C_Initialize with operating system locks, since several threads sign. That it was initialised already, by a library that
-    /// shares the module, is no error (PKCS#11 v2.40 §5.4).
+    /// Calls C_Initialize with operating system locks, since several threads sign. It is no error if a library that
+    /// shares the module has already initialised it (PKCS#11 v2.40 §5.4).
     public func initialize() throws(PKCS11Error) {
         var arguments = CK_C_INITIALIZE_ARGS()
         arguments.flags = CKF_OS_LOCKING_OK
@@ -68,8 +70,8 @@ public final class Module: @unchecked Sendable {
         initializations.add(1, ordering: .acquiringAndReleasing)
     }
 
-    /// Calls C_Finalize, which ends every session. No other thread may be inside the module. To be followed by `initialize()`;
-    /// never called at the end of the process (SoftHSM #729: crash in destructors).
+    /// Calls C_Finalize, which ends every session. No other thread may be inside the module. Must be followed by
+    /// `initialize()`; never called at the end of the process (SoftHSM #729: crash in destructors).
     public func finalize() throws(PKCS11Error) {
         initializations.add(1, ordering: .acquiringAndReleasing)
         let returned = try call("C_Finalize", functions.C_Finalize)(nil)
@@ -122,7 +124,7 @@ public final class Module: @unchecked Sendable {
         return first
     }
 
-    /// Whether `uri` names `token`, its slot and this module, each by what it says of itself.
+    /// Whether `uri` matches what `token`, its slot and this module say about themselves.
     func matches(_ uri: TokenURI, _ token: TokenInfo) throws(PKCS11Error) -> Bool {
         var slot = CK_SLOT_INFO()
         var returned = try call("C_GetSlotInfo", functions.C_GetSlotInfo)(token.slot, &slot)
@@ -133,12 +135,12 @@ public final class Module: @unchecked Sendable {
         return uri.matches(token, slot: slot, library: library)
     }
 
-    /// Vendors leave functions out of the list that the standard asks to be there as stubs.
+    /// Vendors leave out functions that the standard requires at least as stubs.
     func call<Function>(_ name: String, _ function: Function?) throws(PKCS11Error) -> Function {
         guard let function else { throw .call(name, CKR_FUNCTION_NOT_SUPPORTED) }
         return function
     }
 
-    /// More slots than any module has; a count above it is a broken module, and no reason to allocate.
+    /// More slots than any module has. A larger count comes from a broken module and is no reason to allocate.
     private static let mostSlots: CK_ULONG = 4096
 }

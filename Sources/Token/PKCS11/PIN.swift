@@ -2,7 +2,7 @@ import CPKCS11
 import DurableFile
 import Glibc
 
-/// A user PIN, in a page of its own that is locked into memory, left out of core dumps, and wiped when the value goes.
+/// A user PIN, in its own memory page, which is locked, left out of core dumps, and wiped when the value is destroyed.
 /// It is read from a file straight into that page and never becomes a String, an Array or Data.
 public struct PIN: ~Copyable, Sendable {
     /// Why a PIN file is not accepted.
@@ -11,19 +11,19 @@ public struct PIN: ~Copyable, Sendable {
         case unreadable(errno: Int32)
         /// It is a FIFO, a folder, a device.
         case notRegularFile
-        /// It belongs to somebody who is neither root nor the user of this process.
+        /// It belongs to neither root nor the user of this process.
         case wrongOwner(uid: UInt32)
         /// Its group or others may read or write it.
         case wrongMode(UInt32)
-        /// Somebody else could put another file in its place: a folder or link on the way to it is not root's or this user's alone.
+        /// Another user could replace it: a folder or link on its path is not controlled by root or this user alone.
         case untrustedWay(path: String, reason: String)
         /// It holds nothing.
         case empty
         /// It holds more than `longest` bytes.
         case tooLong
-        /// No memory could be had for it.
+        /// No memory could be allocated for it.
         case noMemory
-        /// It holds what cannot be meant as a PIN; a try is not spent on finding out. `line` counts from 1.
+        /// It holds something that cannot be a PIN, so no login is spent on it. `line` counts from 1.
         case malformed(line: Int, Flaw)
     }
 
@@ -50,20 +50,20 @@ public struct PIN: ~Copyable, Sendable {
     private nonisolated(unsafe) let page: UnsafeMutableRawPointer
     private let length: Int
 
-    /// Reads the PIN from the file at `path`: a regular file of root or of this process's user, without any access for group and
-    /// others, judged after it was opened. One line of UTF-8; one line feed at its end does not count.
+    /// Reads the PIN from the file at `path`: a regular file of root or of this process's user, without any access for
+    /// group and others, checked after opening. One line of UTF-8; one line feed at its end does not count.
     public init(file path: String) throws(SourceError) {
         let file = try Self.open(path)
         guard let page = mmap(nil, Self.pageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), page != MAP_FAILED else {
             throw .noMemory
         }
-        // Best effort: without the right to lock memory the wipe is what is left.
+        // Best effort: without the right to lock memory only the wipe remains.
         _ = mlock(page, Self.pageSize)
         _ = madvise(page, Self.pageSize, Self.dontDump)
 
         var count = 0
         var failure: SourceError?
-        // One byte of PIN and one line feed more than may be there, to see that there is more.
+        // Room for one byte and one line feed more than allowed, to notice a PIN that is too long.
         do throws(FileError) {
             count = try file.read(into: UnsafeMutableRawBufferPointer(start: page, count: Self.longest + 2), at: 0)
         } catch { failure = .unreadable(errno: error.code) }
@@ -81,12 +81,12 @@ public struct PIN: ~Copyable, Sendable {
         self.length = count
     }
 
-    /// Opens the file and judges it, and its way.
+    /// Opens the file, and checks it and its path.
     private static func open(_ path: String) throws(SourceError) -> File {
         let file: File
         let status: FileStatus
         do throws(OwnershipError) {
-            // Whatever its owner and mode: what is wrong with them is told with the values.
+            // With any owner and mode: they are checked below, so that the error has their values.
             file = try File.open(path, as: Ownership(owner: .anybody, forbidden: 0, judgesWay: true))
             do throws(FileError) { status = try file.status() } catch { throw .system(error) }
         } catch {
@@ -106,8 +106,8 @@ public struct PIN: ~Copyable, Sendable {
 
     deinit { Self.wipe(page) }
 
-    /// Two bytes that tell whether this PIN was tried before and little else: 1 in 65,536 other PINs has the same.
-    /// Takes some 10 ms, so that trying all PINs against the two bytes is not free either.
+    /// Two bytes that tell whether this PIN was tried before and little else: 1 in 65,536 other PINs has the same tag.
+    /// Takes about 10 ms, so that trying all PINs against the two bytes is not free either.
     public func tag(salt: [UInt8]) -> UInt16 {
         var tag: (UInt8, UInt8) = (0, 0)
         withUnsafeMutableBytes(of: &tag) { tag in

@@ -1,7 +1,7 @@
-/// Judges the bytes of a PIN file where they are: nothing of them is copied.
+/// Checks the bytes of a PIN file in place, without a copy.
 enum PINText {
-    /// The first thing in `bytes` that cannot be meant as a PIN, and its line; nil if there is none. The line feed at the end of the file is
-    /// not among `bytes`.
+    /// The first thing in `bytes` that cannot be in a PIN, and its line; nil if there is none. The line feed at the end
+    /// of the file is not part of `bytes`.
     static func flaw(in bytes: UnsafeRawBufferPointer) -> (line: Int, flaw: PIN.Flaw)? {
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { return (1, .byteOrderMark) }
         if bytes.first == 0x20 || bytes.first == 0x09 { return (1, .blankAtStart) }
@@ -29,7 +29,7 @@ enum PINText {
 }
 
 extension UnsafeRawBufferPointer {
-    /// Bytes of the character beyond ASCII that these bytes begin with; 0 if they do not begin with one (RFC 3629 §4).
+    /// Length in bytes of the non-ASCII character that these bytes begin with; 0 if they begin with none (RFC 3629 §4).
     fileprivate var lengthOfUTF8Character: Int {
         guard let first else { return 0 }
         let length: Int

@@ -1,16 +1,17 @@
 import CPKCS11
 
-/// What a private key object tells about itself.
+/// The attributes of a private key object.
 struct PrivateKeyAttributes {
     let handle: CK_OBJECT_HANDLE
     let id: [UInt8]
     let label: [UInt8]
     let alwaysAuthenticate: Bool
     let protection: KeyProtection
-    /// RSA private keys usually tell their modulus. Nil if the object tells nothing.
+    /// RSA private keys usually reveal their modulus. Nil if the object does not.
     let ownPublicKey: (type: KeyType, spki: [UInt8])?
 
-    /// The public half: of several objects with the same id the one with the same label; if several are left they must be equal.
+    /// The public half: of several objects with the same id, the one with the same label. If several remain, they must
+    /// be equal.
     func counterpart(among candidates: [PublicKeyAttributes]) throws(PKCS11Error) -> PublicKeyAttributes {
         if let own = ownPublicKey { return PublicKeyAttributes(id: id, label: label, type: own.type, spki: own.spki) }
         let sameLabel = candidates.filter { $0.label == label }
@@ -31,7 +32,7 @@ struct PrivateKeyAttributes {
     }
 }
 
-/// Reads private key objects, one call an object.
+/// Reads private key objects, with one call per object.
 struct PrivateKeyReader: ~Copyable {
     private var reader = AttributeReader([
         (CKA_ID, 256), (CKA_LABEL, 512), (CKA_KEY_TYPE, 8), (CKA_ALWAYS_AUTHENTICATE, 1), (CKA_SENSITIVE, 1), (CKA_EXTRACTABLE, 1),

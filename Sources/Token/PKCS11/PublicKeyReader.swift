@@ -1,6 +1,6 @@
 import CPKCS11
 
-/// What a public key object tells about itself.
+/// The attributes of a public key object.
 struct PublicKeyAttributes {
     let id: [UInt8]
     let label: [UInt8]
@@ -8,14 +8,14 @@ struct PublicKeyAttributes {
     let spki: [UInt8]
 }
 
-/// Reads public key objects, one call an object.
+/// Reads public key objects, with one call per object.
 struct PublicKeyReader: ~Copyable {
     private var reader = AttributeReader([
         (CKA_ID, 256), (CKA_LABEL, 512), (CKA_KEY_TYPE, 8), (CKA_EC_PARAMS, 64), (CKA_EC_POINT, 256), (CKA_MODULUS, 1040),
         (CKA_PUBLIC_EXPONENT, 32),
     ])
 
-    /// Throws `publicKeyUnreadable` for a kind of key that is not known here.
+    /// Throws `publicKeyUnreadable` for an unsupported kind of key.
     mutating func read(_ object: CK_OBJECT_HANDLE, session: borrowing Session) throws(PKCS11Error) -> PublicKeyAttributes {
         try reader.read(object, session: session)
         let (type, spki) = try Self.publicKey(
@@ -30,7 +30,7 @@ struct PublicKeyReader: ~Copyable {
         switch keyType {
         case CKK_EC, CKK_EC_EDWARDS:
             guard let parameters, let type = KeyType(parameters: parameters) else {
-                throw .publicKeyUnreadable(reason: "its curve is not one that is used here")
+                throw .publicKeyUnreadable(reason: "its curve is not supported")
             }
             guard let point, let spki = SubjectPublicKeyInfo.ec(type, point: point) else {
                 throw .publicKeyUnreadable(reason: "its CKA_EC_POINT has an unknown form")
@@ -42,7 +42,7 @@ struct PublicKeyReader: ~Copyable {
             }
             return (.rsa(bits: SubjectPublicKeyInfo.bitCount(modulus)), spki)
         default:
-            throw .publicKeyUnreadable(reason: "its CKA_KEY_TYPE is not one that is used here")
+            throw .publicKeyUnreadable(reason: "its CKA_KEY_TYPE is not supported")
         }
     }
 }

@@ -1,7 +1,7 @@
 import CPKCS11
 
-/// What may bring a failed call back, by its return value. The table of devices that stay dead until somebody restarts a program
-/// (boulder #3468, fabric #1022, yubihsm-shell #541, thin-edge #4353) in one place; Docs publish it.
+/// How to recover from a failed call, by its return value. One table against devices that stay dead until somebody
+/// restarts a program (boulder #3468, fabric #1022, yubihsm-shell #541, thin-edge #4353); Docs/tokens.md publishes it.
 public enum Recovery: Hashable, Sendable {
     /// Trying again would fail again.
     case none
@@ -11,9 +11,10 @@ public enum Recovery: Hashable, Sendable {
     case newSession
     /// The login is gone: log in again.
     case logInAgain
-    /// The device or its driver is in trouble: a new session, then a new login, then C_Finalize and C_Initialize, then a new process.
+    /// The device or its driver has failed: a new session, then a new login, then C_Finalize and C_Initialize, then a
+    /// new process.
     case device
-    /// The PIN was judged: never without a person, because every try may be the one that locks the token.
+    /// The token has judged the PIN: never retry without a person, because every try may lock the token.
     case never
 
     /// The row of the table for `returnValue`.
@@ -35,9 +36,10 @@ public enum Recovery: Hashable, Sendable {
         }
     }
 
-    /// True if a C_Login that returned `returnValue` certainly did not look at the PIN, so that it was no try of it: the token, the session
-    /// or a PIN to compare with was not there when the call began. Not among them is what can come after the PIN was sent: CKR_DEVICE_ERROR,
-    /// CKR_DEVICE_REMOVED, and CKR_GENERAL_ERROR and CKR_FUNCTION_FAILED, which some drivers return for a wrong PIN.
+    /// True if a C_Login that returned `returnValue` certainly did not check the PIN, so that it was no try: the token,
+    /// the session or a PIN to compare with was missing when the call began. The list leaves out what can follow after
+    /// the PIN was sent: CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, and CKR_GENERAL_ERROR and CKR_FUNCTION_FAILED, which
+    /// some drivers return for a wrong PIN.
     public static func pinWasNotJudged(_ returnValue: ReturnValue) -> Bool {
         switch returnValue.rawValue {
         case CKR_TOKEN_NOT_PRESENT, CKR_TOKEN_NOT_RECOGNIZED, CKR_SLOT_ID_INVALID, CKR_SESSION_HANDLE_INVALID, CKR_CRYPTOKI_NOT_INITIALIZED,

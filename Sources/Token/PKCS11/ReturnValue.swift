@@ -6,7 +6,7 @@ public struct ReturnValue: RawRepresentable, Hashable, Sendable, CustomStringCon
     /// Wraps the number a module returned.
     public init(rawValue: UInt) { self.rawValue = rawValue }
 
-    /// The header's name for the number, or nil for a vendor's own.
+    /// The header's name for the number, or nil for a vendor-defined one.
     public var name: String? { Self.names[rawValue] }
 
     /// For example "CKR_PIN_INCORRECT (0xa0)".

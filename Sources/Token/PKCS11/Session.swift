@@ -1,6 +1,7 @@
 import CPKCS11
 
-/// A Cryptoki session, closed when the last reference goes. One thread at a time may use it: a session has one active operation.
+/// A Cryptoki session, closed when the last reference is released. Only one thread at a time may use it: a session has
+/// one active operation.
 public final class Session: @unchecked Sendable {
     /// The module the session belongs to.
     public let module: Module
@@ -25,7 +26,7 @@ public final class Session: @unchecked Sendable {
 
     deinit { close() }
 
-    /// Ends the session, if it is not ended yet.
+    /// Closes the session unless it is closed already.
     public func close() {
         // After C_Finalize the number may belong to another session.
         guard !isClosed, epoch == module.epoch else { return }
@@ -33,17 +34,17 @@ public final class Session: @unchecked Sendable {
         _ = module.functions.C_CloseSession?(handle)
     }
 
-    /// The token has dropped the session: do not close it, its number may have been given out again.
+    /// The token has dropped the session: do not close it, because its handle may have been reused.
     public func abandon() { isClosed = true }
 
-    /// Logs in all sessions of this process on the token, with a PIN. One call is one try. CKR_USER_ALREADY_LOGGED_IN is thrown: it says
-    /// nothing of the PIN.
+    /// Logs in all sessions of this process on the token, with a PIN. One call is one try. Throws
+    /// CKR_USER_ALREADY_LOGGED_IN, which says nothing about the PIN.
     public func logIn(_ pin: borrowing PIN) throws(PKCS11Error) {
         let returned = try logIn(pin, user: CKU_USER)
         guard returned == CKR_OK else { throw .call("C_Login", returned) }
     }
 
-    /// Gives the PIN for the one operation that was just begun with a key that has CKA_ALWAYS_AUTHENTICATE (CKU_CONTEXT_SPECIFIC).
+    /// Gives the PIN for the operation just started with a key that has CKA_ALWAYS_AUTHENTICATE (CKU_CONTEXT_SPECIFIC).
     public func authenticate(_ pin: borrowing PIN) throws(PKCS11Error) {
         let returned = try logIn(pin, user: CKU_CONTEXT_SPECIFIC)
         guard returned == CKR_OK else { throw .call("C_Login", returned) }
@@ -68,16 +69,16 @@ public final class Session: @unchecked Sendable {
         return info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS
     }
 
-    /// Throws CKR_USER_NOT_LOGGED_IN if the login is gone, so that what a search did not find means nothing.
+    /// Throws CKR_USER_NOT_LOGGED_IN if the login is gone: then a search that found nothing proves nothing.
     public func requireLogin() throws(PKCS11Error) {
         guard try isLoggedIn() else { throw .call("C_GetSessionInfo", CKR_USER_NOT_LOGGED_IN) }
     }
 
-    /// Has the device do something small, so that it does not let the session go for idleness (YubiHSM: 30 s).
+    /// Gives the device something small to do, so that it does not drop an idle session (YubiHSM: after 30 s).
     public func keepAlive() throws(PKCS11Error) {
         var bytes = [UInt8](repeating: 0, count: 8)
         let returned = try module.call("C_GenerateRandom", module.functions.C_GenerateRandom)(handle, &bytes, CK_ULONG(bytes.count))
-        // A token without a random generator is awake all the same once it has answered.
+        // A token without a random generator has answered, so it is awake.
         if returned == CKR_RANDOM_NO_RNG || returned == CKR_FUNCTION_NOT_SUPPORTED { return }
         guard returned == CKR_OK else { throw .call("C_GenerateRandom", returned) }
     }
@@ -111,11 +112,11 @@ public final class Session: @unchecked Sendable {
         guard module.functions.C_GetMechanismInfo?(slot, mechanism, &info) == CKR_OK, info.ulMinKeySize <= info.ulMaxKeySize else {
             return nil
         }
-        // Some modules tell RSA sizes in bytes.
+        // Some modules report RSA sizes in bytes.
         return info.ulMaxKeySize < 1024 && mechanism == CKM_RSA_PKCS
             ? info.ulMinKeySize * 8...info.ulMaxKeySize * 8 : info.ulMinKeySize...info.ulMaxKeySize
     }
 
-    /// Far above the number of mechanisms that were ever defined.
+    /// Far above the number of mechanisms ever defined.
     private static let mostMechanisms: CK_ULONG = 4096
 }

@@ -1,15 +1,15 @@
 import CPKCS11
 import Glibc
 
-/// A bounded set of sessions for signing, opened when first wanted and kept: tokens have few (YubiHSM and ykcs11: 16 in all), and
-/// some fail when they are opened fast. The session that holds the login is not among them.
+/// A bounded set of signing sessions, opened on first use and kept: tokens offer few (YubiHSM and ykcs11: 16 in all),
+/// and some fail when sessions are opened in quick succession. The session that holds the login is not one of them.
 ///
-/// Sessions carry the pool's generation; a login, a lost device or C_Initialize begins a new one, and with it everything that was
-/// cached about objects is void.
+/// Each session carries the pool's generation. A login, a lost device or C_Initialize starts a new generation, which
+/// invalidates everything cached about objects.
 public final class SessionPool: @unchecked Sendable {
-    /// A session out of the pool. Give it back with `checkIn`.
+    /// A session from the pool. Return it with `checkIn`.
     public struct Lease {
-        /// For one thread, until it is given back.
+        /// For one thread, until it is returned.
         public let session: Session
         /// The generation in which the session was opened.
         public let generation: UInt64
@@ -17,7 +17,7 @@ public final class SessionPool: @unchecked Sendable {
 
     private let module: Module
     private let readWrite: Bool
-    // Guarded by the mutex. `Mutex` has no condition to wait for.
+    // Guarded by the mutex. `Mutex` has no condition variable.
     private var capacity: Int
     private var slot: CK_SLOT_ID?
     private var idle: [Lease] = []
@@ -44,12 +44,13 @@ public final class SessionPool: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    /// The number of the present generation.
+    /// The number of the current generation.
     public var generation: UInt64 { locked { current } }
-    /// The most sessions that are open at a time; less than was asked for if the token has not more.
+    /// The most sessions that are open at a time; fewer than requested if the token has fewer.
     public var size: Int { locked { capacity } }
 
-    /// Begins a generation on `slot`. Sessions of earlier ones are closed, those that are out when they come back.
+    /// Starts a generation on `slot`. Sessions of earlier ones are closed: idle ones now, those in use when they are
+    /// returned.
     public func open(slot: CK_SLOT_ID) {
         let old = locked {
             self.slot = slot
@@ -62,8 +63,8 @@ public final class SessionPool: @unchecked Sendable {
         for lease in old { lease.session.close() }
     }
 
-    /// Takes no more requests until `open`, and waits until every session is back. Afterwards no thread is inside the module through
-    /// this pool.
+    /// Refuses requests until `open`, and waits until every session is returned. Afterwards no thread is inside the
+    /// module through this pool.
     public func drain() {
         let old = locked {
             slot = nil
@@ -75,8 +76,8 @@ public final class SessionPool: @unchecked Sendable {
         for lease in old { lease.session.close() }
     }
 
-    /// A session of the present generation; waits while all are out. Throws the failed C_OpenSession, or CKR_TOKEN_NOT_PRESENT while
-    /// the pool is closed.
+    /// A session of the current generation; waits while all are in use. Throws the failed C_OpenSession, or
+    /// CKR_TOKEN_NOT_PRESENT while the pool is closed.
     public func checkOut() throws(PKCS11Error) -> Lease {
         pthread_mutex_lock(mutex)
         while true {
@@ -99,7 +100,7 @@ public final class SessionPool: @unchecked Sendable {
                     pthread_mutex_lock(mutex)
                     out -= 1
                     pthread_cond_broadcast(changed)
-                    // The token has fewer sessions than were asked for: be content with those there are.
+                    // The token has fewer sessions than requested: use those there are.
                     if let failure = error.cryptoki, failure.returnValue.rawValue == CKR_SESSION_COUNT, out + idle.count > 0 {
                         capacity = out + idle.count
                         continue
@@ -112,7 +113,7 @@ public final class SessionPool: @unchecked Sendable {
         }
     }
 
-    /// Gives a session back; one that is not `reusable` is closed, and so is one of an earlier generation.
+    /// Returns a session. It is closed if it is not `reusable` or belongs to an earlier generation.
     public func checkIn(_ lease: Lease, reusable: Bool) {
         pthread_mutex_lock(mutex)
         if reusable, lease.generation == current {
@@ -123,7 +124,7 @@ public final class SessionPool: @unchecked Sendable {
             return
         }
         pthread_mutex_unlock(mutex)
-        // Close first, count it as back afterwards: `drain` must not let C_Finalize overtake C_CloseSession.
+        // Close first, then count it as returned: otherwise `drain` could let C_Finalize overtake C_CloseSession.
         lease.session.close()
         locked {
             out -= 1

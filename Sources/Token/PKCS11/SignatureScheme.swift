@@ -1,7 +1,7 @@
 import CPKCS11
 
-/// How a key signs. Digests are made by the caller: tokens rarely have the hashing ECDSA mechanisms (SoftHSM #620), and the digest
-/// crosses to the token in one call.
+/// How a key signs. The caller computes digests: tokens rarely have the hashing ECDSA mechanisms (SoftHSM #620), and a
+/// digest reaches the token in one call.
 public enum SignatureScheme: Hashable, Sendable {
     /// CKM_ECDSA over a digest; the signature is r‖s.
     case ecdsa
@@ -19,7 +19,7 @@ public enum SignatureScheme: Hashable, Sendable {
         /// SHA-384.
         case sha384
 
-        /// Bytes.
+        /// Length in bytes.
         var length: Int { self == .sha256 ? 32 : 48 }
 
         /// DigestInfo up to the digest (RFC 8017 §9.2, note 1).
@@ -41,7 +41,7 @@ public enum SignatureScheme: Hashable, Sendable {
         ]
     }
 
-    /// Whether a key of `type` signs this way over an input of so many bytes.
+    /// Whether a key of `type` signs this way over an input of `inputLength` bytes.
     func accepts(_ type: KeyType, inputLength: Int) -> Bool {
         switch (self, type) {
         case (.ecdsa, .p256): inputLength == 32
@@ -52,6 +52,6 @@ public enum SignatureScheme: Hashable, Sendable {
         }
     }
 
-    /// What an Ed25519 message may have: it crosses to the token whole.
+    /// The most bytes of an Ed25519 message, which is sent to the token whole.
     static let longestMessage = 256 * 1024
 }

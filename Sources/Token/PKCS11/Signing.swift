@@ -1,12 +1,13 @@
 import CPKCS11
 
 extension Session {
-    /// Signs `input`, a digest or for Ed25519 the message. Two calls into the module, nothing else. With CKA_ALWAYS_AUTHENTICATE
-    /// `authenticate` logs in (CKU_CONTEXT_SPECIFIC) between them, with nothing in between, on this session (OpenSC #1071).
+    /// Signs `input`, a digest or for Ed25519 the message. Two calls into the module, nothing else. With
+    /// CKA_ALWAYS_AUTHENTICATE `authenticate` logs in (CKU_CONTEXT_SPECIFIC) between them, with nothing in between, on
+    /// this session (OpenSC #1071).
     ///
-    /// Throws `unsupported` if key, scheme and input do not fit, `signatureLength` if the token's answer has the wrong length, what
-    /// `authenticate` throws, or the failed call. After a failure the session may be left with an active operation: it answers the
-    /// next C_SignInit with CKR_OPERATION_ACTIVE, whose recovery is a new session.
+    /// Throws `unsupported` if key, scheme and input do not fit, `signatureLength` if the token's answer has the wrong
+    /// length, what `authenticate` throws, or the failed call. After a failure the session may be left with an active
+    /// operation: it answers the next C_SignInit with CKR_OPERATION_ACTIVE, whose recovery is a new session.
     public func sign(
         _ input: [UInt8], with key: KeyObject, _ scheme: SignatureScheme,
         authenticate: (Session) throws(PKCS11Error) -> Void

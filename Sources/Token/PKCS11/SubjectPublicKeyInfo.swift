@@ -1,6 +1,6 @@
 import CPKCS11
 
-/// Writes SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) from what tokens tell about public keys.
+/// Writes SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) from a token's public key attributes.
 enum SubjectPublicKeyInfo {
     /// RFC 5480 §2.1.1 and §2.2, RFC 8410 §4: everything before the point is fixed by the curve.
     static func ec(_ type: KeyType, point attribute: [UInt8]) -> [UInt8]? {
@@ -31,8 +31,8 @@ enum SubjectPublicKeyInfo {
         return prefix + point
     }
 
-    /// CKA_EC_POINT is the point itself, or wrapped in an OCTET STRING (the standard), or in a BIT STRING (OpenSC #478, #766).
-    /// The exact length decides which: a raw point may begin with any tag's byte.
+    /// CKA_EC_POINT is the point itself, or wrapped in an OCTET STRING (the standard), or in a BIT STRING (OpenSC #478,
+    /// #766). The exact length decides which: a raw point may begin with any tag's byte.
     static func point(_ attribute: [UInt8], length: Int) -> [UInt8]? {
         if attribute.count == length { return attribute }
         if attribute.count == length + 2, attribute[0] == 0x04, Int(attribute[1]) == length { return Array(attribute.dropFirst(2)) }

@@ -11,7 +11,7 @@ public struct TokenInfo: @unchecked Sendable {
         self.info = info
     }
 
-    /// The label, blanks at its end removed.
+    /// The label, without the blanks at its end.
     public var label: String { withUnsafeBytes(of: info.label, Self.text) }
     /// The maker's name.
     public var manufacturer: String { withUnsafeBytes(of: info.manufacturerID, Self.text) }
@@ -19,7 +19,7 @@ public struct TokenInfo: @unchecked Sendable {
     public var model: String { withUnsafeBytes(of: info.model, Self.text) }
     /// The serial number.
     public var serialNumber: String { withUnsafeBytes(of: info.serialNumber, Self.text) }
-    /// The same with blanks at the end of each text, as the standard wants it; some modules fill them with NUL.
+    /// The same, padded with blanks as the standard requires; some modules pad with NUL.
     var padded: CK_TOKEN_INFO {
         var info = info
         withUnsafeMutableBytes(of: &info.label, Self.pad)
@@ -48,7 +48,7 @@ public struct TokenInfo: @unchecked Sendable {
     /// The PIN is typed on the reader itself.
     public var hasProtectedAuthenticationPath: Bool { flags & CKF_PROTECTED_AUTHENTICATION_PATH != 0 }
 
-    /// Fixed fields are padded with blanks and not terminated; some modules fill them with NUL.
+    /// Fixed fields are padded with blanks and not terminated; some modules pad with NUL.
     private static func text(_ field: UnsafeRawBufferPointer) -> String {
         var bytes = field[...]
         while let last = bytes.last, last == 0x20 || last == 0 { bytes = bytes.dropLast() }

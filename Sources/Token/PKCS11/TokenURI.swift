@@ -3,27 +3,27 @@ import CPKCS11
 
 /// A PKCS#11 URI (RFC 7512), matched by p11-kit. Every attribute of its path restricts what it matches (§2.5).
 public final class TokenURI: @unchecked Sendable {
-    /// What a URI is there for.
+    /// What a URI is used for.
     public enum Purpose: Sendable {
-        /// To find the configured token. Its module-path, module-name, pin-value and pin-source are ignored: module and PIN come from the
-        /// configuration alone.
+        /// To find the configured token. Its module-path, module-name, pin-value and pin-source are ignored: module and
+        /// PIN come only from the configuration.
         case token
-        /// To name a key of a token that is open. These four are refused: a caller that brings them believes that they count, and a PIN has
-        /// no place in a request or in a record.
+        /// To name a key of an open token. These four attributes are refused: a caller that sends them expects an
+        /// effect, and a PIN has no place in a request or in a record.
         case key
     }
 
-    /// As it was given.
+    /// The text as given.
     public let text: String
     // Never written after init, so that several threads may match with it.
     private let uri: OpaquePointer
 
-    /// Parses `text`. Throws `invalidURI` also for attributes that are not known: a name that cannot be checked matches nothing.
+    /// Parses `text`. Throws `invalidURI` also for unknown attributes: a name that cannot be checked matches nothing.
     public init(_ text: String, for purpose: Purpose = .token) throws(PKCS11Error) {
         let form = try TokenURIText(text)
         if purpose == .key, let name = form.queryNames.first(where: Self.leadingElsewhere.contains) {
             let what = name.hasPrefix("pin") ? "the PIN comes" : "the module comes"
-            throw .invalidURI(reason: "\"\(name)\" has no place in it: \(what) from the agent's configuration alone")
+            throw .invalidURI(reason: "\"\(name)\" is not allowed: \(what) only from the agent's configuration")
         }
         guard let uri = p11_kit_uri_new() else { throw .call("p11_kit_uri_new", CKR_HOST_MEMORY) }
         let result = p11_kit_uri_parse(text, P11_KIT_URI_FOR_ANY, uri)
@@ -43,7 +43,8 @@ public final class TokenURI: @unchecked Sendable {
 
     private static let leadingElsewhere: Set<String> = ["pin-value", "pin-source", "module-name", "module-path"]
 
-    /// RFC 7512 §2.5: every attribute of token, slot and library that the URI has is equal; one that it has not matches anything.
+    /// RFC 7512 §2.5: every attribute of token, slot and library in the URI must be equal; a missing one matches
+    /// anything.
     func matches(_ token: TokenInfo, slot: CK_SLOT_INFO, library: CK_INFO) -> Bool {
         let number = p11_kit_uri_get_slot_id(uri)
         if number != CK_SLOT_ID.max, number != token.slot { return false }

@@ -1,10 +1,11 @@
-/// The form of a PKCS#11 URI (RFC 7512 §2.3), read strictly before p11-kit reads it: that one leaves out blanks, takes the last of several
-/// attributes of one name, and passes over what it does not know, so that a URI would match more than it says.
+/// The form of a PKCS#11 URI (RFC 7512 §2.3), checked strictly before p11-kit reads it. p11-kit drops blanks, takes the
+/// last of several attributes with the same name and ignores what it does not know, so that a URI would match more than
+/// it says.
 struct TokenURIText {
     /// Names of the query's attributes (§2.4).
     private(set) var queryNames: [String] = []
 
-    /// §2.3, `pk11-pattr` without the vendors' own.
+    /// §2.3, `pk11-pattr` without vendor attributes.
     static let pathNames: Set<String> = [
         "token", "manufacturer", "serial", "model", "library-manufacturer", "library-version", "library-description", "object", "type",
         "id",
@@ -13,8 +14,8 @@ struct TokenURIText {
     /// §2.3, `pk11-v-type`.
     static let types: Set<String> = ["public", "private", "cert", "secret-key", "data"]
 
-    /// Throws `invalidURI`. An attribute of the path that is not known matches nothing (§2.5), which is said at once; one of the query is
-    /// passed over.
+    /// Throws `invalidURI`. A path attribute that is not known matches nothing (§2.5), so it is an error; an unknown
+    /// query attribute is ignored.
     init(_ text: String) throws(PKCS11Error) {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw .invalidURI(reason: "it has a blank or a character that is not ASCII; write it percent-encoded")
@@ -30,7 +31,7 @@ struct TokenURIText {
             let (name, value) = try Self.attribute(attribute)
             guard Self.pathNames.contains(name) else {
                 throw .invalidURI(
-                    reason: "its attribute \"\(name)\" is not known, so that it matches nothing (RFC 7512 section 2.5)")
+                    reason: "its attribute \"\(name)\" is not known, so it matches nothing (RFC 7512 section 2.5)")
             }
             guard names.insert(name).inserted else { throw .invalidURI(reason: "it has \"\(name)\" twice") }
             try Self.check(name, value)
@@ -61,7 +62,7 @@ struct TokenURIText {
         case "type":
             guard types.contains(String(value)) else { throw .invalidURI(reason: "its type \"\(value)\" is not known") }
         case "slot-id":
-            // The greatest number is p11-kit's word for none.
+            // p11-kit uses the largest number for "none".
             guard value.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt(value), number != .max else {
                 throw .invalidURI(reason: "its slot-id is not a number")
             }

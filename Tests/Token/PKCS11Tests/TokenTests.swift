@@ -100,7 +100,7 @@ import Testing
 
     @Test func anRSAKeyOfAnotherSizeIsNotMade() throws {
         for bits in [0, 512, 1024, 2047, 8192] {
-            #expect(throws: PKCS11Error.unsupported(reason: "an RSA key of \(bits) bits is not made here")) {
+            #expect(throws: PKCS11Error.unsupported(reason: "the agent does not make RSA keys of \(bits) bits")) {
                 try session.generateKeyPair(.rsa(bits: bits), id: [2], label: [0x61])
             }
         }

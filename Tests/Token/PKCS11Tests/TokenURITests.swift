@@ -38,7 +38,7 @@ import Testing
         let error = #expect(throws: PKCS11Error.self) { try TokenURI(text, for: .key) }
         // The PIN is not repeated to logs.
         #expect(error?.description.contains("1234") == false)
-        #expect(error?.description.contains("configuration alone") == true)
+        #expect(error?.description.contains("only from the agent's configuration") == true)
     }
 
     @Test func anEmptyValueMatchesAnEmptyValueAndNotAny() throws {

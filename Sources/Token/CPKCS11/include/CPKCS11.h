@@ -18,6 +18,6 @@ typedef CK_RV (*cpkcs11_get_interface)(
     const unsigned char *name, CK_VERSION *version, cpkcs11_interface **interface, unsigned long flags);
 
 /// Fills `tag` with the first two bytes of SHA-256 iterated over `salt` and `pin`, and wipes every byte it worked with.
-/// Not a password hash to keep: two bytes tell whether a PIN was tried before, and little more.
+/// This is no password hash: two bytes tell whether a PIN was tried before, and little more.
 void cpkcs11_pin_tag(
     const uint8_t *salt, size_t salt_length, const uint8_t *pin, size_t pin_length, uint32_t iterations, uint8_t tag[2]);
