@@ -2,7 +2,7 @@ import Glibc
 
 /// Wakes the thread of the control link, which waits for requests, from another thread.
 final class Alarm: Sendable {
-    /// Readable while the alarm rings; -1, which `poll` passes over, if the system has no pipe left.
+    /// Readable while the alarm rings; -1, which `poll` ignores, if the system has no pipe left.
     let descriptor: Int32
     private let bell: Int32
 

@@ -2,7 +2,8 @@ import Glibc
 import PKCS11
 import TokenProtocol
 
-/// The control link, on the main thread: opening the token and managing keys, one request after another. Its end is the helper's end.
+/// The control link, on the main thread: opens the token and manages keys, one request after another. When it ends, the
+/// helper exits.
 struct ControlLink {
     let keeper: TokenKeeper
 
@@ -12,7 +13,7 @@ struct ControlLink {
         var decoder = FrameDecoder()
         var output: [UInt8] = []
         while true {
-            // A reply may tell it as well, and does so first.
+            // After the replies, since one of them may have told the daemon already.
             if let change = keeper.announcement() {
                 ready(change).encode(id: HelperReply.unasked, to: &output)
                 guard link.write(output) else { return }
@@ -35,7 +36,7 @@ struct ControlLink {
                     for reply in replies(to: request) { reply.encode(id: id, to: &output) }
                 }
             } catch {
-                Log.warning("the control link carries what is no request: \(error)")
+                Log.warning("the control link carries something that is not a request: \(error)")
                 _exit(ExitCode.misuse)
             }
             guard link.write(output) else { return }
@@ -104,11 +105,11 @@ struct ControlLink {
             return [.failure(TokenFailure(error))]
         }
         let result = keeper.keys(matching: uri)
-        // One that cannot be named is not "no key".
+        // A match that cannot be named is not the same as no match.
         if case .success(let objects) = result, let nameless = objects.first(where: { TokenKey($0) == nil }) {
             let reason =
                 nameless.type.algorithm == nil
-                ? "its kind or size is none that the agent uses" : "its label or id is longer than the agent can keep, or no UTF-8"
+                ? "the agent does not support its kind or size" : "its label or id is too long for the agent, or its label is not UTF-8"
             return [.failure(TokenFailure(PKCS11Error.keyUnusable(reason: reason)))]
         }
         return list(result)

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Which file is at a path, and when it was last written: another stamp is another file.
+/// Identifies the file at a path and its last change: a different stamp is a different file.
 struct FileStamp: Hashable {
     private let device: dev_t
     private let number: ino_t
@@ -8,7 +8,7 @@ struct FileStamp: Hashable {
     private let seconds: Int
     private let nanoseconds: Int
 
-    /// Nil if there is none.
+    /// Nil if there is no file.
     init?(path: String) {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }

@@ -1,20 +1,20 @@
 import CLinux
 import Glibc
 
-/// The process that alone loads a PKCS#11 module and alone knows the PIN. Its parent gives it socket pairs as descriptors from 3 on:
-/// the control link and then one link for each signing thread.
+/// The only process that loads a PKCS#11 module and knows the PIN. Its parent passes socket pairs as descriptors from 3
+/// on: the control link, then one link for each signing thread.
 public enum Helper {
-    /// Runs until the control link ends. `arguments` as the system gave them; leaves by `_exit`, because `exit` would run the
-    /// module's destructors under signing threads (SoftHSM #729, #780).
+    /// Runs until the control link ends. `arguments` are those of the process. Leaves by `_exit`, because `exit` would
+    /// run the module's destructors under signing threads (SoftHSM #729, #780).
     public static func run(_ arguments: [String]) -> Never {
-        // Before anything can be read from memory that should not be.
+        // Before there is a secret in memory.
         let hardening = acme_helper_harden()
         guard hardening == 0 else {
             Log.warning("the process cannot be protected: \(SystemError(number: hardening))")
             _exit(ExitCode.system)
         }
         guard arguments.count == 3, arguments[1] == "--links", let links = Int32(arguments[2]), (1...mostLinks).contains(links) else {
-            Log.warning("this program is started by acme-agentd and is of no use by hand")
+            Log.warning("only acme-agentd can start this program")
             _exit(ExitCode.misuse)
         }
         for descriptor in firstDescriptor...(firstDescriptor + links) {

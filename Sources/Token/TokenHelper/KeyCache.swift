@@ -2,7 +2,7 @@ import PKCS11
 import Synchronization
 import TokenProtocol
 
-/// The token's handles of keys that were used, for the sessions of one generation: a lookup in the token reads all its objects.
+/// Caches the handles of used keys for the sessions of one generation: a lookup in the token reads all its objects.
 final class KeyCache: Sendable {
     private struct Contents {
         var generation: UInt64 = 0
@@ -11,10 +11,11 @@ final class KeyCache: Sendable {
     private let contents = Mutex(Contents())
     private let search = Mutex(())
 
-    /// The key of `reference`: the one known in `generation`, or else what `find` gives, which is remembered.
+    /// The key of `reference`: the cached one of `generation`, or else the result of `find`, which is cached.
     ///
-    /// One search at a time. A token takes a third of a second for one among 10,000 keys and does several of them one after another, so that
-    /// signing threads that all search would take longer than the daemon waits; behind the first, the keys may be known from a listing.
+    /// One search at a time. A token takes a third of a second for a search among 10,000 keys and runs searches one
+    /// after another, so that parallel searches of all signing threads would take longer than the daemon waits. After
+    /// the first search a listing may have found the other keys.
     func key<Failure: Error>(
         _ reference: TokenKeyReference, generation: UInt64, find: () throws(Failure) -> KeyObject
     ) throws(Failure) -> KeyObject {
@@ -27,12 +28,12 @@ final class KeyCache: Sendable {
         }
     }
 
-    /// The key found before in `generation`, whose public half was the one in `reference`.
+    /// The key cached in `generation` that has the public half in `reference`.
     func key(_ reference: TokenKeyReference, generation: UInt64) -> KeyObject? {
         contents.withLock { $0.generation == generation ? $0.keys[reference] : nil }
     }
 
-    /// Remembers `key` for `reference`, unless its generation has passed.
+    /// Caches `key` for `reference`, unless its generation has passed.
     func insert(_ key: KeyObject, for reference: TokenKeyReference, generation: UInt64) {
         contents.withLock {
             if $0.generation < generation {
@@ -50,6 +51,6 @@ final class KeyCache: Sendable {
         contents.withLock { _ = $0.keys.removeValue(forKey: reference) }
     }
 
-    /// A handle with its names is about 300 bytes: 10 MB at the most.
+    /// A handle with its names takes about 300 bytes: at most 10 MB.
     private static let mostKeys = 32_768
 }

@@ -2,14 +2,14 @@ import Glibc
 
 /// Lines on standard error, which the daemon passes on to the journal.
 enum Log {
-    /// Something went wrong and the helper goes on.
+    /// Something went wrong, but the helper continues.
     static func warning(_ message: String) {
         let line = Array("acme-agent-token: warning: \(escaped(message))\n".utf8)
         _ = Glibc.write(STDERR_FILENO, line, line.count)
     }
 
-    /// What comes from a token or its module is not trusted with a terminal: only printable ASCII stands as it is. U+009B begins a terminal's
-    /// sequence as ESC does, and U+202E shows a name backwards.
+    /// Text from a token or its module is not safe for a terminal: only printable ASCII is kept as it is. U+009B starts
+    /// an escape sequence as ESC does, and U+202E shows a name backwards.
     static func escaped(_ text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
@@ -23,14 +23,14 @@ enum Log {
     }
 }
 
-/// What the helper's end tells its parent.
+/// What the helper's exit status tells its parent.
 enum ExitCode {
     static let success: Int32 = 0
     /// The arguments or the frames are not what the daemon sends.
     static let misuse: Int32 = 64
     /// The process could not be hardened or its threads not started.
     static let system: Int32 = 71
-    /// The token did not come back by anything a process can do.
+    /// The token did not come back by anything that a process can do.
     static let tokenLost: Int32 = 75
     /// The module has leaked too much memory.
     static let grown: Int32 = 76

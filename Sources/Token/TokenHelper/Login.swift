@@ -2,13 +2,13 @@ import CPKCS11
 import PKCS11
 import TokenProtocol
 
-/// Logs in to a token with the PIN from its file, as often as `PINAttempts` lets it.
+/// Logs in to a token with the PIN from its file, as often as `PINAttempts` allows.
 struct Login {
     let configuration: TokenConfiguration
     private let clock = ContinuousClock()
     /// When a try of this process ended without an answer about the PIN.
     private var lastUnclear: ContinuousClock.Instant?
-    /// A try whose end could not be written down, which costs nothing yet and is written down later.
+    /// A try whose result could not be stored. That costs nothing yet; it is stored later.
     private(set) var unsettled: Unsettled?
 
     struct Unsettled: Sendable {
@@ -19,7 +19,8 @@ struct Login {
 
     init(configuration: TokenConfiguration) { self.configuration = configuration }
 
-    /// Logs all sessions of the process in, through `session`. Throws why not; the session stays usable.
+    /// Logs in all sessions of the process, through `session`. Throws the reason if it cannot; the session stays
+    /// usable.
     mutating func logIn(_ session: Session, token: TokenInfo) throws(TokenFailure) {
         guard let source = configuration.pinSource else { return }
         if try failing({ () throws(PKCS11Error) in try session.isLoggedIn() }) { return }
@@ -29,18 +30,18 @@ struct Login {
         }
     }
 
-    /// The login that a key with CKA_ALWAYS_AUTHENTICATE wants between C_SignInit and C_Sign.
-    /// - Parameter token: as it was before C_SignInit, since nothing may come between (OpenSC #1071).
+    /// The login that a key with CKA_ALWAYS_AUTHENTICATE needs between C_SignInit and C_Sign.
+    /// - Parameter token: Read before C_SignInit, since nothing may come in between (OpenSC #1071).
     mutating func authenticate(_ session: Session, token: TokenInfo) throws(TokenFailure) {
         guard let source = configuration.pinSource else {
-            throw TokenFailure(.pinUnavailable, message: "the key wants the PIN for each signature, and no PIN file is configured")
+            throw TokenFailure(.pinUnavailable, message: "the key needs the PIN for each signature, and no PIN file is configured")
         }
         try attempt(source, token: token, module: session.module.path, isAwake: { () throws(PKCS11Error) in }) {
             (pin: borrowing PIN) throws(PKCS11Error) in try session.authenticate(pin)
         }
     }
 
-    /// Writes down how an earlier try ended, if that could not be done then.
+    /// Stores the result of an earlier try, if that failed then.
     mutating func settle() {
         guard let unsettled, let memory = try? memory(serial: unsettled.serial), var attempts = try? memory.load() else { return }
         attempts.end(unsettled.mark, unsettled.answer)
@@ -56,7 +57,7 @@ struct Login {
         }
     }
 
-    /// What keeps a PIN file from being used for a login; none is tried.
+    /// Why a PIN file cannot be used for a login. Makes no try.
     static func fault(ofPINIn source: String) -> TokenFailure? {
         do throws(TokenFailure) {
             _ = try pin(in: source)
@@ -72,7 +73,7 @@ struct Login {
         }
     }
 
-    /// Each record is asked, since each has a salt of its own.
+    /// Compares with each record, since each has its own salt.
     private static func record(of pin: borrowing PIN, in attempts: PINAttempts) -> PINAttempts.Record? {
         for record in attempts.records where pin.tag(salt: record.mark.salt) == record.mark.tag { return record }
         return nil
@@ -86,7 +87,7 @@ struct Login {
         }
     }
 
-    /// - Parameter isAwake: Has the device do something that needs no login; throws if it does not.
+    /// - Parameter isAwake: Has the device do something that needs no login; throws if the device does not.
     private mutating func attempt(
         _ source: String, token: TokenInfo, module: String, isAwake: () throws(PKCS11Error) -> Void,
         _ login: (borrowing PIN) throws(PKCS11Error) -> Void
@@ -105,7 +106,7 @@ struct Login {
                 mark = PINAttempts.Mark(salt: salt, tag: pin.tag(salt: salt))
             }
         } catch {
-            throw TokenFailure(.pinUnavailable, message: "no login is tried, because the system gives no random numbers: \(error)")
+            throw TokenFailure(.pinUnavailable, message: "no login is tried, because the system provides no random numbers: \(error)")
         }
         do {
             try attempts.begin(mark, flags: PINAttempts.Flags(isLocked: token.isPINLocked, isCountLow: token.isPINCountLow))
@@ -118,7 +119,7 @@ struct Login {
         } catch {
             throw TokenFailure(
                 .pinUnavailable, message: "no login is tried, because \"\(memory.path)\" cannot be written: \(error.reason)",
-                hint: "the try has to be remembered before it is made")
+                hint: "a login must be recorded before the token sees the PIN")
         }
         var failure: PKCS11Error?
         do {
@@ -134,17 +135,17 @@ struct Login {
                 try memory.store(attempts)
             } catch {
                 unsettled = Unsettled(mark: mark, answer: answer, serial: token.serialNumber)
-                Log.warning("how a login ended cannot be written to \"\(memory.path)\" and is written later: \(error.reason)")
+                Log.warning("the result of a login cannot be written to \"\(memory.path)\" and will be written later: \(error.reason)")
             }
         }
         if let failure, failure.cryptoki?.returnValue.rawValue != CKR_USER_ALREADY_LOGGED_IN { throw TokenFailure(failure) }
     }
 
-    /// The second try of a PIN is the last: it must not meet the device in the trouble that the first one met.
+    /// The second try of a PIN is the last, so it must not meet the trouble that the first one met.
     private func waitForDevice(_ isAwake: () throws(PKCS11Error) -> Void) throws(TokenFailure) {
         if let lastUnclear, clock.now - lastUnclear < Self.pauseBeforeSecondTry {
             throw TokenFailure(
-                .device, message: "the token did not say whether the PIN is right; the second and last try of it is made in a moment")
+                .device, message: "the token did not say whether the PIN is right; the second and last try follows in a moment")
         }
         try failing(isAwake)
     }
@@ -156,7 +157,8 @@ struct Login {
         return Recovery(for: call.returnValue) == .never ? .refused : .unclear
     }
 
-    /// Shorter than the time after which the daemon asks for the second time; whether the device is well again is seen by what it does.
+    /// Shorter than the time after which the daemon asks for the second time. `isAwake` decides whether the device has
+    /// recovered.
     private static let pauseBeforeSecondTry = Duration.seconds(1)
 }
 
@@ -173,18 +175,18 @@ extension TokenFailure {
         case .triedTwice:
             self.init(
                 .pinNotTriedAgain, message: "this PIN was tried twice without an answer from the token, so it is not tried again",
-                hint: "see that the token works and the PIN is right (\(byHand)), then remove \"\(memory)\"")
+                hint: "check that the token works and the PIN is right (\(byHand)), then remove \"\(memory)\"")
         case .tooManyValues:
             self.init(
                 .pinNotTriedAgain,
-                message: "\(PINAttempts.mostRecords) other PINs were tried before and none was accepted since, so no other one is tried",
+                message: "\(PINAttempts.mostRecords) other PINs were tried and none has been accepted since, so no further PIN is tried",
                 hint: "log in by hand (\(byHand)), correct \"\(source)\", then remove \"\(memory)\"")
         case .locked:
             self.init(.pinLocked, message: "the token's user PIN is locked", hint: "unlock it with the security officer's PIN")
         case .countLow:
             self.init(
-                .pinLocked, message: "a wrong PIN was given to the token and few tries are left, so none is made",
-                hint: "log in by hand, which sets the count back: \(byHand)")
+                .pinLocked, message: "a wrong PIN was given to the token and few tries are left, so no login is tried",
+                hint: "log in by hand, which resets the token's count: \(byHand)")
         }
     }
 
@@ -193,16 +195,16 @@ extension TokenFailure {
         case .unreadable(let error):
             self.init(
                 .pinUnavailable, message: "no login is tried, because \"\(error.path)\" cannot be read: \(error.reason)",
-                hint: "it remembers which PINs were tried")
+                hint: "it records which PINs were tried")
         case .damaged(let path):
             self.init(
-                .pinNotTriedAgain, message: "no login is tried, because \"\(path)\", which remembers which PINs were tried, is damaged",
-                hint: "see that the PIN is right, then remove the file")
+                .pinNotTriedAgain, message: "no login is tried, because \"\(path)\", which records which PINs were tried, is damaged",
+                hint: "check that the PIN is right, then remove the file")
         case .newer(let path, let version):
             self.init(
                 .pinNotTriedAgain,
                 message: "no login is tried, because \"\(path)\" was written by a newer acme-agent (format \(version))",
-                hint: "install that version again, or see that the PIN is right and remove the file")
+                hint: "install that version again, or check that the PIN is right and remove the file")
         case .busy(let path):
             self.init(
                 .device, message: "no login is tried, because another process is logging in to the same token",

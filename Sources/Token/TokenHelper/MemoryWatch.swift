@@ -1,9 +1,9 @@
 import Glibc
 
-/// Vendors' modules leak: SoftHSM 1.75 KB for each key that is made and deleted (#563), more with EdDSA (#896). A helper that has grown
-/// is replaced by a new one, which the daemon's callers notice as a pause.
+/// Vendors' modules leak: SoftHSM 1.75 KB for each key that is made and deleted (#563), more with EdDSA (#896). A
+/// helper that has grown too large is replaced, which the daemon's callers notice as a pause.
 enum MemoryWatch {
-    /// Whether the process has more in memory than any token explains.
+    /// Whether the process uses more memory than any token explains.
     static var isGrown: Bool { residentBytes(statm: contents(of: "/proc/self/statm")) > limit }
 
     /// The second number of /proc/PID/statm, in bytes; 0 if there is none.
@@ -23,6 +23,6 @@ enum MemoryWatch {
         return count > 0 ? String(decoding: bytes.prefix(count), as: UTF8.self) : ""
     }
 
-    /// SoftHSM with 10,000 keys has some 150 MB.
+    /// SoftHSM with 10,000 keys takes about 150 MB.
     private static let limit = 1 << 30
 }

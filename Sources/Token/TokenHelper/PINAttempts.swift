@@ -1,11 +1,12 @@
-/// What is remembered of PIN values that were given to one token, and whether one may be given again: a wrong PIN in a configuration must
-/// cost one try, not the token (pkcs11-provider #455, tpm2-pkcs11 #534), and a right one that was cut off must not cost the service.
+/// Which PIN values were tried on one token, and whether one may be tried again. A wrong PIN in a configuration must
+/// cost one try, not the token (pkcs11-provider #455, tpm2-pkcs11 #534). A right PIN whose login was cut off must not
+/// cost the service.
 ///
-/// A value without I/O and clock. It is written down after `begin` and before C_Login, and again after `end`; a process that ends in
-/// between leaves a try whose answer nobody saw. For each PIN value there are at most two tries without a success between them, and the
-/// second only where the first had no answer that judged the PIN.
+/// A value without I/O and clock. It is stored after `begin` and before C_Login, and again after `end`. A process that
+/// ends in between leaves a try whose result is unknown. Each PIN value gets at most two tries without a success
+/// between them, and the second only if the token did not judge the first.
 struct PINAttempts: Hashable, Sendable {
-    /// Tells a PIN value from others without telling what it is: `PIN.tag(salt:)`.
+    /// Distinguishes a PIN value from others without revealing it: `PIN.tag(salt:)`.
     struct Mark: Hashable, Sendable {
         let salt: [UInt8]
         let tag: UInt16
@@ -17,11 +18,11 @@ struct PINAttempts: Hashable, Sendable {
         var tries: Int
         /// The token judged the PIN: CKR_PIN_INCORRECT and its like.
         var isRefused: Bool
-        /// Another PIN was accepted since, so that the token counts wrong ones from the beginning again.
+        /// Another PIN has been accepted since, so the token counts wrong ones from zero again.
         var isBeforeSuccess: Bool
     }
 
-    /// What CK_TOKEN_INFO says of tries; see `TokenInfo`.
+    /// What CK_TOKEN_INFO says about tries; see `TokenInfo`.
     struct Flags: Hashable, Sendable {
         /// CKF_USER_PIN_LOCKED.
         var isLocked = false
@@ -34,7 +35,7 @@ struct PINAttempts: Hashable, Sendable {
         case accepted
         /// CKR_PIN_INCORRECT and its like.
         case refused
-        /// The token certainly did not look at the PIN: it was not there, or the session was not.
+        /// The token certainly did not check the PIN: the token or the session was missing.
         case notTaken
         /// Anything else: the PIN may have been counted as wrong.
         case unclear
@@ -52,16 +53,16 @@ struct PINAttempts: Hashable, Sendable {
         case tooManyValues
     }
 
-    /// The oldest first; each value once.
+    /// Oldest first; each value once.
     private(set) var records: [Record] = []
 
-    /// Far more wrong PINs than a token stands without a right one between them.
+    /// Far more wrong PINs than a token allows without a right one between them.
     static let mostRecords = 8
     static let mostTries = 2
 
     init() {}
 
-    /// What was written down; nil where that cannot have been written by this type.
+    /// The stored records; nil if this type cannot have written them.
     init?(records: [Record]) {
         guard records.count <= Self.mostRecords, records.allSatisfy({ (1...Self.mostTries).contains($0.tries) }),
             Set(records.map(\.mark)).count == records.count
@@ -69,15 +70,16 @@ struct PINAttempts: Hashable, Sendable {
         self.records = records
     }
 
-    /// Counts a try that is about to be made, or throws why none may be made. To be on the disk before the token sees the PIN.
-    /// - Parameter mark: that of the value's record if it has one, else a new one.
+    /// Counts a try that is about to be made, or throws the reason if it may not be made. Must be on disk before the
+    /// token sees the PIN.
+    /// - Parameter mark: The mark of the value's record if it has one, else a new one.
     mutating func begin(_ mark: Mark, flags: Flags) throws(Refusal) {
         let index = records.firstIndex { $0.mark == mark }
         if let index {
             if records[index].isRefused { throw .refusedBefore }
             if records[index].tries >= Self.mostTries { throw .triedTwice }
         }
-        // They can lie (OpenSC #871), which the count above bounds.
+        // The flags can be wrong (OpenSC #871); the count above limits the damage.
         if flags.isLocked { throw .locked }
         if flags.isCountLow { throw .countLow }
         if let index {
@@ -85,14 +87,14 @@ struct PINAttempts: Hashable, Sendable {
             return
         }
         if records.count >= Self.mostRecords {
-            // One that was tried before a success costs little when it comes again: the token's count began anew.
+            // A value from before a success costs little when it comes again: the token's count restarted then.
             guard let oldest = records.firstIndex(where: \.isBeforeSuccess) else { throw .tooManyValues }
             records.remove(at: oldest)
         }
         records.append(Record(mark: mark, tries: 1, isRefused: false, isBeforeSuccess: false))
     }
 
-    /// Takes note of how the try that `begin` counted has ended.
+    /// Records how the try that `begin` counted has ended.
     mutating func end(_ mark: Mark, _ answer: Answer) {
         guard let index = records.firstIndex(where: { $0.mark == mark }) else { return }
         switch answer {
@@ -110,7 +112,7 @@ struct PINAttempts: Hashable, Sendable {
         }
     }
 
-    /// Takes over a value that an earlier version remembered, which did not tell a refusal from a try that was cut off.
+    /// Takes over a value from an earlier version's file, which does not tell a refusal from an interrupted try.
     mutating func adopt(_ mark: Mark) {
         guard !records.contains(where: { $0.mark == mark }) else { return }
         if records.count >= Self.mostRecords { records.removeFirst() }

@@ -1,10 +1,10 @@
-/// The bytes in which `PINAttempts` outlive the process.
+/// The file format of `PINAttempts`.
 ///
-/// A line that names the format and its version, a byte with the number of records, and for each 16 bytes of salt, 2 of the tag (big
-/// endian), a byte with the number of tries, a byte of flags; at the end the FNV-1a hash of all before it, since a record that has lost a bit
-/// would allow a try more.
+/// A line with the format's name and version, and a byte with the number of records. For each record 16 bytes of salt,
+/// 2 bytes of tag (big endian), a byte with the number of tries and a byte of flags. At the end the FNV-1a hash of all
+/// of that, since a record that has lost a bit could allow one more try.
 enum PINAttemptsFile {
-    /// Why no try can be derived from the bytes; none is made then.
+    /// Why the bytes cannot be used; no try is made then.
     enum Mistake: Error, Hashable, Sendable {
         case damaged
         /// Written by a later version of this program.
@@ -13,7 +13,7 @@ enum PINAttemptsFile {
 
     static let version = 2
     static let saltLength = 16
-    /// Bytes of the longest file.
+    /// Length of the longest file in bytes.
     static let longest = header.count + 1 + PINAttempts.mostRecords * recordLength + checkLength
 
     static func encode(_ attempts: PINAttempts) -> [UInt8] {
@@ -26,7 +26,7 @@ enum PINAttemptsFile {
         return bytes + check(bytes)
     }
 
-    /// Reads also what version 1 wrote: one PIN of which it was not known whether the token had refused it.
+    /// Also reads version 1: one PIN, without a note whether the token had refused it.
     static func decode(_ bytes: [UInt8]) throws(Mistake) -> PINAttempts {
         guard bytes.starts(with: name) else { throw .damaged }
         let number = bytes.dropFirst(name.count).prefix { $0 != UInt8(ascii: "\n") }

@@ -4,19 +4,19 @@ import PKCS11
 
 /// `PINAttempts` of one token in a file of the state folder, for one process at a time.
 ///
-/// The file is named after the token's serial number, so that two configured tokens which are one, and two helpers of one, share it. What
-/// earlier versions wrote under the configured name is taken over.
+/// The file is named after the token's serial number. Two configured tokens that are the same token share it, and so do
+/// two helpers of one token. A file that an earlier version wrote under the configured name is taken over.
 final class PINMemory {
-    /// Why there is no memory to go by, so that no try may be made.
+    /// Why there is no usable memory, so that no try may be made.
     enum Failure: Error, Hashable, Sendable {
         case unreadable(FileError)
         case damaged(path: String)
         case newer(path: String, version: Int)
-        /// Another process is at a try for the same token.
+        /// Another process is logging in to the same token.
         case busy(path: String)
     }
 
-    /// Where it is, to tell a person.
+    /// The file's path, for messages.
     let path: String
     private let folder: Folder
     private let name: String
@@ -24,7 +24,7 @@ final class PINMemory {
     private let formerName: String
     private let lock: FileLock
 
-    /// Takes the lock; waits a little for another process that has it, for example a helper that is just being ended.
+    /// Takes the lock; waits a little for another process that holds it, for example a helper that is being stopped.
     init(folder: String, tokenName: String, serial: String, calls: FileCalls = .real) throws(Failure) {
         name = Self.fileName(serial: serial)
         path = folder + "/" + name
@@ -45,8 +45,8 @@ final class PINMemory {
         }
     }
 
-    /// Every byte that could mean something in a path is replaced: serial numbers that become equal by that share a memory, which is on the
-    /// safe side.
+    /// Replaces every byte that could have a meaning in a path. Serial numbers that become equal share a memory, which
+    /// is on the safe side.
     static func fileName(serial: String) -> String {
         let bytes = serial.utf8.prefix(64).map { byte in
             switch byte {
@@ -63,7 +63,7 @@ final class PINMemory {
         return attempts
     }
 
-    /// Puts `attempts` on the disk: after an error, the old ones or these are there.
+    /// Stores `attempts` on disk. After an error, either the old ones or these are there.
     func store(_ attempts: PINAttempts) throws(FileError) {
         if attempts.records.isEmpty {
             try folder.remove(name)
@@ -71,7 +71,7 @@ final class PINMemory {
         } else {
             try folder.replace(name, with: PINAttemptsFile.encode(attempts), mode: 0o600)
         }
-        // What it said is in the new file by now.
+        // Its content is in the new file now.
         if try folder.remove(formerName) { try folder.synchronize() }
     }
 
@@ -102,7 +102,7 @@ final class PINMemory {
         }
     }
 
-    /// Two seconds in all: a try takes a token less, and one that hangs is not to be waited for.
+    /// Two seconds in all: a login takes less, and one that hangs is not worth waiting for.
     private static let mostWaits = 200
     private static let waitMicroseconds: useconds_t = 10_000
 }

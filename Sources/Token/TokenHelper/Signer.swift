@@ -5,8 +5,8 @@ import TokenProtocol
 struct Signer {
     let keeper: TokenKeeper
 
-    /// Signs `input` with the key that has this id, label and public half. A stale handle is found again, a lost session replaced,
-    /// a lost login or a failing device brought back, each once; then the failure is the caller's.
+    /// Signs `input` with the key that has this id, label and public half. Finds a stale handle again, replaces a lost
+    /// session, and recovers from a lost login or a failing device, each once; then returns the failure.
     func sign(
         _ reference: TokenKeyReference, _ mechanism: SigningMechanism, _ input: [UInt8]
     ) -> Result<[UInt8], TokenFailure> {
@@ -58,7 +58,7 @@ struct Signer {
         }
     }
 
-    /// A failed try: what to tell, what may help, and whether the session is in order.
+    /// A failed try: what to report, what may help, and whether the session is usable.
     private struct Trouble: Error {
         let failure: TokenFailure
         let recovery: Recovery
@@ -74,7 +74,8 @@ struct Signer {
             failure = TokenFailure(error)
             if let call = error.cryptoki {
                 recovery = Recovery(for: call.returnValue)
-                // A stale handle is found out before anything begins; after any other failure an operation may still be active.
+                // A stale handle is noticed before an operation starts; after any other failure one may still be
+                // active.
                 isSessionReusable = recovery == .findAgain
             } else {
                 recovery = .none
@@ -92,7 +93,8 @@ struct Signer {
         }
         var refusal: TokenFailure?
         do throws(PKCS11Error) {
-            // Whether the PIN may be given is asked before C_SignInit: between the two there is nothing.
+            // The token's flags decide whether the PIN may be given. Read them before C_SignInit: nothing may come
+            // between it and C_Login.
             let token = key.alwaysAuthenticate ? try lease.session.module.tokenInfo(slot: lease.session.slot) : nil
             return try lease.session.sign(input, with: key, SignatureScheme(mechanism)) { session throws(PKCS11Error) in
                 do throws(TokenFailure) {
@@ -100,7 +102,7 @@ struct Signer {
                     try keeper.authenticate(session, token: token)
                 } catch {
                     refusal = error
-                    throw .unsupported(reason: "the key wants the PIN for each signature")
+                    throw .unsupported(reason: "the key needs the PIN for each signature")
                 }
             }
         } catch {
@@ -116,7 +118,7 @@ struct Signer {
         do {
             key = try lease.session.key(id: reference.id, label: Array(reference.label.utf8))
         } catch {
-            // A token that has lost the login does not show its private keys.
+            // A token that has lost the login hides its private keys.
             if error == .noKey, service.hasPIN, (try? lease.session.isLoggedIn()) == false {
                 throw Trouble(
                     TokenFailure(.sessionLost, message: "the token has lost the login"), recovery: .logInAgain, isSessionReusable: false)

@@ -1,7 +1,8 @@
 import Glibc
 import TokenProtocol
 
-/// One signing link: a thread of its own, blocking reads, a batch of pipelined requests answered by one write where that is soon.
+/// One signing link, on its own thread with blocking reads. Replies to a batch of pipelined requests share one write if
+/// they follow quickly.
 enum SigningLink {
     static func run(descriptor: Int32, keeper: TokenKeeper) {
         let link = Link(descriptor: descriptor)
@@ -20,7 +21,7 @@ enum SigningLink {
                     due = now() &+ longestHoldBack
                 }
             } catch {
-                Log.warning("a signing link carries what is no request: \(error)")
+                Log.warning("a signing link carries something that is not a request: \(error)")
                 _exit(ExitCode.misuse)
             }
             guard output.isEmpty || link.write(output) else { return }
@@ -28,8 +29,9 @@ enum SigningLink {
         }
     }
 
-    /// How long a reply waits for those behind it, in nanoseconds: several P-256 signatures, less than one of RSA. A slow token's replies must
-    /// not wait for one another, since the daemon takes a link that owes it one for too long for hung.
+    /// How long a reply waits for the ones after it, in nanoseconds: several P-256 signatures, less than one of RSA.
+    /// Replies of a slow token must not wait for one another: the daemon takes a link for hung that owes it a reply for
+    /// too long.
     private static let longestHoldBack: UInt64 = 500_000
 
     /// Nanoseconds of CLOCK_MONOTONIC.

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A thread with a blocking link. Cryptoki calls block, so they must not stand on Swift's cooperative threads.
+/// A thread with a blocking link. Cryptoki calls block, so they must not run on Swift's cooperative threads.
 final class SigningThread {
     private let descriptor: Int32
     private let keeper: TokenKeeper
@@ -35,6 +35,6 @@ final class SigningThread {
         return true
     }
 
-    /// Vendor code runs on it; memory is only taken as it is used.
+    /// Vendor code runs on it; memory is committed only as it is used.
     private static let stackSize = 1 << 20
 }

@@ -10,10 +10,10 @@ extension TokenFailure {
         switch error {
         case .cryptoki(let failure): self.init(failure)
         case .moduleNotLoaded:
-            self.init(.moduleNotLoaded, message: error.description, hint: "\"module\" names a token's PKCS#11 library for this machine")
+            self.init(.moduleNotLoaded, message: error.description, hint: "\"module\" must name a PKCS#11 library for this machine")
         case .invalidURI: self.init(.invalidRequest, message: error.description)
         case .noToken:
-            self.init(.noToken, message: error.description, hint: "softhsm2-util --show-slots or pkcs11-tool -L lists the tokens there are")
+            self.init(.noToken, message: error.description, hint: "softhsm2-util --show-slots or pkcs11-tool -L lists the tokens")
         case .severalTokens:
             self.init(.severalTokens, message: error.description, hint: "add serial= to the URI")
         case .otherToken: self.init(.invalidRequest, message: error.description + "; say which configured token is meant")
@@ -52,7 +52,7 @@ extension TokenFailure {
         }
         self.init(
             kind, function: failure.function, returnValue: failure.returnValue.rawValue,
-            message: "the token failed: \(failure.returnValue.name ?? "a vendor's own error")", hint: hint)
+            message: "the token failed: \(failure.returnValue.name ?? "a vendor-defined error")", hint: hint)
     }
 
     /// What the daemon is told about a PIN file that is not accepted.
@@ -64,7 +64,7 @@ extension TokenFailure {
             reason = number == ENOENT ? "is not there" : "cannot be read: \(SystemError(number: number))"
             hint =
                 number == ENOENT
-                ? "write the PIN into it, alone in one line and for the agent's user only, or name another file in pin-source"
+                ? "write the PIN into it, alone on one line, readable by the agent's user only, or name another file in pin-source"
                 : "it must belong to root or to the agent's user, and that user must be able to read it"
         case .notRegularFile: reason = "is not a regular file"
         case .wrongOwner(let uid):
@@ -79,12 +79,12 @@ extension TokenFailure {
                 "the file, every folder above it and every link to it must belong to root or to the agent's user and be writable by nobody else"
         case .empty:
             reason = "is empty"
-            hint = "write the PIN into it, alone in one line: systemd-ask-password \"PIN:\" > \"\(path)\""
+            hint = "write the PIN into it, alone on one line: systemd-ask-password \"PIN:\" > \"\(path)\""
         case .tooLong: reason = "has more than \(PIN.longest) bytes"
         case .noMemory: reason = "cannot be read: no memory"
         case .malformed(let line, let flaw):
-            reason = "cannot be meant, line \(line): " + Self.sentence(flaw)
-            hint = "no try was made; write the PIN again, alone in one line: systemd-ask-password \"PIN:\" > \"\(path)\""
+            reason = "is not valid, line \(line): " + Self.sentence(flaw)
+            hint = "no try was made; write the PIN again, alone on one line: systemd-ask-password \"PIN:\" > \"\(path)\""
         }
         self.init(.pinUnavailable, message: "the PIN file \"\(path)\" \(reason)", hint: hint)
     }
@@ -117,7 +117,7 @@ extension KeyType {
         }
     }
 
-    /// The algorithm by which the agent knows such keys, or nil.
+    /// The agent's algorithm for such keys, or nil.
     var algorithm: KeyAlgorithm? {
         switch self {
         case .p256: .p256
@@ -158,7 +158,7 @@ extension TokenKey {
 }
 
 extension KeyWeaknesses {
-    /// What the attributes of a private key let happen beyond signing.
+    /// What a private key's attributes allow beyond signing.
     init(_ protection: KeyProtection) {
         self = []
         if protection.isExtractable { insert(.extractable) }

@@ -3,10 +3,11 @@ import TokenProtocol
 
 /// Making, finding and destroying keys, with the anchor session.
 extension TokenKeeper {
-    /// Makes a key pair, and remembers its handle for its first signature.
+    /// Makes a key pair, and caches its handle for its first signature.
     ///
-    /// A token may have made the pair when its call fails or its session is lost, so before a second try, and before it is said that there is
-    /// none, the token is looked at for what is there. Where that cannot be done the failure says that the pair may have been made.
+    /// The token may have made the pair even if its call failed or its session was lost. So the token is searched for
+    /// it before a second try, and before the failure says that there is none. If the search fails, the failure says
+    /// that the pair may have been made.
     func generate(_ type: KeyType, id: [UInt8], label: [UInt8]) -> Result<KeyObject, TokenFailure> {
         let isIDUnique = id.count >= TokenLimits.uniqueID, needsLogin = needsLogin
         var isSecondTry = false
@@ -32,16 +33,16 @@ extension TokenKeeper {
                 failure.mayHaveHappened = false
                 return .failure(failure)
             }
-            // Objects of an id that is not unique may be somebody's who made them long ago.
+            // If the id is not unique, objects with it may be much older.
             guard isIDUnique else { return .failure(failure) }
             switch settle(id: id, label: label, type: type) {
             case .success(let key?):
-                Log.warning("the token made a key and denied it; the key is used: \(failure)")
+                Log.warning("the token made a key but reported a failure; the key is used: \(failure)")
                 return .success(key)
             case .success(nil):
                 failure.mayHaveHappened = false
             case .failure(let reason):
-                Log.warning("whether the token made a key cannot be found out: \(reason)")
+                Log.warning("cannot find out whether the token made a key: \(reason)")
                 failure.mayHaveHappened = true
                 return .failure(failure)
             }
@@ -50,10 +51,11 @@ extension TokenKeeper {
         }
     }
 
-    /// What a making with this id has left in the token; see `Session.settleKeyPair`. A failure where that cannot be found out.
+    /// What a generation with this id left in the token; see `Session.settleKeyPair`. A failure if that cannot be found
+    /// out.
     func settle(id: [UInt8], label: [UInt8], type: KeyType? = nil) -> Result<KeyObject?, TokenFailure> {
         guard id.count >= TokenLimits.uniqueID else {
-            return .failure(TokenFailure(.invalidRequest, message: "an id of \(id.count) bytes is not one that the agent has made"))
+            return .failure(TokenFailure(.invalidRequest, message: "the agent does not make ids of \(id.count) bytes"))
         }
         let needsLogin = needsLogin
         let settled = withAnchorAndGeneration { session throws(PKCS11Error) -> KeyObject? in
@@ -63,8 +65,8 @@ extension TokenKeeper {
         return settled.map { $0.value }
     }
 
-    /// All keys that fit `uri`, or all. Their handles are remembered, so that the first signature of each needs no search. A failure where the
-    /// login was lost meanwhile: a token shows its private keys to those only who are logged in.
+    /// All keys that match `uri`, or all keys. Without a URI their handles are cached, so that the first signature of
+    /// each needs no search. Fails if the login was lost meanwhile: a token shows its private keys only after a login.
     func keys(matching uri: TokenURI?) -> Result<[KeyObject], TokenFailure> {
         let needsLogin = needsLogin
         let result = withAnchorAndGeneration { session throws(PKCS11Error) -> [KeyObject] in
@@ -72,12 +74,12 @@ extension TokenKeeper {
             if needsLogin { try session.requireLogin() }
             return keys
         }
-        // A search by URI may not see the key's double.
+        // A search by URI may miss a duplicate of the key.
         if uri == nil, case .success(let (keys, generation)) = result { remember(keys, generation: generation) }
         return result.map { $0.value }
     }
 
-    /// Destroys a key pair; one that is not there any more is destroyed already.
+    /// Destroys a key pair; succeeds if it is gone already.
     /// - Returns: False if the key of that id and label has another public half.
     func destroy(_ key: TokenKeyReference) -> Result<Bool, TokenFailure> {
         let needsLogin = needsLogin
@@ -88,9 +90,9 @@ extension TokenKeeper {
         return result
     }
 
-    /// - Parameter keys: All of the token.
+    /// - Parameter keys: All keys of the token.
     func remember(_ keys: [KeyObject], generation: UInt64) {
-        // A key that shares its names with another is never signed with.
+        // A key that shares its id and label with another never signs.
         var holders: [KeyNames: Int] = [:]
         for key in keys { holders[KeyNames(id: key.id, label: key.label), default: 0] += 1 }
         for key in keys where holders[KeyNames(id: key.id, label: key.label)] == 1 { remember(key, generation: generation) }
@@ -105,6 +107,6 @@ extension TokenKeeper {
         let label: [UInt8]
     }
 
-    /// Whether the token shows its private keys only to a session that is logged in. A token that is not open is taken for one.
+    /// Whether the token shows its private keys only to a logged-in session. True while the token is not open.
     private var needsLogin: Bool { currentService()?.hasPIN ?? true }
 }

@@ -4,8 +4,9 @@ import PKCS11
 import Synchronization
 import TokenProtocol
 
-/// Keeps one token usable: loads its module, finds it, holds the login in an anchor session, and brings it back when the device or a
-/// session fails. Used by the control thread and, for recovery, by signing threads; whoever comes second waits and finds it done.
+/// Keeps one token usable: loads its module, finds the token, holds the login in an anchor session, and recovers when
+/// the device or a session fails. Used by the control thread and, for recovery, by signing threads; the second caller
+/// waits and finds the work done.
 final class TokenKeeper: Sendable {
     /// What signing threads need.
     struct Service: Sendable {
@@ -24,28 +25,30 @@ final class TokenKeeper: Sendable {
         var information: TokenInformation?
         var failure = TokenFailure(.invalidRequest, message: "the token was not opened yet")
         var pace = RecoveryPace()
-        /// Recoveries after which nothing has worked.
+        /// Recoveries since something last worked.
         var vainRecoveries = 0
-        /// The token gave random bytes when it was opened, so that it is in trouble when it gives none.
+        /// The token gave random bytes when it was opened, so it has failed when it gives none.
         var givesRandom = false
-        /// While the token is closed: whether the device answered all the same when that was found out, and the PIN file as it was before.
+        /// While the token is closed: whether the device still answered when it was closed, and the PIN file's stamp
+        /// before the last try to open it.
         var didAnswer = false
         var pinFile: FileStamp?
-        /// Keys are to be found out beforehand.
+        /// The keys' handles are to be looked up in advance.
         var isPrepared = false
         var isListingDue = false
-        /// What the daemon was told last: whether the token is open. Nil before it was told anything.
+        /// What the daemon was told last: whether the token is open. Nil before the first report.
         var toldOpen: Bool?
     }
 
     private let state = Mutex(State())
     private let service = Mutex<Service?>(nil)
-    /// Tries of the PIN go one after another, so that a wrong one is seen before the next. Taken after the state's lock or alone.
+    /// Tries of the PIN run one after another, so that a wrong one is noticed before the next. Locked after `state` or
+    /// alone.
     private let login = Mutex<Login?>(nil)
     let cache = KeyCache()
     /// Rings when it is time for `announcement` and `listKeys`.
     let alarm = Alarm()
-    /// Threads that want to recover the token and do not wait for a listing.
+    /// Threads that want to recover the token and must not wait for a listing.
     private let recoveries = Atomic(0)
     private let hasWorked = Atomic(false)
     private let beginning = ContinuousClock.now
@@ -55,7 +58,7 @@ final class TokenKeeper: Sendable {
     func currentService() -> Service? { service.withLock { $0 } }
 
     /// Logs in for one signature of a key with CKA_ALWAYS_AUTHENTICATE.
-    /// - Parameter token: as it was before the operation was begun.
+    /// - Parameter token: Read before the operation started.
     func authenticate(_ session: Session, token: TokenInfo) throws(TokenFailure) {
         // Not under the state's lock: a recovery that holds it may be waiting for this very session to come back.
         let result = login.withLock { login -> Result<Void, TokenFailure> in
@@ -67,15 +70,15 @@ final class TokenKeeper: Sendable {
         try result.get()
     }
 
-    /// A signature or another call succeeded: the last recovery, if there was one, was enough.
+    /// A signature or another call succeeded: the last recovery, if any, was enough.
     func noteSuccess() {
-        // A plain load first: the line stays shared between the threads.
+        // A plain load first: the cache line stays shared between the threads.
         if !hasWorked.load(ordering: .relaxed) { hasWorked.store(true, ordering: .relaxed) }
     }
 
     // MARK: Opening
 
-    /// Opens the token of `configuration`; a second call with the same one tries again what failed, or tells how things are.
+    /// Opens the token of `configuration`. A second call with the same one retries what failed, or reports the state.
     func open(_ configuration: TokenConfiguration) -> Result<TokenInformation, TokenFailure> {
         state.withLock { state in
             if let known = state.configuration, known != configuration {
@@ -90,7 +93,7 @@ final class TokenKeeper: Sendable {
         }
     }
 
-    /// The token as it is; tries again to open it if that failed.
+    /// The token's state; tries to open the token again if that failed.
     func status() -> Result<TokenInformation, TokenFailure> { state.withLock { told(status(&$0), &$0) } }
 
     private func status(_ state: inout State) -> Result<TokenInformation, TokenFailure> {
@@ -101,8 +104,9 @@ final class TokenKeeper: Sendable {
         return open(configuration, &state)
     }
 
-    /// The token as it is; tries again to open it only where something has changed since that failed: the device answers now and did not
-    /// then, or the PIN file is another one. No C_Finalize, and no PIN that was judged.
+    /// The token's state; tries to open the token again only if something has changed since that failed: the device
+    /// answers now and did not then, or the PIN file is another one. Otherwise calls no C_Finalize. Never tries a PIN
+    /// that was judged.
     func look() -> Result<TokenInformation, TokenFailure> {
         state.withLock { state in
             if state.information == nil, let configuration = state.configuration, hasChanged(configuration, state) {
@@ -118,7 +122,7 @@ final class TokenKeeper: Sendable {
         return answers(module, configuration)
     }
 
-    /// Whether the token is there, gives a session and does something in it.
+    /// Whether the token is present, opens a session and does something in it.
     private func answers(_ module: Module, _ configuration: TokenConfiguration) -> Bool {
         guard let uri = try? TokenURI(configuration.uri), let token = try? module.token(matching: uri),
             let session = try? Session(module: module, slot: token.slot, readWrite: false)
@@ -133,7 +137,7 @@ final class TokenKeeper: Sendable {
         return result
     }
 
-    /// How the token is, if that is not what the daemon was told last.
+    /// The token's state, if it differs from what the daemon was told last.
     func announcement() -> Result<TokenInformation, TokenFailure>? {
         state.withLock { state in
             guard let toldOpen = state.toldOpen, toldOpen != (state.information != nil) else { return nil }
@@ -141,7 +145,7 @@ final class TokenKeeper: Sendable {
         }
     }
 
-    /// Loads, initialises, finds, logs in. Leaves the state either open or closed with a failure.
+    /// Loads, initialises, finds, logs in. Leaves the state open, or closed with a failure.
     private func open(_ configuration: TokenConfiguration, _ state: inout State) -> Result<TokenInformation, TokenFailure> {
         state.pinFile = configuration.pinSource.flatMap { FileStamp(path: $0) }
         do throws(TokenFailure) {
@@ -214,7 +218,7 @@ final class TokenKeeper: Sendable {
         alarm.ring()
     }
 
-    /// Tries again to open a token that was lost, when somebody wants to use it, as often as the pace allows.
+    /// Tries to open a lost token again when somebody wants to use it, as often as the pace allows.
     func reopen() -> TokenFailure? {
         state.withLock { state in
             guard state.information == nil else { return nil }
@@ -227,21 +231,22 @@ final class TokenKeeper: Sendable {
 
     // MARK: Recovery
 
-    /// Brings the token back after a call failed in a session of `generation`: a new login first; C_Finalize and C_Initialize if that
-    /// did not help; in the end a new process. As often as the pace allows: at once where the token has worked before and answers no more.
-    /// The PIN is read again from its source, and judged like the first time.
+    /// Recovers the token after a call failed in a session of `generation`: first with a new login; with C_Finalize and
+    /// C_Initialize if that did not help; finally with a new process. As often as the pace allows: at once if the token
+    /// had worked and no longer answers. The PIN is read again from its source, under the same rules as the first time.
     ///
-    /// Nil if trying again makes sense, else why not. The caller must hold no session of the pool.
+    /// Nil if a retry makes sense, else the reason why not. The caller must hold no session of the pool.
     func recover(from generation: UInt64, after failure: TokenFailure) -> TokenFailure? {
         recoveries.add(1, ordering: .relaxed)
         defer { recoveries.subtract(1, ordering: .relaxed) }
         return state.withLock { state in
             guard let module = state.module, let configuration = state.configuration, let pool = state.pool else { return state.failure }
-            // Somebody else was faster.
+            // Another thread was faster.
             guard pool.generation == generation else { return state.information == nil ? state.failure : nil }
             let hadWorked = hasWorked.exchange(false, ordering: .relaxed)
             if hadWorked { state.vainRecoveries = 0 }
-            // One key that always fails must not have the token opened again and again for all others: then the anchor is well.
+            // One key that always fails must not have the token reopened again and again for all others. In that case
+            // the anchor works.
             if hadWorked, !isAnchorWell(configuration, state) { state.pace.reset() }
             guard state.pace.allows(at: now) else { return failure }
             Log.warning("recovering the token after: \(failure)")
@@ -262,14 +267,14 @@ final class TokenKeeper: Sendable {
             case ...Self.mostVainRecoveries:
                 return initialise(configuration, &state)
             default:
-                // The supervisor starts a new one, which loads the module afresh.
-                Log.warning("the token did not come back; the helper ends to be started again")
+                // The supervisor starts a new helper, which loads the module afresh.
+                Log.warning("the token did not come back; the helper exits to be restarted")
                 _exit(ExitCode.tokenLost)
             }
         }
     }
 
-    /// Whether the session that holds the login is there, logged in, and its device does something.
+    /// Whether the session that holds the login is open and logged in, and its device responds.
     private func isAnchorWell(_ configuration: TokenConfiguration, _ state: borrowing State) -> Bool {
         guard let anchor = state.anchor, let isLoggedIn = try? anchor.isLoggedIn() else { return false }
         if configuration.pinSource != nil, !isLoggedIn { return false }
@@ -278,7 +283,7 @@ final class TokenKeeper: Sendable {
 
     private func initialise(_ configuration: TokenConfiguration, _ state: inout State) -> TokenFailure? {
         service.withLock { $0 = nil }
-        // C_Finalize under a thread that signs is undefined: wait until all sessions are back.
+        // C_Finalize while a thread signs is undefined: wait until all sessions are returned.
         state.pool?.drain()
         state.anchor = nil
         state.information = nil
@@ -290,13 +295,14 @@ final class TokenKeeper: Sendable {
 
     // MARK: Management
 
-    /// Runs `body` with the anchor session; one caller at a time, which also makes key generation serial (SoftHSM #573).
-    /// A lost session or login is brought back once, under the rule of `recover`.
+    /// Runs `body` with the anchor session; one caller at a time, which also makes key generation serial (SoftHSM
+    /// #573). Recovers once from a lost session or login, under the rules of `recover`.
     func withAnchor<Value: Sendable>(_ body: (Session) throws(PKCS11Error) -> Value) -> Result<Value, TokenFailure> {
         withAnchorAndGeneration(body).map { $0.value }
     }
 
-    /// - Parameter isRepeatable: False for what must not be done twice: once it has been tried, it is not tried again, and the token is not brought back.
+    /// - Parameter isRepeatable: False for what must not be done twice: once tried, it is not tried again, and the
+    ///   token is not recovered.
     func withAnchorAndGeneration<Value: Sendable>(
         isRepeatable: Bool = true, _ body: (Session) throws(PKCS11Error) -> Value
     ) -> Result<(value: Value, generation: UInt64), TokenFailure> {
@@ -331,7 +337,7 @@ final class TokenKeeper: Sendable {
         }
     }
 
-    /// From now on the keys' handles are found out beforehand, by `listKeys`.
+    /// From now on `listKeys` looks up the keys' handles in advance.
     func prepare() {
         state.withLock { state in
             state.isPrepared = true
@@ -340,9 +346,9 @@ final class TokenKeeper: Sendable {
         alarm.ring()
     }
 
-    /// Finds the handles of all keys, so that the first signature of each needs no search. What fails here is tried again by those who
-    /// sign. A big token may take minutes: the listing is given up, to begin again later, when a thread wants to recover the token or
-    /// `goOn` says no.
+    /// Looks up the handles of all keys, so that the first signature of each needs no search. A failure is ignored:
+    /// signing threads search again. A large token may take minutes, so the listing is abandoned and restarted later
+    /// when a thread wants to recover the token or `goOn` returns false.
     func listKeys(while goOn: () -> Bool) {
         let found = state.withLock { state -> (keys: [KeyObject]?, generation: UInt64)? in
             guard state.isListingDue, let anchor = state.anchor, let pool = state.pool else { return nil }
@@ -362,8 +368,8 @@ final class TokenKeeper: Sendable {
         }
     }
 
-    /// Between requests: has the device do something, so that it does not drop its session, and brings the token back if it is gone, so
-    /// that the daemon knows before somebody wants a signature.
+    /// Between requests: has the device do something, so that it does not drop its session. Recovers the token if it is
+    /// gone, so that the daemon knows before somebody wants a signature.
     func keepAlive() {
         login.withLock { $0?.settle() }
         guard let pool = currentService()?.pool else {
@@ -376,7 +382,7 @@ final class TokenKeeper: Sendable {
             guard let anchor = state.anchor, let configuration = state.configuration else { return nil }
             do throws(TokenFailure) {
                 try failing { () throws(PKCS11Error) in
-                    // A token that never gave random numbers signs all the same.
+                    // A token that never gave random numbers can still sign.
                     if state.givesRandom { try anchor.keepAlive() }
                 }
                 let isLoggedIn = try failing { () throws(PKCS11Error) in try anchor.isLoggedIn() }
@@ -393,10 +399,10 @@ final class TokenKeeper: Sendable {
         _ = recover(from: generation, after: trouble)
     }
 
-    /// Ends the process between signatures, so that the daemon starts a fresh one.
+    /// Ends the process between signatures, so that the daemon starts a new one.
     func retire() -> Never {
         let pool = currentService()?.pool
-        Log.warning("the helper has grown and ends to be started again")
+        Log.warning("the helper has grown too large and exits to be restarted")
         pool?.drain()
         _exit(ExitCode.grown)
     }
@@ -414,11 +420,11 @@ final class TokenKeeper: Sendable {
             && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }
     }
 
-    /// Logging in once and opening the token anew twice, 0, 1 and 3 seconds after the trouble began.
+    /// One new login and two re-initialisations, 0, 1 and 3 seconds after the first failure.
     private static let mostVainRecoveries = 3
 }
 
-/// Runs `body`, its error as the daemon is told.
+/// Runs `body`, and converts its error into what the daemon is told.
 func failing<Value>(_ body: () throws(PKCS11Error) -> Value) throws(TokenFailure) -> Value {
     do {
         return try body()

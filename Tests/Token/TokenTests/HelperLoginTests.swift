@@ -143,7 +143,7 @@ import TokenProtocol
                 return
             }
             #expect(failure.kind == .pinUnavailable)
-            #expect(failure.message.contains("\(fixture.pinFile)\" cannot be meant, line \(line): "), "\(failure.message)")
+            #expect(failure.message.contains("\(fixture.pinFile)\" is not valid, line \(line): "), "\(failure.message)")
         }
         #expect(fixture.calls("C_Login") == 0)
         #expect(memory(fixture) == nil)
@@ -166,7 +166,7 @@ import TokenProtocol
         #expect(try fault(helper.hello(fixture, module: module)) == nil)
         try fixture.write("271828\n# our HSM\n", to: fixture.pinFile)
         let flaw = try fault(helper.ask(.status))
-        #expect(flaw?.kind == .pinUnavailable && flaw?.message.contains("cannot be meant, line 2") == true)
+        #expect(flaw?.kind == .pinUnavailable && flaw?.message.contains("is not valid, line 2") == true)
         try FileManager.default.removeItem(atPath: fixture.pinFile)
         #expect(try fault(helper.ask(.status))?.message.hasSuffix("is not there") == true)
         try fixture.write("271828\n", to: fixture.pinFile)
