@@ -2,7 +2,7 @@ import ACME
 import AgentInterface
 import JOSE
 
-/// Signs account requests by a key that stays in the agent's token.
+/// Signs account requests with a key that stays in the agent's token.
 public struct AgentAccountSigner: AccountSigner {
     private let client: AgentClient
     private let key: KeyDescription

@@ -12,7 +12,7 @@ import Varlink
     import Darwin
 #endif
 
-/// A connection to the agent: lists keys, has requests signed. Any task may use it, and many at a time.
+/// A connection to the agent: lists keys, has requests signed. Many tasks may use it at a time.
 ///
 /// ```swift
 /// let agent = try await AgentClient.connect()
@@ -21,12 +21,12 @@ import Varlink
 public final class AgentClient: Sendable {
     public static let defaultSocket = "/run/acme-agent/agent.sock"
 
-    /// A signature takes the agent 10 seconds at the very most by default, the making of an RSA-4096 key some more.
+    /// By default a signature takes the agent at most 10 seconds; making an RSA-4096 key takes longer.
     private static let timeout: Duration = .seconds(150)
-    /// What is answered from memory takes the agent milliseconds. It answers a connection's calls in their order, so
-    /// that one may stand behind a signature.
+    /// The agent answers from memory within milliseconds. It answers the calls of a connection in order, so an answer
+    /// may have to wait for a signature.
     static let answerTimeout: Duration = .seconds(15)
-    /// After that time somebody is told that the agent has not answered yet.
+    /// Delay after which `whenSlow` reports that the agent has not answered yet.
     static let noticeDelay: Duration = .seconds(2)
 
     private let connection: VarlinkConnection
@@ -37,15 +37,16 @@ public final class AgentClient: Sendable {
         self.whenSlow = whenSlow
     }
 
-    /// Connects, and looks who listens: root, this user, or the owner of the socket's folder if nobody else may write that.
-    /// - Parameter whenSlow: Called when the connection or the answer to a call has not come after two seconds; not
-    ///   for signatures.
+    /// Connects, and checks who listens: root, this user, or the owner of the socket's folder if nobody else may write
+    /// to it.
+    /// - Parameter whenSlow: Called when the connection or the answer to a call has not come after two seconds; not for
+    ///   signatures.
     /// - Throws: `AgentConnectionError` with a hint.
     public static func connect(
         socket: String = AgentClient.defaultSocket, whenSlow: (@Sendable () -> Void)? = nil
     ) async throws -> AgentClient {
         guard let address = VarlinkAddress(path: socket) else {
-            throw AgentConnectionError(socket: socket, "is not a path that a socket may have", hint: "it must be under 108 bytes")
+            throw AgentConnectionError(socket: socket, "is not a valid socket path", hint: "it must be shorter than 108 bytes")
         }
         let trusted = SocketOwner.trusted(socket)
         do {
@@ -60,14 +61,14 @@ public final class AgentClient: Sendable {
         }
     }
 
-    /// What the agent is, for whom it takes this process, and what that user may do.
-    /// - Throws: `VarlinkConnectionError.timedOut` where the agent does not answer within 15 seconds, as do `keys`,
-    ///   `key` and `retireKey`.
+    /// What the agent is, which user it takes this process for, and what that user may do.
+    /// - Throws: `VarlinkConnectionError.timedOut` if the agent does not answer within 15 seconds, as do `keys`, `key`
+    ///   and `retireKey`.
     public func status() async throws -> AgentStatus {
         try AgentStatus(reply: await call(.getStatus, timeout: AgentClient.answerTimeout))
     }
 
-    /// The keys that the agent's policy gives to this user.
+    /// The keys that the agent's policy grants to this user.
     public func keys() async throws -> [KeyDescription] {
         let listing = Listing()
         do {
@@ -92,11 +93,11 @@ public final class AgentClient: Sendable {
         } catch { throw AgentClient.agentError(error) }
     }
 
-    /// How far a listing has come: of many thousand keys it takes its time, and is no silence.
+    /// The progress of a listing: many thousand keys take time, which is not silence.
     private final class Listing: Sendable {
         let replies = Atomic<Int>(0)
 
-        /// Returns when no reply has come for that long.
+        /// Returns when no reply has come for `duration`.
         func stall(for duration: Duration) async throws {
             var seen = -1
             while true {
@@ -108,15 +109,15 @@ public final class AgentClient: Sendable {
         }
     }
 
-    /// - Throws: `AgentError.keyNotFound` if there is none of that name for this user.
+    /// - Throws: `AgentError.keyNotFound` if this user has no key of that name.
     public func key(named name: KeyName) async throws -> KeyDescription {
         try await key(.describeKey(name: name), timeout: AgentClient.answerTimeout)
     }
 
     /// Makes a key in the token.
     /// - Parameters:
-    ///   - directory: For an account key: the ACME directory to which it is bound for good.
-    ///   - token: The configured token's name; `nil` is the agent's first.
+    ///   - directory: For an account key: the ACME directory to which it is bound permanently.
+    ///   - token: The configured token's name; `nil` means the agent's first.
     /// - Throws: `AgentError.keyExists`, `.refused`, `.tokenUnavailable`, …
     public func createKey(
         named name: KeyName, usage: KeyUsage, algorithm: KeyAlgorithm, directory: ACMEURL? = nil, token: String? = nil
@@ -125,8 +126,8 @@ public final class AgentClient: Sendable {
             .createKey(KeyCreation(name: name, usage: usage, algorithm: algorithm, uri: nil, directory: directory, token: token)))
     }
 
-    /// Takes over a key that is in the token already (RFC 7512 URI).
-    /// - Parameter acceptWeak: Also one that can be taken out of the token, or do more than sign.
+    /// Adopts a key that is already in the token (RFC 7512 URI).
+    /// - Parameter acceptWeak: Also adopt a key that can be extracted from the token or can do more than sign.
     public func adoptKey(
         named name: KeyName, uri: String, usage: KeyUsage, directory: ACMEURL? = nil, token: String? = nil, acceptWeak: Bool = false
     ) async throws -> KeyDescription {
@@ -136,7 +137,7 @@ public final class AgentClient: Sendable {
                     name: name, usage: usage, algorithm: nil, uri: uri, directory: directory, token: token, acceptWeak: acceptWeak)))
     }
 
-    /// A retired key signs nothing any more but its certificate's revocation.
+    /// A retired key signs only its certificate's revocation.
     public func retireKey(named name: KeyName) async throws -> KeyDescription {
         try await key(.retireKey(name: name), timeout: AgentClient.answerTimeout)
     }
@@ -162,7 +163,7 @@ public final class AgentClient: Sendable {
         try await bytes("signature", .signHandshake(key: key, content: content, scheme: scheme))
     }
 
-    /// The last records of the audit trail, each a line of JSON; with `follow` new ones come as they are written.
+    /// The last records of the audit trail, each a line of JSON. With `follow`, new records come as they are written.
     public func audit(last: Int, follow: Bool) throws -> AsyncThrowingStream<String, any Error> {
         let call = AgentCall.readAudit(last: last)
         let replies = follow ? try connection.callMore(name(call), parameters: AgentClient.parameters(call)) : nil
@@ -186,10 +187,10 @@ public final class AgentClient: Sendable {
         }
     }
 
-    /// An account signer for the ACME client, by an account key of the agent.
+    /// An account signer for the ACME client that uses the agent's `key`.
     public func signer(for key: KeyDescription) -> AgentAccountSigner { AgentAccountSigner(client: self, key: key) }
 
-    /// Ends the connection; calls that still wait fail.
+    /// Closes the connection; pending calls fail.
     public func close() async { await connection.close() }
 
     // MARK: Calling

@@ -4,10 +4,10 @@
     import Darwin
 #endif
 
-/// Whom a client believes to be the agent.
+/// The users that a client accepts as the agent.
 enum SocketOwner {
-    /// Root, this process's user, and the owner of the socket's folder unless others may write there: whoever can put a socket into the folder
-    /// could put his own.
+    /// Root, this process's user, and the owner of the socket's folder unless others may write there: anybody who can
+    /// create a socket in the folder could put their own.
     static func trusted(_ socket: String) -> Set<UInt32> {
         var users: Set<UInt32> = [0, geteuid()]
         guard let slash = socket.lastIndex(of: "/") else { return users }
