@@ -1,18 +1,18 @@
 import DurableFile
 import Synchronization
 
-/// From the file to the disk, and how the trail goes on after a fault: what `AuditThread` does.
+/// From the file to the disk, and how the trail continues after a fault: what `AuditThread` does.
 extension AuditCore {
-    /// What the thread is to do next.
+    /// What the thread must do next.
     enum Step: Sendable {
         case synchronize(File, upTo: UInt64, AuditHash)
-        /// Go on in a new file after a failed sync.
+        /// Continue in a new file after a failed sync.
         case goOn
-        /// Write down that batches could not be written, if it can be written now.
+        /// Record that batches could not be written, if that is possible now.
         case endOutage
-        /// See whether the file is where and as it was left.
+        /// Check that the file is where and as it was left.
         case look
-        /// Write down the trail's end.
+        /// Store the trail's end.
         case remember(AuditHead)
         case wait(until: UInt64?)
         case stop
@@ -48,7 +48,8 @@ extension AuditCore {
         }
     }
 
-    /// The thread's question. It starts a sync at half of what the rule allows, so that it is usually over before the rule is met.
+    /// The thread's next step. A sync starts at half of what the rule allows, so that it is usually done before the
+    /// limit.
     func nextStep() -> Step {
         state.withLock { state in
             let now = WakeSignal.now()
@@ -117,7 +118,7 @@ extension AuditCore {
         return done
     }
 
-    /// Answers those who wait for what cannot come any more.
+    /// Answers those who wait for what can no longer happen.
     func failWaiters() {
         let (done, failure) = state.withLock { state in
             state.failure.map { (takeWaiters(&state, upTo: .max), $0) } ?? ([], AuditError(.closed, file: path, message: ""))
@@ -127,7 +128,7 @@ extension AuditCore {
 
     // MARK: After a fault
 
-    /// What a new file begins with when the old one could not be synced.
+    /// How a new file begins when the old one could not be synced.
     private struct Continuation {
         var line: [UInt8] = []
         var sequence: UInt64
@@ -140,11 +141,12 @@ extension AuditCore {
         var identity: FileStatus.Identity?
     }
 
-    /// Goes on in a new, synced file: of the old one nobody can say what of it is on the disk. Nothing else is written meanwhile.
+    /// Continues in a new, synced file: it is unknown what of the old one is on disk. Nothing else is written
+    /// meanwhile.
     func goOn() {
         failWaiters()
         guard let next = state.withLock({ continuation($0) }) else { return }
-        // A batch of which half was written and not taken back.
+        // A batch of which half was written and not undone.
         try? next.old.truncate(to: next.size)
         do {
             guard (try? FileStatus(at: path))?.identity == next.identity else {
@@ -207,12 +209,12 @@ extension AuditCore {
         state.statistics.rotations &+= 1
     }
 
-    /// Tries whether the trail can be written again, with the record that says how long it could not be.
+    /// Tries to write the trail again, with a record that says how long it could not be written.
     func endOutage() {
         state.withLock { state in
             guard let outage = state.outage, state.failure == nil else { return }
             guard state.pending.isEmpty else {
-                // A batch is in the making, whose flush will tell.
+                // A batch is being built; its flush will show.
                 state.tryAt = WakeSignal.now() &+ AuditLimits.firstPause
                 return
             }
@@ -233,7 +235,7 @@ extension AuditCore {
                 try write(&state)
                 state.outage = nil
             } catch {
-                // The try itself is not one of the batches that were lost.
+                // This try is not one of the lost batches.
                 state.outage?.batches = outage.batches
                 state.outage?.records = outage.records
                 state.tryAt = WakeSignal.now() &+ AuditLimits.firstPause
@@ -241,11 +243,11 @@ extension AuditCore {
         }
     }
 
-    /// What somebody does to the file is said also where nobody asks for a signature.
+    /// A change to the file is reported even if nobody asks for a signature.
     func look() {
         state.withLock { state in
             state.lookAt = WakeSignal.now() &+ AuditLimits.lookPause
-            // In an outage each try to write looks.
+            // During an outage each try to write checks the file.
             guard state.failure == nil, state.file != nil, state.outage?.isOver != false, let fault = fault(of: state) else { return }
             noteOutage(&state, fault)
         }
@@ -255,7 +257,7 @@ extension AuditCore {
 
     private func memoryStep(_ state: State, _ now: UInt64, isOverdue: Bool) -> Step? {
         guard opening.memory != nil, !state.isClosing, state.synced != state.remembered else { return nil }
-        // Syncs that somebody waits for go first, but not for ever.
+        // Syncs that somebody waits for go first, but not forever.
         guard now >= state.rememberAt &+ (isOverdue ? AuditLimits.memoryPause : 0) else { return nil }
         return .remember(AuditHead(sequence: state.synced, hash: state.syncedHash.text))
     }
@@ -282,7 +284,7 @@ extension AuditCore {
         wake.raise()
     }
 
-    /// Gives file and lock back whatever happens, and reports the first thing that went wrong. A second time does nothing.
+    /// Releases file and lock in any case, and reports the first error. A second call does nothing.
     func close() throws(AuditError) {
         if failure?.reason == .closed { return }
         var lost: AuditError?

@@ -2,14 +2,15 @@ import DurableFile
 import Glibc
 import Synchronization
 
-/// The log's state and its rules; `AuditLog` and `AuditWriter` are its faces, `AuditThread` does its waiting. Here: from a record to the file.
+/// The log's state and rules. `AuditLog` and `AuditWriter` are its interfaces; `AuditThread` does its waiting. This
+/// file covers the way from a record to the file.
 final class AuditCore: Sendable {
     typealias Completion = @Sendable (Result<Void, AuditError>) -> Void
 
     struct State: Sendable {
         var lock: FileLock?
         var file: File?
-        /// Which file that is: what stands under the trail's name must be this one.
+        /// Which file that is: the trail's name must lead to this one.
         var identity: FileStatus.Identity?
         /// Bytes of whole, written records in the file.
         var size: Int
@@ -27,40 +28,41 @@ final class AuditCore: Sendable {
         /// Counts batches that were lost.
         var generation: UInt64 = 0
         var lastFailure: AuditError?
-        /// Batches that could not be written, until the trail has a record of it.
+        /// Batches that could not be written, until the trail has a record of the outage.
         var outage: Outage?
-        /// The last record known to be on the disk.
+        /// The last record known to be on disk.
         var synced: UInt64
         var syncedHash: AuditHash
-        /// Records whose sync failed: never called synced, whatever comes after them.
+        /// Records whose sync failed: never reported as synced, whatever comes after them.
         var lost: ClosedRange<UInt64>?
-        /// When the oldest record that is not was written; nanoseconds of CLOCK_MONOTONIC.
+        /// When the oldest unsynced record was written; nanoseconds of CLOCK_MONOTONIC.
         var unsyncedSince: UInt64 = 0
         var waiters: [(sequence: UInt64, completion: Completion)] = []
-        /// Until the trail goes on in a new file (`.failed`), or for good (`.closed`).
+        /// Until the trail continues in a new file (`.failed`), or forever (`.closed`).
         var failure: AuditError?
-        /// When the next try is due to go on after a failure or an outage, and how long it is until the one after that; nanoseconds.
+        /// When to try next to continue after a failure or an outage, and the pause until the try after that;
+        /// nanoseconds.
         var tryAt: UInt64 = 0
         var pause: UInt64 = 0
-        /// The last record that the memory of the trail's end has, and when the next one is due.
+        /// The last record in the memory of the trail's end, and when the next one is due.
         var remembered: UInt64?
         var rememberAt: UInt64 = 0
         var isMemoryFailing = false
-        /// When the file is looked at next where nothing is written.
+        /// When to check the file next if nothing is written.
         var lookAt: UInt64 = 0
         var notices: [AuditNotice] = []
         var isClosing = false
         var statistics = AuditStatistics()
     }
 
-    /// A time in which batches could not be written.
+    /// A period in which batches could not be written.
     struct Outage: Sendable {
         var error: AuditError
         /// Milliseconds since 1970.
         var since: Int64
         var batches = 0
         var records: UInt64 = 0
-        /// A batch was written since.
+        /// A batch has been written since.
         var isOver = false
     }
 
@@ -113,7 +115,7 @@ final class AuditCore: Sendable {
             state.pending.append(UInt8(ascii: "\n"))
             state.appended = sequence
             state.appendedHash = hash
-            // A failure here is seen by the writer's flush, since it counts up the generation.
+            // The writer's flush notices a failure here, since the generation has changed.
             if state.pending.count > AuditLimits.pending { try? write(&state) }
             return (sequence, generation)
         }
@@ -142,7 +144,7 @@ final class AuditCore: Sendable {
                 error.isFull ? .storageFull : .notWritten, file: path, errorNumber: error.code,
                 message: "the audit trail could not be written, so nothing is signed")
             takeBack(&state, failure)
-            // Whatever part of the batch is in the file must go, or the next record would follow half a line.
+            // Whatever part of the batch is in the file must be removed, or the next record would follow half a line.
             do throws(FileError) { try file.truncate(to: state.size) } catch {
                 throw fail(
                     &state, AuditError(.failed, file: path, errorNumber: error.code, message: "half a batch could not be taken back"))
@@ -152,14 +154,14 @@ final class AuditCore: Sendable {
         commit(&state, grownBy: state.pending.count)
     }
 
-    /// Whether the file under the trail's name is the one that is written, as long as it was left and with no other name; `nil` if so. One
-    /// system call.
+    /// Why the file under the trail's name is not the one being written, as long as it was left and with no other name;
+    /// `nil` if it is. One system call.
     func fault(of state: State) -> AuditError? {
         let status: FileStatus
         do throws(FileError) { status = try FileStatus(at: path) } catch {
             return replaced("the audit trail's file is gone", error.code)
         }
-        if status.identity != state.identity { return replaced("another file stands in the place of the audit trail") }
+        if status.identity != state.identity { return replaced("another file has taken the place of the audit trail") }
         if status.size < state.size { return replaced("the audit trail was cut from \(state.size) to \(status.size) bytes") }
         if status.size > state.size { return replaced("somebody else wrote \(status.size - state.size) bytes to the audit trail") }
         if status.names != 1 { return replaced("the audit trail's file has \(status.names) names (hard links) and must have one") }
@@ -170,7 +172,7 @@ final class AuditCore: Sendable {
         AuditError(.replaced, file: path, errorNumber: errorNumber, message: "\(what), so nothing is signed")
     }
 
-    /// The pending records are lost: the chain goes on from the last one written.
+    /// The pending records are lost: the chain continues from the last one written.
     private func takeBack(_ state: inout State, _ failure: AuditError) {
         let lost = state.appended &- state.written
         state.pending.removeAll(keepingCapacity: true)
@@ -184,7 +186,7 @@ final class AuditCore: Sendable {
         state.outage?.records &+= lost
     }
 
-    /// Said once until the trail is written again; the thread tries whether it can be.
+    /// Reported once until the trail is written again; the thread tries whether that is possible.
     func noteOutage(_ state: inout State, _ failure: AuditError) {
         if state.outage == nil || state.outage?.isOver == true {
             let before = state.outage
@@ -211,13 +213,13 @@ final class AuditCore: Sendable {
             state.notices.append(.writtenAgain)
             wake.raise()
         }
-        // Idle before: the thread starts its 50 ms. Now half full: it syncs at once. Between the two it need not be woken.
+        // Idle before: the thread starts its 50 ms. Now half full: it syncs at once. In between it need not be woken.
         let half = UInt64(limits.unsyncedRecords / 2)
         let isHalfFull = state.written &- state.synced >= half, wasHalfFull = before &- state.synced >= half
         if wasSynced || (isHalfFull && !wasHalfFull) { wake.raise() }
     }
 
-    /// Nothing more is written until the thread has gone on in a new file.
+    /// Nothing more is written until the thread has continued in a new file.
     func fail(_ state: inout State, _ failure: AuditError) -> AuditError {
         if state.appended != state.written { takeBack(&state, failure) }
         state.failure = failure
@@ -230,7 +232,8 @@ final class AuditCore: Sendable {
         return failure
     }
 
-    /// Goes on in a new file that begins with the pending batch. False if there is no room for one: then the old file is kept for now.
+    /// Continues in a new file that begins with the pending batch. False if there is no room for one: then the old file
+    /// is kept for now.
     private func rotate(_ state: inout State, _ old: File) throws(AuditError) -> Bool {
         let folder = opening.folder
         do throws(FileError) { try old.synchronizeData() } catch { throw fail(&state, notSynced(error)) }
@@ -255,12 +258,13 @@ final class AuditCore: Sendable {
         return true
     }
 
-    /// Of the trail's file, whose name may have been another when it was made.
+    /// Names the trail's file, which may have had another name when it was created.
     func notSynced(_ error: FileError) -> AuditError {
         AuditError(.failed, file: path, errorNumber: error.code, message: "the audit trail could not be synced")
     }
 
-    /// Tells the observer what has happened; on the log's own thread, so that a log that is not read holds up nobody's signature.
+    /// Tells the observer what happened. Runs on the log's own thread, so that a log that nobody reads delays no
+    /// signature.
     func tellNotices() {
         let notices = state.withLock { state in
             defer { state.notices.removeAll() }
@@ -270,7 +274,7 @@ final class AuditCore: Sendable {
         for notice in notices { observer(notice) }
     }
 
-    // MARK: What is to be seen
+    // MARK: State
 
     var head: AuditHead {
         state.withLock { AuditHead(sequence: $0.written, hash: $0.writtenHash.text) }
@@ -286,7 +290,7 @@ final class AuditCore: Sendable {
 
     var failure: AuditError? { state.withLock { $0.failure } }
 
-    /// Why nothing would be written now, if so.
+    /// Why nothing could be written now, if so.
     var condition: AuditError? {
         let (known, fault) = state.withLock { state -> (AuditError?, AuditError?) in
             let outage = state.outage.flatMap { $0.isOver ? nil : $0.error }

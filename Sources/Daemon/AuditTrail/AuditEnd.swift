@@ -1,6 +1,6 @@
 import DurableFile
 
-/// The last records of a file, each checked, each following the one before.
+/// The last records of a file, each checked and following the one before.
 struct AuditEnd {
     /// In the order of the file.
     var entries: [AuditEntry] = []
@@ -11,8 +11,9 @@ struct AuditEnd {
 
     /// Reads at most `AuditLimits.tail` bytes of the end.
     ///
-    /// What a loss of power leaves behind the last whole record is not a record and not an attack: a line without its newline, or blocks
-    /// that were allotted and never written, which read as NUL (no line has one). Anything else that does not verify is refused.
+    /// A loss of power may leave something after the last whole record that is neither a record nor an attack: a line
+    /// without its newline, or blocks that were allocated and never written, which read as NUL (no line has one).
+    /// Anything else that does not verify is refused.
     init(_ file: File) throws(AuditError) {
         let size = try file.length
         let start = max(0, size - AuditLimits.tail)

@@ -1,10 +1,11 @@
 import ACME
 import StrictJSON
 
-/// A record as it stands in a file: one line of JSON, chained to the line before it.
+/// A record as written in a file: one line of JSON, chained to the line before it.
 ///
-/// `{"sequence":7,…,"previous":"<hash of line 6>","hash":"<SHA-256>"}`: the hash is over the line's bytes before `,"hash":`, so it covers
-/// `previous`, and with it every line before. No line can be changed, removed or put in without breaking every later one.
+/// `{"sequence":7,…,"previous":"<hash of line 6>","hash":"<SHA-256>"}`: the hash is over the line's bytes before
+/// `,"hash":`, so it covers `previous`, and with it every line before. No line can be changed, removed or inserted
+/// without breaking every later one.
 public struct AuditEntry: Hashable, Sendable {
     public var record: AuditRecord
     /// Hash of the line before, lower-case hex; 64 zeros in the genesis record.
@@ -14,8 +15,8 @@ public struct AuditEntry: Hashable, Sendable {
     /// The line without its newline.
     public var line: [UInt8]
 
-    /// The newest format that this program reads. A line says which one it is in; one that says nothing is in format 1. The genesis record says
-    /// which one its writer knew.
+    /// The newest format that this program reads. A line names its format; without a name it is in format 1. The
+    /// genesis record names the newest format that its writer knew.
     ///
     /// | format | what is new in it |
     /// |---|---|
@@ -30,17 +31,18 @@ public struct AuditEntry: Hashable, Sendable {
         "operation", "ca", "url", "identifiers", "digest", "result", "error", "detail", "missingFrom", "previous", "hash",
     ]
 
-    /// Reads a line and checks that its hash is its own. Whether it follows the line before is for the caller to see.
-    /// - Throws: `AuditError` `.malformed` if it is no record, `.damaged` if the hash is not that of the line.
+    /// Reads a line and checks its hash. The caller must check whether it follows the line before.
+    /// - Throws: `AuditError` `.malformed` if it is not a record, `.damaged` if the hash does not match the line.
     public init(line: some Collection<UInt8>, file: String = "") throws(AuditError) {
         let bytes = Array(line)
         func malformed(_ why: String) -> AuditError { AuditError(.malformed, file: file, message: "not an audit record: \(why)") }
         let object: JSONObject
         let newer: Int64?
         do throws(JSONError) {
-            // What the log takes must be read again, whatever strings were in it: U+0000 too, and as many values as a line can hold.
+            // What the log accepts must be readable, whatever strings it has: U+0000 too, and as many values as a line
+            // can hold.
             object = try JSONDocument(parsing: bytes, limits: JSONLimits(depth: 4, values: bytes.count, allowsNUL: true)).root.object()
-            // First: what a newer format has in a line is not for this program to judge.
+            // First: this program cannot judge what a newer format puts in a line.
             newer = try object.optionalInteger("format").flatMap { $0 > AuditEntry.format ? $0 : nil }
         } catch {
             throw malformed(error.description)
@@ -61,7 +63,8 @@ public struct AuditEntry: Hashable, Sendable {
             record.gid = try AuditEntry.unsigned(object, "gid")
             record.connection = try AuditEntry.unsigned(object, "connection")
             record.grant = try object.optionalString("grant")
-            // An earlier version wrote down what it refused as the caller had it: a line of its trail may have a text that names no key.
+            // An earlier version recorded what it refused as the caller wrote it: its lines may have a text that names
+            // no key.
             record.key = try object.optionalString("key").flatMap { try? KeyName($0) }
             record.fingerprint = try object.optionalString("fingerprint")
             record.operation = try object.optionalString("operation")
@@ -86,11 +89,11 @@ public struct AuditEntry: Hashable, Sendable {
             bytes.suffix(2).elementsEqual("\"}".utf8)
         else { throw malformed("it does not end in its hash") }
         guard AuditHash(of: bytes.dropLast(AuditEntry.suffixLength)) == AuditHash(hash) else {
-            throw AuditError(.damaged, file: file, message: "the record's hash is not that of its line")
+            throw AuditError(.damaged, file: file, message: "the record's hash does not match its line")
         }
     }
 
-    /// Whether this record comes next after `last`, or says itself that what is between the two may be missing.
+    /// Whether this record comes right after `last`, or says itself that the records in between may be missing.
     func follows(_ last: AuditEntry) -> Bool { follows(AuditHead(sequence: last.record.sequence, hash: last.hash)) }
 
     func follows(_ last: AuditHead) -> Bool {

@@ -1,33 +1,35 @@
 import DurableFile
 import Glibc
 
-/// Why the trail could not be opened, written, synced or read. Nothing may be signed after it (design.md, Losing nothing).
+/// Why the trail could not be opened, written, synced or read. Nothing may be signed after it
+/// (Docs/decisions/0006-audit-before-deed.md).
 public struct AuditError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Stable codes.
     public enum Reason: String, Sendable {
-        /// No space, quota or file-size limit. The batch is taken back; the trail works again by itself once there is room.
+        /// No space, quota or file-size limit. The batch is undone; the trail works again by itself once there is room.
         case storageFull = "storage-full"
-        /// Another failure of write(2). The batch is taken back.
+        /// Another failure of write(2). The batch is undone.
         case notWritten = "not-written"
-        /// A failed fdatasync, or a batch that could not be taken back. Nobody can say what of the file is on the disk, since the kernel reports
-        /// a lost page once and then calls it clean: nothing is signed until the trail goes on in a new file, which the log does by itself.
+        /// A failed fdatasync, or a batch that could not be undone. It is unknown what of the file is on disk, since
+        /// the kernel reports a lost page once and then calls it clean. Nothing is signed until the log continues in a
+        /// new file, which it does by itself.
         case failed
-        /// The file was removed, replaced, cut, written or given a second name by somebody else while it was open. The batch is taken back; the
-        /// trail works again if the file is put back as it was.
+        /// The file was removed, replaced, cut, written or given a second name by somebody else while it was open. The
+        /// batch is undone; the trail works again if the file is restored.
         case replaced
-        /// The trail ends before the record that was remembered of it, or has another in its place.
+        /// The trail ends before the record that was remembered, or has another one in its place.
         case shortened
-        /// A record, or what is remembered of the trail, in a format that is newer than this program.
+        /// A record, or the memory of the trail, in a format that is newer than this program.
         case newerFormat = "newer-format"
         /// Another process has the trail open.
         case locked
         /// Owner, mode or kind of the file or its folder would let others write the trail.
         case insecure
-        /// The trail's end does not verify, and not in the way that a loss of power leaves it.
+        /// The trail's end does not verify, and a loss of power does not explain it.
         case damaged
-        /// What is remembered of the trail is not readable.
+        /// The memory of the trail is not readable.
         case memoryDamaged = "memory-damaged"
-        /// Older files are there but the one to be continued is not.
+        /// Older files exist, but the one to continue does not.
         case missing
         /// A record longer than `AuditLimits.line`.
         case recordTooLarge = "record-too-large"
@@ -42,7 +44,7 @@ public struct AuditError: Error, Hashable, Sendable, CustomStringConvertible {
     public var reason: Reason
     /// The file concerned.
     public var file: String
-    /// Its line, from 1, where one is concerned.
+    /// Its line, from 1, if one is concerned.
     public var line: Int?
     /// The system's error number, 0 if none.
     public var errorNumber: Int32
@@ -62,7 +64,7 @@ public struct AuditError: Error, Hashable, Sendable, CustomStringConvertible {
         return "\(message) (\(place))\(system)"
     }
 
-    /// What the system refused.
+    /// A failed system call.
     init(_ error: FileError) {
         self.init(
             error.isFull ? .storageFull : .unavailable, file: error.path, errorNumber: error.code,

@@ -5,12 +5,13 @@ import DurableFile
 /// | name | what it is |
 /// |---|---|
 /// | `audit.jsonl` | the file being written |
-/// | `audit.jsonl.000000000000` | an older one; the number is the sequence of its first record, so that names sort as the chain runs |
+/// | `audit.jsonl.000000000000` | an older one, named after the sequence of its first record: names sort in chain order |
 /// | `audit.jsonl.lock` | held (flock) by the process that writes |
-/// | `audit.jsonl.new` | the next file while a rotation is going on |
+/// | `audit.jsonl.new` | the next file during a rotation |
 /// | `audit.jsonl.torn-<sequence>-<time>` | bytes of a line that a loss of power cut off |
 ///
-/// At no moment is there no `audit.jsonl`: rotation gives the old file its second name and then renames the new one over the first.
+/// There is always an `audit.jsonl`: rotation gives the old file a second name and then renames the new one over the
+/// first.
 struct AuditFolder: Sendable {
     /// The path of the file being written.
     var path: String
@@ -30,7 +31,7 @@ struct AuditFolder: Sendable {
     var new: String { name + ".new" }
     func torn(sequence: UInt64, time: Int64) -> String { "\(name).torn-\(sequence)-\(time)" }
 
-    /// The name that a file gets when it is rotated away, and its path.
+    /// The name of a file after its rotation, and its path.
     func rotated(first: UInt64) -> String { name + AuditFolder.suffix(first) }
     func rotatedPath(first: UInt64) -> String { path + AuditFolder.suffix(first) }
 
@@ -55,7 +56,8 @@ struct AuditFolder: Sendable {
         return result.sorted { $0.first < $1.first }
     }
 
-    /// Gives the current file its older name and puts the new one in its place; to be followed by a sync of the folder.
+    /// Gives the current file its older name and puts the new one in its place; must be followed by a sync of the
+    /// folder.
     func exchange(first: UInt64, in directory: Folder) throws(FileError) {
         try directory.addName(rotated(first: first), to: name)
         do throws(FileError) { try directory.rename(new, to: name) } catch {
@@ -64,7 +66,7 @@ struct AuditFolder: Sendable {
         }
     }
 
-    /// Opens one file of the trail for reading; `nil` if there is none of that name.
+    /// Opens one file of the trail for reading; `nil` if it does not exist.
     static func openForReading(_ path: String) throws(AuditError) -> File? {
         do throws(FileError) { return try File(reading: path, followsLink: false) } catch {
             if error.isMissing { return nil }

@@ -1,8 +1,9 @@
 import Crypto
 
-/// SHA-256 of a record's line, the link of the chain: a value without memory of its own, since every signature makes two of them.
+/// SHA-256 of a record's line, the link of the chain. A value without heap memory, since every signature makes two of
+/// them.
 struct AuditHash: Hashable, Sendable {
-    /// What stands for the line before the first one: 64 zeros.
+    /// Stands for the line before the first one: 64 zeros.
     static let none = AuditHash()
     /// Hex digits of a hash.
     static let digits = 64
@@ -21,7 +22,7 @@ struct AuditHash: Hashable, Sendable {
         }
     }
 
-    /// From lower-case hex; `nil` if the text is anything else than a hash.
+    /// From lower-case hex; `nil` if the text is not a hash.
     init?(_ text: String) {
         guard text.utf8.count == AuditHash.digits else { return nil }
         for (index, digit) in text.utf8.enumerated() {
@@ -40,7 +41,7 @@ struct AuditHash: Hashable, Sendable {
         withDigits { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// Lower-case hex, in memory that is there for as long as `body` runs.
+    /// Lower-case hex, in memory that is valid while `body` runs.
     func withDigits<Result>(_ body: (UnsafeMutableBufferPointer<UInt8>) -> Result) -> Result {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: AuditHash.digits) { digits in
             withUnsafeBytes(of: bytes) { bytes in

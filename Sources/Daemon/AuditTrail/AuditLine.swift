@@ -1,11 +1,12 @@
-/// Writes a record's line straight behind those that are pending. On the path of every signature, twice, so it does without the
-/// intermediate steps of a general JSON writer; the strict reader reads every line of the tests back.
+/// Writes a record's line directly after the pending ones. Every signature comes here twice, so this does without the
+/// intermediate steps of a general JSON writer. In the tests the strict reader reads every line back.
 enum AuditLine {
     /// Appends the line without its newline.
     /// - Parameter previous: The hash of the line before.
     /// - Returns: The line's own hash.
     static func append(_ record: AuditRecord, sequence: UInt64, previous: AuditHash, to bytes: inout [UInt8]) -> AuditHash {
-        // Enough where nothing has to be escaped, and then on the stack. An escape takes up to six bytes for one, so this ends.
+        // Enough if nothing must be escaped, and then on the stack. An escape takes up to six bytes for one, so the
+        // loop ends.
         var capacity = expectedLength(record)
         while true {
             let hash = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: capacity) { memory -> AuditHash? in
@@ -20,7 +21,7 @@ enum AuditLine {
         }
     }
 
-    /// Names, numbers and hashes take less than 700 bytes.
+    /// Member names, numbers and hashes take less than 700 bytes.
     static func expectedLength(_ record: AuditRecord) -> Int {
         func bytes(_ text: String?) -> Int { text?.utf8.count ?? 0 }
         var length = 700
@@ -38,7 +39,7 @@ enum AuditLine {
         line.number("{\"sequence\":", sequence)
         line.number(",\"time\":", record.time)
         line.string(",\"kind\":\"", record.kind.rawValue)
-        // A line that an older reader understands does not ask for a newer one.
+        // A line that an older reader understands does not require a newer one.
         if record.kind == .genesis || record.missingFrom != nil { line.number(",\"format\":", AuditEntry.format) }
         line.string(",\"trail\":\"", record.trail)
         line.string(",\"correlation\":\"", record.correlation)

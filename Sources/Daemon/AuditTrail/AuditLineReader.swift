@@ -3,12 +3,12 @@ import DurableFile
 /// The whole lines of one file, from an offset on; reads 256 KiB at a time.
 struct AuditLineReader {
     let file: File
-    /// Where the next unread line begins, in bytes.
+    /// Offset of the next unread line in bytes.
     private(set) var offset: Int
     private var buffer: [UInt8] = []
     private var at = 0
 
-    /// A longer line is no record, and is given up on without reading it into memory whole.
+    /// A longer line is not a record; reading stops before it is in memory whole.
     static let maximumLine = 1 << 20
     private static let chunk = 256 << 10
 
@@ -17,10 +17,10 @@ struct AuditLineReader {
         self.offset = offset
     }
 
-    /// Bytes read that are no whole line (yet).
+    /// Bytes read that are not a whole line (yet).
     var rest: Int { buffer.count - at }
 
-    /// The next line without its newline; `nil` where the file ends for now, a line without newline left unread.
+    /// The next line without its newline; `nil` where the file ends for now. A line without newline stays unread.
     mutating func next() throws(AuditError) -> ArraySlice<UInt8>? {
         var searched = at
         while true {
@@ -42,7 +42,8 @@ struct AuditLineReader {
         }
     }
 
-    /// Forgets what was read beyond the last whole line, so that it is read again: the writer may have taken it back since.
+    /// Discards what was read beyond the last whole line, so that it is read again: the writer may have undone it
+    /// since.
     mutating func refresh() {
         buffer.removeAll(keepingCapacity: true)
         at = 0

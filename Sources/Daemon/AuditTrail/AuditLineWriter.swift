@@ -1,13 +1,14 @@
-/// Writes the parts of a line into memory of a fixed size. What has no room is left out, and the writer says that it is full.
+/// Writes the parts of a line into memory of a fixed size. What does not fit is left out, and the writer reports that
+/// it is full.
 struct AuditLineWriter {
     private let memory: UnsafeMutableBufferPointer<UInt8>
     private var count = 0
-    /// Whether something was left out: then nothing of the line is of use.
+    /// Whether something was left out: then the line is useless.
     private(set) var isFull = false
 
     init(_ memory: UnsafeMutableBufferPointer<UInt8>) { self.memory = memory }
 
-    /// What was written so far.
+    /// What has been written so far.
     var written: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(rebasing: memory[..<count]) }
 
     mutating func text(_ text: StaticString) { put(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)) }
@@ -16,7 +17,7 @@ struct AuditLineWriter {
         text(name)
         if value < 0 { put(UInt8(ascii: "-")) }
         var rest = value.magnitude
-        // 20 digits are the longest number of 64 bits.
+        // The longest number of 64 bits has 20 digits.
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
             var at = 20
             repeat {
@@ -28,12 +29,12 @@ struct AuditLineWriter {
         }
     }
 
-    /// Nothing where there is no value.
-    /// - Parameter name: What comes before the value, its opening quote included.
+    /// Writes nothing if there is no value.
+    /// - Parameter name: What comes before the value, including its opening quote.
     mutating func string(_ name: StaticString, _ value: String?) {
         guard let value else { return }
         text(name)
-        // Always, for strings that Swift has made.
+        // Always the case for strings that Swift made.
         let wasContiguous = value.utf8.withContiguousStorageIfAvailable { utf8 in
             string(utf8)
             return true
@@ -47,7 +48,7 @@ struct AuditLineWriter {
         escaped(String(decoding: utf8, as: UTF8.self).unicodeScalars)
     }
 
-    /// To the end in any case, and by sums: so many bytes are looked at in one instruction.
+    /// Always runs to the end, and with sums, so that one instruction can look at many bytes.
     private static func isPlainASCII(_ utf8: UnsafeBufferPointer<UInt8>) -> Bool {
         var escapes: UInt8 = 0
         for index in utf8.indices {
@@ -69,8 +70,8 @@ struct AuditLineWriter {
         }
     }
 
-    /// Whether a scalar may stand in the file as it is. Who reads the file on a terminal must see what is there: no control sequence (U+009B begins
-    /// one), no other line (U+2028), no text turned around (bidirectional marks), nothing invisible.
+    /// Whether a scalar may appear in the file unescaped. A reader on a terminal must see what is there: no control
+    /// sequence (U+009B begins one), no extra line (U+2028), no reversed text (bidirectional marks), nothing invisible.
     private static func isShown(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: false
@@ -83,7 +84,7 @@ struct AuditLineWriter {
         for shift in stride(from: 12, through: 0, by: -4) { put(AuditLine.digit(UInt8(truncatingIfNeeded: unit >> shift) & 15)) }
     }
 
-    /// As JSON wants it, and DEL.
+    /// As JSON requires, and DEL.
     private static func needsEscape(_ byte: UInt8) -> Bool {
         byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
     }

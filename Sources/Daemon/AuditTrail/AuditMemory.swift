@@ -1,10 +1,11 @@
 import DurableFile
 import StrictJSON
 
-/// What the agent's state remembers of the trail's end: the last record that is known to be on the disk. A trail that ends before it, or has
-/// another record in its place, was cut or written anew while nobody was looking.
+/// The trail's end as the agent's state remembers it: the last record known to be on disk. A trail that ends before it,
+/// or has another record in its place, was cut or rewritten while no agent was running.
 ///
-/// Written once a second at most, so a cut of what the last second brought is not noticed; nor is one by somebody who can write this file too.
+/// Stored at most once a second, so a cut of the last second's records is not noticed; nor is a cut by somebody who can
+/// write this file too.
 struct AuditMemory: Sendable {
     let path: String
 
@@ -20,7 +21,7 @@ struct AuditMemory: Sendable {
         do throws(FileError) { bytes = try DurableFile.read(path, limit: AuditMemory.limit) } catch {
             if error.isMissing { return nil }
             throw AuditError(
-                .unavailable, file: path, errorNumber: error.code, message: "what is remembered of the audit trail cannot be read")
+                .unavailable, file: path, errorNumber: error.code, message: "the memory of the audit trail's end cannot be read")
         }
         do {
             let object = try JSONDocument(parsing: bytes).root.object()
@@ -35,7 +36,7 @@ struct AuditMemory: Sendable {
         } catch let error as AuditError {
             throw error
         } catch {
-            throw AuditError(.memoryDamaged, file: path, message: "what is remembered of the audit trail is not readable")
+            throw AuditError(.memoryDamaged, file: path, message: "the memory of the audit trail's end is not readable")
         }
     }
 
@@ -48,7 +49,7 @@ struct AuditMemory: Sendable {
         json.endObject()
         do throws(FileError) { try DurableFile.replace(path, with: json.bytes + [UInt8(ascii: "\n")], mode: AuditMemory.mode) } catch {
             throw AuditError(
-                .unavailable, file: path, errorNumber: error.code, message: "the end of the audit trail could not be written down")
+                .unavailable, file: path, errorNumber: error.code, message: "the end of the audit trail could not be stored")
         }
     }
 }

@@ -1,15 +1,15 @@
 import DurableFile
 
-/// What is remembered of the trail's end, held against what is there.
+/// The remembered end of the trail, compared with what is there.
 extension AuditOpening {
-    /// What is remembered of the trail's end.
+    /// The memory of the trail's end.
     struct Remembered {
         var head: AuditHead?
-        /// Why nothing is, though there should be: accepted, and to be recorded.
+        /// Why there is none, though there should be: accepted, and to be recorded.
         var damage: AuditError?
     }
 
-    /// - Throws: `AuditError` if what is remembered cannot be read, unless that is accepted.
+    /// - Throws: `AuditError` if the memory cannot be read, unless that is accepted.
     func rememberedHead() throws(AuditError) -> Remembered {
         do throws(AuditError) { return Remembered(head: try memory?.read()) } catch {
             if accepts, error.reason == .memoryDamaged { return Remembered(damage: error) }
@@ -25,7 +25,7 @@ extension AuditOpening {
         return accepted
     }
 
-    /// Begins a trail where there is none, if none is missed.
+    /// Starts a trail if there is none and none is missing.
     func begin(
         in directory: Folder, lock: FileLock, older: [(path: String, first: UInt64)], remembered: AuditHead?
     ) throws(AuditError) -> Result {
@@ -34,7 +34,7 @@ extension AuditOpening {
             return try create(in: directory, lock: lock)
         }
         let end = remembered.map { "it ended with record \($0.sequence)" } ?? older.last.map { "\($0.path) is there" } ?? ""
-        let message = "the audit trail is gone or empty though \(end)"
+        let message = "the audit trail is gone or empty, although \(end)"
         guard accepts else {
             throw AuditError(.missing, file: folder.path, message: message)
         }
@@ -47,7 +47,7 @@ extension AuditOpening {
             result.accepted = accepted
             return result
         }
-        // Behind the older files, and behind what was remembered to have been in the one that is gone.
+        // After the older files, and after what is remembered of the one that is gone.
         var head = AuditHead(sequence: entry.record.sequence, hash: entry.hash)
         if let remembered, remembered.sequence > head.sequence { head = remembered }
         guard let hash = AuditHash(head.hash) else {
@@ -64,7 +64,7 @@ extension AuditOpening {
             remembered: remembered, accepted: accepted, isAcceptanceWritten: true)
     }
 
-    /// - Returns: What is to be recorded, where the trail is not as remembered and that is accepted.
+    /// - Returns: What to record if the trail differs from what was remembered and that is accepted.
     func compare(
         _ remembered: AuditHead?, with last: AuditEntry, in file: File, older: [(path: String, first: UInt64)]
     ) throws(AuditError) -> AuditRecord? {
@@ -75,9 +75,9 @@ extension AuditOpening {
             message = "the audit trail ends with record \(last.record.sequence), but record \(remembered.sequence) was in it: it was cut"
             missingFrom = last.record.sequence &+ 1
         } else {
-            // `nil` where the file that had it was put away.
+            // `nil` if the file that had it was moved away.
             guard let found = try entry(remembered.sequence, file, older), found.hash != remembered.hash else { return nil }
-            message = "record \(remembered.sequence) of the audit trail is not the one that was written: the trail was written anew"
+            message = "record \(remembered.sequence) of the audit trail is not the one that was written: the trail was rewritten"
         }
         guard accepts else {
             throw AuditError(.shortened, file: folder.path, message: message)

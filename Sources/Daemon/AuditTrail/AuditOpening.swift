@@ -1,12 +1,12 @@
 import DurableFile
 import Glibc
 
-/// Opening: the lock, the checks of owner and mode, the end of the last file verified, a torn line moved aside.
+/// Opening a trail: takes the lock, checks owner and mode, verifies the end of the last file, moves a torn line aside.
 struct AuditOpening {
     let folder: AuditFolder
     let limits: AuditLimits
     var calls = FileCalls.real
-    /// Bytes of room in the file system of a folder; `nil` if it does not say.
+    /// Free bytes in the file system of a folder; `nil` if it does not say.
     var room: @Sendable (String) -> UInt64? = { folder in
         var status = statvfs()
         guard statvfs(folder, &status) == 0, status.f_blocks > 0 else { return nil }
@@ -14,7 +14,7 @@ struct AuditOpening {
     }
     /// The trail's end as the agent's state remembers it.
     var memory: AuditMemory?
-    /// Whether an administrator has said that a trail which is not as it was remembered is to be gone on with.
+    /// Whether an administrator accepts a trail that differs from what was remembered.
     var accepts = false
 
     /// What the log starts from.
@@ -23,11 +23,11 @@ struct AuditOpening {
         var lock: FileLock
         var file: File
         var size: Int
-        /// Sequence of the file's first record; what its name will say once it is rotated.
+        /// Sequence of the file's first record, which becomes part of its name at rotation.
         var first: UInt64
         var next: UInt64
         var head: AuditHash
-        /// The trail's beginning, if this opening made it.
+        /// Whether this opening made the file.
         var created: Bool
         /// Where a torn end was moved to, and how many bytes.
         var torn: (path: String, bytes: Int)?
@@ -35,7 +35,7 @@ struct AuditOpening {
         var remembered: AuditHead?
         /// What an administrator has accepted, to be recorded.
         var accepted: AuditRecord?
-        /// It is the new file's first record already.
+        /// It is already the new file's first record.
         var isAcceptanceWritten = false
     }
 
@@ -50,7 +50,7 @@ struct AuditOpening {
         return result
     }
 
-    /// Opens the trail that is there, or begins one.
+    /// Opens the existing trail, or starts one.
     private func goOn(
         in directory: Folder, lock: FileLock, older: [(path: String, first: UInt64)], remembered: AuditHead?
     ) throws(AuditError) -> Result {
@@ -66,7 +66,7 @@ struct AuditOpening {
 
     private func openFolder() throws(AuditError) -> Folder {
         do throws(OwnershipError) {
-            // Its group may be let write it, for who puts older files away.
+            // The group may have write access, for a user who moves older files away.
             return try Folder.open(
                 folder.folder, as: Ownership(owner: .rootOrSelf, forbidden: 0o002, judgesWay: false), calls: calls)
         } catch {
@@ -104,7 +104,8 @@ struct AuditOpening {
         }
     }
 
-    /// A rotation that was cut off between the link and the rename leaves the current file with two names; the newer one goes.
+    /// A rotation that was interrupted between the link and the rename leaves the current file with two names; the
+    /// newer name is removed.
     private func finishRotation(
         _ older: [(path: String, first: UInt64)], in directory: Folder
     ) throws(AuditError) -> [(path: String, first: UInt64)] {
@@ -131,7 +132,7 @@ struct AuditOpening {
         return Result(directory: directory, lock: lock, file: file, size: line.count, first: 0, next: 1, head: hash, created: true)
     }
 
-    /// Begins the trail's file, where there is none.
+    /// Makes the trail's file when there is none.
     func putFirst(_ lines: [UInt8], in directory: Folder) throws(AuditError) -> File {
         let file = try makeNext(holding: lines, in: directory)
         do throws(FileError) { try directory.rename(folder.new, to: folder.name) } catch { throw AuditError(error) }
@@ -139,12 +140,12 @@ struct AuditOpening {
         return file
     }
 
-    /// Makes the file that comes next under its interim name, durable, with the given lines in it.
+    /// Makes the next file under its interim name, durable, with the given lines in it.
     func makeNext(holding lines: [UInt8], in directory: Folder) throws(AuditError) -> File {
         let file: File
         do throws(FileError) {
             try directory.remove(folder.new)
-            // The process's umask does not decide who may read the trail.
+            // The process's umask must not decide who may read the trail.
             file = try directory.create(folder.new, mode: AuditOpening.mode)
             try file.write(lines)
         } catch {
@@ -189,7 +190,7 @@ struct AuditOpening {
             directory: directory, lock: lock, file: file, size: end.wholeSize, first: try firstSequence(file), next: next, head: head,
             created: false, torn: torn, remembered: remembered, accepted: accepted)
         if let remembered, let hash = AuditHash(remembered.hash), accepted?.missingFrom != nil {
-            // The chain goes on from what was remembered, so that the gap shows.
+            // The chain continues from what was remembered, so that the gap shows.
             result.next = remembered.sequence &+ 1
             result.head = hash
         }
@@ -216,7 +217,7 @@ struct AuditOpening {
         }
     }
 
-    /// The last whole record of an older file. Behind the last one that the next file counts on there may be anything.
+    /// The last whole record of an older file. After the last one that the next file counts on, there may be anything.
     private func lastEntry(_ file: File, before next: AuditEntry) throws(AuditError) -> AuditEntry? {
         do throws(AuditError) {
             return try AuditEnd(file).entries.last
@@ -240,6 +241,6 @@ struct AuditOpening {
         return file.path
     }
 
-    /// Of the trail's files: its group may read them.
+    /// Mode of the trail's files: the group may read them.
     private static let mode: UInt32 = 0o640
 }

@@ -1,22 +1,22 @@
 import DurableFile
 
-/// Reads a trail in order, across its files, and goes on as it grows; polled, without a thread or a timer of its own. Each record's own
-/// hash is checked, the chain is the verifier's matter.
+/// Reads a trail in order, across its files, and continues as it grows. It is polled, and has no thread or timer. It
+/// checks each record's own hash; the verifier checks the chain.
 public struct AuditReader {
     private let folder: AuditFolder
     private var lines: AuditLineReader?
-    /// The next record to be given.
+    /// The next record to return.
     private var next: UInt64
 
-    /// Begins at a record; one that is older than the oldest file begins there.
+    /// Starts at a record, or with the oldest file if the record is older.
     /// - Parameter path: The trail's current file.
     public init(path: String, from sequence: UInt64 = 0) {
         folder = AuditFolder(path: path)
         next = sequence
     }
 
-    /// Begins so that `count` records come before the end of the trail, or all where it has fewer. Records are counted, not their sequences,
-    /// which leap where some are missing.
+    /// Starts `count` records before the end of the trail, or with the first if it has fewer. Counts records, not
+    /// sequences, which have gaps where records are missing.
     /// - Throws: `AuditError` if there is no trail or it cannot be read.
     public init(path: String, last count: Int) throws(AuditError) {
         let folder = AuditFolder(path: path)
@@ -34,7 +34,7 @@ public struct AuditReader {
             return
         }
         for (path, _) in try folder.older().reversed() {
-            // One that was put away by now ends what can be read.
+            // If it has been moved away by now, nothing older can be read.
             guard let file = try AuditFolder.openForReading(path) else { break }
             guard let begin = try file.offset(ofLastLines: &left) else { continue }
             next = try AuditReader.sequence(at: begin, in: file)
@@ -43,11 +43,11 @@ public struct AuditReader {
         next = 0
     }
 
-    /// The records that are there now and were not given yet; none if nothing is new.
+    /// The records that are there now and were not returned yet; none if nothing is new.
     /// - Parameters:
-    ///   - limit: At most so many.
-    ///   - bytes: No further record once the lines have so many bytes.
-    /// - Throws: `AuditError` `.malformed` or `.damaged` at a line that is not as it was written; `.unavailable`.
+    ///   - limit: The most records.
+    ///   - bytes: No further record once the lines have this many bytes.
+    /// - Throws: `AuditError` `.malformed` or `.damaged` at a line that was changed; `.unavailable`.
     public mutating func read(limit: Int = 1_000, bytes: Int = .max) throws(AuditError) -> [AuditEntry] {
         var result: [AuditEntry] = []
         var size = 0
@@ -60,11 +60,11 @@ public struct AuditReader {
                 if try take(line, &result) { size += line.count }
                 continue
             }
-            // The end for now. If the file was rotated away, it gets no more and the next one goes on.
+            // The end for now. A file that was rotated away gets no more lines; the next one continues.
             lines?.refresh()
             if try isTakenBack() { continue }
             guard isRotatedAway() else { return result }
-            // What came between the last look and the rotation.
+            // What was added between the last look and the rotation.
             if let line = try lines?.next() {
                 if try take(line, &result) { size += line.count }
             } else {
@@ -74,9 +74,9 @@ public struct AuditReader {
         return result
     }
 
-    /// - Returns: Whether the record is one that was wanted.
+    /// - Returns: Whether the record was wanted.
     private mutating func take(_ bytes: ArraySlice<UInt8>, _ result: inout [AuditEntry]) throws(AuditError) -> Bool {
-        // Those between the place that was searched for and the first record wanted are passed by their number alone.
+        // Records between the place of the search and the first one wanted are skipped by number alone.
         if let sequence = AuditEntry.sequence(ofLine: bytes), sequence < next { return false }
         let entry = try AuditEntry(line: bytes, file: lines?.file.path ?? folder.path)
         guard entry.record.sequence >= next else { return false }
@@ -85,7 +85,8 @@ public struct AuditReader {
         return true
     }
 
-    /// A batch was seen while it was being written, and then taken back since the disk was full: the reader goes on behind what is left.
+    /// A batch was seen while it was written, and then undone because the disk was full: the reader continues after
+    /// what is left.
     private mutating func isTakenBack() throws(AuditError) -> Bool {
         guard let reader = lines, try reader.file.length < reader.offset else { return false }
         next = try AuditReader.lastSequence(reader.file).map { $0 &+ 1 } ?? next
@@ -93,7 +94,7 @@ public struct AuditReader {
         return true
     }
 
-    /// The file that has `next`: the newest whose first record is not behind it; the oldest if it is older than all.
+    /// The file that has `next`: the newest whose first record is not after it; the oldest if `next` is older than all.
     private func openFile() throws(AuditError) -> AuditLineReader? {
         let current = try AuditFolder.openForReading(folder.path)
         let older = try folder.older()

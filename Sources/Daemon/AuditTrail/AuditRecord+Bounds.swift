@@ -1,11 +1,11 @@
-/// The bounds of a record that a caller without any grant can have written: so many bytes at most, whatever was asked for.
+/// The bounds of a record that a caller without any grant can cause: a fixed number of bytes, whatever was asked for.
 extension AuditRecord {
     /// Bytes of each text, and of all names together.
     private static let longestText = 512
     private static let names = 8
 
-    /// Shortens texts, and of the identifiers keeps the first: how many there were and a hash of all then stand in `detail`, so that who has the
-    /// request can show that it is this one.
+    /// Shortens texts, and keeps only the first identifiers. `detail` then has their number and a hash of all, so that
+    /// a person with the request can show that it is this one.
     public mutating func shorten() {
         var length = 0
         var kept = 0
@@ -44,6 +44,6 @@ extension AuditRecord {
         return String(result) + "…"
     }
 
-    /// Bytes that the record's line has where nothing has to be escaped, give or take a few.
+    /// Approximate length of the record's line in bytes if nothing must be escaped.
     public var approximateLength: Int { AuditLine.expectedLength(self) }
 }

@@ -3,7 +3,7 @@ import Glibc
 
 /// One statement of the audit trail: who had which key used for what, and how it ended.
 ///
-/// A process id is never recorded as an identity: it can be reused before anybody looks (threat-model.md).
+/// A process id is never recorded as an identity: it can be reused before anybody looks (Docs/threat-model.md).
 public struct AuditRecord: Hashable, Sendable {
     /// What a record states. Raw values are what the file says.
     public enum Kind: String, CaseIterable, Sendable {
@@ -19,7 +19,7 @@ public struct AuditRecord: Hashable, Sendable {
         case event
     }
 
-    /// Position in the trail, from 0 without a gap. Given by the log; what is set here before appending is not looked at.
+    /// Position in the trail, from 0 without a gap. Set by the log; a value set before appending is ignored.
     public var sequence: UInt64 = 0
     /// Milliseconds since 1970-01-01T00:00:00Z.
     public var time: Int64
@@ -47,13 +47,14 @@ public struct AuditRecord: Hashable, Sendable {
     public var identifiers: [String] = []
     /// SHA-256 of the bytes handed to the token for signing, lower-case hex.
     public var digest: String?
-    /// How it ended, in a word: `signed`, `failed`, `refused`.
+    /// How it ended, in one word: `signed`, `failed`, `refused`.
     public var result: String?
-    /// The stable error code where it did not end well.
+    /// The stable error code if it did not end well.
     public var error: String?
     /// A sentence for a person.
     public var detail: String?
-    /// In a record with which the trail goes on after a fault: the first record before it that may be missing. The chain is whole up to there.
+    /// In a record with which the trail continues after a fault: the first record before it that may be missing. The
+    /// chain is whole up to there.
     public var missingFrom: UInt64?
     /// The trail's random id; in the genesis record only.
     public var trail: String?
@@ -73,6 +74,6 @@ public struct AuditRecord: Hashable, Sendable {
 }
 
 extension AuditRecord {
-    /// The operation of the record by which an administrator takes a trail that is not as it was remembered.
+    /// The operation of the record by which an administrator accepts a trail that differs from what was remembered.
     static let acceptance = "accept-trail"
 }

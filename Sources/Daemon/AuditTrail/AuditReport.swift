@@ -6,15 +6,16 @@ public struct AuditReport: Hashable, Sendable {
     public var bytes: Int = 0
     /// Records of each kind.
     public var kinds: [AuditRecord.Kind: UInt64] = [:]
-    /// The first record found: 0 unless older files were put away.
+    /// The first record found: 0 unless older files were moved away.
     public var first: UInt64?
     /// The trail's random id, if its genesis record was found.
     public var trail: String?
-    /// The last good record and its hash; to be written down by an auditor and given to the next verification.
+    /// The last good record and its hash, for an auditor to note and give to the next verification.
     public var head: AuditHead?
-    /// Bytes behind the last whole line: a record that is being written just now, or one that a loss of power cut off.
+    /// Bytes after the last whole line: a record that is being written, or one that a loss of power cut off.
     public var unfinishedBytes: Int = 0
-    /// Where the trail says itself that records may be missing: after a failed sync, or a loss that an administrator accepted.
+    /// Where the trail itself says that records may be missing: after a failed sync, or a loss that an administrator
+    /// accepted.
     public var gaps: [AuditGap] = []
     /// The first thing that is wrong; `nil` if the trail is whole.
     public var fault: AuditFault?
@@ -24,14 +25,14 @@ public struct AuditReport: Hashable, Sendable {
     public init() {}
 }
 
-/// A place where the trail went on after a fault, and says so.
+/// A place where the trail continued after a fault, and says so.
 public struct AuditGap: Hashable, Sendable, CustomStringConvertible {
     /// The record that says so.
     public var sequence: UInt64
     public var file: String
-    /// The records that are missing; `nil` if none of this trail is.
+    /// The missing records; `nil` if none of this trail is missing.
     public var missing: ClosedRange<UInt64>?
-    /// Whether records are lost: those that are missing, or, in another trail that stood here, those that an administrator has accepted the loss of.
+    /// Whether records are lost: the missing ones, or those of an earlier trail whose loss an administrator accepted.
     public var isLoss: Bool
     /// What the record says.
     public var reason: String
@@ -39,7 +40,7 @@ public struct AuditGap: Hashable, Sendable, CustomStringConvertible {
     public var description: String {
         let what =
             switch missing {
-            case nil: isLoss ? "a trail that stood here is lost" : "no record is missing"
+            case nil: isLoss ? "a trail that was here is lost" : "no record is missing"
             case let range? where range.lowerBound == range.upperBound: "record \(range.lowerBound) is missing"
             case let range?: "records \(range.lowerBound) to \(range.upperBound) are missing"
             }
@@ -51,19 +52,19 @@ public struct AuditGap: Hashable, Sendable, CustomStringConvertible {
 public struct AuditFault: Hashable, Sendable, CustomStringConvertible {
     /// Stable codes.
     public enum Kind: String, CaseIterable, Sendable {
-        /// A record's content is not what its hash says, or it was replaced by another.
+        /// A record's content does not match its hash, or another record has replaced it.
         case changed
         /// Records are missing before this one.
         case removed
         /// A record that does not belong here.
         case inserted
-        /// Records stand in another order than they were written.
+        /// Records are not in the order in which they were written.
         case reordered
         /// The trail ends before the head that was expected.
         case truncated
-        /// The expected head is in the trail with another hash: the trail was written anew.
+        /// The expected head is in the trail with another hash: the trail was rewritten.
         case rewritten
-        /// A line that is no record at all.
+        /// A line that is not a record.
         case malformed
         /// The trail does not begin with its genesis record.
         case beginningMissing = "beginning-missing"

@@ -24,7 +24,6 @@ final class AuditThread: Sendable {
     }
 
     private static func run(_ core: AuditCore) {
-        // Signals are for the daemon's own threads.
         while true {
             core.tellNotices()
             switch core.nextStep() {
@@ -44,7 +43,7 @@ final class AuditThread: Sendable {
         }
     }
 
-    /// Lets the thread sync what is left, ends it and waits for that. Not to be called from a completion.
+    /// Lets the thread sync what is left, ends it and waits for that. Must not be called from a completion.
     func stop() {
         core.stop()
         let thread = thread.withLock { thread -> pthread_t? in

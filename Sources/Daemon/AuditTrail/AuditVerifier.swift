@@ -2,28 +2,30 @@ import DurableFile
 
 /// Verifies a trail from its first record to its last, across its files, without holding more than a line.
 ///
-/// The chain alone proves that what is there is in order and unchanged since it was written; that nothing was cut off the end, or the
-/// whole written anew, is proved only against a head kept elsewhere (`expecting`). May run while the agent writes.
+/// The chain alone proves that what is there is in order and unchanged since it was written. Only a head kept elsewhere
+/// (`expecting`) proves that nothing was cut off the end and that the trail was not rewritten. May run while the agent
+/// writes.
 public struct AuditVerifier: Sendable {
     private let folder: AuditFolder
     private let expected: [AuditHead]
     private let acceptsMissingBeginning: Bool
 
     /// - Parameters:
-    ///   - path: The trail's current file; older ones are found beside it.
+    ///   - path: The trail's current file; older ones are found next to it.
     ///   - expected: Heads that were noted earlier; each must be in the trail.
-    ///   - acceptsMissingBeginning: Whether the oldest files may have been put away.
+    ///   - acceptsMissingBeginning: Whether the oldest files may have been moved away.
     public init(path: String, expecting expected: [AuditHead] = [], acceptsMissingBeginning: Bool = false) {
         folder = AuditFolder(path: path)
         self.expected = expected
         self.acceptsMissingBeginning = acceptsMissingBeginning
     }
 
-    /// Reads everything and stops at the first fault, which is in the report and no error.
+    /// Reads everything and stops at the first fault, which is in the report and is not thrown.
     /// - Throws: `AuditError` if a file cannot be read or there is none.
     public func verify() throws(AuditError) -> AuditReport {
         var run = Run(expected: expected, acceptsMissingBeginning: acceptsMissingBeginning)
-        // Listed anew after each file: a rotation may happen meanwhile. The current file is opened first, so that no rotation hides it.
+        // A rotation may happen meanwhile. The current file is opened before the older ones are listed, so that no
+        // rotation hides it.
         guard let current = try AuditFolder.openForReading(folder.path) else {
             throw AuditError(.missing, file: folder.path, message: "there is no audit trail")
         }
@@ -48,7 +50,7 @@ public struct AuditVerifier: Sendable {
         return run.report
     }
 
-    /// What a file's first record says may be missing of the file before it.
+    /// What a file's first record says may be missing from the file before it.
     private static func missingFrom(_ file: File) throws(AuditError) -> UInt64? {
         var lines = AuditLineReader(file: file)
         guard let line = try lines.next() else { return nil }
@@ -60,7 +62,7 @@ public struct AuditVerifier: Sendable {
         var report = AuditReport()
         var expected: [AuditHead]
         let acceptsMissingBeginning: Bool
-        /// From which record on the file that is read may lack anything, as the next one says.
+        /// From which record on this file may lack anything, as the next one says.
         var missingFrom: UInt64?
         private var line = 0
 
@@ -69,7 +71,7 @@ public struct AuditVerifier: Sendable {
             self.acceptsMissingBeginning = acceptsMissingBeginning
         }
 
-        /// Whether the rest of the file counts for nothing, since the next one goes on from here.
+        /// Whether the rest of the file does not count, since the next one continues from here.
         var isAbandoned: Bool {
             guard let missingFrom, let head = report.head else { return false }
             return missingFrom <= head.sequence &+ 1
@@ -79,7 +81,7 @@ public struct AuditVerifier: Sendable {
             report.fault = AuditFault(kind, file: file, line: line, sequence: sequence, message: message)
         }
 
-        /// Reads one file; true once something is wrong.
+        /// Reads one file; returns true once something is wrong.
         mutating func read(_ file: File, _ path: String) throws(AuditError) -> Bool {
             report.files.append(path)
             line = 0
@@ -106,9 +108,9 @@ public struct AuditVerifier: Sendable {
                     return true
                 }
                 if !follows(entry, path) {
-                    // Whether the record that should be here comes later tells records that were moved from records that are gone.
+                    // If the record that should be here comes later, records were moved; if not, they are gone.
                     if report.fault?.kind == .removed, let should = report.head.map({ $0.sequence &+ 1 }), try contains(should, &lines) {
-                        fail(.reordered, path, entry.record.sequence, "record \(entry.record.sequence) stands before record \(should)")
+                        fail(.reordered, path, entry.record.sequence, "record \(entry.record.sequence) comes before record \(should)")
                     }
                     return true
                 }
@@ -133,7 +135,7 @@ public struct AuditVerifier: Sendable {
                 report.gaps.append(
                     AuditGap(
                         sequence: sequence, file: path, missing: missing, isLoss: missing != nil,
-                        reason: entry.record.detail ?? "the trail went on here"))
+                        reason: entry.record.detail ?? "the trail continued here"))
                 return true
             }
             if sequence == should {
@@ -143,7 +145,7 @@ public struct AuditVerifier: Sendable {
                 let missing = sequence - should == 1 ? "record \(should) is" : "records \(should) to \(sequence - 1) are"
                 fail(.removed, path, sequence, "\(missing) missing before record \(sequence)")
             } else {
-                fail(.inserted, path, sequence, "a record \(sequence) stands behind record \(head.sequence); one of its number came before")
+                fail(.inserted, path, sequence, "record \(sequence) comes after record \(head.sequence), but one of its number came before")
             }
             return false
         }
@@ -155,7 +157,7 @@ public struct AuditVerifier: Sendable {
             report.bytes += size
             report.kinds[entry.record.kind, default: 0] += 1
             report.head = AuditHead(sequence: entry.record.sequence, hash: entry.hash)
-            // A trail that was begun anew follows no record of the one that is lost.
+            // A trail that was started anew follows no record of the lost one.
             if entry.record.operation == AuditRecord.acceptance, entry.record.missingFrom == nil {
                 report.gaps.append(
                     AuditGap(sequence: entry.record.sequence, file: path, missing: nil, isLoss: true, reason: entry.record.detail ?? ""))
@@ -168,7 +170,7 @@ public struct AuditVerifier: Sendable {
             guard head.hash == entry.hash else {
                 fail(
                     .rewritten, path, head.sequence,
-                    "record \(head.sequence) has another hash than was noted for it: the trail was written anew")
+                    "record \(head.sequence) has another hash than was noted for it: the trail was rewritten")
                 return false
             }
             return true
@@ -184,7 +186,7 @@ public struct AuditVerifier: Sendable {
         mutating func finish(_ path: String) {
             // The first record is written before a trail is used.
             if report.records == 0 { return fail(.beginningMissing, path, nil, "there is no record in it") }
-            // Heads before the first record are of files that were put away.
+            // Heads before the first record belong to files that were moved away.
             let first = report.first ?? 0
             guard let missing = expected.filter({ $0.sequence >= first }).min(by: { $0.sequence < $1.sequence }) else { return }
             let last = report.head.map { "record \($0.sequence)" } ?? "nothing"

@@ -1,10 +1,10 @@
 import DurableFile
 
-/// Records found in a file of a trail.
+/// Finds records in a file of a trail.
 extension File {
-    /// What is read in one piece when a line's beginning is looked for (bytes).
+    /// Bytes read at once in the search for the beginning of a line.
     private static let searchPiece = 16 << 10
-    /// Where halving ends and reading begins (bytes).
+    /// Bytes at which bisection ends and reading begins.
     private static let searchEnd = 64 << 10
 
     /// In bytes.
@@ -19,8 +19,9 @@ extension File {
         do throws(FileError) { return try read(at: offset, count: count) } catch { throw AuditError(error) }
     }
 
-    /// Where a line begins at or before that of a record, found by halving: the end of a large file is reached in a dozen small reads.
-    /// - Returns: 0 where the lines do not tell.
+    /// Where a line begins at or before that of a record, found by bisection: a dozen small reads reach the end of a
+    /// large file.
+    /// - Returns: 0 if the lines do not tell.
     func offset(before sequence: UInt64) throws(AuditError) -> Int {
         var low = 0
         var high = try length
@@ -36,10 +37,10 @@ extension File {
     }
 
     /// Where the last `count` whole lines begin.
-    /// - Parameter count: Becomes what is left of it where the file has fewer; the answer is `nil` then.
+    /// - Parameter count: If the file has fewer lines, becomes the number still missing; the result is then `nil`.
     func offset(ofLastLines count: inout Int) throws(AuditError) -> Int? {
         var end = try length
-        // What follows the last newline is no line yet.
+        // What follows the last newline is not a line yet.
         var isLineComplete = false
         while end > 0 {
             let start = max(0, end - File.searchPiece)
@@ -101,7 +102,7 @@ extension File {
         var newlines = 0
         var at = 0
         while at < offset {
-            // Without a number if the file cannot be read any more.
+            // Without a number if the file can no longer be read.
             guard let piece = try? bytes(at: at, count: min(File.searchPiece, offset - at)), !piece.isEmpty else {
                 return error
             }

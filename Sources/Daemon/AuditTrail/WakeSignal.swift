@@ -1,6 +1,7 @@
 import Glibc
 
-/// What the syncing thread waits on: a flag with a monotonic deadline. `Mutex` has no condition to wait for, hence pthread's.
+/// What the syncing thread waits on: a flag with a monotonic deadline. `Mutex` has no condition variable, hence
+/// pthread's.
 final class WakeSignal: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -13,7 +14,7 @@ final class WakeSignal: @unchecked Sendable {
         pthread_mutex_init(mutex, nil)
         var attributes = pthread_condattr_t()
         pthread_condattr_init(&attributes)
-        // A clock that is set must not make the thread sleep for an hour.
+        // A clock change must not make the thread sleep for an hour.
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
         pthread_cond_init(condition, &attributes)
         pthread_condattr_destroy(&attributes)
@@ -34,7 +35,7 @@ final class WakeSignal: @unchecked Sendable {
         pthread_mutex_unlock(mutex)
     }
 
-    /// Returns when raised since the last return, or at the deadline (nanoseconds of CLOCK_MONOTONIC).
+    /// Returns if raised since the last return, or at the deadline (nanoseconds of CLOCK_MONOTONIC).
     func wait(until deadline: UInt64?) {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

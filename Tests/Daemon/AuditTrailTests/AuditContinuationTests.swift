@@ -68,7 +68,7 @@ struct AuditContinuationTests {
         let report = try AuditVerifier(path: trail.path).verify()
         #expect(report.isWhole && report.files.count == 2 && report.gaps.count == 1 && report.gaps.first?.missing == nil)
         #expect(report.gaps.first?.reason.contains("Input/output error") == true)
-        #expect(notices.withLock { $0.contains { $0.contains("nothing is signed") } && $0.contains { $0.contains("signing goes on") } })
+        #expect(notices.withLock { $0.contains { $0.contains("nothing is signed") } && $0.contains { $0.contains("signing resumes") } })
         try trail.fill(1)
         #expect(try AuditVerifier(path: trail.path).verify().isWhole)
     }

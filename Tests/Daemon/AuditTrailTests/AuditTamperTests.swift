@@ -82,7 +82,7 @@ struct AuditTamperTests {
         #expect(said.count == 1 && said.first?.contains(change == .movedAway ? "is gone" : "2 names") == true, "\(said)")
         if change == .movedAway { rename(trail.folder + "/elsewhere", trail.path) } else { unlink(trail.folder + "/elsewhere") }
         for _ in 0..<1_000 where notices.withLock({ $0.count < 2 }) { try await Task.sleep(for: .milliseconds(10)) }
-        #expect(notices.withLock { $0.count == 2 && $0.last?.contains("signing goes on") == true })
+        #expect(notices.withLock { $0.count == 2 && $0.last?.contains("signing resumes") == true })
         #expect(log.condition == nil)
         try log.close()
         var reader = try AuditReader(path: trail.path, last: 1)
