@@ -15,12 +15,13 @@ import TokenProtocol
 import TokenSupervisor
 import Varlink
 
-/// The daemon put together: configuration, helpers, audit trail, keys, service, socket; and its end.
+/// Assembles the daemon from configuration, helpers, audit trail, keys, service and socket, and shuts it down.
 public final class AgentDaemon: Sendable {
-    /// How long calls in flight may take to end when the daemon is told to stop.
+    /// How long calls in flight may still take when the daemon is told to stop.
     private static let stopTime = TimeAmount.seconds(5)
 
-    /// Seconds that the look-up of users, groups and secrets may hold up the start or a reload; what answers later comes on later.
+    /// Seconds that the lookup of users, groups and secrets may delay the start or a reload; what is found later takes
+    /// effect later.
     private static let lookupPatience = 5.0
 
     private let loaded: LoadedConfiguration
@@ -40,18 +41,19 @@ public final class AgentDaemon: Sendable {
         self.logger = logger
     }
 
-    /// Entries that are off, since what they name was not found: a line each, for `--check-config`.
+    /// Entries that are off because what they name was not found: one line each, for `--check-config`.
     public var offEntries: [String] { loaded.off.map { "\(configuration.file): \($0)" } }
 
-    /// Grants that give nothing or less than they seem to, or that there are none: a line each, for `--check-config`.
+    /// Grants that give nothing or less than they seem to, or a note that there are none: one line each, for
+    /// `--check-config`.
     public var warnings: [String] {
         guard !configuration.grants.isEmpty else {
-            return ["\(configuration.file): there is no [[grant]], so nobody may have anything signed"]
+            return ["\(configuration.file): there is no [[grant]], so the agent signs nothing"]
         }
         return loaded.warnings.map { "\(configuration.file): \($0)" }
     }
 
-    /// What the configuration says, in a few lines for `--check-config`.
+    /// A summary of the configuration, for `--check-config`.
     public var summary: String {
         let tokens = configuration.tokens.map(\.name).joined(separator: ", ")
         return """
@@ -64,12 +66,13 @@ public final class AgentDaemon: Sendable {
             """
     }
 
-    /// Runs until SIGTERM or SIGINT; SIGHUP has the configuration read anew. Helpers are started before anything else, and the socket is there
-    /// only when all else is.
-    /// - Throws: What keeps the daemon from starting.
+    /// Runs until SIGTERM or SIGINT; SIGHUP reloads the configuration. Helpers start before anything else, and the
+    /// socket appears only when everything else is ready.
+    /// - Throws: The reason why the daemon cannot start.
     public func run() throws { try run(keepsAudit: true) }
 
-    /// Runs without keeping an audit trail: for the benchmark, which measures what the trail costs. The daemon's own program has no way here.
+    /// Runs without an audit trail: for the benchmark, which measures what the trail costs. The daemon program cannot
+    /// call it.
     package func runUnrecorded() throws { try run(keepsAudit: false) }
 
     private func run(keepsAudit: Bool, latency: VarlinkLatency? = nil) throws {
@@ -82,8 +85,9 @@ public final class AgentDaemon: Sendable {
         }
     }
 
-    /// Runs with the time of calls measured inside, for the benchmark: SIGUSR2 writes what was measured since the last one into a file, one line
-    /// `USER CALLS P50 P99 P99.9 LONGEST` for each user, times in nanoseconds, and `end` as the last line.
+    /// Runs and measures calls inside the daemon, for the benchmark. SIGUSR2 writes what was measured since the last
+    /// one to a file: one line `USER CALLS P50 P99 P99.9 LONGEST` for each user, times in nanoseconds, and `end` as the
+    /// last line.
     package func runMeasured(writingTo file: String) throws {
         signal(SIGUSR2, SIG_IGN)
         let latency = VarlinkLatency()
@@ -99,14 +103,15 @@ public final class AgentDaemon: Sendable {
         try run(keepsAudit: true, latency: latency)
     }
 
-    /// A write to a pipe that nobody reads, or beyond a limit on the size of files, is to fail with an error: the batch is taken back then.
+    /// A write to a pipe without a reader, or beyond the file size limit, must fail with an error: the batch is then
+    /// undone.
     private static func ignoreSignals() {
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
     }
 
     /// Runs until `next` says to stop; `launcher` starts the helpers.
-    /// - Parameter latency: Where the time of calls is noted.
+    /// - Parameter latency: Records the time of calls.
     func run(
         launcher: any HelperLauncher, keepsAudit: Bool = true, latency: VarlinkLatency? = nil, until next: () -> DaemonCommand
     ) throws {
@@ -117,11 +122,11 @@ public final class AgentDaemon: Sendable {
         defer { path.release() }
         let rounds = LoopRounds()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1, metricsDelegate: rounds)
-        // Long calls are read and composed here, so that none of them holds the loop.
+        // Long calls are read and composed on this thread, so that none of them blocks the loop.
         let long = TurnThread()
         let disk = NIOThreadPool(numberOfThreads: 1)
         disk.start()
-        // Its own thread: to find its place in a long trail takes a reader seconds, for which nobody's key is to wait.
+        // Its own thread: a reader takes seconds to find its place in a long trail, and no signature may wait for that.
         let reading = NIOThreadPool(numberOfThreads: 1)
         reading.start()
         defer {
@@ -155,7 +160,7 @@ public final class AgentDaemon: Sendable {
         try loop.flatSubmit { parts.value.stop(within: AgentDaemon.stopTime) }.wait()
     }
 
-    /// Reads and checks the configuration here, off the loop, and has the loop take it in one piece.
+    /// Reads and checks the configuration here, off the loop; the loop takes it in one step.
     private func reload(_ parts: NIOLoopBound<Parts>, _ loop: any EventLoop) throws {
         var moment = timespec()
         clock_gettime(CLOCK_MONOTONIC, &moment)
@@ -182,7 +187,7 @@ public final class AgentDaemon: Sendable {
             connections: configuration.connections, perUser: configuration.connectionsPerUser, limit: limit, pools: pools)
         if let warning { logger.warning("fewer connections than configured", metadata: ["message": "\(warning)"]) }
         try DurableFile.createFolder(configuration.stateDirectory, mode: 0o700)
-        // Who can put a file into it gives names to keys and takes back the memory of PINs.
+        // Anybody who can write to it could name keys and erase the memory of PINs.
         _ = try Folder.open(configuration.stateDirectory, as: .configuration)
         let tokens = TokenSet(configuration.tokens, launcher: launcher, eventLoop: loop, logger: logger)
         try DurableFile.createFolder(DurableFile.parent(of: configuration.auditFile), mode: 0o700)
@@ -207,7 +212,8 @@ public final class AgentDaemon: Sendable {
             loop: loop, logger: logger)
     }
 
-    /// The trail's end is remembered in the state, which is often another file system: a trail whose disk is not mounted is missed too.
+    /// The trail's end is remembered in the state folder, which is often on another file system: a trail whose disk is
+    /// not mounted is noticed too.
     private var auditMemory: String { configuration.stateDirectory + "/audit-head" }
 
     private func openAudit() throws(AuditError) -> AuditLog {
@@ -216,21 +222,22 @@ public final class AgentDaemon: Sendable {
         }
     }
 
-    /// Takes the audit trail as it is where it is not as it was remembered, and records that in it. The daemon must not be running.
+    /// Accepts an audit trail that differs from what was remembered, and records that in it. The daemon must not be
+    /// running.
     /// - Returns: What was accepted, as a sentence.
-    /// - Throws: What keeps the trail from being opened, or `FileError` if this user is not the agent's.
+    /// - Throws: The reason why the trail cannot be opened, or `FileError` if this user is not the agent's.
     public func acceptAuditTrail() throws -> String {
         var status = stat()
         guard stat(configuration.stateDirectory, &status) == 0 else {
             throw FileError(path: configuration.stateDirectory, call: "stat", code: errno)
         }
-        // What root makes here the agent's user could not open.
+        // The agent's user could not open what root creates here.
         guard status.st_uid == geteuid() else { throw FileError(path: configuration.stateDirectory, call: "own", code: EPERM) }
-        // Not beside a daemon that runs: what it has open may be the trail that is missed here.
+        // Not while a daemon runs: it may have open the very trail that is missed here.
         let lock = try SocketPath.lockIfThere(configuration.socket)
         defer { lock?.release() }
         let accepted = try AuditLog.accept(path: configuration.auditFile, memory: auditMemory)
-        return accepted ?? "the audit trail is as it was remembered: there is nothing to accept"
+        return accepted ?? "the audit trail matches what was remembered: there is nothing to accept"
     }
 
     /// `acme-agent-token` in the folder of this program.
@@ -244,7 +251,7 @@ public final class AgentDaemon: Sendable {
 
 /// What lives on the event loop.
 private final class Parts {
-    /// Connections that may wait to be accepted; Linux has 4,096 as its own bound (net.core.somaxconn).
+    /// Connections that may wait to be accepted; 4,096 is also Linux's own limit (net.core.somaxconn).
     private static let backlog: CInt = 4_096
 
     private let service: AgentService
@@ -259,7 +266,7 @@ private final class Parts {
     private var connectionNumber: UInt64 = 0
     /// Counts the loop's rounds.
     var rounds: LoopRounds?
-    /// Where the time of calls is noted, for the benchmark.
+    /// Records the time of calls, for the benchmark.
     var latency: VarlinkLatency?
 
     init(
@@ -291,7 +298,8 @@ private final class Parts {
             record.detail = "acme-agentd \(AgentVersion.current), \(configuration.startDetail)"
             _ = try audit.record(record)
             var limits = VarlinkServerLimits()
-            // The configured bound may change with a reload: the service counts. What waits to be let in takes descriptors too.
+            // A reload may change the configured limit, so the service counts. Connections that wait to be let in need
+            // descriptors too.
             limits.connections = service.descriptors
             limits.bytesPerUser = mebibytes.perUser * 1024 * 1024
             limits.bytes = mebibytes.all * 1024 * 1024
@@ -313,7 +321,7 @@ private final class Parts {
             self.server = server
             let current = configuration.current
             let mode = current.configuration.socketMode
-            // Until its group is found, no group gets to the socket.
+            // Until its group is found, no group has access to the socket.
             let isGroupMissing = current.configuration.socketGroup != nil && current.socketGroup == nil
             let descriptor = try path.bind(
                 mode: isGroupMissing ? mode & ~0o070 : mode, group: current.socketGroup, backlog: Parts.backlog)

@@ -9,7 +9,8 @@ import TokenProtocol
 import TokenSupervisor
 import Varlink
 
-/// The agent's interface, answered: each call is read into a closed type, decided over by policy, and handed to the part that does it.
+/// Answers the agent's interface: each call is read into a closed type, decided by policy, and handed to the part that
+/// executes it.
 ///
 /// Confined to one event loop.
 final class AgentService: VarlinkService {
@@ -26,10 +27,10 @@ final class AgentService: VarlinkService {
     let pipeline: SigningPipeline
     let keys: KeyAdministration
     let trail: AuditReading
-    /// Reads and composes what is too much for the loop.
+    /// Reads and composes what would block the loop.
     let long: TurnThread
     let logger: Logger
-    /// Descriptors that are there for connections.
+    /// Descriptors available for connections.
     let descriptors: Int
     private var connections: [UInt32: Int] = [:]
     private var connectionsOfAll = 0
@@ -57,7 +58,7 @@ final class AgentService: VarlinkService {
 
     // MARK: Connections
 
-    /// Whether one more connection of this user is let in: one user's flood must not keep the others out.
+    /// Whether one more connection of this user is accepted: one user's flood must not keep the others out.
     func mayConnect(_ peer: AgentPeer) -> Bool {
         guard peer.uid != SigningPolicy.Peer.unmapped else {
             logger.warning("a connection of an unmapped user was refused", metadata: ["uid": "\(peer.uid)"])
@@ -97,7 +98,7 @@ final class AgentService: VarlinkService {
 
     func handle(_ call: VarlinkCall, peer: AgentPeer, reply: VarlinkReplier) { handle(call, read: nil, peer: peer, reply: reply) }
 
-    /// Long calls are read away from the loop, but not those that the gate will refuse: whoever has no grant has nothing read.
+    /// Long calls are read off the loop, except those that the gate will refuse: without a grant nothing is read.
     func reader(for peer: AgentPeer) -> @Sendable (VarlinkCall) -> Result<AgentCall?, InvalidParameter>? {
         let policy = gate.rules.policy, identity = peer.identity
         return { call in
@@ -116,7 +117,7 @@ final class AgentService: VarlinkService {
         }
     }
 
-    /// - Parameter read: The call as it was read away from the loop; `nil` where it has not been.
+    /// - Parameter read: The call as read off the loop; `nil` if it was not.
     func handle(_ call: VarlinkCall, read: Result<AgentCall?, InvalidParameter>?, peer: AgentPeer, reply: VarlinkReplier) {
         let caller = Caller(peer: peer, correlation: "\(peer.connection)-\(peer.calls.next())", rules: gate.rules)
         do throws(InvalidParameter) {
@@ -160,7 +161,7 @@ final class AgentService: VarlinkService {
         case .readAudit(let last):
             let question = PolicyQuestion(peer: caller.peer.identity, operation: .readAudit)
             guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
-            // A reader that follows the trail for days is asked about again: its grant may go with a reload.
+            // A reader may follow the trail for days: ask again, since a reload may remove its grant.
             trail.read(admitted, last: last, follow: wantsMore, reply: reply) { [gate] in gate.stillAdmits(admitted) }
         }
     }
@@ -173,7 +174,7 @@ final class AgentService: VarlinkService {
         keys.create(creation, admitted, reply: reply)
     }
 
-    /// Whether a key that may exist may be changed: asked about with the CA to which it is bound.
+    /// Whether a key that may exist may be changed. The question names the CA to which the key is bound.
     private func admit(_ operation: Operation, ofKeyNamed name: KeyName, for caller: Caller, reply: VarlinkReplier) -> Admitted? {
         let question = PolicyQuestion(
             peer: caller.peer.identity, operation: operation, keys: [name],
@@ -189,7 +190,8 @@ final class AgentService: VarlinkService {
 
     private func status(for caller: Caller) -> AgentStatus {
         let grants = caller.rules.policy.grants(for: caller.peer.identity)
-        // Who has no grant hears who the agent takes him for, and nothing of tokens, credentials and trail.
+        // Without a grant a caller learns who the agent takes them for, and nothing about tokens, credentials and
+        // trail.
         guard !grants.isEmpty else {
             return AgentStatus(
                 version: AgentVersion.current, user: caller.peer.uid, groups: caller.peer.identity.gids, tokens: [], grants: [],

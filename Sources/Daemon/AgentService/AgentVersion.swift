@@ -1,4 +1,4 @@
-/// The version of the programs, as `--version` and the interface say it.
+/// The version of the programs, as reported by `--version` and the interface.
 public enum AgentVersion {
     public static let current = "0.1.0"
 }

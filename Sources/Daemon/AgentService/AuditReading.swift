@@ -7,15 +7,15 @@ import StrictJSON
 import Synchronization
 import Varlink
 
-/// Answers ReadAudit: the last records, and with `more` those that follow. The disk is read on another thread.
+/// Answers ReadAudit: the last records, and with `more` those that follow. Reads the disk on another thread.
 final class AuditReading {
     /// How often a reader that follows looks for new records.
     private static let interval = TimeAmount.milliseconds(250)
     /// Records in one part.
     private static let part = 500
-    /// Bytes after which a part is full: a record may have half a megabyte.
+    /// Bytes after which a part is full: a record can have half a megabyte.
     private static let partBytes = 256 * 1024
-    /// Bytes of records in a single reply; a connection takes 4 MiB, in which quotation marks are escaped.
+    /// Bytes of records in a single reply; a connection takes 4 MiB, with quotation marks escaped.
     private static let replyBytes = 2 * 1024 * 1024
 
     private let path: String
@@ -30,11 +30,11 @@ final class AuditReading {
         self.logger = logger
     }
 
-    /// Calls that may read at one time, in all and of one user: each has a file open, and holds what it has read.
+    /// Calls that may read at the same time, in total and per user: each has a file open and holds what it has read.
     static let readers = 64
     static let readersPerUser = 16
 
-    /// A reader that is used on the disk's thread, one call at a time.
+    /// A reader used on the disk's thread, by one call at a time.
     private final class Place: Sendable {
         private struct State {
             var reader: AuditReader?
@@ -44,7 +44,7 @@ final class AuditReading {
 
         private let state = Mutex(State())
 
-        /// One part, as the parameters of its reply: written here, since a part is more than the loop should be held for.
+        /// One part, as the parameters of its reply. Written here, since a part would block the loop for too long.
         func part(path: String, last: Int) throws(AuditError) -> Part {
             try state.withLock { state throws(AuditError) in
                 let lines = try Place.lines(&state, path: path, last: last)
@@ -53,7 +53,7 @@ final class AuditReading {
             }
         }
 
-        /// One part of a single reply; the whole once there are no more records.
+        /// Reads one part of a single reply; returns the whole reply once there are no more records.
         func whole(path: String, last: Int) throws(AuditError) -> Whole {
             try state.withLock { state throws(AuditError) in
                 let lines = try Place.lines(&state, path: path, last: last)
@@ -81,13 +81,13 @@ final class AuditReading {
         case tooLong
     }
 
-    /// Calls that read now, of each user.
+    /// Calls that are reading now, per user.
     private var readers: [UInt32: Int] = [:]
 
     func read(_ admitted: Admitted, last: Int, follow: Bool, reply: VarlinkReplier, mayGoOn: @escaping () -> Bool) {
         let uid = admitted.caller.peer.uid
         guard readers[uid, default: 0] < AuditReading.readersPerUser, readers.values.reduce(0, +) < AuditReading.readers else {
-            return reply.fail(AgentError.overloaded(message: "the audit trail is being read by too many calls already"))
+            return reply.fail(AgentError.overloaded(message: "too many calls are reading the audit trail already"))
         }
         readers[uid, default: 0] += 1
         let call = Call(place: Place(), last: last, reply: reply, mayGoOn: mayGoOn) {
@@ -119,7 +119,7 @@ final class AuditReading {
         }
     }
 
-    /// What does not fit one reply is refused: a shorter answer would look like the whole.
+    /// Records that do not fit in one reply are refused: a shorter answer would look complete.
     private func readAll(_ call: Call) {
         guard call.reply.isOpen else { return }
         disk.runIfActive(eventLoop: eventLoop) { [path, place = call.place, last = call.last] in
@@ -132,7 +132,7 @@ final class AuditReading {
                 call.end()
                 call.reply.fail(
                     AgentError.invalidRequest(
-                        parameter: "last", message: "so many records do not fit one reply; ask for fewer, or with \"more\""))
+                        parameter: "last", message: "these records do not fit in one reply; ask for fewer, or set \"more\""))
             case .success(.records(let parameters)):
                 call.end()
                 call.reply.succeed(parameters: parameters)
@@ -158,7 +158,7 @@ final class AuditReading {
                 guard call.reply.next(parameters: parameters) else { return call.end() }
                 if isFull { pause = .zero }
             }
-            // A client that reads slower than the disk gives is waited for, not thrown out.
+            // Wait for a client that reads more slowly than the disk, rather than disconnect it.
             guard call.reply.isWritable else { return call.reply.onWritable { self.proceed(call) } }
             self.eventLoop.assumeIsolated().scheduleTask(in: pause) { self.proceed(call) }
         }
@@ -177,6 +177,6 @@ final class AuditReading {
     private func fail(_ call: Call, _ error: any Error) {
         call.end()
         logger.error("the audit trail cannot be read", metadata: ["error": "\(error)"])
-        call.reply.fail(AgentError.auditUnavailable(message: "the audit trail cannot be read", hint: "the administrator's log says more"))
+        call.reply.fail(AgentError.auditUnavailable(message: "the audit trail cannot be read", hint: "the agent's log says more"))
     }
 }

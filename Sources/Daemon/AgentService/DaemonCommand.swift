@@ -9,13 +9,13 @@ enum DaemonCommand: Sendable, Hashable {
     case reload
 }
 
-/// SIGTERM, SIGINT and SIGHUP, one after another. From its making on none of them ends the process by itself.
+/// SIGTERM, SIGINT and SIGHUP, one after another. Once this exists, none of them ends the process by itself.
 final class DaemonSignals {
-    /// What has come and was not yet given out.
+    /// What has arrived and was not yet returned.
     private final class Arrived: Sendable {
         struct State {
             var stop: String?
-            /// However many SIGHUPs came: the newest file is read once.
+            /// True however many SIGHUPs came: the newest file is read once.
             var isReloadWanted = false
         }
 
@@ -45,7 +45,7 @@ final class DaemonSignals {
 
     deinit { for source in sources { source.cancel() } }
 
-    /// Waits for the next command; to stop goes before anything else.
+    /// Waits for the next command; a stop comes before anything else.
     func next() -> DaemonCommand {
         while true {
             let command: DaemonCommand? = arrived.state.withLock { state in

@@ -3,7 +3,7 @@ import ConfigurationFile
 import DurableFile
 import Keyring
 
-/// What keeps the daemon from starting, as a person at the terminal reads it.
+/// Why the daemon cannot start, for a person at the terminal.
 public struct DaemonError: Error, Sendable {
     /// sysexits.h: EX_CONFIG.
     private static let configurationFault: Int32 = 78
@@ -12,7 +12,7 @@ public struct DaemonError: Error, Sendable {
     public var hint: String?
     public var exitCode: Int32
 
-    /// What `--check-config` ends with where all is said right and something that it names is missing.
+    /// The end of `--check-config` if the file is valid and something that it names is missing.
     public init(offEntries: [String]) {
         message = offEntries.joined(separator: "\nacme-agentd: error: ")
         hint = "the daemon would start and serve the rest; it looks for what is missing again, at least once a minute"
@@ -20,7 +20,7 @@ public struct DaemonError: Error, Sendable {
     }
 
     /// Any error of the start.
-    /// - Parameter configurationFile: The file that the daemon was told to read, if it was told; for the command in a hint.
+    /// - Parameter configurationFile: The file named on the command line, if any; for the command in a hint.
     public init(_ error: any Error, configurationFile: String? = nil) {
         let acceptance =
             "acme-agentd --accept-audit-trail" + (configurationFile.map { " --config \(DaemonError.shellWord($0))" } ?? "")
@@ -41,7 +41,7 @@ public struct DaemonError: Error, Sendable {
         case let error as FileError:
             message = error.description
             if error.call == "own" {
-                hint = "run it as the user of the agent, for example: sudo -u acme-agent \(acceptance)"
+                hint = "run it as the agent's user, for example: sudo -u acme-agent \(acceptance)"
             }
         case let error as OwnershipError:
             message = error.description
@@ -59,13 +59,13 @@ public struct DaemonError: Error, Sendable {
         case .damaged, .malformed:
             "somebody changed the trail, or its disk is failing (Docs/operations.md; acme-agent audit verify reads all of it); put it back as it "
                 + "was, or, once all of its files are moved away and kept, accept the loss " + acceptance
-        case .memoryDamaged: "somebody changed that file, or its disk is failing; have the trail taken as it is " + acceptance
+        case .memoryDamaged: "somebody changed that file, or its disk is failing; accept the trail as it is " + acceptance
         case .storageFull: "make room on the disk of the audit trail"
         default: nil
         }
     }
 
-    /// A path as it is typed in a shell.
+    /// A path as one types it in a shell.
     private static func shellWord(_ text: String) -> String {
         let plain = text.utf8.allSatisfy { byte in
             switch byte {

@@ -1,11 +1,11 @@
 import ACME
 import Logging
 
-/// Makes every text of a log line harmless before another handler writes it: a token's label, a caller's key name or a CA's URL may hold
-/// control characters, which would move a terminal's cursor or forge a line, or marks that show a name backwards. The only place where that
-/// is done, so that no caller of the logger can forget it.
+/// Makes every text of a log line safe before another handler writes it. A token's label, a caller's key name or a CA's
+/// URL may contain control characters, which would move a terminal's cursor or forge a line, or marks that show a name
+/// backwards. Nothing else does this, so no caller of the logger can forget it.
 public struct SafeLogHandler: LogHandler {
-    /// Unicode scalars of one value; a thousand names of a request would else fill the journal.
+    /// Unicode scalars of one value; otherwise the thousand names of a request would fill the journal.
     private static let limit = 4_096
 
     private var handler: any LogHandler
@@ -34,7 +34,7 @@ public struct SafeLogHandler: LogHandler {
         handler.log(event: event)
     }
 
-    /// Text from elsewhere as it may stand in a log.
+    /// Text from elsewhere, made safe for a log.
     static func safe(_ text: String) -> String { TerminalText.safe(text, limit: limit) }
 
     private static func safe(_ metadata: Logger.Metadata) -> Logger.Metadata {

@@ -3,25 +3,27 @@ import NIOCore
 import TokenProtocol
 import TokenSupervisor
 
-/// The tokens of the configuration in force. A token whose settings change is closed and opened anew; the others do not notice.
+/// The tokens of the configuration in force. A token whose settings change is closed and reopened; the others do not
+/// notice.
 ///
 /// Confined to one event loop.
 final class TokenSet {
-    /// What a token that is given up may take to answer what it has. As long as a caller waits for a signature at most by default.
+    /// How long a closing token may take to answer its requests: as long as a caller waits for a signature at most, by
+    /// default.
     private static let drainTime = TimeAmount.seconds(10)
 
     /// In the order of the configuration; keys are made in the first one by default.
     private(set) var names: [String]
     private var supervisors: [String: TokenSupervisor] = [:]
     private var settings: [String: TokenConfiguration] = [:]
-    /// Supervisors that are closing: a helper of the same token is started only after its former one has ended, since the token may have a
-    /// session for one of them only.
+    /// Supervisors that are closing. A new helper for the same token starts only after the old one has ended, since the
+    /// token may allow only one of them a session.
     private var closing: [String: EventLoopFuture<Void>] = [:]
     private let launcher: any HelperLauncher
     private let eventLoop: any EventLoop
     private let logger: Logger
     private var isStarted = false
-    /// Called for each token that has got ready.
+    /// Called for each token that becomes ready.
     var onReady: ((String, TokenSupervisor) -> Void)?
 
     init(_ tokens: [TokenConfiguration], launcher: any HelperLauncher, eventLoop: any EventLoop, logger: Logger) {
@@ -35,19 +37,19 @@ final class TokenSet {
     subscript(name: String) -> TokenSupervisor? { supervisors[name] }
     var defaultName: String { names.first ?? "" }
 
-    /// Succeeds as soon as it is known of each token how it is.
+    /// Succeeds as soon as the state of each token is known.
     func start() -> EventLoopFuture<Void> {
         isStarted = true
         return EventLoopFuture.andAllSucceed(supervisors.values.map { $0.start() }, on: eventLoop)
     }
 
-    /// Ends every helper.
+    /// Stops every helper.
     func stop() -> EventLoopFuture<Void> {
         isStarted = false
         return EventLoopFuture.andAllComplete(supervisors.values.map { $0.stop() } + Array(closing.values), on: eventLoop)
     }
 
-    /// Takes over the tokens of another configuration.
+    /// Switches to the tokens of another configuration.
     func change(to tokens: [TokenConfiguration]) {
         let new = Dictionary(tokens.map { ($0.name, $0) }) { first, _ in first }
         for name in names where new[name] != settings[name] { close(name, isGone: new[name] == nil) }
@@ -66,7 +68,7 @@ final class TokenSet {
         watch(supervisor, name: token.name)
     }
 
-    /// Requests that come while the former helper ends wait for the new one.
+    /// Requests that come while the old helper ends wait for the new one.
     private func open(_ name: String) {
         guard let supervisor = supervisors[name] else { return }
         let former = closing[name] ?? eventLoop.makeSucceededVoidFuture()
@@ -80,18 +82,18 @@ final class TokenSet {
         guard let supervisor = supervisors.removeValue(forKey: name) else { return }
         settings[name] = nil
         logger.notice(
-            isGone ? "a token is not configured any more, it is closed" : "a token's settings have changed, it is opened anew",
+            isGone ? "a token is no longer configured and is closed" : "a token's settings have changed; it is reopened",
             metadata: ["token": "\(name)"])
         supervisor.onStateChange = nil
         let failure = TokenFailure(
             .stopped,
-            message: isGone ? "the token is not configured any more" : "the token was closed, because its settings were changed",
+            message: isGone ? "the token is no longer configured" : "the token was closed, because its settings were changed",
             hint: isGone ? nil : "try again")
         let before = closing[name] ?? eventLoop.makeSucceededVoidFuture()
         let end = EventLoopFuture.andAllComplete([before, supervisor.retire(within: TokenSet.drainTime, failure)], on: eventLoop)
         closing[name] = end
         end.assumeIsolated().whenComplete { _ in
-            // Another may be closing under this name by now.
+            // Another supervisor may be closing under this name by now.
             if let last = self.closing[name], last === end { self.closing[name] = nil }
         }
     }

@@ -82,8 +82,8 @@ import Testing
         ("name = \"g\"\nusers = [0]\noperations = [\"everything\"]\n", "no such operation"),
         ("name = \"g\"\nusers = [\"root\\u0007x\"]\noperations = [\"issue\"]\n", "control characters"),
         ("name = \"g\"\nusers = [\"\"]\noperations = [\"issue\"]\n", "empty"),
-        ("name = \"g\"\nusers = [4294967295]\noperations = [\"issue\"]\n", "none of a user"),
-        ("name = \"g\"\ngroups = [\"99999999999\"]\noperations = [\"issue\"]\n", "none of a user"),
+        ("name = \"g\"\nusers = [4294967295]\noperations = [\"issue\"]\n", "cannot be a uid"),
+        ("name = \"g\"\ngroups = [\"99999999999\"]\noperations = [\"issue\"]\n", "cannot be a uid"),
         ("name = \"g\"\nusers = [0]\noperations = [\"issue\"]\nidentifiers = [\"a*.example.org\"]\n", "identifiers"),
         ("name = \"g\"\nusers = [0]\noperations = [\"issue\"]\ncas = [\"http://ca.example\"]\n", "cas"),
         ("name = \"g\"\nusers = [0]\noperations = [\"issue\"]\nkeys = [\"*-web\"]\n", "keys"),
@@ -120,8 +120,8 @@ import Testing
 
     @Test(arguments: [
         ("cas = [\"https://acme.example/directory\"]", "leave out the path: \"https://acme.example\"", nil),
-        ("identifiers = [\"https://www.example.org/\"]", "identifiers", "an identifier is a name alone: \"www.example.org\""),
-        ("identifiers = [\"www.example.org:443\"]", "identifiers", "an identifier is a name alone: \"www.example.org\""),
+        ("identifiers = [\"https://www.example.org/\"]", "identifiers", "an identifier is only the name: \"www.example.org\""),
+        ("identifiers = [\"www.example.org:443\"]", "identifiers", "an identifier is only the name: \"www.example.org\""),
     ])
     func aURLInThePlaceOfANameIsAnsweredWithTheName(_ line: String, _ words: String, _ hint: String?) throws {
         let grant = "[[grant]]\nname = \"g\"\nusers = [0]\noperations = [\"issue\"]\n\(line)\n"
@@ -140,7 +140,7 @@ import Testing
         for path in [path, path + "/acme-agentd.toml"] {
             let error = #expect(throws: ConfigurationError.self) { try AgentConfiguration.bytes(ofProtectedFile: path) }
             #expect(error?.description == "\(path): there is no such file")
-            #expect(error?.hint?.hasPrefix("--config FILE names another") == true)
+            #expect(error?.hint?.hasPrefix("--config FILE reads a file other than") == true)
         }
     }
 

@@ -47,7 +47,7 @@ import Varlink
         defer { agent.end() }
         let client = try await agent.client()
         _ = try await client.accountKey()
-        agent.token.faultPIN(with: TokenFailure(.pinUnavailable, message: "the PIN file cannot be meant, line 2", hint: "write it again"))
+        agent.token.faultPIN(with: TokenFailure(.pinUnavailable, message: "the PIN file is not valid, line 2", hint: "write it again"))
         func message(after wish: (String?) -> Bool) async throws -> TokenStatus? {
             try await agent.reload()
             for _ in 0..<200 {
@@ -58,7 +58,7 @@ import Varlink
         }
         let token = try #require(try await message { $0 != nil })
         #expect(token.state == .ready && token.hint == "write it again")
-        #expect(token.message == "its next login will fail: the PIN file cannot be meant, line 2")
+        #expect(token.message == "its next login will fail: the PIN file is not valid, line 2")
         // It signs as before: the login that it has holds.
         _ = try await client.postAsGet()
         agent.token.faultPIN(with: nil)
@@ -68,8 +68,8 @@ import Varlink
 
     @Test(arguments: [
         ("connections = 0", "connections", 3), ("sokcet = \"/x\"", "sokcet", 3), ("verify-signatures = \"none\"", "fault-sensitive", 3),
-        ("helper = \"/bin/true\"", "\"helper\" is not the value", 3), ("socket-mode = \"0666\"", "\"socket-mode\" is not the value", 3),
-        ("[audit]\nfile = \"/tmp/elsewhere.jsonl\"", "\"file\" is not the value", 4),
+        ("helper = \"/bin/true\"", "\"helper\" differs from the", 3), ("socket-mode = \"0666\"", "\"socket-mode\" differs from the", 3),
+        ("[audit]\nfile = \"/tmp/elsewhere.jsonl\"", "\"file\" differs from the", 4),
     ])
     func aConfigurationIsTakenWholeOrNotAtAll(_ setting: String, _ words: String, _ line: Int) async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything)

@@ -41,7 +41,7 @@ import Testing
                 Issue.record("\(error)")
                 return
             }
-            #expect(message.contains("replaced") && hint?.contains("must be as it was") == true)
+            #expect(message.contains("replaced") && hint?.contains("restore the trail") == true)
         }
         #expect(agent.token.signatures == signatures)
         try FileManager.default.moveItem(atPath: path + ".taken", toPath: path)

@@ -8,11 +8,11 @@ import TokenProtocol
 public struct AgentConfiguration: Sendable {
     public static let defaultPath = "/etc/acme-agent/acme-agentd.toml"
 
-    /// Which signatures are checked against the pinned public key before they are given out.
+    /// Which signatures are checked against the pinned public key before they are returned.
     public enum Verification: String, Sendable, CaseIterable {
         /// Every one.
         case all
-        /// Those of RSA and Ed25519 keys only, where a faulty signature gives the private key away.
+        /// Only those of RSA and Ed25519 keys, where a faulty signature reveals the private key.
         case faultSensitive = "fault-sensitive"
     }
 
@@ -26,7 +26,7 @@ public struct AgentConfiguration: Sendable {
         var line: Int?
     }
 
-    /// A grant as it is written; users and groups are names or numbers.
+    /// A grant as written in the file; users and groups are names or numbers.
     public struct GrantSetting: Sendable {
         public var name: String
         public var users: [String]
@@ -50,7 +50,7 @@ public struct AgentConfiguration: Sendable {
     public var socketGroup: String?
     public var stateDirectory: String
     public var auditFile: String
-    /// Path of `acme-agent-token`; `nil` is beside the daemon.
+    /// Path of `acme-agent-token`; `nil` means next to the daemon.
     public var helper: String?
     public var verification: Verification
     /// Connections one user may hold; the rest are closed at once.
@@ -68,7 +68,7 @@ public struct AgentConfiguration: Sendable {
     /// For messages.
     private var table: ConfigurationTable
 
-    /// An error at a setting; `nil` is the file.
+    /// An error at a setting; "file" is the one of [audit].
     func error(at key: String, _ message: String, hint: String?) -> ConfigurationError {
         let audit = (try? table.table("audit")) ?? nil
         if key == "file" { return audit?.error(key, message, hint: hint) ?? table.error("file of [audit]", message, hint: hint) }
@@ -84,8 +84,8 @@ public struct AgentConfiguration: Sendable {
         try self.init(ConfigurationFile.load(path))
     }
 
-    /// Reads the file that the daemon runs by, which nobody but root and the daemon's user may be able to change: what was judged is what is
-    /// parsed.
+    /// Reads the daemon's configuration file, which only root and the daemon's user may be able to change. The bytes
+    /// that were checked are the bytes that are parsed.
     /// - Throws: `ConfigurationError` with file and line.
     static func bytes(ofProtectedFile path: String) throws(ConfigurationError) -> [UInt8] {
         do throws(OwnershipError) {
@@ -93,7 +93,7 @@ public struct AgentConfiguration: Sendable {
         } catch .system(let failure) where failure.isMissing {
             throw ConfigurationError(
                 file: path, line: nil, message: "there is no such file",
-                hint: "--config FILE names another than \(defaultPath); Config/acme-agentd.toml shows how one is written")
+                hint: "--config FILE reads a file other than \(defaultPath); Config/acme-agentd.toml is an annotated example")
         } catch .system(let failure) where failure.code == EACCES {
             throw ConfigurationError(
                 file: path, line: nil, message: "cannot be read: \(failure.reason)", hint: "run it as root or as the agent's user")
@@ -140,7 +140,7 @@ public struct AgentConfiguration: Sendable {
             guard Set(tokens.map(\.name)).count == tokens.count else { throw token.error("name", "is used by another token") }
         }
         guard !tokens.isEmpty else {
-            throw table.error(nil, "no [[token]] is configured", hint: "Config/acme-agentd.toml shows how one is written")
+            throw table.error(nil, "no [[token]] is configured", hint: "Config/acme-agentd.toml is an annotated example")
         }
 
         externalAccounts = []
@@ -175,7 +175,7 @@ extension ConfigurationTable {
     func absolutePath(_ key: String) throws(ConfigurationError) -> String? {
         guard let path = try string(key) else { return nil }
         guard path.hasPrefix("/") else { throw error(key, "must be an absolute path") }
-        // A zero byte would end the path for the system, and name another file than the one that stands here.
+        // A zero byte would end the path for the system, which would then use a file other than the one named here.
         guard path.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
             throw error(key, "holds a control character")
         }
@@ -188,13 +188,13 @@ extension ConfigurationTable {
     fileprivate func peerNames(_ key: String) throws(ConfigurationError) -> [String] {
         let names = try names(key) ?? []
         for name in names {
-            // A zero byte would end the name for the system: "root\u0000x" is not to be root.
+            // A zero byte would end the name for the system: "root\u0000x" must not mean root.
             guard !name.isEmpty, name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
                 throw error(key, "holds a name that is empty or has control characters")
             }
             let isNumber = name.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
             guard !isNumber || UInt32(name).map({ $0 < .max }) == true else {
-                throw error(key, "holds a number that is none of a user or group: \(name)")
+                throw error(key, "holds a number that cannot be a uid or gid: \(name)")
             }
         }
         return names

@@ -4,15 +4,17 @@ import ConfigurationFile
 import Logging
 import NIOCore
 
-/// Holds the configuration in force, puts another in its place whole, and looks again for what its entries name and was not there.
+/// Holds the configuration in force, replaces it as a whole, and looks again for what its entries name and was not
+/// found.
 ///
-/// Confined to one event loop. What it puts in force is written into the audit trail first; what cannot be written is not put in force.
+/// Confined to one event loop. A change is recorded in the audit trail first; what cannot be recorded does not take
+/// effect.
 final class ConfigurationKeeper {
-    /// Bytes of a message that go into the trail and to callers: it may quote the file.
+    /// The most bytes of a message for the trail and for callers: it may quote the file.
     private static let messageLimit = 1_000
 
     private(set) var current: LoadedConfiguration
-    /// Why the last reload was refused; `nil` once one was not.
+    /// Why the last reload was refused; `nil` after one that was not.
     private(set) var reloadError: String?
 
     private let gate: Gate
@@ -24,7 +26,7 @@ final class ConfigurationKeeper {
     private var pace = RetryPace()
     private var retry: Scheduled<Void>?
     private var isStopped = false
-    /// Told what the socket's group is, when it is found later than the socket was made.
+    /// Called with the socket's group if it is found after the socket was created.
     var onSocketGroup: ((UInt32) -> Void)?
 
     init(
@@ -48,7 +50,7 @@ final class ConfigurationKeeper {
         retryLater()
     }
 
-    /// Of grants that allow nothing at all: one that allows some of what it names may be meant so.
+    /// Only about grants that allow nothing at all: one that allows some of what it names may be intended.
     private func warn(_ configuration: LoadedConfiguration) {
         for warning in configuration.warnings where warning.lack.isAll { logger.warning("\(warning)") }
     }
@@ -59,12 +61,12 @@ final class ConfigurationKeeper {
         retry?.cancel()
     }
 
-    /// What the trail says of the configuration with which the agent starts.
+    /// What the trail says about the configuration with which the agent starts.
     var startDetail: String { ConfigurationKeeper.bounded("configuration \(current.digest)" + offText(current)) }
 
     // MARK: Reloading
 
-    /// Takes a configuration that was read anew, whole, or refuses it.
+    /// Applies a newly read configuration as a whole, or refuses it.
     func reload(_ read: Result<LoadedConfiguration, ConfigurationError>) {
         do throws(ConfigurationError) {
             let new = try read.get()
@@ -76,7 +78,7 @@ final class ConfigurationKeeper {
             do throws(AuditError) { _ = try audit.record(record) } catch {
                 throw ConfigurationError(
                     file: new.configuration.file, line: nil,
-                    message: "it was not taken, since the audit trail cannot be written: \(error.description)")
+                    message: "it was not applied, because the audit trail cannot be written: \(error.description)")
             }
             install(new)
             reloadError = nil
@@ -97,7 +99,7 @@ final class ConfigurationKeeper {
     private func refuse(_ error: ConfigurationError) {
         reloadError = ConfigurationKeeper.bounded(error.description + (error.hint.map { " (\($0))" } ?? ""))
         logger.error(
-            "the configuration was not reloaded, the former one stays in force",
+            "the configuration was not reloaded; the previous one stays in force",
             metadata: ["error": "\(error.description)", "hint": "\(error.hint ?? "")"])
         var record = AuditRecord(.event)
         record.operation = "reload"
@@ -122,7 +124,7 @@ final class ConfigurationKeeper {
 
     private func received(_ lookup: Lookup, _ answer: LookupAnswer) {
         guard !isStopped, current.open.contains(lookup) else { return }
-        // The text was right when it was read, and an answer does not change it.
+        // The text was valid when it was read, and an answer does not change it.
         guard let new = try? current.answered(lookup, answer) else { return }
         let still = Set(new.off.map(\.entry))
         let on = current.off.filter { !still.contains($0.entry) }
@@ -133,8 +135,8 @@ final class ConfigurationKeeper {
             record.detail = ConfigurationKeeper.bounded(
                 on.map(\.entry).joined(separator: ", ") + (lookup.numberText(answer).map { ": \($0)" } ?? ""))
             do throws(AuditError) { _ = try audit.record(record) } catch {
-                // Asked about again by the timer.
-                return logger.error("an entry stays off, since the audit trail cannot be written", metadata: ["error": "\(error)"])
+                // The timer asks again.
+                return logger.error("an entry stays off, because the audit trail cannot be written", metadata: ["error": "\(error)"])
             }
         }
         let former = current
@@ -158,7 +160,7 @@ final class ConfigurationKeeper {
             "an entry of the configuration is off",
             metadata: [
                 "entry": "\(entry.entry)", "line": "\(entry.line.map { "\($0)" } ?? "-")", "why": "\(entry.message)",
-                "hint": "it is looked for again and comes on by itself",
+                "hint": "the agent looks for it again and switches the entry on by itself",
             ])
     }
 
@@ -172,7 +174,7 @@ final class ConfigurationKeeper {
 }
 
 extension Lookup {
-    /// Which number a name got, for log and trail: an auditor has to know whom a grant was for.
+    /// The number of a name, for log and trail: an auditor must know whom a grant was for.
     fileprivate func numberText(_ answer: LookupAnswer) -> String? {
         guard case .number(let number) = answer else { return nil }
         switch self {
@@ -184,7 +186,7 @@ extension Lookup {
 }
 
 extension AgentConfiguration {
-    /// Settings that the running daemon has built upon.
+    /// Refuses changes to settings that the running daemon depends on.
     /// - Throws: `ConfigurationError` at the setting that differs.
     fileprivate func refuseWhatNeedsARestart(_ new: AgentConfiguration) throws(ConfigurationError) {
         for (key, isSame) in [
@@ -195,8 +197,8 @@ extension AgentConfiguration {
             ("mebibytes", mebibytes == new.mebibytes),
         ] where !isSame {
             throw new.error(
-                at: key, "is not the value that the running agent has, and cannot be changed by a reload",
-                hint: "put the former value back, or restart: systemctl restart acme-agentd")
+                at: key, "differs from the running agent's value, and cannot be changed by a reload",
+                hint: "restore the previous value, or restart: systemctl restart acme-agentd")
         }
     }
 }

@@ -6,9 +6,9 @@ import SigningPolicy
 extension ConfigurationStatus {
     private static let millisecondsInSecond: Int64 = 1_000
 
-    /// What a caller hears of the configuration: nothing without a grant; with one, when it was read and whether all of it is on. Which entries
-    /// are off, and why a reload was refused, may name other users and files: that is for root, for the agent's own user, and for those who may
-    /// read the audit trail, where it stands too.
+    /// What a caller learns about the configuration: nothing without a grant; with one, when it was read and whether
+    /// all of it is on. Which entries are off, and why a reload was refused, may name other users and files. Only root,
+    /// the agent's own user and those who may read the audit trail learn that; the trail has it too.
     init?(_ configuration: LoadedConfiguration, reloadError: String?, user: UInt32, grants: [Grant]) {
         let knowsAll = user == 0 || user == geteuid() || grants.contains { $0.operations.contains(.readAudit) }
         guard knowsAll || !grants.isEmpty else { return nil }
@@ -22,8 +22,8 @@ extension ConfigurationStatus {
 }
 
 extension LoadedConfiguration {
-    /// Grants that are off, as far as a caller may hear of them: those that name the caller, with the reason, and of the others that there are
-    /// some to a caller who has no grant, since one of them may be the one that is missed.
+    /// The grants that are off, as far as the caller may know. Those that name the caller come with the reason. A
+    /// caller without a grant also learns that there are others, since one of them may be the missing one.
     func problems(for peer: Peer, grants: [Grant]) -> [ProblemStatus] {
         let off = off.filter { $0.grant != nil }
         let own = off.filter { entry in entry.peers.contains { $0.covers(peer) } }
@@ -33,7 +33,7 @@ extension LoadedConfiguration {
             problems.append(
                 ProblemStatus(
                     what: "grants", name: "",
-                    message: "\(count) of the configuration \(count == 1 ? "is" : "are") off, which may be meant for you: "
+                    message: "\(count) of the configuration \(count == 1 ? "is" : "are") off and may be meant for you: "
                         + "the agent's log says why"))
         }
         return problems

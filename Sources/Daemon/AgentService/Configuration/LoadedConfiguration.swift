@@ -6,25 +6,26 @@ import JOSE
 import NIOCore
 import SigningPolicy
 
-/// An entry of the configuration that is off until what it names is there. The others are in force.
+/// An entry of the configuration that is off until what it names exists. The others are in force.
 struct OffEntry: Hashable, Sendable, CustomStringConvertible {
     /// `grant "web"`
     var entry: String
-    /// From 1.
+    /// Line number, from 1.
     var line: Int?
     /// What is missing, with the setting: `"users" names a user that does not exist: "alice"`.
     var message: String
-    /// Of a grant: its name, and those whom it names and who were found.
+    /// Of a grant: its name, and those of its peers that were found.
     var grant: String?
     var peers: [PeerPattern] = []
 
     var description: String { "\(entry)\(line.map { " (line \($0))" } ?? "") is off: \(message)" }
 }
 
-/// A configuration with what was found of the users, groups and secrets that it names. Never changed, only replaced.
+/// A configuration with the users, groups and secrets that were found for it. Never changed, only replaced.
 ///
-/// What the text of the file says is taken whole or not at all: a setting that is not known, a pattern that means nothing, two entries of one
-/// name are errors. What is outside of the file may be missing: then the entry that names it is off, and grants nothing, until it is found.
+/// The text of the file is accepted as a whole or not at all: an unknown setting, a pattern that means nothing, two
+/// entries of one name are errors. Things outside the file may be missing. The entry that names one is then off, and
+/// grants nothing, until it is found.
 struct LoadedConfiguration: Sendable {
     let configuration: AgentConfiguration
     /// SHA-256 of the file's bytes, lower-case hex.
@@ -32,22 +33,22 @@ struct LoadedConfiguration: Sendable {
     /// When the file was read: milliseconds since 1970-01-01T00:00:00Z.
     let loaded: Int64
     let rules: Rules
-    /// The socket's group, where one is configured and was found.
+    /// The socket's group, if one is configured and was found.
     let socketGroup: UInt32?
     let off: [OffEntry]
-    /// Grants that are right as texts, and give nothing or less than they seem to.
+    /// Grants that are valid as text, but give nothing or less than they seem to.
     let warnings: [GrantWarning]
     private let answers: [Lookup: LookupAnswer]
 
     /// Reads a file and looks up what it names.
-    /// - Parameter patience: Seconds that all look-ups together may take; what has not answered by then is off.
+    /// - Parameter patience: Seconds that all lookups together may take; an entry without an answer by then is off.
     /// - Throws: `ConfigurationError` with file and line.
     static func read(_ path: String, desk: LookupDesk, patience: Double) throws(ConfigurationError) -> LoadedConfiguration {
         let time = LoadedConfiguration.now()
         let bytes = try AgentConfiguration.bytes(ofProtectedFile: path)
         let configuration = try AgentConfiguration(ConfigurationFile.parse(bytes, file: path))
         let digest = Hexadecimal.encode(Array(SHA256.hash(data: bytes)))
-        // Before anything is asked of a directory service: a text that is wrong is wrong at once.
+        // Before a directory service is asked: a wrong text is wrong at once.
         let draft = try LoadedConfiguration(configuration, digest: digest, loaded: time, answers: [:])
         let answers = desk.answers(to: Set(draft.open), within: patience)
         return try LoadedConfiguration(configuration, digest: digest, loaded: time, answers: answers)
@@ -107,7 +108,7 @@ struct LoadedConfiguration: Sendable {
         return try LoadedConfiguration(configuration, digest: digest, loaded: loaded, answers: answers)
     }
 
-    /// What is to be looked up still.
+    /// What is still to be looked up.
     var open: [Lookup] {
         lookups.filter { lookup in
             switch answers[lookup] {
@@ -135,9 +136,9 @@ struct LoadedConfiguration: Sendable {
     }
 }
 
-/// A user or group as the configuration has it.
+/// A user or group as written in the configuration.
 enum PeerName: Hashable {
-    /// Digits alone: needs no look-up, and names nobody else whatever a directory says.
+    /// Digits only: needs no lookup, and means nobody else whatever a directory says.
     case number(UInt32)
     case name(String)
 

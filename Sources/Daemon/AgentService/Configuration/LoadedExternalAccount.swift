@@ -4,20 +4,20 @@ import Glibc
 import JOSE
 import Keyring
 
-/// An external account credential with its secret, read when the configuration is (RFC 8555 §7.3.4).
+/// An external account credential with its secret, read together with the configuration (RFC 8555 §7.3.4).
 struct LoadedExternalAccount: Sendable {
     let directory: ACMEURL
     let account: ExternalAccount
 
-    /// Why there is no secret: reads on after "hmac-key-file".
+    /// Why there is no secret; continues the text after "hmac-key-file".
     struct Fault: Error {
         let message: String
     }
 
-    /// A MAC key is some 32 bytes; CAs give it in base64url.
+    /// A MAC key has about 32 bytes; CAs give it in base64url.
     private static let sizeLimit = 4_096
 
-    /// Reads the MAC key from its file, which nobody but root or the daemon may read.
+    /// Reads the MAC key from its file, which only root and the daemon may be able to read.
     static func load(_ setting: AgentConfiguration.ExternalAccountSetting) -> Result<LoadedExternalAccount, Fault> {
         var bytes: [UInt8]
         do throws(OwnershipError) { bytes = try ProtectedFile.read(setting.hmacKeyFile, as: .secret, limit: sizeLimit) } catch {

@@ -1,13 +1,13 @@
 import Glibc
 
-/// Something that an entry of the configuration names and that is outside of it. It may not be there yet, or for a while.
+/// Something outside the configuration that one of its entries names. It may be missing, for now or for a while.
 enum Lookup: Hashable, Sendable {
     case user(String)
     case group(String)
     /// The MAC key of an external account.
     case account(AgentConfiguration.ExternalAccountSetting)
 
-    /// Finds it. Takes as long as the file system or the directory service takes.
+    /// Looks it up. Takes as long as the file system or the directory service takes.
     func answer() -> LookupAnswer {
         switch self {
         case .user(let name): Lookup.answer(UserDirectory.user(name), "user", name)
@@ -29,14 +29,14 @@ enum Lookup: Hashable, Sendable {
     }
 }
 
-/// What came of a look-up.
+/// The result of a lookup.
 enum LookupAnswer: Sendable {
     /// A user's or group's number.
     case number(UInt32)
     case account(LoadedExternalAccount)
-    /// Why there is nothing, to be read after the setting that names it.
+    /// Why there is nothing; continues the text after the setting that names it.
     case nothing(String)
 
-    /// Said of what has not answered so far.
+    /// For a lookup without an answer so far.
     static let pending = LookupAnswer.nothing("names something that has not been found so far: the system does not answer")
 }

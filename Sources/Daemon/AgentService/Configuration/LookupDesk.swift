@@ -2,15 +2,15 @@ import Dispatch
 import Glibc
 import Synchronization
 
-/// Looks things up on threads of its own. One that hangs in a directory service holds up nobody but itself: neither the event loop, nor the
-/// start, nor the other look-ups.
+/// Looks things up on its own threads. A lookup that hangs in a directory service blocks nothing else: neither the
+/// event loop, nor the start, nor the other lookups.
 final class LookupDesk: Sendable {
-    /// Threads at most. Where each hangs, what is asked later waits for one of them.
+    /// The most threads. If all of them hang, later lookups wait for one.
     private static let mostThreads = 16
 
     private struct State {
         var waiting: [Lookup] = []
-        /// Waiting or being looked up: asked for once, however often.
+        /// Waiting or being looked up: looked up once, however often it is asked for.
         var underWay: Set<Lookup> = []
         var answers: [Lookup: LookupAnswer] = [:]
         var threads = 0
@@ -21,13 +21,13 @@ final class LookupDesk: Sendable {
     private let answered = DispatchSemaphore(value: 0)
     private let find: @Sendable (Lookup) -> LookupAnswer
 
-    /// - Parameter find: What to do instead of asking the system; for tests.
+    /// - Parameter find: A replacement for asking the system, for tests.
     init(find: @escaping @Sendable (Lookup) -> LookupAnswer = { $0.answer() }) { self.find = find }
 
-    /// From now on each answer is told to the listener, on a thread of the desk.
+    /// From now on the listener gets each answer, on a thread of the desk.
     func listen(_ listener: (@Sendable (Lookup, LookupAnswer) -> Void)?) { state.withLock { $0.listener = listener } }
 
-    /// Has all of these looked up; does not wait.
+    /// Starts these lookups; does not wait.
     func ask(_ lookups: some Sequence<Lookup>) {
         let threads = state.withLock { state in
             for lookup in lookups {
@@ -41,8 +41,8 @@ final class LookupDesk: Sendable {
         for _ in 0..<threads { startThread() }
     }
 
-    /// Asks, and waits for the answers, so long at most.
-    /// - Returns: The answers that came in time; the others come to the listener.
+    /// Starts these lookups, and waits for the answers, at most `seconds`.
+    /// - Returns: The answers that came in time; the listener gets the others.
     func answers(to lookups: Set<Lookup>, within seconds: Double) -> [Lookup: LookupAnswer] {
         ask(lookups)
         let deadline = DispatchTime.now() + seconds
@@ -66,7 +66,8 @@ final class LookupDesk: Sendable {
         if result == 0 { pthread_detach(thread) } else { desk.release(); work(ending: result) }
     }
 
-    /// - Parameter failure: Why there is no thread: then what waits is answered with that, on the caller's.
+    /// - Parameter failure: Why there is no thread: waiting lookups are then answered with that, on the caller's
+    ///   thread.
     private func work(ending failure: Int32? = nil) {
         while let lookup = next() {
             let answer = failure.map { LookupAnswer.nothing("cannot be looked up: \(String(cString: strerror($0)))") } ?? find(lookup)

@@ -3,10 +3,11 @@ import ConfigurationFile
 import SigningPolicy
 
 extension Policy {
-    /// The policy that a configuration describes, of the grants whose users and groups were all found. A grant of which one is missing is off
-    /// whole: what is left of it is not what was written.
-    /// - Parameter off: Gets the grants that are off.
-    /// - Throws: `ConfigurationError` with the grant's line: the text of every grant must be right, also of those that are off.
+    /// The policy that a configuration describes, with the grants whose users and groups were all found. If one of them
+    /// is missing, the whole grant is off: what is left of it is not what was written.
+    /// - Parameter off: Receives the grants that are off.
+    /// - Throws: `ConfigurationError` with the grant's line: the text of every grant must be valid, even if the grant
+    ///   is off.
     init(
         _ settings: [AgentConfiguration.GrantSetting], answers: [Lookup: LookupAnswer], off: inout [OffEntry]
     ) throws(ConfigurationError) {
@@ -33,7 +34,7 @@ extension Policy {
 
 extension OffEntry: Error {}
 
-/// A grant that is right as a text, and gives nothing or less than it seems to.
+/// A grant that is valid as text, but gives nothing or less than it seems to.
 struct GrantWarning: Hashable, Sendable, CustomStringConvertible {
     var grant: String
     /// From 1.
@@ -52,7 +53,7 @@ struct GrantWarning: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Grant {
-    /// Whom the grant is for, or all that is missing of it.
+    /// Whom the grant is for, or everything that is missing.
     fileprivate static func peers(
         of setting: AgentConfiguration.GrantSetting, _ answers: [Lookup: LookupAnswer]
     ) -> Result<[PeerPattern], OffEntry> {
@@ -84,13 +85,13 @@ extension Grant {
         return .success(peers)
     }
 
-    /// For a URL, or a name with a port, in the place of a name.
+    /// For a URL, or a name with a port, in place of a name.
     private static func nameHint(_ text: String) -> String? {
         guard text.contains("/") || text.contains(":"), let host = Origin.meant(by: text)?.host else { return nil }
-        return "an identifier is a name alone: \"\(host)\""
+        return "an identifier is only the name: \"\(host)\""
     }
 
-    /// All of the grant but its peers.
+    /// Everything in the grant but its peers.
     fileprivate init(_ setting: AgentConfiguration.GrantSetting) throws(ConfigurationError) {
         let table = setting.table
         func patterns<Pattern>(
@@ -111,7 +112,7 @@ extension Grant {
         if let (weaker, stronger) = operations.incomplete {
             throw table.error(
                 "operations", "gives \"\(weaker.rawValue)\" without \"\(stronger.rawValue)\"",
-                hint: "both sign the same payload, and the caller brings the URL that says which is meant: grant both or neither")
+                hint: "both sign the same payload, and only the caller's URL says which is meant: grant both or neither")
         }
         self.init(
             name: setting.name, peers: [],

@@ -3,8 +3,8 @@ import Glibc
 
 /// Files whose content decides about keys.
 enum ProtectedFile {
-    /// Reads a whole file that was opened first and judged then, with every folder and link on its way.
-    /// - Parameter path: A relative one begins where the daemon was started.
+    /// Reads a whole file. It is opened first and then checked, with every folder and link on its path.
+    /// - Parameter path: A relative path starts at the daemon's working directory.
     static func read(_ path: String, as rule: Ownership, limit: Int) throws(OwnershipError) -> [UInt8] {
         let file = try File.open(absolute(path), as: rule)
         do throws(FileError) { return try file.read(limit: limit) } catch { throw .system(error) }

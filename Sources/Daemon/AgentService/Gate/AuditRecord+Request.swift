@@ -3,13 +3,13 @@ import AuditTrail
 import SigningPolicy
 
 extension AuditRecord {
-    /// What the trail says of a request that was let through.
+    /// What the trail says about a request that was admitted.
     init(_ kind: Kind, of admitted: borrowing Admitted) {
         self.init(kind, question: admitted.question, caller: admitted.caller)
         grant = admitted.grant
     }
 
-    /// What the trail says of any request. The only place where a record is made from a caller.
+    /// What the trail says about any request. Nothing else makes a record from a caller.
     init(_ kind: Kind, question: borrowing PolicyQuestion, caller: borrowing Caller) {
         self.init(kind)
         correlation = caller.correlation

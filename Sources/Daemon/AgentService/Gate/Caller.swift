@@ -2,8 +2,8 @@ import ACME
 import NIOCore
 import SigningPolicy
 
-/// What the configuration says of who may have what signed. Never changed: a new configuration is a new value, so that no request sees half
-/// of each.
+/// What the configuration says about who may have what signed. Immutable: a new configuration is a new value, so that
+/// no request sees half of each.
 final class Rules: Sendable {
     let policy: Policy
     /// By name.
@@ -27,13 +27,14 @@ final class Rules: Sendable {
     }
 }
 
-/// Who makes a call, what ties the call's records together, and the rules by which all of it is judged: those in force when it came.
+/// Who makes a call, what ties the call's records together, and the rules that apply to it: those in force when it
+/// came.
 struct Caller {
     let peer: AgentPeer
     /// Connection and call, for example `12-3`: the same in the daemon's log and in the audit trail.
     let correlation: String
     let rules: Rules
 
-    /// Whether the caller may hear of a key of that name.
+    /// Whether the caller may learn about a key of that name.
     func mayList(_ key: KeyName) -> Bool { rules.policy.mayList(key: key, peer: peer.identity) }
 }

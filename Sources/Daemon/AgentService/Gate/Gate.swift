@@ -3,12 +3,12 @@ import AgentInterface
 import SigningPolicy
 import Varlink
 
-/// The one place where a request is let through or refused. What acts on a request takes the `Admitted` that only the gate makes, so nothing
-/// can be done that was not decided here.
+/// The one place where a request is admitted or refused. Code that acts on a request takes the `Admitted` that only the
+/// gate makes, so nothing happens that was not decided here.
 ///
 /// Confined to one event loop.
 final class Gate {
-    /// The rules for calls that come from now on; a call that is under way keeps those that it came under.
+    /// The rules for calls from now on; a call in progress keeps the rules under which it came.
     var rules: Rules
     let refusals: RefusalLog
 
@@ -17,9 +17,9 @@ final class Gate {
         self.refusals = refusals
     }
 
-    /// Asks for peer, operation and keys before the rest of a call is read.
-    /// - Returns: Whether some grant has all three; what else the request wants is decided once it has been read (`admit`). Where it is `false`, the
-    ///   request was refused and the call is answered.
+    /// Checks peer, operation and keys before the rest of a call is read.
+    /// - Returns: Whether some grant has all three; `admit` decides the rest once it is read. If `false`, the request
+    ///   was refused and the call is answered.
     func mayAsk(_ subject: CallSubject, of caller: Caller, reply: VarlinkReplier) -> Bool {
         let policy = caller.rules.policy, peer = caller.peer.identity
         if policy.mayAsk(subject.operation, key: subject.key, otherKey: subject.otherKey, peer: peer) { return true }
@@ -30,9 +30,9 @@ final class Gate {
         return false
     }
 
-    /// Asks the policy that the call came under. A refusal is logged for the administrator, written into the trail, and told to the caller as
-    /// far as it may know.
-    /// - Returns: `nil` where the request was refused; the call is answered then.
+    /// Asks the policy under which the call came. A refusal is logged for the administrator, recorded in the trail, and
+    /// reported to the caller as far as the caller may know.
+    /// - Returns: `nil` if the request was refused; the call is then answered.
     func admit(_ question: PolicyQuestion, of caller: Caller, reply: VarlinkReplier) -> Admitted? {
         switch caller.rules.policy.decide(question) {
         case .allowed(let grant): return Admitted(question: question, grant: grant, caller: caller)
@@ -42,7 +42,7 @@ final class Gate {
         }
     }
 
-    /// Whether the rules that are in force now let through what was let through once: for what goes on long after its call came.
+    /// Whether the current rules still admit a request that was admitted before: for calls that run long.
     func stillAdmits(_ admitted: Admitted) -> Bool {
         if rules === admitted.caller.rules { return true }
         if case .allowed = rules.policy.decide(admitted.question) { return true }
@@ -57,7 +57,7 @@ final class Gate {
     }
 }
 
-/// A request that policy has allowed: what was asked, the grant that covers it, who asks. Made by the gate alone.
+/// A request that policy has allowed: what was asked, the grant that covers it, who asks. Only the gate makes it.
 struct Admitted {
     let question: PolicyQuestion
     /// The grant's name.
@@ -70,6 +70,6 @@ struct Admitted {
         self.caller = caller
     }
 
-    /// The name of the key that the request is about: of two, the one that signs for the account.
+    /// The name of the key that the request is about; of two, the one that signs for the account.
     var key: KeyName? { question.keys.first }
 }

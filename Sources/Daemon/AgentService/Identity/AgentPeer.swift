@@ -3,14 +3,14 @@ import Glibc
 import SigningPolicy
 import Varlink
 
-/// Who is at the other end of a connection, as the kernel says. Nothing is decided by the process id, which may belong to another process by
-/// the time it is looked at.
+/// Who is at the other end of a connection, according to the kernel. Nothing is decided by process id, which may belong
+/// to another process by the time it is checked.
 struct AgentPeer {
     /// The daemon's number of the connection, from 1.
     let connection: UInt64
     let uid: UInt32
     let gid: UInt32
-    /// What policy knows of the peer: primary and supplementary groups.
+    /// What policy knows about the peer: primary and supplementary groups.
     let identity: Peer
     /// Calls of this connection so far: the second half of a correlation.
     let calls: CallCounter

@@ -1,11 +1,11 @@
 import Glibc
 
-/// Users and groups of the system by name. A directory service (LDAP) may take its time or hang: never asked on the event loop.
+/// Users and groups of the system by name. A directory service (LDAP) may be slow or hang: never ask on the event loop.
 enum UserDirectory {
     /// What the system says of a name.
     enum Answer: Sendable, Hashable {
         case number(UInt32)
-        /// No source that was asked has such a name.
+        /// No source has such a name.
         case unknown
         /// A source could not be asked; the system's error number.
         case failed(Int32)
@@ -41,7 +41,7 @@ enum UserDirectory {
             defer { buffer.deallocate() }
             switch call(buffer, size) {
             case 0: return found().map { .number($0) } ?? .unknown
-            // getpwnam_r(3): what sources say of a name that they do not have.
+            // getpwnam_r(3): what sources return for a name that they do not have.
             case ENOENT, ESRCH, EBADF, EPERM: return .unknown
             case EINTR: continue
             case ERANGE where size < largestEntry: size *= 2

@@ -5,20 +5,21 @@ import NIOCore
 import TokenProtocol
 import TokenSupervisor
 
-/// What was cut off: keys whose making was begun and not ended.
+/// Interrupted work: keys whose creation was started and not finished.
 extension KeyAdministration {
-    /// Ends what was begun and cut off with a token: a key that is in it gets its name, an entry without one is removed.
+    /// Finishes what was interrupted with a token: a key that is in it gets its name, an entry without a key is
+    /// removed.
     func reconcile(token: String) {
         for record in keyring.begun where record.token == token && !underWay.contains(record.name) {
             settle(record).assumeIsolated().whenFailure { error in
                 self.logger.error(
-                    "a key that was begun could not be looked at", metadata: ["key": "\(record.name)", "error": "\(error)"])
+                    "the state of an unfinished key could not be determined", metadata: ["key": "\(record.name)", "error": "\(error)"])
                 self.settleLater()
             }
         }
     }
 
-    /// Looks again after a while, as long as something is left over.
+    /// Looks again after a while, as long as something is unfinished.
     func settleLater() {
         guard !isSettlingScheduled, keyring.begun.contains(where: { !underWay.contains($0.name) }) else { return }
         isSettlingScheduled = true
@@ -26,15 +27,15 @@ extension KeyAdministration {
             self.isSettlingScheduled = false
             self.settlingPause = min(self.settlingPause * 2, KeyAdministration.settlingPauses.longest)
             for name in self.tokens.names {
-                // The others are looked at when they are ready.
+                // The other tokens are checked when they are ready.
                 if case .ready = self.tokens[name]?.state { self.reconcile(token: name) }
             }
             self.settleLater()
         }
     }
 
-    /// Finds out what became of a key that was begun. Its name is free afterwards, or the key's.
-    /// - Returns: Fails where that could not be found out, or not be written down; nothing has changed then.
+    /// Finds out what became of an unfinished key. Afterwards its name is free, or belongs to the key.
+    /// - Returns: Fails if that could not be found out or stored; then nothing has changed.
     func settle(_ record: KeyRecord) -> EventLoopFuture<Void> {
         underWay.insert(record.name)
         let ended = eventLoop.makePromise(of: Void.self)
@@ -45,16 +46,16 @@ extension KeyAdministration {
             else { return self.free(record.name) }
             if let name = self.keyring.name(ofPublicKey: key.reference.spki) {
                 self.logger.error(
-                    "the entry of a key that was begun stands for a key that has a name already; it is removed",
+                    "the entry of an unfinished key belongs to a key that has a name already; the entry is removed",
                     metadata: ["key": "\(record.name)", "other": "\(name)"])
                 return self.free(record.name)
             }
-            self.logger.notice("a key whose making was cut off is in the token and gets its name", metadata: ["key": "\(record.name)"])
+            self.logger.notice("a key of an interrupted creation is in the token and gets its name", metadata: ["key": "\(record.name)"])
             var event = AuditRecord(.event)
             event.operation = "recover-key"
             event.key = record.name
             event.fingerprint = Hexadecimal.encode(pinned.publicKey.fingerprint)
-            event.detail = "a key whose making was cut off is in the token and got its name"
+            event.detail = "a key of an interrupted creation is in the token and got its name"
             do { _ = try self.audit.record(event) } catch { return self.eventLoop.makeFailedFuture(error) }
             return self.finish(SigningKey(pinned, of: record)).map { _ in }
         }
@@ -68,10 +69,10 @@ extension KeyAdministration {
 
     private func state(_ record: KeyRecord) -> TokenState { tokens[record.token]?.state ?? .stopped }
 
-    /// What the token has of a key that was begun; nil if there is nothing, not even half of it.
+    /// What the token has of an unfinished key; nil if there is nothing, not even half of it.
     private func made(_ record: KeyRecord) -> EventLoopFuture<TokenKey?> {
         guard case .creating(.making(let id)) = record.state else {
-            // A key that was to be adopted is in the token whatever happens; nothing is lost if its adoption is asked for again.
+            // A key that was to be adopted is in the token anyway; nothing is lost if its adoption is requested again.
             return eventLoop.makeSucceededFuture(nil)
         }
         guard let supervisor = tokens[record.token] else {

@@ -12,12 +12,12 @@ import TokenProtocol
 import TokenSupervisor
 import Varlink
 
-/// Making, taking over, retiring and destroying keys. Off the signing path: futures are fine here, and what waits for the disk does so on
-/// another thread.
+/// Creates, adopts, retires and destroys keys. Off the signing path: futures are fine here, and what waits for the disk
+/// does so on another thread.
 ///
-/// A key is written down before the token is asked for it, and its name is taken from then on. What is cut off in between is settled: when the
-/// token is next ready, when its name is asked for, and by a timer, so that no key is left in a token without a name and no name is taken by a
-/// key that was never made.
+/// A key is recorded before the token is asked for it, and its name is taken from then on. An interrupted creation is
+/// settled when the token is next ready, when the name is requested, and by a timer. So no key is left in a token
+/// without a name, and no name is taken by a key that was never made.
 final class KeyAdministration {
     let eventLoop: any EventLoop
     private let folder: KeyFolder
@@ -26,20 +26,22 @@ final class KeyAdministration {
     let tokens: TokenSet
     let logger: Logger
     private(set) var keyring: Keyring
-    /// Keys that one user may have in the making: a token makes one after another, and RSA takes seconds.
+    /// Keys that may be in creation for one user: a token makes one after another, and RSA takes seconds.
     static let makingPerUser = 8
     private var making: [UInt32: Int] = [:]
-    /// Names whose making, settling or change is under way; all others that are begun are left-overs.
+    /// Names whose creation, settling or change is under way; all other unfinished ones are leftovers.
     var underWay: Set<KeyName> = []
-    /// Those of them that are being settled: who asks for such a name waits for what is found, and hears it.
+    /// Those of them that are being settled: a request for such a name waits for the result.
     var settling: [KeyName: EventLoopFuture<Void>] = [:]
-    /// Public halves that are being given a name and are not in the keyring yet: of several who adopt one key at once, one gets it.
+    /// Public halves that are getting a name and are not in the keyring yet: if several callers adopt one key, one gets
+    /// it.
     private var claimed: Set<[UInt8]> = []
-    /// How long a left-over waits to be looked at again: at first, and at most after looks that found nothing out, each of which doubles it.
+    /// How long a leftover waits until it is looked at again: at first, and at most. Each look that finds nothing out
+    /// doubles it.
     static let settlingPauses = (first: TimeAmount.seconds(2), longest: TimeAmount.seconds(30))
     var settlingPause = KeyAdministration.settlingPauses.first
     var isSettlingScheduled = false
-    /// Keys that a status says something about.
+    /// The most keys whose problems a status reports.
     private static let mostProblems = 64
 
     /// - Parameter contents: What was in the folder when the daemon started.
@@ -56,17 +58,17 @@ final class KeyAdministration {
         keyring = Keyring(contents)
         for key in keyring.unusableKeys { logger.error("a key is off", metadata: ["key": "\(key.name)", "reason": "\(key.reason)"]) }
         for file in contents.strays {
-            logger.error("a file among the keys' entries is none", metadata: ["file": "\(TerminalText.safe(file, limit: 200))"])
+            logger.error("a file in the keys' folder is not a key's entry", metadata: ["file": "\(TerminalText.safe(file, limit: 200))"])
         }
     }
 
-    /// What is to be said to somebody who may use a key of that name and for whom there is none.
+    /// The answer to a caller who may use a key of that name when there is none.
     func absence(of name: KeyName) -> AgentError {
         guard let key = keyring.unusableKey(named: name) else { return .keyNotFound(name: name.rawValue) }
         return .keyUnusable(name: name.rawValue, message: key.reason)
     }
 
-    /// Keys that are off and keys that are weak, as far as the caller may hear of them.
+    /// Keys that are off and keys that are weak, as far as the caller may know of them.
     func problems(for caller: Caller) -> [ProblemStatus] {
         let off = keyring.unusableKeys.filter { caller.mayList($0.name) }.map {
             ProblemStatus(what: "key", name: $0.name.rawValue, message: $0.reason)
@@ -86,12 +88,12 @@ final class KeyAdministration {
         return all.prefix(KeyAdministration.mostProblems) + [rest]
     }
 
-    // MARK: Making and taking over
+    // MARK: Creating and adopting
 
-    /// Makes a key, or takes one over.
+    /// Creates or adopts a key.
     /// - Parameters:
-    ///   - admitted: leave for `create-key` or `adopt-key` of the name that `creation` has.
-    ///   - isSettled: Whether a left-over of that name has been looked at.
+    ///   - admitted: Permission for `create-key` or `adopt-key` of the name in `creation`.
+    ///   - isSettled: Whether a leftover of that name has been settled.
     func create(_ creation: KeyCreation, _ admitted: Admitted, reply: VarlinkReplier, isSettled: Bool = false) {
         let request = Request(admitted, reply), caller = admitted.caller, peer = caller.peer
         let token = creation.token ?? tokens.defaultName, name = creation.name
@@ -154,7 +156,7 @@ final class KeyAdministration {
         }
     }
 
-    /// Whoever may make keys may know where.
+    /// A caller who may make keys may know the tokens.
     private func unknownToken(_ name: String) -> String {
         let known = tokens.names.map { "\"\($0)\"" }.joined(separator: ", ")
         return "no token named \"\(TerminalText.safe(name, limit: 64))\" is configured; "
@@ -184,7 +186,7 @@ final class KeyAdministration {
             }.nonisolated()
     }
 
-    /// - Parameter mayList: Whether the caller may hear of a key of that name.
+    /// - Parameter mayList: Whether the caller may know of a key of that name.
     private func adopted(_ keys: [TokenKey], _ token: TokenState, acceptWeak: Bool, mayList: (KeyName) -> Bool) throws -> PinnedKey {
         guard let key = keys.first, keys.count == 1 else {
             throw AgentError.invalidRequest(
@@ -192,14 +194,14 @@ final class KeyAdministration {
                 message: keys.isEmpty ? "the URI names no private key in the token" : "the URI names \(keys.count) private keys; add the id"
             )
         }
-        // An entry that cannot be read does not say which key it is of.
+        // An entry that cannot be read does not say which key it belongs to.
         guard !keyring.hasUnusableKeys else {
             throw AgentError.refused(
                 reason: "key-entry-off", message: "the entry of a key cannot be used, and the URI may name that key",
-                hint: "the daemon's log and the status of who may use that key say which entry it is; mend it and start the daemon again")
+                hint: "the agent's log, and the status of a user who may use that key, name the entry; repair it and restart the agent")
         }
         let pinned: PinnedKey
-        // Not the caller's URI: what the token says of itself, and nothing besides.
+        // Not the caller's URI: only what the token says about itself.
         do { pinned = try PinnedKey(key, uri: KeyURI.text(label: key.reference.label, id: key.reference.id, token)) } catch {
             throw AgentError.invalidRequest(parameter: "uri", message: "the URI names a key that the agent does not use: \(error)")
         }
@@ -220,7 +222,8 @@ final class KeyAdministration {
         return pinned
     }
 
-    /// Whether the key is one that the agent has begun to make and has not finished: it is in the token before it is in the keyring.
+    /// Whether the agent has started to make the key and has not finished: a key is in the token before it is in the
+    /// keyring.
     private func isBeingMade(_ key: TokenKeyReference) -> Bool {
         keyring.begun.contains { record in
             guard case .creating(.making(let id)) = record.state else { return false }
@@ -235,7 +238,7 @@ final class KeyAdministration {
         }.nonisolated()
     }
 
-    /// A key that was not made frees its name. Where the token may have made it all the same, the entry stays, to be settled.
+    /// A key that was not made frees its name. If the token may have made it anyway, the entry stays, to be settled.
     /// - Returns: Never fails.
     private func abandon(_ record: KeyRecord, after error: any Error) -> EventLoopFuture<Void> {
         if let failure = error as? TokenFailure, failure.mayHaveHappened, case .creating(.making) = record.state {
@@ -248,7 +251,7 @@ final class KeyAdministration {
         }.nonisolated()
     }
 
-    /// Removes an entry, and forgets its name once it is gone from the disk.
+    /// Removes an entry, and frees its name once the entry is gone from the disk.
     func free(_ name: KeyName) -> EventLoopFuture<Void> {
         onDisk { [folder] in try folder.remove(name) }.assumeIsolated().map { self.keyring.remove(name) }.nonisolated()
     }
@@ -275,7 +278,8 @@ final class KeyAdministration {
             underWay.remove(key.name)
             return reply.fail(KeyAdministration.notConfigured(key.token))
         }
-        // Retired first: if the daemon is cut off behind the destruction, the name stands for a key that does not sign.
+        // Retired first: if the daemon is interrupted after the destruction, the name belongs to a key that does not
+        // sign.
         let deleted = intend(request).assumeIsolated()
             .flatMap { self.finish(key.with(.retired)) }
             .flatMap { _ in supervisor.destroy(key.reference, user: admitted.caller.peer.uid) }
@@ -291,7 +295,7 @@ final class KeyAdministration {
             reply.fail(admitted.key.map { absence(of: $0) } ?? .keyNotFound(name: ""))
             return nil
         }
-        // One change of a key at a time: a retirement must not write an entry anew that a destruction has removed.
+        // One change of a key at a time: a retirement must not rewrite an entry that a destruction has removed.
         guard underWay.insert(key.name).inserted else {
             reply.fail(AgentError.overloaded(message: "the key is being changed already"))
             return nil
@@ -299,13 +303,13 @@ final class KeyAdministration {
         return (Request(admitted, reply), key)
     }
 
-    // MARK: What all have in common
+    // MARK: Shared steps
 
     static func notConfigured(_ token: String) -> AgentError {
         .tokenUnavailable(token: token, reason: "notConfigured", message: "the key's token is not configured", hint: nil)
     }
 
-    /// An admitted request on its way: what the trail says of it, and where its answer goes.
+    /// An admitted request in progress: what the trail says about it, and where its answer goes.
     private struct Request {
         var record: AuditRecord
         var reply: VarlinkReplier
@@ -316,7 +320,7 @@ final class KeyAdministration {
         }
     }
 
-    /// Writes the intent and waits until it is on the disk.
+    /// Writes the intent and waits until it is on disk.
     private func intend(_ request: Request) -> EventLoopFuture<Void> {
         let promise = eventLoop.makePromise(of: Void.self)
         do throws(AuditError) {
@@ -360,19 +364,20 @@ final class KeyAdministration {
     }
 }
 
-/// The token made a key, and its name could not be written down: the entry of its beginning stays, so that the key gets its name later.
+/// The token made a key, but its name could not be stored. The unfinished entry stays, so that the key gets its name
+/// later.
 private struct MadeKeyNotWritten: Error {
     let cause: any Error
 }
 
-/// A name is taken by a key of which it could not be found out whether it was made.
+/// A name is taken by a key that may or may not have been made; it could not be found out.
 private struct UnsettledKey: Error {
     let token: String
     let cause: any Error
 }
 
 extension SigningKey {
-    /// A key that was begun and is there.
+    /// An unfinished key that turned out to exist.
     convenience init(_ pinned: PinnedKey, of begun: KeyRecord) {
         self.init(
             pinned, name: begun.name, usage: begun.usage, directory: begun.directory, token: begun.token, created: begun.created,
@@ -381,7 +386,7 @@ extension SigningKey {
 }
 
 extension AgentError {
-    /// What the caller hears of a failed key operation.
+    /// What the caller learns about a failed key operation.
     init(cause error: any Error) {
         switch error {
         case let error as AgentError: self = error
@@ -389,14 +394,14 @@ extension AgentError {
         case let error as UnsettledKey:
             self = .tokenUnavailable(
                 token: error.token, reason: "keyUnsettled",
-                message: "whether a key of this name was made before cannot be found out: \(AgentError(cause: error.cause).message)",
+                message: "cannot find out whether a key of this name was made before: \(AgentError(cause: error.cause).message)",
                 hint: "the agent looks again by itself; try again in a moment")
         case let error as TokenFailure: self = AgentError(error, token: "")
         case let error as AuditError: self = AgentError(error)
         case let error as FileError:
             self = .signingFailed(
                 message: "the agent's state cannot be written: \(error.reason)",
-                hint: error.code == ENOSPC ? "make room on the disk of the agent's state" : "the administrator's log says more")
+                hint: error.code == ENOSPC ? "make room on the disk of the agent's state" : "the agent's log says more")
         default: self = .signingFailed(message: "\(error)", hint: nil)
         }
     }

@@ -9,9 +9,9 @@ import Varlink
 
 /// Answers ListKeys: in one reply, or with `more` in parts, as fast as the client reads them.
 ///
-/// However many keys there are, the event loop is held for a few of them at a time, some 60 microseconds.
+/// However many keys there are, the event loop is held for a few of them at a time, about 60 microseconds.
 final class KeyListing {
-    /// Keys in one part: some 50 KiB.
+    /// Keys in one part: about 50 KiB.
     static let part = 64
     /// Keys in a single reply. A client that has more must ask for parts.
     static let mostInOneReply = 256
@@ -28,8 +28,8 @@ final class KeyListing {
     private var keys = 0
 
     /// - Parameters:
-    ///   - names: Every key's, in order.
-    ///   - visible: The key of that name, if there still is one and the caller may hear of it.
+    ///   - names: The names of all keys, in order.
+    ///   - visible: The key of that name, if it still exists and the caller may know of it.
     init(names: [KeyName], inParts: Bool, reply: VarlinkReplier, visible: @escaping (KeyName) -> SigningKey?) {
         self.names = names
         self.inParts = inParts
@@ -54,7 +54,7 @@ final class KeyListing {
             guard reply.next(parameters: finished()) else { return }
             begin()
         }
-        // Also where the client keeps up: what the sockets have brought meanwhile goes first.
+        // Even if the client keeps up: what the sockets have brought meanwhile goes first.
         reply.onWritable { [self] in proceed() }
     }
 
@@ -105,7 +105,7 @@ extension TokenStatus {
             self.init(
                 name: name, state: .unavailable, reason: "\(failure.kind)", message: failure.message, hint: failure.hint, restarts: restarts
             )
-        case .stopped: self.init(name: name, state: .unavailable, reason: "stopped", message: "the agent stops", restarts: restarts)
+        case .stopped: self.init(name: name, state: .unavailable, reason: "stopped", message: "the agent is stopping", restarts: restarts)
         }
     }
 }

@@ -1,7 +1,7 @@
 import TokenProtocol
 import TokenSupervisor
 
-/// RFC 7512 URIs of keys. Every byte that is not unreserved is percent-encoded, so that no name needs a rule of its own.
+/// RFC 7512 URIs of keys. Every byte that is not unreserved is percent-encoded, so that no name needs its own rule.
 enum KeyURI {
     /// A URI that a person can give to other tools.
     static func text(label: String, id: [UInt8], _ state: TokenState) -> String {
@@ -13,7 +13,7 @@ enum KeyURI {
         return "pkcs11:" + parts.joined(separator: ";")
     }
 
-    /// Finds a private key by its id and label, in whichever token is asked.
+    /// Finds a private key by its id and label, in any token.
     static func search(id: [UInt8], label: String) -> String {
         "pkcs11:object=\(encode(Array(label.utf8)));id=\(encodeAll(id));type=private"
     }

@@ -2,27 +2,27 @@ import Glibc
 import TokenProtocol
 import TokenSupervisor
 
-/// How many connections the limit of descriptors leaves room for, when the daemon's own needs are taken off: a caller's connections must not
-/// leave helpers, audit trail and key files without a descriptor.
+/// How many connections the descriptor limit allows after the daemon's own needs: callers' connections must not leave
+/// helpers, audit trail and key files without a descriptor.
 struct DescriptorShares: Equatable {
     /// For sockets, audit trail, key files, the loop's own, and readers of the trail.
     static let reserve = 64 + AuditReading.readers
-    /// Both ends of a helper's links are open while it is started, and those of the one before may be.
+    /// Both ends of a helper's links are open while it starts, and those of its predecessor may be too.
     static let perLink = 4
-    /// So many connections are there whatever the limit.
+    /// The fewest connections, whatever the limit.
     static let fewest = 16
 
     let connections: Int
     let connectionsPerUser: Int
 
-    /// - Parameter room: Descriptors that are there for connections.
+    /// - Parameter room: Descriptors available for connections.
     init(connections: Int, perUser: Int, room: Int) {
         self.connections = min(connections, room)
-        // In proportion: where one user could not take all connections before, it cannot now.
+        // In proportion: if one user could not take all connections before, it still cannot.
         connectionsPerUser = connections > room ? max(1, min(perUser, connections) * room / max(1, connections)) : min(perUser, connections)
     }
 
-    /// Descriptors that are there for connections when what the daemon needs itself is taken off.
+    /// Descriptors available for connections, after the daemon's own needs.
     /// - Parameters:
     ///   - limit: Descriptors that the process may have.
     ///   - pools: Signing links of each token.
@@ -30,7 +30,7 @@ struct DescriptorShares: Equatable {
 
     private static func own(_ pools: [Int]) -> Int { pools.reduce(reserve) { $0 + ($1 + 1) * perLink } }
 
-    /// Says what was lowered, for the administrator; `nil` if nothing was.
+    /// What was lowered, for the administrator; `nil` if nothing was.
     static func warning(connections: Int, perUser: Int, limit: Int, pools: [Int]) -> String? {
         let room = room(limit: limit, pools: pools)
         guard connections > room else { return nil }
@@ -41,7 +41,7 @@ struct DescriptorShares: Equatable {
             + "the unit"
     }
 
-    /// Raises the soft limit, of which a shell gives 1,024, to the hard one.
+    /// Raises the soft limit, which is 1,024 in a shell, to the hard limit.
     /// - Returns: The descriptors that the process may have.
     static func raisedLimit() -> Int {
         var limit = rlimit()

@@ -8,27 +8,29 @@ struct ListenError: Error, CustomStringConvertible {
     var hint: String?
 }
 
-/// The daemon's claim on its socket's path: a lock beside it, held while the daemon lives, so that a second daemon does not take the path away
-/// from the first, and a socket left over from a crash is known to be nobody's.
+/// The daemon's claim on its socket's path: a lock next to it, held while the daemon runs. A second daemon cannot take
+/// the path from the first, and a socket left over from a crash is known to be unused.
 final class SocketPath: Sendable {
     let path: String
     private let lock: FileLock
 
-    /// Makes the folder if it is missing, takes the lock and removes a left-over socket.
+    /// Creates the folder if it is missing, takes the lock and removes a leftover socket.
     ///
-    /// In a folder that others can write to, somebody else could put a socket in this one's place: it is refused.
-    /// - Parameter mode: The socket's. The folder is made for the daemon's user and group, 0750; only if the socket lets everybody in, 0755.
-    /// - Throws: `ListenError` if another daemon has the socket, or something that is no socket stands at the path; `OwnershipError`.
+    /// Refuses a folder that others can write to, since they could replace the socket.
+    /// - Parameter mode: The socket's mode. A new folder belongs to the daemon's user and group and gets 0750, or 0755
+    ///   if the socket is open to everybody.
+    /// - Throws: `ListenError` if another daemon has the socket, or if something at the path is not a socket;
+    ///   `OwnershipError`.
     init(_ path: String, mode: UInt32) throws {
         self.path = path
         let folder = DurableFile.parent(of: path)
-        // The process's umask does not decide who reaches the socket.
+        // The process's umask must not decide who reaches the socket.
         try Folder.make(folder, mode: mode & 0o002 == 0 ? 0o750 : 0o755, isExact: true)
         _ = try Folder.open(folder, as: .configuration)
         lock = try SocketPath.lock(path)
         var status = stat()
         if lstat(path, &status) == 0 {
-            guard status.st_mode & S_IFMT == S_IFSOCK else { throw ListenError(description: "\(path) is there already and is no socket") }
+            guard status.st_mode & S_IFMT == S_IFSOCK else { throw ListenError(description: "\(path) exists and is not a socket") }
             unlink(path)
         }
     }
@@ -40,19 +42,20 @@ final class SocketPath: Sendable {
                 let number = process.map { " (process \($0))" } ?? ""
                 throw ListenError(
                     description: "another acme-agentd listens on \(path)",
-                    hint: "stop it first\(number), or give this one a socket and a state-directory of its own")
+                    hint: "stop it first\(number), or give this one its own socket and state-directory")
             case .system(let error):
                 throw ListenError(description: "the lock \(error.path) cannot be taken: \(error.reason)")
             }
         }
     }
 
-    /// The lock of a socket that some daemon has made, for work that must not go on beside one; `nil` where none has.
-    /// - Throws: `ListenError` if a daemon has it.
+    /// The lock of a socket that some daemon has created, for work that must not run next to a daemon; `nil` if none
+    /// has.
+    /// - Throws: `ListenError` if a daemon holds it.
     static func lockIfThere(_ path: String) throws(ListenError) -> FileLock? { access(path + ".lock", F_OK) == 0 ? try lock(path) : nil }
 
-    /// Binds and listens. The socket gets its group and mode before anybody can connect to its path: it is made under another name in the same
-    /// folder with a mode that lets nobody in but the owner, and renamed.
+    /// Binds and listens. The socket gets its group and mode before anybody can connect to its path: it is created
+    /// under another name in the same folder, with a mode that admits only the owner, and then renamed.
     /// - Returns: The listening descriptor.
     func bind(mode: UInt32, group: UInt32?, backlog: Int32) throws -> CInt {
         let temporary = path + ".new"
@@ -67,7 +70,7 @@ final class SocketPath: Sendable {
             throw ListenError(description: "the socket's path is too long: \(path)")
         }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
-        // 0177: until the rename the socket is the owner's alone.
+        // 0177: until the rename, only the owner can use the socket.
         let mask = umask(0o177)
         let bound = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -89,17 +92,17 @@ final class SocketPath: Sendable {
         return descriptor
     }
 
-    /// Gives the socket that was bound to its group, which was not known then.
+    /// Gives the bound socket to its group, which was not known when it was bound.
     func give(to group: UInt32, mode: UInt32) throws {
-        // Nobody else can change a name in this folder.
+        // No other user can change a name in this folder.
         guard lchown(path, uid_t.max, group) == 0 else { throw failure("chown") }
         guard chmod(path, mode) == 0 else { throw failure("chmod") }
     }
 
-    /// Lets another daemon have the path.
+    /// Lets another daemon use the path.
     func release() { lock.release() }
 
-    /// Takes the socket away, so that clients hear at once that nobody is there.
+    /// Removes the socket, so that clients learn at once that the agent is gone.
     func remove() { unlink(path) }
 
     private func failure(_ call: String) -> ListenError {

@@ -3,21 +3,22 @@ import Glibc
 import Logging
 import Synchronization
 
-/// Where the daemon's log lines go: into a bounded store, and from there to standard error by a thread of its own. Whoever logs never waits:
-/// where the reader of standard error does not keep up, lines are left out, and counted, and the count is said when it reads again.
+/// Where the daemon's log lines go: into a bounded buffer, and from there to standard error on a separate thread.
+/// Logging never waits: if the reader of standard error does not keep up, lines are left out and counted, and the count
+/// is logged when it reads again.
 ///
-/// Lines that a user causes (those whose metadata name its `uid`) are limited for each user besides, so that a flood of one user neither fills
-/// the journal nor takes the room of what others have to say.
+/// Lines that a user causes (those whose metadata has a `uid`) are also limited for each user, so that one user's flood
+/// neither fills the journal nor displaces the lines of others.
 public final class LogSink: Sendable {
-    /// Bytes of lines that wait for their reader.
+    /// Bytes of lines that wait for the reader.
     static let storeBytes = 1024 * 1024
-    /// Bytes of one line; what is longer is cut.
+    /// Bytes of one line; a longer line is cut.
     static let lineBytes = 4 * 1024
-    /// Lines and bytes of one user in one window, and how long that is in milliseconds.
+    /// Lines and bytes of one user in one window, and the length of the window in milliseconds.
     static let linesPerUser = 200
     static let bytesPerUser = 64 * 1024
     public static let window: UInt64 = 60_000
-    /// How long the program waits at its end for the reader, in milliseconds.
+    /// How long the program waits for the reader when it exits, in milliseconds.
     static let endWait = 1_000
 
     private struct Window {
@@ -33,7 +34,7 @@ public final class LogSink: Sendable {
         var lost = 0
         var isWriting = false
         var windows: [String: Window] = [:]
-        /// When it was last looked whether a user is owed a count.
+        /// When the users' counts were last checked.
         var looked: UInt64 = 0
     }
 
@@ -44,9 +45,9 @@ public final class LogSink: Sendable {
     private let now: @Sendable () -> UInt64
 
     /// - Parameters:
-    ///   - descriptor: Written to; stays the caller's.
-    ///   - window: Milliseconds of a user's window.
-    ///   - now: Milliseconds of a clock.
+    ///   - descriptor: Where to write; the caller closes it.
+    ///   - window: Length of a user's window in milliseconds.
+    ///   - now: A clock in milliseconds.
     public init(
         descriptor: CInt = STDERR_FILENO, window: UInt64 = LogSink.window, now: @escaping @Sendable () -> UInt64 = LogSink.milliseconds
     ) {
@@ -57,8 +58,8 @@ public final class LogSink: Sendable {
 
     public static let milliseconds: @Sendable () -> UInt64 = { DispatchTime.now().uptimeNanoseconds / 1_000_000 }
 
-    /// Takes a line, or counts it.
-    /// - Parameter user: Who caused it.
+    /// Accepts a line, or counts it.
+    /// - Parameter user: The user who caused it.
     func write(_ line: String, user: String?) {
         var bytes = Array(line.utf8.prefix(LogSink.lineBytes))
         bytes.append(UInt8(ascii: "\n"))
@@ -71,7 +72,7 @@ public final class LogSink: Sendable {
         if starts { queue.async { self.drain() } }
     }
 
-    /// Says what is owed, and waits until all is written, or the reader has had its time.
+    /// Reports the counts that are due, and waits until everything is written or the reader's time is up.
     public func flush() {
         state.withLock { tellLeftOut(&$0, now(), ofWindowsUnderWay: true) }
         let semaphore = DispatchSemaphore(value: 0)
@@ -79,7 +80,7 @@ public final class LogSink: Sendable {
         _ = semaphore.wait(timeout: .now() + .milliseconds(LogSink.endWait))
     }
 
-    /// - Returns: Whether a writer is to be started.
+    /// - Returns: Whether a writer must be started.
     private func store(_ state: inout State, _ bytes: [UInt8]) -> Bool {
         guard state.bytes + bytes.count <= LogSink.storeBytes else {
             state.lost += 1
@@ -104,7 +105,7 @@ public final class LogSink: Sendable {
         return isAllowed
     }
 
-    /// Also where nothing is logged any more.
+    /// Reports the count even if nothing more is logged.
     private func tellAtTheEnd(of window: Window, _ time: UInt64) {
         let left = Int(clamping: self.window &- min(self.window, time &- window.start))
         queue.asyncAfter(deadline: .now() + .milliseconds(left)) { [weak self] in
@@ -116,9 +117,9 @@ public final class LogSink: Sendable {
         }
     }
 
-    /// Says how many lines of whom were left out in windows that are over.
+    /// Reports how many lines of each user were left out in windows that are over.
     private func tellLeftOut(_ state: inout State, _ time: UInt64, ofWindowsUnderWay: Bool = false) {
-        // Once a second at most, however many lines come.
+        // At most once a second, however many lines come.
         guard ofWindowsUnderWay || time &- state.looked >= 1_000 else { return }
         state.looked = time
         for (user, window) in state.windows where ofWindowsUnderWay || time &- window.start >= self.window {
@@ -141,7 +142,7 @@ public final class LogSink: Sendable {
             }
             if lines.isEmpty, lost == 0 { return }
             for line in lines { write(line) }
-            if lost > 0 { write(Array("acme-agentd: warning: \(lost) log lines were lost, since the log was not read\n".utf8)) }
+            if lost > 0 { write(Array("acme-agentd: warning: \(lost) log lines were lost, because the log was not read\n".utf8)) }
         }
     }
 
@@ -156,7 +157,7 @@ public final class LogSink: Sendable {
                 var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 _ = poll(&wanted, 1, -1)
             } else if errno != EINTR {
-                // Nobody will read it any more.
+                // There is no reader any more.
                 return
             }
         }
@@ -192,7 +193,7 @@ public struct SinkLogHandler: LogHandler {
         sink.write(line, user: all["uid"].map { "\($0)" })
     }
 
-    /// As swift-log's own handler writes it.
+    /// In the format of swift-log's own handler.
     private static func timestamp() -> String {
         var time = time(nil), parts = tm()
         guard localtime_r(&time, &parts) != nil else { return "" }

@@ -7,7 +7,7 @@ import TokenProtocol
 import Varlink
 
 extension AgentError {
-    /// What the caller hears of a token's failure; function and return value are for the log.
+    /// What the caller learns about a token's failure; function and return value are only logged.
     init(_ failure: TokenFailure, token: String) {
         switch failure.kind {
         case .overloaded: self = .overloaded(message: failure.message)
@@ -18,7 +18,7 @@ extension AgentError {
         }
     }
 
-    /// What the caller hears of a signature that was not made.
+    /// What the caller learns about a signature that was not made.
     init(_ fault: SignatureFault) {
         switch fault {
         case .overloaded(let limit): self = .overloaded(message: "\(limit) of your requests are waiting already")
@@ -27,7 +27,7 @@ extension AgentError {
         case .token(let failure, let token): self = AgentError(failure, token: token)
         case .wrongSignature:
             self = .signingFailed(
-                message: "the token gave a signature that does not verify",
+                message: "the token returned a signature that does not verify",
                 hint: "the token may be faulty; do not use it until it has been examined")
         case .composition(let error): self = .signingFailed(message: error.description, hint: nil)
         }
@@ -36,11 +36,11 @@ extension AgentError {
     init(_ error: AuditError) {
         let hint =
             switch error.reason {
-            case .storageFull: "make room on the disk of the audit trail; the agent goes on by itself"
+            case .storageFull: "make room on the disk of the audit trail; the agent then continues by itself"
             case .replaced:
-                "the trail's file must be as it was; `acme-agent status` and the administrator's log say what has happened to it"
-            case .failed: "the agent goes on in a new file by itself; the administrator's log says more"
-            default: "the administrator's log says more"
+                "restore the trail's file; `acme-agent status` and the agent's log say what happened to it"
+            case .failed: "the agent continues in a new file by itself; its log says more"
+            default: "the agent's log says more"
             }
         self = .auditUnavailable(
             message: "the audit trail cannot be written, so nothing is signed: \(error.reason.rawValue)", hint: hint)
@@ -54,7 +54,7 @@ extension VarlinkReplier {
 }
 
 extension SignedMeaning {
-    /// The members of the reply's parameters: of the methods that sign exactly those that each describes.
+    /// The members of the reply's parameters: for a method that signs, exactly those that it describes.
     func writeMembers(to json: inout JSONWriter) {
         if let jws {
             json.name("request")

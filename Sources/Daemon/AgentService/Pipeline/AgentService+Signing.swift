@@ -7,7 +7,7 @@ import SigningPolicy
 import Varlink
 
 extension AgentService {
-    /// An ACME request: which keys it uses, whether policy lets this peer have it, and its plan.
+    /// An ACME request: finds its keys, asks whether policy allows this peer to have it signed, and plans it.
     func sign(_ call: SigningCall, of caller: Caller, reply: VarlinkReplier) {
         let key = keys.keyring.key(named: call.key)
         let otherName: KeyName?
@@ -26,8 +26,8 @@ extension AgentService {
             externalAccountName = account.externalAccount
         default: otherName = nil
         }
-        // A key that does not exist is asked about as if it were bound to the URL's CA: the answer then depends on the grants alone, and
-        // "not found" and "not yours" look the same.
+        // A key that does not exist is treated as if it were bound to the URL's CA: the answer then depends on the
+        // grants alone, and "not found" and "not yours" look the same.
         let binding = key == nil ? CABinding(origin: call.url.origin) : key?.directory.map { CABinding(origin: $0.origin) }
         let question = PolicyQuestion(
             peer: caller.peer.identity, operation: call.request.operation, keys: [call.key] + (otherName.map { [$0] } ?? []),
@@ -95,12 +95,13 @@ extension AgentService {
         }
     }
 
-    /// Names in a request that is composed on the loop; what has more is composed beside it. A CSR of 1,000 names takes some milliseconds.
+    /// Names in a request that is composed on the loop; a request with more is composed off it. A CSR of 1,000 names
+    /// takes some milliseconds.
     private static let namesOnLoop = 32
 
     private func isLong(_ admitted: borrowing Admitted) -> Bool { admitted.question.identifiers.count > AgentService.namesOnLoop }
 
-    /// As `submit`, composed beside the loop. On its own, so that what is composed on the loop needs no closure in memory.
+    /// As `submit`, but composed off the loop. Separate, so that composition on the loop needs no closure on the heap.
     private func submitLong(
         _ admitted: Admitted, key: SigningKey, waitsForDisk: Bool, reply: VarlinkReplier,
         _ compose: @escaping @Sendable () throws(CompositionError) -> SigningPlan

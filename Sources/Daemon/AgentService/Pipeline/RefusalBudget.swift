@@ -1,15 +1,16 @@
-/// How many refusals are written down one by one: a state machine without clock and trail. Whoever is refused in a loop must not fill the disk,
-/// since on a full disk nothing is signed for anybody. Bounded for each user and for all together, by number and by bytes; the rest is counted.
+/// How many refusals are recorded one by one: a state machine without clock and trail. A caller that is refused in a
+/// loop must not fill the disk, since on a full disk nothing is signed for anybody. Bounded for each user and in total,
+/// by number and by bytes; the rest is only counted.
 struct RefusalBudget {
     struct Bounds {
-        /// Milliseconds for which the others hold.
+        /// Length of a window in milliseconds.
         var window: Int64 = 60_000
-        /// A user who errs stays far below it.
+        /// A user who makes mistakes stays far below it.
         var perUser = 100
         var bytesPerUser = 128 << 10
         var all = 1_000
         var bytesOfAll = 1 << 20
-        /// Users who are counted one by one; what more of them are refused is counted together.
+        /// Users who are counted one by one; refusals of further users are counted together.
         var users = 1_024
     }
 
@@ -20,7 +21,7 @@ struct RefusalBudget {
         case leaveOut
     }
 
-    /// Refusals that were counted only. `user` is `nil` for those of users beyond `Bounds.users`.
+    /// Refusals that were only counted. `user` is `nil` for users beyond `Bounds.users`.
     struct LeftOut: Hashable {
         var user: UInt32?
         var count: Int
@@ -40,17 +41,17 @@ struct RefusalBudget {
 
     init(_ bounds: Bounds = Bounds()) { self.bounds = bounds }
 
-    /// Whether a refusal of the user is not going to be recorded, however short: then no record need be made.
+    /// Whether no refusal of this user will be recorded, however short: then no record need be made.
     func isExhausted(for user: UInt32, now: Int64) -> Bool {
         let isFull = now - bounds.window < all.start && all.count >= bounds.all
         guard let window = windows[user], now - bounds.window < window.start else { return isFull }
         return isFull || window.count >= bounds.perUser
     }
 
-    /// A refusal of a user.
+    /// Counts a refusal of a user.
     /// - Parameters:
-    ///   - bytes: Of its record; `nil` if there is none.
-    ///   - now: Milliseconds of a clock that only goes forward.
+    ///   - bytes: Length of its record; `nil` if there is none.
+    ///   - now: A monotonic clock in milliseconds.
     mutating func take(_ user: UInt32, bytes: Int?, now: Int64) -> Verdict {
         if now - bounds.window >= all.start { all = Window(start: now) }
         guard windows[user] != nil || windows.count < bounds.users else {
@@ -75,10 +76,10 @@ struct RefusalBudget {
         return window.leftOut == 1 ? .leaveOutFirst : .leaveOut
     }
 
-    /// Whether anything was left out that is not told yet.
+    /// Whether something was left out that has not been reported.
     var owes: Bool { others.leftOut > 0 || windows.values.contains { $0.leftOut > 0 } }
 
-    /// What is to be told of the windows that are over, or of all; forgets users whose window is over.
+    /// What to report about windows that are over, or about all; forgets users whose window is over.
     mutating func settle(now: Int64, all: Bool = false) -> [LeftOut] {
         var result: [LeftOut] = []
         for (user, window) in windows.sorted(by: { $0.key < $1.key }) where all || now - bounds.window >= window.start {

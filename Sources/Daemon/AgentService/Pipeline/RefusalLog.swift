@@ -2,8 +2,8 @@ import AuditTrail
 import Logging
 import NIOCore
 
-/// Refusals on their way into log and trail, as many of them as ``RefusalBudget`` lets through. What is left out is counted, and the count is
-/// written down when the minute is over, and at the end.
+/// Writes refusals to log and trail, as many as ``RefusalBudget`` allows. The rest is counted, and the count is written
+/// when the minute is over, and at the end.
 ///
 /// Confined to one event loop.
 final class RefusalLog {
@@ -20,7 +20,7 @@ final class RefusalLog {
         budget = RefusalBudget(bounds)
     }
 
-    /// Writes the refusal down, or counts it.
+    /// Records the refusal, or counts it.
     func publish(_ report: RefusalReport) {
         let uid = report.caller.peer.uid
         let now = RefusalLog.now()
@@ -28,13 +28,13 @@ final class RefusalLog {
         switch budget.take(uid, bytes: record?.approximateLength, now: now) {
         case .record: if let record { report.publish(record, to: audit, logger: logger) }
         case .leaveOutFirst:
-            logger.warning("too many refusals of one user: the rest of this minute is counted only", metadata: ["uid": "\(uid)"])
+            logger.warning("too many refusals of one user: the rest of this minute is only counted", metadata: ["uid": "\(uid)"])
         case .leaveOut: break
         }
         runTimer()
     }
 
-    /// Writes down what is owed; at the daemon's end.
+    /// Records the counts that are due; called when the daemon stops.
     func close() {
         timer?.cancel()
         timer = nil

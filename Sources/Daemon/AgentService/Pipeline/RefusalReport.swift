@@ -4,18 +4,18 @@ import AuditTrail
 import Logging
 import SigningPolicy
 
-/// A refusal as it goes into the administrator's log and into the audit trail: with the grant that came closest.
+/// A refusal for the administrator's log and the audit trail, with the grant that came closest.
 struct RefusalReport {
     let question: PolicyQuestion
     let refusal: Refusal
     let caller: Caller
-    /// Where the request was refused before its identifiers were read: what they are taken from.
+    /// If the request was refused before its identifiers were read: where to take them from.
     var unread: CallSubject?
 
-    /// Identifiers that are named where they were not read.
+    /// Identifiers to show if they were not read.
     private static let unreadShown = 16
 
-    /// What the trail says of it, of a bounded length: it is written for callers without any grant too.
+    /// What the trail says about it. Bounded in length, since callers without any grant cause records too.
     var record: AuditRecord {
         var record = AuditRecord(.refusal, question: question, caller: caller)
         record.result = "refused"
@@ -40,7 +40,7 @@ struct RefusalReport {
                 "keys": "\(question.keys.map(\.rawValue).joined(separator: ", "))",
                 "identifiers": "\(identifiers.joined(separator: ", "))", "why": "\(refusal)",
             ])
-        // Nothing was signed and nothing will be: a trail that cannot take the refusal does not change the answer.
+        // Nothing was signed and nothing will be: a trail that cannot record the refusal does not change the answer.
         do throws(AuditError) { _ = try audit.record(record) } catch {
             logger.error("a refusal could not be written to the audit trail", metadata: ["error": "\(error)"])
         }
@@ -48,7 +48,7 @@ struct RefusalReport {
 }
 
 extension AgentError {
-    /// Names the key that is missing: of two, the one that no grant of the caller covers.
+    /// Names the missing key: of two, the one that no grant of the caller covers.
     init(_ refusal: Refusal, question: PolicyQuestion, policy: Policy) {
         let caller = refusal.forCaller
         if caller.code == .keyNotFound {

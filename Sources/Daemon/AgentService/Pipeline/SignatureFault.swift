@@ -1,8 +1,8 @@
 import Keyring
 import TokenProtocol
 
-/// Why a request that policy has allowed was not signed. What the trail has to do with it is ``AuditTrail/AuditError``'s matter, which
-/// ``SignatureRound`` hands on beside it.
+/// Why a request that policy allowed was not signed. Failures of the trail are ``AuditTrail/AuditError``, which
+/// ``SignatureRound`` passes on separately.
 enum SignatureFault: Error {
     /// Too many requests of the user are under way.
     case overloaded(limit: Int)

@@ -4,22 +4,22 @@ import AuditTrail
 import Keyring
 import Varlink
 
-/// What belongs to one admitted request on its way through the pipeline; where it is on that way, ``SignatureRound`` knows.
+/// The data of one admitted request in the pipeline; ``SignatureRound`` knows how far it has come.
 final class SignatureJob {
     /// Ties the records of one request together: connection and call.
     let correlation: String
     let reply: VarlinkReplier
-    /// What is said of the request in the audit trail, in intent and outcome; changed in its place from one to the other.
+    /// The request's audit record, for intent and outcome; changed in place between the two.
     var record: AuditRecord
-    /// Whether the intent is on the disk before the reply goes out: for everything that changes something at a CA.
+    /// Whether the intent must be on disk before the reply goes out: for everything that changes something at a CA.
     let waitsForDisk: Bool
 
-    /// Those under which the request came.
+    /// The limits in force when the request came.
     let limits: Rules.Limits
 
     var plan: SigningPlan
     var task: SigningTask
-    /// What is to be answered, once the outcome is written.
+    /// The answer, given once the outcome is written.
     var answer: Result<SignedMeaning, SignatureFault>?
 
     init(

@@ -1,17 +1,18 @@
 import AuditTrail
 
-/// The way of all signatures of an event loop, from submission to reply: a state machine without I/O, clock, token and file. It is told what has
-/// happened and says what is to be done; ``SigningPipeline`` does it.
+/// The path of all signatures of an event loop, from submission to reply: a state machine without I/O, clock, token and
+/// file. It is told what happened and says what to do; ``SigningPipeline`` does it.
 ///
-/// intent appended → in the file → token asked → outcome appended → in the file → intent on the disk, where it has to be → reply
+/// intent appended → in the file → token asked → outcome appended → in the file → intent on disk, if required → reply
 ///
-/// Everything that one round of the loop brings shares one write to the trail, hence the name. What holds after every event, in every order:
+/// Everything that one round of the loop brings shares one write to the trail, hence the name. After every event, in
+/// every order:
 /// - the token is asked for a signature only once its intent is in the file;
-/// - a reply goes out only once the outcome is in the file, and the intent on the disk where it has to be;
-/// - nothing is given out that waited for a sync that failed;
+/// - a reply goes out only once the outcome is in the file, and the intent on disk if required;
+/// - nothing is given out that waited for a failed sync;
 /// - each request is answered once, and counts among its user's until then.
 struct SignatureRound: Hashable {
-    /// A request under way. Compared by its serial too: what comes late for a former holder of the slot is not looked at.
+    /// A request in progress. The serial is compared too: a late event for a former holder of the slot is ignored.
     struct Job: Hashable {
         let slot: Int
         fileprivate let serial: UInt64
@@ -42,15 +43,15 @@ struct SignatureRound: Hashable {
         case answering
     }
 
-    /// Whether a reply may go out as far as the disk is concerned.
+    /// Whether the disk permits a reply.
     private enum Disk: Hashable {
         case notAwaited
-        /// The record of this sequence, and with it all before, has to be synced first.
+        /// The record of this sequence, and all before it, must be synced first.
         case awaited(UInt64)
         case failed(AuditError)
     }
 
-    /// What is to be done, in this order. Each is answered by an event; those of one job come one after another.
+    /// What to do, in this order. Each action is answered by an event; those of one job come one after another.
     enum Action: Hashable {
         /// Answered by `intentAppended` or `notAppended`.
         case appendIntent(Job)
@@ -62,9 +63,9 @@ struct SignatureRound: Hashable {
         case sendToToken(Job)
         /// Have everything up to this record synced; answered by `synced` or `syncFailed`.
         case synchronize(upTo: UInt64)
-        /// Give the answer that the signing came to. Followed by `answered`.
+        /// Give the answer that the signing produced. Followed by `answered`.
         case reply(Job)
-        /// Give no signature out: the trail does not have what it must. Followed by `answered`.
+        /// Give out no signature: the trail lacks what it must have. Followed by `answered`.
         case withhold(Job, AuditError)
     }
 
@@ -90,7 +91,7 @@ struct SignatureRound: Hashable {
     private var awaiting: [Job] = []
     private var isFlushAsked = false
 
-    /// What is to be done, kept for its memory: to be taken in order, also those that are added meanwhile, and then cleared.
+    /// What to do. Take the actions in order, including those added meanwhile, then clear them; the memory is reused.
     private(set) var actions: [Action] = []
 
     init(requestsPerUser: Int) { self.requestsPerUser = requestsPerUser }
@@ -108,7 +109,7 @@ struct SignatureRound: Hashable {
 
     /// A request that policy has allowed.
     /// - Parameter waitsForDisk: Whether its intents must be on the disk before the reply.
-    /// - Returns: `nil` if the user has too many under way.
+    /// - Returns: `nil` if the user has too many in progress.
     mutating func submit(user: UInt32, waitsForDisk: Bool) -> Job? {
         let count = underWay[user, default: 0]
         guard count < requestsPerUser else { return nil }
@@ -158,7 +159,8 @@ struct SignatureRound: Hashable {
     }
 
     /// Everything that was appended is in the file.
-    /// - Parameter groupHolds: Whether the trail is so little ahead of the disk that replies which need not wait for it may go.
+    /// - Parameter groupHolds: Whether the trail is so little ahead of the disk that replies which need not wait for it
+    ///   may go out.
     mutating func flushed(groupHolds: Bool) {
         isFlushAsked = false
         var newest: UInt64 = 0
@@ -186,7 +188,8 @@ struct SignatureRound: Hashable {
         concluded.removeAll(keepingCapacity: true)
     }
 
-    /// What was appended is not in the file and never will be: nothing of it is signed, and what was signed is not given out.
+    /// What was appended is not in the file and never will be: nothing of it is signed, and no signature made is given
+    /// out.
     mutating func flushFailed(_ error: AuditError) {
         isFlushAsked = false
         for job in intended { withhold(job, error) }
@@ -203,7 +206,7 @@ struct SignatureRound: Hashable {
         actions.append(.appendOutcome(job, .signed))
     }
 
-    /// The token has not signed, or not as it must.
+    /// The token did not sign, or not correctly.
     mutating func failed(_ job: Job) {
         guard state(of: job) == .atToken else { return }
         entries[job.slot].state = .ending(.failed)
@@ -217,7 +220,7 @@ struct SignatureRound: Hashable {
         }
     }
 
-    /// A sync failed: nobody can say what of the trail is on the disk, so everybody who waits for it has waited in vain.
+    /// A sync failed: it is unknown what of the trail is on disk, so everybody who waits for it has waited in vain.
     mutating func syncFailed(_ error: AuditError) { endWaiting { _ in .failed(error) } }
 
     /// The answer was given.
@@ -239,7 +242,7 @@ struct SignatureRound: Hashable {
         actions.append(.flush)
     }
 
-    /// - Returns: The record that the job's reply waits for from now on, 0 if it waits in vain.
+    /// - Returns: The record that the job's reply now waits for; 0 if it waits in vain.
     private mutating func awaitDisk(_ job: Job) -> UInt64 {
         let intent = entries[job.slot].intent
         switch entries[job.slot].disk {
@@ -255,7 +258,7 @@ struct SignatureRound: Hashable {
         var kept = 0
         for index in awaiting.indices {
             let job = awaiting[index]
-            // Answered meanwhile, since the trail failed otherwise.
+            // Answered already, because the trail failed in another way.
             guard isCurrent(job) else { continue }
             if let disk = outcome(entries[job.slot].disk) {
                 entries[job.slot].disk = disk

@@ -7,9 +7,9 @@ import TokenProtocol
 import TokenSupervisor
 import Varlink
 
-/// Does what ``SignatureRound`` says: writes to the trail, asks tokens, checks what they signed, replies.
+/// Does what ``SignatureRound`` says: writes to the trail, asks tokens, checks their signatures, replies.
 ///
-/// Confined to one event loop and walked without a hand-over.
+/// Confined to one event loop, without a hand-over.
 final class SigningPipeline {
     private let eventLoop: any EventLoop
     private let audit: AuditLog
@@ -18,10 +18,10 @@ final class SigningPipeline {
     private let logger: Logger
 
     private var round = SignatureRound(requestsPerUser: SigningPipeline.requestsPerUser)
-    /// By the slots of `round`.
+    /// Indexed by the slots of `round`.
     private var jobs: [SignatureJob?] = []
     private var isPerforming = false
-    /// A quarter of the 4,096 that may wait for a token: one user's flood must leave room for the others.
+    /// A quarter of the 4,096 requests that may wait for a token: one user's flood must leave room for the others.
     static let requestsPerUser = 1_024
 
     init(eventLoop: any EventLoop, audit: AuditLog, tokens: TokenSet, logger: Logger) {
@@ -36,7 +36,7 @@ final class SigningPipeline {
     func submit(_ job: SignatureJob) {
         let token = job.task.key.token
         guard let supervisor = tokens[token] else { return job.reply.fail(AgentError(SignatureFault.tokenNotConfigured(token: token))) }
-        // Known beforehand: saves the trail an intent that comes to nothing.
+        // Known in advance: saves the trail an intent that leads to nothing.
         if case .unavailable(let failure) = supervisor.state {
             return job.reply.fail(AgentError(SignatureFault.token(failure, token: token)))
         }
@@ -44,7 +44,7 @@ final class SigningPipeline {
             return job.reply.fail(AgentError(SignatureFault.overloaded(limit: SigningPipeline.requestsPerUser)))
         }
         if id.slot < jobs.count { jobs[id.slot] = job } else { jobs.append(job) }
-        // Within the call's own handling no other call may be begun.
+        // No other call may start while this one is being handled.
         perform(repliesTogether: false)
     }
 
@@ -55,7 +55,7 @@ final class SigningPipeline {
 
     // MARK: Actions
 
-    /// Does what is to be done, and what comes of it meanwhile.
+    /// Performs the actions, and those that follow from them.
     private func perform(repliesTogether: Bool = true) {
         guard !isPerforming else { return }
         isPerforming = true
@@ -117,7 +117,7 @@ final class SigningPipeline {
             job.record.result = "failed"
             if case .failure(let fault)? = job.answer { job.record.error = AgentError(fault).member }
         }
-        // The intent has named them.
+        // The intent has them.
         let identifiers = job.record.identifiers
         job.record.identifiers = []
         defer { job.record.identifiers = identifiers }
@@ -134,7 +134,7 @@ final class SigningPipeline {
             try writer.flush()
             round.flushed(groupHolds: round.newestConcluded.map { audit.isWithinGroup($0) } ?? true)
         } catch {
-            // The trail's observer has it logged, once.
+            // The trail's observer logs it, once.
             round.flushFailed(error)
         }
         perform()
@@ -155,10 +155,10 @@ final class SigningPipeline {
         perform()
     }
 
-    /// Hands jobs to their token: those of one token that come one after another in one write.
+    /// Hands jobs to their token; consecutive jobs of one token share a write.
     private func sendToToken(_ id: SignatureRound.Job, _ next: inout Int) {
         guard let token = job(id)?.task.key.token, let supervisor = tokens[token] else {
-            // A request's second key may be of a token that is not configured any more.
+            // A request's second key may belong to a token that is no longer configured.
             next += 1
             return fail(id, .tokenNotConfigured(token: job(id)?.task.key.token ?? ""))
         }
@@ -177,7 +177,7 @@ final class SigningPipeline {
         }
     }
 
-    /// Gives an answer if that is what is to be done next.
+    /// Gives an answer if that is the next action.
     private func answer(_ next: inout Int) -> Bool {
         guard next < round.actions.count else { return false }
         let action = round.actions[next]
@@ -218,9 +218,9 @@ final class SigningPipeline {
             fail(id, .token(failure, token: job.task.key.token))
         case .success(let signature):
             if needsCheck(job), !job.task.accepts(signature) {
-                // Either the token computed wrongly, which for RSA and Ed25519 gives the key away, or it used another key.
+                // Either the token computed wrongly, which for RSA and Ed25519 reveals the key, or it used another key.
                 logger.error(
-                    "the token gave a signature that is not the pinned key's; it is thrown away",
+                    "the token returned a signature that is not the pinned key's; it is discarded",
                     metadata: ["correlation": "\(job.correlation)", "key": "\(job.task.key.name)"])
                 return fail(id, .wrongSignature)
             }
