@@ -1,14 +1,15 @@
 import ACME
 
 extension ACMEURL {
-    /// Whether a server may take both for one resource: percent-encoding undone until nothing is left of it, the path without what stands after
-    /// `?`, `;` or `#`, empty and dot segments and a slash at the end dropped, letters of either case, numbers by their value. Wider than what any
-    /// CA does, since a `true` only refuses.
+    /// Whether a server might treat both as one resource. Percent-encoding is decoded until none is left. What follows
+    /// `?`, `;` or `#` is dropped, and so are empty and dot segments and a slash at the end. Letters compare without
+    /// case, numbers by value. This is wider than any CA, since a `true` only refuses.
     func isSameResource(as other: ACMEURL) -> Bool { origin == other.origin && segments == other.segments }
 
-    /// Whether a server may take this URL for that of an account, given one spelling of the account's URL, where it ignores or parses the last part
-    /// of the path, or ignores what follows it: the same resource, one beside it, above it or below it, or one of the same last part nearer to the
-    /// root (a CA may take only the last part of the key identifier for the account's).
+    /// Whether a server might take this URL for that of an account, given one spelling of the account's URL. The server
+    /// may ignore or parse the last part of the path, or ignore what follows it. True for the same resource, one next
+    /// to, above or below it, and one with the same last part nearer to the root (a CA may look only at the last part
+    /// of the key identifier).
     func isNear(account: ACMEURL) -> Bool {
         guard origin == account.origin else { return false }
         let own = segments, accounts = account.segments, folder = accounts.dropLast()
@@ -38,7 +39,7 @@ extension ACMEURL {
         return segments
     }
 
-    /// A decimal number without signs and leading zeros; anything else as it is.
+    /// A decimal number without signs and leading zeros; anything else unchanged.
     private static func byValue(_ segment: ArraySlice<UInt8>) -> [UInt8] {
         let digits = segment.drop { $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "-") }
         guard let last = digits.last, digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return Array(segment) }
@@ -46,7 +47,7 @@ extension ACMEURL {
         return value.isEmpty ? [last] : Array(value)
     }
 
-    /// Undoes percent-encoding once; each time the text gets shorter or stays.
+    /// Decodes percent-encoding once; the text gets shorter or stays the same.
     private static func decode(_ path: [UInt8]) -> [UInt8] {
         var decoded: [UInt8] = []
         decoded.reserveCapacity(path.count)

@@ -1,7 +1,7 @@
 import ACME
 import DurableFile
 
-/// A key that is off because its entry cannot be used, and why. The name stays taken: there may be a key of it in a token.
+/// A key that is off because its entry cannot be used, and why. The name stays taken: a token may have its key.
 public struct UnusableKey: Sendable, Hashable {
     public let name: KeyName
     /// A sentence without a full stop; names the entry.
@@ -17,15 +17,15 @@ public struct UnusableKey: Sendable, Hashable {
 public struct KeyFolderContents: Sendable {
     public var records: [KeyRecord] = []
     public var unusable: [UnusableKey] = []
-    /// Files that are entries of no key: their names are none.
+    /// Files that are not entries: their names are not key names.
     public var strays: [String] = []
 }
 
 /// The entries of the keys on disk: one file each, in a folder that only the daemon writes. Blocks on the disk.
 ///
-/// An entry says which key of the token a name stands for, so who could write one could give himself another's key. The folder and every
-/// entry are opened first and judged then: they belong to root or to the daemon's user, and nobody else may write them, nor anything on the
-/// way to the folder.
+/// An entry says which key of the token a name means, so a user who could write one could get another user's key. The
+/// folder and every entry are opened first and then checked: they must belong to root or to the daemon's user. Nobody
+/// else may be able to write to them, or to anything on the path to the folder.
 public struct KeyFolder: Sendable {
     /// An entry is under 2 KiB with RSA-4096.
     private static let recordLimit = 16 * 1024
@@ -41,7 +41,7 @@ public struct KeyFolder: Sendable {
         folder = try Folder.open(path, as: KeyFolder.folderRule)
     }
 
-    /// Every entry. One that cannot be used does not keep the others from being read.
+    /// Every entry. An unusable one does not keep the others from being read.
     /// - Throws: `FileError` if the folder cannot be read.
     public func contents() throws(FileError) -> KeyFolderContents {
         var contents = KeyFolderContents()
@@ -76,12 +76,12 @@ public struct KeyFolder: Sendable {
         return try KeyRecord(json: bytes)
     }
 
-    /// Writes an entry; it is on the disk when this returns.
+    /// Writes an entry; it is on disk when this returns.
     public func write(_ record: KeyRecord) throws(FileError) {
         try folder.replace(KeyFolder.file(of: record.name), with: record.json(), mode: 0o600)
     }
 
-    /// Removes a key's entry from the disk; the key itself is the token's matter.
+    /// Removes a key's entry from the disk; the key itself stays in the token.
     public func remove(_ name: KeyName) throws(FileError) {
         try folder.remove(KeyFolder.file(of: name))
         try folder.synchronize()

@@ -3,7 +3,7 @@ import JOSE
 import StrictJSON
 import TokenProtocol
 
-/// Why an entry of the key folder is not one that the agent can use; reads on after the entry's name and a colon.
+/// Why an entry of the key folder cannot be used; continues the text after the entry's name and a colon.
 public struct KeyRecordError: Error, Hashable, Sendable, CustomStringConvertible {
     public let description: String
     public init(_ description: String) { self.description = description }
@@ -15,12 +15,13 @@ public struct KeyRecord: Sendable, Hashable {
     public enum Beginning: Sendable, Hashable {
         /// The token was asked for a pair with this CKA_ID; the label is the key's name.
         case making(id: [UInt8])
-        /// The key of this RFC 7512 URI, which is in the token whatever happens, was to get a name.
+        /// The key of this RFC 7512 URI, which is in the token anyway, was to get a name.
         case adopting(uri: String)
     }
 
     public enum State: Sendable, Hashable {
-        /// The intent is on disk, the token has not answered yet; found on disk at a start it means that the daemon was cut off there.
+        /// The intent is on disk and the token has not answered yet. Found at a start, it means that the daemon was
+        /// interrupted there.
         case creating(Beginning)
         case active(PinnedKey)
         case retired(PinnedKey)
@@ -53,7 +54,7 @@ public struct KeyRecord: Sendable, Hashable {
         }
     }
 
-    /// The entry of a key that has got what it waited for.
+    /// The entry in another state.
     public func with(_ state: State) -> KeyRecord {
         var record = self
         record.state = state
@@ -62,7 +63,8 @@ public struct KeyRecord: Sendable, Hashable {
 }
 
 extension KeyRecord {
-    /// The format that is written. Version 1 had every member in every state, with placeholders for what was not known yet, and no weaknesses.
+    /// The format that is written. Version 1 had every member in every state, with placeholders for unknown values, and
+    /// no weaknesses.
     public static let formatVersion: Int64 = 2
 
     private static let common: [String] = ["version", "name", "usage", "directory", "token", "created", "state"]
@@ -110,14 +112,14 @@ extension KeyRecord {
         guard !bytes.isEmpty else { throw KeyRecordError("it is empty") }
         do {
             let json = try JSONDocument(parsing: bytes).root.object()
-            // First of all: what else a newer format has is not known.
+            // First: what else a newer format has is unknown.
             switch try json.integer("version") {
             case 1: self = try KeyRecord(version1: json)
             case KeyRecord.formatVersion: self = try KeyRecord(version2: json)
             case let version where version > KeyRecord.formatVersion:
                 throw KeyRecordError(
                     "it has format \(version), written by a newer version of the agent; this one reads up to \(KeyRecord.formatVersion)")
-            case let version: throw KeyRecordError("it has format \(version), which there never was")
+            case let version: throw KeyRecordError("it has format \(version), which never existed")
             }
         } catch let error as KeyRecordError {
             throw error
@@ -139,12 +141,12 @@ extension KeyRecord {
             try json.finish(known: KeyRecord.common + KeyRecord.pinnedMembers)
             var weaknesses: KeyWeaknesses?
             if let names = try json.optionalStrings("weaknesses") {
-                guard let known = KeyWeaknesses(names: names) else { throw KeyRecordError("it has a weakness that is none") }
+                guard let known = KeyWeaknesses(names: names) else { throw KeyRecordError("it has an unknown weakness") }
                 weaknesses = known
             }
             let key = try KeyRecord.pinned(json, weaknesses: weaknesses)
             self = try KeyRecord(json, state == "active" ? .active(key) : .retired(key))
-        default: throw KeyRecordError("its state is none that there is")
+        default: throw KeyRecordError("its state is unknown")
         }
     }
 
@@ -161,13 +163,13 @@ extension KeyRecord {
             guard try json.string("label") == name.rawValue else { throw KeyRecordError("its label is not the key's name") }
         case "active": self = try KeyRecord(json, .active(KeyRecord.pinned(json, weaknesses: nil)))
         case "retired": self = try KeyRecord(json, .retired(KeyRecord.pinned(json, weaknesses: nil)))
-        default: throw KeyRecordError("its state is none that there is")
+        default: throw KeyRecordError("its state is unknown")
         }
     }
 
-    /// What all states and versions have.
+    /// What all states and versions have in common.
     private init(_ json: JSONObject, _ state: State) throws {
-        guard let usage = KeyUsage(rawValue: try json.string("usage")) else { throw KeyRecordError("its usage is none that there is") }
+        guard let usage = KeyUsage(rawValue: try json.string("usage")) else { throw KeyRecordError("its usage is unknown") }
         if case .creating(.making(let id)) = state, !(TokenLimits.uniqueID...TokenLimits.id).contains(id.count) {
             throw KeyRecordError("its id is not one that the agent makes")
         }

@@ -2,28 +2,29 @@ import ACME
 import JOSE
 import TokenProtocol
 
-/// Names → keys, in memory; what is on the disk is `KeyFolder`'s. Belongs to one event loop.
+/// Names → keys, in memory; `KeyFolder` has what is on disk. Belongs to one event loop.
 public struct Keyring {
     private var keys: [KeyName: SigningKey] = [:]
-    /// Names of keys that are ready, in order. Kept, so that a listing of thousands need not sort them first.
+    /// Names of keys that are ready, in order. Kept, so that a listing of thousands need not sort them.
     public private(set) var sortedNames: [KeyName] = []
     private var unfinished: [KeyName: KeyRecord] = [:]
     private var unusable: [KeyName: UnusableKey] = [:]
-    /// Keys that were adopted although they can be taken out of their token or do more than sign.
+    /// Keys that were adopted although they can leave their token or do more than sign.
     public private(set) var weakKeys: [KeyName: KeyWeaknesses] = [:]
-    /// Keys of which that is not known: adopted by a version that did not ask.
+    /// Keys for which that is unknown: adopted by a version that did not check.
     public private(set) var keysOfUnknownWeakness: Set<KeyName> = []
-    /// Public halves that have a name already: one key must not be an account key and a certificate key (RFC 8555 §11.1).
+    /// Public halves that have a name already: one key must not be an account key and a certificate key (RFC 8555
+    /// §11.1).
     private var names: [[UInt8]: KeyName] = [:]
 
     public init() {}
 
-    /// Of entries that contradict each other none is used: one key of a token has one name.
+    /// Entries that contradict each other are not used: one key of a token has one name.
     public init(_ contents: KeyFolderContents) {
         for key in contents.unusable { unusable[key.name] = key }
         let doubles = Keyring.doubles(among: contents.records)
         keys.reserveCapacity(contents.records.count)
-        // In order, each name goes to the end of those before it.
+        // In order, so that each name goes to the end of those before it.
         for record in contents.records.sorted(by: { $0.name < $1.name }) {
             if let reason = doubles[record.name] {
                 unusable[record.name] = UnusableKey(name: record.name, reason: reason)
@@ -35,8 +36,8 @@ public struct Keyring {
         }
     }
 
-    /// Names whose entries stand for the same key as another's: the same public half, or the same objects of a token. Who may hear of one of the
-    /// names need not hear of the other.
+    /// Names whose entries mean the same key as another's: the same public half, or the same objects of a token. A
+    /// caller who may know of one of the names need not know of the other.
     private static func doubles(among records: [KeyRecord]) -> [KeyName: String] {
         var byPublicKey: [[UInt8]: [KeyName]] = [:]
         var byObject: [Object: [KeyName]] = [:]
@@ -47,16 +48,16 @@ public struct Keyring {
         var reasons: [KeyName: String] = [:]
         for names in byObject.values where names.count > 1 {
             for name in names {
-                reasons[name] = "its entry and another's stand for the same objects in the token; none of them is used"
+                reasons[name] = "its entry and another one name the same objects in the token; none of them is used"
             }
         }
         for names in byPublicKey.values where names.count > 1 {
-            for name in names { reasons[name] = "its entry and another's stand for the same public key; none of them is used" }
+            for name in names { reasons[name] = "its entry and another one name the same public key; none of them is used" }
         }
         return reasons
     }
 
-    /// What a token finds a key by.
+    /// What identifies a key in a token.
     private struct Object: Hashable {
         let token: String
         let id: [UInt8]
@@ -90,10 +91,10 @@ public struct Keyring {
     /// Whether no key is ready.
     public var isEmpty: Bool { keys.isEmpty }
 
-    /// Keys whose making was begun and not ended: after a crash, or while the token works.
+    /// Keys whose creation was started and not finished: after a crash, or while the token works.
     public var begun: [KeyRecord] { unfinished.values.sorted { $0.name < $1.name } }
 
-    /// The entry of a key whose making was begun and not ended.
+    /// The entry of a key whose creation was started and not finished.
     public func begunKey(named name: KeyName) -> KeyRecord? { unfinished[name] }
 
     /// Whether the name is free.
@@ -102,10 +103,10 @@ public struct Keyring {
     /// The name of the key with that SubjectPublicKeyInfo, if one has it.
     public func name(ofPublicKey spki: [UInt8]) -> KeyName? { names[spki] }
 
-    /// A key is about to be made or taken over: its name is taken from now on.
+    /// A key is about to be created or adopted: its name is taken from now on.
     public mutating func begin(_ record: KeyRecord) { unfinished[record.name] = record }
 
-    /// A key was made, taken over, or has changed its state.
+    /// A key was created or adopted, or has changed its state.
     public mutating func put(_ key: SigningKey) {
         unfinished[key.name] = nil
         if keys.updateValue(key, forKey: key.name) == nil { sortedNames.insert(key.name, at: place(of: key.name)) }

@@ -3,8 +3,9 @@ import JOSE
 import SwiftASN1
 import X509
 
-/// A PKCS#10 request (RFC 2986) that waits for its signature. The encoding is swift-certificates'; the key is in the token, so the request is
-/// made in two steps: once with a placeholder, to learn the bytes that are to be signed, and then those bytes with the signature behind them.
+/// A PKCS#10 request (RFC 2986) that waits for its signature. swift-certificates encodes it. The key is in the token,
+/// so the request is made in two steps: first with a placeholder, to learn the bytes to sign, and then from those bytes
+/// and the signature.
 struct PendingCertificateRequest: Sendable {
     /// DER of CertificationRequestInfo: what the key signs.
     let infoBytes: [UInt8]
@@ -78,8 +79,9 @@ struct PendingCertificateRequest: Sendable {
         return (Array(info.encodedBytes), Array(algorithm.encodedBytes))
     }
 
-    /// The whole request with the signature that the token gave.
-    /// - Throws: an error if the signature has not the form of the algorithm, or if the encoding differs from what was signed.
+    /// The whole request with the token's signature.
+    /// - Throws: An error if the signature does not have the algorithm's form, or if the encoding differs from what was
+    ///   signed.
     func complete(_ signature: [UInt8]) throws -> [UInt8] {
         let encoded: [UInt8]
         switch keyAlgorithm {

@@ -1,17 +1,17 @@
 import JOSE
 import TokenProtocol
 
-/// A key pair that is in a token, checked once: which objects it is, and the public half without which nothing of it is believed.
+/// A key pair in a token, checked once: which objects it is, and the public half against which it is checked.
 public struct PinnedKey: Sendable {
     /// CKA_ID, CKA_LABEL and the pinned SubjectPublicKeyInfo.
     public let reference: TokenKeyReference
     public let publicKey: PublicKey
     public let algorithm: KeyAlgorithm
     public let verifier: SignatureVerifier
-    /// RFC 7512: as the key was adopted, or as the agent made it.
+    /// The RFC 7512 URI of the private key.
     public let uri: String
-    /// What the private key lets happen beyond signing, as it was when the key got its name; nil if a version of the agent that did not look
-    /// gave it.
+    /// What the private key allows beyond signing, as of when it got its name; nil if that version of the agent did not
+    /// check.
     public let weaknesses: KeyWeaknesses?
 
     /// - Throws: `KeyRecordError` if the public half is not a key that the agent uses.
@@ -32,7 +32,7 @@ public struct PinnedKey: Sendable {
         try self.init(reference: TokenKeyReference(id: id, label: label, spki: spki), uri: uri, weaknesses: [])
     }
 
-    /// What a key that is ready was made from.
+    /// The pinned part of a key that is ready.
     init(of key: SigningKey) {
         reference = key.reference
         publicKey = key.publicKey
@@ -42,7 +42,7 @@ public struct PinnedKey: Sendable {
         weaknesses = key.weaknesses
     }
 
-    /// A key as its token's helper shows it.
+    /// A key as its token's helper reports it.
     public init(_ key: TokenKey, uri: String) throws(KeyRecordError) {
         try self.init(reference: key.reference, uri: uri, weaknesses: key.weaknesses)
     }

@@ -2,10 +2,11 @@ import Crypto
 import JOSE
 import TokenProtocol
 
-/// The content of a TLS 1.3 server CertificateVerify (RFC 8446 §4.4.3), and nothing else: 64 spaces, the server's context string, a zero byte and
-/// a transcript hash of 32 or 48 bytes. Client authentication, delegated credentials and exporters have other context strings and are refused.
+/// The content of a TLS 1.3 server CertificateVerify (RFC 8446 §4.4.3), and nothing else: 64 spaces, the server's
+/// context string, a zero byte and a transcript hash of 32 or 48 bytes. Client authentication, delegated credentials
+/// and exporters have other context strings and are refused.
 public struct ServerHandshake: Sendable {
-    /// Signature schemes under their names of RFC 8446 §4.2.3.
+    /// Signature schemes by their names in RFC 8446 §4.2.3.
     public enum Scheme: String, Sendable, CaseIterable {
         case ecdsaP256 = "ecdsa_secp256r1_sha256"
         case ecdsaP384 = "ecdsa_secp384r1_sha384"
@@ -19,7 +20,8 @@ public struct ServerHandshake: Sendable {
     let content: [UInt8]
     let scheme: Scheme
 
-    /// - Throws: `CompositionError` if the content is anything but such a structure, or the scheme is not one of TLS 1.3's that are offered.
+    /// - Throws: `CompositionError` if the content is anything but such a structure, or the scheme is not one of those
+    ///   above.
     public init(content: [UInt8], scheme: String) throws(CompositionError) {
         guard let scheme = Scheme(rawValue: scheme) else {
             throw CompositionError("scheme", "must be one of " + Scheme.allCases.map(\.rawValue).joined(separator: ", "))
@@ -33,7 +35,7 @@ public struct ServerHandshake: Sendable {
     }
 
     func task(for key: SigningKey) throws(CompositionError) -> SigningTask {
-        guard key.usage == .certificate else { throw CompositionError("key", "is an account key, which signs no handshake") }
+        guard key.usage == .certificate else { throw CompositionError("key", "is an account key, which does not sign handshakes") }
         guard key.state == .active else { throw CompositionError("key", "is retired") }
         switch (key.algorithm, scheme) {
         case (.p256, .ecdsaP256):
@@ -54,7 +56,7 @@ public struct ServerHandshake: Sendable {
         }
     }
 
-    /// The signature as it stands in the handshake message: DER for ECDSA.
+    /// The signature as it appears in the handshake message: DER for ECDSA.
     static func encode(_ signature: [UInt8], for key: SigningKey) -> [UInt8]? {
         switch key.algorithm {
         case .p256, .p384: ECDSASignature.der(raw: signature)

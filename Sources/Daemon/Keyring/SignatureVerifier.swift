@@ -2,7 +2,7 @@ import Crypto
 import CryptoExtras
 import JOSE
 
-/// What a key signs once its hash is taken: the digest that goes to the token, or for Ed25519 the message itself (RFC 8032).
+/// What a key signs after hashing: the digest that goes to the token, or for Ed25519 the message itself (RFC 8032).
 public enum SigningInput: Sendable {
     case sha256(SHA256Digest)
     case sha384(SHA384Digest)
@@ -27,10 +27,10 @@ public enum SigningInput: Sendable {
     }
 }
 
-/// The pinned public half of a key, made ready for verification.
+/// The pinned public half of a key, prepared for verification.
 ///
-/// A faulty signature of RSA-CRT or Ed25519 gives the private key away, and a signature by another key would be lost work at best: what the
-/// token returns is checked before anyone sees it.
+/// A faulty signature of RSA-CRT or Ed25519 reveals the private key, and a signature by another key is lost work at
+/// best. So signatures are checked before anyone sees them; the configuration may exempt ECDSA.
 public enum SignatureVerifier: Sendable {
     case p256(P256.Signing.PublicKey)
     case p384(P384.Signing.PublicKey)
@@ -47,7 +47,7 @@ public enum SignatureVerifier: Sendable {
         }
     }
 
-    /// Whether a signature as the token gives it (ECDSA: r‖s) is one of this key over the input.
+    /// Whether a signature as the token returns it (ECDSA: r‖s) was made by this key over the input.
     public func accepts(_ signature: [UInt8], over input: SigningInput, padding: RSAPadding = .pkcs1) -> Bool {
         switch (self, input) {
         case (.p256(let key), .sha256(let digest)):

@@ -2,8 +2,8 @@ import ACME
 import JOSE
 import TokenProtocol
 
-/// A key by its name: where it is in which token, its pinned public half, what it may be used for. Never changed, so that all requests of a key
-/// share it.
+/// A key by its name: where it is in which token, its pinned public half, what it may be used for. Immutable, so that
+/// all requests of a key share it.
 public final class SigningKey: Sendable {
     public enum State: Sendable { case active, retired }
 
@@ -19,11 +19,11 @@ public final class SigningKey: Sendable {
     public let directory: ACMEURL?
     public let created: String
     public let state: State
-    /// Hex SHA-256 of the SubjectPublicKeyInfo, as it stands in the audit trail.
+    /// Hex SHA-256 of the SubjectPublicKeyInfo, as in the audit trail.
     public let fingerprint: String
     /// RFC 7512.
     public let uri: String
-    /// What the private key lets happen beyond signing; nil if nobody has looked.
+    /// What the private key allows beyond signing; nil if unknown.
     public let weaknesses: KeyWeaknesses?
 
     public init(

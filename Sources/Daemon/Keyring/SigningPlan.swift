@@ -3,7 +3,7 @@ import Crypto
 import JOSE
 import TokenProtocol
 
-/// One signature that the token has to make.
+/// One signature that the token must make.
 public struct SigningTask: Sendable {
     public let key: SigningKey
     public let mechanism: SigningMechanism
@@ -44,12 +44,12 @@ public struct SigningTask: Sendable {
     public func accepts(_ signature: [UInt8]) -> Bool { key.verifier.accepts(signature, over: input, padding: padding) }
 }
 
-/// What comes out at a plan's end.
+/// The result of a plan.
 public struct SignedMeaning: Sendable {
     public var jws: FlattenedJWS?
     /// PKCS#10, DER.
     public var certificateRequest: [UInt8]?
-    /// A TLS handshake's signature as TLS wants it.
+    /// A TLS handshake signature in TLS encoding.
     public var handshake: [UInt8]?
 }
 
@@ -77,15 +77,15 @@ public struct ExternalAccount: Sendable {
     }
 }
 
-/// How a request becomes signatures: one for most, two where a CSR or an inner JWS is within. A plan always has something to sign; what its
-/// signature leads to is another plan or the end. It knows no token.
+/// How a request becomes signatures: one for most, two if it contains a CSR or an inner JWS. A plan always has
+/// something to sign; the signature leads to another plan or to the result. It does not know the token.
 public struct SigningPlan: Sendable {
     public enum Step: Sendable {
         case sign(SigningPlan)
         case done(SignedMeaning)
     }
 
-    /// What a JWS says of itself besides its payload.
+    /// What a JWS has besides its payload.
     struct Envelope: Sendable {
         var key: SigningKey
         var url: ACMEURL
@@ -100,17 +100,17 @@ public struct SigningPlan: Sendable {
         }
     }
 
-    /// What becomes of the signature.
+    /// What the signature is for.
     private enum Purpose: Sendable {
         case jws(JWSSigningInput, certificateRequest: [UInt8]?)
         case csr(PendingCertificateRequest)
-        /// A finalization's: the CSR goes into a JWS.
+        /// Of a finalization: the CSR goes into a JWS.
         case finalization(PendingCertificateRequest, CertificateRequest, Envelope)
         case innerKeyChange(JWSSigningInput, Envelope)
         case handshake
     }
 
-    /// What is to be signed now.
+    /// What to sign now.
     public let task: SigningTask
     private let purpose: Purpose
 
@@ -130,7 +130,7 @@ public struct SigningPlan: Sendable {
     /// - Parameters:
     ///   - otherKey: the certificate key of a finalization, or the new account key of a key change.
     ///   - externalAccount: the credential that a newAccount names.
-    /// - Throws: `CompositionError` if the request is not one that such a key may sign.
+    /// - Throws: `CompositionError` if such a key may not sign the request.
     public static func plan(
         _ request: ACMERequest, key: SigningKey, url: ACMEURL, nonce: String, account: ACMEURL?, otherKey: SigningKey? = nil,
         externalAccount: ExternalAccount? = nil
@@ -166,7 +166,7 @@ public struct SigningPlan: Sendable {
             guard otherKey.directory?.origin == key.directory?.origin else {
                 throw CompositionError("newKey", "is bound to another CA")
             }
-            guard otherKey.publicKey != key.publicKey else { throw CompositionError("newKey", "is the key that is in use") }
+            guard otherKey.publicKey != key.publicKey else { throw CompositionError("newKey", "is the key already in use") }
             let inner = KeyChange.innerSigningInput(newKey: otherKey.publicKey, oldKey: key.publicKey, account: account, url: url)
             return SigningPlan(
                 SigningTask("key-change-inner", key: otherKey, bytes: inner.bytes), for: .innerKeyChange(inner, envelope))
@@ -197,14 +197,14 @@ public struct SigningPlan: Sendable {
         }
     }
 
-    /// RFC 8555 §11.1: account keys sign account requests, certificate keys nothing but their own revocation (§7.6).
+    /// RFC 8555 §11.1: account keys sign account requests, certificate keys only their own revocation (§7.6).
     private static func checkUsage(of key: SigningKey, request: ACMERequest, account: ACMEURL?) throws(CompositionError) {
         let revokesByCertificateKey: Bool
         if case .revokeCertificate = request, account == nil { revokesByCertificateKey = true } else { revokesByCertificateKey = false }
         switch key.usage {
         case .certificate:
             guard revokesByCertificateKey else {
-                throw CompositionError("key", "is a certificate key, which signs no account request (RFC 8555 section 11.1)")
+                throw CompositionError("key", "is a certificate key, which does not sign account requests (RFC 8555 section 11.1)")
             }
         case .account:
             guard !revokesByCertificateKey else {
@@ -220,9 +220,10 @@ public struct SigningPlan: Sendable {
         }
     }
 
-    /// Two requests share the payload `{"status":"deactivated"}`, and an update is meant for the account only: what the URL is decides what the
-    /// CA does, and the front end brings it. The first line is the policy, which grants an authorization's deactivation only together with the
-    /// account's; this is the second: such a payload goes to no URL that a CA may take for the account's. Reading is free to go everywhere.
+    /// Two requests share the payload `{"status":"deactivated"}`, and an update is meant only for the account. The URL
+    /// decides what the CA does, and the front end supplies it. Policy is the first line of defence: it grants an
+    /// authorization's deactivation only together with the account's. This is the second: such a payload goes to no URL
+    /// that a CA might take for the account's. Reading may go anywhere.
     private static func checkTarget(_ request: ACMERequest, url: ACMEURL, account: ACMEURL?) throws(CompositionError) {
         guard let account else { return }
         switch request {
@@ -231,14 +232,14 @@ public struct SigningPlan: Sendable {
         case .postAsGet: return
         case .deactivateAuthorization:
             guard !url.isNear(account: account) else {
-                throw CompositionError("url", "must not be the account's URL or one beside it: the request could end the account there")
+                throw CompositionError("url", "must not be the account's URL or one next to it: the request could end the account there")
             }
         case .newAccount, .keyChange, .newOrder, .respondToChallenge, .finalize, .revokeCertificate:
             guard !url.isSameResource(as: account) else { throw CompositionError("url", "must not be the account's URL") }
         }
     }
 
-    /// Takes the signature as the token gave it, verified before, and says what follows.
+    /// Takes the token's signature, already verified, and says what follows.
     public func resume(_ signature: [UInt8]) throws(CompositionError) -> Step {
         switch purpose {
         case .jws(let input, let certificateRequest):

@@ -3,8 +3,8 @@ import ACME
 /// Which CAs a grant is for, by the origin of their directory.
 public enum CAPattern: Hashable, Sendable, CustomStringConvertible {
     case origin(Origin)
-    /// `https://localhost:*`, `https://127.0.0.1:*`, `https://[::1]:*`: any port of this machine, for tests and trials. The value is the
-    /// part before the colon.
+    /// `https://localhost:*`, `https://127.0.0.1:*`, `https://[::1]:*`: any port of this machine, for tests and trials.
+    /// The value is the part before the colon.
     case anyPort(String)
 
     /// The hosts for which a star may stand for the port.

@@ -1,13 +1,13 @@
 import ACME
 
-/// What somebody may do. Every list is a condition: an empty one is met by nothing.
+/// What somebody may do. Every list is a condition; an empty list matches nothing.
 public struct Grant: Hashable, Sendable {
     public var name: String
     public var peers: [PeerPattern]
     public var keys: [KeyPattern]
     public var operations: Set<Operation>
     public var identifiers: [IdentifierPattern]
-    /// Whether wildcard certificates may be asked for; the name must be covered besides.
+    /// Whether wildcard certificates may be requested; a pattern must cover the name as well.
     public var wildcards: Bool
     public var cas: [CAPattern]
     /// Names of the external account credentials (RFC 8555 §7.3.4) that a registration may use.
@@ -31,7 +31,8 @@ public struct Grant: Hashable, Sendable {
     public func covers(key: KeyName) -> Bool { keys.contains { $0.covers(key) } }
     public func covers(_ origin: Origin) -> Bool { cas.contains { $0.covers(origin) } }
     public func covers(externalAccount name: String) -> Bool { externalAccounts.contains { $0.utf8.elementsEqual(name.utf8) } }
-    /// A wildcard name needs `wildcards` besides a pattern that covers it; `*.example.org` is covered by the pattern of the same text.
+    /// A wildcard name needs `wildcards` and a pattern that covers it; the pattern `*.example.org` covers the name
+    /// `*.example.org`.
     public func covers(_ identifier: Identifier) -> Bool {
         (wildcards || !identifier.isWildcard) && identifiers.contains { $0.covers(identifier) }
     }
@@ -43,7 +44,7 @@ public struct Grant: Hashable, Sendable {
             && (question.externalAccount.map { covers(externalAccount: $0) } ?? true)
     }
 
-    /// What it lacks for the request, in the order in which a refusal is explained.
+    /// What it lacks for the request, in the order in which a refusal explains it.
     func lacks(_ question: PolicyQuestion) -> [GrantGap] {
         var result: [GrantGap] = []
         if !covers(question.peer) { result.append(.peer) }
@@ -78,7 +79,7 @@ public enum GrantGap: Hashable, Sendable, CustomStringConvertible {
     case identifiers([Identifier])
     case wildcards([Identifier])
 
-    /// How far a request came that failed here.
+    /// How far a request came before it failed here.
     var stage: Int {
         switch self {
         case .peer: 0

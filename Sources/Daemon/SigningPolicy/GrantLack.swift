@@ -1,12 +1,13 @@
 import ACME
 
-/// A list that a grant leaves empty though operations of it need one. An empty list is met by nothing, so those operations are not given.
+/// A list that a grant leaves empty although some of its operations need one. An empty list matches nothing, so those
+/// operations are not granted.
 public struct GrantLack: Hashable, Sendable, CustomStringConvertible {
     /// As in the configuration: `keys`, `cas`, `identifiers`.
     public var setting: String
     /// In order.
     public var operations: [Operation]
-    /// Whether these are all that the grant has.
+    /// Whether these are all operations of the grant.
     public var isAll: Bool
 
     public var description: String {
@@ -16,7 +17,7 @@ public struct GrantLack: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Grant {
-    /// What stands in the way of its own operations, the most hindering first.
+    /// What blocks its own operations, the most blocking first.
     public var lacking: [GrantLack] {
         var left = operations
         return [

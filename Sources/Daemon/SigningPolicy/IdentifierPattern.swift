@@ -2,7 +2,7 @@ import ACME
 
 /// Which identifiers a grant is for. Compared in canonical form, byte by byte.
 public enum IdentifierPattern: Hashable, Sendable, CustomStringConvertible {
-    /// `*`: any name and any address. Written explicitly or not at all.
+    /// `*`: any name and any address. Only if written explicitly.
     case any
     /// `www.example.org`: this name.
     case name(DNSName)
@@ -14,7 +14,7 @@ public enum IdentifierPattern: Hashable, Sendable, CustomStringConvertible {
     case network(IPAddress, length: Int)
 
     /// Reads one of the forms above.
-    /// - Throws: `PatternError`, also for a network with bits set behind its length.
+    /// - Throws: `PatternError`, also for a network with bits set beyond its length.
     public init(_ text: String) throws(PatternError) {
         if text.utf8.elementsEqual("*".utf8) {
             self = .any
@@ -47,7 +47,7 @@ public enum IdentifierPattern: Hashable, Sendable, CustomStringConvertible {
         let isClean = address.bytes.indices.allSatisfy { index in
             address.bytes[index] & ~mask(length: length, byte: index) == 0
         }
-        guard isClean else { throw PatternError(text, "the address has bits set behind the network's length") }
+        guard isClean else { throw PatternError(text, "the address has bits set beyond the network's length") }
         return .network(address, length: length)
     }
 
@@ -57,13 +57,13 @@ public enum IdentifierPattern: Hashable, Sendable, CustomStringConvertible {
         return bits == 0 ? 0 : UInt8(truncatingIfNeeded: 0xFF00 >> bits)
     }
 
-    /// Whether the identifier is covered. That a wildcard name also needs a grant with `wildcards` is the grant's matter.
+    /// Whether the identifier is covered. The grant checks whether a wildcard name is allowed.
     public func covers(_ identifier: Identifier) -> Bool {
         switch (self, identifier) {
         case (.any, _): return true
         case (.name(let name), .dns): return identifier.value.utf8.elementsEqual(Identifier.dns(name).value.utf8)
         case (.subdomains(let parent), .dns):
-            // The rest behind the first dot is the parent: one label, never none and never two.
+            // What follows the first dot is the parent: one label, never none and never two.
             let value = identifier.value.utf8
             guard let dot = value.firstIndex(of: UInt8(ascii: ".")), dot != value.startIndex else { return false }
             return value[value.index(after: dot)...].elementsEqual(Identifier.dns(parent).value.utf8)

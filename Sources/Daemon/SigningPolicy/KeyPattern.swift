@@ -5,7 +5,7 @@ public enum KeyPattern: Hashable, Sendable, CustomStringConvertible {
     case name(KeyName)
     case prefix(String)
 
-    /// Reads `name` or `prefix*`; a star anywhere else is refused, since it would not mean what it looks like.
+    /// Reads `name` or `prefix*`; a star anywhere else is refused, since it would not mean what it seems to mean.
     /// - Throws: `PatternError`.
     public init(_ text: String) throws(PatternError) {
         if text.utf8.elementsEqual("*".utf8) {

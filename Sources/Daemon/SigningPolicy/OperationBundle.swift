@@ -1,16 +1,18 @@
 import ACME
 
-/// Names in a grant's `operations` that stand for several. What ends a certificate or an account is in `administer` only, or spelled out, and so
-/// is `deactivate-authorization`, whose signed payload ends an account where it is sent to the account's URL;
-/// handshakes, CSRs outside an order and the audit trail are always spelled out. There is no name for everything.
+/// Names in a grant's `operations` that mean several. Operations that end a certificate or an account are only in
+/// `administer`, or named one by one. So is `deactivate-authorization`, whose signed payload ends an account if it is
+/// sent to the account's URL. Handshakes, CSRs outside an order and the audit trail are always named one by one. No
+/// name means everything.
 public enum OperationBundle: String, CaseIterable, Sendable {
-    /// Certificates by an account and certificate keys that exist: `new-order`, `post-as-get`, `respond-to-challenge`, `finalize`,
-    /// `list-keys`.
+    /// Certificates with an existing account and existing certificate keys: `new-order`, `post-as-get`,
+    /// `respond-to-challenge`, `finalize`, `list-keys`.
     case issue
     /// Registering and keeping an account: `new-account`, `update-account`, `post-as-get`, `list-keys`.
     case account
-    /// The life of keys, accounts and certificates: `create-key`, `adopt-key`, `retire-key`, `delete-key`, `list-keys`, `new-account`,
-    /// `update-account`, `deactivate-account`, `key-change`, `revoke-certificate`, `deactivate-authorization`, `post-as-get`.
+    /// The life of keys, accounts and certificates: `create-key`, `adopt-key`, `retire-key`, `delete-key`, `list-keys`,
+    /// `new-account`, `update-account`, `deactivate-account`, `key-change`, `revoke-certificate`,
+    /// `deactivate-authorization`, `post-as-get`.
     case administer
 
     public var operations: Set<Operation> {
@@ -25,7 +27,7 @@ public enum OperationBundle: String, CaseIterable, Sendable {
         }
     }
 
-    /// Reads a grant's list: operations by their names, bundles by theirs.
+    /// Reads a grant's list of operations and bundles.
     /// - Throws: `PatternError` for a name that is neither.
     public static func operations(named names: [String]) throws(PatternError) -> Set<Operation> {
         var result: Set<Operation> = []
@@ -44,7 +46,7 @@ public enum OperationBundle: String, CaseIterable, Sendable {
 }
 
 extension Operation {
-    /// Whether the request names what a certificate is for: refused where it names nothing.
+    /// Whether the request must name what a certificate is for; refused if it names nothing.
     var needsIdentifiers: Bool { self == .newOrder || self == .finalize || self == .signRequest }
 
     /// Whether a JWS for a CA is made, so that a URL is signed (RFC 8555 §6.4).

@@ -1,6 +1,6 @@
 import ACME
 
-/// A text in a grant that is no pattern. The daemon adds file and line.
+/// A text in a grant that is not a pattern. The daemon adds file and line.
 public struct PatternError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The text as configured, made printable.
     public var text: String
@@ -14,6 +14,6 @@ public struct PatternError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String { "\"\(text)\": \(message)" }
 
-    /// A configured or requested text as it may stand in a log line or an answer.
+    /// A configured or requested text, made safe for a log line or an answer.
     static func printable(_ text: String) -> String { TerminalText.safe(text, limit: 128) }
 }

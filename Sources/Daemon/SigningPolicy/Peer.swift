@@ -1,6 +1,8 @@
-/// Who asks, as the kernel says: effective user and groups at the moment of connecting (`SO_PEERCRED`, `SO_PEERGROUPS`).
+/// Who asks, according to the kernel: effective user and groups at the moment of connecting (`SO_PEERCRED`,
+/// `SO_PEERGROUPS`).
 ///
-/// There is no process id in it on purpose: an id can belong to another process by the time it is looked up (threat-model.md).
+/// Deliberately without a process id, which can belong to another process by the time it is looked up
+/// (Docs/threat-model.md).
 public struct Peer: Hashable, Sendable, CustomStringConvertible {
     public var uid: UInt32
     /// Primary and supplementary groups.
@@ -14,7 +16,8 @@ public struct Peer: Hashable, Sendable, CustomStringConvertible {
         self.userName = userName
     }
 
-    /// What a user or group that has no counterpart in our user namespace looks like (`/proc/sys/kernel/overflowuid`): it could be anybody.
+    /// How a user or group without a counterpart in our user namespace appears (`/proc/sys/kernel/overflowuid`): it
+    /// could be anybody.
     public static let unmapped: UInt32 = 65_534
 
     public var description: String { userName.map { "user \"\($0)\" (uid \(uid))" } ?? "uid \(uid)" }
@@ -25,7 +28,7 @@ public enum PeerPattern: Hashable, Sendable {
     case user(UInt32)
     case group(UInt32)
 
-    /// Whether the peer is meant. An unmapped user or group never is, even if a pattern names its number.
+    /// Whether the peer matches. An unmapped user or group never does, even if a pattern names its number.
     public func covers(_ peer: Peer) -> Bool {
         switch self {
         case .user(let uid): uid == peer.uid && uid != Peer.unmapped

@@ -1,16 +1,17 @@
 import ACME
 
-/// All grants, and the decision over a request. Pure: the same question has the same answer, whatever the time or the state of anything.
+/// All grants, and the decision about a request. Pure: the same question has the same answer, at any time and in any
+/// state.
 ///
-/// - One single grant must cover a request whole. Grants never add up: a caller with `web` for one name and `mail` for another has not got
-///   an order with both.
+/// - One grant alone must cover a whole request. Grants never add up: a caller with `web` for one name and `mail` for
+///   another may not order a certificate for both.
 /// - What no grant covers is refused.
 public struct Policy: Sendable {
     /// In the order of the configuration.
     public let grants: [Grant]
 
-    /// - Throws: `PatternError` if two grants have one name, a grant has none, or one gives an operation without the stronger one whose payload it
-    ///   shares.
+    /// - Throws: `PatternError` if two grants have one name, a grant has no name, or one gives an operation without the
+    ///   stronger one whose payload it shares.
     public init(grants: [Grant]) throws(PatternError) {
         var names: Set<[UInt8]> = []
         for grant in grants {
@@ -27,7 +28,8 @@ public struct Policy: Sendable {
     /// The policy that refuses everything.
     public init() { grants = [] }
 
-    /// Whether some grant has peer, operation and keys; asked before the rest of a request is read, so that who has none costs nothing more.
+    /// Whether some grant has peer, operation and keys. Asked before the rest of a request is read, so that a caller
+    /// without such a grant costs nothing more.
     /// - Parameter otherKey: The request's second key, if it has one.
     public func mayAsk(_ operation: Operation, key: KeyName, otherKey: KeyName?, peer: Peer) -> Bool {
         !Policy.isNobody(peer)
@@ -42,7 +44,7 @@ public struct Policy: Sendable {
         Set(grants(for: peer).flatMap(\.externalAccounts)).sorted()
     }
 
-    /// Decides. Keys are asked about by name, whether they exist or not, so that the two cannot be told apart.
+    /// Decides. Keys are judged by name, whether they exist or not, so that the two cases look the same.
     public func decide(_ question: PolicyQuestion) -> PolicyDecision {
         guard !Policy.isNobody(question.peer) else {
             return .refused(
@@ -50,7 +52,7 @@ public struct Policy: Sendable {
                     .unmappedUser,
                     forCaller: CallerRefusal(.notPermitted, message: "the agent cannot tell who you are (uid \(question.peer.uid))")))
         }
-        // By its place: a copy of a grant is a handful of references counted, for every signature.
+        // By index: a copy of a grant would count several references for every signature.
         var covering: Int?
         for index in grants.indices where grants[index].covers(question) {
             covering = index
@@ -81,8 +83,9 @@ public struct Policy: Sendable {
 
     private static func isNobody(_ peer: Peer) -> Bool { peer.uid == Peer.unmapped || peer.uid == .max }
 
-    /// RFC 8555 §6.4: the signed URL says for which resource a request is meant; on another origin it would be meant for another server.
-    /// Only a revocation by the certificate's own key has no account and so no binding; the grant's CAs alone bound it.
+    /// RFC 8555 §6.4: the signed URL says for which resource a request is meant; on another origin it would be meant
+    /// for another server. Only a revocation by the certificate's own key has no account and so no binding; then only
+    /// the grant's CAs limit it.
     private func isURLOfCA(_ question: PolicyQuestion) -> Bool {
         guard let url = question.url else { return false }
         guard let binding = question.binding else { return question.operation == .revokeCertificate }
@@ -95,7 +98,7 @@ public struct Policy: Sendable {
             return CallerRefusal(.urlRefused, message: "key \"\(key)\" is not bound to a CA, so it signs no account requests")
         }
         return CallerRefusal(
-            .urlRefused, message: "the URL is not of the CA to which key \"\(key)\" is bound",
+            .urlRefused, message: "the URL does not belong to the CA to which key \"\(key)\" is bound",
             hint: "the key signs for \(binding.origin) only")
     }
 
@@ -113,12 +116,13 @@ public struct Policy: Sendable {
             return Refusal(.keyNotGranted, nearestGrant: log, forCaller: Policy.unknown(question, own: own))
         }
         let (reason, caller) = Policy.explain(gap, closest.grant, question)
-        // The caller's own grant is the one to name where another's would come equally close or closer.
+        // Name the caller's own grant, even if another's would come equally close or closer.
         return Refusal(reason, nearestGrant: Refusal.NearestGrant(name: closest.grant.name, lacks: closest.lacks), forCaller: caller)
     }
 
-    /// The grant with the fewest gaps; of several the one whose first gap comes last in the order of explaining (a grant for the right CA
-    /// and other names is closer than one for the right names at another CA); then with the fewest identifiers uncovered; then the first.
+    /// The grant with the fewest gaps; of several, the one whose first gap comes last in the order of explanation (a
+    /// grant for the right CA and other names is closer than one for the right names at another CA); then the one with
+    /// the fewest uncovered identifiers; then the first.
     private func nearest(_ question: PolicyQuestion, among grants: [Grant]) -> (grant: Grant, lacks: [GrantGap])? {
         var best: (grant: Grant, lacks: [GrantGap])?
         var bestRank = (Int.max, Int.max, Int.max)
@@ -132,10 +136,11 @@ public struct Policy: Sendable {
         return best
     }
 
-    /// To a caller without a grant for the key: about the first key that it has not got, or, where no key is asked for, the operation.
+    /// For a caller without a grant for the key: about the first key that is not granted, or about the operation if it
+    /// has no key.
     private static func unknown(_ question: PolicyQuestion, own: [Grant] = []) -> CallerRefusal {
         if question.operation == .createKey || question.operation == .adoptKey {
-            // The name is the caller's own idea; that it is not granted says nothing about what exists.
+            // The caller chose the name; that it is not granted says nothing about what exists.
             return CallerRefusal(
                 .notPermitted, message: "no grant lets you make a key named \"\(question.keys.first?.rawValue ?? "")\"",
                 hint: own.isEmpty ? nil : "your grants are for \(keysText(own))")
@@ -144,7 +149,7 @@ public struct Policy: Sendable {
         return missing.map { .keyNotFound($0) }
             ?? CallerRefusal(
                 .notPermitted, message: "no grant lets you do \"\(question.operation.rawValue)\"",
-                hint: "the administrator writes \"\(question.operation.rawValue)\" into the operations of a grant that names you")
+                hint: "ask the administrator to add \"\(question.operation.rawValue)\" to the operations of a grant that names you")
     }
 
     private static func keysText(_ grants: [Grant]) -> String {
@@ -153,7 +158,7 @@ public struct Policy: Sendable {
         return keys.count > 8 ? "\(shown) and \(keys.count - 8) more" : "\(shown) only"
     }
 
-    /// To a caller who has the keys granted: what its own grant covers.
+    /// For a caller who has the keys granted: what its own grant covers.
     private static func explain(_ gap: GrantGap, _ grant: Grant, _ question: PolicyQuestion) -> (Refusal.Reason, CallerRefusal) {
         switch gap {
         case .peer, .key: return (.keyNotGranted, unknown(question))
@@ -175,7 +180,7 @@ public struct Policy: Sendable {
                     hint: "grant \"\(grant.name)\" is for \(cas.isEmpty ? "no CA" : "\(cas) only")")
             )
         case .externalAccount(let name):
-            // Whether such a credential is configured is nobody's business who may not use it.
+            // Whether such a credential is configured concerns only those who may use it.
             return (
                 .externalAccountNotGranted,
                 CallerRefusal(

@@ -1,13 +1,14 @@
 import ACME
 
-/// The answer to a `PolicyQuestion`: a value, not a thrown error, so that a refusal can be tested and logged like any other result.
+/// The answer to a `PolicyQuestion`: a value, not a thrown error, so that a refusal can be tested and logged like any
+/// other result.
 public enum PolicyDecision: Hashable, Sendable {
     /// The grant's name goes into the audit record.
     case allowed(grant: String)
     case refused(Refusal)
 }
 
-/// A refusal as the administrator's log has it. What the caller hears is `forCaller` and nothing else.
+/// A refusal for the administrator's log. The caller gets `forCaller` and nothing else.
 public struct Refusal: Hashable, Sendable, CustomStringConvertible {
     /// Stable codes for log and audit trail.
     public enum Reason: String, CaseIterable, Sendable {
@@ -24,7 +25,7 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
         case wildcardNotGranted = "wildcard-not-granted"
         /// The URL is not on the origin of the CA to which the account key is bound, or the key is bound to none.
         case urlNotOfCA = "url-not-of-ca"
-        /// An order or a CSR for nothing.
+        /// An order or a CSR without identifiers.
         case noIdentifiers = "no-identifiers"
     }
 
@@ -40,7 +41,7 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
     }
 
     public var reason: Reason
-    /// `nil` where there are no grants at all or no grant would help.
+    /// `nil` if there are no grants, or no grant would help.
     public var nearestGrant: NearestGrant?
     /// What the caller may be told.
     public var forCaller: CallerRefusal
@@ -59,7 +60,7 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// What a refused caller hears: nothing about keys, grants and peers that are not its own.
+/// What a refused caller learns: nothing about keys, grants and peers of others.
 public struct CallerRefusal: Hashable, Sendable {
     /// Stable codes on the wire.
     public enum Code: String, CaseIterable, Sendable {
@@ -88,8 +89,8 @@ public struct CallerRefusal: Hashable, Sendable {
         self.identifiers = identifiers
     }
 
-    /// The one answer for a key that does not exist and for one that is not the caller's. The daemon gives it for the first, policy for
-    /// the second.
+    /// The one answer for a key that does not exist and for one that is not the caller's. The daemon gives it for the
+    /// first, policy for the second.
     public static func keyNotFound(_ key: KeyName) -> CallerRefusal {
         CallerRefusal(
             .keyNotFound, message: "there is no key \"\(key)\", or it is not granted to you",

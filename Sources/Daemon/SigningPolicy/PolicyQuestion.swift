@@ -1,18 +1,18 @@
 import ACME
 
-/// A request as policy sees it: facts only, all of them gathered before.
+/// A request as policy sees it: facts only, all collected beforehand.
 public struct PolicyQuestion: Hashable, Sendable {
     public var peer: Peer
     public var operation: Operation
-    /// Names of every key that the request uses: the account key; for `finalize` also the certificate key; for `key-change` both. Empty for
-    /// `list-keys` (ask `Policy.mayList` for each key) and `read-audit`.
+    /// Names of every key that the request uses: the account key; for `finalize` also the certificate key; for
+    /// `key-change` both. Empty for `list-keys` (ask `Policy.mayList` for each key) and `read-audit`.
     public var keys: [KeyName]
-    /// The CA to which the account key is bound (design.md, Policy). For `create-key` and `adopt-key` of an account key the CA asked for.
-    /// `nil` for certificate keys.
+    /// The CA to which the account key is bound (Docs/policy.md). For `create-key` and `adopt-key` of an account key
+    /// the requested CA. `nil` for certificate keys.
     public var binding: CABinding?
-    /// The URL that is to be signed.
+    /// The URL to be signed.
     public var url: ACMEURL?
-    /// The order's, the CSR's or the certificate's.
+    /// The identifiers of the order, the CSR or the certificate.
     public var identifiers: [Identifier]
     /// The external account credential that a registration names.
     public var externalAccount: String?
@@ -30,12 +30,13 @@ public struct PolicyQuestion: Hashable, Sendable {
         self.externalAccount = externalAccount
     }
 
-    /// The CA that the grant must be for: the key's; where a certificate key signs its own revocation (RFC 8555 §7.6), the URL's.
+    /// The CA that the grant must be for: the key's, or the URL's if a certificate key signs its own revocation (RFC
+    /// 8555 §7.6).
     var origin: Origin? { binding?.origin ?? url?.origin }
 }
 
-/// The origin of the CA directory to which an account key was bound when it was made, and further origins where that CA serves its
-/// resources.
+/// The origin of the CA directory to which an account key was bound when it was made, and further origins where that CA
+/// serves its resources.
 public struct CABinding: Hashable, Sendable {
     public var origin: Origin
     /// From the configuration; empty for most CAs.

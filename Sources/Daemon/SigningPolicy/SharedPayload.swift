@@ -1,11 +1,12 @@
 import ACME
 
-/// An operation whose signed payload a CA may take for another operation's. The caller brings every URL, so it can have the one signed and use it
-/// as the other (Docs/threat-model.md, "Payloads that coincide", has the same list with what Pebble, Boulder and step-ca make of each).
+/// An operation whose signed payload a CA may take for another operation's. The caller supplies every URL, so it can
+/// have one signed and use it as the other. Docs/threat-model.md, "Payloads that coincide", has the same list with what
+/// Pebble, Boulder and step-ca make of each.
 public struct SharedPayload: Hashable, Sendable {
     /// What follows for the policy.
     public enum Consequence: Hashable, Sendable {
-        /// The other does more: a grant that names the first must name the other.
+        /// The other does more: a grant that names the first must also name the other.
         case grantedTogether
         /// The other does no more than the first, or nothing: the first may be granted alone.
         case noStronger
@@ -21,30 +22,31 @@ public struct SharedPayload: Hashable, Sendable {
 
     /// Every pair. A test derives them from the payloads, and compares.
     public static let all: [SharedPayload] = {
-        // A challenge is answered by any object (RFC 8555 §7.5.1), at step-ca by an empty payload too. It starts a check whose result the CA
-        // decides, less than any of these but the reading does.
+        // Any object answers a challenge (RFC 8555 §7.5.1); at step-ca, an empty payload does too. That starts a check
+        // whose result the CA decides, which is less than what any of these do except reading.
         let objects: [Operation] = [
             .updateAccount, .deactivateAccount, .keyChange, .newOrder, .deactivateAuthorization, .finalize, .revokeCertificate,
         ]
         return (objects + [.postAsGet]).map { SharedPayload(signed: $0, taken: .respondToChallenge, consequence: .noStronger) }
-            // An account is made of any object without a member that is wanted, but only with `jwk`.
+            // No member of a new account's object is required, so any object makes one, but only with `jwk`.
             + (objects + [.respondToChallenge]).filter { $0 != .revokeCertificate }
             .map { SharedPayload(signed: $0, taken: .newAccount, consequence: .keptApart) }
             + [
                 SharedPayload(signed: .deactivateAuthorization, taken: .deactivateAccount, consequence: .grantedTogether),
                 SharedPayload(signed: .deactivateAccount, taken: .deactivateAuthorization, consequence: .noStronger),
-                // By the certificate's key, whose `jwk` would become an account's: one for which nothing can be signed.
+                // Signed by the certificate's key, whose `jwk` would become an account's: one for which nothing can be
+                // signed.
                 SharedPayload(signed: .revokeCertificate, taken: .newAccount, consequence: .noStronger),
                 SharedPayload(signed: .newAccount, taken: .updateAccount, consequence: .keptApart),
                 SharedPayload(signed: .newAccount, taken: .respondToChallenge, consequence: .keptApart),
-                // The CSR of a finalization is no secret, and is bound to no CA.
+                // The CSR of a finalization is not secret, and is bound to no CA.
                 SharedPayload(signed: .finalize, taken: .signRequest, consequence: .noStronger),
             ]
     }()
 }
 
 extension Operation {
-    /// What a grant that names this operation must name too, since a signature for the one is a signature for the other.
+    /// What a grant with this operation must name too, since a signature for one is a signature for the other.
     public var grantedOnlyWith: Set<Operation> {
         Set(SharedPayload.all.filter { $0.signed == self && $0.consequence == .grantedTogether }.map(\.taken))
     }
