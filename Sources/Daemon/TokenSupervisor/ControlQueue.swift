@@ -4,14 +4,14 @@ import TokenProtocol
 /// A call on the control link.
 struct ControlCall {
     let request: HelperRequest
-    /// Whose it is, `nil` for the agent's own.
+    /// Whose it is; `nil` for the agent's own.
     var user: UInt32?
     /// How long the helper may work on it.
     let time: TimeAmount
     let completion: (Result<HelperReply, TokenFailure>) -> Void
-    /// When nobody waits any more for a helper that could take it.
+    /// When nobody waits any longer for a helper that could take it.
     var expires: NIODeadline
-    /// Helpers that died with it in hand.
+    /// Helpers that died while they worked on it.
     var deaths = 0
 
     /// Part of a helper's start: goes before all else, and ends with its helper.
@@ -22,7 +22,7 @@ struct ControlCall {
         }
     }
 
-    /// Asks only, or ends where it would end the first time, so that it can be asked twice.
+    /// Only asks, or has the same result when repeated, so that it can be sent twice.
     var isRepeatable: Bool {
         switch request {
         case .find, .list, .prepare, .settle: true
@@ -31,25 +31,26 @@ struct ControlCall {
     }
 }
 
-/// What goes over the control link: one call after another, of each user in turn. A state machine without I/O and clock.
+/// Schedules the control link: one call after another, users in turn. A state machine without I/O and clock.
 ///
-/// A token makes one key after another, and an RSA key takes seconds: a user waits for the call that is in hand and one of each other user,
-/// however many keys somebody has made. Signatures have links of their own and do not wait for keys.
+/// A token makes one key after another, and an RSA key takes seconds. A user waits for the call in progress and for one
+/// call of each other user, however many keys somebody makes. Signatures have their own links and do not wait for keys.
 struct ControlQueue {
     /// Key management is an administrator's work; more than this at once is a mistake.
     static let limit = 256
-    /// The same of one user.
+    /// The same for one user.
     static let limitOfUser = 64
-    /// What one user may have waiting even where others have filled the rest.
+    /// What one user may have waiting even if others have filled the rest.
     static let assuredOfUser = 4
-    /// Keys of one listing. A token has a few thousand at most; a helper that sends more without end must not fill the daemon's memory.
+    /// Keys in one listing. A token has a few thousand at most; a helper that sends keys without end must not fill the
+    /// daemon's memory.
     static let keysInListing = 16_384
 
     enum Reception {
         case finished(ControlCall, HelperReply)
         /// More of the same listing follows.
         case continues
-        /// The helper talks nonsense.
+        /// The helper violates the protocol.
         case unexpected
     }
 
@@ -61,14 +62,14 @@ struct ControlQueue {
     }
 
     private var waiting: [ControlCall] = []
-    /// Users of whom a call waits, the one whose turn is next first; each once.
+    /// Users with a waiting call, the one whose turn is next first; each once.
     private var turns: [UInt32?] = []
     private var current: Current?
     private var nextID: UInt32 = 1
 
     var isIdle: Bool { current == nil && waiting.isEmpty }
 
-    /// Takes a call.
+    /// Accepts a call.
     /// - Returns: Whether there was room for it.
     mutating func enqueue(_ call: ControlCall) -> Bool {
         if call.isGreeting {
@@ -82,7 +83,7 @@ struct ControlQueue {
         return true
     }
 
-    /// The next call to send, `nil` while another is in the helper's hand. A helper that is not ready gets greetings only.
+    /// The next call to send; `nil` while the helper works on another. A helper that is not ready gets only greetings.
     mutating func next(isReady: Bool, now: NIODeadline) -> (id: UInt32, request: HelperRequest)? {
         guard current == nil, let index = nextInTurn, isReady || waiting[index].isGreeting else { return nil }
         let call = waiting.remove(at: index)
@@ -102,7 +103,7 @@ struct ControlQueue {
         return waiting.firstIndex { $0.user == user }
     }
 
-    /// Takes note of a reply.
+    /// Records a reply.
     mutating func receive(_ reply: HelperReply, id: UInt32, now: NIODeadline) -> Reception {
         guard var answered = current, answered.id == id else { return .unexpected }
         var whole = reply
@@ -116,13 +117,14 @@ struct ControlQueue {
             whole = .keys(answered.keys, more: false)
         }
         current = nil
-        // Those behind it did not wait for lack of a helper.
+        // The calls after it did not wait for lack of a helper.
         for index in waiting.indices { waiting[index].expires = max(waiting[index].expires, now + waiting[index].time) }
         return .finished(answered.call, whole)
     }
 
-    /// The helper is gone: what only asks is asked again once.
-    /// - Returns: Calls that must not be tried again, because they may have been done or because they belonged to that helper.
+    /// The helper is gone: a call that can be repeated is sent once more.
+    /// - Returns: Calls that must not be repeated, because they may have been done or because they belonged to that
+    ///   helper.
     mutating func lose() -> [ControlCall] {
         var lost = waiting.filter(\.isGreeting)
         waiting.removeAll(where: \.isGreeting)
@@ -166,7 +168,7 @@ struct ControlQueue {
     /// Whether the helper works on a call.
     var isInHand: Bool { current != nil }
 
-    /// Everything, for the end; a call that is in hand comes first.
+    /// Everything, at the end; a call in progress comes first.
     mutating func drain() -> [ControlCall] {
         let all = [current?.call].compactMap { $0 } + waiting
         current = nil

@@ -1,7 +1,7 @@
 import NIOCore
 import TokenProtocol
 
-/// A helper that runs: its process, and this end of each link, the control link first.
+/// A running helper: its process, and our end of each link, the control link first.
 public struct LaunchedHelper: Sendable {
     public var process: Int32
     public var links: [CInt]
@@ -28,16 +28,17 @@ public enum HelperExit: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Starts and ends helpers. A protocol of its own, so that a test can be the helper.
+/// Starts and ends helpers. A protocol, so that a test can be the helper.
 public protocol HelperLauncher: Sendable {
     /// Starts a helper with one control link and `signingLinks` links for signatures.
     /// - Throws: `TokenFailure`.
     func launch(_ configuration: TokenConfiguration, signingLinks: Int) throws(TokenFailure) -> LaunchedHelper
 
-    /// Ends a helper for good and takes its exit status; returns at once.
+    /// Kills a helper and collects its exit status; returns at once.
     func end(_ helper: LaunchedHelper)
 
-    /// The same; a helper whose links are closed has `grace` to end by itself, and `ended` is called on any thread once it has.
+    /// The same, but a helper whose links are closed has `grace` to exit by itself. `ended` is called on any thread
+    /// once it has.
     func end(_ helper: LaunchedHelper, after grace: TimeAmount, ended: @escaping @Sendable (HelperExit) -> Void)
 }
 

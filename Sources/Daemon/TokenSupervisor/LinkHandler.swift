@@ -1,7 +1,8 @@
 import NIOCore
 import TokenProtocol
 
-/// One link to the helper as a channel: bytes in, replies out; requests of one round of the loop leave in one write.
+/// One link to the helper as a channel: bytes in, replies out. The requests of one round of the loop leave in one
+/// write.
 final class LinkHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -17,7 +18,7 @@ final class LinkHandler: ChannelInboundHandler {
 
     /// - Parameters:
     ///   - received: Called for each reply.
-    ///   - readEnded: Called behind the last of those that came together.
+    ///   - readEnded: Called after the last of the replies that came together.
     init(received: @escaping (UInt32, HelperReply) -> Void, readEnded: @escaping () -> Void, ended: @escaping (String) -> Void) {
         self.received = received
         self.readEnded = readEnded
@@ -43,10 +44,10 @@ final class LinkHandler: ChannelInboundHandler {
         bytes.withUnsafeReadableBytes { decoder.append($0) }
         do throws(FrameError) {
             while let (id, reply) = try decoder.nextReply() { received(id, reply) }
-            // Not where a frame was nonsense: whoever sends that is given nothing more to sign.
+            // Not after an invalid frame: a helper that sends one gets nothing more to sign.
             readEnded()
         } catch {
-            end("it sent what is no reply: \(error)")
+            end("it sent something that is not a reply: \(error)")
             context.close(promise: nil)
         }
     }

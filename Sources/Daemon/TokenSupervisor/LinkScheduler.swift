@@ -1,22 +1,24 @@
 import NIOCore
 
-/// Which signature goes to which link, in which order. A state machine without I/O and clock.
+/// Decides which signature goes to which link, and in which order. A state machine without I/O and clock.
 ///
-/// At most four requests are in flight on a link. With one, its thread would wait for the daemon between two signatures. With four, the daemon
-/// wakes half as often as with two, for twice the work, which saves a tenth of its time. With many, one slow signature would hold up those
-/// that wait for the same link while other links are idle.
+/// At most four requests are in flight on a link. With one, its thread would wait for the daemon between two
+/// signatures. With four, the daemon wakes half as often as with two, for twice the work, which saves a tenth of its
+/// time. With many, one slow signature would hold up those that wait for the same link while other links are idle.
 ///
-/// What a link has in hand is bounded in time too: it is given more only while that is less than `inHand`. So four of P-256 go together, and of
-/// RSA-4096, beside which the way to the link is nothing, one. A user whose request comes next then waits for the first link that is free.
+/// What a link has in hand is limited in time too: it gets more only while that is less than `inHand`. So four P-256
+/// requests go together, but only one of RSA-4096, next to which the time on the link is nothing. A user whose request
+/// comes next then waits for the first link that is free.
 struct LinkScheduler {
     static let inFlightPerLink = 4
-    /// A link that has so much in hand gets no more.
+    /// A link with this much in hand gets no more.
     static let inHand = TimeAmount.milliseconds(2)
     /// The same while several users share the token.
     static let inHandShared = TimeAmount.milliseconds(1)
-    /// The share of the places on all links that one user may have while there are others and no link is idle: their requests find one.
+    /// The share of the places on all links that one user may have while there are others and no link is idle, so that
+    /// their requests find a place.
     static let placesOfUser = 0.5
-    /// A request that two helpers died with is likely why they died.
+    /// A request with which two helpers died is probably the cause.
     static let deathsAllowed = 1
 
     struct Assignment {
@@ -25,12 +27,12 @@ struct LinkScheduler {
         let request: SignatureRequest
     }
 
-    /// What a reply is to.
+    /// What a reply belongs to.
     enum Completion {
         case request(SignatureRequest)
-        /// Its caller was told before that it took too long.
+        /// Its caller has already been told that it took too long.
         case abandoned
-        /// Nothing of that number is in hand on that link: the helper talks nonsense.
+        /// Nothing of that number is in hand on that link: the helper violates the protocol.
         case unknown
     }
 
@@ -39,16 +41,17 @@ struct LinkScheduler {
         let slot: Int
         let kind: SignatureCosts.Kind
         let cost: Int64
-        /// `nil` once the caller was told that it took too long: the token still works on it, and the link is taken.
+        /// `nil` once the caller was told that it took too long: the token still works on it, and it keeps its place on
+        /// the link.
         var request: SignatureRequest?
     }
 
     private struct Link {
         /// At most `inFlightPerLink`.
         var inFlight: [InFlight] = []
-        /// What the token is likely to take for these, nanoseconds.
+        /// What the token will probably take for these, in nanoseconds.
         var cost: Int64 = 0
-        /// Since when it owes an answer: the last reply, or the first request after it was idle.
+        /// Since when it owes an answer: since the last reply, or since the first request after it was idle.
         var owesSince = NIODeadline.distantFuture
     }
 
@@ -59,7 +62,7 @@ struct LinkScheduler {
 
     init(inFlightPerLink: Int = LinkScheduler.inFlightPerLink) { self.inFlightPerLink = inFlightPerLink }
 
-    /// Links that are open; none while there is no helper that is ready.
+    /// Opens links; there are none while no helper is ready.
     mutating func open(links count: Int) { links = Array(repeating: Link(), count: count) }
 
     var queued: Int { queue.count }
@@ -72,11 +75,11 @@ struct LinkScheduler {
     /// Requests of one user that wait for a link.
     func queued(of user: UInt32) -> Int { queue.waiting(of: user) }
 
-    /// Takes a request.
+    /// Accepts a request.
     /// - Returns: Whether there was room for it.
     mutating func enqueue(_ request: SignatureRequest) -> Bool { queue.append(request) }
 
-    /// The next request in turn that a link has room for, and which link: the one that has least in hand.
+    /// The next request in turn that a link has room for, and that link: the one with the least in hand.
     mutating func assign(now: NIODeadline) -> Assignment? {
         guard queue.count > 0 else { return nil }
         queue.forgetIdle(now: now)
@@ -100,19 +103,19 @@ struct LinkScheduler {
 
     private var placesOfUser: Int { max(1, Int(Double(links.count * inFlightPerLink) * LinkScheduler.placesOfUser)) }
 
-    /// Takes note of a reply.
+    /// Records a reply.
     mutating func complete(link: Int, id: UInt32, now: NIODeadline) -> Completion {
         guard links.indices.contains(link), let index = links[link].inFlight.firstIndex(where: { $0.id == id }) else { return .unknown }
         let answered = links[link].inFlight.remove(at: index)
         links[link].cost -= answered.cost
-        // A link answers in order; of one that does not, it is not known what it has worked on.
+        // A link answers in order. If one does not, it is unknown what it has worked on.
         queue.completed(slot: answered.slot, kind: answered.kind, took: index == 0 ? now - links[link].owesSince : nil, now: now)
         links[link].owesSince = links[link].inFlight.isEmpty ? .distantFuture : now
         return answered.request.map { .request($0) } ?? .abandoned
     }
 
-    /// The helper is gone: what it had in hand goes back to the head of its user's queue, in the order in which it was taken.
-    /// - Returns: Requests that must not be tried again.
+    /// The helper is gone: what it had in hand returns to the head of its user's queue, in the original order.
+    /// - Returns: Requests that must not be repeated.
     mutating func lose(now: NIODeadline) -> [SignatureRequest] {
         let lost = links.flatMap(\.inFlight).sorted { $0.id < $1.id }
         links = []
@@ -156,7 +159,7 @@ struct LinkScheduler {
     /// What no link has taken yet.
     mutating func drainQueue(now: NIODeadline) -> [SignatureRequest] { queue.remove(now: now) { _ in true } }
 
-    /// Everything, for the end of a helper that is not followed by another at once.
+    /// Everything, when a helper ends and no other follows at once.
     mutating func drain(now: NIODeadline) -> [SignatureRequest] {
         let inHand = links.flatMap(\.inFlight)
         for entry in inHand { queue.given(up: entry.slot, now: now) }

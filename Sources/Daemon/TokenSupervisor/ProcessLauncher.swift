@@ -3,11 +3,11 @@ import Glibc
 import NIOCore
 import TokenProtocol
 
-/// Starts `acme-agent-token` as a child process: links as descriptors 3 and up, an environment of nothing but what is configured.
+/// Starts `acme-agent-token` as a child process: links as descriptors 3 and up, and only the configured environment.
 public struct ProcessLauncher: HelperLauncher {
     private let path: String
 
-    /// - Parameter path: of `acme-agent-token`.
+    /// - Parameter path: Path of `acme-agent-token`.
     public init(path: String) { self.path = path }
 
     public func launch(_ configuration: TokenConfiguration, signingLinks: Int) throws(TokenFailure) -> LaunchedHelper {
@@ -36,7 +36,7 @@ public struct ProcessLauncher: HelperLauncher {
         guard code == 0 else {
             throw failed(
                 code, "the helper \(path) could not be started",
-                hint: "acme-agent-token must stand beside acme-agentd, or \"helper\" in the configuration must name it")
+                hint: "acme-agent-token must be in the folder of acme-agentd, or \"helper\" in the configuration must name it")
         }
         return LaunchedHelper(process: process, links: ours)
     }
@@ -44,9 +44,10 @@ public struct ProcessLauncher: HelperLauncher {
     public func end(_ helper: LaunchedHelper) { end(helper, after: .zero) { _ in } }
 
     public func end(_ helper: LaunchedHelper, after grace: TimeAmount, ended: @escaping @Sendable (HelperExit) -> Void) {
-        // The process is this one's child and not reaped before `waitpid` below, so its number cannot belong to another one yet.
+        // The process is our child and is not reaped before `waitpid` below, so its number cannot belong to another
+        // process yet.
         if grace <= .zero { kill(helper.process, SIGKILL) }
-        // On a thread of its own: a process in an uninterruptible call dies late, and the event loop must not wait.
+        // On its own thread: a process in an uninterruptible call dies late, and the event loop must not wait.
         let reaper = Unmanaged.passRetained(Reaper(process: helper.process, grace: grace, ended: ended))
         var thread = pthread_t()
         let made = pthread_create(
@@ -94,7 +95,7 @@ private final class Reaper: Sendable {
         }
     }
 
-    /// Only while the agent stops: how long it waits longer than it must.
+    /// Interval of polling, which only happens while the agent stops.
     private static let pollMicroseconds: useconds_t = 5_000
 }
 
@@ -106,7 +107,7 @@ extension HelperExit {
     }
 }
 
-/// Arrays of C strings with a null at their end.
+/// Arrays of C strings that end with a null pointer.
 private enum CStrings {
     static func with<Result>(_ strings: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result) -> Result {
         var pointers: [UnsafeMutablePointer<CChar>?] = strings.map { strdup($0) }

@@ -2,33 +2,38 @@ import NIOCore
 
 /// Signatures that wait for the token, by user. A state machine without I/O and clock.
 ///
-/// **Turns.** Users of whom something waits stand in a ring; each turn is one request. So a user who asks for one signature at a time waits, in
-/// this queue, for one request of each other user at the most, whatever the others ask for and however much of it.
+/// **Turns.** Users with waiting requests form a ring; each turn is one request. So a user who asks for one signature
+/// at a time waits in this queue for at most one request of each other user, whatever the others ask for and however
+/// much.
 ///
-/// **Weights.** In a round every user may use as much of the token's time as its dearest signature takes; each request is charged what its kind
-/// takes. Who has used up his share stands in the ring of the next round, which begins when nobody is left in this one. So users who always
-/// have something waiting get the same time of the token, not the same number of signatures. (Deficit round robin, Shreedhar and Varghese 1995,
-/// with turns of one request.) A user of whom nothing waited and nothing was in hand has a turn in this round, whatever he has used: he holds one
-/// link at the most, and his wait is the bound above.
+/// **Weights.** In a round each user may use as much of the token's time as its dearest signature takes; each request
+/// is charged what its kind takes. A user who has used up that share joins the ring of the next round, which begins
+/// when this one is empty. So users who always have something waiting get the same time of the token, not the same
+/// number of signatures. (Deficit round robin, Shreedhar and Varghese 1995, with turns of one request.) A user who had
+/// nothing waiting and nothing in hand gets a turn in this round, whatever was used: such a user holds at most one
+/// link, and waits no longer than the bound above.
 ///
-/// **Bounds.** What waits is bounded for each user and in all; a user has room for a few whatever the others have waiting.
+/// **Bounds.** What waits is limited for each user and in total; each user has room for a few requests, whatever the
+/// others have waiting.
 ///
-/// Each step takes the same time however many users and requests there are, and a request needs no memory beyond its own.
+/// Each step takes the same time however many users and requests there are, and a request needs no memory beyond its
+/// own.
 struct RequestQueue {
-    /// Requests that may wait. Beyond it the token is slower than its callers for good, and waiting would only hide it.
+    /// Requests that may wait. Beyond this the token is permanently slower than its callers, and waiting would only
+    /// hide it.
     static let limit = 4_096
     /// Bytes that may wait: Ed25519 takes whole messages, and 4,096 of the longest would fill a gigabyte.
     static let bytesLimit = 32 * 1024 * 1024
-    /// The same of one user.
+    /// The same for one user.
     static let limitOfUser = 1_024
     static let bytesLimitOfUser = 8 * 1024 * 1024
-    /// What one user may have waiting even where others have filled the rest.
+    /// What one user may have waiting even if others have filled the rest.
     static let assuredOfUser = 16
     static let assuredBytesOfUser = 512 * 1024
-    /// How long a user of whom nothing waits counts among those who share the token: longer than the pause between two requests of one who sends
-    /// the next when he has the reply to the last.
+    /// How long a user with nothing waiting still counts among those who share the token: longer than the pause between
+    /// two requests of a user who sends the next one after each reply.
     static let memory = TimeAmount.seconds(1)
-    /// Users of whom nothing waits that are remembered so.
+    /// Users with nothing waiting that are remembered in this way.
     static let rememberedUsers = 64
 
     private struct User {
@@ -39,10 +44,10 @@ struct RequestQueue {
         var bytes = 0
         /// Requests that links have in hand.
         var inHand = 0
-        /// Nanoseconds of the token's time that are left to him in `round`; below zero where his last request took more.
+        /// Nanoseconds of the token's time that the user has left in `round`; negative if the last request took more.
         var credit: Int64 = 0
         var round: UInt64 = 0
-        /// Since when nothing of his waits or is in hand.
+        /// Since when nothing of this user waits or is in hand.
         var idleSince = NIODeadline.uptimeNanoseconds(0)
     }
 
@@ -59,7 +64,7 @@ struct RequestQueue {
     private var thisRound: UserLists.List { round & 1 == 0 ? .even : .odd }
     private var nextRound: UserLists.List { round & 1 == 0 ? .odd : .even }
 
-    /// Users of whom something waits or is in hand, or did a moment ago.
+    /// Users with something waiting or in hand, now or a moment ago.
     var knownUsers: Int { slots.count }
 
     /// Requests of one user that wait.
@@ -67,7 +72,7 @@ struct RequestQueue {
 
     // MARK: In and out
 
-    /// Takes a request.
+    /// Accepts a request.
     /// - Returns: Whether there was room for it.
     mutating func append(_ request: SignatureRequest) -> Bool {
         let slot = slot(of: request.user)
@@ -91,8 +96,8 @@ struct RequestQueue {
     /// The next request in turn, charged to its user, who has it in hand until `completed`, `putBack` or `given`.
     /// - Parameters:
     ///   - most: Requests that a user may have in hand.
-    ///   - isIdle: Whether the link that is going to get it has nothing else. Then also who has as much in hand as he may is served, before the
-    ///     next round begins.
+    ///   - isIdle: Whether the link that will get it has nothing else. Then a user with `most` in hand is served too,
+    ///     before the next round begins.
     mutating func next(inHandAtMost most: Int, isIdle: Bool) -> SignatureRequest? {
         while true {
             if let slot = lists.first(of: thisRound) {
@@ -108,7 +113,7 @@ struct RequestQueue {
     }
 
     private mutating func take(_ slot: Int) -> SignatureRequest? {
-        // Who stands in a ring has something that waits.
+        // A user in a ring has something waiting.
         guard let request = users[slot].first else { return nil }
         settleCredit(slot)
         users[slot].first = request.next
@@ -123,13 +128,13 @@ struct RequestQueue {
     }
 
     /// A link has answered one of this user's requests.
-    /// - Parameter took: What the token took for it, where that is known.
+    /// - Parameter took: What the token took for it, if known.
     mutating func completed(slot: Int, kind: SignatureCosts.Kind, took: TimeAmount?, now: NIODeadline) {
         if let took { costs.note(kind, took: took) }
         release(slot, now: now)
     }
 
-    /// What a helper had in hand when it died waits again, before all else of its user.
+    /// What a helper had in hand when it died waits again, ahead of all else of its user.
     mutating func putBack(_ request: SignatureRequest) {
         let slot = request.slot
         users[slot].inHand -= 1
@@ -141,10 +146,10 @@ struct RequestQueue {
         takeTurnAgain(slot)
     }
 
-    /// What a helper had in hand when it died, and will not be asked for again.
+    /// What a helper had in hand when it died, and that is not sent again.
     mutating func given(up slot: Int, now: NIODeadline) { release(slot, now: now) }
 
-    /// Takes out the requests that fit; those of one user in their order.
+    /// Removes the requests that match; those of one user in their order.
     mutating func remove(now: NIODeadline, where condition: (SignatureRequest) -> Bool) -> [SignatureRequest] {
         var removed: [SignatureRequest] = []
         for slot in users.indices where users[slot].waiting > 0 {
@@ -167,7 +172,7 @@ struct RequestQueue {
         return removed
     }
 
-    /// Forgets users of whom nothing has waited for a while.
+    /// Forgets users who have had nothing waiting for a while.
     mutating func forgetIdle(now: NIODeadline) {
         while let slot = lists.first(of: .idle),
             now - users[slot].idleSince >= RequestQueue.memory || lists.count(of: .idle) > RequestQueue.rememberedUsers
@@ -204,7 +209,7 @@ struct RequestQueue {
         users[slot] = User()
         freeSlots.append(slot)
         lastSlot = -1
-        // Who is alone may have more in hand than before.
+        // A user who is alone may have more in hand than before.
         if slots.count == 1, let only = slots.first?.value, users[only].waiting > 0 { takeTurnAgain(only) }
     }
 
@@ -215,14 +220,15 @@ struct RequestQueue {
             && self.bytes + more <= RequestQueue.bytesLimit
     }
 
-    /// What new rounds have given him. Whatever was charged, he has a turn in each: what is owed for one signature is not owed for ever.
+    /// Adds the credit of new rounds. Whatever was charged, the user gets a turn in each: a debt for one signature does
+    /// not last forever.
     private mutating func settleCredit(_ slot: Int) {
         guard users[slot].round != round else { return }
         users[slot].round = round
         users[slot].credit = max(1, min(users[slot].credit, 0) + costs.dearest)
     }
 
-    /// Puts him into the ring in which he has credit.
+    /// Puts the user into the ring in which there is credit left.
     private mutating func takeTurn(_ slot: Int) {
         settleCredit(slot)
         lists.move(slot, to: users[slot].credit > 0 ? thisRound : nextRound)
@@ -233,7 +239,7 @@ struct RequestQueue {
         if users[slot].waiting == 0 { rest(slot, now: now) } else { takeTurnAgain(slot) }
     }
 
-    /// Who was out of the ring, since nothing of his waited or as much as he may have was in hand, may have his turn.
+    /// A user who was out of the ring, with nothing waiting or the most allowed in hand, may get a turn again.
     private mutating func takeTurnAgain(_ slot: Int) {
         switch lists.list(of: slot) {
         case .none, .full, .idle: takeTurn(slot)
@@ -241,7 +247,7 @@ struct RequestQueue {
         }
     }
 
-    /// Nothing of his waits any more.
+    /// Nothing of this user waits any more.
     private mutating func rest(_ slot: Int, now: NIODeadline) {
         guard users[slot].inHand == 0 else { return lists.move(slot, to: .none) }
         users[slot].idleSince = now

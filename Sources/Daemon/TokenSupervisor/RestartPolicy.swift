@@ -1,8 +1,9 @@
 import NIOCore
 
-/// When a helper whose token cannot be used is asked to look again: soon, then 1, 2, 4, … 30 s after the time before. No PIN is tried by
-/// that which was judged before; the helper sees to it. In between, and every 4 s, it is asked for a look that costs the token little and
-/// tries nothing before it sees a change, so that a token which is back after a long time is in use within seconds. Without clock.
+/// When a helper whose token cannot be used is asked to try again: soon, then 1, 2, 4, … 30 s after the previous time.
+/// The helper makes sure that no PIN is tried that was judged before. In between, every 4 s, it is asked for a look,
+/// which costs the token little and tries nothing until it sees a change. So a token that is back after a long time is
+/// in use within seconds. Has no clock.
 struct RecheckPace {
     private let limits: SupervisorLimits
     private var pause: TimeAmount
@@ -18,7 +19,8 @@ struct RecheckPace {
         rest = pause
     }
 
-    /// - Returns: How long to wait, and whether the whole is to be tried then, C_Finalize and C_Initialize, or only looked at.
+    /// - Returns: How long to wait, and whether to try everything then, with C_Finalize and C_Initialize, or only to
+    ///   look.
     mutating func next() -> (wait: TimeAmount, isWhole: Bool) {
         if rest > limits.look {
             rest = rest - limits.look
@@ -31,9 +33,9 @@ struct RecheckPace {
     }
 }
 
-/// When a helper is started again. A state machine without clock.
+/// When a helper is restarted. A state machine without clock.
 struct RestartPolicy {
-    /// Helpers that died one after another without having been ready once: from then on nobody should wait for one that may never come.
+    /// Helpers that died in a row without ever being ready: after that nobody should wait for one that may never come.
     static let hopelessAfter = 4
 
     private let limits: SupervisorLimits

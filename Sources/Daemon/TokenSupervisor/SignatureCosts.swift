@@ -1,14 +1,16 @@
 import NIOCore
 import TokenProtocol
 
-/// What a token takes for a signature of each kind: the mean of the last ones, as their replies came. A value without clock.
+/// What a token takes for a signature of each kind: the mean of the last ones, as their replies came. A value without
+/// clock.
 struct SignatureCosts {
-    /// Signatures that take different times: by the size of the key, and for Ed25519, where the token hashes the message, by its length.
+    /// Signatures that take different times: by the size of the key, and for Ed25519, where the token hashes the
+    /// message, by its length.
     enum Kind: Int, CaseIterable {
         case p256, p384, rsa2048, rsa3072, rsa4096, ed25519, ed25519Long
 
-        /// - Parameter publicKeyBytes: Of the SubjectPublicKeyInfo, which tells the size of the key: P-256 has 91 bytes, P-384 120, RSA-2048 294,
-        ///   RSA-3072 422, RSA-4096 550.
+        /// - Parameter publicKeyBytes: Length of the SubjectPublicKeyInfo, which tells the size of the key: P-256 has
+        ///   91 bytes, P-384 120, RSA-2048 294, RSA-3072 422, RSA-4096 550.
         init(_ mechanism: SigningMechanism, publicKeyBytes: Int, inputBytes: Int) {
             self =
                 switch mechanism {
@@ -19,10 +21,11 @@ struct SignatureCosts {
                 }
         }
 
-        /// Bytes from which hashing the message counts beside the signature itself.
+        /// Bytes from which hashing the message counts next to the signature itself.
         private static let longMessage = 16 * 1024
 
-        /// Nanoseconds until one was measured: SoftHSM's on a usual CPU, so that the first ones are not weighed alike.
+        /// Nanoseconds until one is measured: SoftHSM's on a usual CPU, so that the first ones are not all weighed the
+        /// same.
         fileprivate var presumed: Int64 {
             switch self {
             case .p256, .ed25519: 60_000
@@ -36,19 +39,19 @@ struct SignatureCosts {
 
     private struct Mean {
         var nanoseconds: Int64
-        /// Signatures that it is the mean of, `window` at most.
+        /// Signatures in the mean, at most `window`.
         var count: Int64 = 0
         var isUsed = false
     }
 
     private var means = Kind.allCases.map { Mean(nanoseconds: $0.presumed) }
-    /// What the dearest kind that is in use takes, nanoseconds.
+    /// What the dearest kind in use takes, in nanoseconds.
     private(set) var dearest: Int64 = 1
 
     /// What a signature of this kind takes, nanoseconds, at least 1.
     func cost(_ kind: Kind) -> Int64 { means[kind.rawValue].nanoseconds }
 
-    /// The same, for one that is given to the token now.
+    /// The same, for one that the token gets now.
     mutating func charge(_ kind: Kind) -> Int64 {
         let cost = means[kind.rawValue].nanoseconds
         means[kind.rawValue].isUsed = true
@@ -56,10 +59,11 @@ struct SignatureCosts {
         return cost
     }
 
-    /// Takes note of what one took.
+    /// Records how long one took.
     ///
-    /// A helper that answers several in one write seems to take all the time for the first and none for the rest: the mean is right. One that
-    /// takes many times the mean had to look for its key, or the token was recovered; it counts as a multiple only.
+    /// A helper that answers several in one write seems to take all the time for the first and none for the rest; the
+    /// mean is right. One that takes many times the mean had to search for its key, or the token was recovered; it
+    /// counts only up to a multiple.
     mutating func note(_ kind: Kind, took time: TimeAmount) {
         let mean = means[kind.rawValue]
         let counted = min(
@@ -70,7 +74,7 @@ struct SignatureCosts {
         dearest = means.reduce(1) { $1.isUsed ? max($0, $1.nanoseconds) : $0 }
     }
 
-    /// Signatures that a mean is made of.
+    /// Signatures in a mean.
     private static let window: Int64 = 32
     private static let mostTimesMean: Int64 = 8
     /// Nanoseconds.

@@ -1,7 +1,8 @@
 import NIOCore
 import TokenProtocol
 
-/// A signature that was asked for and not yet answered. An object, since it is handed from queue to link and to its end.
+/// A signature that was requested and not yet answered. An object, since it is passed from queue to link and to its
+/// end.
 final class SignatureRequest {
     /// Whose it is: requests of different users are served in turn.
     let user: UInt32
@@ -10,15 +11,15 @@ final class SignatureRequest {
     let input: [UInt8]
     let deadline: NIODeadline
     let completion: (Result<[UInt8], TokenFailure>) -> Void
-    /// What it costs the token.
+    /// The kind by which its cost is measured.
     let kind: SignatureCosts.Kind
-    /// Helpers that died with it in hand.
+    /// Helpers that died while they worked on it.
     var deaths = 0
 
-    // The queue's own: a request is in one queue at a time.
+    // For the queue: a request is in one queue at a time.
     /// The next one of the same user.
     var next: SignatureRequest?
-    /// Where the queue has its user.
+    /// The queue's slot of its user.
     var slot = 0
     /// Nanoseconds that its user was charged when it was given out.
     var cost: Int64 = 0

@@ -1,12 +1,12 @@
 import NIOCore
 import TokenProtocol
 
-/// How a token is, as its supervisor sees it.
+/// The state of a token, as its supervisor sees it.
 public enum TokenState: Sendable {
     /// A helper is being started, or logs in.
     case starting
     case ready(TokenInformation)
-    /// There is no token, no login, or no helper; looked at again from time to time.
+    /// There is no token, no login, or no helper; checked again from time to time.
     case unavailable(TokenFailure)
     case stopped
 }
@@ -18,13 +18,13 @@ public struct TokenStatistics: Sendable, Hashable {
     /// Signatures that wait for a link, and that the helper has in hand.
     public var queued = 0
     public var inFlight = 0
-    /// Signatures given since the start.
+    /// Signatures made since the start.
     public var signatures: UInt64 = 0
     /// Changes whenever a helper starts or ends.
     public var generation = 0
 }
 
-/// How long a supervisor waits for what.
+/// How long a supervisor waits.
 public struct SupervisorLimits: Sendable {
     /// A helper that has a signature in hand for longer than this hangs, and is killed.
     public var signature = TimeAmount.seconds(10)
@@ -34,16 +34,16 @@ public struct SupervisorLimits: Sendable {
     public var generation = TimeAmount.seconds(120)
     /// All else on the control link.
     public var control = TimeAmount.seconds(30)
-    /// The longest time after which a token that is not there is tried again as a whole; see `RecheckPace`.
+    /// The longest time until a missing token is tried again as a whole; see `RecheckPace`.
     public var recheck = TimeAmount.seconds(30)
-    /// The longest time after which it is looked at, whether it is there again.
+    /// The longest time until a look whether it is there again.
     public var look = TimeAmount.seconds(4)
-    /// Pause before a helper is started again, doubled with each death that follows another.
+    /// Pause before a helper is restarted, doubled with each further death.
     public var firstPause = TimeAmount.milliseconds(100)
     public var longestPause = TimeAmount.seconds(5)
-    /// A helper that lived this long was well: the pauses begin anew.
+    /// A helper that lived this long was healthy: the pauses start over.
     public var wellAfter = TimeAmount.seconds(30)
-    /// What a helper has to end by itself when the agent stops: a key that is being made is finished.
+    /// How long a helper may take to exit by itself when the agent stops: it finishes a key that is being made.
     public var stop = TimeAmount.seconds(2)
 
     public init() {}

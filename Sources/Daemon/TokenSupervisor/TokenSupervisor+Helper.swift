@@ -42,7 +42,8 @@ extension TokenSupervisor {
     }
 
     private func handler(for index: Int, _ generation: Int) -> LinkHandler {
-        // Not weak: an object that a weak reference has once been made to is counted at twice the cost ever after. A link ends with its helper.
+        // Not weak: once a weak reference to an object was made, counting its references costs twice as much. A link
+        // ends with its helper.
         let handler = LinkHandler(
             received: { id, reply in
                 if index == 0 {
@@ -78,12 +79,13 @@ extension TokenSupervisor {
             becomeUnavailable(failure)
             recheckLater(generation)
         case .success: helperEnded("it sent another kind of reply", generation)
-        // The helper's end is dealt with where it is noticed.
+        // The helper's end is handled where it is noticed.
         case .failure: break
         }
     }
 
-    /// Has a helper that is logged in say how things are: its PIN file may have been changed, which would show at the next login only.
+    /// Has a logged-in helper report its state: its PIN file may have changed, which would otherwise show only at the
+    /// next login.
     public func lookAtPINFile() {
         guard isReady else { return }
         greet(.status, generation)
@@ -106,13 +108,13 @@ extension TokenSupervisor {
         sendNextCall()
     }
 
-    /// The helper says without having been asked that the token has gone away or is back.
+    /// The helper reports, unasked, that the token has gone away or is back.
     func told(_ reply: HelperReply, _ generation: Int) {
         if case .stopped = state { return }
         switch reply {
         case .failure(let failure) where isReady:
             isReady = false
-            // What waits may be done soon enough; what comes anew is told at once.
+            // What waits may still be done in time; new requests fail at once.
             state = .unavailable(failure)
             recheck = RecheckPace(limits: limits)
             recheckLater(generation)
@@ -127,7 +129,7 @@ extension TokenSupervisor {
         switch state {
         case .stopped: return
         case .unavailable(let former):
-            // What waits since the token went away has its own deadline.
+            // What has waited since the token went away has its own deadline.
             if former != failure { state = .unavailable(failure) }
         case .starting, .ready:
             state = .unavailable(failure)
@@ -135,8 +137,8 @@ extension TokenSupervisor {
         }
     }
 
-    /// Looks again whether the token is there: a device may have been plugged in, a PIN's file corrected. No PIN is tried too often by that:
-    /// the helper remembers on disk, before it tries one, which it was.
+    /// Checks again whether the token is there: a device may have been plugged in, a PIN file corrected. This tries no
+    /// PIN too often: the helper records each try on disk before it makes it.
     private func recheckLater(_ generation: Int) {
         let (wait, isWhole) = recheck.next()
         eventLoop.assumeIsolated().scheduleTask(in: wait) {
@@ -150,7 +152,7 @@ extension TokenSupervisor {
         settlement = nil
     }
 
-    /// The helper died, hangs or talks nonsense.
+    /// The helper died, hangs or violates the protocol.
     func helperEnded(_ why: String, _ generation: Int) {
         guard generation == self.generation, helper != nil else { return }
         if case .stopped = state { return }
@@ -159,14 +161,14 @@ extension TokenSupervisor {
         let inFlight = scheduler.inFlight
         endHelper(after: .zero) { [logger] exit in
             logger.error(
-                "the token's helper is gone and is started again",
+                "the token's helper is gone and is restarted",
                 metadata: [
                     "why": "\(why)", "exit": "\(exit)", "process": "\(process)", "inFlight": "\(inFlight)", "wasReady": "\(wasReady)",
                 ])
         }
         let failure = TokenFailure(
             .helperDied, message: "the token's helper died while it worked on this",
-            hint: "the agent's log says more; the helper is started again")
+            hint: "the agent's log says more; the helper is restarted")
         if case .ready = state { state = .starting }
         for request in scheduler.lose(now: .now()) { request.completion(.failure(failure)) }
         for call in calls.lose() { call.completion(.failure(failure)) }

@@ -1,13 +1,14 @@
 import NIOCore
 import TokenProtocol
 
-/// The end of a token that is closed while the agent goes on.
+/// The end of a token that is closed while the agent keeps running.
 extension TokenSupervisor {
-    /// How often it is looked whether all is answered.
+    /// How often to check whether everything is answered.
     private static let retirementStep = TimeAmount.milliseconds(20)
 
-    /// Lets what waits and what is in hand be answered, for so long at most, and ends the helper. Nothing new may be asked of it.
-    /// - Parameter failure: What is said to those who cannot be answered any more.
+    /// Has what waits and what is in hand answered, for at most `time`, and ends the helper. Nothing new may be
+    /// requested.
+    /// - Parameter failure: The answer to those that can no longer be served.
     /// - Returns: Succeeds when the helper's process has ended.
     public func retire(within time: TimeAmount, _ failure: TokenFailure) -> EventLoopFuture<Void> {
         eventLoop.preconditionInEventLoop()
@@ -17,7 +18,7 @@ extension TokenSupervisor {
     }
 
     private func retire(until deadline: NIODeadline, _ failure: TokenFailure, _ promise: EventLoopPromise<Void>) {
-        // A token that is not there answers nothing: whoever waits for it hears the truth now.
+        // A token that is not there answers nothing: tell those who wait for it now.
         let mayAnswer: Bool
         switch state {
         case .starting, .ready: mayAnswer = true

@@ -3,10 +3,11 @@ import Logging
 import NIOCore
 import TokenProtocol
 
-/// The daemon's end of one token: starts the helper, gives it work, starts it again when it dies or hangs.
+/// The daemon's end of one token: starts the helper, gives it work, restarts it when it dies or hangs.
 ///
-/// Confined to one event loop; the links to the helper are channels of that loop, so that a signature passes no other thread of the daemon.
-/// A signature that was in hand when a helper died is asked for once more; each is answered exactly once.
+/// Confined to one event loop. The links to the helper are channels of that loop, so that a signature passes through no
+/// other thread of the daemon. A signature that was in hand when a helper died is requested once more; each is answered
+/// exactly once.
 public final class TokenSupervisor {
     /// Called on the event loop whenever `state` has changed.
     public var onStateChange: ((TokenState) -> Void)?
@@ -31,9 +32,9 @@ public final class TokenSupervisor {
     var policy: RestartPolicy
     var recheck: RecheckPace
 
-    // The helper that runs; see TokenSupervisor+Helper.swift.
+    // The running helper; see TokenSupervisor+Helper.swift.
     var helper: LaunchedHelper?
-    /// Counts helpers; what a former one still sends is not looked at.
+    /// Counts helpers; what an earlier one still sends is ignored.
     var generation = 0
     var control: LinkHandler?
     var links: [LinkHandler] = []
@@ -41,7 +42,7 @@ public final class TokenSupervisor {
     var isReady = false
     var launched = NIODeadline.now()
     var restarts = 0
-    /// Fulfilled once it is known how the token is.
+    /// Fulfilled once the token's state is known.
     var settlement: EventLoopPromise<Void>?
 
     private var signatures: UInt64 = 0
@@ -68,7 +69,7 @@ public final class TokenSupervisor {
         self.logger = logger
     }
 
-    /// Starts the helper. Succeeds as soon as it is known how the token is, also where it cannot be used: look at `state`.
+    /// Starts the helper. Succeeds as soon as the token's state is known, even if it cannot be used: see `state`.
     public func start() -> EventLoopFuture<Void> {
         eventLoop.preconditionInEventLoop()
         let promise = eventLoop.makePromise(of: Void.self)
@@ -78,7 +79,8 @@ public final class TokenSupervisor {
     }
 
     /// Ends the helper; whatever waits is answered with a failure.
-    /// - Returns: Succeeds when the helper's process has ended: by itself, after the call it works on, or killed after `limits.stop`.
+    /// - Returns: Succeeds when the helper's process has ended: by itself, after its current call, or killed after
+    ///   `limits.stop`.
     public func stop(_ failure: TokenFailure = TokenSupervisor.stopping) -> EventLoopFuture<Void> {
         eventLoop.preconditionInEventLoop()
         if case .stopped = state { return eventLoop.makeSucceededVoidFuture() }
@@ -90,7 +92,7 @@ public final class TokenSupervisor {
         return promise.futureResult
     }
 
-    public static let stopping = TokenFailure(.stopped, message: "the agent stops")
+    public static let stopping = TokenFailure(.stopped, message: "the agent is stopping")
 
     // MARK: Signatures
 
@@ -98,7 +100,7 @@ public final class TokenSupervisor {
     /// - Parameters:
     ///   - input: A digest, or for Ed25519 the message.
     ///   - user: Whose request it is; users are served in turn.
-    ///   - deadline: When nobody waits any more; looked at four times a second.
+    ///   - deadline: When nobody waits any longer; checked four times a second.
     ///   - completion: Called once, on the event loop. ECDSA signatures are r‖s.
     public func sign(
         _ key: TokenKeyReference, _ mechanism: SigningMechanism, _ input: [UInt8], user: UInt32, deadline: NIODeadline,
@@ -117,23 +119,23 @@ public final class TokenSupervisor {
             return completion(
                 .failure(
                     TokenFailure(
-                        .overloaded, message: "too many signatures, of this user or in all, wait for the token", hint: "try again later")))
+                        .overloaded, message: "too many signatures wait for the token, of this user or in all", hint: "try again later")))
         }
         dispatch()
         scheduleFlush()
         runTimer()
     }
 
-    /// What `body` asks for leaves in one write to each link, and without a task of the loop.
+    /// The requests that `body` makes leave in one write to each link, and without a task of the loop.
     public func inOneWrite(_ body: () -> Void) {
-        // Whoever holds the flush is going to do it.
+        // The caller that set the flag flushes.
         guard !isFlushScheduled else { return body() }
         isFlushScheduled = true
         body()
         flushLinks()
     }
 
-    /// Gives links what they have room for; to be followed by `flushLinks`.
+    /// Gives links what they have room for; must be followed by `flushLinks`.
     func dispatch() {
         guard isReady, scheduler.queued > 0 else { return }
         let now = NIODeadline.now()
@@ -183,15 +185,15 @@ public final class TokenSupervisor {
         }
     }
 
-    /// What `generate` with this label and id has left in the token: the pair, or nil where there is nothing, halves having been destroyed.
-    /// Fails where that cannot be found out.
+    /// What `generate` with this label and id left in the token: the pair, or nil if there is nothing. Halves are
+    /// destroyed. Fails if that cannot be found out.
     public func settle(label: String, id: [UInt8]) -> EventLoopFuture<TokenKey?> {
         call(.settle(label: label, id: id), nil, within: limits.control) { reply in
             if case .settled(let key) = reply { .some(key) } else { nil }
         }
     }
 
-    /// Private keys that an RFC 7512 URI fits.
+    /// Private keys that match an RFC 7512 URI.
     public func find(uri: String, user: UInt32? = nil) -> EventLoopFuture<[TokenKey]> {
         call(.find(uri: uri), user, within: limits.control) { reply in if case .keys(let keys, _) = reply { keys } else { nil } }
     }
@@ -201,8 +203,8 @@ public final class TokenSupervisor {
         call(.list, nil, within: limits.control) { reply in if case .keys(let keys, _) = reply { keys } else { nil } }
     }
 
-    /// Has the helper find out where the keys are, without keeping anybody waiting, so that their first signatures need no search of the
-    /// token. To be called for each helper that gets ready.
+    /// Has the helper look up the keys in advance, without keeping anybody waiting, so that their first signatures need
+    /// no search of the token. Must be called for each helper that becomes ready.
     public func prepare() -> EventLoopFuture<Void> {
         call(.prepare, nil, within: limits.control) { reply in if case .done = reply { () } else { nil } }
     }
@@ -270,7 +272,7 @@ public final class TokenSupervisor {
         }
     }
 
-    /// Answers what waits with a failure; what the helper has in hand it answers itself.
+    /// Answers what waits with a failure; the helper itself answers what it has in hand.
     func failWaiting(_ failure: TokenFailure) {
         for request in scheduler.drainQueue(now: .now()) { request.completion(.failure(failure)) }
         for call in calls.drainWaiting() { call.completion(.failure(failure)) }
@@ -279,7 +281,7 @@ public final class TokenSupervisor {
     /// Answers everything that waits or is in hand with a failure.
     func failAll(_ failure: TokenFailure) {
         for request in scheduler.drain(now: .now()) { request.completion(.failure(failure)) }
-        // The one that the helper has in hand it may still do.
+        // The helper may still do the one that it has in hand.
         let isInHand = calls.isInHand
         for (index, call) in calls.drain().enumerated() {
             var failure = failure
@@ -290,7 +292,7 @@ public final class TokenSupervisor {
 
     // MARK: Deadlines
 
-    /// Looks at deadlines four times a second while something waits or has just waited, and not at all while nothing does.
+    /// Checks deadlines four times a second while something waits or has just waited, and not at all otherwise.
     private func runTimer() {
         guard !isTimerRunning else { return }
         isTimerRunning = true
@@ -308,9 +310,9 @@ public final class TokenSupervisor {
         for request in scheduler.expire(now: now) { request.completion(.failure(late)) }
         for call in calls.expire(now: now) { call.completion(.failure(late)) }
         if let since = scheduler.owesSince, now - since > limits.signature {
-            helperEnded("a signature took longer than \(limits.signature.nanoseconds / 1_000_000) ms, the module hangs", generation)
+            helperEnded("a signature took longer than \(limits.signature.nanoseconds / 1_000_000) ms; the module hangs", generation)
         } else if calls.isOverdue(now: now) {
-            helperEnded("a call took longer than it may, the module hangs", generation)
+            helperEnded("a call took longer than allowed; the module hangs", generation)
         }
     }
 }

@@ -1,13 +1,13 @@
-/// Lists of slots, each of which is in one of them or in none. Every step takes the same time, however many there are, and no memory once
-/// there were as many.
+/// Lists of slots, each of which is in one of them or in none. Every step takes the same time, however many there are,
+/// and no memory once there were as many.
 struct UserLists {
     enum List: Int, CaseIterable {
         case none
         /// Users whose turn comes in this round and in the next; which is which changes with each round.
         case even, odd
-        /// Users who have their share of this round, and as much in hand as they may.
+        /// Users with credit in this round who already have the most allowed in hand.
         case full
-        /// Users of whom nothing waits and nothing is in hand.
+        /// Users with nothing waiting and nothing in hand.
         case idle
     }
 
@@ -38,7 +38,7 @@ struct UserLists {
 
     func list(of slot: Int) -> List { entries[slot].list }
 
-    /// Puts a slot at the end of a list, out of the one that it is in.
+    /// Moves a slot to the end of a list, from the one that it is in.
     mutating func move(_ slot: Int, to list: List) {
         leave(slot)
         guard list != .none else { return }

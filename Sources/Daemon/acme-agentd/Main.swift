@@ -9,23 +9,24 @@ struct Daemon: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "acme-agentd",
         abstract: "Signs ACME requests, certificate requests and TLS handshakes with keys in a PKCS#11 token.",
-        discussion: "Exit status: 0 stopped as told, 1 could not start, 64 wrong use, 78 wrong configuration.",
+        discussion: "Exit status: 0 stopped on request, 1 could not start, 64 usage error, 78 configuration error.",
         version: "acme-agentd \(AgentVersion.current)")
 
     @Option(name: .long, help: "The configuration file.")
     var config = AgentConfiguration.defaultPath
 
-    @Flag(name: .long, help: "Check the configuration, say what it means, and end.")
+    @Flag(name: .long, help: "Check the configuration, print what it means, and exit.")
     var checkConfig = false
 
-    @Flag(name: .long, help: "Take an audit trail as it is that was cut, removed or written anew, record that in it, and end.")
+    @Flag(name: .long, help: "Accept an audit trail that was cut, removed or rewritten, record that in it, and exit.")
     var acceptAuditTrail = false
 
     @Option(name: .long, help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = Logger.Level.info
 
     func run() throws {
-        // Until the daemon listens for it: a reload that is asked for during the start has nothing to do, and must not end the process.
+        // Until the daemon handles it: a reload requested during the start has nothing to do, and must not end the
+        // process.
         signal(SIGHUP, SIG_IGN)
         let sink = LogSink()
         defer { sink.flush() }
