@@ -6,11 +6,12 @@ struct AcmeAgent: AsyncParsableCommand {
         commandName: "acme-agent",
         abstract: "Certificates from an ACME CA, with keys that stay in a PKCS#11 token.",
         discussion: """
-            The keys are used by the agent (acme-agentd), for what its policy lets you do; this program speaks with the CA and answers its \
-            challenges. Begin with `acme-agent account register --agree-tos`, then `acme-agent issue -d www.example.org`.
+            The agent (acme-agentd) uses the keys, as far as its policy allows you; this program talks to the CA and answers its \
+            challenges. Start with `acme-agent account register --agree-tos`, then `acme-agent issue -d www.example.org`.
 
             Exit status: 0 done, 1 failed, 2 refused by the agent's policy, 3 agent or token not available, 4 refused by the CA, 5 a name \
-            was not validated, 64 wrong usage, 75 try again later, 78 wrong configuration, 130 and 143 interrupted.
+            was not validated, 6 something needs attention (--check), 64 wrong usage, 75 try again later, 78 wrong configuration, 130 and \
+            143 interrupted.
             """,
         version: Version.text,
         groupedSubcommands: [
@@ -32,20 +33,20 @@ extension AgentCommand {
     static var stateUse: StateUse { .expected }
 }
 
-/// What a command has to do with the state directory.
+/// How a command uses the state directory.
 enum StateUse {
-    /// It works on what is there.
+    /// It works on an existing one.
     case expected
-    /// It makes it.
+    /// It creates it.
     case made
-    /// Nothing.
+    /// It does not use it.
     case none
 }
 
-/// What the program is called where it names itself.
+/// The program's name and version.
 enum Version {
     static let number = "0.1.0"
     static let text = "acme-agent \(number)"
-    /// RFC 8555 §6.1: a CA's operator can tell who asks.
+    /// Tells a CA's operator which client is asking (RFC 8555 §6.1).
     static let userAgent = "acme-agent/\(number) (+https://github.com/acme-agent/acme-agent)"
 }

@@ -5,15 +5,15 @@ import Issuance
 import JOSE
 import Synchronization
 
-/// Keys for the flow from the agent: made, found and used there.
+/// The flow's keys, which the agent makes, finds and uses.
 final class AgentKeyProvider: KeyProvider {
     private let agent: AgentClient
-    /// A connection for a call that takes long: the agent answers the calls of one connection in their order, and a token may take a second to make
-    /// a key while other things are to be signed.
+    /// A separate connection for slow calls: the agent answers the calls of one connection in order, and a token may
+    /// need a second to make a key while other requests must be signed.
     private let connect: @Sendable () async throws -> AgentClient
-    /// The configured token for new keys; `nil` is the agent's first.
+    /// The token for new keys; `nil` for the agent's first.
     private let token: String?
-    /// Descriptions that the agent gave, so that a signer needs no further call.
+    /// Descriptions from the agent, so that a signer needs no further call.
     private let known = Mutex<[KeyName: KeyDescription]>([:])
 
     init(agent: AgentClient, token: String? = nil, connect: @escaping @Sendable () async throws -> AgentClient) {
@@ -35,8 +35,8 @@ final class AgentKeyProvider: KeyProvider {
         return grants.contains { $0.operations.contains(Operation.createKey.rawValue) && $0.covers(name) }
     }
 
-    /// Refuses a token for a new key where it cannot be used, before anything is ordered.
-    /// - Parameter key: The key that the certificate keeps; `nil` where a new one is made.
+    /// Refuses a token that cannot be used for a new key, before anything is ordered.
+    /// - Parameter key: The key that the certificate keeps; `nil` if a new one is made.
     func expectToken(for key: KeyName?) async throws {
         guard let token else { return }
         let shown = TerminalText.safe(token, limit: 64), tokens = try await agent.status().tokens.map(\.name)
@@ -52,7 +52,7 @@ final class AgentKeyProvider: KeyProvider {
         guard found.token != token, found.state == .active else { return }
         throw Failure.usage(
             "the key \"\(key)\" is in the token \"\(TerminalText.safe(found.token, limit: 64))\", so --token \(shown) has no effect; "
-                + "nothing was ordered", hint: "leave --token out, or have another key made there: --new-key")
+                + "nothing was ordered", hint: "omit --token, or make another key there with --new-key")
     }
 
     func externalAccounts() async -> [String]? { try? await agent.status().externalAccounts }
@@ -68,11 +68,12 @@ final class AgentKeyProvider: KeyProvider {
         return key
     }
 
-    /// Looks for a key in the making: 200 times 50 ms, longer than a token takes for an elliptic curve, shorter than a person waits.
+    /// How often to look for a key that is being made, every 50 ms: longer than a token needs for an elliptic curve
+    /// key, and not too long for a person.
     private static let looks = 200
 
-    /// Makes a key. The flow has looked before and found none: where the name is taken all the same, a run that was killed had asked for the key and
-    /// the token is at it, so it is waited for.
+    /// Makes a key. The flow has already looked and found none. If the name is taken nevertheless, a killed run asked
+    /// for the key and the token is still making it: wait for it.
     private func make(
         _ name: KeyName, _ usage: KeyUsage, _ algorithm: KeyAlgorithm, _ directory: ACMEURL?
     ) async throws -> (KeyDescription, isNew: Bool) {
@@ -102,11 +103,11 @@ final class AgentKeyProvider: KeyProvider {
             return key
         } catch AgentError.keyNotFound {
             await own.close()
-            // Of a name that no grant covers the agent says what it says of every such key.
+            // For a name that no grant covers, the agent answers as for any such key.
             throw AgentError.refused(
                 reason: "key", message: "the agent does not let you make a key \"\(name)\"",
-                hint: "a grant's keys must cover the name, and its operations create-key: `acme-agent status` shows your grants; "
-                    + "a new key of the same certificate has a number behind its name, so \"NAME*\" covers both")
+                hint: "a grant must cover the name in keys and list create-key in operations: `acme-agent status` shows your grants; "
+                    + "a certificate's next key has a number after its name, so \"NAME*\" covers both")
         } catch {
             await own.close()
             throw error
@@ -136,8 +137,8 @@ final class AgentKeyProvider: KeyProvider {
 }
 
 extension GrantStatus {
-    /// A grant's keys are names, or beginnings of names with a `*` after them. What it means exactly the agent says
-    /// when the key is asked for.
+    /// A grant's keys are names, or prefixes followed by `*`. This is an estimate: the agent decides when the key is
+    /// requested.
     func covers(_ name: KeyName) -> Bool {
         keys.contains { $0 == name.rawValue || ($0.hasSuffix("*") && name.rawValue.hasPrefix($0.dropLast())) }
     }

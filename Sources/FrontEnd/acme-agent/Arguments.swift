@@ -1,8 +1,7 @@
 /// The words of the command line.
 enum Arguments {
     /// Without the program's name.
-    /// - Throws: `Failure` for bytes that are not UTF-8: another file or name would be meant by what can be read of
-    ///   them.
+    /// - Throws: `Failure` for bytes that are not UTF-8: converted, they would name another file.
     static func given() throws(Failure) -> [String] {
         var words: [String] = []
         for (index, pointer) in UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc)).enumerated().dropFirst() {

@@ -1,25 +1,30 @@
 import ArgumentParser
 
-/// Options of every command; before or behind the command's name.
+/// Options of every command, before or after the command's name.
 struct GlobalOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Read this configuration. (default: $ACME_AGENT_CONFIG, or \(Settings.defaultFile) if it is there)", valueName: "file"),
+            "Read this configuration. (default: $ACME_AGENT_CONFIG, or \(Settings.defaultFile) if it exists)", valueName: "file"),
         completion: .file(extensions: ["toml"]))
     var config: String?
 
-    @Option(help: ArgumentHelp("The agent's socket. (default: $ACME_AGENT_SOCKET)", valueName: "path"), completion: .file())
+    @Option(
+        help: ArgumentHelp(
+            "The agent's socket. (default: $ACME_AGENT_SOCKET, the configuration's, or /run/acme-agent/agent.sock)", valueName: "path"),
+        completion: .file())
     var socket: String?
 
-    @Option(help: ArgumentHelp("The CA's ACME directory. (default: $ACME_DIRECTORY)", valueName: "url"))
+    @Option(
+        help: ArgumentHelp(
+            "The CA's ACME directory. (default: $ACME_DIRECTORY, the configuration's, or Let's Encrypt)", valueName: "url"))
     var directory: String?
 
     @Option(
-        help: ArgumentHelp("Trust this certificate, and no other, for the CA's own HTTPS.", valueName: "file"),
+        help: ArgumentHelp("Trust only the certificates in this file for the CA's own HTTPS.", valueName: "file"),
         completion: .file(extensions: ["pem", "crt"]))
     var caCertificate: String?
 
-    @Option(help: ArgumentHelp("Where certificates and accounts are kept.", valueName: "folder"), completion: .directory)
+    @Option(help: ArgumentHelp("Where certificates and accounts are stored.", valueName: "folder"), completion: .directory)
     var stateDirectory: String?
 
     @Flag(help: "Print one JSON object, errors included, on standard output.")
@@ -31,7 +36,7 @@ struct GlobalOptions: ParsableArguments {
     @Flag(name: .shortAndLong, help: "Print every request and every signature.")
     var verbose = false
 
-    /// None of them given.
+    /// With none of the options given.
     static var unset: GlobalOptions { (try? GlobalOptions.parse([])) ?? GlobalOptions() }
 
     func validate() throws {

@@ -4,12 +4,12 @@ import Issuance
 import JOSE
 import StrictJSON
 
-/// Programs of the user's that are run at certain moments.
+/// The user's programs that are run at certain steps.
 enum Hooks {
-    /// Longer than any reload; a program that hangs must not hold the certificate's lock for ever.
+    /// Longer than any reload; a program that hangs must not hold the certificate's lock forever.
     static let timeout: Duration = .seconds(300)
 
-    /// The environment of this process as it was started: a hook finds its credentials there.
+    /// The environment with which this process was started: a hook may find its credentials there.
     static var environment: ProgramEnvironment {
         ProgramEnvironment((try? DurableFile.read("/proc/self/environ", limit: 4 << 20)) ?? [])
     }
@@ -21,12 +21,12 @@ enum Hooks {
         do throws(ExternalProgramError) { try program(path).check() } catch {
             throw .configuration(
                 "the deploy hook cannot be used: \(error.description)",
-                hint: "--deploy-hook names a program that this user may run; --reset-settings forgets the one given before")
+                hint: "--deploy-hook names a program that this user may run; --reset-settings forgets the remembered one")
         }
     }
 
-    /// Takes a certificate into use: `PROGRAM NAME FOLDER`, the same and more in the environment, and the certificate as JSON on standard
-    /// input.
+    /// Deploys a certificate: runs `PROGRAM NAME FOLDER`, with the same and more in the environment and the certificate
+    /// as JSON on standard input.
     static func deploy(_ path: String) -> IssuanceFlow.DeployHook {
         { certificate in
             let folder = certificate.folder ?? ""

@@ -2,12 +2,12 @@ import Dispatch
 import Glibc
 import Synchronization
 
-/// SIGINT and SIGTERM: the first cancels the work, so that challenges are taken down; the second ends the program at once.
+/// SIGINT and SIGTERM: the first cancels the work, so that challenges are cleaned up; the second ends the program at
+/// once.
 ///
-/// Handlers, not ignored signals: a program started from here (a hook) must have the default behaviour again, and `exec` keeps what is
-/// ignored.
+/// Signals are handled, not ignored: `exec` keeps ignored signals, and a hook must start with the default behaviour.
 enum Interruption {
-    /// Signals so far, and the last one's number.
+    /// The number of signals so far, and the last signal.
     private static let count = Atomic<Int>(0)
     private static let last = Atomic<Int32>(0)
     private static let pipe = Atomic<Int32>(-1)
@@ -19,7 +19,7 @@ enum Interruption {
     }
 
     /// Runs `work`; a signal cancels it.
-    /// - Throws: What the work throws, and `Failure` of code `interrupted` where a signal ended it.
+    /// - Throws: The errors of `work`, and a `Failure` with code `interrupted` if a signal ended it.
     static func cancelling<Result: Sendable>(
         notice: @escaping @Sendable () -> Void, _ work: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
@@ -45,14 +45,14 @@ enum Interruption {
         } catch {
             guard count.load(ordering: .sequentiallyConsistent) > 0 else { throw error }
             let isTermination = last.load(ordering: .sequentiallyConsistent) == SIGTERM
-            // Something else may have gone wrong just then; it is told, since it is not what the user did.
+            // Something else may have failed at the same time; report it, since the user did not cause it.
             guard error is CancellationError || Failure(error).code == "interrupted" else { throw error }
             throw Failure(
-                "interrupted", isTermination ? .terminated : .interrupted, "interrupted", hint: "the same command goes on from here")
+                "interrupted", isTermination ? .terminated : .interrupted, "interrupted", hint: "run the same command again to resume")
         }
     }
 
-    /// Only async-signal-safe calls: atomics, write and _exit.
+    /// The handler makes only async-signal-safe calls: atomics, write and _exit.
     private static func install() {
         var action = sigaction()
         action.__sigaction_handler.sa_handler = { signal in
@@ -73,6 +73,6 @@ extension Interruption {
     /// Says what the first signal does.
     static func announce(_ display: ProgressDisplay) {
         display.finish(summary: false)
-        Output.write("acme-agent: interrupted: taking down what was set up (once more ends at once)\n", to: STDERR_FILENO)
+        Output.write("acme-agent: interrupted: removing what was set up (interrupt again to end at once)\n", to: STDERR_FILENO)
     }
 }

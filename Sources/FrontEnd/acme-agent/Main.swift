@@ -1,11 +1,11 @@
 import ArgumentParser
 import Glibc
 
-/// The program: reads the command line, runs one command, and says how it ended.
+/// The program: reads the command line, runs one command and reports its result.
 @main
 enum Main {
     static func main() async {
-        // A reader that went away (`| head`) is noticed by write(2) and must not end an issuance in the middle.
+        // A closed pipe (`| head`) makes write(2) fail; the signal must not end an issuance in the middle.
         Interruption.catchBrokenPipes()
         Output.occupyStandardDescriptors()
         let command: any ParsableCommand
@@ -17,7 +17,7 @@ enum Main {
         exit(await run(command))
     }
 
-    /// What was typed.
+    /// The given words.
     private static var words: [String] { Array(CommandLine.arguments.dropFirst()) }
 
     /// - Returns: The exit status.

@@ -6,14 +6,14 @@ import CertificateStore
 import DurableFile
 import Glibc
 
-/// What a running command works with: settings, output, and connections that are made when they are first needed.
+/// A running command's context: settings, output, and connections that are made when they are needed.
 struct Session: Sendable {
     let settings: Settings
     let output: Output
 
     var store: FolderStore { FolderStore(folder: settings.stateDirectory) }
 
-    /// A connection to the agent. Where it keeps somebody waiting a line says so.
+    /// A connection to the agent. If the agent is slow to answer, a line says so.
     /// - Throws: `AgentConnectionError`.
     func agent() async throws -> AgentClient {
         output.detail("agent: \(settings.socket)")
@@ -22,15 +22,15 @@ struct Session: Sendable {
         }
     }
 
-    /// The agent's keys, for the flow.
-    /// - Parameter token: for new keys; `nil` is the agent's first.
+    /// The agent's keys for the flow.
+    /// - Parameter token: for new keys; `nil` for the agent's first.
     func keys(token: String? = nil) async throws -> AgentKeyProvider {
         AgentKeyProvider(agent: try await agent(), token: token) { [socket = settings.socket] in
             try await AgentClient.connect(socket: socket)
         }
     }
 
-    /// Runs `body` with a transport to a CA, which is closed behind it.
+    /// Runs `body` with a transport to a CA, which is closed afterwards.
     func withTransport<Result: Sendable>(
         to directory: ACMEURL, _ body: (AsyncHTTPTransport) async throws -> Result
     ) async throws -> Result {
@@ -64,11 +64,11 @@ struct Session: Sendable {
     /// Whether a person can be asked.
     var canAsk: Bool { Output.isStandardInputTerminal && Output.isStandardErrorTerminal && !output.isJSON }
 
-    /// Asks before something that cannot be taken back; `--yes` answers beforehand.
+    /// Asks before something that cannot be undone; `--yes` answers in advance.
     func confirm(_ question: String, yes: Bool) throws {
         if yes { return }
         guard canAsk else {
-            throw Failure.usage("\(question) needs --yes where nobody can be asked")
+            throw Failure.usage("without a terminal, --yes is needed to \(question)")
         }
         Output.write("\(question)? [y/N] ", to: STDERR_FILENO)
         guard let answer = readLine(), answer.lowercased() == "y" || answer.lowercased() == "yes" else {

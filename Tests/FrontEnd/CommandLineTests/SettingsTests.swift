@@ -125,7 +125,7 @@ import Testing
         ("\nsokket = \"/x\"", "t.toml:2: \"sokket\" is not a setting here"),
         ("webroot = \"www\"", "t.toml:1: \"webroot\" must be an absolute path"),
         ("\n\nwebroot = \"/a\"\ndns-hook = \"/b\"", "t.toml:3: webroot and dns-hook exclude each other"),
-        ("key-type = \"P-512\"", "t.toml:1: \"key-type\" is refused: \"P-512\" is not a type of key"),
+        ("key-type = \"P-512\"", "t.toml:1: \"key-type\" is refused: \"P-512\" is not a key type"),
         ("http01-address = \"80\"", "t.toml:1: \"80\" is not an address and port"),
         ("http01-address = [1]", "t.toml:1: \"http01-address\" must contain strings, not an integer"),
         (
@@ -134,7 +134,7 @@ import Testing
         ),
         ("dns-wait-seconds = 100000", "t.toml:1: \"dns-wait-seconds\" must be from 0 to 3600"),
         ("[[certificate]]\nwebroot = \"/a\"", "t.toml:1: the setting \"name\" is missing"),
-        ("[[certificate]]\nname = \"a\"\n[[certificate]]\nname = \"a\"", "t.toml:4: \"name\" is there twice: a"),
+        ("[[certificate]]\nname = \"a\"\n[[certificate]]\nname = \"a\"", "t.toml:4: \"name\" occurs twice: a"),
     ]) func errorsHaveAFileAndALine(toml: String, message: String) { #expect(error(toml) == message) }
 
     @Test func everyAddress() throws {

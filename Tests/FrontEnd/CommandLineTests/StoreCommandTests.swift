@@ -96,7 +96,7 @@ import Testing
     ]) func aStateDirectoryThatWasNamedMustBeThere(line: String) async throws {
         let session = try CommandLineSession()
         let named = try await session.run("acme-agent \(line) --state-directory /nope/state")
-        #expect(named.status == 78 && named.error.contains("\"/nope/state\" is not there"), "\(named)")
+        #expect(named.status == 78 && named.error.contains("\"/nope/state\" does not exist"), "\(named)")
         let configured = try await session.run("rmdir state; acme-agent \(line)")
         // Nobody has an account yet.
         #expect(configured.status != 78 && !configured.error.contains("state directory"), "\(configured)")

@@ -3,13 +3,13 @@ import Glibc
 import Issuance
 import JOSE
 
-/// How the answers to challenges get where the CA looks for them.
+/// How challenges are answered.
 enum ChallengeMethod: Sendable, Equatable {
-    /// http-01 by a listener of this program, on these addresses.
+    /// http-01 with a built-in listener on these addresses.
     case listener([ListenAddress])
-    /// http-01 by files for a web server that is there: the folder that it serves.
+    /// http-01 with files in the folder that a running web server serves.
     case webroot(String)
-    /// dns-01 by a program that puts the TXT record in place.
+    /// dns-01 with a program that creates the TXT record.
     case dnsHook(String)
 
     var isDNS: Bool {
@@ -17,10 +17,10 @@ enum ChallengeMethod: Sendable, Equatable {
         return false
     }
 
-    /// Every address of this host, port 80: where the CA comes (RFC 8555 §8.3).
+    /// Every address of this host, port 80: the CA connects there (RFC 8555 §8.3).
     static var standard: ChallengeMethod { .listener(everyAddress(port: 80)) }
 
-    /// IPv6 only where this host has it.
+    /// Includes IPv6 only if this host has it.
     private static func everyAddress(port: UInt16) -> [ListenAddress] {
         let texts = access("/proc/net/if_inet6", F_OK) == 0 ? ["[::]:\(port)", "0.0.0.0:\(port)"] : ["0.0.0.0:\(port)"]
         return texts.compactMap { try? ListenAddress($0) }
@@ -35,13 +35,13 @@ enum ChallengeMethod: Sendable, Equatable {
             hint: "write 192.0.2.1:80 or [2001:db8::1]:80, or *:80 for all addresses")
     }
 
-    /// One of three at most, from wherever they were given.
-    /// - Throws: `Failure` of usage where several are.
+    /// At most one of the three may be given.
+    /// - Throws: a usage `Failure` if several are given.
     init?(addresses: [String], webroot: String?, dnsHook: String?) throws(Failure) {
         let given = [addresses.isEmpty ? nil : "http01-address", webroot == nil ? nil : "webroot", dnsHook == nil ? nil : "dns-hook"]
             .compactMap(\.self)
         guard given.count < 2 else {
-            throw .usage("\(given[0]) and \(given[1]) exclude each other", hint: "one way of answering challenges is enough")
+            throw .usage("\(given[0]) and \(given[1]) exclude each other", hint: "choose one way to answer challenges")
         }
         if let webroot {
             self = .webroot(webroot)
@@ -59,7 +59,7 @@ enum ChallengeMethod: Sendable, Equatable {
     }
 
     /// The solver of `Issuance`.
-    /// - Parameter dnsWait: seconds between the hook's end and the CA's look.
+    /// - Parameter dnsWait: seconds to wait after the DNS hook before telling the CA.
     func solver(dnsWait: Int) -> any ChallengeSolver {
         switch self {
         case .listener(let addresses): HTTP01Listener(addresses: addresses)
@@ -70,12 +70,12 @@ enum ChallengeMethod: Sendable, Equatable {
 }
 
 extension KeyAlgorithm {
-    /// From a person's word, in any case: `p-256`, `P256`, `rsa-2048`, `rsa2048`, `ed25519`.
+    /// From user input in any case: `p-256`, `P256`, `rsa-2048`, `rsa2048`, `ed25519`.
     init(argument: String) throws(Failure) {
         func plain(_ text: String) -> String { text.lowercased().filter { $0 != "-" } }
         guard let match = KeyAlgorithm.allCases.first(where: { plain($0.rawValue) == plain(argument) }) else {
             let all = KeyAlgorithm.allCases.map(\.rawValue).joined(separator: ", ")
-            throw .usage("\"\(TerminalText.safe(argument, limit: 40))\" is not a type of key", hint: "types of keys: \(all)")
+            throw .usage("\"\(TerminalText.safe(argument, limit: 40))\" is not a key type", hint: "key types: \(all)")
         }
         self = match
     }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The environment variables that this program reads, as values.
+/// The environment variables that this program reads.
 struct Environment: Sendable, Equatable {
     var configuration: String?
     var socket: String?
@@ -16,8 +16,8 @@ struct Environment: Sendable, Equatable {
 
     init() {}
 
-    /// Those of the process. An empty variable counts as none.
-    /// - Throws: `Failure` for one that is not UTF-8: another file would be meant by what can be read of it.
+    /// The process's variables. An empty variable counts as unset.
+    /// - Throws: `Failure` for a variable that is not UTF-8: converted, it would name another file.
     static func current() throws(Failure) -> Environment {
         func variable(_ name: String) throws(Failure) -> String? {
             guard let value = getenv(name), value.pointee != 0 else { return nil }
@@ -36,16 +36,16 @@ struct Environment: Sendable, Equatable {
         }
         environment.proxy = try first(["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
         environment.proxyExceptions = try first(["no_proxy", "NO_PROXY"])
-        // One that cannot be read says nothing.
+        // A locale that is not UTF-8 is ignored.
         environment.locale = try? first(["LC_ALL", "LC_MESSAGES", "LANG"])
         environment.isRoot = geteuid() == 0
         return environment
     }
 
-    /// Where certificates and accounts are kept if nothing else is said.
+    /// The default place for certificates and accounts.
     var stateDirectory: String? {
         if isRoot { return "/var/lib/acme-agent" }
-        // XDG Base Directory: a relative path is to be ignored.
+        // XDG Base Directory Specification: a relative path must be ignored.
         if let stateHome, stateHome.hasPrefix("/") { return stateHome + "/acme-agent" }
         return home.map { $0 + "/.local/state/acme-agent" }
     }

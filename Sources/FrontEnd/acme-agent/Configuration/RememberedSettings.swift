@@ -6,13 +6,13 @@ import Issuance
 import JOSE
 import StrictJSON
 
-/// How a certificate was ordered on the command line, kept for its renewals: `<state>/settings/<name>.json`. What the configuration says
-/// for the certificate goes before.
+/// The command line options with which a certificate was ordered, kept for its renewals in
+/// `<state>/settings/<name>.json`. The configuration's settings for the certificate override them.
 struct RememberedSettings {
     private static let folderName = "settings"
     private let store: FolderStore
     private var folder: String { "\(store.folder)/\(RememberedSettings.folderName)" }
-    /// Format 2 has `mustStaple`.
+    /// Format 2 added `mustStaple`.
     private static let version: Int64 = 2
     private static let limit = 64 * 1024
 
@@ -21,7 +21,7 @@ struct RememberedSettings {
 
     func path(_ name: CertificateName) -> String { "\(folder)/\(name.rawValue).json" }
 
-    /// - Throws: `FileError`; `Failure` where the file is not as this program writes it.
+    /// - Throws: `FileError`; `Failure` if the file is not in the form that this program writes.
     func read(_ name: CertificateName) throws -> CertificateSettings {
         let bytes: [UInt8]
         do { bytes = try DurableFile.read(path(name), limit: RememberedSettings.limit) } catch {
@@ -33,23 +33,23 @@ struct RememberedSettings {
         } catch let error as NewerFormat {
             throw Failure(
                 "settings-newer", .failed,
-                "\(path(name)) was written by a newer version of this program (format \(error.version), known is "
+                "\(path(name)) was written by a newer version of this program (format \(error.version); this version reads up to "
                     + "\(RememberedSettings.version))",
-                hint: "use that version, or remove the file and issue with the options it is to have")
+                hint: "use that version, or remove the file and issue again with the wanted options")
         } catch {
             throw Failure(
-                "settings-damaged", .failed, "\(path(name)) is not as this program writes it: \(TerminalText.safe("\(error)", limit: 200))",
-                hint: "remove it; the next issue writes it anew")
+                "settings-damaged", .failed, "the settings file \(path(name)) is damaged: \(TerminalText.safe("\(error)", limit: 200))",
+                hint: "remove it; the next issue writes it again")
         }
     }
 
-    /// A file of a newer version, of which nothing else may be believed.
+    /// A file of a newer version; its other members must not be interpreted.
     private struct NewerFormat: Error {
         var version: Int64
     }
 
-    /// Keeps what was given in the place of what was remembered; writes nothing where that changes nothing. A damaged file is written anew,
-    /// one of a newer version is not: what this version does not know would be lost.
+    /// Remembers the given settings in place of the earlier ones; writes nothing if nothing changes. A damaged file is
+    /// replaced, but not one of a newer version: settings that this version does not know would be lost.
     func remember(_ given: CertificateSettings, for name: CertificateName) throws {
         do {
             guard try read(name) != given else { return }
@@ -60,7 +60,7 @@ struct RememberedSettings {
         try DurableFile.replace(path(name), with: RememberedSettings.encode(given) + [0x0A], mode: 0o600)
     }
 
-    /// Whether there is anything for the name, were it cut off while it was written.
+    /// Whether anything is stored for the name, even an unfinished file.
     func isKept(_ name: CertificateName) -> Bool {
         [path(name), interimPath(name)].contains { (path: String) in access(path, F_OK) == 0 }
     }
@@ -95,7 +95,7 @@ struct RememberedSettings {
 
     static func decode(_ bytes: [UInt8]) throws -> CertificateSettings {
         let object = try JSONDocument(parsing: bytes).root.object()
-        // First: a newer version has other members.
+        // Checked first: a newer version has other members.
         let version = try object.integer("version")
         guard version <= self.version else { throw NewerFormat(version: version) }
         guard version >= 1 else { throw JSONError(.invalidValue, offset: 0, member: "version") }

@@ -5,36 +5,37 @@ import DurableFile
 import Glibc
 import JOSE
 
-/// Everything that a command may need to know, from the command line, the environment, the configuration and the defaults, in this order.
+/// A command's settings, from the command line, the environment, the configuration and the defaults, in this order.
 struct Settings: Sendable {
     static let defaultFile = "/etc/acme-agent/acme-agent.toml"
-    /// Let's Encrypt. Nothing is ordered there before a person has registered an account.
+    /// Let's Encrypt. Nothing is ordered there before the user has registered an account.
     static let defaultDirectory = "https://acme-v02.api.letsencrypt.org/directory"
-    /// Where the daemon's configuration puts the trail by default.
+    /// The daemon's default for the audit trail.
     static let defaultAuditFile = "/var/lib/acme-agentd/audit/audit.jsonl"
     static let defaultKeyType = KeyAlgorithm.p256
 
-    /// The file that was read, if one was.
+    /// The file that was read, if any.
     var file: String?
     var socket: String
-    /// The CA that new certificates come from.
+    /// The CA for new certificates.
     var directory: ACMEURL
-    /// Whether the command line itself names the CA, which then counts for certificates of others too.
+    /// Whether the command line names the CA; it then applies to certificates of other CAs too.
     var isDirectoryGiven: Bool
     var stateDirectory: String
-    /// Whether the command line itself names it, which may be mistyped; a configured one is made by the first command that needs it.
+    /// Whether the command line names it: it may be mistyped. A configured one is created by the first command that
+    /// needs it.
     var isStateDirectoryNamed: Bool
     var auditFile: String
     private var configuredProxy: ProxyChoice?
     private var environmentProxy: String?
     private var proxyExceptions: String?
-    /// The user's, as the environment names it.
+    /// The user's locale, from the environment.
     var locale: String?
-    /// What the configuration says of its CA.
+    /// The configuration's settings for its CA.
     private var configuredCA: CASettings
     /// `--ca-certificate`
     private var givenCACertificate: String?
-    /// For every certificate; the command line goes before.
+    /// For all certificates; the command line overrides it.
     var certificate: CertificateSettings
     /// For single certificates, by name.
     var certificates: [String: CertificateSettings]
@@ -42,7 +43,7 @@ struct Settings: Sendable {
     /// - Throws: `Failure`, `ConfigurationError`.
     init(_ options: GlobalOptions, environment: Environment) throws {
         var path = options.config ?? environment.configuration
-        // A file that was named must be there; the default one may be missing.
+        // A named file must exist; the default one may be missing.
         if path == nil, access(Settings.defaultFile, F_OK) == 0 { path = Settings.defaultFile }
         let configured = try path.map { path throws in try SettingsFile.load(path) } ?? SettingsFile()
         try self.init(options, environment: environment, configured: configured, file: path)
@@ -56,7 +57,7 @@ struct Settings: Sendable {
         configuredCA = configured.ca
         givenCACertificate = options.caCertificate
         guard let state = options.stateDirectory ?? configured.stateDirectory ?? environment.stateDirectory else {
-            throw Failure.configuration("there is no place for certificates: HOME is not set", hint: "--state-directory FOLDER")
+            throw Failure.configuration("there is no state directory: HOME is not set", hint: "--state-directory FOLDER")
         }
         stateDirectory = state
         isStateDirectoryNamed = options.stateDirectory != nil
@@ -81,8 +82,8 @@ struct Settings: Sendable {
         return try ACMEURL(defaultDirectory)
     }
 
-    /// Refuses a state directory that was named and is not there: in a mistyped one there are no certificates, and
-    /// nothing is wrong with them.
+    /// Refuses a named state directory that does not exist: a mistyped one would look like an empty store without
+    /// problems.
     func checkStateDirectory(_ use: StateUse) throws(Failure) {
         guard use != .none else { return }
         var status = stat()
@@ -91,15 +92,16 @@ struct Settings: Sendable {
             guard errno == ENOENT || errno == ENOTDIR else { return }
             guard use == .expected, isStateDirectoryNamed else { return }
             throw .configuration(
-                "the state directory \"\(shown)\" is not there", hint: "\(hint); `acme-agent account register` makes it")
+                "the state directory \"\(shown)\" does not exist", hint: "\(hint); `acme-agent account register` creates it")
         }
         guard status.st_mode & S_IFMT == S_IFDIR else {
             throw .configuration("the state directory \"\(shown)\" is not a folder", hint: hint)
         }
     }
 
-    /// Through what a CA is reached; `nil`: directly. The file's setting is for this program and the variable for all of them, so the file goes before.
-    /// - Throws: `Failure`, for a variable that names no proxy.
+    /// The proxy for a CA; `nil` for a direct connection. The file's setting overrides the environment variable, which
+    /// is for all programs.
+    /// - Throws: `Failure` for a variable that is not a proxy.
     func proxy(for directory: ACMEURL) throws(Failure) -> Proxy? {
         var settings = ProxySettings(exceptions: proxyExceptions)
         switch configuredProxy {
@@ -114,24 +116,25 @@ struct Settings: Sendable {
         return settings.proxy(for: directory.origin)
     }
 
-    /// What the configuration says of a CA: nothing, if it speaks of another.
+    /// The configuration's settings for a CA; empty if they are for another one.
     func ca(at directory: ACMEURL) -> CASettings {
         guard let own = configuredCA.directory else { return configuredCA }
         return own.origin == directory.origin ? configuredCA : CASettings()
     }
 
-    /// What the CA's own HTTPS certificate must chain to.
+    /// The root certificates for the CA's own HTTPS certificate.
     func trustRoots(for directory: ACMEURL) -> TrustRoots {
         (givenCACertificate ?? ca(at: directory).caCertificate).map { .file($0) } ?? .system
     }
 
-    /// How a certificate is ordered: what the command line says, then the configuration's part for this name, then what was said when it
-    /// was first ordered, then the configuration's general part.
+    /// How a certificate is ordered: the command line overrides the configuration's part for this name, which overrides
+    /// the remembered options, which override the configuration's general part.
     func certificate(named name: String, given: CertificateSettings, remembered: CertificateSettings) -> CertificateSettings {
         given.over(certificates[name] ?? CertificateSettings()).over(remembered).over(certificate)
     }
 
-    /// The agent's name of the account key: configured, or made of the CA's host and port, e.g. `account-localhost-14000`.
+    /// The account key's name in the agent: configured, or derived from the CA's host and port
+    /// (`account-localhost-14000`).
     func accountKeyName(at directory: ACMEURL) throws -> KeyName {
         try ca(at: directory).accountKey ?? Settings.derivedAccountKeyName(for: directory)
     }
@@ -139,7 +142,7 @@ struct Settings: Sendable {
     static func derivedAccountKeyName(for directory: ACMEURL) throws(KeyNameError) -> KeyName {
         var name = "account-" + directory.host.map { $0 == ":" || $0 == "*" ? "-" : String($0) }.joined()
         if directory.port != 443 { name += "-\(directory.port)" }
-        // A longer name keeps its end, which differs where two hosts of one provider have the beginning in common.
+        // A longer name keeps its end: two hosts of one provider may differ only there.
         if name.utf8.count > KeyName.maximumLength {
             let rest = name.utf8.suffix(KeyName.maximumLength - 8).drop { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-") }
             name = "account-" + String(decoding: rest, as: UTF8.self)

@@ -3,7 +3,7 @@ import ACMEClient
 import ConfigurationFile
 import JOSE
 
-/// What `acme-agent.toml` may say; Config/acme-agent.toml explains every setting.
+/// The settings in `acme-agent.toml`; Config/acme-agent.toml explains each.
 struct SettingsFile: Sendable {
     var socket: String?
     var stateDirectory: String?
@@ -38,7 +38,7 @@ struct SettingsFile: Sendable {
         for entry in try table.tables("certificate") {
             try entry.finish(known: ["name"] + SettingsFile.certificateSettings)
             let name = try entry.requiredString("name")
-            guard certificates[name] == nil else { throw entry.error("name", "is there twice: \(TerminalText.safe(name, limit: 80))") }
+            guard certificates[name] == nil else { throw entry.error("name", "occurs twice: \(TerminalText.safe(name, limit: 80))") }
             certificates[name] = try CertificateSettings(entry)
         }
     }
@@ -46,16 +46,16 @@ struct SettingsFile: Sendable {
     static func load(_ path: String) throws(ConfigurationError) -> SettingsFile { try SettingsFile(ConfigurationFile.load(path)) }
 }
 
-/// What the file says of a proxy.
+/// The file's proxy setting.
 enum ProxyChoice: Sendable, Equatable {
-    /// None, also where the environment has one.
+    /// None, even if the environment has one.
     case direct
     case server(Proxy)
 
     init(_ text: String) throws(ProxyError) { self = text == "none" ? .direct : .server(try Proxy(text)) }
 }
 
-/// What belongs to one CA. It counts for the file's `directory` only, not for another that the command line names.
+/// The settings for one CA. They apply only to the file's `directory`, not to another one from the command line.
 struct CASettings: Sendable {
     var directory: ACMEURL?
     var caCertificate: String?
@@ -80,16 +80,16 @@ struct CASettings: Sendable {
     }
 }
 
-/// How certificates are ordered, or one of them.
+/// How certificates, or a single one, are ordered.
 struct CertificateSettings: Sendable, Equatable {
     var challenge: ChallengeMethod?
-    /// Seconds between the end of the dns hook and the CA's look.
+    /// Seconds to wait after the DNS hook before telling the CA.
     var dnsWait: Int?
     var deployHook: String?
     var keyType: KeyAlgorithm?
     var profile: String?
     var preferredChain: String?
-    /// From the command line alone.
+    /// Only from the command line.
     var mustStaple: Bool?
 
     init() {}
@@ -110,7 +110,7 @@ struct CertificateSettings: Sendable, Equatable {
         preferredChain = try table.string("preferred-chain")
     }
 
-    /// These settings, with those of `other` where these say nothing.
+    /// These settings, with missing ones taken from `other`.
     func over(_ other: CertificateSettings) -> CertificateSettings {
         var result = self
         result.challenge = challenge ?? other.challenge
@@ -131,11 +131,11 @@ extension ConfigurationTable {
         return try strings(key) ?? []
     }
 
-    /// An absolute path: what a relative one means would depend on where the program is started.
+    /// An absolute path: a relative one would depend on where the program is started.
     fileprivate func path(_ key: String) throws(ConfigurationError) -> String? {
         guard let path = try string(key) else { return nil }
         guard path.hasPrefix("/") else { throw error(key, "must be an absolute path") }
-        guard !path.utf8.contains(0) else { throw error(key, "has a NUL in it") }
+        guard !path.utf8.contains(0) else { throw error(key, "contains a NUL") }
         return path
     }
 

@@ -1,17 +1,17 @@
-/// How the program ends; Docs/cli.md has the same table.
+/// The program's exit statuses; Docs/cli.md has the same table.
 enum ExitStatus: Int32, CaseIterable {
     case success = 0
-    /// Anything that has no status of its own.
+    /// Any failure without its own status.
     case failed = 1
-    /// The agent's policy, or a key that is not there for this user, which looks the same.
+    /// Refused by the agent's policy, or no such key for this user; the two look the same.
     case refused = 2
-    /// The agent is not reachable, or it cannot sign: token, audit trail.
+    /// The agent is not reachable, or cannot sign because of its token or audit trail.
     case agentUnavailable = 3
-    /// The CA refused, or answered what it must not.
+    /// The CA refused, or gave an answer that it must not give.
     case caRefused = 4
-    /// The CA did not find the answer to a challenge.
+    /// The CA could not validate a challenge, or it could not be set up.
     case validationFailed = 5
-    /// `--check`: the command was done, and has found something that its user has to do something about.
+    /// `--check`: the command succeeded and found something that needs attention.
     case attention = 6
     /// sysexits.h EX_USAGE
     case usage = 64
@@ -19,7 +19,7 @@ enum ExitStatus: Int32, CaseIterable {
     case temporary = 75
     /// sysexits.h EX_CONFIG
     case configuration = 78
-    /// 128 + SIGINT, as a shell has it.
+    /// 128 + SIGINT, as in a shell.
     case interrupted = 130
     /// 128 + SIGTERM
     case terminated = 143

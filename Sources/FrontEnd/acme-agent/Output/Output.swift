@@ -3,16 +3,16 @@ import Glibc
 import StrictJSON
 import Synchronization
 
-/// Standard output has closed: nobody reads any more.
+/// The reader of standard output has closed it.
 struct OutputClosed: Error {}
 
-/// Where results and progress go: results to standard output, as text or as one JSON object; everything else to standard error.
+/// Prints results to standard output, as text or as one JSON object, and everything else to standard error.
 struct Output: Sendable {
     enum Verbosity: Sendable, Comparable { case quiet, normal, verbose }
 
     let isJSON: Bool
     let verbosity: Verbosity
-    /// The CA that the command line itself names: what a hint says to type must name it, too.
+    /// The CA that the command line names: commands in hints must name it, too.
     var givenDirectory: String?
 
     init(json: Bool, verbosity: Verbosity) {
@@ -30,7 +30,7 @@ struct Output: Sendable {
     /// Prints a result: with `--json` the object, otherwise the text.
     /// - Parameters:
     ///   - text: lines, safe for a terminal.
-    ///   - json: writes the members of the one object.
+    ///   - json: writes the object's members.
     func result(_ text: @autoclosure () -> String, json: (inout JSONWriter) -> Void) throws {
         if isJSON {
             var writer = JSONWriter(reservingCapacity: 1024)
@@ -44,9 +44,9 @@ struct Output: Sendable {
         }
     }
 
-    /// Prints bytes as they are.
-    /// - Throws: `OutputClosed` where nobody reads; `Failure` where the system says anything else: what was asked for
-    ///   is not there.
+    /// Prints bytes unchanged.
+    /// - Throws: `OutputClosed` if the reader has closed the pipe; `Failure` for any other error, since the result is
+    ///   incomplete.
     func write(_ bytes: [UInt8]) throws {
         switch Output.write(bytes, to: STDOUT_FILENO) {
         case 0: return
@@ -55,8 +55,8 @@ struct Output: Sendable {
         }
     }
 
-    /// JSON without what a terminal would act on or show backwards: in it such characters stand in strings only, where
-    /// an escape is the same (RFC 8259 §7).
+    /// JSON without characters that a terminal would interpret or show in reverse. They occur only in strings, where an
+    /// escape means the same (RFC 8259 §7).
     static func withoutControls(_ json: [UInt8]) -> [UInt8] {
         guard json.contains(where: { $0 >= 0x7F }) else { return json }
         var safe: [UInt8] = []
@@ -76,23 +76,23 @@ struct Output: Sendable {
 
     // MARK: Standard error
 
-    /// What a person wants to know while it happens.
+    /// Prints progress for a person.
     func note(_ text: @autoclosure () -> String) {
         if verbosity >= .normal { Output.write(text() + "\n", to: STDERR_FILENO) }
     }
 
-    /// What only `--verbose` shows.
+    /// Prints a line with `--verbose` only.
     func detail(_ text: @autoclosure () -> String) {
         if verbosity >= .verbose { Output.write(text() + "\n", to: STDERR_FILENO) }
     }
 
-    /// What went not as it should, but is no error; shown by `--quiet` too.
+    /// Prints a problem that is not an error, even with `--quiet`.
     func warning(_ text: String, hint: String? = nil) {
         Output.write("acme-agent: warning: \(text)\n", to: STDERR_FILENO)
         if let hint { Output.write("acme-agent: hint: \(hint)\n", to: STDERR_FILENO) }
     }
 
-    /// The end of a command that failed: for a person on standard error, with `--json` also as the one object on standard output.
+    /// Reports the failure of a command: on standard error, and with `--json` also as the object on standard output.
     func report(_ failure: Failure, json: Bool = true) {
         let failure = failure.at(directory: givenDirectory)
         Output.write(failure.lines.joined(separator: "\n") + "\n", to: STDERR_FILENO)
@@ -103,7 +103,7 @@ struct Output: Sendable {
         }
     }
 
-    /// The failure of one of several things; the rest goes on.
+    /// Reports the failure of one of several items; the others continue.
     func reportPart(_ failure: Failure, of name: String) {
         var failure = failure
         failure.message = "\(name): \(failure.message)"
@@ -112,7 +112,7 @@ struct Output: Sendable {
 
     // MARK: Descriptors
 
-    /// Whether a path leads to what a descriptor is open on.
+    /// Whether a path names the file that a descriptor has open.
     static func leads(_ path: String, to descriptor: Int32) -> Bool {
         var named = stat(), opened = stat()
         guard stat(path, &named) == 0, fstat(descriptor, &opened) == 0 else { return false }
@@ -143,12 +143,12 @@ struct Output: Sendable {
         return 0
     }
 
-    /// Opens what was closed by who started the program: a file or connection that gets such a number would be printed
-    /// into. Standard output stays unusable, so that a result which cannot be printed is an error.
+    /// Opens standard descriptors that the parent process closed: otherwise a file or connection would get such a
+    /// number and output would be written into it. Standard output stays unusable, so that printing a result fails.
     static func occupyStandardDescriptors() {
         for (descriptor, mode) in [(STDIN_FILENO, O_RDONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDWR)]
         where fcntl(descriptor, F_GETFD) < 0 {
-            // The lowest free number, which is this one.
+            // open returns the lowest free number, which is this one.
             _ = open("/dev/null", mode)
         }
     }

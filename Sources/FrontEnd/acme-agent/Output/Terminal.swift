@@ -1,26 +1,26 @@
 import Glibc
 
-/// How important something is, as a colour.
+/// The importance of a text, as a colour.
 enum Tint: String {
     case none
-    /// Something to do something about.
+    /// Needs attention.
     case alarm = "31"
-    /// Something to know.
+    /// Worth knowing.
     case notice = "33"
 }
 
-/// Where results are shown: how wide it is, and whether it has colours.
+/// The properties of the output: its width, and whether it has colours.
 struct Terminal {
     /// Columns; `nil` for a file, where nothing is cut.
     var width: Int?
     var hasColours: Bool
 
-    /// Whatever is no terminal.
+    /// Anything that is not a terminal.
     static let file = Terminal(width: nil, hasColours: false)
-    /// Where a terminal does not say.
+    /// For a terminal that does not tell its width.
     private static let usualWidth = 80
 
-    /// Standard output. Colours are off by NO_COLOR (no-color.org) and on a terminal that has none.
+    /// Standard output. Colours are off with NO_COLOR (no-color.org) and on a terminal without colours.
     static var standardOutput: Terminal {
         guard Output.isStandardOutputTerminal else { return .file }
         func isSet(_ name: String) -> Bool { getenv(name).map { $0.pointee != 0 } ?? false }

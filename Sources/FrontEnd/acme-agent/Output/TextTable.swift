@@ -4,7 +4,7 @@ import ACME
 struct TextTable {
     private var rows: [[String]]
     private var tints: [Tint]
-    /// The column that a row's tint is for.
+    /// The column that a row's tint colours.
     private let tintedColumn: Int?
 
     init(_ header: [String], tinted: Int? = nil) {
@@ -21,10 +21,10 @@ struct TextTable {
     /// Two spaces between columns, none after the last.
     var text: String { text(for: .file) }
 
-    /// A last column is worth less than this many letters of it.
+    /// A last column narrower than this is left out.
     private static let shortest = 8
 
-    /// As it fits: what is too wide is cut from the last column, or the last column is left out.
+    /// Fits the terminal: the last column is cut or left out if the table is too wide.
     func text(for terminal: Terminal) -> String {
         var widths: [Int] = []
         for row in rows {
@@ -62,14 +62,14 @@ struct FieldList {
         if let value { fields.append((name, [TerminalText.safe(value)], .none)) }
     }
 
-    /// One line a value; nothing where there are none.
+    /// One line for each value; nothing if there are none.
     mutating func add(_ name: String, _ values: [String], _ tint: Tint = .none) {
         if !values.isEmpty { fields.append((name, values.map { TerminalText.safe($0) }, tint)) }
     }
 
     var text: String { text(for: .file) }
 
-    /// As it fits: long values go on in the next line.
+    /// Fits the terminal: long values continue on the next line.
     func text(for terminal: Terminal) -> String {
         let width = fields.map(\.name.count).max() ?? 0
         return fields.map { name, values, tint in

@@ -11,8 +11,8 @@ enum Wording {
         return texts.dropLast().joined(separator: ", ") + " and " + (texts.last ?? "")
     }
 
-    /// Lines of at most that many letters, cut at spaces; a longer word stays whole. Lines after the first are indented
-    /// as it is, and by two more.
+    /// Lines of at most `width` letters, broken at spaces; a longer word stays whole. Lines after the first are
+    /// indented by two more spaces than the first.
     static func wrapped(_ text: String, width: Int) -> [String] {
         guard text.count > width, width > 20 else { return [text] }
         let indent = String(text.prefix { $0 == " " })
@@ -38,7 +38,7 @@ enum Wording {
     /// The two largest units: `3 days 4 h`, `90 s` as `1 min 30 s`.
     static func duration(seconds: Int64) -> String {
         let seconds = max(seconds, 0)
-        // Somebody's mistake, or a joke.
+        // Not a serious value.
         guard seconds < 100 * 365 * 86_400 else { return ">100 years" }
         let units: [(Int64, String)] = [(86_400, "days"), (3600, "h"), (60, "min"), (1, "s")]
         for (index, unit) in units.enumerated() where seconds >= unit.0 {
@@ -52,7 +52,7 @@ enum Wording {
         return "0 s"
     }
 
-    /// The largest unit alone: `89 days`, `5 h`.
+    /// Only the largest unit: `89 days`, `5 h`.
     static func largestUnit(seconds: Int64) -> String {
         let parts = duration(seconds: seconds).split(separator: " ").prefix(2)
         return parts.joined(separator: " ")

@@ -1,6 +1,6 @@
 import ACMEClient
 
-/// Requests to the CA with their times.
+/// Times the requests to the CA.
 struct TimedTransport: HTTPTransport {
     let base: any HTTPTransport
     let timings: Timings
@@ -10,7 +10,7 @@ struct TimedTransport: HTTPTransport {
     }
 }
 
-/// Pauses with their times.
+/// Times the pauses.
 struct TimedTime: Timekeeping {
     let base: any Timekeeping
     let timings: Timings

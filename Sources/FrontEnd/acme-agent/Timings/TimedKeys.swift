@@ -2,7 +2,7 @@ import ACME
 import Issuance
 import JOSE
 
-/// Calls of the agent with their times.
+/// Times the calls to the agent.
 struct TimedKeys: KeyProvider {
     let base: any KeyProvider
     let timings: Timings
@@ -33,7 +33,7 @@ struct TimedKeys: KeyProvider {
     }
 }
 
-/// Signatures with their times.
+/// Times the signatures.
 struct TimedSigner: AccountSigner {
     let base: any AccountSigner
     let timings: Timings

@@ -2,7 +2,7 @@ import ACME
 import CertificateStore
 import Issuance
 
-/// Challenges with their times.
+/// Times the challenges.
 struct TimedSolver: ChallengeSolver {
     let base: any ChallengeSolver
     let timings: Timings

@@ -1,7 +1,7 @@
 import ACME
 import CertificateStore
 
-/// What is read and written of the store, with its times. Questions that an issuance does not ask are passed on.
+/// Times the store's reads and writes. Calls that an issuance does not make are passed on.
 struct TimedStore: CertificateStore {
     let base: any CertificateStore
     let timings: Timings

@@ -4,18 +4,18 @@ import Glibc
 import StrictJSON
 import Synchronization
 
-/// When each step of an issuance began and ended: for whoever wonders why it took so long. Written by `--timings FILE`.
+/// When each step of an issuance began and ended, to show what took the time. Written by `--timings FILE`.
 final class Timings: Sendable {
-    /// Who is waited for.
+    /// What a step waits for.
     enum Party: String, Sendable {
         case agent
         /// The CA, and the network on the way to it.
         case ca = "CA"
         /// The store and its disk.
         case store
-        /// A challenge's answer: put in place, looked at, taken away.
+        /// A challenge's answer: presented, fetched, removed.
         case challenge
-        /// Nothing is done: the next poll is not yet due.
+        /// Waiting until the next poll is due.
         case pause
     }
 
@@ -44,7 +44,8 @@ final class Timings: Sendable {
         steps.withLock { $0.append(step) }
     }
 
-    /// One JSON object: `began` and `ended` of the command (CLOCK_MONOTONIC, nanoseconds), and its steps by their beginning.
+    /// One JSON object: `began` and `ended` of the command (CLOCK_MONOTONIC, nanoseconds), and its steps in order of
+    /// their start.
     func json() -> [UInt8] {
         var json = JSONWriter(reservingCapacity: 8_192)
         json.beginObject()
@@ -65,7 +66,7 @@ final class Timings: Sendable {
         return json.bytes + [0x0A]
     }
 
-    /// Refuses a file that cannot be written, while nothing is begun.
+    /// Refuses a file that cannot be written, before any work is done.
     static func check(_ path: String) throws(Failure) {
         func refuse(_ number: Int32) -> Failure {
             .usage(
@@ -75,7 +76,7 @@ final class Timings: Sendable {
         var status = stat()
         if stat(path, &status) == 0 {
             if status.st_mode & S_IFMT == S_IFDIR { throw refuse(EISDIR) }
-            // Devices and FIFOs are written into; a regular file is replaced.
+            // Devices and FIFOs are written to; a regular file is replaced.
             if status.st_mode & S_IFMT != S_IFREG { return }
         }
         let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
