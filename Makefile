@@ -1,46 +1,46 @@
-# Everything that is done with this project by name. `make` alone lists it.
+# The project's commands. `make` alone lists them.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help demo sandbox sandbox-stop test test-long check bench bench-compare format docs install
 
-# Where `make install` puts things: $(DESTDIR)$(PREFIX)/…; DESTDIR is for packagers.
+# `make install` installs into $(DESTDIR)$(PREFIX)/…; DESTDIR is for packagers.
 DESTDIR ?=
 PREFIX ?= /usr/local
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## from nothing to a certificate whose key never left the token, step by step
+demo: ## get a certificate whose key never leaves the token, step by step, starting from nothing
 	@Tests/Sandbox/demo
 
-sandbox: ## a token, an ACME CA and the daemon, left running in .sandbox for trying things by hand
+sandbox: ## start a token, an ACME CA and the daemon in .sandbox, to try things by hand
 	@Tests/Sandbox/up
 
-sandbox-stop: ## end what `make sandbox` started
+sandbox-stop: ## stop what `make sandbox` started
 	@Tests/Sandbox/down
 
 test: ## build and run every test; the last line counts them
 	@Tests/run
 
-test-long: ## the tests that take longer than their worth in every run: users on a loaded loop, an idle token that goes away
+test-long: ## run the tests that are too slow for every run: users on a loaded loop, an idle token that goes away
 	@ACME_AGENT_LONG_TESTS=1 Tests/run --filter 'LoopFairnessTests|HelperOutageTests'
 
-check: ## prove the walls between the parts, the format, and that there is no warning
+check: ## check format, warnings, the walls between the parts, and the documents
 	@Tests/check
 
-bench: ## measure the agent beside its peers into bench/latest.json; BENCH=signing (or another part) for that alone
+bench: ## compare the agent with its peers, into bench/latest.json; BENCH=signing runs only that part
 	@Tests/bench $(BENCH)
 
-bench-compare: ## say what moved by more than the noise since BASE=<file>
+bench-compare: ## report what moved by more than the noise since BASE=<file>
 	@Tests/bench --compare "$(BASE)"
 
-format: ## bring every Swift file into the form that `make check` wants
+format: ## format every Swift file as `make check` requires
 	@swift format format --in-place --parallel --recursive Package.swift Sources Tests
 
-docs: ## check that the documents' links, commands and table of parts fit the tree
+docs: ## check that the documents' links, commands and lists match the tree
 	@Docs/check
 
-install: ## build for release and install programs, manual, units and examples under DESTDIR and PREFIX
+install: ## build for release and install programs, manual pages, documents and unit under DESTDIR and PREFIX
 	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" Config/install

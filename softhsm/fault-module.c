@@ -1,26 +1,30 @@
-// A PKCS#11 module for tests: SoftHSM, with the faults that real tokens have and SoftHSM has not.
+// A PKCS#11 module for tests: SoftHSM, with faults that real tokens have and SoftHSM does not.
 //
-// FAULT_DIRECTORY names a folder. Every watched call appends its name to the file `calls`. A file with the name of a function, for
-// example C_Sign, holds "RETURN-VALUE COUNT": so many calls return that value and do nothing else. A file with the name of one of
-// C_GenerateKeyPair and C_DestroyObject and ".after" holds the same: so many calls do their work and return that value all the same.
+// FAULT_DIRECTORY names a folder. Every watched call appends its name to the file `calls`. A file with the name of a
+// function, for example C_Sign, holds "RETURN-VALUE COUNT": the next COUNT calls return that value and do nothing else.
+// C_GenerateKeyPair.after and C_DestroyObject.after hold the same: the next COUNT calls do their work and still return
+// that value.
 // Further files:
-//   token-flags     flags (hexadecimal) that C_GetTokenInfo adds
-//   extractable     keys are made extractable, whatever the template says
-//   always-auth     keys are made with CKA_ALWAYS_AUTHENTICATE
-//   logged-out      the next C_SignInit finds the login gone (the file is removed)
-//   sessions-lost   the next C_SignInit finds every session of its slot gone (the file is removed)
-//   session-limit   the most sessions that may be open
-//   search-held     C_FindObjectsInit does not return while the file is there
-//   token-flags-off flags (hexadecimal) that C_GetTokenInfo leaves out
-//   login-held      C_Login does not begin while the file is there
-//   login-held-after C_Login has done its work and does not return while the file is there
-//   away            the device is unplugged: there is no token, calls that need it fail, and sessions and login that were used
-//                   meanwhile are gone when the file is removed
+//   token-flags        flags (hexadecimal) that C_GetTokenInfo adds
+//   token-flags-off    flags (hexadecimal) that C_GetTokenInfo omits
+//   extractable        keys are made extractable, whatever the template says
+//   always-auth        keys are made with CKA_ALWAYS_AUTHENTICATE
+//   logged-out         the next C_SignInit finds the login gone (the file is removed)
+//   sessions-lost      the next C_SignInit finds every session of its slot gone (the file is removed)
+//   session-limit      the maximum number of open sessions
+//   search-held        C_FindObjectsInit does not return while the file exists
 //   search-logged-out  the next C_FindObjectsInit finds the login gone (the file is removed)
-//   made-sessions-lost the next C_GenerateKeyPair makes the pair, loses every session of its slot and returns CKR_SESSION_HANDLE_INVALID
-//   made-died       the next C_GenerateKeyPair makes the pair, and the process is killed (the file is removed)
-//   made-public     the next C_GenerateKeyPair makes the public object, and the process is killed (the file is removed)
-//   made-private    the next C_GenerateKeyPair makes the private object, and the process is killed (the file is removed)
+//   login-held         C_Login does not begin while the file exists
+//   login-held-after   C_Login has done its work and does not return while the file exists
+//   away               the device is unplugged: there is no token, calls that need it fail, and sessions and login that
+//                      were used meanwhile are gone when the file is removed
+//   made-sessions-lost the next C_GenerateKeyPair makes the pair, loses every session of its slot and returns
+//                      CKR_SESSION_HANDLE_INVALID (the file is removed)
+//   made-died          the next C_GenerateKeyPair makes the pair, and the process is killed (the file is removed)
+//   made-public        the next C_GenerateKeyPair makes the public object, and the process is killed (the file is
+//                      removed)
+//   made-private       the next C_GenerateKeyPair makes the private object, and the process is killed (the file is
+//                      removed)
 // Built by the tests: cc -shared -fPIC $(pkg-config --cflags p11-kit-1) -o fault-module.so fault-module.c -ldl
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -66,7 +70,7 @@ static unsigned long number_in(const char *name, unsigned long otherwise) {
     return value;
 }
 
-// The return value that the file of this name wants for this call, or CKR_OK.
+// The return value that the file with this name requests for this call, or CKR_OK.
 static CK_RV wanted_by(const char *name) {
     char path[4096];
     unsigned long value = CKR_OK, count = 0;
@@ -89,7 +93,7 @@ static CK_RV wanted_by(const char *name) {
     return value;
 }
 
-// Notes the call and gives the return value that is wanted for it, or CKR_OK.
+// Records the call and returns the requested return value, or CKR_OK.
 static CK_RV fault(const char *function) {
     char path[4096];
     pthread_mutex_lock(&lock);
@@ -122,7 +126,7 @@ static int away(void) {
     return is_away;
 }
 
-// As FAULT, for calls that need the device.
+// Like FAULT, for calls that need the device.
 #define DEVICE(name)                             \
     do {                                         \
         CK_RV wanted = fault(#name);             \
@@ -130,7 +134,7 @@ static int away(void) {
         if (away()) return CKR_DEVICE_REMOVED;   \
     } while (0)
 
-// The return value that is wanted for a call although it did its work, or what it returned.
+// The return value requested for a call that did its work, or what it returned.
 static CK_RV after(const char *name, CK_RV returned) {
     pthread_mutex_lock(&lock);
     CK_RV value = wanted_by(name);

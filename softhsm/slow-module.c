@@ -1,6 +1,6 @@
-// A PKCS#11 module for the benchmark: SoftHSM, whose C_Sign takes as long as that of a real token on a bus or a network.
+// A PKCS#11 module for the benchmark: SoftHSM, with a C_Sign as slow as that of a real token on a bus or a network.
 //
-// SLOW_SIGN_MILLISECONDS says how long. Sessions wait side by side, as a token with several of them lets them.
+// C_Sign takes SLOW_SIGN_MILLISECONDS. Sessions wait concurrently, as on a token that supports several.
 // Built by the benchmark: cc -shared -fPIC $(pkg-config --cflags p11-kit-1) -o slow-module.so slow-module.c -ldl
 #define _GNU_SOURCE
 #include <dlfcn.h>
