@@ -1,5 +1,5 @@
-/* Loaded before the C library: each look at the monotonic clock takes SLOW_CLOCK_MICROSECONDS, as on a machine that is very slow or that is
-   looked at by a debugger. */
+/* Loaded before the C library: each reading of the monotonic clock takes SLOW_CLOCK_MICROSECONDS, as on a machine that
+   is very slow or runs a debugger. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>
