@@ -22,7 +22,7 @@ import Testing
         #expect(try !compare([100, 100, 100, 100], [104, 104, 104, 104]).hasMoved)
     }
 
-    /// One round that something else on the machine spoilt neither makes a regression nor hides one.
+    /// One round spoilt by other load on the machine neither makes a regression nor hides one.
     @Test func oneSpoiltRoundDecidesNothing() throws {
         #expect(try !compare([100, 101, 99, 100], [100, 101, 99, 20]).hasMoved)
         #expect(try compare([100, 101, 99, 20], [70, 71, 69, 70]).hasMoved)

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// What goes wrong is said clearly, and nothing is signed or lost.
+/// Errors are reported clearly, and nothing is signed or lost.
 @Suite struct BadInputTests {
     private func expectError(
         _ outcome: Outcome, status: Int32, _ words: String..., sourceLocation: SourceLocation = #_sourceLocation
@@ -57,7 +57,7 @@ import Testing
         #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
         #expect(try await sandbox.agent("issue", "-d", "www.example.org").status == 0)
         expectError(try await sandbox.agent("issue", "-d", "www.example.com"), status: 2, "www.example.com", "hint:", "*.example.org")
-        // Nothing is left of it: no key in the token, and no order that a timer would try for ever.
+        // Nothing is left behind: no key in the token, and no order that a timer would retry forever.
         expectError(try await sandbox.agent("issue", "-d", "www.example.com", "--key", "refused"), status: 2, "www.example.com")
         let keys = try await sandbox.agent("keys", "list", "--json")
         #expect(!keys.output.contains("refused") && !keys.output.contains("www.example.com"), "\(keys)")
@@ -65,11 +65,11 @@ import Testing
         let list = try await sandbox.agent("list", "--json")
         #expect((list.json["interrupted"] as? [Any])?.isEmpty == true, "\(list)")
         #expect(try await sandbox.agent("renew", "--all").status == 0)
-        // A wildcard is refused before the CA hears of it, where nothing could prove it.
+        // A wildcard that no challenge could prove is refused before any request to the CA.
         let before = try sandbox.requests()
         expectError(try await sandbox.agent("issue", "-d", "*.example.org"), status: 5, "nothing was ordered", "--dns-hook")
         #expect(try sandbox.requests() - before <= 2)
-        // A key that is used is not destroyed by mistake.
+        // A key in use is not destroyed by mistake.
         expectError(
             try await sandbox.agent("keys", "delete", "www.example.org", "--yes"), status: 1, "certificate www.example.org", "--force")
         #expect(try await sandbox.agent("keys", "delete", "www.example.org", "--yes", "--force").status == 0)
@@ -83,8 +83,8 @@ import Testing
         let pin = sandbox.environment["PIN_FILE"] ?? ""
         let right = try String(contentsOfFile: pin, encoding: .utf8)
         try "99999999\n".write(toFile: pin, atomically: false, encoding: .utf8)
-        // After one wrong PIN SoftHSM reports CKF_USER_PIN_COUNT_LOW, and the agent tries none at all.
-        // Looking again after a while, it finds that it tried this PIN before.
+        // After one wrong PIN SoftHSM reports CKF_USER_PIN_COUNT_LOW, and the agent does not try again. When it checks
+        // later, it finds that it has tried this PIN before.
         for reasons in [["pinIncorrect", "pinNotTriedAgain"], ["pinLocked", "pinNotTriedAgain"]] {
             try await sandbox.restartDaemon()
             let status = try await sandbox.agent("status", "--json")
@@ -93,7 +93,8 @@ import Testing
             try await sandbox.stopDaemon()
         }
         try right.write(toFile: pin, atomically: false, encoding: .utf8)
-        // The token says that few tries are left, so the agent makes none; a login by hand with the right PIN resets its count.
+        // The token reports that few tries are left, so the agent makes none. A manual login with the right PIN resets
+        // the count.
         let login = try await sandbox.shell(
             "pkcs11-tool --module /usr/lib/softhsm/libsofthsm2.so --login --pin \"$(cat \"$PIN_FILE\")\" --list-objects")
         #expect(login.status == 0, "\(login)")
@@ -144,7 +145,7 @@ import Testing
         try #require(made.status == 0, "\(made)")
         let ambiguous = try await sandbox.agent("keys", "adopt", "pkcs11:object=twin;type=private", "--name", "twin")
         #expect(ambiguous.status != 0 && ambiguous.error.contains("2"), "\(ambiguous)")
-        // Keys that pkcs11-tool makes may do more than sign.
+        // Keys made by pkcs11-tool may do more than sign.
         let exact = ["keys", "adopt", "pkcs11:object=twin;id=%02;type=private", "--name", "twin"]
         expectError(try await sandbox.agent(exact), status: 2, "--accept-weak")
         let accepted = try await sandbox.agent(exact + ["--accept-weak"])
@@ -154,7 +155,7 @@ import Testing
         await sandbox.end()
     }
 
-    /// Raw bytes on the socket: the connection is closed or an error comes, and the daemon goes on.
+    /// Raw bytes on the socket: the connection is closed or gets an error, and the daemon keeps running.
     @Test func hostileMessages() async throws {
         let sandbox = try await Sandbox()
         let script = """
@@ -202,7 +203,7 @@ import Testing
         await sandbox.end()
     }
 
-    /// The audit trail's disk is full: nothing is signed, and the agent goes on by itself when there is room.
+    /// The audit trail's disk is full: nothing is signed, and the agent resumes by itself when there is room.
     @Test(.enabled(if: geteuid() == 0, "needs root")) func aFullDiskUnderTheAuditTrail() async throws {
         let sandbox = try await Sandbox()
         try await sandbox.stopDaemon()
@@ -249,7 +250,7 @@ import Testing
         await sandbox.end()
     }
 
-    /// The front end's disk is full: an error, and the certificate that is there stays as it is.
+    /// The front end's disk is full: the command fails, and the existing certificate stays unchanged.
     @Test(.enabled(if: geteuid() == 0, "needs root")) func aFullDiskUnderTheStore() async throws {
         let sandbox = try await Sandbox()
         let state = sandbox.folder + "/state"

@@ -5,7 +5,7 @@ import Foundation
 import KeyNameLiterals
 import Testing
 
-/// Others than `acme-agent` at the socket: the Swift library, and a Varlink client that knows nothing of this project.
+/// Clients other than `acme-agent` on the socket: the Swift library, and a generic Varlink client.
 @Suite struct ClientsTests {
     @Test func aKeyIsRetiredAndDestroyedOnlyWhenTheUserAgrees() async throws {
         let sandbox = try await Sandbox()
@@ -33,7 +33,7 @@ import Testing
         await sandbox.end()
     }
 
-    /// `varlink` of PyPI, as it comes, in the environment that Tests/Protocols/VarlinkCertification/run has made.
+    /// `varlink` from PyPI, unmodified, in the environment made by Tests/Protocols/VarlinkCertification/run.
     @Test func aReadyMadeVarlinkClientListsKeys() async throws {
         let sandbox = try await Sandbox()
         #expect(try await sandbox.agent("keys", "create", "www.example.org").status == 0)
@@ -58,7 +58,7 @@ import Testing
         await sandbox.end()
     }
 
-    /// Each token has a helper of its own; a key's name is unique over all of them.
+    /// Each token has its own helper; key names are unique across all tokens.
     @Test func severalTokensHaveAHelperEach() async throws {
         let sandbox = try await Sandbox()
         try await sandbox.stopDaemon()

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// The configuration of the real daemon: told by a signal to read it again, and checked beforehand.
+/// The configuration of the real daemon: reloaded on a signal, and checked beforehand.
 @Suite(.timeLimit(.minutes(2))) struct ConfigurationTests {
     @Test func aHangUpReloadsAndStatusSaysHowItWent() async throws {
         let sandbox = try await Sandbox()

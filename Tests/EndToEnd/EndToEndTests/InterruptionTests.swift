@@ -3,7 +3,7 @@ import Testing
 
 /// SIGKILL in the middle of an issuance: the next run ends with a certificate, and no key is left without a name.
 @Suite struct InterruptionTests {
-    /// Keys in the token are those that have a name, and no name is without its key.
+    /// Every key in the token has a name, and every name has a key.
     private func expectNoOrphans(_ sandbox: Sandbox) async throws {
         let listed = try await sandbox.agent("keys", "list", "--json")
         let keys = try #require(listed.json["keys"] as? [Any], "\(listed)")
@@ -17,7 +17,7 @@ import Testing
         return sandbox
     }
 
-    /// Moments from the first call to the agent to the installed certificate.
+    /// Milliseconds, from the first call to the agent to the installed certificate.
     @Test(arguments: [5, 15, 25, 35, 45, 60, 80, 100, 130])
     func theFrontEndIsKilled(afterMilliseconds delay: Int) async throws {
         let sandbox = try await prepared()
@@ -40,7 +40,7 @@ import Testing
         try await Task.sleep(for: .milliseconds(delay))
         kill(daemon, SIGKILL)
         let interrupted = await first.end()
-        // Done before the daemon died, or told that it is gone.
+        // Finished before the daemon died, or reported its death.
         #expect(interrupted.status == 0 || interrupted.error.contains("error:"), "\(interrupted)")
         try await sandbox.restartDaemon()
         let second = try await sandbox.agent("issue", "-d", "www.example.org", "-d", "a.example.org")
@@ -50,7 +50,7 @@ import Testing
         await sandbox.end()
     }
 
-    /// A client notices no more than a pause.
+    /// A client notices only a pause.
     @Test(arguments: [0, 20, 40, 60])
     func theHelperIsKilled(afterMilliseconds delay: Int) async throws {
         let sandbox = try await prepared()
@@ -70,7 +70,7 @@ import Testing
         await sandbox.end()
     }
 
-    /// Ctrl-C: what was presented is taken away again, and the next run goes on.
+    /// Ctrl-C: the presented challenge is removed, and the next run resumes.
     @Test func anInterruptCleansUp() async throws {
         let sandbox = try await prepared()
         let web = sandbox.folder + "/web"

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// The whole way as a user goes it: real programs, a real socket, SoftHSM, Pebble.
+/// The whole flow as a user sees it: real programs, a real socket, SoftHSM, Pebble.
 @Suite struct IssuanceFlowTests {
     @Test func fromAnAccountToARevokedCertificate() async throws {
         let sandbox = try await Sandbox()
@@ -27,7 +27,7 @@ import Testing
             #expect(verified.output.contains(name))
         }
 
-        // The private key is in the token, does not come out, and signs only.
+        // The private key is in the token, cannot be extracted, and only signs.
         let key = try await sandbox.shell(
             """
             pkcs11-tool --module /usr/lib/softhsm/libsofthsm2.so --login --pin "$(cat "$PIN_FILE")" --list-objects --type privkey --label www.example.org
@@ -85,7 +85,7 @@ import Testing
         #expect(rows.count == 1 && rows.first?.hasPrefix("www.example.org") == true, "\(listed)")
         let status = try await sandbox.agent("status", "--check")
         #expect(status.status == 6 && status.output.contains("has no key \"www.example.org\" any more"), "\(status)")
-        // What is gone does not stay in the token.
+        // A forgotten certificate leaves no key in the token.
         let gone = try await sandbox.agent("forget", "www.example.org", "--yes")
         #expect(gone.status == 0 && !gone.output.contains("in the token stays"), "\(gone)")
         let kept = try await sandbox.agent("forget", "mail.example.org", "--yes")
@@ -120,7 +120,7 @@ import Testing
 
     @Test func aCAThatWantsAnExternalAccountGetsOne() async throws {
         let sandbox = try await Sandbox()
-        // Another CA than the configured one wants its own trust root named.
+        // A CA other than the configured one needs its own trust root.
         let ca = [
             "--directory", sandbox.environment["ACME_DIRECTORY_EAB"] ?? "", "--ca-certificate", sandbox.environment["CA_CERTIFICATE"] ?? "",
         ]
@@ -159,7 +159,7 @@ import Testing
         let sandbox = try await Sandbox()
         #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
         try FileManager.default.createDirectory(atPath: sandbox.folder + "/web", withIntermediateDirectories: true)
-        // A folder that no server serves: the CA's connection is refused.
+        // No server serves this folder: the CA's connection is refused.
         let failed = try await sandbox.agent("issue", "-d", "www.example.org", "--webroot", sandbox.folder + "/web")
         #expect(failed.status == 5, "\(failed)")
         #expect(failed.error.contains("www.example.org"))

@@ -1,6 +1,6 @@
 import Testing
 
-/// `issue` typed again, with a real agent and CA: what is refused is refused before anything is ordered.
+/// `issue` typed again, with a real agent and CA: refusals come before anything is ordered.
 @Suite struct IssueAgainTests {
     @Test func whatIsTypedAgainOrdersNothingAndWhatHasNoEffectIsRefused() async throws {
         let sandbox = try await Sandbox()
@@ -31,7 +31,7 @@ import Testing
         #expect(expanded.status == 0, "\(expanded)")
         let renewed = try await sandbox.agent("issue", "-d", "www.example.org", "--expand", "--force", "--new-key", "--key-type", "P-384")
         #expect(renewed.status == 0 && renewed.output.contains("P-384"), "\(renewed)")
-        // A key that is retired is replaced, however long its certificate is valid.
+        // A retired key is replaced, however long its certificate is valid.
         #expect(try await sandbox.agent("keys", "retire", "www.example.org-2", "--force", "--yes").status == 0)
         let replaced = try await sandbox.agent("issue", "-d", "www.example.org", "--expand", "--json")
         #expect(replaced.json["ordered"] as? Bool == true, "\(replaced)")

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A program that was run to its end.
+/// The result of a program that has ended.
 struct Outcome: CustomStringConvertible {
     var status: Int32
     var output: String
@@ -23,7 +23,7 @@ enum Program {
     /// The folder of the built programs: where the test itself is.
     static let folder: String = {
         let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
-        // The test bundle, or the runner that loads it, stands among the programs.
+        // The test bundle, or the runner that loads it, is in the folder of the programs.
         for argument in [own] + CommandLine.arguments {
             let folder = (argument as NSString).deletingLastPathComponent
             if FileManager.default.isExecutableFile(atPath: folder + "/acme-agentd") { return folder }
@@ -53,7 +53,7 @@ enum Program {
         try await start(path, arguments, environment: environment, folder: folder).end()
     }
 
-    /// A program that runs.
+    /// A running program.
     final class Running: @unchecked Sendable {
         let process: Process
         private let files: [String]

@@ -1,10 +1,10 @@
 import Foundation
 import Testing
 
-/// A sandbox as `make sandbox` makes it, in a folder of its own: SoftHSM token, Pebble, its DNS server, the daemon.
+/// A sandbox as made by `make sandbox`, in its own folder: SoftHSM token, Pebble, its DNS server, the daemon.
 final class Sandbox: Sendable {
     let folder: String
-    /// What `.sandbox/env` exports, with the process's own PATH behind.
+    /// What `.sandbox/env` exports, with the process's own PATH appended.
     let environment: [String: String]
 
     /// - Parameter pebble: Variables for Pebble, such as `PEBBLE_WFE_NONCEREJECT`.
@@ -35,7 +35,7 @@ final class Sandbox: Sendable {
     /// Stops everything and removes the folder.
     func end() async { stop() }
 
-    /// Also where a test ended early.
+    /// Also if a test ended early.
     deinit { stop() }
 
     private func stop() {
@@ -82,18 +82,18 @@ final class Sandbox: Sendable {
         }
     }
 
-    /// Stops the daemon and waits for its end: it lets the helper finish what it is at.
+    /// Stops the daemon and waits for its end: it lets the helper finish its work.
     func stopDaemon() async throws {
         let process = try daemon
         kill(process, SIGTERM)
-        // The daemon is a child of nobody here: it is gone when its folder in /proc is.
+        // The daemon is not a child of this process: it has ended when its folder in /proc is gone.
         for _ in 0..<1_000 where FileManager.default.fileExists(atPath: "/proc/\(process)/exe") {
             try await Task.sleep(for: .milliseconds(10))
         }
     }
 
-    /// Starts the daemon again, after it was killed.
-    /// - Parameter extra: Variables of the daemon alone.
+    /// Restarts the daemon after it was killed.
+    /// - Parameter extra: variables for the daemon only.
     func restartDaemon(socket: String? = nil, environment extra: [String: String] = [:]) async throws {
         let variables = extra.map { "'\($0.key)=\($0.value)'" }.joined(separator: " ")
         let started = try await shell(

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// A machine on which the daemon's event loop takes longer for each task than its shortest pauses are.
+/// A machine on which each task of the daemon's event loop takes longer than its shortest pauses.
 @Suite struct SlowMachineTests {
     @Test func theDaemonServesHoweverSlowTheMachineIs() async throws {
         let sandbox = try await Sandbox()

@@ -1,18 +1,18 @@
 import Foundation
 import Testing
 
-/// Two users of the machine, of whom each has a grant of its own. Needs root, to be other users.
+/// Two users of the machine, each with its own grant. Requires root, to run as other users.
 @Suite struct TwoUsersTests {
     private static let anna = 41_001
     private static let bert = 41_002
 
-    /// A daemon that lets both in.
+    /// A daemon that admits both.
     private struct Machine {
         let sandbox: Sandbox
-        /// The sandbox's folder is its maker's alone: socket and program are where others may go.
+        /// Only its owner may enter the sandbox's folder, so socket and program are where others may go.
         let place: String
 
-        /// - Parameter operations: What each may do with the keys whose names begin with its own.
+        /// - Parameter operations: what each may do with keys whose names begin with its own name.
         init(operations: String) async throws {
             sandbox = try await Sandbox()
             try await sandbox.stopDaemon()
@@ -65,7 +65,7 @@ import Testing
         let made = try await agent(TwoUsersTests.anna, "keys create anna-web")
         #expect(made.status == 0, "\(made)")
         #expect(try await agent(TwoUsersTests.anna, "keys show anna-web").status == 0)
-        // Bert neither sees the key nor may use its name; a key that is not there sounds the same.
+        // Bert neither sees the key nor may use its name; a missing key gives the same answer.
         let hers = try await agent(TwoUsersTests.bert, "keys show anna-web")
         let none = try await agent(TwoUsersTests.bert, "keys show anna-none")
         #expect(hers.status == 2)
@@ -73,9 +73,9 @@ import Testing
         #expect(try await !agent(TwoUsersTests.bert, "keys list").output.contains("anna"))
         #expect(try await agent(TwoUsersTests.bert, "keys create anna-other").status == 2)
         #expect(try await agent(TwoUsersTests.bert, "keys create bert-web").status == 0)
-        // uid 65534 is what an unmapped user looks like: nobody gets in as it.
+        // UID 65534 is what an unmapped user looks like: it is always refused.
         #expect(try await agent(65_534, "status").status == 3)
-        // The socket of another user's is not believed to be the agent's.
+        // Another user's socket is not accepted as the agent's.
         let posed = try await sandbox.shell(
             """
             mkdir -m 0777 '\(place)/open'; cd '\(place)/open'
@@ -89,7 +89,7 @@ import Testing
         await machine.end()
     }
 
-    /// A record of the audit trail, as far as this looks at it.
+    /// The parts of an audit record that this test needs.
     private struct Record: Decodable {
         let kind: String
         let uid: Int?
@@ -140,8 +140,8 @@ import Testing
         let trail = try String(contentsOfFile: machine.sandbox.folder + "/agentd/audit/audit.jsonl", encoding: .utf8)
         let records = try trail.split(separator: "\n").map { try JSONDecoder().decode(Record.self, from: Data($0.utf8)) }
             .filter { $0.operation == "sign-certificate-request" }
-        // What anna is given while bert waits: the three links' requests in hand, one in turn, and what a link takes up while another signs
-        // for bert.
+        // What anna gets while bert waits: the three requests in progress on the links, one in turn, and what a link
+        // takes up while another signs for bert.
         var given: [Int] = [], isWaiting = false, count = 0
         for record in records {
             switch (record.uid, record.kind) {
@@ -153,7 +153,7 @@ import Testing
         }
         #expect(given.count == 8)
         #expect(given.allSatisfy { $0 <= 7 }, "\(given)")
-        // There was something to wait for all the time.
+        // There was work to wait for all the time.
         let last = try #require(records.lastIndex { $0.uid == TwoUsersTests.bert })
         #expect(records[last...].count { $0.uid == TwoUsersTests.anna && $0.kind == "outcome" } >= 30)
         await machine.end()

@@ -5,7 +5,7 @@ import JOSE
 import SwiftASN1
 import X509
 
-/// The certificates of a CA in memory: two roots, one intermediate that both have signed, and leaves for certificate requests.
+/// A CA's certificates in memory: two roots, an intermediate signed by both, and leaves for certificate requests.
 public struct FakeAuthority: Sendable {
     private let roots: [(name: String, key: P256.Signing.PrivateKey)]
     private let intermediate = P256.Signing.PrivateKey()
@@ -23,9 +23,9 @@ public struct FakeAuthority: Sendable {
 
     /// - Parameters:
     ///   - csr: DER; its signature is checked.
-    ///   - now: Unix seconds; the certificate begins an hour before and lasts `days`.
-    ///   - names: in place of those of the request.
-    /// - Returns: PEM of the chain to the root of that number, without the root.
+    ///   - now: Unix seconds; the certificate is valid from an hour earlier, for `days`.
+    ///   - names: instead of those in the request.
+    /// - Returns: PEM of the chain to the root with that number, without the root.
     public func issue(csr: [UInt8], now: Int64, days: Int = 90, root: Int = 0, names: [String]? = nil) throws -> [UInt8] {
         let request = try CertificateSigningRequest(derEncoded: csr)
         guard request.publicKey.isValidSignature(request.signature, for: request) else { throw FakeAuthorityError.badSignature }

@@ -79,7 +79,7 @@ extension FakeCA {
             + #""meta":{"externalAccountRequired":\#(behaviour.requiresExternalAccount)\#(terms)\#(profiles)}}"#
     }
 
-    /// Nonce, URL, key and signature (RFC 8555 §6.2 to §6.5).
+    /// Checks nonce, URL, key and signature (RFC 8555 §6.2 to §6.5).
     private func verify(_ request: HTTPRequest) throws -> (message: JSONValue?, account: String?) {
         guard request.headers["Content-Type"] == "application/jose+json" else {
             throw Refusal(status: 415, type: "malformed", detail: "content type")
@@ -151,7 +151,7 @@ extension FakeCA {
         return (#"{"status":"\#(isClosed ? "deactivated" : "valid")","contact":[\#(list)]}"#, isClosed)
     }
 
-    /// The account's own URL (RFC 8555 §7.3.2, §7.3.6).
+    /// Answers requests to the account's URL (RFC 8555 §7.3.2, §7.3.6).
     private func account(_ url: String, _ message: JSONValue?) throws -> HTTPResponse {
         if accountText(url).isClosed, !state.withLock({ $0.behaviour.showsClosedAccounts }) {
             throw Refusal(status: 401, type: "unauthorized", detail: "deactivated")

@@ -5,52 +5,52 @@ import JOSE
 import StrictJSON
 import Synchronization
 
-/// An ACME CA in memory, behind the transport: no sockets, no sleeps. It checks what a real one checks (nonces once, URLs, signatures,
-/// states), and can be told to be slow, strict or hostile. For tests only.
+/// An ACME CA in memory, in place of the transport: no sockets, no sleeps. It checks what a real one checks (single-use
+/// nonces, URLs, signatures, states), and can be told to be slow, strict or hostile. For tests only.
 public final class FakeCA: HTTPTransport {
-    /// What it does beyond the plain way.
+    /// Deviations from the plain behaviour.
     public struct Behaviour: Sendable {
-        /// So many requests from now on are answered with badNonce.
+        /// This many requests from now on are answered with badNonce.
         public var noncesToRefuse = 0
-        /// badNonce answers bring no fresh nonce.
+        /// badNonce answers have no fresh nonce.
         public var withholdsNonces = false
-        /// Polls of an order that say "processing" behind finalize; the answer to finalize is one more.
+        /// Polls of an order that return "processing" after finalize; the answer to finalize is one more.
         public var processingPolls = 0
         /// Retry-After on orders that are pending or processing.
         public var retryAfter: String?
-        /// Polls that an order stays pending though all is proven.
+        /// Polls during which an order stays pending although all identifiers are proven.
         public var pendingPolls = 0
         /// By identifier: validation fails with this detail.
         public var refusals: [String: String] = [:]
         /// A failed challenge leaves its order, and the order and its authorization, pending: what some CAs do.
         public var leavesOrdersPending = false
         public var leavesAuthorizationsPending = false
-        /// The answer to a challenge's response shows what has become of it.
+        /// The answer to a challenge response already shows the result.
         public var answersAtOnce = false
-        /// A failed challenge is "processing" with its error, for ever (RFC 8555 §8.2).
+        /// A failed challenge stays "processing" with its error forever (RFC 8555 §8.2).
         public var keepsTrying = false
-        /// Members that answers about an order have at its creation only.
+        /// Members of an order that only the answer to newOrder has.
         public var omittedFromOrders: Set<String> = []
-        /// Identifiers with a valid authorization from before.
+        /// Identifiers with an earlier valid authorization.
         public var proven: Set<String> = []
         public var requiresExternalAccount = false
         public var termsOfService: String?
         public var alternateChain = false
-        /// The alternate chain is for another certificate of the same key and names.
+        /// The alternate chain is for another certificate with the same key and names.
         public var alternateIsOther = false
         /// The directory's profiles; `nil` leaves the member out.
         public var profiles: [String]?
         /// The profile of an order that names none.
         public var defaultProfile: String?
-        /// A deactivated account is shown as any other, with its status; otherwise it is refused.
+        /// A deactivated account is returned like any other, with its status; otherwise it is refused.
         public var showsClosedAccounts = false
-        /// Looks at every answer before it goes out.
+        /// May change every answer before it is sent.
         public var tamper: (@Sendable (_ request: HTTPRequest, _ response: HTTPResponse) -> HTTPResponse)?
-        /// Takes the place of an answer.
+        /// Replaces an answer.
         public var intercept: (@Sendable (_ request: HTTPRequest, _ count: Int) -> HTTPResponse?)?
-        /// finalize answers orderNotReady so many times.
+        /// finalize answers orderNotReady this many times.
         public var notReady = 0
-        /// Names that go into certificates in place of the ordered ones.
+        /// Names put into certificates instead of the ordered ones.
         public var certifiedNames: [String]?
         /// How long certificates last.
         public var certificateDays = 90
@@ -97,10 +97,11 @@ public final class FakeCA: HTTPTransport {
     public static let base = "https://ca.test"
     public let authority = FakeAuthority()
     public let time: any Timekeeping
-    /// Looks whether an identifier's challenge answer is where a CA would see it: `(identifier, type, token)` to key authorization.
+    /// Finds an identifier's challenge response where a CA would look for it: `(identifier, type, token)` to key
+    /// authorization.
     public let look: @Sendable (Identifier, String, String) -> String?
     let state = Mutex(State())
-    /// Key of the request that was verified last; tests of accounts send one at a time.
+    /// Key of the last verified request; account tests send one at a time.
     let lastKey = Mutex<PublicKey?>(nil)
     /// By order: the chain to the second root.
     let alternates = Mutex<[Int: [UInt8]]>([:])
@@ -122,7 +123,7 @@ public final class FakeCA: HTTPTransport {
     public var finalizationCount: Int { state.withLock { $0.finalizations } }
     public var revocations: [[UInt8]] { state.withLock { $0.revoked } }
     public func contacts(of account: ACMEURL) -> [String] { state.withLock { $0.contacts[account.text] ?? [] } }
-    /// As its operator would, or the account's owner from elsewhere.
+    /// Closes an account, as the CA or the account's owner might.
     public func close(_ account: ACMEURL) { state.withLock { _ = $0.closed.insert(account.text) } }
     public func clearLog() { state.withLock { $0.log = [] } }
     public func change(_ change: (inout Behaviour) -> Void) { state.withLock { change(&$0.behaviour) } }
@@ -147,7 +148,7 @@ public final class FakeCA: HTTPTransport {
             response = try answer(request)
         }
         if let tamper = behaviour.tamper { response = tamper(request, response) }
-        // What a transport does of its own.
+        // What a transport does itself.
         guard response.body.count <= request.responseLimit else {
             throw TransportError(.tooLarge, origin: request.url.origin, detail: "the limit is \(request.responseLimit) bytes")
         }

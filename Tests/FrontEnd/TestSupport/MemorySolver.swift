@@ -3,7 +3,7 @@ import CertificateStore
 import Issuance
 import Synchronization
 
-/// Shows challenges in memory, for a `FakeCA` to look at. For tests only.
+/// Presents challenges in memory to a `FakeCA`. For tests only.
 public final class MemorySolver: ChallengeSolver {
     public let type: ChallengeType
     private let answers = Mutex<[String: String]>([:])

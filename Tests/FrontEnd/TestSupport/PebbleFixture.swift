@@ -4,18 +4,18 @@ import Foundation
 import Glibc
 import StrictJSON
 
-/// Debian's Pebble and its DNS server on free loopback ports, with a CA of the test's own for HTTPS. For tests only.
+/// Debian's Pebble and its DNS server on free loopback ports, with the test's own CA for HTTPS. For tests only.
 ///
-/// Both end when `stop` is called, at the latest with the fixture.
+/// Both end when `stop` is called, or with the fixture.
 public final class PebbleFixture: Sendable {
     public struct Options: Sendable {
-        /// Percent of nonces that are refused.
+        /// Percentage of nonces that are refused.
         public var nonceReject = 0
-        /// Percent of valid authorizations that are reused.
+        /// Percentage of valid authorizations that are reused.
         public var authorizationReuse = 0
         public var alternateRoots = 0
         public var chainLength = 1
-        /// Key identifier to HMAC key in base64url; not empty: the CA wants an external account binding.
+        /// Key identifier to HMAC key in base64url. If not empty, the CA requires an external account binding.
         public var externalAccounts: [String: String] = [:]
         public var blockedDomains: [String] = []
         /// Seconds.
@@ -27,7 +27,7 @@ public final class PebbleFixture: Sendable {
     public let directory: ACMEURL
     /// PEM file of the CA that issued the server's own certificate.
     public let caCertificate: String
-    /// Where Pebble looks for http-01 answers, on 127.0.0.1.
+    /// The port on 127.0.0.1 that Pebble validates http-01 on.
     public let http01Port: Int
     public let managementPort: Int
     /// Management interface of the DNS server.
@@ -82,7 +82,7 @@ public final class PebbleFixture: Sendable {
     /// Ends both programs.
     public func stop() { Self.stop(processes) }
 
-    /// A transport that trusts this Pebble and nothing else. To be shut down by the caller.
+    /// A transport that trusts only this Pebble. The caller must shut it down.
     public func transport() throws -> AsyncHTTPTransport {
         try AsyncHTTPTransport(trustRoots: .file(caCertificate), userAgent: "acme-agent-test/0")
     }
@@ -110,7 +110,7 @@ public final class PebbleFixture: Sendable {
         for process in processes { process.waitUntilExit() }
     }
 
-    /// Ports that are free now. All are held until the last is found, so that they differ.
+    /// Ports that are free now. All are kept open until the last is found, so that they differ.
     static func freePorts(_ count: Int) throws -> [Int] {
         var descriptors: [Int32] = []
         defer { for descriptor in descriptors { close(descriptor) } }

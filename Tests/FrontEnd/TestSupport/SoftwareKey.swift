@@ -4,7 +4,7 @@ import JOSE
 import SwiftASN1
 import X509
 
-/// A P-256 key in memory that signs as the agent would: it composes header, payload and CSR itself. For tests only.
+/// A P-256 key in memory that signs like the agent: it composes header, payload and CSR itself. For tests only.
 public struct SoftwareKey: Sendable {
     let key: P256.Signing.PrivateKey
 

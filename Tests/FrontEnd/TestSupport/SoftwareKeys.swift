@@ -4,7 +4,7 @@ import JOSE
 import KeyNameLiterals
 import Synchronization
 
-/// Named keys in memory in place of the agent. For tests only.
+/// Named keys in memory instead of the agent. For tests only.
 public final class SoftwareKeys: KeyProvider {
     private struct Entry {
         var key: SoftwareKey
@@ -16,7 +16,7 @@ public final class SoftwareKeys: KeyProvider {
     public let externalAccounts: [String: (keyID: String, hmacKey: HMACKey)]
 
     private let creations = Mutex(0)
-    /// How many keys were made, those that are gone again included.
+    /// Number of keys made, including those that are gone.
     public var made: Int { creations.withLock { $0 } }
 
     public init(externalAccounts: [String: (keyID: String, hmacKey: HMACKey)] = [:]) { self.externalAccounts = externalAccounts }
@@ -59,7 +59,7 @@ public final class SoftwareKeys: KeyProvider {
 
 public enum SoftwareKeyError: Error, Equatable { case unknown(String), exists(String), noExternalAccount(String) }
 
-/// Signs account requests by a software key. For tests only.
+/// Signs account requests with a software key. For tests only.
 public struct SoftwareSigner: AccountSigner {
     public let keyName: KeyName
     let key: SoftwareKey

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A private folder that goes when its owner goes. For tests only.
+/// A private folder that is removed with its owner. For tests only.
 public final class TemporaryFolder: Sendable {
     public let path: String
 

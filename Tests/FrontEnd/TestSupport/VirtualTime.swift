@@ -1,12 +1,12 @@
 import ACMEClient
 import Synchronization
 
-/// A clock that stands still but for those who sleep. For tests only.
+/// A clock that advances only through sleeps. For tests only.
 public final class VirtualTime: Timekeeping {
     private let state = Mutex<(now: Duration, slept: [Duration])>((.zero, []))
     private let start: Int64
 
-    /// - Parameter start: Unix seconds at the beginning.
+    /// - Parameter start: Unix seconds at the start.
     public init(start: Int64 = 1_800_000_000) { self.start = start }
 
     public func unixTime() -> Int64 { start + state.withLock { $0.now.components.seconds } }

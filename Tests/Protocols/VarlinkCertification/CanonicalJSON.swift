@@ -1,7 +1,7 @@
 import StrictJSON
 
-/// A value as a text that is equal for equal values: members sorted, numbers as doubles, members that are null left out (to Varlink a
-/// nullable field that is null and one that is absent are the same).
+/// A text that is equal for equal values: members are sorted, numbers are doubles, null members are left out (in
+/// Varlink, null and absent are the same for a nullable field).
 enum CanonicalJSON {
     static func text(of value: JSONValue) throws -> String {
         switch value.kindName {

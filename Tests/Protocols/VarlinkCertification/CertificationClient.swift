@@ -1,7 +1,8 @@
 import StrictJSON
 import Varlink
 
-/// The client to run against other implementations' certification services: every reply's parameters are the next call's.
+/// The client to run against other implementations' certification services: every reply's parameters are the next
+/// call's.
 enum CertificationClient {
     struct Failed: Error, CustomStringConvertible {
         let description: String

@@ -1,4 +1,4 @@
-/// The interface as the Varlink project publishes it.
+/// The interface, as published by the Varlink project.
 let certificationInterface = """
     # Interface to test varlink implementations against.
     # First you write a varlink client calling:

@@ -1,11 +1,11 @@
 import StrictJSON
 import Varlink
 
-/// The service that other implementations' certification clients are run against.
+/// The service to run other implementations' certification clients against.
 final class CertificationService: VarlinkService {
     typealias Peer = VarlinkPeerCredentials
 
-    /// Clients that started and did not end; more than these are forgotten, the oldest first.
+    /// Clients that have started and not ended; beyond this number, the oldest are dropped.
     private static let maximumClients = 1000
 
     let info = VarlinkServiceInfo(vendor: "acme-agent", product: "Varlink certification", version: "1", url: "https://varlink.org")

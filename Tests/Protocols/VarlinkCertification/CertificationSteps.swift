@@ -1,4 +1,4 @@
-/// What `org.varlink.certification` asks for: the methods in their order, and what each gives, which is what the next one takes.
+/// The steps of `org.varlink.certification`: the methods in order, and what each returns, which the next one takes.
 enum CertificationSteps {
     static let interface = "org.varlink.certification"
     static let methods = [
@@ -6,7 +6,7 @@ enum CertificationSteps {
     ]
     static let replyCount = 10
 
-    /// The members of a method's reply, where it is one reply and the same for everybody.
+    /// The members of a method's reply, if it is a single reply and the same for every client.
     static let replies: [String: String] = [
         "Test01": #""bool":true"#,
         "Test02": #""int":1"#,
@@ -23,7 +23,7 @@ enum CertificationSteps {
 
     static let lastMoreReplies = (1...replyCount).map { "\"Reply number \($0)\"" }.joined(separator: ",")
 
-    /// The members of a method's parameters, `client_id` left out.
+    /// The members of a method's parameters, without `client_id`.
     static func parameters(of method: String) -> String? {
         switch method {
         case "Start", "Test01", "End": return ""

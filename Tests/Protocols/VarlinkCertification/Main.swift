@@ -2,8 +2,8 @@ import NIOCore
 import NIOPosix
 import Varlink
 
-/// `varlink-certification --varlink=unix:PATH` serves `org.varlink.certification` until it is killed;
-/// with `--client` it is the client of such a service and exits with 0 if the service passed.
+/// `varlink-certification --varlink=unix:PATH` serves `org.varlink.certification` until it is killed; with `--client`,
+/// it is the client of such a service, and exits with 0 if the service passed.
 @main
 struct Main {
     static func main() async throws {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Varlink
 
-/// What unfinished messages and unread answers may take of memory.
+/// How much memory unfinished messages and unread answers may take.
 @Suite struct ByteBudgetTests {
     private final class Connection {}
 
@@ -13,7 +13,7 @@ import Testing
         let users = (0..<4).map { UserAccount<Connection>(user: $0) }
         for user in users[..<3] { budget.change(user, input: 99, output: 0) }
         #expect(budget.used == 297)
-        // All together are over: a third each, and a newcomer has its part.
+        // All users together are over the limit: each gets a third, including a newcomer.
         #expect(budget.bound == 83)
         #expect(!budget.mayReceive(users[0]))
         #expect(budget.mayReceive(users[3]))
@@ -31,7 +31,7 @@ import Testing
         #expect(!budget.mayAnswer(user) && budget.mayReceive(user))
     }
 
-    /// Several connections of several users of one server, without sockets.
+    /// Several connections of several users to one server, without sockets.
     private struct Several {
         let service: UserService
         let directory: VarlinkServiceDirectory
@@ -124,7 +124,7 @@ import Testing
             several.run()
             return try several.channels[index].readOutbound(as: ByteBuffer.self) != nil
         }
-        // A call is at hand when the client stops reading; its answer waits.
+        // A call is in progress when the client stops reading; its answer waits.
         try several.channels[0].writeInbound(ByteBuffer(bytes: message("Hold", 1)))
         several.channels[0].isWritable = false
         several.channels[0].pipeline.fireChannelWritabilityChanged()

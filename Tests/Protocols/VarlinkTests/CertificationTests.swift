@@ -7,7 +7,8 @@ import Varlink
 
 @testable import varlink_certification
 
-/// Both ends of the certification against each other. Tests/Protocols/VarlinkCertification/run has each against another implementation's.
+/// Both ends of the certification against each other. Tests/Protocols/VarlinkCertification/run tests each against
+/// another implementation.
 @Suite struct CertificationTests {
     private func withConnection(_ body: (VarlinkConnection) async throws -> Void) async throws {
         var template = Array("/tmp/varlink-test-XXXXXX".utf8CString)

@@ -2,7 +2,7 @@ import NIOCore
 import NIOEmbedded
 import Varlink
 
-/// A server's connection without a socket, its clock in the test's hand.
+/// A server's connection without a socket, with a clock that the test controls.
 struct EmbeddedServer {
     let service: TestService
     let channel: EmbeddedChannel
@@ -10,7 +10,7 @@ struct EmbeddedServer {
 
     init(limits: VarlinkServerLimits = VarlinkServerLimits()) throws {
         var limits = limits
-        // Real time passes while the embedded loop's stands still.
+        // Real time passes while the embedded loop's clock stands still.
         limits.turn = .hours(1)
         limits.slice = .hours(1)
         limits.sliceAlone = .hours(1)
@@ -24,7 +24,7 @@ struct EmbeddedServer {
         channel.connect(to: try SocketAddress(unixDomainSocketPath: "/test"), promise: nil)
     }
 
-    /// What a client sends, `|` for each NUL.
+    /// Sends `text` as a client, with a NUL for each `|`.
     func send(_ text: String) throws {
         try send(text.utf8.map { $0 == UInt8(ascii: "|") ? 0 : $0 })
     }
@@ -44,7 +44,7 @@ struct EmbeddedServer {
         channel.pipeline.fireChannelWritabilityChanged()
     }
 
-    /// What was sent since the last time, message by message.
+    /// The messages sent since the last call.
     func replies() throws -> [String] {
         channel.embeddedEventLoop.run()
         var bytes: [UInt8] = []
@@ -54,7 +54,7 @@ struct EmbeddedServer {
             .filter { !$0.isEmpty || !bytes.isEmpty }
     }
 
-    /// How many writes the channel was given since the last time.
+    /// The number of writes since the last call.
     func writes() throws -> Int {
         channel.embeddedEventLoop.run()
         var count = 0
@@ -68,7 +68,7 @@ struct EmbeddedServer {
     }
 }
 
-/// Counts what the server's handler lets through to the socket.
+/// Counts the reads that the server's handler passes on to the socket.
 final class ReadCounter: ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer
     private(set) var count = 0

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Varlink
 
-/// Calls that hold nobody up: endless ones, long ones.
+/// Endless and long calls, which must not delay other calls.
 @Suite struct LongMessageTests {
     @Test(
         "an endless run of calls that want no answer is cut into turns",

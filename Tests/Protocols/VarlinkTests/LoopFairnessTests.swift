@@ -7,16 +7,16 @@ import Testing
 
 @testable import Varlink
 
-/// One user does its worst while another calls now and then: how long the other's calls stay in the server, measured inside. The times are
-/// those of the machine, so these run on request only.
+/// One user does its worst while another calls now and then: how long the other's calls stay in the server, measured
+/// inside. The times depend on the machine, so these tests run only on request.
 @Suite(.serialized, .enabled(if: getenv("ACME_AGENT_LONG_TESTS") != nil))
 struct LoopFairnessTests {
-    /// What the bad user sends, over and over, and on how many connections.
+    /// What the bad user sends repeatedly, and on how many connections.
     struct Load: CustomTestStringConvertible, Sendable {
         let testDescription: String
         let connections: Int
         let message: String
-        /// Bytes sent in one go.
+        /// Bytes sent at once.
         var piece = 65_536
         var readsReplies = true
     }
@@ -103,7 +103,7 @@ struct LoopFairnessTests {
         #expect(try await loop.submit { server.value.heldBytes }.get() == 0)
         try await group.shutdownGracefully()
         try thread.stop()
-        // Two slices of the clock beside the ratio: a thread of the load may have the processor.
+        // Two time slices besides the ratio: a thread of the load may have the CPU.
         #expect(beside.p99 <= max(2 * alone.p99, alone.p99 + 100_000))
     }
 

@@ -1,7 +1,7 @@
 import Glibc
 import Varlink
 
-/// A client that does what no well-behaved client does, on a blocking socket. Nothing waits longer than ten seconds.
+/// A client that misbehaves, on a blocking socket. No call waits longer than ten seconds.
 struct RawClient: ~Copyable {
     struct Failed: Error {
         let call: String
@@ -27,7 +27,7 @@ struct RawClient: ~Copyable {
 
     deinit { close(descriptor) }
 
-    /// `|` for each NUL.
+    /// Sends `text` with a NUL for each `|`.
     func send(_ text: String) throws {
         let bytes = text.utf8.map { $0 == UInt8(ascii: "|") ? 0 : $0 }
         guard Glibc.send(descriptor, bytes, bytes.count, CInt(MSG_NOSIGNAL)) == bytes.count else {
@@ -37,14 +37,14 @@ struct RawClient: ~Copyable {
 
     func endOutput() { shutdown(descriptor, CInt(SHUT_WR)) }
 
-    /// Everything that comes until the server closes, message by message.
+    /// All messages until the server closes the connection.
     func readToEnd() throws -> [String] {
         var received: [UInt8] = []
         while let bytes = try readSome() { received += bytes }
         return received.dropLast().split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// What is there; `nil` at the end.
+    /// The bytes available now; `nil` at the end.
     func readSome() throws -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let count = recv(descriptor, &buffer, buffer.count, 0)

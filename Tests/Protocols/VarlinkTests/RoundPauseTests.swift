@@ -8,7 +8,7 @@ import Testing
     @Test func aPauseThatWasTooShortIsFollowedByALongerOneUntilTheLoopHasLooked() async throws {
         let rounds = LoopRounds()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1, metricsDelegate: rounds)
-        // Until something is submitted the loop sleeps.
+        // The loop sleeps until something is submitted.
         while rounds.ended == 0 { try await group.next().submit {}.get() }
         try await settle(rounds)
         var pause = RoundPause(rounds: rounds, uncounted: .seconds(1))
@@ -30,7 +30,7 @@ import Testing
         try await group.shutdownGracefully()
     }
 
-    /// Waits until the loop has nothing more to do.
+    /// Waits until the loop is idle.
     private func settle(_ rounds: LoopRounds) async throws {
         var last = UInt64.max
         while rounds.ended != last {

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Varlink
 
-/// No descriptors, no room in the listener's queue.
+/// No free descriptors, no room in the listener's queue.
 @Suite struct RunningOutTests {
     private struct ReadsSeen {
         let channel = EmbeddedChannel()
@@ -26,7 +26,7 @@ import Testing
 
         func fail(_ code: CInt) { channel.pipeline.fireErrorCaught(IOError(errnoCode: code, reason: "accept")) }
 
-        /// Whether a read is let through.
+        /// Whether a read is passed on.
         func tries() -> Bool {
             let before = reads.count
             channel.read()
@@ -68,7 +68,7 @@ import Testing
         #expect(listener.pauses.all == [10, 20, 10])
     }
 
-    /// A listening socket in a folder of its own.
+    /// A listening socket in its own folder.
     private final class Listening {
         let descriptor: CInt
         let address: VarlinkAddress
@@ -99,7 +99,7 @@ import Testing
             }
         }
 
-        /// A connection that does not wait; -1 where the queue is full.
+        /// A non-blocking connection; -1 if the queue is full.
         static func connect(_ address: VarlinkAddress) -> CInt {
             let client = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
             if withName(address, { Glibc.connect(client, $0, $1) }) == 0 { return client }
@@ -108,7 +108,7 @@ import Testing
         }
     }
 
-    /// - Parameter admit: Asked for each connection that is let in.
+    /// - Parameter admit: called for each connection that is admitted.
     private static func server(
         on listening: Listening, _ loop: any EventLoop, admit: @escaping @Sendable () -> String
     ) async throws -> NIOLoopBound<VarlinkServer<TestService>> {
@@ -151,7 +151,7 @@ import Testing
         let busy = DispatchLatch()
         loop.execute { busy.wait() }
         for _ in 0..<500 { close(Listening.connect(listening.address)) }
-        // One that said something and closed its half is there: it is owed a reply.
+        // A client that sent a call and closed its half is still there, and must get a reply.
         let client = try RawClient(listening.address)
         try client.send(#"{"method":"org.example.test.Echo","parameters":{"text":"a"}}|"#)
         client.endOutput()
@@ -186,7 +186,7 @@ import Testing
         #expect(!waiting.isEmpty)
         async let connected = VarlinkConnection.connect(to: address, timeout: .seconds(10))
         try await Task.sleep(for: .milliseconds(100))
-        // Never by an accept that waits: where the client gives up nothing would come.
+        // Not with a blocking accept: if the client gives up, it would never return.
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
         var accepted: [CInt] = []
         for _ in 0..<1_000 where accepted.count < 2 {
@@ -209,7 +209,7 @@ import Testing
         for client in waiting + [listening.descriptor] { close(client) }
     }
 
-    /// A gate between threads.
+    /// A latch between threads.
     private final class DispatchLatch: Sendable {
         private let ends: (CInt, CInt)
 

@@ -3,7 +3,7 @@ import NIOCore
 import NIOPosix
 import Varlink
 
-/// A server on a real socket in a folder of its own.
+/// A server on a real socket in its own folder.
 struct SocketServer: Sendable {
     struct SetUpFailed: Error {}
 
@@ -12,7 +12,7 @@ struct SocketServer: Sendable {
     private let server: NIOLoopBound<VarlinkServer<TestService>>
     private let service: NIOLoopBound<TestService>
 
-    /// Starts a server, lets the body use it, and takes everything away again.
+    /// Starts a server, lets the body use it, and removes everything afterwards.
     static func with(
         limits: VarlinkServerLimits = VarlinkServerLimits(), thread: TurnThread? = nil,
         admit: @escaping @Sendable (CInt) -> String? = { _ in "peer" },
@@ -58,7 +58,7 @@ struct SocketServer: Sendable {
 
     func heldBytes() async throws -> Int { try await loop.submit { server.value.heldBytes }.get() }
 
-    /// Looks at the service, or does something to it, on its loop.
+    /// Uses the service on its loop.
     func service<Result: Sendable>(_ body: @escaping @Sendable (TestService) throws -> Result) async throws -> Result {
         try await loop.submit { try body(service.value) }.get()
     }

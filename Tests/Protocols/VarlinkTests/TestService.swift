@@ -9,11 +9,11 @@ final class TestService: VarlinkService {
         # For tests.
         interface org.example.test
 
-        # Gives back what it is given.
+        # Returns its parameter.
         method Echo(text: string) -> (text: string)
-        # Is answered when the test says so.
+        # Is answered when the test releases it.
         method Hold(text: string) -> (text: string)
-        # Gives several replies, of so many bytes each. `politely`: only while the client keeps up.
+        # Returns several replies of this many bytes each. `politely`: only while the client keeps up.
         method Stream(count: int, size: int, politely: bool) -> (number: int, filling: string)
         method Refuse() -> ()
         error Refused (why: string)
@@ -22,7 +22,7 @@ final class TestService: VarlinkService {
     let info = VarlinkServiceInfo(vendor: "Example", product: "Test", version: "1.0", url: "https://example.org")
     let interfaces: [VarlinkInterface]
 
-    /// What has happened, in its order.
+    /// What has happened, in order.
     private(set) var log: [String] = []
     /// Calls of Hold that wait.
     private(set) var held: [(text: String, reply: VarlinkReplier)] = []
@@ -31,7 +31,7 @@ final class TestService: VarlinkService {
     var onHold: (() -> Void)?
     var onCancel: (() -> Void)?
     var onWait: (() -> Void)?
-    /// Replies that Stream has given out, and how often it had to wait.
+    /// Replies that Stream has sent, and how often it had to wait.
     private(set) var streamed = 0
     private(set) var waits = 0
 
@@ -75,7 +75,7 @@ final class TestService: VarlinkService {
         }
     }
 
-    /// Answers the oldest call that is held.
+    /// Answers the oldest waiting call.
     func release() {
         guard !held.isEmpty else { return }
         let (text, reply) = held.removeFirst()

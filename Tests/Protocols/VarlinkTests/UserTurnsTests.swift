@@ -55,7 +55,7 @@ import Testing
         while let connection = turns.next(&giving, round: 1, now: now) {
             let owner = owners[ObjectIdentifier(connection)] ?? 0
             served.append(owner)
-            // Each call takes 40: three of them go beyond the slice of 100.
+            // Each call takes 40, so three exceed the slice of 100.
             turns.charge(owner == 1 ? many : single, round: 1, 40)
             now += 40
         }
@@ -84,7 +84,7 @@ import Testing
             var giving = turns.begin(now: now)
             var spent: [UInt64: UInt64] = [:]
             while let connection = turns.next(&giving, round: UInt64(round), now: now), let account = owners[ObjectIdentifier(connection)] {
-                // Never begun once the slice is used up.
+                // No call starts once the slice is used up.
                 #expect(spent[account.user, default: 0] < 100 || accounts.count == 1)
                 let time = UInt64.random(in: 1...90, using: &generator)
                 turns.charge(account, round: UInt64(round), time)
@@ -95,7 +95,7 @@ import Testing
             }
             now += 10
         }
-        // 7 users, at least two in a round.
+        // 7 users, at least two per round.
         for (user, round) in since { #expect(round >= 54, "user \(user)") }
     }
 }

@@ -5,7 +5,7 @@ import Varlink
 @Suite struct VarlinkCallTests {
     private func parse(_ text: String) throws(VarlinkCallFault) -> VarlinkCall { try VarlinkCall(parsing: Array(text.utf8)) }
 
-    /// "malformed", or the member that is at fault.
+    /// "malformed", or the member at fault.
     private func fault(_ text: String) -> String? {
         do throws(VarlinkCallFault) {
             _ = try parse(text)

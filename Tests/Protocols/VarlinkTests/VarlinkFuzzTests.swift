@@ -3,7 +3,7 @@ import Testing
 
 @testable import Varlink
 
-/// Damaged texts, the same at every run: nothing traps, and what is read once is read the same way again.
+/// Damaged texts, the same in every run: nothing traps, and parsing twice gives the same result.
 @Suite struct VarlinkFuzzTests {
     private func damaged(_ text: [UInt8], _ alphabet: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
         var bytes = text

@@ -43,7 +43,7 @@ import Varlink
         #expect(try server.replies() == [])
         #expect(server.service.log == ["opened peer", "Hold"])
         server.service.release()
-        // Not from within the answer, in whose midst the service may be.
+        // Not within the answer: the service may be in the middle of it.
         #expect(server.service.log == ["opened peer", "Hold"])
         server.channel.embeddedEventLoop.run()
         #expect(server.service.log == ["opened peer", "Hold", "Echo", "Hold"])
@@ -61,13 +61,13 @@ import Varlink
         let first = try #require(server.service.held.first?.reply)
         first.together {
             server.service.release()
-            // Within one another it is the outer one's end that counts.
+            // If nested, only the end of the outer one counts.
             first.together { #expect(server.service.log == ["opened peer", "Hold"]) }
             #expect(server.service.log == ["opened peer", "Hold"])
         }
         #expect(server.service.log == ["opened peer", "Hold", "Hold"])
         #expect(try server.channel.readOutbound(as: ByteBuffer.self) != nil)
-        // What comes after it takes the loop's way again.
+        // What comes later uses the loop again.
         server.service.release()
         #expect(try server.channel.readOutbound(as: ByteBuffer.self) == nil)
         #expect(try server.replies() == [echo("second"), echo("third")])
@@ -79,7 +79,7 @@ import Varlink
         limits.callsInARow = 4
         let server = try EmbeddedServer(limits: limits)
         try server.send(String(repeating: #"{"method":"org.example.test.Echo","parameters":{"text":""}}|"#, count: 10))
-        // The turn is over, and the sockets come first: until the loop has looked at them nothing more of this connection is done.
+        // The turn is over and the sockets come first: until the loop has checked them, this connection is not served.
         #expect(server.service.log.count == 5)
         server.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
         server.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
@@ -132,7 +132,7 @@ import Varlink
         try server.call("Stream", #"{"count":3,"size":1,"politely":true}"#)
         #expect(try server.replies() == [error("org.varlink.service.ExpectedMore", "{}")])
         #expect(server.service.log.last == "stream ended at 1")
-        // `more` allows several replies, it does not ask for them.
+        // `more` allows several replies; it does not require them.
         try server.call("Echo", #"{"text":"x"}"#, #","more":true"#)
         #expect(try server.replies() == [echo("x")])
     }

@@ -3,7 +3,7 @@ import NIOEmbedded
 import Testing
 import Varlink
 
-/// What a client can make a connection cost, and how it ends.
+/// What a client can make a connection cost, and how such a connection ends.
 @Suite struct VarlinkServerLimitsTests {
     private func limits(_ change: (inout VarlinkServerLimits) -> Void) -> VarlinkServerLimits {
         var limits = VarlinkServerLimits()
@@ -129,15 +129,14 @@ import Varlink
         #expect(woken == 0)
         server.setWritable(true)
         #expect(reply.isWritable)
-        // Not from within the channel's announcement, and once.
+        // Not within the channel's event, and only once.
         #expect(woken == 0)
         loop.run()
         server.setWritable(false)
         server.setWritable(true)
         loop.run()
         #expect(woken == 1)
-        // Set while there is nothing to wait for, it runs all the same, but not before the loop has looked at its
-        // sockets.
+        // It runs even if there is nothing to wait for, but not before the loop has checked its sockets.
         reply.onWritable { woken += 1 }
         loop.run()
         #expect(woken == 1)

@@ -117,7 +117,8 @@ import Varlink
             let closed = try await server.expectClose()
             let client = try RawClient(server.address)
             var sent = 0
-            // Ends when the server has closed the connection: before that, it stops reading and this end has to wait.
+            // Ends when the server has closed the connection. Before that, the server stops reading and this end must
+            // wait.
             while sent < 1000, (try? client.send(call)) != nil { sent += 1 }
             #expect(sent < 100)
             #expect(try await closed.get() == "replies were not read in time")
@@ -170,7 +171,7 @@ import Varlink
             let closed = try await server.expectClose()
             await other.close()
             _ = try await closed.get()
-            // The loop hears of the end of a connection before it counts it out.
+            // The loop sees the end of a connection before it lowers the count.
             while try await server.connectionCount() > 1 {}
             _ = try await server.connect().call("org.varlink.service.GetInfo")
         }
@@ -203,7 +204,7 @@ import Varlink
             try client.send(hold + echo)
             _ = try await held.get()
             async let stopped: Void = server.shutDown(within: .seconds(60))
-            // The call is at hand, so that nothing is over before it is answered.
+            // The call is in progress, so the shutdown is not over before it is answered.
             while (try? RawClient(server.address)) != nil {}
             try await server.service { $0.release() }
             try await stopped

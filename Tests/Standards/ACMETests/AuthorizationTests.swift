@@ -63,7 +63,7 @@ struct AuthorizationTests {
         #expect(throws: ACMEDocumentError.self) { try Authorization(json: json) }
     }
 
-    /// A challenge that nobody here answers cannot do harm: the others are as good as before.
+    /// A challenge of an unknown type does no harm: the others are still usable.
     @Test(
         "A challenge of an unknown type is passed over, whatever is in it",
         arguments: [

@@ -46,7 +46,7 @@ struct DNSNameTests {
             "a_b.example", "exa mple.org", "example.org ", " example.org", "example.org\n", "example.org\r\n", "a\tb.org", "a\u{0}.org",
             "example.org:443", "https://example.org", "example.org/", "user@example.org", "example.org?x", "a,b.org", "a;b.org", "a\\b.org",
             "\u{1B}[31m.org", "example。org", "ex\u{200B}ample.org",
-            // beyond ASCII, also what looks like ASCII
+            // beyond ASCII, including look-alikes of ASCII
             "bücher.example", "еxample.org", "ｅxample.org", "\u{212A}.org", "straße.example",
             // addresses
             "127.0.0.1", "1.2.3", "10", "010.0.0.1", "0x7f.1", "256.256.256.256", "1.2.3.4.", "::1", "[::1]", "::ffff:1.2.3.4",

@@ -3,7 +3,7 @@ import JOSE
 import StrictJSON
 import Testing
 
-/// Thousands of damaged inputs from fixed seeds: nothing traps, and what is taken has the form that it promises.
+/// Thousands of damaged inputs from fixed seeds: nothing traps, and accepted input has the form that its type promises.
 @Suite("Damaged input")
 struct HostileInputTests {
     /// SplitMix64: the same inputs in every run.
@@ -99,7 +99,7 @@ struct HostileInputTests {
         var random = Seeded(state: 13)
         for _ in 0..<5000 {
             let bytes = (0..<Int.random(in: 0..<100, using: &random)).map { _ in
-                // Mostly small values and the tags of DER, so that some of it has a structure.
+                // Mostly small values and DER tags, so that some inputs have a structure.
                 [0x30, 0x02, 0x03, 0x06, 0x05, 0x00, 0x80, 0x81, 0x82, UInt8.random(in: 0...255, using: &random), 0x04, 0x20]
                     .randomElement(using: &random) ?? 0
             }

@@ -10,7 +10,7 @@ struct InternationalizedNameTests {
             ("BÜCHER.example.", "xn--bcher-kva.example"),
             // decomposed
             ("bu\u{308}cher.example", "xn--bcher-kva.example"), ("*.bücher.example", "*.xn--bcher-kva.example"),
-            // UTS 46 §5: the deviation characters are kept, as IDNA2008 has it
+            // UTS 46 §5: the deviation characters are kept, as in IDNA2008
             ("faß.example", "xn--fa-hia.example"), ("βόλος.example", "xn--nxasmm1c.example"), ("ශ්‍රී.example", "xn--10cl1a0b660p.example"),
             ("中国", "xn--fiqs8s"), ("example.рф", "example.xn--p1ai"), ("日本・語.example", "xn--vek160nb2acz6g.example"),
             ("הגמרא.example", "xn--4dbdf5bwc.example"), ("col·lecció.example", "xn--collecci-ioa91d.example"),

@@ -51,7 +51,7 @@ struct ObjectTests {
         #expect(throws: ACMEDocumentError.self) { try Directory(json: json) }
     }
 
-    /// FreeIPA's has no keyChange; what nobody asks for is not looked at.
+    /// FreeIPA's has no keyChange; a member that is not used is not checked.
     @Test(
         "A directory in which something is missing or odd that most commands do not need",
         arguments: [
@@ -148,7 +148,7 @@ struct ObjectTests {
         #expect(order.replaces == "a.b")
         #expect(order.profile == "p")
         #expect(order.notBefore == "2015-03-01T14:09:07Z")
-        // Not a timestamp, so none.
+        // Not a timestamp, so absent.
         #expect(order.notAfter == nil)
     }
 

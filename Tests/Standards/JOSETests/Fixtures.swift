@@ -1,7 +1,7 @@
 import Glibc
 import StrictJSON
 
-/// The data files beside the tests; `make-fixtures.sh` among them says where they come from.
+/// The data files next to the tests; `make-fixtures.sh` makes them.
 enum Fixtures {
     struct Missing: Error { let path: String }
 

@@ -95,7 +95,7 @@ struct PublicKeyTests {
         let der = try Fixtures.bytes("valid/\(name).der")
         for count in 0..<der.count { #expect(throws: JOSEError.self) { try PublicKey(spki: Array(der[..<count])) } }
         #expect(throws: JOSEError.self) { try PublicKey(spki: der + [0]) }
-        // Whatever is accepted is the canonical form of what was read: no second spelling gets through, and nothing traps.
+        // Accepted input is in its canonical form: no second encoding is accepted, and nothing traps.
         for index in der.indices {
             for bit in 0..<8 {
                 var other = der

@@ -1,7 +1,7 @@
 import StrictJSON
 import Testing
 
-/// The same bytes at every run: a failure is a test case.
+/// The same bytes in every run: a failure is a test case.
 struct SplitMix64: RandomNumberGenerator {
     var state: UInt64
 
@@ -14,12 +14,12 @@ struct SplitMix64: RandomNumberGenerator {
     }
 }
 
-/// Nothing that comes in may trap or hang; whatever is accepted can be read to its last value and says what the text says.
+/// No input may trap or hang. Accepted text can be read to its last value and has the values of the text.
 @Suite struct JSONFuzzTests {
     private static let alphabet =
         Array(#"{}[]",:\/ue0123456789.-+Eabtrnflsdé"#.utf8) + [0x00, 0x20, 0x0A, 0xC3, 0xED, 0xA0, 0xF4, 0x80, 0xFF]
 
-    /// Reads everything, and writes it anew.
+    /// Reads everything and writes it again.
     private func rewrite(_ value: JSONValue, _ writer: inout JSONWriter) throws {
         switch value.kindName {
         case "object":

@@ -1,7 +1,7 @@
 import StrictJSON
 import Testing
 
-/// What the reader takes and what it refuses, and where it says that the fault is.
+/// What the reader accepts and what it refuses, and where it reports the fault.
 @Suite struct JSONSyntaxTests {
     private func refusal(_ bytes: [UInt8], limits: JSONLimits = .default) -> JSONError? {
         do throws(JSONError) {
@@ -74,7 +74,7 @@ import Testing
         #expect(refusal(nested(9, "[", "]")) == JSONError(.tooDeep, offset: 8))
         #expect(refusal(nested(9, "{\"a\":", "}")) == JSONError(.tooDeep, offset: 40))
         #expect(refusal(nested(50_000, "[", "]")) == JSONError(.tooDeep, offset: 8))
-        // Whoever allows it: the reader does not recurse, so the stack is no limit.
+        // If the limits allow it: the reader does not recurse, so the stack is no limit.
         #expect(refusal(nested(50_000, "[", "]"), limits: JSONLimits(depth: 50_000)) == nil)
         #expect(refusal(Array(String(repeating: "[", count: 50_000).utf8), limits: JSONLimits(depth: 50_000))?.reason == .endOfInput)
     }
@@ -100,7 +100,7 @@ import Testing
     }
 
     @Test func namesThatOnlyLookAlike() throws {
-        // Precomposed and decomposed: String finds them equal, JSON does not.
+        // Precomposed and decomposed: equal as Strings, different in JSON.
         let document = try JSONDocument(parsing: Array("{\"\u{E9}\":1,\"e\u{301}\":2}".utf8))
         let object = try document.root.object()
         #expect(try object.integer("\u{E9}") == 1)

@@ -1,7 +1,7 @@
 import StrictJSON
 import Testing
 
-/// The accessors: types and ranges are checked, and nothing is read that was not asked for.
+/// The accessors: they check types and ranges, and unknown members are refused.
 @Suite struct JSONValueTests {
     private func object(_ text: String) throws -> JSONObject { try JSONDocument(parsing: Array(text.utf8)).root.object() }
 

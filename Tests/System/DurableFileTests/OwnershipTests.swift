@@ -4,7 +4,7 @@ import Testing
 
 @testable import DurableFile
 
-/// Root can give files away; without it those cases are left out.
+/// Only root can give files away; without it, those cases are skipped.
 private let isRoot = geteuid() == 0
 private let nobody: uid_t = 65_534
 

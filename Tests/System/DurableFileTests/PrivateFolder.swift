@@ -3,7 +3,7 @@ import Testing
 
 @testable import DurableFile
 
-/// A folder of one test, removed with its last owner.
+/// A test's own folder, removed with its last reference.
 final class PrivateFolder: Sendable {
     let path: String
 
@@ -32,7 +32,7 @@ final class PrivateFolder: Sendable {
     func text(_ name: String) throws -> String { String(decoding: try DurableFile.read(path(name), limit: 1 << 20), as: UTF8.self) }
 }
 
-/// What a body throws.
+/// The error that a body throws.
 func failure<Failure: Error>(of _: Failure.Type = Failure.self, _ body: () throws -> Void) -> Failure? {
     do {
         try body()

@@ -23,7 +23,7 @@ struct ReplaceTests {
             try DurableFile.replace(folder.path("a"), with: Array("new one".utf8), mode: 0o600, calls: disk.calls)
         }
         #expect(error?.code == EIO && error?.call == ["write", "fsync", "rename", "fsync"][index])
-        // After the rename the new name may or may not survive a loss of power; the caller hears of it.
+        // After the rename, the new name may or may not survive a power loss; the caller gets an error.
         #expect(try folder.text("a") == (index < 3 ? "old" : "new one"))
         #expect(folder.names == ["a"])
     }
@@ -106,7 +106,7 @@ struct ReplaceTests {
             #expect(failure(of: FileError.self) { _ = try DurableFile.read(path, limit: 4) }?.cause == .notRegular)
         }
         #expect(failure(of: FileError.self) { _ = try DurableFile.read(folder.path("none"), limit: 4) }?.isMissing == true)
-        // A file of the kernel's, which has no size.
+        // One of the kernel's own files, which have no size.
         #expect(try DurableFile.read("/proc/self/status", limit: 1 << 16).count > 100)
         let large = [UInt8](repeating: 7, count: 200_000)
         try DurableFile.replace(folder.path("large"), with: large, mode: 0o600)

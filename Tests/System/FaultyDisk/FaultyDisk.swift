@@ -2,7 +2,7 @@ import DurableFile
 import Glibc
 import Synchronization
 
-/// The real disk, which notes what is asked of it, and whose calls fail where a test wants them to.
+/// The real disk, which records its calls, and makes those fail that a test chooses.
 public final class FaultyDisk: Sendable {
     public enum Call: Equatable, Sendable { case write, truncate, synchronize, synchronizeData, rename }
 
@@ -10,29 +10,29 @@ public final class FaultyDisk: Sendable {
         var made: [Call] = []
         /// Indices of the calls that fail, counted from the last `clear`.
         var failing: Range<Int> = 0..<0
-        /// The only call that fails, if not each one.
+        /// The only kind of call that fails; `nil` for all.
         var kind: Call?
     }
 
     private let state = Mutex(State())
-    /// What failing calls leave in `errno`.
+    /// The `errno` of failing calls.
     private let number: Int32
 
     public init(number: Int32 = ENOSPC) { self.number = number }
 
-    /// What was asked since the last `clear`.
+    /// The calls since the last `clear`.
     public var made: [Call] { state.withLock { $0.made } }
 
-    /// Works again, and counts from 0.
+    /// Makes the disk work again, and restarts the count at 0.
     public func clear() { state.withLock { $0 = State() } }
 
-    /// Lets the call of this index fail, and every later one: a full disk stays full.
+    /// Makes the call with this index fail, and every later one: a full disk stays full.
     public func fail(from index: Int) { fail(index..<Int.max) }
 
-    /// Lets this one call fail, counted from 0.
+    /// Makes only the call with this index fail, counted from 0.
     public func fail(at index: Int) { fail(index..<index + 1) }
 
-    /// Lets every call of this kind fail.
+    /// Makes every call of this kind fail.
     public func fail(_ kind: Call) { state.withLock { $0 = State(failing: 0..<Int.max, kind: kind) } }
 
     private func fail(_ indices: Range<Int>) { state.withLock { $0 = State(failing: indices) } }
@@ -53,7 +53,7 @@ public final class FaultyDisk: Sendable {
         var calls = FileCalls()
         calls.write = { file, bytes in
             guard self.fails(.write) else { return write(file, bytes.baseAddress, bytes.count) }
-            // As the kernel: what fits is written.
+            // Like the kernel: what fits is written.
             _ = write(file, bytes.baseAddress, bytes.count / 2)
             return Int(self.failed())
         }

@@ -1,4 +1,5 @@
-/// Documents that TOML 1.0.0 does not let pass, with line and column of the mistake, by production of its ABNF and rule of its text.
+/// Documents that TOML 1.0.0 does not allow, with line and column of the error, by production of its ABNF and rule of
+/// its text.
 enum InvalidDocuments {
     typealias Case = (text: String, line: Int, column: Int)
 

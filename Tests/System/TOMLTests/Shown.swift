@@ -1,6 +1,6 @@
 import TOML
 
-/// A table in one line, each type in a form of its own.
+/// A table on one line, with a distinct form for each type.
 func shown(_ table: TOMLTable) -> String {
     "{" + table.members.map { "\(key($0.key)) = \(shown($0.node.value))" }.joined(separator: ", ") + "}"
 }

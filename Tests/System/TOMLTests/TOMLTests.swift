@@ -5,7 +5,7 @@ import Testing
 struct TOMLTests {
     @Test("What the specification lets pass is read as what it means", arguments: ValidDocuments.all)
     func valid(text: String, value: String) throws {
-        // Bytes: two spellings of a letter are not the same here.
+        // Bytes: two encodings of a letter differ here.
         #expect(Array(shown(try TOML.parse(Array(text.utf8))).utf8) == Array(value.utf8))
     }
 
@@ -81,7 +81,8 @@ struct TOMLTests {
                 number += 1
             }
             let time = try clock.measure { _ = try TOML.parse(text) }
-            // A reader that copies its arrays would take minutes; this one takes some hundred milliseconds in a debug build.
+            // A reader that copies its arrays would take minutes; this one takes a few hundred milliseconds in a debug
+            // build.
             #expect(time < .seconds(20), "\(unit): \(time)")
         }
         let inline = "a = {" + (0..<20_000).map { "a\($0) = 1" }.joined(separator: ", ") + "}"

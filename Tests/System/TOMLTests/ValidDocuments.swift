@@ -1,4 +1,4 @@
-/// Documents that TOML 1.0.0 lets pass, and what they say (see `shown`), by production of its ABNF.
+/// Documents that TOML 1.0.0 allows, and their content (see `shown`), by production of its ABNF.
 enum ValidDocuments {
     static let all: [(text: String, value: String)] =
         structure + keys + basicStrings + literalStrings + multilineStrings + integers + floats + booleans + moments + arrays + inlineTables
@@ -39,7 +39,7 @@ enum ValidDocuments {
         ("a.\"b.c\".'d' = 1", "{a = {\"b.c\" = {d = 1}}}"),
         ("3.14 = 1", "{3 = {14 = 1}}"),
         ("a.b = 1\nc = 2\na.d = 3", "{a = {b = 1, d = 3}, c = 2}"),
-        // Canonical equivalents are two keys: bytes are compared.
+        // Canonical equivalents are two keys: keys are compared as bytes.
         ("\"\u{E9}\" = 1\n\"e\u{301}\" = 2", "{\"é\" = 1, \"e\u{301}\" = 2}"),
         ("a = 1\nA = 2", "{a = 1, A = 2}"),
     ]

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes the keys of this folder anew, with OpenSSL and Python as second opinions. The private keys are thrown away.
-# valid/NAME.der is a SubjectPublicKeyInfo, valid/NAME.pem the same as OpenSSL prints it, valid/expected.txt has for each
-# NAME THUMBPRINT (RFC 7638, base64url) and FINGERPRINT (SHA-256 of the DER, hex). refused/ has keys that must not be taken.
-# signature/ has an ECDSA signature of message.txt in DER by the key beside it.
+# Remakes the keys in this folder, with OpenSSL and Python as independent implementations. The private keys are
+# discarded. valid/NAME.der is a SubjectPublicKeyInfo, valid/NAME.pem the same as printed by OpenSSL. valid/expected.txt
+# has NAME, THUMBPRINT (RFC 7638, base64url) and FINGERPRINT (SHA-256 of the DER, hex). refused/ has keys that
+# must be refused. signature/ has ECDSA signatures of message.txt in DER, by the keys next to them.
 set -eu
 cd "$(dirname "$0")"
 mkdir -p valid refused signature
