@@ -2,7 +2,7 @@
 
 import PackageDescription
 
-/// One set of compiler settings for every target: Swift 6 mode (strict concurrency), `any` spelled out, a warning is an error.
+/// The compiler settings of every target: Swift 6 mode (strict concurrency), explicit `any`, warnings are errors.
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
@@ -22,17 +22,17 @@ let swiftASN1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-a
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
-/// A library of ours. The folder is the side of a wall it stands on: `make check` states by folder who may touch what.
+/// A library. Its folder is its side of the walls: `make check` has rules by folder.
 func library(_ name: String, in folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", swiftSettings: settings)
 }
 
-/// A library of ours in C.
+/// A library in C.
 func cLibrary(_ name: String, in folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)")
 }
 
-/// A program of ours: assembly only.
+/// A program: assembly only.
 func program(_ name: String, in folder: String, exclude: [String] = [], _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(
         name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", exclude: exclude, swiftSettings: settings)
@@ -43,7 +43,7 @@ func tests(_ name: String, in folder: String, exclude: [String] = [], _ dependen
     .testTarget(name: name, dependencies: dependencies, path: "Tests/\(folder)/\(name)", exclude: exclude, swiftSettings: settings)
 }
 
-// Docs/architecture.md has the picture with the same boxes, `make check` proves it.
+// Docs/architecture.md has a picture with the same boxes; `make check` proves it.
 let package = Package(
     name: "acme-agent",
     platforms: [.macOS(.v15)],
@@ -66,24 +66,23 @@ let package = Package(
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     ],
     targets: [
-        // Standards: no input, no output.
+        // Standards: no I/O.
         library("StrictJSON", in: "Standards"),
         library("JOSE", in: "Standards", ["StrictJSON", crypto]),
         library("ACME", in: "Standards", ["StrictJSON", "JOSE", crypto]),
 
-        // System: files and calls of the kernel, as every program needs them. DurableFile is the one place that writes, syncs, locks and judges
-        // files.
+        // System: files and system calls that every program needs. Only DurableFile writes, syncs, locks and checks files.
         cLibrary("CLinux", in: "System"),
         library("DurableFile", in: "System"),
         library("TOML", in: "System"),
         library("ConfigurationFile", in: "System", ["DurableFile", "TOML"]),
 
-        // Protocols: what is said through the walls.
+        // Protocols: what crosses the walls.
         library("Varlink", in: "Protocols", ["StrictJSON", nioCore, nioPosix]),
         library("AgentInterface", in: "Protocols", ["StrictJSON", "ACME", "JOSE"]),
         library("TokenProtocol", in: "Protocols", ["JOSE"]),
 
-        // Token: the process that alone loads a PKCS#11 module.
+        // Token: the only process that loads a PKCS#11 module.
         .systemLibrary(
             name: "CP11Kit", path: "Sources/Token/CP11Kit", pkgConfig: "p11-kit-1", providers: [.apt(["libp11-kit-dev"])]),
         cLibrary("CPKCS11", in: "Token", ["CP11Kit"]),
@@ -91,7 +90,7 @@ let package = Package(
         library("TokenHelper", in: "Token", ["JOSE", "TokenProtocol", "PKCS11", "CPKCS11", "CLinux", "DurableFile"]),
         program("acme-agent-token", in: "Token", ["TokenHelper"]),
 
-        // Daemon: frame, identity, decision, audit, composition, reply. No network, no PIN, no vendor's code.
+        // Daemon: frame, identity, decision, composition, audit, reply. No network, no PIN, no vendor code.
         library("SigningPolicy", in: "Daemon", ["ACME"]),
         library("AuditTrail", in: "Daemon", ["StrictJSON", "ACME", "DurableFile", crypto]),
         library(
@@ -123,7 +122,7 @@ let package = Package(
                 "ConfigurationFile", "DurableFile", argumentParser, crypto,
             ]),
 
-        // Benchmark: the agent beside its peers.
+        // Benchmark: the agent compared with its peers.
         library("Measurement", in: "Benchmark", ["StrictJSON"]),
         cLibrary("CMeasurement", in: "Benchmark"),
         .systemLibrary(
@@ -136,7 +135,7 @@ let package = Package(
             ]),
 
         // Tests, in the same folders.
-        // A disk that fails when a test wants it to.
+        // A disk that fails on demand.
         .target(name: "FaultyDisk", dependencies: ["DurableFile"], path: "Tests/System/FaultyDisk", swiftSettings: settings),
         tests("DurableFileTests", in: "System", ["DurableFile", "FaultyDisk"]),
         tests("TOMLTests", in: "System", ["TOML"]),
