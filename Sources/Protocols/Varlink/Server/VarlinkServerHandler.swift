@@ -14,8 +14,7 @@ import StrictJSON
 /// ``VarlinkServer`` adds one to each connection; with another kind of listener, add it to the pipeline yourself. Allow
 /// remote half-closure on the channel, so that a client that closes its side (`nc -N`) still gets its replies.
 ///
-/// The replies of one round of the loop are sent in one write. No write has a promise except the last one before a
-/// close.
+/// The replies of one round of the loop are sent in one write. Only the last write before a close has a promise.
 public final class VarlinkServerHandler: ChannelDuplexHandler {
     public typealias InboundIn = ByteBuffer
     public typealias InboundOut = Never
@@ -26,8 +25,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     static let flushThreshold = 64 * 1024
     /// Buffer capacity kept for output between rounds, in bytes.
     static let keptOutputCapacity = 4096
-    /// The time that the kernel and the channel take for a read, in nanoseconds. A client that sends single bytes is
-    /// charged for each.
+    /// Nanoseconds that kernel and channel take for a read: a client that sends single bytes is charged for each.
     static let receiveTime: UInt64 = 3_000
 
     enum Answer {
@@ -131,8 +129,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     private func begin() {
         guard !deadlines.isStarted else { return }
         opened()
-        // Not weak: once an object has had a weak reference, its reference counting costs twice as much. `end` breaks
-        // the cycle.
+        // Not weak: a weak reference would double the cost of counting references. `end` breaks the cycle.
         deadlines.start(eventLoop) { self.checkDeadlines() }
     }
 
@@ -217,8 +214,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         closeNow(VarlinkServerHandler.isPeersEnd(error) ? .peerGone : .failed(error))
     }
 
-    /// A client that closes with unread replies, or during a write, ends the connection with an error instead of end of
-    /// file.
+    /// A client that closes with unread replies, or during a write, causes an error instead of end of file.
     private static func isPeersEnd(_ error: any Error) -> Bool {
         guard let code = (error as? IOError)?.errnoCode else { return false }
         return code == ECONNRESET || code == EPIPE
