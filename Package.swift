@@ -71,7 +71,8 @@ let package = Package(
         library("JOSE", in: "Standards", ["StrictJSON", crypto]),
         library("ACME", in: "Standards", ["StrictJSON", "JOSE", crypto]),
 
-        // System: files and system calls that every program needs. Only DurableFile writes, syncs, locks and checks files.
+        // System: files and system calls that every program needs. Only DurableFile writes, syncs, locks and checks
+        // files.
         cLibrary("CLinux", in: "System"),
         library("DurableFile", in: "System"),
         library("TOML", in: "System"),
