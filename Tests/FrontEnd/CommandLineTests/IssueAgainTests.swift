@@ -118,7 +118,7 @@ import Testing
         let texts = outcome.output.split(separator: "\n").filter { $0.hasPrefix("{") }
         #expect(outcome.status == 0 && texts.count == 3, "\(outcome)")
         #expect(texts.allSatisfy { $0.contains("/hook\"") && $0.contains("/web") }, "\(outcome)")
-        #expect(outcome.error.contains("the settings given now count from its next renewal"), "\(outcome)")
+        #expect(outcome.error.contains("the new settings take effect at its next renewal"), "\(outcome)")
         let reset = try await session.run("\(issue) --reset-settings --webroot web && cat \(file)")
         #expect(reset.status == 0 && !reset.output.contains("deployHook") && reset.output.contains("/web"), "\(reset)")
         let damaged = try await session.run("echo x >\(file); \(issue) --webroot web && cat \(file)")
@@ -149,7 +149,7 @@ import Testing
         ("--deploy-hook .", 78, "could not be started: Is a directory"),
         ("--timings none/t.json", 64, "\"none/t.json\" cannot be written: No such file"),
         ("--timings .", 64, "\".\" cannot be written: Is a directory"),
-        ("--dns-wait 5", 64, "--dns-wait has no effect without a dns hook"),
+        ("--dns-wait 5", 64, "--dns-wait has no effect without a DNS hook"),
     ])
     func whatCannotBeUsedIsRefusedBeforeAnybodyIsAsked(option: String, status: Int32, message: String) async throws {
         let session = try CommandLineSession()

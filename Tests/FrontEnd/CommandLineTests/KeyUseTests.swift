@@ -43,12 +43,12 @@ import Testing
         #expect(failure?.message == "key web is in use: the certificate www.example.org")
         #expect(
             failure?.hint == "`acme-agent renew www.example.org --new-key --force` gives the certificate another key first; "
-                + "--force will delete it all the same")
+                + "--force will delete it anyway")
         try web.refuse("delete", of: "web", force: true)
         let account = try await KeyUse("account", in: shelf.store)
         #expect(account.users == ["the account at https://ca.test"])
         let lost = #expect(throws: Failure.self) { try account.refuse("delete", of: "account", force: false) }
-        #expect(lost?.hint == "without it the account can never be used again; --force will delete it all the same")
+        #expect(lost?.hint == "without its key the account can never be used again; --force will delete it anyway")
         let other = try await KeyUse("other", in: shelf.store)
         #expect(other.users.isEmpty)
         try other.refuse("delete", of: "other", force: false)
@@ -67,7 +67,7 @@ import Testing
         #expect(next.users == ["the interrupted order of a.example.org"])
         let failure = #expect(throws: Failure.self) { try next.refuse("delete", of: "next", force: false) }
         #expect(
-            failure?.hint == "`acme-agent forget --order a.example.org` drops the order; --force will delete it all the same")
+            failure?.hint == "`acme-agent forget --order a.example.org` drops the order; --force will delete it anyway")
     }
 
     @Test func aRevokedCertificateHasNoRenewal() async throws {

@@ -6,13 +6,13 @@ import StrictJSON
 
 struct Status: AgentCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show how the agent is, who it takes you for and what you may do.",
+        abstract: "Show the agent's state, who you are to it and what you may do.",
         discussion: """
-            The exit status is 3 if the agent is not reachable, a token is not available or the audit trail cannot be written; with --check \
-            it is 6 where something else needs you, here or in the agent's configuration.
+            The exit status is 3 if the agent is not reachable, a token is not available or the audit trail cannot be written. With \
+            --check it is 6 if something else needs attention, here or in the agent's configuration.
             """)
 
-    @Flag(help: "End with 6 where something needs you.")
+    @Flag(help: "Exit with 6 if something needs attention.")
     var check = false
 
     @OptionGroup var options: GlobalOptions
@@ -29,7 +29,7 @@ struct Status: AgentCommand {
         let count = contents.reports.count + contents.damaged.count
         let certificates = "\(count) in \(settings.stateDirectory)" + (contents.nextExpiry().map { "; \($0)" } ?? "")
         if account?.isDeactivated == true {
-            own.append("account: it is deactivated (acme-agent account register --agree-tos --key NAME makes another one)")
+            own.append("account: deactivated (acme-agent account register --agree-tos --key NAME registers another one)")
         }
         try session.output.result(text(status, settings, account: account?.url?.text, certificates: certificates, attention: own)) { json in
             json.name("agent")
@@ -52,7 +52,7 @@ struct Status: AgentCommand {
         return check && !(own.isEmpty && Status.attention(status).isEmpty) ? .attention : .success
     }
 
-    /// Whether the audit trail takes records, as far as this caller is told.
+    /// Whether the audit trail can be written, as far as this caller is told.
     private func isWritten(_ status: AgentStatus) -> Bool { ["writable", ""].contains(status.auditState) }
 
     private func text(
@@ -72,7 +72,7 @@ struct Status: AgentCommand {
         }
         list.add("needs attention", Status.attention(status) + attention, .alarm)
         if !status.auditState.isEmpty {
-            let hint = isWritten(status) ? "" : " (nothing is signed; Docs/operations.md says what to do)"
+            let hint = isWritten(status) ? "" : " (nothing is signed; operations.md says what to do)"
             list.add("audit trail", "\(status.auditState), last record \(status.auditSequence)\(hint)")
         }
         list.add("configuration", settings.file ?? "none: defaults")
@@ -82,7 +82,7 @@ struct Status: AgentCommand {
         return list.text(for: .standardOutput)
     }
 
-    /// Why nothing is granted: nobody has thought of the caller, or a grant is off.
+    /// Why nothing is granted: no grant names the caller, or a grant is off.
     static func nothing(_ status: AgentStatus) -> String {
         let isOff = status.problems.contains { ["grant", "grants"].contains($0.what) }
         return isOff ? "nothing: grants are off, see below" : "nothing: no grant of the policy names you"
@@ -94,16 +94,16 @@ struct Status: AgentCommand {
 
     private static func lines(_ token: TokenStatus) -> [String] {
         let what = [token.label.map { "\"\($0)\"" }, token.model].compactMap(\.self).joined(separator: ", ")
-        let restarts = token.restarts > 0 ? ", its helper started again " + Wording.count(token.restarts, "time") : ""
+        let restarts = token.restarts > 0 ? ", its helper was restarted " + Wording.count(token.restarts, "time") : ""
         var lines = ["\(token.name): \(token.state.rawValue)" + (what.isEmpty ? "" : " (\(what))") + restarts]
         if let message = token.message { lines.append("  \(message)" + (token.reason.map { " (\($0))" } ?? "")) }
         if let hint = token.hint { lines.append("  hint: \(hint)") }
         return lines
     }
 
-    /// What is off or weak, of the configuration and of the keys.
+    /// The parts of the configuration that are off, and the keys that are off or weak.
     static func attention(_ status: AgentStatus) -> [String] {
-        // Who hears of all entries hears of the grants that name him among them.
+        // A caller that sees all entries sees the grants that name it among them.
         let entries = Set(status.configuration?.entries.map(\.entry) ?? [])
         let problems = status.problems.filter { $0.what != "grant" || !entries.contains("grant \"\($0.name)\"") }
         return (status.configuration.map(lines) ?? []) + problems.map { line($0) }
@@ -113,7 +113,7 @@ struct Status: AgentCommand {
         var lines: [String] = []
         if let error = configuration.reloadError { lines.append("the last reload was refused: \(error)") }
         if configuration.off > 0, configuration.entries.isEmpty {
-            lines.append(Wording.count(configuration.off, "entry", plural: "entries") + " of it off: the agent's log says which")
+            lines.append(Wording.count(configuration.off, "entry", plural: "entries") + " off: the agent's log says which")
         }
         for entry in configuration.entries {
             lines.append("\(entry.entry)" + (entry.line.map { " (line \($0))" } ?? "") + " is off: \(entry.message)")
@@ -122,7 +122,7 @@ struct Status: AgentCommand {
     }
 
     static func line(_ grant: GrantStatus) -> String {
-        // To read the audit trail is the one operation without a key.
+        // Reading the audit trail is the only operation without a key.
         let operations = grant.keys.isEmpty ? grant.operations.filter { $0 == Operation.readAudit.rawValue } : grant.operations
         guard !operations.isEmpty else {
             return "\(grant.name): nothing, since it lists no \(grant.keys.isEmpty ? "keys" : "operations")"

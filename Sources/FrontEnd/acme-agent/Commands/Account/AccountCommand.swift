@@ -4,7 +4,7 @@ import CertificateStore
 import Issuance
 import StrictJSON
 
-/// `account`: who the CA takes this host for.
+/// `account`: the account at the CA.
 struct AccountCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "account", abstract: "Register and manage the account at the CA.",
@@ -16,7 +16,7 @@ struct AccountCommand: AsyncParsableCommand {
 /// An account as the commands show it.
 struct AccountReport {
     var stored: StoredAccount
-    /// As the CA has it, where it was asked.
+    /// As the CA has it, if it was asked.
     var account: Account?
 
     var text: String {
@@ -67,7 +67,7 @@ extension Session {
 }
 
 extension Contact {
-    /// From the command line; a failure is one of usage.
+    /// From the command line; an invalid one is a usage failure.
     static func parse(_ texts: [String]) throws(Failure) -> [Contact] {
         var contacts: [Contact] = []
         for text in texts {

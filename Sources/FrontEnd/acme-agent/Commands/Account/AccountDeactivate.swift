@@ -2,9 +2,9 @@ import ArgumentParser
 
 struct AccountDeactivate: AgentCommand {
     static let configuration = CommandConfiguration(
-        commandName: "deactivate", abstract: "Deactivate the account for good.",
+        commandName: "deactivate", abstract: "Permanently deactivate the account.",
         discussion:
-            "Its certificates stay valid; nothing can be ordered with it any more, and its key stays in the token. There is no way back.")
+            "Its certificates stay valid, but it can order no more. Its key stays in the token. This cannot be undone.")
 
     @Flag(help: "Do not ask.")
     var yes = false
@@ -14,7 +14,7 @@ struct AccountDeactivate: AgentCommand {
     func run(_ session: Session) async throws -> ExitStatus {
         let directory = session.settings.directory
         let stored = try await session.store.account(at: directory)
-        try session.confirm("deactivate the account at \(directory.origin) for good", yes: yes)
+        try session.confirm("permanently deactivate the account at \(directory.origin)", yes: yes)
         try await session.withAccounts { flow, directory in try await flow.deactivate(directory) }
         try session.output.result("deactivated the account at \(directory.origin)") { json in
             json.name("deactivated")

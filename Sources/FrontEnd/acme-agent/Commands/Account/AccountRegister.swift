@@ -7,9 +7,9 @@ struct AccountRegister: AgentCommand {
     static let stateUse = StateUse.made
     static let configuration = CommandConfiguration(
         commandName: "register", abstract: "Register an account at the CA; its key is made in the token.",
-        discussion: "Where the key has an account already, that one is found and kept; --email changes its contacts.")
+        discussion: "If the key already has an account, that account is used; --email changes its contacts.")
 
-    @Flag(help: "You agree to the CA's terms of service.")
+    @Flag(help: "Agree to the CA's terms of service.")
     var agreeTos = false
 
     @Option(
@@ -25,7 +25,7 @@ struct AccountRegister: AgentCommand {
     var key: String?
 
     @Option(
-        help: ArgumentHelp("Type of a key that is made. (default: P-256)", valueName: "type"),
+        help: ArgumentHelp("Type of a new key. (default: P-256)", valueName: "type"),
         completion: .list(KeyAlgorithm.allCases.map(\.rawValue)))
     var keyType: String?
 

@@ -3,12 +3,12 @@ import ArgumentParser
 
 struct AccountUpdateCommand: AgentCommand {
     static let configuration = CommandConfiguration(
-        commandName: "update", abstract: "Change the account's contacts.", discussion: "Those that are given replace those before.")
+        commandName: "update", abstract: "Change the account's contacts.", discussion: "The given contacts replace the existing ones.")
 
     @Option(name: [.customLong("email"), .customLong("contact")], help: ArgumentHelp("A contact; may be repeated.", valueName: "address"))
     var email: [String] = []
 
-    @Flag(help: "Take all contacts away.")
+    @Flag(help: "Remove all contacts.")
     var noContact = false
 
     @OptionGroup var options: GlobalOptions

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// `audit`: who used which key for what.
+/// `audit`: who used which key, for what.
 struct Audit: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read and verify the agent's audit trail.", subcommands: [AuditVerify.self, AuditTail.self])

@@ -8,13 +8,13 @@ struct AuditTail: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "tail", abstract: "Show the last records of the audit trail.",
         discussion:
-            "The agent reads them out, for whom its policy allows read-audit. With --json each record is one line, as it stands in the file."
+            "The agent returns them if its policy allows you read-audit. With --json each record is one line, as it is in the file."
     )
 
-    @Option(name: [.customShort("n"), .customLong("last")], help: ArgumentHelp("So many records.", valueName: "count"))
+    @Option(name: [.customShort("n"), .customLong("last")], help: ArgumentHelp("Number of records.", valueName: "count"))
     var last = 10
 
-    @Flag(name: .shortAndLong, help: "Go on with new ones as they are written.")
+    @Flag(name: .shortAndLong, help: "Continue with new records as they are written.")
     var follow = false
 
     @OptionGroup var options: GlobalOptions
@@ -33,7 +33,7 @@ struct AuditTail: AgentCommand {
         return .success
     }
 
-    /// One line for a person; a line that is no record as it is.
+    /// One line for a person; a line that is not a record is shown as it is.
     static func text(_ line: String) -> String {
         guard let entry = try? AuditEntry(line: Array(line.utf8)) else { return TerminalText.safe(line) }
         return TerminalText.safe(text(entry.record))
@@ -49,7 +49,7 @@ struct AuditTail: AgentCommand {
         if let ca = record.ca { parts.append("at \(ca)") }
         if let uid = record.uid { parts.append("asked by user \(uid)") }
         if let grant = record.grant { parts.append("(grant \(grant))") }
-        // The detail of a refusal begins with the reason; once is enough.
+        // The detail of a refusal already begins with the reason.
         if let error = record.error, record.detail?.hasPrefix("\(error):") != true { parts.append("[\(error)]") }
         if let detail = record.detail { parts.append("- \(detail)") }
         return parts.joined(separator: " ")

@@ -8,8 +8,8 @@ struct AuditVerify: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Verify that the audit trail is whole and unchanged.",
         discussion: """
-            Reads the files themselves, so it needs the right to; the agent may be running. That nothing was cut off the end, or the whole \
-            written anew, is proved only by a head that was noted earlier: --expect SEQUENCE:HASH, as this command prints it. The exit status \
+            Reads the files directly, so it needs permission to read them; the agent may be running. Only a head that was noted earlier \
+            proves that the trail was not cut at its end or rewritten: --expect SEQUENCE:HASH, as this command prints it. The exit status \
             is 1 if the trail is broken.
             """)
 
@@ -20,7 +20,7 @@ struct AuditVerify: AgentCommand {
     @Option(help: ArgumentHelp("A head that must be in the trail; may be repeated.", valueName: "sequence:hash"))
     var expect: [String] = []
 
-    @Flag(help: "The oldest files may have been put away.")
+    @Flag(help: "Accept that the oldest files are missing.")
     var partial = false
 
     @OptionGroup var options: GlobalOptions
@@ -30,7 +30,7 @@ struct AuditVerify: AgentCommand {
         for text in expect {
             guard let head = AuditHead(text) else {
                 throw Failure.usage(
-                    "\"\(TerminalText.safe(text, limit: 100))\" is not SEQUENCE:HASH", hint: "as acme-agent audit verify has printed it")
+                    "\"\(TerminalText.safe(text, limit: 100))\" is not SEQUENCE:HASH", hint: "as `acme-agent audit verify` printed it")
             }
             heads.append(head)
         }
@@ -39,7 +39,7 @@ struct AuditVerify: AgentCommand {
         let failure = report.fault.map { fault in
             Failure(
                 "audit-\(fault.kind.rawValue)", .failed, "the audit trail is broken: \(TerminalText.safe(fault.description))",
-                hint: "keep the files as they are: what is behind this line cannot be trusted")
+                hint: "keep the files as they are: records after this line cannot be trusted")
         }
         if let failure { session.output.report(failure, json: false) }
         try session.output.result(failure == nil ? AuditVerify.text(report) : "") { json in
@@ -55,7 +55,7 @@ struct AuditVerify: AgentCommand {
 
     private static func text(_ report: AuditReport) -> String {
         var list = FieldList()
-        list.add("audit trail", report.gaps.contains(where: \.isLoss) ? "whole but for what it says is missing" : "whole")
+        list.add("audit trail", report.gaps.contains(where: \.isLoss) ? "whole, except for the records that it reports missing" : "whole")
         list.add("records", "\(report.records)" + (report.first.map { $0 > 0 ? ", from \($0) on" : "" } ?? ""))
         list.add(
             "of these",
@@ -63,8 +63,8 @@ struct AuditVerify: AgentCommand {
         list.add("files", report.files)
         list.add("trail", report.trail)
         list.add("head", report.head?.description)
-        list.add("goes on after a fault", report.gaps.map { TerminalText.safe($0.description) })
-        if report.unfinishedBytes > 0 { list.add("unfinished", "\(report.unfinishedBytes) bytes behind the last record") }
+        list.add("gaps", report.gaps.map { TerminalText.safe($0.description) })
+        if report.unfinishedBytes > 0 { list.add("unfinished", "\(report.unfinishedBytes) bytes after the last record") }
         return list.text
     }
 

@@ -2,7 +2,8 @@ import CertificateStore
 import DurableFile
 import Glibc
 
-/// Names of certificates for a shell's completion, from the default store: no configuration is read at a press of a key that fails.
+/// Names of certificates for shell completion, from the state directory of the command line, the environment or the
+/// configuration. If these cannot be read, nothing is completed.
 enum CertificateNameCompletion {
     static func names(_ arguments: [String], _ index: Int, _ prefix: String) -> [String] {
         var options = GlobalOptions.unset
@@ -16,7 +17,7 @@ enum CertificateNameCompletion {
         guard let settings = try? Settings(options, environment: .current()),
             let names = try? DurableFile.names(in: settings.stateDirectory + "/certificates")
         else { return [] }
-        // A folder without a current generation is what a failed order left.
+        // A failed order left a folder without a current generation.
         return names.filter { name in
             (try? CertificateName(name)) != nil
                 && access(settings.stateDirectory + "/certificates/" + name + "/current", F_OK) == 0

@@ -10,52 +10,53 @@ import JOSE
 struct CertificateOptions: ParsableArguments {
     @Option(
         name: .customLong("http01-address"),
-        help: ArgumentHelp("Answer http-01 challenges by an own listener there; may be repeated. (default: port 80)", valueName: "ip:port"))
+        help: ArgumentHelp(
+            "Answer http-01 challenges with a built-in listener there; may be repeated. (default: port 80)", valueName: "ip:port"))
     var http01Address: [String] = []
 
     @Option(
-        help: ArgumentHelp("Answer http-01 challenges by files in this web server's folder.", valueName: "folder"), completion: .directory)
+        help: ArgumentHelp("Answer http-01 challenges with files in this web server folder.", valueName: "folder"), completion: .directory)
     var webroot: String?
 
     @Option(
-        help: ArgumentHelp("Answer dns-01 challenges by this program, called with present|cleanup NAME VALUE.", valueName: "program"),
+        help: ArgumentHelp("Answer dns-01 challenges with this program, called with present|cleanup NAME VALUE.", valueName: "program"),
         completion: .file())
     var dnsHook: String?
 
-    @Option(help: ArgumentHelp("Wait so long between the dns hook's end and the CA's look.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("Wait this long after the DNS hook before telling the CA. (default: 0)", valueName: "seconds"))
     var dnsWait: Int?
 
     @Option(
-        help: ArgumentHelp("Type of a key that is made: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519.", valueName: "type"),
+        help: ArgumentHelp("Type of a new key: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519.", valueName: "type"),
         completion: .list(KeyAlgorithm.allCases.map(\.rawValue)))
     var keyType: String?
 
-    @Flag(help: "Make a new key, though the certificate has one; the old one is retired.")
+    @Flag(help: "Make a new key even if the certificate has one; see --old-key.")
     var newKey = false
 
     @Option(
-        help: ArgumentHelp("What becomes of the old key: retire, delete or keep.", valueName: "fate"),
+        help: ArgumentHelp("What to do with the old key: retire, delete or keep.", valueName: "fate"),
         completion: .list(["retire", "delete", "keep"]))
     var oldKey = "retire"
 
-    @Option(help: ArgumentHelp("The CA's name for a kind of certificate.", valueName: "profile"))
+    @Option(help: ArgumentHelp("The certificate profile, by the CA's name for it.", valueName: "profile"))
     var profile: String?
 
     @Option(help: ArgumentHelp("Prefer the chain to the root with this common name.", valueName: "cn"))
     var preferredChain: String?
 
-    @Option(help: ArgumentHelp("Run this program when the certificate is installed.", valueName: "program"), completion: .file())
+    @Option(help: ArgumentHelp("Run this program after the certificate is installed.", valueName: "program"), completion: .file())
     var deployHook: String?
 
     @Option(
-        help: ArgumentHelp("Write into this file, as JSON, when each step began and ended.", valueName: "file"), completion: .file())
+        help: ArgumentHelp("Write to this file, as JSON, when each step began and ended.", valueName: "file"), completion: .file())
     var timings: String?
 
     func validate() throws {
         if let dnsWait, !(0...3600).contains(dnsWait) { throw ValidationError("--dns-wait must be from 0 to 3600 seconds") }
     }
 
-    /// As settings; relative paths become absolute, since a renewal runs elsewhere.
+    /// The settings; relative paths become absolute, since a renewal runs in another folder.
     var settings: CertificateSettings {
         get throws {
             var settings = CertificateSettings()
@@ -78,7 +79,7 @@ struct CertificateOptions: ParsableArguments {
             case "delete": .delete
             case "keep": .keep
             default:
-                throw .usage("\"\(TerminalText.safe(oldKey, limit: 40))\" is no fate of a key", hint: "--old-key retire, delete or keep")
+                throw .usage("--old-key \"\(TerminalText.safe(oldKey, limit: 40))\" is unknown", hint: "--old-key retire, delete or keep")
             }
         }
     }
@@ -96,7 +97,7 @@ struct CertificateOptions: ParsableArguments {
 }
 
 extension CertificateName {
-    /// A certificate's name, or the first of the names in it.
+    /// A stored certificate's name, or the first identifier in it.
     init(argument: String) throws {
         do { try self.init(argument) } catch let error {
             guard let identifier = try? Identifier(argument: argument) else { throw error }
@@ -106,10 +107,10 @@ extension CertificateName {
 }
 
 extension Session {
-    /// Runs `body` with the flow that orders certificates at a CA, by its account.
+    /// Runs `body` with the flow that orders certificates at a CA with the user's account.
     /// - Parameters:
-    ///   - certificate: complete settings, except where a default is to hold.
-    ///   - timings: are told when each step begins and ends.
+    ///   - certificate: the settings; defaults apply to missing ones.
+    ///   - timings: records when each step begins and ends.
     func withFlow<Result: Sendable>(
         at directory: ACMEURL, keys: any KeyProvider, _ certificate: CertificateSettings, _ display: ProgressDisplay,
         timings: Timings? = nil, _ body: (IssuanceFlow) async throws -> Result
@@ -135,8 +136,8 @@ extension Session {
         }
     }
 
-    /// Runs work that a signal cancels, and takes the progress away behind it.
-    /// - Parameter file: where the work's timings go, however it ended.
+    /// Runs work that a signal cancels, and removes the progress display afterwards.
+    /// - Parameter file: the file for the work's timings, however it ended.
     func followed<Result: Sendable>(
         _ display: ProgressDisplay, timings file: String? = nil, _ work: @escaping @Sendable (Timings?) async throws -> Result
     ) async throws -> Result {
@@ -149,7 +150,7 @@ extension Session {
             return result
         } catch {
             display.finish(summary: false)
-            // The work's own failure is what counts.
+            // The work's own failure takes precedence.
             if let file { try? timings?.write(to: file) }
             throw error
         }

@@ -9,7 +9,7 @@ import StrictJSON
 struct CertificateReport: Sendable {
     enum State: String { case valid, due, expired, revoked, notYetValid = "not-yet-valid" }
 
-    /// Why its owner has to do something, the worst first.
+    /// Why it needs attention, the worst first.
     enum Concern: String {
         case keyGone = "key-gone"
         case expired
@@ -30,9 +30,9 @@ struct CertificateReport: Sendable {
             let name = report.certificate.name, metadata = report.certificate.metadata
             switch self {
             case .keyGone:
-                return "the agent has no key \"\(metadata.key.name)\" any more (acme-agent renew \(name) --new-key --force)"
+                return "the agent no longer has the key \"\(metadata.key.name)\" (acme-agent renew \(name) --new-key --force)"
             case .expired: return "expired \(Wording.moment(metadata.notAfter, from: report.now))"
-            case .hookFailed: return "its deploy hook failed or was cut off (acme-agent renew \(name) runs it again)"
+            case .hookFailed: return "its deploy hook failed or was interrupted (acme-agent renew \(name) runs it again)"
             case .overdue:
                 let due = report.renewal.map { Wording.moment($0, from: report.now) } ?? ""
                 return "was due for renewal \(due), and expires \(Wording.moment(metadata.notAfter, from: report.now))"
@@ -51,7 +51,7 @@ struct CertificateReport: Sendable {
         self.now = now
     }
 
-    /// What an issuance has ended with; its hook has run, or there is none.
+    /// A completed issuance; its hook has run, or there is none.
     init(_ outcome: IssuanceOutcome) {
         var certificate = outcome.certificate
         certificate.deployedGeneration = certificate.metadata.generation
@@ -60,7 +60,7 @@ struct CertificateReport: Sendable {
 
     private var metadata: CertificateMetadata { certificate.metadata }
     private var renewalDue: Int64 { RenewalRule(certificate).due }
-    /// When it is renewed by itself; `nil` for one that is revoked, which no timer keeps alive.
+    /// When a timer renews it; `nil` for a revoked certificate, which no timer replaces.
     var renewal: Int64? { certificate.isRevoked ? nil : renewalDue }
 
     var state: State {
@@ -70,13 +70,13 @@ struct CertificateReport: Sendable {
         return now >= renewalDue ? .due : .valid
     }
 
-    /// `nil` where there is nothing to do, or a timer does it.
+    /// `nil` if there is nothing to do, or a timer does it.
     var concern: Concern? {
         if certificate.isRevoked { return nil }
         if isKeyGone { return .keyGone }
         if now > metadata.notAfter { return .expired }
         if !certificate.isDeployed { return .hookFailed }
-        // Half of the time for renewing has gone by: no timer does it.
+        // Half of the time for renewing has passed: no timer renews it.
         return now > renewalDue &+ (metadata.notAfter &- renewalDue) / 2 ? .overdue : nil
     }
 
@@ -86,7 +86,7 @@ struct CertificateReport: Sendable {
         return state == .notYetValid ? "not yet valid" : state.rawValue
     }
 
-    /// What is left of its validity: `89 days`, `-3 days`.
+    /// The remaining validity: `89 days`, `-3 days`.
     var left: String {
         let seconds = metadata.notAfter &- now
         guard seconds < 0 else { return Wording.largestUnit(seconds: seconds) }
@@ -137,7 +137,7 @@ struct CertificateReport: Sendable {
         }
     }
 
-    /// What `issue` and `renew` print: what there is now and where.
+    /// What `issue` and `renew` print.
     var brief: String {
         var list = FieldList()
         list.add("certificate", certificate.name.rawValue)

@@ -3,10 +3,10 @@ import CertificateStore
 import Issuance
 import JOSE
 
-/// What `issue` is asked for, held against the certificate that is there. Pure.
+/// What `issue` requests, compared with the installed certificate. Pure.
 struct CertificateWish: Sendable {
     private let request: IssuanceRequest
-    /// On this command line, and on those before.
+    /// From this command line, and from earlier ones.
     private let given: CertificateSettings
     private let remembered: CertificateSettings
     private let directory: ACMEURL
@@ -18,7 +18,8 @@ struct CertificateWish: Sendable {
         self.directory = directory
     }
 
-    /// Whether a certificate is what is wanted, and valid until a timer renews it. An order for it that was begun is to be ended first.
+    /// Whether a certificate is as requested, and valid until a timer renews it. `false` if there is an unfinished
+    /// order for it: that comes first.
     /// - Parameter now: Unix seconds.
     func isMet(by stored: StoredCertificate, _ journal: OrderJournal?, now: Int64) -> Bool {
         !stored.isRevoked && !RenewalRule(stored).isDue(now) && stored.metadata.directory == directory
@@ -34,7 +35,7 @@ struct CertificateWish: Sendable {
         return type == algorithm
     }
 
-    /// What was wished for before counts as met: a CA may have had its reasons.
+    /// What was requested before counts as met: the CA may have decided otherwise.
     private func isKindMet(by stored: StoredCertificate) -> Bool {
         if let profile = given.profile, profile != remembered.profile, profile != stored.metadata.profile { return false }
         if let root = given.preferredChain, root != remembered.preferredChain,
@@ -48,6 +49,6 @@ struct CertificateWish: Sendable {
 }
 
 extension StoredCertificate {
-    /// Of its key; `nil` where it is of a kind that is not known here.
+    /// Its key's algorithm; `nil` if it is unknown here.
     var keyAlgorithm: KeyAlgorithm? { chain.spki.flatMap { try? PublicKey(spki: $0).algorithm } ?? nil }
 }

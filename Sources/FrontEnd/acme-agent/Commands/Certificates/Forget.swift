@@ -7,13 +7,13 @@ import Issuance
 
 struct Forget: AgentCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Remove a certificate, or an interrupted order, from what is kept here.",
-        discussion: "Nothing is said to the CA: a certificate that was not revoked stays valid. Its key stays in the token.")
+        abstract: "Remove a stored certificate, or an interrupted order.",
+        discussion: "The CA is not told: a certificate that was not revoked stays valid. Its key stays in the token.")
 
     @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
     var name: String
 
-    @Flag(help: "Remove the interrupted or failed order alone: a certificate stays.")
+    @Flag(help: "Remove only the interrupted or failed order; a certificate stays.")
     var order = false
 
     @Flag(help: "Do not ask.")
@@ -29,20 +29,20 @@ struct Forget: AgentCommand {
         guard traces.order || !order else {
             throw Failure("order-not-found", .failed, "there is no interrupted or failed order for \(name)", hint: "acme-agent list")
         }
-        // Without a certificate nothing is left that an order's settings could be for.
+        // Without a certificate an order's settings are no longer needed.
         let isWhole = !order || !traces.isInstalled
         try session.confirm(
             "forget \(isWhole && traces.isInstalled ? "certificate" : "the order for") \(name)", yes: yes)
         let lock = try await store.lock(name)
         defer { lock.release() }
         let keys = await keys(of: name, isWhole: isWhole, session)
-        // The settings last: as long as they are there, a run that is cut off is finished by the next one.
+        // The settings last: as long as they exist, the next run completes an interrupted one.
         try await store.removeJournal(named: name)
         if isWhole {
             if store.traces(of: name).certificate { try await store.removeCertificate(named: name) }
             try memory.forget(name)
         }
-        let stay = keys.isEmpty ? "" : "; in the token stays \(keys.joined(separator: " and ")) (acme-agent keys delete NAME)"
+        let stay = keys.isEmpty ? "" : "; still in the token: \(keys.joined(separator: " and ")) (acme-agent keys delete NAME)"
         try session.output.result("forgot \(order ? "the order for " : "")\(name)\(stay)") { json in
             json.member("forgotten", name.rawValue)
             json.member("keys", keys)
@@ -50,12 +50,12 @@ struct Forget: AgentCommand {
         return .success
     }
 
-    /// The keys that stay in the token, as far as what is kept can be read: those that the agent has, or all where it
+    /// The keys that stay in the token, as far as the stored files can be read: those that the agent has, or all if it
     /// does not answer.
     private func keys(of name: CertificateName, isWhole: Bool, _ session: Session) async -> [String] {
         let certificate = try? await session.store.certificate(named: name), journal = try? await session.store.journal(named: name)
         let current = certificate?.metadata.key.name
-        // The order's may be the certificate's, which goes on using it.
+        // The order's key may be the certificate's, which still uses it.
         var named = Set([current, journal?.key].compactMap(\.self))
         if !isWhole, let current { named.remove(current) }
         guard !named.isEmpty, let agent = try? await session.agent() else { return named.map(\.rawValue).sorted() }

@@ -12,9 +12,8 @@ struct Issue: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Get a certificate for one or more names.",
         discussion: """
-            The key is made in the token and stays there. An order that was interrupted is resumed. How the certificate was ordered is \
-            remembered for its renewals. Typed again for a certificate that is valid and the same, it orders nothing; settings that are not \
-            given again stay.
+            The key is made in the token and stays there. An interrupted order is resumed. The options are remembered for renewals. If the \
+            certificate is already valid and as requested, nothing is ordered; options that are not given again keep their values.
             """)
 
     @OptionGroup(title: "Certificate") var subject: SubjectOptions
@@ -32,7 +31,7 @@ struct Issue: AgentCommand {
         let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: remembered)
         let kept = given.over(remembered)
         if given.dnsWait != nil, !(settings.challenge?.isDNS ?? false) {
-            throw Failure.usage("--dns-wait has no effect without a dns hook", hint: "--dns-hook PROGRAM")
+            throw Failure.usage("--dns-wait has no effect without a DNS hook", hint: "--dns-hook PROGRAM")
         }
         if let hook = settings.deployHook { try Hooks.check(hook) }
 
@@ -51,7 +50,7 @@ struct Issue: AgentCommand {
         let wish = CertificateWish(request, given: given, remembered: remembered, directory: session.settings.directory)
         var isWanted = subject.force
         if let stored, !isWanted, wish.isMet(by: stored, journal, now: Session.now) {
-            // A certificate whose key signs nothing is of no use, however long it is valid.
+            // A certificate whose key cannot sign is useless, however long it is valid.
             isWanted = await Issue.isKeyLost(stored.metadata.key.name, session)
             if !isWanted { return try unchanged(stored, journal, kept, remembered, memory, session) }
         }
@@ -60,15 +59,16 @@ struct Issue: AgentCommand {
             [token = subject.token, request, isWanted] timings in
             let keys = try await session.keys(token: token)
             return try await session.withFlow(at: session.settings.directory, keys: keys, settings, display, timings: timings) {
-                // Before the first order, so that `renew` can go on with an interrupted one. Later ones change it when they have succeeded.
+                // Before the first order, so that `renew` can resume it. Later orders change the settings when they
+                // succeed.
                 if stored == nil { try memory.remember(kept, for: name) }
                 do {
-                    // Asked again under the lock: of two runs at once the second finds it issued.
+                    // Checked again under the lock: of two concurrent runs the second finds it issued.
                     return try await $0.issue(request) { stored, journal in
                         isWanted || !(stored.map { wish.isMet(by: $0, journal, now: Session.now) } ?? false)
                     }
                 } catch {
-                    // Nothing is left of a refused order that they could be for.
+                    // Nothing is left of a refused order that needs the settings.
                     if case .some(.none) = try? await session.store.journal(named: name),
                         case .some(.none) = try? await session.store.certificate(named: name)
                     {
@@ -96,7 +96,7 @@ struct Issue: AgentCommand {
         }
     }
 
-    /// Says that the certificate is as it should be. New settings count from its next renewal.
+    /// Reports that the certificate is as requested. New settings take effect at its next renewal.
     private func unchanged(
         _ stored: StoredCertificate, _ journal: OrderJournal?, _ kept: CertificateSettings, _ remembered: CertificateSettings,
         _ memory: RememberedSettings, _ session: Session
@@ -105,8 +105,8 @@ struct Issue: AgentCommand {
         let isChanged = kept != remembered || subject.resetSettings
         if isChanged { try memory.remember(kept, for: name) }
         session.output.note(
-            "the certificate \(name) is valid and the same: nothing was ordered (--force orders a new one)"
-                + (isChanged ? "; the settings given now count from its next renewal" : ""))
+            "the certificate \(name) is valid and as requested: nothing was ordered (--force orders a new one)"
+                + (isChanged ? "; the new settings take effect at its next renewal" : ""))
         if let journal {
             let what = journal.hasFailed ? "a failed" : "an interrupted"
             let resume = journal.hasFailed ? "" : "acme-agent renew \(name) resumes it, "
@@ -117,17 +117,18 @@ struct Issue: AgentCommand {
         return .success
     }
 
-    /// What was given before. A damaged file says nothing, aloud; a newer one stops the command.
+    /// The remembered settings. A damaged file counts as none, with a warning; one of a newer version stops the
+    /// command.
     private static func remembered(
         _ memory: RememberedSettings, _ name: CertificateName, _ output: Output
     ) throws -> CertificateSettings {
         do { return try memory.read(name) } catch let failure as Failure where failure.code == "settings-damaged" {
-            output.warning("\(failure.message); the settings given now take their place")
+            output.warning("\(failure.message); the settings given now replace it")
             return CertificateSettings()
         }
     }
 
-    /// Whether the key is retired or gone, as far as the agent says so.
+    /// Whether the key is retired or gone, as far as the agent tells.
     private static func isKeyLost(_ name: KeyName, _ session: Session) async -> Bool {
         guard let agent = try? await session.agent() else { return false }
         do { return try await agent.key(named: name).state == .retired } catch AgentError.keyNotFound { return true } catch { return false }
@@ -135,7 +136,7 @@ struct Issue: AgentCommand {
 
     // MARK: Names
 
-    /// The names that the certificate gets. Those that it has are never dropped without a word.
+    /// The names that the certificate will have. Existing ones are never dropped silently.
     private func chosenNames(
         _ asked: [Identifier], _ stored: StoredCertificate, _ journal: OrderJournal?, _ session: Session
     ) throws -> [Identifier] {
@@ -144,11 +145,11 @@ struct Issue: AgentCommand {
         let expanded = had + asked.filter { !had.contains($0) }
         if subject.expand { return expanded }
         if subject.replaceNames { return asked }
-        // Said when that order was begun.
+        // Already confirmed when that order was started.
         if let journal, !journal.hasFailed, Set(journal.identifiers) == Set(asked) { return asked }
         let difference = Issue.difference(stored.name, had: had, asked)
         if session.canAsk {
-            Output.write("\(difference)\nadd the given names, replace its names by them, or leave it? [add/replace/N] ", to: STDERR_FILENO)
+            Output.write("\(difference)\nadd the given names, replace its names, or change nothing? [add/replace/N] ", to: STDERR_FILENO)
             switch readLine()?.lowercased() {
             case "add"?, "a"?: return expanded
             case "replace"?, "r"?: return asked
@@ -157,7 +158,7 @@ struct Issue: AgentCommand {
         }
         throw Failure(
             "other-names", .usage, "\(difference); nothing was ordered",
-            hint: "--expand adds the given names to those it has, --replace-names leaves the given ones alone, and another --name makes "
+            hint: "--expand adds the given names to those it has, --replace-names keeps only the given ones, and another --name makes "
                 + "another certificate")
     }
 
@@ -173,7 +174,7 @@ struct Issue: AgentCommand {
         return "the certificate \(name) " + parts.compactMap(\.self).joined(separator: ", and ")
     }
 
-    /// In the order given, each once. A comma may stand between names too, and spaces around it.
+    /// In the given order, each once. Names may also be separated by commas, with spaces around them.
     static func identifiers(_ texts: [String]) throws(Failure) -> [Identifier] {
         var result: [Identifier] = []
         for list in texts {
@@ -182,7 +183,7 @@ struct Issue: AgentCommand {
                 guard !text.isEmpty else {
                     throw .usage(
                         "a name is missing in \"\(TerminalText.safe(list, limit: 100))\"",
-                        hint: "-d NAME, or -d NAME,NAME without a comma at the end")
+                        hint: "-d NAME, or -d NAME,NAME without a trailing comma")
                 }
                 do {
                     let identifier = try Identifier(argument: text)
@@ -195,7 +196,7 @@ struct Issue: AgentCommand {
 }
 
 extension StringProtocol {
-    /// Without such letters at both ends.
+    /// Without such characters at both ends.
     fileprivate func trimming(_ isLeftOut: (Character) -> Bool) -> SubSequence {
         var rest = drop(while: isLeftOut)
         while let last = rest.last, isLeftOut(last) { rest.removeLast() }
@@ -203,35 +204,35 @@ extension StringProtocol {
     }
 }
 
-/// What the certificate is for, and whose key it gets.
+/// The certificate's names and key.
 struct SubjectOptions: ParsableArguments {
     @Option(
         name: [.customShort("d"), .customLong("domain")],
-        help: ArgumentHelp("A DNS name or an IP address; may be repeated. \"*.\" in front is a wildcard.", valueName: "name"))
+        help: ArgumentHelp("A DNS name, a wildcard (*.example.org) or an IP address; may be repeated.", valueName: "name"))
     var domains: [String] = []
 
-    @Option(help: ArgumentHelp("The certificate's name here. (default: its first name)", valueName: "certificate"))
+    @Option(help: ArgumentHelp("The name under which it is stored. (default: its first name)", valueName: "certificate"))
     var name: String?
 
-    @Option(help: ArgumentHelp("The certificate key's name in the agent; made if it is not there.", valueName: "key"))
+    @Option(help: ArgumentHelp("The certificate key's name in the agent; the key is made if it does not exist.", valueName: "key"))
     var key: String?
 
     @Option(help: ArgumentHelp("The token for a new key. (default: the agent's first)", valueName: "token"))
     var token: String?
 
-    @Flag(inversion: .prefixedNo, help: "Ask for the TLS feature \"must staple\" (RFC 7633); remembered for renewals.")
+    @Flag(inversion: .prefixedNo, help: "Request the TLS feature \"must staple\" (RFC 7633); remembered for renewals.")
     var mustStaple: Bool?
 
     @Flag(help: "Add the names to those that the certificate has.")
     var expand = false
 
-    @Flag(help: "Give the certificate these names alone, and drop others that it has.")
+    @Flag(help: "Give the certificate only these names, and drop its others.")
     var replaceNames = false
 
-    @Flag(help: "Order, though the certificate is valid and the same.")
+    @Flag(help: "Order even if the certificate is valid and as requested.")
     var force = false
 
-    @Flag(help: "Forget the options given for this certificate before; those given now count alone.")
+    @Flag(help: "Forget the remembered options; only those given now count.")
     var resetSettings = false
 
     func validate() throws {

@@ -4,13 +4,13 @@ import CertificateStore
 
 struct List: AgentCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List the certificates that are kept here.",
+        abstract: "List the stored certificates.",
         discussion: """
-            With --check the exit status is 6 where something needs you: a certificate that has expired, is overdue for its renewal, has lost \
-            its key or whose deploy hook failed, a file that cannot be read, an order that was interrupted days ago.
+            With --check the exit status is 6 if something needs attention: a certificate that has expired, is overdue for renewal, has \
+            lost its key or whose deploy hook failed, a file that cannot be read, an order that failed or was interrupted days ago.
             """)
 
-    @Flag(help: "End with 6 where something needs you.")
+    @Flag(help: "Exit with 6 if something needs attention.")
     var check = false
 
     @OptionGroup var options: GlobalOptions

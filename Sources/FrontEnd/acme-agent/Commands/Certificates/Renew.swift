@@ -8,19 +8,19 @@ import StrictJSON
 
 struct Renew: AgentCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Renew certificates that are due, and finish what was interrupted.",
+        abstract: "Renew certificates that are due, and resume interrupted orders.",
         discussion: """
-            Due is a certificate after two thirds of its lifetime, after half of it where that is below ten days. It keeps its names, profile, \
-            key and settings. To be run from a timer: renew --all.
+            A certificate is due after two thirds of its lifetime, or after half of a lifetime below ten days. It keeps its names, \
+            profile, key and settings. Run `acme-agent renew --all` from a timer.
             """)
 
     @Argument(help: ArgumentHelp("Names of certificates.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
     var names: [String] = []
 
-    @Flag(help: "Every certificate.")
+    @Flag(help: "Renew all certificates that are due.")
     var all = false
 
-    @Flag(help: "Renew what is not due, too.")
+    @Flag(help: "Renew even certificates that are not due.")
     var force = false
 
     @OptionGroup(title: "Order") var certificate: CertificateOptions
@@ -30,13 +30,13 @@ struct Renew: AgentCommand {
         if names.isEmpty != all { throw ValidationError(all ? "--all and names exclude each other" : "which certificates? NAME or --all") }
     }
 
-    /// What became of each.
+    /// The result for each certificate.
     struct Report: Sendable {
         var renewed: [IssuanceOutcome] = []
         var notDue: [StoredCertificate] = []
         var failed: [(name: CertificateName, failure: Failure)] = []
 
-        /// Reports one certificate's failure; the others go on.
+        /// Reports one certificate's failure; the others continue.
         mutating func add(_ failure: Failure, of name: CertificateName, _ output: Output) {
             failed.append((name, failure))
             output.reportPart(failure, of: name.rawValue)
@@ -48,7 +48,7 @@ struct Renew: AgentCommand {
         var names: [CertificateName] = []
         for text in self.names { names.append(try CertificateName(argument: text)) }
         if all { names = Set(try await store.certificateNames() + store.journalNames()).sorted() }
-        // Nothing is asked of agent or CA where nothing is to do.
+        // Agent and CA are contacted only if there is something to do.
         var report = Report()
         var due: [CertificateName] = []
         for name in names {
@@ -70,7 +70,7 @@ struct Renew: AgentCommand {
         }
         if !due.isEmpty {
             do { report = try await renew(due, report, session) } catch let error as AgentConnectionError {
-                // Said once for all; what is not due, or damaged, is told as well.
+                // Reported once for all certificates; those that are not due, or damaged, are reported as well.
                 let failure = Failure(error)
                 session.output.report(failure, json: false)
                 report.failed += due.map { ($0, failure) }
@@ -84,12 +84,12 @@ struct Renew: AgentCommand {
     }
 
     /// Whether there is something to do for a certificate.
-    /// - Parameter isNamed: Somebody wants it by name; otherwise a timer may be at work.
+    /// - Parameter isNamed: The user named it; otherwise a timer may be running.
     static func isToDo(_ stored: StoredCertificate?, _ journal: OrderJournal?, isNamed: Bool, force: Bool, now: Int64) -> Bool {
-        // An order that was cut off is resumed. One that failed is tried again where somebody says so.
+        // An interrupted order is resumed. A failed one is tried again only if it is named.
         if let journal, isNamed || !journal.hasFailed { return true }
         guard let stored else { return false }
-        // A revoked certificate is not kept alive by a timer; who wants one in its place says so.
+        // A timer does not replace a revoked certificate; the user must ask for it.
         if stored.isRevoked { return force && isNamed }
         return force || RenewalRule(stored).isDue(now)
     }
@@ -101,7 +101,7 @@ struct Renew: AgentCommand {
         return try await session.followed(display, timings: certificate.timings) { [self] timings in
             let keys = try await session.keys()
             var report = before
-            // Certificates that another run works on come last: by then it may be done.
+            // Certificates that another run is working on come last: by then it may be done.
             var names = names[...], isPutOff: Set<CertificateName> = []
             while let name = names.popFirst() {
                 do {
@@ -125,13 +125,13 @@ struct Renew: AgentCommand {
         }
     }
 
-    /// For how long another run's work on a certificate is waited for. An issuance takes seconds.
+    /// How long to wait for another run's work on a certificate. An issuance takes seconds.
     private static let patience: Duration = .seconds(60)
 
-    /// Returns when nobody works on a certificate, or when that has taken too long.
+    /// Returns when no other run works on a certificate, or after `patience`.
     private func unlocked(_ name: CertificateName, _ session: Session) async throws {
         let end = ContinuousClock.now + Renew.patience
-        session.output.note("waiting for another run that works on \(name)")
+        session.output.note("waiting for another run that is working on \(name)")
         while ContinuousClock.now < end {
             do throws(StoreError) { return try await session.store.lock(name).release() } catch {
                 guard error.reason == .locked else { throw error }
@@ -156,7 +156,7 @@ struct Renew: AgentCommand {
                 mustStaple: settings.mustStaple)
         else { throw IssuanceError.notFound(name) }
         if let hook = settings.deployHook {
-            // What is installed without its hook is better than what expires; the next run tries the hook again.
+            // A certificate without its hook is better than an expired one; the next run tries the hook again.
             do throws(Failure) { try Hooks.check(hook) } catch {
                 guard given.deployHook == nil else { throw error }
                 session.output.warning("\(name): \(error.message)")
@@ -166,7 +166,7 @@ struct Renew: AgentCommand {
         request.newKey = certificate.newKey
         request.oldKey = oldKey
         if certificate.newKey || given.keyType != nil, let type = settings.keyType {
-            // Another type is another key.
+            // Another type requires another key.
             if type != request.keyAlgorithm { request.newKey = true }
             request.keyAlgorithm = type
         }
@@ -174,19 +174,19 @@ struct Renew: AgentCommand {
         request.isProfileInherited = request.isProfileInherited && settings.profile != request.profile
         request.preferredRoot = settings.preferredChain
         return try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) { [request] in
-            // Asked again under the lock: of two runs at once the second finds it renewed.
+            // Checked again under the lock: of two concurrent runs the second finds it renewed.
             try await $0.issue(request, ifStill: isToDo)
         }
     }
 
-    /// What is ordered, and where: what somebody asked for and was cut off at, or the certificate that is there anew.
-    /// - Parameter mustStaple: What was asked for when it was ordered last, if anything was said.
-    /// - Returns: `nil` where there is neither.
+    /// What to order, and where: the interrupted order, or a renewal of the installed certificate.
+    /// - Parameter mustStaple: The remembered option, if it was given.
+    /// - Returns: `nil` if there is neither.
     static func request(
         _ name: CertificateName, _ stored: StoredCertificate?, _ journal: OrderJournal?, keyAlgorithm: KeyAlgorithm,
         mustStaple: Bool? = nil
     ) throws -> (IssuanceRequest, ACMEURL)? {
-        // An order from before the certificate was installed is its own.
+        // An order from before the installation is the installed certificate's own.
         let isOpen = stored.map { stored in journal.map { !$0.hasFailed && $0.started > stored.metadata.installed } ?? false } ?? true
         if isOpen, let journal {
             var request =
@@ -195,7 +195,7 @@ struct Renew: AgentCommand {
             request.identifiers = journal.identifiers
             request.profile = journal.profile
             request.mustStaple = journal.mustStaple
-            // It is for this key and no other: one that was retired meanwhile is refused.
+            // It is for exactly this key: if it was retired meanwhile, it is refused.
             if let key = journal.key, key != stored?.metadata.key.name {
                 request.key = key
                 request.keyAlgorithm = keyAlgorithm
@@ -232,7 +232,7 @@ struct Renew: AgentCommand {
         return Renew.status(report.failed.map(\.failure.exitStatus))
     }
 
-    /// The failures' own status where they agree, 1 otherwise.
+    /// The failures' status if they agree, otherwise 1.
     static func status(_ failures: [ExitStatus]) -> ExitStatus {
         guard let first = failures.first else { return .success }
         return failures.allSatisfy { $0 == first } ? first : .failed

@@ -8,19 +8,19 @@ struct Revoke: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Revoke a certificate.",
         discussion: """
-            There is no way back. Certificate and key stay where they are; with --reason keyCompromise the key is retired first. On a \
-            terminal you are asked before; elsewhere you are not.
+            This cannot be undone. Certificate and key stay where they are; with --reason keyCompromise the key is retired first. On a \
+            terminal the command asks first; elsewhere it does not.
             """)
 
     @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
     var name: String
 
     @Option(
-        help: ArgumentHelp("Why, by RFC 5280's name or number, e.g. keyCompromise or superseded.", valueName: "reason"),
+        help: ArgumentHelp("The reason, by RFC 5280's name or number, e.g. keyCompromise or superseded.", valueName: "reason"),
         completion: .list(RevocationReason.allCases.map(\.name)))
     var reason: String?
 
-    @Flag(help: "Sign by the certificate's own key instead of the account's.")
+    @Flag(help: "Sign with the certificate's own key instead of the account's.")
     var byCertificateKey = false
 
     @Flag(help: "Do not ask.")
@@ -33,13 +33,13 @@ struct Revoke: AgentCommand {
         let reason = try reason.map { text in
             guard let reason = RevocationReason(argument: text) else {
                 let all = RevocationReason.allCases.map(\.name).joined(separator: ", ")
-                throw Failure.usage("\"\(TerminalText.safe(text, limit: 40))\" is no reason", hint: "reasons: \(all)")
+                throw Failure.usage("\"\(TerminalText.safe(text, limit: 40))\" is not a revocation reason", hint: "reasons: \(all)")
             }
             return reason
         }
         guard let stored = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
         try session.confirm(
-            "revoke certificate \(name), serial \(stored.metadata.serial), for good", yes: yes || !session.canAsk)
+            "permanently revoke certificate \(name), serial \(stored.metadata.serial)", yes: yes || !session.canAsk)
         let directory = session.settings.isDirectoryGiven ? session.settings.directory : stored.metadata.directory
         let display = ProgressDisplay(session.output)
         try await session.followed(display) { [byCertificateKey] _ in
@@ -63,12 +63,12 @@ struct Revoke: AgentCommand {
         return .success
     }
 
-    /// A refusal, with another way where there is one: the certificate may be another account's (RFC 8555 §7.6).
+    /// A refusal, with the alternative if there is one: the certificate may belong to another account (RFC 8555 §7.6).
     static func failure(_ error: ACMEClientError, _ name: CertificateName, byCertificateKey: Bool) -> Failure {
         var failure = Failure(error)
         if error.problem?.kind == .unauthorized, !byCertificateKey {
             let command = "acme-agent revoke \(name) --by-certificate-key"
-            failure.hint = "the certificate may belong to another account; its own key revokes it as well: \(command)"
+            failure.hint = "the certificate may belong to another account; its own key can revoke it too: \(command)"
         }
         return failure
     }

@@ -13,8 +13,8 @@ struct Show: AgentCommand {
     }
 
     static let configuration = CommandConfiguration(
-        abstract: "Show a certificate, or hand it out in a format.",
-        discussion: "pem is the whole chain, der the certificate alone, p7b the chain as PKCS #7 (Windows, Java).")
+        abstract: "Show a certificate, or export it.",
+        discussion: "pem is the whole chain, der only the certificate, p7b the chain as PKCS #7 (Windows, Java).")
 
     @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
     var name: String
@@ -22,7 +22,7 @@ struct Show: AgentCommand {
     @Option(help: "text, pem, der or p7b.")
     var format = Format.text
 
-    @Option(help: ArgumentHelp("Write it to this file; - is standard output.", valueName: "file"), completion: .file())
+    @Option(help: ArgumentHelp("Write to this file; - is standard output.", valueName: "file"), completion: .file())
     var out: String?
 
     @OptionGroup var options: GlobalOptions
@@ -34,12 +34,12 @@ struct Show: AgentCommand {
         let bytes = format.export.map { certificate.chain.exported(as: $0) } ?? Array((report.text + "\n").utf8)
         let isStandardOutput = try out.map { try $0 == "-" || DurableFile.ownDescriptor(named: $0) == STDOUT_FILENO } ?? false
         if isStandardOutput, session.output.isJSON {
-            throw Failure.usage("--json and --out to standard output exclude each other", hint: "--json alone has the chain as pem")
+            throw Failure.usage("--json and --out to standard output exclude each other", hint: "--json without --out has the chain as pem")
         }
         if let out, !isStandardOutput {
             try DurableFile.write(bytes, toNamed: out, mode: 0o644)
             let line = "wrote \(TerminalText.safe(out)) (\(format.rawValue), \(Wording.count(bytes.count, "byte")))"
-            // A line behind the bytes, in the same file, would spoil them.
+            // A line after the bytes, in the same file, would corrupt them.
             guard session.output.isJSON || !Output.leads(out, to: STDOUT_FILENO) else {
                 if !Output.leads(out, to: STDERR_FILENO) { session.output.note(line) }
                 return .success
@@ -57,7 +57,7 @@ struct Show: AgentCommand {
             }
         } else {
             guard format == .text || format == .pem || !Output.isStandardOutputTerminal else {
-                throw Failure.usage("\(format.rawValue) is not for a terminal", hint: "--out FILE")
+                throw Failure.usage("\(format.rawValue) is binary and not written to a terminal", hint: "--out FILE")
             }
             try session.output.write(bytes)
         }

@@ -2,14 +2,14 @@ import ACME
 import AgentClient
 import CertificateStore
 
-/// What the state directory holds, for commands that show all of it. What cannot be read is told apart, and stops
-/// nothing else.
+/// The contents of the state directory, for commands that show all of it. Unreadable files are reported and do not
+/// affect the others.
 struct StoreContents: Sendable {
     var reports: [CertificateReport] = []
     var interrupted: [OrderJournal] = []
     var damaged: [(name: CertificateName, failure: Failure)] = []
 
-    /// - Throws: `StoreError` where the folder itself cannot be read.
+    /// - Throws: `StoreError` if the folder itself cannot be read.
     init(_ session: Session) async throws {
         let store = session.store
         for name in try await store.certificateNames() {
@@ -20,7 +20,7 @@ struct StoreContents: Sendable {
         for name in try await store.journalNames() {
             do throws(StoreError) {
                 guard let journal = try await store.journal(named: name) else { continue }
-                // Where its certificate is installed the order is done, whatever became of the hook.
+                // Once its certificate is installed the order is done, whether or not the hook succeeded.
                 let installed = reports.first { $0.certificate.name == name }?.certificate.metadata
                 if journal.order == nil || journal.order != installed?.order { interrupted.append(journal) }
             } catch { damaged.append((name, Failure(error))) }
@@ -30,10 +30,10 @@ struct StoreContents: Sendable {
         for index in reports.indices { reports[index].isKeyGone = gone.contains(reports[index].certificate.metadata.key.name) }
     }
 
-    /// For how long the agent is waited for; what is kept here can be shown without it.
+    /// How long to wait for the agent; the stored files can be shown without it.
     private static let patience: Duration = .seconds(3)
 
-    /// The keys that the agent has not, though a grant would let this user see them. None where the agent does not
+    /// The keys that the agent does not have, although a grant would show them to this user. None if the agent does not
     /// answer.
     private static func missing(_ names: Set<KeyName>, _ session: Session) async -> Set<KeyName> {
         await withTaskGroup(of: Set<KeyName>.self) { group in
@@ -54,23 +54,23 @@ struct StoreContents: Sendable {
         }
     }
 
-    /// What its owner has to do something about, a line each; what a timer does by itself is not among it.
+    /// What needs attention, one line each, without what a timer does by itself.
     func attention(now: Int64 = Session.now) -> [String] {
         reports.compactMap { report in report.concern.map { "\(report.certificate.name): \($0.sentence(report))" } }
             + interrupted.filter { $0.hasFailed || now &- $0.started > StoreContents.longInterruption }.map { journal in
                 let what = journal.hasFailed ? "failed" : "was interrupted"
-                return "\(journal.name): its order \(what), begun \(Wording.moment(journal.started, from: now))"
+                return "\(journal.name): its order \(what), started \(Wording.moment(journal.started, from: now))"
             }
             + damaged.map { "\($0.name): \($0.failure.message)" }
     }
 
-    /// Which certificate ends first, and when; those that have ended or are revoked are not counted.
+    /// Which certificate expires first, and when; expired and revoked ones do not count.
     func nextExpiry(now: Int64 = Session.now) -> String? {
         let first = reports.filter { !$0.certificate.isRevoked && $0.certificate.metadata.notAfter >= now }
             .min { $0.certificate.metadata.notAfter < $1.certificate.metadata.notAfter }
         return first.map { "\($0.certificate.name) is the first to expire, \(Wording.moment($0.certificate.metadata.notAfter, from: now))" }
     }
 
-    /// Seconds after which an order that was cut off and that nobody resumes is told: a timer runs once a day.
+    /// Seconds after which an interrupted order that was not resumed is reported: a timer runs once a day.
     private static let longInterruption: Int64 = 2 * 86_400
 }

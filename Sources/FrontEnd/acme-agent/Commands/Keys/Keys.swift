@@ -6,12 +6,12 @@ import Issuance
 import JOSE
 import StrictJSON
 
-/// `keys`: what the agent has, and what may be done about it.
+/// `keys`: the agent's keys.
 struct Keys: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Make and look at keys in the token.",
+        abstract: "Create, list and manage keys in the token.",
         discussion:
-            "A key of usage \"account\" signs requests to one CA, one of usage \"certificate\" signs certificate requests and handshakes.",
+            "A key of usage \"account\" signs requests to one CA; one of usage \"certificate\" signs certificate requests and handshakes.",
         subcommands: [KeysCreate.self, KeysAdopt.self, KeysList.self, KeysShow.self, KeysRetire.self, KeysDelete.self])
 
     @OptionGroup(visibility: .hidden) var options: GlobalOptions
@@ -37,7 +37,7 @@ struct KeyOptions: ParsableArguments {
     }
 }
 
-/// What `retire` and `delete` have in common: a key that is there, and a deed without a way back.
+/// What `retire` and `delete` have in common: an existing key, and a step that cannot be undone.
 struct EndedKey: ParsableArguments {
     @Argument(help: "The key's name.")
     var name: String
@@ -45,11 +45,11 @@ struct EndedKey: ParsableArguments {
     @Flag(help: "Do not ask.")
     var yes = false
 
-    @Flag(help: "Also where a certificate or an account that is kept here uses it.")
+    @Flag(help: "Proceed even if a certificate, an account or an order that is stored here uses it.")
     var force = false
 
-    /// The key, once it is known to be in nobody's use and the user has agreed to the deed.
-    /// - Parameter verb: what is done to it: `delete`.
+    /// The key, after checking that it is not in use and that the user agrees.
+    /// - Parameter verb: the step: `delete`.
     func confirmed(
         _ verb: String, _ session: Session, _ agent: AgentClient, _ deed: (KeyDescription) -> String
     ) async throws -> KeyDescription {
@@ -74,7 +74,7 @@ extension KeyDescription {
         list.add("name", name.rawValue)
         list.add("usage", usage.rawValue)
         list.add("algorithm", algorithm.rawValue)
-        list.add("state", state == .retired ? "retired: signs nothing any more but a revocation" : state.rawValue)
+        list.add("state", state == .retired ? "retired: signs only a revocation" : state.rawValue)
         list.add("token", token)
         list.add("uri", uri)
         list.add("directory", directory)
@@ -84,11 +84,11 @@ extension KeyDescription {
         list.add(
             "weak",
             weaknesses.map { $0.isEmpty ? "no" : "yes: \($0.joined(separator: ", "))" }
-                ?? "unknown: it got its name from an earlier version of the agent, which did not look")
+                ?? "unknown: an earlier version of the agent made or adopted it and did not check")
         return list.text
     }
 
-    /// `key` as a member of the object that is open.
+    /// Writes the member `key` of the current object.
     func writeMember(to json: inout JSONWriter) {
         json.name("key")
         write(to: &json)

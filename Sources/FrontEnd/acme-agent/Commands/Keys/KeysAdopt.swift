@@ -4,20 +4,20 @@ import ArgumentParser
 struct KeysAdopt: AgentCommand {
     static let stateUse = StateUse.none
     static let configuration = CommandConfiguration(
-        commandName: "adopt", abstract: "Take over a key that is in the token already.",
+        commandName: "adopt", abstract: "Adopt a key that is already in the token.",
         discussion: """
             The key is named by its PKCS#11 URI (RFC 7512), for example "pkcs11:token=web;object=www;type=private". Exactly one key must \
-            match. Its public half is pinned: the agent never signs with another. A key that can be taken out of the token, or that may do \
-            more than sign, is refused unless --accept-weak is given.
+            match. Its public half is pinned: the agent never signs with another. A key that can be extracted from the token, or that may \
+            do more than sign, is refused unless --accept-weak is given.
             """)
 
     @Argument(help: "The key's PKCS#11 URI.")
     var uri: String
 
-    @Option(help: ArgumentHelp("The name it gets in the agent. (default: the URI's object)", valueName: "name"))
+    @Option(help: ArgumentHelp("The key's name in the agent. (default: the URI's object)", valueName: "name"))
     var name: String?
 
-    @Flag(help: "Take a key that is or was extractable, or may decrypt, unwrap, derive or sign with recovery.")
+    @Flag(help: "Accept a key that is or was extractable, or may decrypt, unwrap, derive or sign with recovery.")
     var acceptWeak = false
 
     @OptionGroup var key: KeyOptions
@@ -29,7 +29,7 @@ struct KeysAdopt: AgentCommand {
             throw Failure.usage("\"\(TerminalText.safe(uri, limit: 200))\" is not a PKCS#11 URI", hint: "it begins with pkcs11: (RFC 7512)")
         }
         guard let name = name ?? KeysAdopt.object(of: uri) else {
-            throw Failure.usage("the URI has no object whose label could be the key's name", hint: "--name NAME")
+            throw Failure.usage("the URI has no object that could be the key's name", hint: "--name NAME")
         }
         let adopted = try await session.agent().adoptKey(
             named: try KeyName(argument: name), uri: uri, usage: usage, directory: usage == .account ? session.settings.directory : nil,
@@ -38,8 +38,8 @@ struct KeysAdopt: AgentCommand {
         return .success
     }
 
-    /// The label in a URI's `object` attribute (RFC 7512 §2.3); `nil` where there is none, or it is percent-encoded, which no key name
-    /// needs.
+    /// The label in a URI's `object` attribute (RFC 7512 §2.3); `nil` if there is none, or if it is percent-encoded,
+    /// which no key name needs.
     static func object(of uri: String) -> String? {
         let path = uri.dropFirst("pkcs11:".count).prefix { $0 != "?" }
         for attribute in path.split(separator: ";") where attribute.hasPrefix("object=") {

@@ -5,8 +5,8 @@ import JOSE
 struct KeysCreate: AgentCommand {
     static let stateUse = StateUse.none
     static let configuration = CommandConfiguration(
-        commandName: "create", abstract: "Make a key in the token.",
-        discussion: "The private key is made inside the token, for signing only, and cannot be taken out of it.")
+        commandName: "create", abstract: "Create a key in the token.",
+        discussion: "The private key is made inside the token, for signing only, and cannot be extracted from it.")
 
     @Argument(help: "The key's name: a-z, 0-9, \".\", \"_\" and \"-\".")
     var name: String
@@ -26,7 +26,7 @@ struct KeysCreate: AgentCommand {
         let algorithm =
             try keyType.map { try KeyAlgorithm(argument: $0) } ?? session.settings.certificate.keyType ?? Settings.defaultKeyType
         let name = try KeyName(argument: name)
-        session.output.detail("a key of \(algorithm.rawValue) is made in the token")
+        session.output.detail("making a key of type \(algorithm.rawValue) in the token")
         let made = try await session.agent().createKey(
             named: name, usage: usage, algorithm: algorithm, directory: usage == .account ? session.settings.directory : nil,
             token: key.token)

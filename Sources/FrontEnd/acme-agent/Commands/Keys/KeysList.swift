@@ -2,7 +2,7 @@ import ArgumentParser
 
 struct KeysList: AgentCommand {
     static let stateUse = StateUse.none
-    static let configuration = CommandConfiguration(commandName: "list", abstract: "List the keys that the agent's policy gives you.")
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "List the keys that the agent's policy lets you use.")
 
     @OptionGroup var options: GlobalOptions
 
@@ -11,7 +11,7 @@ struct KeysList: AgentCommand {
         let keys = try await agent.keys()
         let damaged = try await agent.status().problems.filter { $0.what == "key" }
         if keys.isEmpty, damaged.isEmpty {
-            session.output.note("no keys: none was made yet, or no grant of the agent's policy gives you one (acme-agent status)")
+            session.output.note("no keys: there is none yet, or no grant gives you one (acme-agent status)")
         }
         var table = TextTable(["NAME", "USAGE", "ALGORITHM", "STATE", "TOKEN", "CREATED"])
         for key in keys {

@@ -2,8 +2,8 @@ import ArgumentParser
 
 struct KeysRetire: AgentCommand {
     static let configuration = CommandConfiguration(
-        commandName: "retire", abstract: "Let a key sign nothing any more.",
-        discussion: "It stays in the token, and can still sign its certificate's revocation. There is no way back.")
+        commandName: "retire", abstract: "Stop a key from signing.",
+        discussion: "It stays in the token and can still sign its certificate's revocation. This cannot be undone.")
 
     @OptionGroup var ended: EndedKey
     @OptionGroup var options: GlobalOptions

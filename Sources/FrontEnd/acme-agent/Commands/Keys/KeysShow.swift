@@ -5,7 +5,7 @@ struct KeysShow: AgentCommand {
     static let stateUse = StateUse.none
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, pem, jwk }
 
-    static let configuration = CommandConfiguration(commandName: "show", abstract: "Show a key's description or its public half.")
+    static let configuration = CommandConfiguration(commandName: "show", abstract: "Show a key's description or its public key.")
 
     @Argument(help: "The key's name.")
     var name: String
