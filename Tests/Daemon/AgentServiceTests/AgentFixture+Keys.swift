@@ -5,7 +5,7 @@ import JOSE
 import Testing
 
 extension AgentFixture {
-    /// A daemon with the key "web-0000" in its token and entries of as many others as are wanted.
+    /// A daemon with the key "web-0000" in its token and the entries of as many others as requested.
     static func withKeys(_ count: Int, grants: String = AgentFixture.everything) async throws -> AgentFixture {
         let agent = try AgentFixture(grants: grants)
         _ = try await agent.client().createKey(named: "web-0000", usage: .certificate, algorithm: .p256)

@@ -9,7 +9,7 @@ import Testing
 
 @testable import AgentService
 
-/// A daemon in this process, on a socket of its own, with a token of swift-crypto's.
+/// A daemon in this process, with its own socket and a token of swift-crypto's keys.
 final class AgentFixture: Sendable {
     let folder: String
     let socket: String
@@ -21,7 +21,7 @@ final class AgentFixture: Sendable {
 
     static let directory = "https://localhost:14000/dir"
 
-    /// - Parameter grants: TOML of the grants; the user who runs the test is `USER`.
+    /// - Parameter grants: TOML of the grants; `USER` stands for the user who runs the test.
     init(grants: String, settings: String = "", token: FakeToken = FakeToken(), desk: LookupDesk = LookupDesk(), logger: Logger? = nil)
         throws
     {
@@ -47,7 +47,7 @@ final class AgentFixture: Sendable {
         pool = 2
         """
 
-    /// Writes the configuration; a running daemon does not look at it before it is told.
+    /// Writes the configuration; a running daemon does not read it before it is told to.
     func write(grants: String, settings: String = "", tokens: String = AgentFixture.fakeToken) throws {
         let configuration = """
             socket = "\(socket)"
@@ -65,7 +65,7 @@ final class AgentFixture: Sendable {
         told.signal()
     }
 
-    /// As SIGHUP does; returns once the reload is over.
+    /// Reloads as SIGHUP does; returns once the reload is over.
     func reload() async throws {
         let before = reloads.withLock { $0.done }
         tell(.reload)
@@ -73,10 +73,10 @@ final class AgentFixture: Sendable {
         #expect(reloads.withLock { $0.done } > before, "the daemon did not reload")
     }
 
-    /// Reloads that were carried out, and whether one is under way.
+    /// Reloads that were done, and whether one is under way.
     private let reloads = Mutex((done: 0, isUnderWay: false))
 
-    /// The daemon asks for its next command when it has done the one before.
+    /// The daemon asks for its next command after it has done the previous one.
     private func next() -> DaemonCommand {
         reloads.withLock { reloads in
             if reloads.isUnderWay { reloads.done += 1 }
@@ -116,9 +116,9 @@ final class AgentFixture: Sendable {
         try? FileManager.default.removeItem(atPath: folder)
     }
 
-    /// Stops the daemon, and starts another on the same state.
+    /// Stops the daemon, and starts another with the same state.
     func restart(_ meanwhile: () throws -> Void = {}) throws {
-        // One that did not start has ended by itself.
+        // A daemon that did not start has ended by itself.
         if failure.withLock({ $0 }) == nil { tell(.stop("test")) }
         stopped.wait()
         failure.withLock { $0 = nil }

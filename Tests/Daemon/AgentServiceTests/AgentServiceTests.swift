@@ -18,7 +18,7 @@ import Varlink
         #expect(Set(interface.methods.map(\.name)) == Set(AgentCall.methods))
     }
 
-    /// What is answered is what the published text says.
+    /// Replies match the published interface text.
     @Test func repliesAreAsTheInterfaceDescribesThem() async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }
@@ -132,7 +132,7 @@ import Varlink
         #expect(agent.token.signatures == 1)
     }
 
-    /// A disk that a refused caller could fill would stop everybody's signatures.
+    /// A refused caller who could fill the disk would stop everybody's signatures.
     @Test func aFloodOfRefusalsIsCountedAndNotRecordedOneByOne() async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything.replacing(#"keys = ["*"]"#, with: #"keys = ["mine-*"]"#))
         defer { agent.end() }
@@ -275,7 +275,7 @@ import Varlink
         await #expect(throws: AgentError.keyExists(name: "account-1")) { try await client.accountKey() }
         let adopted = try await client.adoptKey(named: "web-1", uri: "pkcs11:object=old", usage: .certificate)
         #expect(adopted.publicKey.spki == planted.reference.spki)
-        // What the token says of itself, not what the caller wrote.
+        // What the token says about itself, not what the caller wrote.
         #expect(adopted.uri.hasPrefix("pkcs11:token=fake;object=old;id=") && adopted.uri.hasSuffix(";type=private"), "\(adopted.uri)")
         await #expect(throws: AgentError.self) {
             try await client.adoptKey(
@@ -287,7 +287,7 @@ import Varlink
         #expect(try await client.keys().map(\.name.rawValue) == ["account-1", "web-1"])
     }
 
-    /// What a person has to do next stands in the hint.
+    /// The hint says what a person must do next.
     @Test func mistakesAboutTokensURIsAndTheTrailHaveHints() async throws {
         let withoutTrail = AgentFixture.everything.replacingOccurrences(of: ", \"read-audit\"", with: "")
         let agent = try AgentFixture(grants: withoutTrail)
@@ -327,7 +327,7 @@ import Varlink
             }
         }
         #expect(await adopted("pkcs11:object=old-key", as: "taken").count == 1)
-        // A key that is being made is in the token before it has its name.
+        // A key in creation is in the token before it has its name.
         for round in 0..<10 {
             async let made = maker.accountKey("account-\(round)")
             let stolen = await adopted("pkcs11:object=account-\(round)", as: "stolen-\(round)")
@@ -341,7 +341,7 @@ import Varlink
         defer { agent.end() }
         let client = try await agent.client()
         _ = try await client.accountKey()
-        // Intents of some 150 KiB each, 7 MiB in all: more than a connection holds back for its client.
+        // Intents of about 150 KiB each, 7 MiB in all: more than a connection buffers for its client.
         let label = String(repeating: "a", count: 60)
         let names = try (0..<700).map { try Identifier(argument: "\(label).\(label).n\($0).other.example") }
         for _ in 0..<45 {
@@ -357,7 +357,7 @@ import Varlink
             if seen == written { break }
         }
         #expect(seen >= 46)
-        // What does not fit one reply is said to be so, and the connection goes on.
+        // What does not fit in one reply is refused, and the connection stays open.
         let other = try await agent.client()
         do {
             for try await _ in try other.audit(last: 1_000, follow: false) {}
@@ -376,10 +376,10 @@ import Varlink
         let agent = try AgentFixture(grants: AgentFixture.everything, token: token)
         defer { agent.end() }
         _ = try await agent.client().accountKey()
-        // As the daemon leaves it when it dies between the token's work and the second write.
+        // The state that a daemon leaves when it dies between the token's work and the second write.
         let path = agent.folder + "/state/keys/account-1.json"
         let text = try String(contentsOfFile: path, encoding: .utf8)
-            // An earlier version's, even.
+            // Even in an earlier version's format.
             .replacing(#""version":2"#, with: #""version":1"#).replacing(#","weaknesses":[]"#, with: "")
             .replacing(#""state":"active""#, with: #""state":"creating""#)
             .replacing(/"spki":"[^"]*"/, with: #""spki":"""#).replacing(/"uri":"[^"]*"/, with: #""uri":"""#)

@@ -18,7 +18,7 @@ import Testing
         try AgentConfiguration(ConfigurationFile.parse(Array(text.utf8), file: "acme-agentd.toml"))
     }
 
-    /// The annotated file says in comments what the defaults are; the code must agree.
+    /// The annotated file states the defaults in comments; the code must agree.
     @Test func theAnnotatedFileIsValidAndItsDefaultsAreTheCodes() throws {
         let path =
             URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
@@ -28,7 +28,7 @@ import Testing
         #expect(annotated.tokens.map(\.name) == ["hsm"])
         #expect(annotated.grants.map(\.name) == ["web"])
         let defaults = try read(ConfigurationTests.token)
-        // Every setting that is commented out in front of the first token, brought to life.
+        // Every commented-out setting before the first token, uncommented.
         var text = ""
         for line in try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false) {
             if line.hasPrefix("[[") { break }

@@ -10,27 +10,27 @@ final class FakeToken: HelperLauncher {
     private struct State {
         var keys: [[UInt8]: (key: TokenKey, secret: P256.Signing.PrivateKey)] = [:]
         var launches = 0
-        /// Answered to hello.
+        /// The answer to hello.
         var fault: TokenFailure?
-        /// Told with the token's information.
+        /// Reported with the token's information.
         var pinFault: TokenFailure?
-        /// Signatures come out wrong.
+        /// Signatures are wrong.
         var isFaulty = false
-        /// The helper dies before it answers the n-th signature from now on.
+        /// From now on the helper dies before it answers the n-th signature.
         var diesAfter: Int?
         var signatures = 0
-        /// Signatures are asked for and not answered.
+        /// Requests for signatures get no answer.
         var isHeld = false
-        /// The helpers' ends of the links, by the helper.
+        /// The helpers' ends of the links, for each helper.
         var open: [CInt: Int32] = [:]
-        /// What the next making of a key answers, and whether it does its work all the same.
+        /// The answer to the next request for a key, and whether the key is made anyway.
         var making: (failure: TokenFailure, isDone: Bool)?
-        /// Keys are asked for and not made.
+        /// Keys are requested and not made.
         var isMakingHeld = false
         var makings = 0
-        /// What a look for a key answers whose making was cut off.
+        /// The answer to a search for a key whose creation was interrupted.
         var settling: TokenFailure?
-        /// Looks for such keys are asked for and not answered.
+        /// Such searches get no answer.
         var isSettlingHeld = false
         var looks = 0
     }
@@ -48,12 +48,12 @@ final class FakeToken: HelperLauncher {
 
     func failMaking(with failure: TokenFailure, isDone: Bool) { state.withLock { $0.making = (failure, isDone) } }
     func holdMaking(_ isHeld: Bool) { state.withLock { $0.isMakingHeld = isHeld } }
-    /// How many keys were asked for.
+    /// How many keys were requested.
     var makings: Int { state.withLock { $0.makings } }
 
     func failSettling(with failure: TokenFailure?) { state.withLock { $0.settling = failure } }
     func holdSettling(_ isHeld: Bool) { state.withLock { $0.isSettlingHeld = isHeld } }
-    /// How often a key was looked for whose making was cut off.
+    /// How many searches there were for a key whose creation was interrupted.
     var looks: Int { state.withLock { $0.looks } }
 
     /// Puts a key into the token that the agent did not make.
@@ -71,7 +71,7 @@ final class FakeToken: HelperLauncher {
     }
 
     func launch(_ configuration: TokenConfiguration, signingLinks: Int) throws(TokenFailure) -> LaunchedHelper {
-        // No process has such a number.
+        // No process has this number.
         let process = state.withLock { state in
             state.launches += 1
             return -Int32(truncatingIfNeeded: state.launches) - 1
@@ -94,7 +94,8 @@ final class FakeToken: HelperLauncher {
 
     private func die(_ process: Int32) {
         state.withLock { state in
-            // Under the lock: none of them was closed yet, and its number given to another test's connection.
+            // Under the lock: otherwise a descriptor could be closed and its number reused by another test's
+            // connection.
             for (descriptor, owner) in state.open where owner == process { shutdown(descriptor, Int32(SHUT_RDWR)) }
             state.open = state.open.filter { $0.value != process }
         }
@@ -188,7 +189,7 @@ final class FakeToken: HelperLauncher {
     }
 }
 
-/// A SHA-256 digest that came as bytes.
+/// A SHA-256 digest given as bytes.
 private struct FakeDigest: Digest {
     static let byteCount = 32
     let bytes: [UInt8]

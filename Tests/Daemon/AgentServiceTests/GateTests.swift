@@ -8,11 +8,11 @@ import Varlink
 @testable import AgentClient
 @testable import AgentService
 
-/// What is decided when a call comes in, and what is read before that.
+/// What is decided when a call arrives, and what is read before that.
 @Suite struct GateTests {
     private static let signing = #""url":"https://localhost:14000/x","nonce":"bm8","account":"https://localhost:14000/a""#
 
-    /// The error's name without the interface's; `nil` for an answer.
+    /// The error's name without the interface's; `nil` for a reply.
     private func failure(_ agent: AgentFixture, _ method: String, _ parameters: String) async throws -> (name: String, parameter: String?)?
     {
         let connection = try await VarlinkConnection.connect(to: try #require(VarlinkAddress(path: agent.socket)))
@@ -45,12 +45,12 @@ import Varlink
 
         """
 
-    /// To read a thousand names of three `xn--` labels each takes 30 ms, and a certificate of 128 KiB some time too.
+    /// Reading a thousand names of three `xn--` labels each takes 30 ms, and a certificate of 128 KiB takes time too.
     @Test func whoHasNoGrantForOperationAndKeysIsRefusedBeforeNamesAndCertificatesAreRead() async throws {
         let agent = try AgentFixture(grants: GateTests.grants)
         defer { agent.end() }
         _ = try await agent.client()
-        // No name of these is valid, so whoever reads them says so.
+        // None of these names is valid, so reading them gives another error.
         let names = (0..<1_000).map { #"{"type":"dns","value":"xn--\u001b[31m-\#($0).xn--99999.test"}"# }.joined(separator: ",")
         let identifiers = "\"identifiers\":[\(names)]"
         let certificate = #""certificate":"!""#
@@ -58,25 +58,26 @@ import Varlink
             ("SignNewOrder", "\(GateTests.signing),\(identifiers)"), ("SignRevocation", "\(GateTests.signing),\(certificate)"),
             ("SignFinalize", "\(GateTests.signing),\(identifiers),\"certificateKey\":\"web-1\""), ("SignCertificateRequest", identifiers),
         ] {
-            // Another's key, and one of which the caller may only read.
+            // Another user's key, and one that the caller may only read.
             let unknown = try await failure(agent, method, "{\"key\":\"mail-1\",\(rest)}")
             #expect(unknown?.name == "KeyNotFound", "\(method): \(String(describing: unknown))")
             let reader = try await failure(agent, method, "{\"key\":\"account-2\",\(rest)}")
             #expect(reader?.name == (method == "SignFinalize" ? "KeyNotFound" : "Refused"), "\(method): \(String(describing: reader))")
-            // Without a key there is nothing that could be asked about.
+            // Without a key there is nothing to ask about.
             let keyless = try await failure(agent, method, "{\(rest)}")
             #expect(keyless?.name == "InvalidRequest" && keyless?.parameter == "key", "\(method): \(String(describing: keyless))")
-            // Whoever may ask hears what is wrong.
+            // A caller who may ask learns what is wrong.
             if method != "SignRevocation" {
                 let own = try await failure(agent, method, "{\"key\":\"account-1\",\(rest)}")
                 #expect(own?.name == "InvalidRequest" && own?.parameter == "identifiers", "\(method): \(String(describing: own))")
             }
         }
-        // The other key of a finalization is asked about too.
+        // The other key of a finalization is checked too.
         let other = try await failure(
             agent, "SignFinalize", "{\"key\":\"account-1\",\(GateTests.signing),\(identifiers),\"certificateKey\":\"mail-1\"}")
         #expect(other?.name == "KeyNotFound")
-        // The trail has each, with the number of names and the first of them, and nothing that a terminal would obey.
+        // The trail has each refusal with the number of names and the first of them, and nothing that a terminal would
+        // obey.
         let refusals = agent.trail.filter { $0.contains(#""kind":"refusal""#) }
         #expect(refusals.count == 9)
         let order = try #require(refusals.first)
@@ -117,7 +118,8 @@ import Varlink
                     request: .newAccount(NewAccount(termsOfServiceAgreed: true, externalAccount: name))))
         }
         _ = try await register("account-1", nil)
-        // The grant that has the key lists none, the one that lists it has another key; and one that is not configured looks the same.
+        // The grant with the key lists none; the one that lists it has another key. An account that is not configured
+        // looks the same.
         let foreign: [(KeyName, String)] = [
             ("account-1", "zero"), ("account-1", "other"), ("account-1", "nothing"), ("account-3", "other"),
         ]
@@ -134,7 +136,7 @@ import Varlink
                 #expect(message == "the agent refused to use the external account \"\(name)\"")
             }
         }
-        // Granted: the key alone is missing.
+        // Granted: only the key is missing.
         await #expect(throws: AgentError.keyNotFound(name: "account-3")) { try await register("account-3", "zero") }
         #expect(agent.trail.contains { $0.contains("external-account-not-granted") })
     }

@@ -8,7 +8,7 @@ import TokenProtocol
 
 @testable import AgentService
 
-/// What the daemon believes of the entries of keys, and what it tells of the keys in them.
+/// What the daemon believes of the keys' entries, and what it tells about the keys in them.
 @Suite struct KeyEntryTests {
     private func keys(_ agent: AgentFixture) -> String { agent.folder + "/state/keys" }
 
@@ -33,7 +33,7 @@ import TokenProtocol
         await #expect(throws: unusable) {
             try await client.certificateRequest(key: "web-1", identifiers: [Identifier(type: "dns", value: "a.example")])
         }
-        // The name stays taken: there is a key of it.
+        // The name stays taken: it has a key.
         await #expect(throws: unusable) { try await client.createKey(named: "web-1", usage: .certificate, algorithm: .p256) }
         #expect(try String(contentsOfFile: keys(agent) + "/web-1.json", encoding: .utf8) == text)
     }
@@ -73,7 +73,7 @@ import TokenProtocol
         for name: KeyName in ["mine", "victim"] {
             let error = await #expect(throws: AgentError.self) { try await client.postAsGet(name) }
             #expect(error?.member == "KeyUnusable")
-            // Whoever may use the one need not hear of the other, nor where the entries are.
+            // A caller who may use one need not learn of the other, nor where the entries are.
             let text = String(describing: error)
             #expect(!text.contains(name == "mine" ? "victim" : "mine") && !text.contains(agent.folder))
         }
@@ -81,7 +81,7 @@ import TokenProtocol
         #expect(try await client.status().problems.map(\.name) == ["mine", "victim"])
     }
 
-    /// An entry that cannot be read does not say which key it is of: as long as one is off, no key is known to be nobody's.
+    /// An entry that cannot be read does not say which key it belongs to: while one is off, any key may have a name.
     @Test(arguments: ["", "junk", "newer"])
     func aKeyWhoseEntryIsOffIsNotGivenToAnother(damage: String) async throws {
         let token = FakeToken()
@@ -104,7 +104,7 @@ import TokenProtocol
             Issue.record("\(String(describing: error))")
             return
         }
-        // Another's name is not told.
+        // Another user's name is not revealed.
         #expect(!message.contains("victim") && hint?.contains("victim") != true)
     }
 

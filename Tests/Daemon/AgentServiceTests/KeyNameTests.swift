@@ -5,7 +5,7 @@ import Varlink
 
 @testable import AgentService
 
-/// Key names as callers write them: a text that is no key's name is the name of no key, and the answer is the one for a key that does not exist.
+/// Key names as callers write them. A text that is not a key name gets the same answer as a key that does not exist.
 @Suite(.timeLimit(.minutes(2))) struct KeyNameTests {
     private static let texts = [
         "", ".", "..", "../account-1", "Account-1", "account-1\u{7}", "account-1 ", "account-é", "account-e\u{301}", "a..b",
@@ -14,7 +14,7 @@ import Varlink
     private static let signing = #""url":"https://localhost:14000/order/1","nonce":"bm9uY2U""#
     private static let account = #""account":"https://localhost:14000/account/1""#
     private static let identifiers = #""identifiers":[{"type":"dns","value":"www.example.org"}]"#
-    /// Parameters with NAME where a key's name belongs.
+    /// Parameters with NAME in place of a key's name.
     private static let calls: [(method: String, parameters: String)] = [
         ("DescribeKey", #""name":NAME"#), ("RetireKey", #""name":NAME"#), ("DeleteKey", #""name":NAME"#),
         ("SignPostAsGet", #""key":NAME,\#(signing),\#(account)"#), ("SignNewAccount", #""key":NAME,\#(signing)"#),

@@ -7,7 +7,8 @@ import TokenProtocol
 
 @testable import AgentService
 
-/// Keys whose making was cut off: whether they are there is found out, and until then said to be open.
+/// Keys whose creation was interrupted: the agent finds out whether they exist, and until then reports that it does not
+/// know.
 @Suite struct KeySettlementTests {
     private let inDoubt = TokenFailure(.device, function: "C_GenerateKeyPair", returnValue: 0x30, message: "the token failed")
     private let lostLogin = TokenFailure(.sessionLost, function: "C_GetSessionInfo", returnValue: 0x101, message: "the login is lost")
@@ -76,13 +77,14 @@ import TokenProtocol
         case nothing, key, unknown
     }
 
-    /// The agent looks by itself, at its start and by a timer. Who asks for the name meanwhile hears what that look finds.
+    /// The agent looks by itself, at its start and by a timer. A request for the name meanwhile gets the result of that
+    /// look.
     @Test(arguments: Finding.allCases)
     func whoAsksForANameWhileItIsLookedAtHearsWhatIsFound(_ finding: Finding) async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }
         let token = agent.token
-        // Whatever becomes of the test, the daemon can end.
+        // The daemon can end, whatever happens to the test.
         defer { token.holdSettling(false) }
         token.holdSettling(true)
         token.failMaking(with: inDoubt, isDone: finding == .key)
@@ -93,7 +95,7 @@ import TokenProtocol
         for _ in 0..<2_000 where token.looks == before { try await Task.sleep(for: .milliseconds(5)) }
         #expect(token.looks > before)
         let client = try await agent.client(), other = try await agent.client()
-        // Two, of whom one gets the name.
+        // Two requests, of which one gets the name.
         let asked = [client, other].map { client in Task { try await client.accountKey() } }
         try await Task.sleep(for: .milliseconds(200))
         if finding == .unknown { token.failSettling(with: lostLogin) }
@@ -131,7 +133,7 @@ import TokenProtocol
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }
         let client = try await agent.client()
-        // What CKR_DEVICE_MEMORY becomes: it orphaned the pair.
+        // What CKR_DEVICE_MEMORY is mapped to: it left the pair behind.
         agent.token.failMaking(with: TokenFailure(.tokenFull, message: "the token failed", mayHaveHappened: true), isDone: true)
         await #expect(throws: AgentError.self) { try await client.accountKey() }
         await #expect(throws: AgentError.keyExists(name: "account-1")) { try await client.accountKey() }

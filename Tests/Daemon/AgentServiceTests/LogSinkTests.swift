@@ -19,14 +19,14 @@ import Testing
             sink = LogSink(descriptor: writer, window: window, now: now)
         }
 
-        /// The sink must have written its last when its descriptor is closed: the number is another test's then.
+        /// The sink must have finished when its descriptor is closed: the number may then belong to another test.
         deinit {
             close(reader)
             sink.flush()
             close(writer)
         }
 
-        /// What is there within `milliseconds`.
+        /// What arrives within `milliseconds`.
         func read(milliseconds: CInt = 2_000, until: (String) -> Bool) -> String {
             var text: [UInt8] = []
             var buffer = [UInt8](repeating: 0, count: 65_536)
@@ -56,12 +56,12 @@ import Testing
         #expect(text.hasPrefix("20"))
     }
 
-    @Test("whoever logs does not wait for a log that is not read, and the lines that are lost are counted when it is read again")
+    @Test("logging does not wait for a log that is not read, and lost lines are counted when it is read again")
     func unread() {
         let pipe = Pipe()
         let logger = logger(pipe.sink)
         let filling = String(repeating: "x", count: 1_000)
-        // More than the pipe and the store hold: 64 KiB and 1 MiB.
+        // More than the pipe and the buffer hold: 64 KiB and 1 MiB.
         let began = LogSink.milliseconds()
         for _ in 0..<4_000 { logger.info("\(filling)") }
         #expect(LogSink.milliseconds() - began < 2_000)
@@ -72,7 +72,7 @@ import Testing
         #expect(lines.count - 1 + lost == 4_000)
     }
 
-    @Test("lines of one user are limited, and the number of those left out is said when its minute is over; others' are not touched")
+    @Test("lines of one user are limited, and the number left out is logged after a minute; other users' lines are unaffected")
     func perUser() {
         let clock = Clock()
         let pipe = Pipe { clock.time.load(ordering: .relaxed) }
@@ -89,7 +89,7 @@ import Testing
         #expect(pipe.read { $0.hasSuffix("uid=1001\n") }.contains(" refused "))
     }
 
-    @Test("the number is also said where nothing is logged any more, and at the end")
+    @Test("the number is also logged when nothing else is logged, and at the end")
     func perUserWithoutAnotherLine() {
         let pipe = Pipe(window: 1_500)
         let logger = logger(pipe.sink)
@@ -111,7 +111,7 @@ import Testing
     }
 }
 
-/// What is left for connections when the daemon has its share of descriptors.
+/// What is left for connections after the daemon's own descriptors.
 @Suite struct DescriptorSharesTests {
     @Test func whatFitsStays() {
         let room = DescriptorShares.room(limit: 524_288, pools: [3])
@@ -120,7 +120,7 @@ import Testing
         #expect(DescriptorShares.warning(connections: 16_384, perUser: 4_096, limit: 524_288, pools: [3]) == nil)
     }
 
-    @Test("what does not fit is lowered in proportion, and said")
+    @Test("what does not fit is lowered in proportion, with a warning")
     func lowered() throws {
         let room = DescriptorShares.room(limit: 1_024, pools: [3, 15])
         #expect(room == 1_024 - DescriptorShares.reserve - (4 + 16) * DescriptorShares.perLink)

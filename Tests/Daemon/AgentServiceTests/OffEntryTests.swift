@@ -32,7 +32,8 @@ private final class FakeSystem: Sendable {
     }
 }
 
-/// One entry of the configuration that cannot be used is one entry: it is off, everybody hears so, and it comes on by itself.
+/// One unusable entry of the configuration is off by itself: everybody concerned learns of it, and the agent switches
+/// it on again.
 @Suite(.timeLimit(.minutes(2))) struct OffEntryTests {
     private static let directoryUser = AgentFixture.everything.replacingOccurrences(of: "users = [USER]", with: #"users = ["ldap-user"]"#)
         .replacingOccurrences(of: #"name = "all""#, with: #"name = "from-ldap""#)
@@ -69,7 +70,7 @@ private final class FakeSystem: Sendable {
         try await wait { try await client.status().configuration?.off == 0 }
         _ = try await client.accountKey()
         #expect(agent.trail.contains { $0.contains(#""operation":"configuration-entry""#) && $0.contains("is uid \(geteuid())") })
-        // Found, it is not asked about again: a name that becomes another's number later changes nothing until a reload.
+        // Once found, it is not looked up again: a name that later gets another number changes nothing until a reload.
         let asked = system.count(.user("ldap-user"))
         system.set(.user("ldap-user"), .number(4_711))
         try await Task.sleep(for: .milliseconds(1_500))
@@ -100,7 +101,7 @@ private final class FakeSystem: Sendable {
         #expect(system.count(.user("ldap-user")) == 1)
     }
 
-    /// Grants never add up, and what is left of a grant is not what was written.
+    /// Grants never add up, and the rest of a grant is not what was written.
     @Test func aGrantWithOneUnknownNameIsOffWhole() throws {
         var off: [OffEntry] = []
         let grants = """
@@ -152,7 +153,7 @@ private final class FakeSystem: Sendable {
         #expect(entry.line == 7 && entry.grant == "g" && entry.peers == [.user(4_711), .user(1)])
     }
 
-    /// Whom a grant names that is off hears why; whoever has no other grant hears that there are some.
+    /// A caller named by a grant that is off learns why; a caller with no other grant learns that there are some.
     @Test func aGrantThatIsOffIsToldToThoseWhomItNames() throws {
         let text = """
             [[token]]
@@ -180,13 +181,13 @@ private final class FakeSystem: Sendable {
         let stranger = problems(4_712)
         #expect(stranger.map(\.what) == ["grants"])
         #expect(stranger.first?.message.hasPrefix("2 of the configuration are off") == true)
-        // Others' names are none of a caller's business.
+        // A caller learns no names of other users.
         #expect(!stranger.contains { $0.message.contains("alice") || $0.message.contains("bob") })
         let grant = Grant(name: "mine", peers: [.user(4_712)], keys: [], operations: [.listKeys])
         #expect(problems(4_712, [grant]).isEmpty)
     }
 
-    /// Other users' names are none of a caller's business.
+    /// A caller learns no names of other users.
     @Test(
         arguments: [
             (0, [], true, true), (geteuid(), [], true, true), (4_711, [], false, false), (4_711, [.listKeys], true, false),
@@ -277,7 +278,7 @@ private final class FakeSystem: Sendable {
         #expect(PeerName("+0") == .name("+0"))
     }
 
-    /// What a look-up that hangs costs: its thread, and no other look-up.
+    /// A lookup that hangs costs its thread, and no other lookup.
     @Test func manyHangingNamesLeaveRoomForTheOthers() {
         let system = FakeSystem()
         let hanging = (0..<12).map { Lookup.user("hanging-\($0)") }

@@ -5,9 +5,9 @@ import Testing
 
 @testable import AgentService
 
-/// Who could change a file that decides about keys decides about keys.
+/// A user who could change a file that decides about keys would decide about keys.
 @Suite struct ProtectedPathsTests {
-    /// A folder of the test's own, 0700.
+    /// The test's own folder, 0700.
     private static func folder() throws -> String {
         let path = FileManager.default.temporaryDirectory.path + "/owner-\(UUID().uuidString.prefix(13))"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])

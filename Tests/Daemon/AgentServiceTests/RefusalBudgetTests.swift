@@ -2,13 +2,13 @@ import Testing
 
 @testable import AgentService
 
-@Suite("Refusals that are written down")
+@Suite("Refusals that are recorded")
 struct RefusalBudgetTests {
     private var small: RefusalBudget.Bounds {
         RefusalBudget.Bounds(window: 1_000, perUser: 3, bytesPerUser: 100, all: 5, bytesOfAll: 200, users: 2)
     }
 
-    @Test("Beyond a user's number the rest is counted; the next window begins anew, and owes the count")
+    @Test("Refusals beyond a user's limit are counted; the next window starts over and reports the count")
     func number() {
         var budget = RefusalBudget(small)
         #expect((0..<5).map { budget.take(1, bytes: 1, now: $0) } == [.record, .record, .record, .leaveOutFirst, .leaveOut])
@@ -31,7 +31,7 @@ struct RefusalBudgetTests {
         #expect(budget.settle(now: 0, all: true) == [RefusalBudget.LeftOut(user: 1, count: 3)])
     }
 
-    @Test("All users together have a bound too, and users beyond it are counted together")
+    @Test("All users together have a limit too, and users beyond it are counted together")
     func everybody() {
         var budget = RefusalBudget(small)
         for user: UInt32 in 1...2 { for _ in 0..<2 { #expect(budget.take(user, bytes: 1, now: 0) == .record) } }
@@ -45,7 +45,7 @@ struct RefusalBudgetTests {
         #expect(budget.take(3, bytes: 1, now: 2_000) == .record)
     }
 
-    @Test("What a user is owed from a window that is over is not lost when the user comes again before the timer")
+    @Test("A count from a finished window is not lost when the user returns before the timer")
     func owed() {
         var budget = RefusalBudget(small)
         for _ in 0..<5 { _ = budget.take(1, bytes: 1, now: 0) }

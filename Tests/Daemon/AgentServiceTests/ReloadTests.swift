@@ -22,7 +22,7 @@ import Varlink
         _ = try await client.postAsGet()
         let before = try await client.status()
         try agent.write(grants: Self.noKeys)
-        // Not told, the daemon does not look.
+        // Without being told, the daemon does not look.
         _ = try await client.postAsGet()
         try await agent.reload()
         await #expect(throws: AgentError.keyNotFound(name: "account-1")) { try await client.postAsGet() }
@@ -41,7 +41,7 @@ import Varlink
         #expect(agent.token.launches == 1)
     }
 
-    /// It would show at the next login only, which may be months away.
+    /// Otherwise it would show only at the next login, which may be months away.
     @Test func aPINFileThatHasBecomeUnusableIsToldOfAtAReload() async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }
@@ -59,7 +59,7 @@ import Varlink
         let token = try #require(try await message { $0 != nil })
         #expect(token.state == .ready && token.hint == "write it again")
         #expect(token.message == "its next login will fail: the PIN file is not valid, line 2")
-        // It signs as before: the login that it has holds.
+        // It still signs: its login is valid.
         _ = try await client.postAsGet()
         agent.token.faultPIN(with: nil)
         #expect(try await message { $0 == nil } != nil)
@@ -85,7 +85,7 @@ import Varlink
         let error = try #require(status.configuration?.reloadError)
         #expect(error.hasPrefix("\(agent.file):\(line): ") && error.contains(words), "\(error)")
         #expect(agent.trail.contains { $0.contains(#""operation":"reload""#) && $0.contains(#""result":"refused""#) })
-        // The next good one ends the error.
+        // The next good one clears the error.
         try agent.write(grants: AgentFixture.everything)
         try await agent.reload()
         #expect(try await client.status().configuration?.reloadError == nil)
@@ -103,7 +103,7 @@ import Varlink
         #expect(status.configuration?.reloadError?.contains("can be written by users other") == true)
     }
 
-    /// Connections, and a reload in the middle of what they ask: every call is answered, by the old rules or the new
+    /// Connections, and a reload in the middle of their requests: every call is answered, by the old rules or the new
     /// ones.
     @Test func noConnectionIsDroppedAndEveryCallIsAnswered() async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything)
@@ -166,19 +166,19 @@ import Varlink
         _ = try await client.postAsGet()
         #expect(agent.token.launches == 2)
         #expect(try await client.status().tokens.map(\.name) == ["fake", "second"])
-        // The first one gets other settings: its helper is replaced, and what is asked meanwhile waits.
+        // The first one gets other settings: its helper is replaced, and requests wait meanwhile.
         let changed = AgentFixture.fakeToken.replacingOccurrences(of: "pool = 2", with: "pool = 1")
         try agent.write(grants: AgentFixture.everything, tokens: second + "\n" + changed)
         try await agent.reload()
         _ = try await client.postAsGet()
         #expect(agent.token.launches == 3)
         #expect(try await client.status().tokens.map(\.name) == ["second", "fake"])
-        // Gone, the keys in it say so; back, they sign.
+        // Once it is gone, its keys report that; once it is back, they sign.
         try agent.write(grants: AgentFixture.everything, tokens: second)
         try await agent.reload()
         do {
             _ = try await client.postAsGet()
-            Issue.record("a token signed that is not configured any more")
+            Issue.record("a token that is no longer configured signed")
         } catch AgentError.tokenUnavailable(let token, let reason, _, _) {
             #expect(token == "fake" && reason == "notConfigured")
         }
@@ -194,7 +194,7 @@ import Varlink
         let client = try await agent.client()
         _ = try await client.accountKey()
         agent.token.hold(true)
-        // Some are in the helper's hands, some wait for a link.
+        // The helper works on some; others wait for a link.
         let waiting = (0..<12).map { number in
             Task { try await AgentClient.connect(socket: agent.socket).postAsGet(url: "https://localhost:14000/order/\(number)") }
         }
@@ -204,7 +204,7 @@ import Varlink
         let changed = AgentFixture.fakeToken.replacingOccurrences(of: "pool = 2", with: "pool = 1")
         try agent.write(grants: AgentFixture.everything, tokens: isRemoved ? other : changed)
         try await agent.reload()
-        // Asked after the reload: of the new helper, which waits for the former one's end; or of none.
+        // Requested after the reload: from the new helper, which waits until the old one has ended, or from none.
         let later = Task { try await client.postAsGet() }
         agent.token.hold(false)
         for task in waiting { _ = try await task.value }
@@ -215,7 +215,7 @@ import Varlink
         }
     }
 
-    /// The file may hold another key since.
+    /// The file may hold another key by now.
     @Test func aReloadReadsSecretsAnew() async throws {
         let folder = FileManager.default.temporaryDirectory.path + "/mac-\(UUID().uuidString.prefix(13))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -237,7 +237,7 @@ import Varlink
         defer { agent.end() }
         let client = try await agent.client()
         #expect(try await client.status().configuration?.off == 0)
-        // What is in memory serves on; what is read anew and is wrong does not.
+        // What is in memory stays in use; a new, invalid file does not replace it.
         try put("no key at all")
         #expect(try await client.status().configuration?.off == 0)
         try await agent.reload()

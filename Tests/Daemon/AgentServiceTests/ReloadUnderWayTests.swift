@@ -10,7 +10,8 @@ import Varlink
 
 @testable import AgentService
 
-/// A reload while something long is under way: it goes on by the rules that it came under, or is refused by the new ones, and never by half of each.
+/// A reload during something long, which finishes under its old rules or is refused by the new ones, never half of
+/// each.
 @Suite(.timeLimit(.minutes(2))) struct ReloadUnderWayTests {
     private struct Tally {
         var signed = 0
@@ -44,14 +45,14 @@ import Varlink
         /// Calls of all callers that were answered.
         let answers = Mutex(0)
 
-        /// Waits until each order was answered some times more, however slow the machine is.
+        /// Waits until each order was answered a few more times, however slow the machine is.
         func moreAnswers(_ count: Int) async throws {
             let before = answers.withLock { $0 }
             for _ in 0..<4_000 where answers.withLock({ $0 }) < before + count { try await Task.sleep(for: .milliseconds(5)) }
         }
     }
 
-    /// Asks for one order after another over one connection.
+    /// Requests one order after another over one connection.
     private static func caller(of agent: AgentFixture, _ orders: [SigningCall], until end: End) -> Task<[Tally], any Error> {
         Task {
             let client = try await agent.client()
@@ -65,20 +66,20 @@ import Varlink
                     end.answers.withLock { $0 += 1 }
                 }
             }
-            // Still the connection of the beginning.
+            // Still the original connection.
             _ = try await client.status()
             return tallies
         }
     }
 
-    /// Read beside the loop, decided over, composed beside it, signed: a reload may come in between each two of these.
+    /// Read off the loop, decided, composed off the loop, signed: a reload may come between any two of these.
     @Test func aCallOfAThousandNamesIsAnsweredByOneConfiguration() async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }
         _ = try await agent.client().accountKey()
         try agent.write(grants: Self.grant("a"))
         try await agent.reload()
-        // The first is for the one configuration, the second for the other; the third would need half of each.
+        // The first fits one configuration, the second the other; the third would need half of each.
         let orders = try [
             Self.order { "n\($0).a.example" }, Self.order { "n\($0).b.example" }, Self.order { "n\($0).\($0 < 500 ? "a" : "b").example" },
         ]
@@ -103,7 +104,7 @@ import Varlink
         try expectOneGrantEach(agent.trail)
     }
 
-    /// Of each signature the grant covers every name, and intent and outcome say the same.
+    /// The grant of each signature covers every name, and intent and outcome agree.
     private func expectOneGrantEach(_ trail: [String]) throws {
         var grants: [String: String] = [:]
         var outcomes = 0
@@ -124,7 +125,7 @@ import Varlink
         #expect(outcomes == grants.count && Set(grants.values) == ["a", "b"])
     }
 
-    /// A reader who takes his time gets the list that he asked for.
+    /// A slow reader gets the list that it asked for.
     @Test func aListOfKeysIsWholeByTheRulesOfItsCall() async throws {
         let agent = try await AgentFixture.withKeys(1_200)
         defer { agent.end() }
@@ -132,7 +133,7 @@ import Varlink
         var names: [String] = []
         var parts = 0
         for try await reply in try connection.callMore("\(AgentInterfaceText.name).ListKeys") {
-            // The socket holds a few parts of 19, the rest is not made before it is read.
+            // The socket holds a few of 19 parts; the rest is made only when they are read.
             if parts == 0 {
                 try agent.write(grants: Self.nothing)
                 try await agent.reload()
@@ -141,7 +142,7 @@ import Varlink
             names += try reply.parameters.array("keys").map { try $0.object().string("name") }
         }
         #expect(names == (0..<1_200).map(AgentFixture.keyName))
-        // The same connection, asked anew.
+        // The same connection, asked again.
         let reply = try await connection.call("\(AgentInterfaceText.name).ListKeys")
         #expect(try reply.parameters.array("keys").isEmpty)
         await connection.close()
@@ -151,7 +152,7 @@ import Varlink
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }
         let token = agent.token
-        // Whatever becomes of the test, the daemon can end.
+        // The daemon can end, whatever happens to the test.
         defer { token.holdMaking(false) }
         token.holdMaking(true)
         let client = try await agent.client(), other = try await agent.client()
@@ -161,7 +162,7 @@ import Varlink
             isTokenChanged ? AgentFixture.fakeToken.replacingOccurrences(of: "pool = 2", with: "pool = 1") : AgentFixture.fakeToken
         try agent.write(grants: Self.nothing, tokens: tokens)
         try await agent.reload()
-        // What comes after the reload is judged by the new rules; what came before goes on.
+        // What comes after the reload is judged by the new rules; earlier calls continue.
         await #expect(throws: AgentError.keyNotFound(name: "account-1")) { try await other.postAsGet() }
         token.holdMaking(false)
         #expect(try await making.value.name == "account-1")

@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    /// A line feed forges a line, ESC and U+009B begin a terminal's sequence, U+202E shows a name backwards.
+    /// A line feed forges a line, ESC and U+009B start an escape sequence, U+202E shows a name backwards.
     @Test(arguments: ["\n", "\r", "\u{1B}[2J", "\u{9B}2J", "\u{202E}", "\u{2066}", "\u{7F}", "\0", "\u{2028}", "\u{E000}"])
     func noTextOfALineReachesTheLogUnescaped(_ bad: String) {
         let lines = Lines()

@@ -3,7 +3,7 @@ import Testing
 
 @testable import AgentService
 
-/// The safety core: what is signed is written down first, and what is given out is written down before.
+/// The safety core: what is signed is recorded first, and so is what is given out.
 @Suite("Signature round")
 struct SignatureRoundTests {
     /// One request of a scenario.
@@ -26,14 +26,14 @@ struct SignatureRoundTests {
     func everyOrder(_ requests: [Request]) {
         var search = Search()
         search.explore(World(requests))
-        // A search that stops early proves nothing: each of the ends must have been reached.
+        // A search that stops early proves nothing: it must have reached each ending.
         #expect(search.ends.contains { $0.allSatisfy { $0 == .signed } })
         #expect(search.ends.contains { $0.allSatisfy { $0 == .failed } })
         #expect(search.ends.contains { $0.allSatisfy { $0 == .withheld } })
         #expect(search.violations.isEmpty, "\(search.violations.prefix(5))")
     }
 
-    @Test("Beyond a user's limit nothing is taken, another user is; an answer makes room, once")
+    @Test("Beyond a user's limit no request is accepted, but another user's is; an answer makes room, once")
     func limit() throws {
         var round = SignatureRound(requestsPerUser: 2)
         let first = try round.take(user: 1, waitsForDisk: false)
@@ -51,7 +51,7 @@ struct SignatureRoundTests {
         _ = try round.take(user: 1, waitsForDisk: false)
     }
 
-    @Test("What comes late for an answered request does not touch the one that has its place")
+    @Test("A late event for an answered request does not affect the one that took its slot")
     func late() throws {
         var round = SignatureRound(requestsPerUser: 2)
         let old = try round.take(user: 1, waitsForDisk: true)
@@ -86,7 +86,7 @@ struct SignatureRoundTests {
         #expect(round.state(of: job) == .submitted && round.actions.isEmpty)
     }
 
-    @Test("All of a round share one flush and one sync, and replies come in the order of the requests")
+    @Test("All requests of a round share one flush and one sync, and replies come in the order of the requests")
     func shared() throws {
         var round = SignatureRound(requestsPerUser: 10)
         let jobs = try (0..<4).map { _ in try round.take(user: 1, waitsForDisk: true) }
@@ -122,7 +122,7 @@ enum RequestEnd: Hashable {
     case withheld
 }
 
-/// The trail, the token and the callers around a round, and what must never be seen of it.
+/// The trail, the token and the callers around a round, and what must never be observed.
 private struct World: Hashable {
     static let error = AuditError(.failed, file: "trail", message: "test")
 
@@ -130,11 +130,11 @@ private struct World: Hashable {
         var request: SignatureRoundTests.Request
         var job: SignatureRound.Job
         var signed = 0
-        /// Sequence of its last intent, and of its last outcome.
+        /// Sequence of its last intent and of its last outcome.
         var intents: [UInt64] = []
         var outcome: UInt64?
         var ending: SignatureRound.Ending?
-        /// Made to wait, since the trail was too far ahead of the disk.
+        /// Made to wait, because the trail was too far ahead of the disk.
         var isHeldBack = false
         var end: RequestEnd?
     }
@@ -313,7 +313,7 @@ private struct World: Hashable {
     private mutating func violate(_ what: String) { violations.append(what) }
 }
 
-/// All worlds that can be reached, each looked at once.
+/// All reachable worlds, each visited once.
 private struct Search {
     var seen: Set<World> = []
     var ends: Set<[RequestEnd]> = []

@@ -110,7 +110,7 @@ import Testing
         _ = try await agent.client().postAsGet()
     }
 
-    /// 250 KiB of names in each refusal made 22 MB a minute of a user without any grant.
+    /// 250 KiB of names in each refusal used to cost 22 MB a minute for a user without any grant.
     @Test func refusalsAreBoundedByBytes() async throws {
         let agent = try AgentFixture(grants: grants)
         defer { agent.end() }

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Bounds of a record")
 struct AuditBoundsTests {
-    @Test("Of many names the first, the number and a hash of all are kept; nothing is longer than it may be")
+    @Test("Of many names the first ones, their number and a hash of all are kept; no text exceeds its limit")
     func shorten() {
         var record = sample()
         record.identifiers = (0..<1_000).map { "n\($0)." + String(repeating: "a", count: 60) + ".example" }

@@ -28,13 +28,13 @@ struct AuditContinuationTests {
         await withCheckedContinuation { continuation in log.synchronize(upTo: sequence) { continuation.resume(returning: $0) } }
     }
 
-    /// Until the log can be written again.
+    /// Waits until the log can be written again.
     private func recovery(of log: AuditLog) async throws {
         for _ in 0..<1_000 where log.condition != nil { try await Task.sleep(for: .milliseconds(10)) }
         try #require(log.condition == nil)
     }
 
-    @Test("It goes on in a new file, synced and chained; what was in the old one is never called synced", arguments: [1, 3])
+    @Test("It continues in a new file, synced and chained; records of the old one are never reported as synced", arguments: [1, 3])
     func goesOn(failures: Int) async throws {
         let trail = try TrailFolder(), disk = Disk()
         let notices = Mutex<[String]>([])
@@ -53,14 +53,14 @@ struct AuditContinuationTests {
         #expect(error.reason == .failed && error.errorNumber == EIO)
         #expect(!log.isWithinGroup(lost))
         try await recovery(of: log)
-        // What was appended before and not written is lost, and its writer hears of it.
+        // What was appended before and not written is lost, and its writer is told.
         #expect(reason { try writer.flush() } == .failed)
         let new = try log.record(sample(4))
         #expect(throws: Never.self) { try writer.flush() }
         let after = await synced(log, new)
         #expect(throws: Never.self) { try after.get() }
         guard case .failure = await synced(log, lost) else {
-            Issue.record("a record of the old file was called synced by a sync of the new one")
+            Issue.record("a sync of the new file reported a record of the old one as synced")
             return
         }
         #expect(!log.isWithinGroup(lost) && log.isWithinGroup(new))
@@ -82,7 +82,7 @@ struct AuditContinuationTests {
     }
 
     @Test(
-        "The old file may lack its end from there on: verification says so and goes on, and so does the next start",
+        "The old file may lack its end from there on: verification and the next start say so and continue",
         arguments: Remains.allCases)
     func lost(_ remains: Remains) async throws {
         let trail = try TrailFolder(), disk = Disk()
@@ -113,12 +113,12 @@ struct AuditContinuationTests {
         #expect(report.gaps.first?.missing == 2...3)
         try trail.fill(1)
         #expect(try AuditVerifier(path: trail.path).verify().isWhole)
-        // Less than the new file counts on is a removal all the same.
+        // If less is left than the new file counts on, records were removed.
         try trail.write(lines[0], to: older.path)
         #expect(try AuditVerifier(path: trail.path).verify().fault?.kind == .removed)
     }
 
-    @Test("A failed sync while a full file is rotated is one like any other")
+    @Test("A failed sync during the rotation of a full file is handled like any other")
     func rotation() async throws {
         let trail = try TrailFolder(), disk = Disk()
         let log = try AuditLog(
@@ -133,7 +133,7 @@ struct AuditContinuationTests {
         #expect(report.isWhole && report.gaps.count == 1)
     }
 
-    @Test("So is one of the folder")
+    @Test("So is a failed sync of the folder")
     func folder() async throws {
         let trail = try TrailFolder(), disk = FaultyDisk(number: EIO)
         let log = try AuditLog(

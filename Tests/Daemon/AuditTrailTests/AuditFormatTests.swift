@@ -21,18 +21,18 @@ struct AuditFormatTests {
         return ([genesis.line, intent.line], intent.hash)
     }
 
-    @Test("A trail of the older format is gone on with and verifies whole")
+    @Test("A trail of the older format is continued and verifies whole")
     func older() throws {
         let trail = try TrailFolder()
         try trail.write(lines: old().lines)
         try trail.fill(3)
         let report = try AuditVerifier(path: trail.path).verify()
         #expect(report.isWhole && report.records == 5 && report.trail == "00112233445566778899aabbccddeeff")
-        // An older reader understands what this one writes of signatures.
+        // An older reader understands what this one writes about signatures.
         #expect(try trail.lines().dropFirst().allSatisfy { !String(decoding: $0, as: UTF8.self).contains("format") })
     }
 
-    @Test("What an earlier version refused may name a key that cannot be: the trail is whole all the same")
+    @Test("A refusal recorded by an earlier version may have an impossible key name: the trail is still whole")
     func impossibleKey() throws {
         let trail = try TrailFolder()
         let (lines, hash) = old()
@@ -55,7 +55,7 @@ struct AuditFormatTests {
         try trail.write(lines: lines + [new.line])
         do {
             try trail.fill(1)
-            Issue.record("a newer trail was gone on with")
+            Issue.record("a newer trail was continued")
         } catch let error as AuditError {
             #expect(error.reason == .newerFormat)
             #expect(error.description.contains("newer acme-agent: format 3") && error.description.contains("up to 2"))
@@ -76,7 +76,7 @@ struct AuditFormatTests {
         #expect(reason { try trail.fill(1) } == expected)
     }
 
-    @Test("What a terminal would obey, hide or turn around stands escaped in the file, and comes back")
+    @Test("What a terminal would obey, hide or reverse is escaped in the file, and comes back")
     func escapes() throws {
         let trail = try TrailFolder()
         let hostile = [
@@ -101,7 +101,7 @@ struct AuditFormatTests {
         #expect(read.detail == record.detail && read.identifiers == hostile)
     }
 
-    @Test("The last records are read from the end: what is damaged long before them is not looked at")
+    @Test("The last records are read from the end: damage long before them is not read")
     func fromTheEnd() throws {
         let trail = try TrailFolder()
         try trail.fill(2_000)
@@ -114,7 +114,7 @@ struct AuditFormatTests {
         #expect(reason { _ = try whole.read(limit: 5_000) } == .malformed)
     }
 
-    @Test("Any record is found by halving, whatever the lengths of the lines")
+    @Test("Bisection finds any record, whatever the lengths of the lines")
     func search() throws {
         let trail = try TrailFolder()
         var random = SplitMix(state: 14)

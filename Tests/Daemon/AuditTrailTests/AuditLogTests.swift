@@ -37,7 +37,7 @@ struct AuditLogTests {
         #expect(try otherReader.read().first?.record.trail != entries[0].record.trail)
     }
 
-    @Test("What has to be escaped takes up to six times its room, and comes back", arguments: [0, 1, 100, 700, 9_000])
+    @Test("Escapes take up to six times the room, and the text comes back", arguments: [0, 1, 100, 700, 9_000])
     func escapes(_ count: Int) throws {
         let trail = try TrailFolder()
         let log = try AuditLog(path: trail.path)
@@ -67,7 +67,7 @@ struct AuditLogTests {
         #expect(text.hasPrefix("{\"sequence\":1,\"time\":"))
     }
 
-    @Test("Mode 0640 whatever the umask; the lock is 0600; a second writer is refused, a reader is not")
+    @Test("Mode 0640 with any umask; the lock is 0600; a second writer is refused, a reader is not")
     func modeAndLock() throws {
         let trail = try TrailFolder()
         let log = try AuditLog(path: trail.path)
@@ -81,7 +81,7 @@ struct AuditLogTests {
         _ = try AuditLog(path: trail.path)
     }
 
-    @Test("Opened again, the chain goes on")
+    @Test("Opened again, the chain continues")
     func continues() throws {
         let trail = try TrailFolder()
         for _ in 0..<3 { try trail.fill(2) }
@@ -155,7 +155,7 @@ struct AuditLogTests {
         #expect(try AuditVerifier(path: trail.path).verify().isWhole)
     }
 
-    @Test("Whatever is in the strings, a line is read back as it was written")
+    @Test("A line is read back as it was written, whatever strings it has")
     func anyStrings() throws {
         let trail = try TrailFolder()
         var random = SplitMix(state: 20_261_125)
@@ -202,7 +202,7 @@ struct AuditLogTests {
         #expect(try AuditVerifier(path: trail.path).verify().isWhole)
     }
 
-    @Test("Rotation: the chain goes on across files whose names sort in its order")
+    @Test("Rotation: the chain continues across files whose names sort in its order")
     func rotation() throws {
         let trail = try TrailFolder()
         try trail.fill(40, limits: AuditLimits(fileSize: 4_000))
@@ -218,7 +218,7 @@ struct AuditLogTests {
         #expect(try last.read().map(\.record.sequence) == Array(36...50))
     }
 
-    @Test("A rotation cut off between its two steps is finished on opening")
+    @Test("A rotation interrupted between its two steps is finished on opening")
     func rotationCutOff() throws {
         let trail = try TrailFolder()
         try trail.fill(3)
@@ -229,7 +229,7 @@ struct AuditLogTests {
         #expect(try AuditVerifier(path: trail.path).verify().records == 5)
     }
 
-    @Test("The current file gone or emptied while older ones are there is refused, not begun anew")
+    @Test("A missing or empty current file next to older ones is refused, not started anew")
     func missing() throws {
         let trail = try TrailFolder()
         try trail.fill(40, limits: AuditLimits(fileSize: 4_000))
@@ -242,12 +242,12 @@ struct AuditLogTests {
         try trail.fill(1)
     }
 
-    @Test("A record that was altered keeps the trail from being opened; the error names its line", arguments: [20, 9_000])
+    @Test("A trail with an altered record is not opened; the error names its line", arguments: [20, 9_000])
     func altered(records: Int) throws {
         let trail = try TrailFolder()
         try trail.fill(records)
         let lines = try trail.lines()
-        // In the part that is verified, which does not begin with the file where there are many records.
+        // In the verified part, which does not start with the file if there are many records.
         let index = lines.count - 4
         var changed = lines
         changed[index][40] ^= 1
@@ -261,7 +261,7 @@ struct AuditLogTests {
         #expect(gap?.reason == .damaged && gap?.description.hasSuffix("(\(trail.path):\(index + 1))") == true, "\(String(describing: gap))")
     }
 
-    @Test("A remembered record that was altered is named by its line, and so is one at an older file's end")
+    @Test("The error names the line of an altered remembered record, also at an older file's end")
     func alteredElsewhere() throws {
         let trail = try TrailFolder()
         let memory = trail.folder + "/head"
@@ -304,7 +304,7 @@ struct AuditLogTests {
         #expect(try reader.read().isEmpty)
     }
 
-    @Test("Closed: nothing more is taken")
+    @Test("A closed log accepts nothing more")
     func closed() throws {
         let trail = try TrailFolder()
         let log = try AuditLog(path: trail.path)

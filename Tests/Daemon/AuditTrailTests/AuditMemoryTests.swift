@@ -4,9 +4,9 @@ import Testing
 
 @testable import AuditTrail
 
-@Suite("Audit trail against what is remembered of it")
+@Suite("Audit trail and the memory of its end")
 struct AuditMemoryTests {
-    /// A trail of five records in a folder of its own, closed, and where its end is remembered.
+    /// A trail of five records in its own folder, closed, and the file where its end is remembered.
     private func closedTrail(_ trail: TrailFolder, limits: AuditLimits = .default, count: Int = 5) throws -> String {
         let memory = trail.folder + "/head"
         let log = try AuditLog(path: trail.path, limits: limits, memory: memory)
@@ -21,7 +21,7 @@ struct AuditMemoryTests {
         try log.close()
     }
 
-    @Test("A trail that is as it was is opened, and has nothing to accept")
+    @Test("An unchanged trail is opened, and has nothing to accept")
     func unchanged() throws {
         let trail = try TrailFolder()
         let memory = try closedTrail(trail)
@@ -31,7 +31,7 @@ struct AuditMemoryTests {
         #expect(try AuditVerifier(path: trail.path).verify().records == 8)
     }
 
-    @Test("One that was cut is refused; accepted, it goes on behind a gap that verification names")
+    @Test("One that was cut is refused; accepted, it continues after a gap that verification names")
     func cut() throws {
         let trail = try TrailFolder()
         let memory = try closedTrail(trail)
@@ -62,7 +62,7 @@ struct AuditMemoryTests {
         #expect(try trail.read(trail.path).count == bytes.count - 20)
     }
 
-    @Test("One that is gone or empty is refused and not begun anew, unless that is accepted", arguments: [true, false])
+    @Test("One that is gone or empty is refused and not started anew, unless that is accepted", arguments: [true, false])
     func gone(isEmpty: Bool) throws {
         let trail = try TrailFolder()
         let memory = try closedTrail(trail)
@@ -74,7 +74,7 @@ struct AuditMemoryTests {
         #expect(report.isWhole && report.records == 3 && report.kinds[.event] == 1)
     }
 
-    @Test("The current file gone while older ones are there: accepted, the chain goes on behind them")
+    @Test("The current file is gone and older ones are there: accepted, the chain continues after them")
     func goneWithOlderFiles() throws {
         let trail = try TrailFolder()
         let memory = try closedTrail(trail, limits: AuditLimits(fileSize: 2_000), count: 20)
@@ -89,7 +89,7 @@ struct AuditMemoryTests {
         #expect((report.gaps.first?.missing?.lowerBound ?? 0) > first.first)
     }
 
-    @Test("One that was written anew, and is longer than before, is refused")
+    @Test("One that was rewritten, and is longer than before, is refused")
     func writtenAnew() throws {
         let trail = try TrailFolder()
         let memory = try closedTrail(trail)
@@ -102,7 +102,7 @@ struct AuditMemoryTests {
         #expect(report.isWhole && report.records == 15 && report.gaps.map(\.isLoss) == [true])
     }
 
-    @Test("Records are counted from the end, not their sequences: also over a gap, over files, and where there are fewer")
+    @Test("Records are counted from the end, not sequences: also across a gap, across files, and if there are fewer")
     func countedFromTheEnd() throws {
         let trail = try TrailFolder()
         let memory = try closedTrail(trail, limits: AuditLimits(fileSize: 2_000), count: 22)
@@ -111,7 +111,7 @@ struct AuditMemoryTests {
         try trail.write(lines: lines.dropLast())
         #expect(try AuditLog.accept(path: trail.path, memory: memory) != nil)
         try open(trail, memory)
-        // The genesis record and 21 others, the acceptance in place of what was cut off, and one more.
+        // The genesis record and 21 others, the acceptance in place of what was cut, and one more.
         let all = Array(UInt64(0)...21) + [23, 24]
         for count in [0, 1, 2, 3, 4, 10, 23, 24, 500] {
             var reader = try AuditReader(path: trail.path, last: count)
@@ -119,7 +119,7 @@ struct AuditMemoryTests {
         }
     }
 
-    @Test("What is remembered is not readable: accepted, that is said and recorded", arguments: [true, false])
+    @Test("If the memory is not readable and that is accepted, the acceptance is reported and recorded", arguments: [true, false])
     func damagedMemory(isTrailThere: Bool) throws {
         let trail = try TrailFolder()
         let memory = try closedTrail(trail)
@@ -134,7 +134,7 @@ struct AuditMemoryTests {
         #expect(records.first?.operation == AuditRecord.acceptance && records.first?.detail == accepted)
     }
 
-    @Test("The end is written down within a second or two of being on the disk, also where that is in a file that is rotated away then")
+    @Test("The end is stored within a second or two of being on disk, even if its file is then rotated away")
     func whileRunning() async throws {
         let trail = try TrailFolder()
         let memory = AuditMemory(path: trail.folder + "/head")
@@ -156,7 +156,7 @@ struct AuditMemoryTests {
         try log.close()
     }
 
-    @Test("What is remembered in a newer format, or cannot be read, is refused; the latter can be accepted")
+    @Test("A memory in a newer format, or one that cannot be read, is refused; the latter can be accepted")
     func formats() throws {
         let trail = try TrailFolder()
         let memory = try closedTrail(trail)

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Audit sync")
 struct AuditSyncTests {
-    /// Counts what fdatasync is asked for, and can be slow or fail.
+    /// Counts calls of fdatasync, and can be slow or fail.
     final class Disk: Sendable {
         let syncs = Atomic<Int>(0)
         let fails = Atomic<Bool>(false)
@@ -50,7 +50,7 @@ struct AuditSyncTests {
         #expect(disk.syncs.load(ordering: .relaxed) - before < 20)
     }
 
-    @Test("What is on the disk already is answered at once; what was never written is refused")
+    @Test("What is already on disk is answered at once; what was never written is refused")
     func atOnce() async throws {
         let trail = try TrailFolder()
         let log = try AuditLog(path: trail.path)
@@ -60,7 +60,7 @@ struct AuditSyncTests {
         log.synchronize(upTo: sequence) { _ in answered.withLock { $0 = true } }
         #expect(answered.withLock { $0 })
         guard case .failure = await synced(log, sequence + 1) else {
-            Issue.record("a record that does not exist was called synced")
+            Issue.record("a record that does not exist was reported as synced")
             return
         }
     }
@@ -71,7 +71,7 @@ struct AuditSyncTests {
         let log = try AuditLog(path: trail.path, limits: .default, calls: disk.calls)
         let sequence = try log.record(sample())
         #expect(log.isWithinGroup(sequence))
-        // The rule is 100 ms; a loaded machine may be late, and the test does not depend on how late.
+        // The rule is 100 ms. A loaded machine may be late, and the test does not depend on how late.
         for _ in 0..<500 where log.statistics.unsynced > 0 { try await Task.sleep(for: .milliseconds(10)) }
         #expect(log.statistics.unsynced == 0)
     }
@@ -94,7 +94,7 @@ struct AuditSyncTests {
         #expect(log.statistics.unsynced == 0)
     }
 
-    @Test("After a failed fdatasync nothing is signed while none succeeds, and what was closed so is opened again")
+    @Test("After a failed fdatasync nothing is signed until one succeeds, and a trail closed like that can be opened again")
     func failedSync() async throws {
         let trail = try TrailFolder(), disk = Disk()
         let log = try AuditLog(path: trail.path, limits: .default, calls: disk.calls)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AuditTrail
 
-@Suite("Audit trail changed by others while it is written")
+@Suite("Audit trail changed by others while it is open")
 struct AuditTamperTests {
     enum Change: CaseIterable {
         case removed
@@ -48,7 +48,7 @@ struct AuditTamperTests {
         #expect(log.statistics.records == 1)
     }
 
-    @Test("Put back as it was, the trail goes on, and says how long it could not")
+    @Test("Restored, the trail continues, and says how long it could not")
     func putBack() throws {
         let trail = try TrailFolder()
         let log = try AuditLog(path: trail.path)
@@ -67,7 +67,7 @@ struct AuditTamperTests {
     }
 
     @Test(
-        "It is noticed within seconds where nothing is written, and said once; so is its end",
+        "It is noticed within seconds if nothing is written, and reported once; so is its end",
         arguments: [Change.movedAway, .secondName])
     func noticedWhileIdle(_ change: Change) async throws {
         let trail = try TrailFolder()
@@ -91,7 +91,7 @@ struct AuditTamperTests {
         #expect(event.detail?.contains("no record was lost") == true)
     }
 
-    @Test("A rotation of the log's own is nobody's change")
+    @Test("The log's own rotation is not a change by others")
     func ownRotation() throws {
         let trail = try TrailFolder()
         let log = try AuditLog(path: trail.path, limits: AuditLimits(fileSize: 2_000))

@@ -9,7 +9,7 @@ struct AuditVerifierTests {
         try AuditVerifier(path: trail.path, expecting: expecting).verify()
     }
 
-    /// A line with another content and its hash made to fit.
+    /// A line with other content and a hash that matches it.
     private func forge(_ line: [UInt8], _ old: String, _ new: String) -> [UInt8] {
         let text = String(decoding: line, as: UTF8.self).split(separator: ",\"hash\":")[0]
         var bytes = Array(text.utf8)
@@ -26,7 +26,7 @@ struct AuditVerifierTests {
                     var lines = $0; lines[3][lines[3].count / 2] ^= 1; return lines
                 }
             ),
-            // Rehashed by somebody who knows the format: the next line gives it away.
+            // Rehashed by somebody who knows the format: the next line reveals it.
             (
                 .changed, 5, 4,
                 {
@@ -107,7 +107,7 @@ struct AuditVerifierTests {
         }
     }
 
-    @Test("A cut tail is found against a head noted earlier; a trail written anew too")
+    @Test("A head noted earlier reveals a cut tail, and a rewritten trail too")
     func heads() throws {
         let trail = try TrailFolder()
         try trail.fill(9)
@@ -124,7 +124,7 @@ struct AuditVerifierTests {
         #expect(try verify(trail, expecting: [head]).fault?.kind == .rewritten)
     }
 
-    @Test("Across files: one missing in the middle, one put away at the beginning")
+    @Test("Across files: one missing in the middle, one moved away at the beginning")
     func files() throws {
         let trail = try TrailFolder()
         try trail.fill(40, limits: AuditLimits(fileSize: 4_000))
@@ -140,7 +140,7 @@ struct AuditVerifierTests {
         #expect(rest.isWhole && rest.first == older[1].first && rest.trail == nil)
     }
 
-    @Test("A line that is being written is no fault and is said")
+    @Test("A line that is being written is reported, but not as a fault")
     func unfinished() throws {
         let trail = try TrailFolder()
         try trail.fill(2)
@@ -171,7 +171,7 @@ struct AuditVerifierTests {
         #expect(event.record.kind == .event && event.record.detail?.contains(name) == true)
     }
 
-    @Test("An end that does not verify otherwise is refused, never mended")
+    @Test("An end that does not verify for another reason is refused, never repaired")
     func damagedEnd() throws {
         let trail = try TrailFolder()
         try trail.fill(3)

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Audit trail on a full disk")
 struct FullDiskTests {
-    /// A disk with room for so many bytes more; a write that does not fit is cut short first, as the kernel does it.
+    /// A disk with room for this many more bytes; a write that does not fit is first cut short, as the kernel does it.
     final class Disk: Sendable {
         let room: Mutex<Int>
         let number: Int32
@@ -43,7 +43,7 @@ struct FullDiskTests {
         }
     }
 
-    @Test("A batch that does not fit is taken back whole and reported; with room it works again", arguments: [ENOSPC, EDQUOT, EIO])
+    @Test("A batch that does not fit is undone as a whole and reported; with room it works again", arguments: [ENOSPC, EDQUOT, EIO])
     func takenBack(number: Int32) throws {
         let trail = try TrailFolder(), disk = Disk(room: 3_000, number: number)
         let log = try AuditLog(path: trail.path, limits: .default, calls: disk.calls)
@@ -54,7 +54,7 @@ struct FullDiskTests {
         for index in 2..<12 { try writer.append(sample(index)) }
         #expect(reason { try writer.flush() } == (number == EIO ? .notWritten : .storageFull))
         #expect(try trail.read(trail.path) == whole)
-        // Nothing pending is left over, and an empty flush is no failure.
+        // Nothing stays pending, and an empty flush is no failure.
         try writer.flush()
         #expect(reason { try log.record(sample(20)) } != nil)
         #expect(log.condition?.reason == (number == EIO ? .notWritten : .storageFull))
@@ -70,7 +70,7 @@ struct FullDiskTests {
         #expect(event.operation == "trail-not-written" && event.detail?.contains("2 batches of 11 records") == true)
     }
 
-    @Test("A writer hears of the loss of its records also when another's flush met it, and after the disk has room again")
+    @Test("A writer learns that its records were lost even if another's flush failed, and after the disk has room again")
     func twoWriters() throws {
         let trail = try TrailFolder(), disk = Disk(room: 600)
         let log = try AuditLog(path: trail.path, limits: .default, calls: disk.calls)
@@ -87,7 +87,7 @@ struct FullDiskTests {
         #expect(try AuditVerifier(path: trail.path).verify().isWhole)
     }
 
-    @Test("With room again the log writes by itself, whether anybody asks for a signature or not")
+    @Test("With room again the log writes by itself, even if nobody asks for a signature")
     func byItself() async throws {
         let trail = try TrailFolder(), disk = Disk(room: 600)
         let log = try AuditLog(path: trail.path, limits: .default, calls: disk.calls)
@@ -97,14 +97,14 @@ struct FullDiskTests {
         #expect(log.condition == nil)
     }
 
-    @Test("A file system without room is said before anything is written")
+    @Test("A file system without room is reported before anything is written")
     func noRoom() throws {
         let trail = try TrailFolder()
         let log = try AuditLog(path: trail.path, limits: .default, calls: .real, room: { _ in 0 })
         #expect(log.condition?.reason == .storageFull)
     }
 
-    @Test("After half a batch that cannot be taken back the trail goes on in a new file, and verification says so")
+    @Test("After half a batch that cannot be undone the trail continues in a new file, and verification says so")
     func cannotTruncate() async throws {
         let trail = try TrailFolder(), disk = Disk(room: 600)
         let log = try AuditLog(path: trail.path, limits: .default, calls: disk.calls)
@@ -120,7 +120,7 @@ struct FullDiskTests {
         #expect(report.isWhole && report.files.count == 2 && report.gaps.count == 1 && report.gaps.first?.missing == nil)
     }
 
-    @Test("No room for a new file: the old one goes on, and is rotated once there is")
+    @Test("No room for a new file: the old one continues, and is rotated once there is room")
     func rotationWithoutRoom() throws {
         let trail = try TrailFolder(), disk = Disk(room: 100_000)
         let log = try AuditLog(path: trail.path, limits: AuditLimits(fileSize: 2_000), calls: disk.calls)
@@ -134,7 +134,7 @@ struct FullDiskTests {
         #expect(!trail.names.contains("audit.jsonl.new"))
     }
 
-    @Test("No room at all: the trail is not begun, and half of it is not left")
+    @Test("No room at all: the trail is not started, and no part of it is left")
     func noBeginning() throws {
         let trail = try TrailFolder(), disk = Disk(room: 20)
         #expect(reason { _ = try AuditLog(path: trail.path, limits: .default, calls: disk.calls) } == .storageFull)
@@ -148,7 +148,7 @@ struct FullDiskTests {
         let mounted = trail.folder + "/small"
         mkdir(mounted, 0o755)
         guard mount("none", mounted, "tmpfs", 0, "size=64k,mode=0755") == 0 else {
-            // A container may be root and not be let mount; the injected disk above stands for it.
+            // A container may be root and not allowed to mount; the injected disk above stands in for it.
             rmdir(mounted)
             return
         }

@@ -16,7 +16,7 @@ import Testing
         let plan = try SigningPlan.handshake(handshake, key: try software.signingKey("web-1", .certificate))
         let task = plan.task
         guard case .done(let meaning) = try plan.resume(try software.sign(task.input)) else {
-            Issue.record("a handshake wants one signature")
+            Issue.record("a handshake needs one signature")
             return
         }
         #expect(meaning.handshake?.first == 0x30)

@@ -54,7 +54,7 @@ import TokenProtocol
         #expect(keyring.isFree(begun.name))
     }
 
-    // MARK: One bad entry is one bad entry
+    // MARK: One bad entry
 
     @Test(arguments: ["", "{}", #"{"version":0}"#, "[1]", "{\"version\":1,\"version\":1}", "\u{0}", #"{"version":2,"name":"web-1"}"#])
     func anEntryThatCannotBeReadPutsThatKeyOffAlone(_ text: String) throws {
@@ -69,7 +69,7 @@ import TokenProtocol
         #expect(keyring.unusableKey(named: "web-1")?.reason.contains("web-1.json cannot be used: ") == true)
     }
 
-    /// Read by the administrator who has to mend it, in log and status.
+    /// For the administrator who must repair it, in log and status.
     @Test func aDamagedEntryIsSpokenOfInWords() throws {
         let folder = try KeyFolder(path: path)
         defer { try? FileManager.default.removeItem(atPath: path) }
@@ -99,7 +99,7 @@ import TokenProtocol
         #expect(try folder.contents().strays == ["WEB 1.json"])
     }
 
-    // MARK: Whose the folder is
+    // MARK: The folder's owner
 
     @Test(arguments: [0o777, 0o770, 0o702])
     func aFolderThatOthersCanWriteIsNotUsed(mode: Int) throws {
@@ -127,7 +127,7 @@ import TokenProtocol
         switch fault {
         case "mode": chmod(file, 0o666)
         case "owner":
-            // Only root can give a file away.
+            // Only root can give a file to another user.
             guard geteuid() == 0 else { return }
             chown(file, 4242, 4242)
         case "link":
@@ -165,11 +165,11 @@ import TokenProtocol
         }
         let first = try record("first").with(pinned("key")), second = try record("second").with(pinned("key"))
         #expect(Keyring(KeyFolderContents(records: [first, second])).isEmpty)
-        // An entry that was begun and would be settled by another's key.
+        // An unfinished entry that another key would settle.
         let begun = try record("key").with(.creating(.making(id: id)))
         let keyring = Keyring(KeyFolderContents(records: [first, begun]))
         #expect(keyring.isEmpty && keyring.begun.isEmpty)
-        // PKCS#11 lets keys of different labels share an id, and tokens are each for themselves.
+        // PKCS#11 lets keys with different labels share an id, and each token is separate.
         var elsewhere = try record("elsewhere").with(pinned("key"))
         elsewhere.token = "another"
         let several = [first, try record("third").with(pinned("other")), elsewhere]

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Keyring
 
-/// Entries as earlier versions of the agent have left them on disks.
+/// Entries as earlier versions of the agent left them on disk.
 @Suite struct KeyFormatTests {
     private static let spki =
         "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEqD01E31QoHbylLJb5QuDg0yMozjNIDxD4zG_w8vlWEeQlPg-NimgYb0MfOPpI8zXW5f3kHR9ae_lLw_HvJ7DwQ"
@@ -31,9 +31,9 @@ import Testing
             #expect(key.uri == "pkcs11:token=main;object=account-1;type=private")
             #expect(key.directory?.text == "https://ca.example/directory" && key.created == "2026-01-02T03:04:05Z")
             #expect(key.state == (state == "active" ? .active : .retired))
-            // Nobody looked then.
+            // That version did not check.
             #expect(key.weaknesses == nil)
-            // Written in the format of today, it is the same key.
+            // Written in today's format, it is the same key.
             #expect(record.json().starts(with: Array(#"{"version":2,"#.utf8)))
             #expect(try KeyRecord(json: record.json()) == record)
         }
@@ -51,7 +51,7 @@ import Testing
     }
 
     @Test func anEntryOfVersion1ThatWouldBeSettledByAnothersKeyIsRefused() {
-        // Its label and id are those of a key that has another name.
+        // Its label and id are those of a key with another name.
         #expect(throws: KeyRecordError.self) { try KeyRecord(json: version1(state: "creating", label: "victim", spki: "", uri: "")) }
         #expect(throws: KeyRecordError.self) { try KeyRecord(json: version1(state: "creating", id: "01", spki: "", uri: "")) }
     }

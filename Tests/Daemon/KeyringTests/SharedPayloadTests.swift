@@ -10,8 +10,9 @@ import Testing
 /// Foundation has an `Operation` too.
 private typealias Asked = ACME.Operation
 
-/// What a signature can be used for follows from what is signed, for the caller brings the URL. So the pairs of operations that a CA may take one for the
-/// other are derived here from the signed bytes, and compared with the policy's table and the document's.
+/// What a signature can be used for depends on what is signed, because the caller supplies the URL. So the pairs of
+/// operations that a CA may confuse are derived here from the signed bytes, and compared with the policy's table and
+/// the document's.
 @Suite struct SharedPayloadTests {
     private struct Signed {
         let operation: Asked
@@ -59,7 +60,7 @@ private typealias Asked = ACME.Operation
                     result.append(
                         (.newAccount(NewAccount(contact: contact, termsOfServiceAgreed: agreed, onlyReturnExisting: existing)), false))
                 }
-                // One of nothing is not signed (RFC 8555 §7.3.2 reads the account for it).
+                // An empty one is not signed (with it, RFC 8555 §7.3.2 reads the account).
                 if agreed != nil { result.append((.updateAccount(AccountUpdate(termsOfServiceAgreed: agreed)), true)) }
                 result.append((.updateAccount(AccountUpdate(contact: contact, termsOfServiceAgreed: agreed)), true))
             }
@@ -125,8 +126,8 @@ private typealias Asked = ACME.Operation
         }
     }
 
-    /// Whether a CA that ignores members that it does not know (RFC 8555 §7.3, §7.3.2) can take the payload for a request of this kind. `nil` for
-    /// operations that are no request to a CA.
+    /// Whether a CA that ignores unknown members (RFC 8555 §7.3, §7.3.2) can take the payload for a request of this
+    /// kind. `nil` for operations that are not requests to a CA.
     private func canBeTaken(_ signed: Signed, for operation: Asked) -> Bool? {
         let object = signed.object
         func has(_ member: String) -> Bool { object?.optional(member) != nil }
@@ -137,7 +138,7 @@ private typealias Asked = ACME.Operation
         case .keyChange: return has("protected") && has("payload") && has("signature")
         case .newOrder: return has("identifiers")
         case .postAsGet: return signed.payload.isEmpty
-        // step-ca takes an empty payload too.
+        // step-ca accepts an empty payload too.
         case .respondToChallenge: return object != nil || signed.payload.isEmpty
         case .finalize: return has("csr")
         case .revokeCertificate: return has("certificate")
@@ -158,7 +159,7 @@ private typealias Asked = ACME.Operation
 
     @Test func everyPairOfOperationsWhosePayloadsCoincideIsInThePolicysTable() throws {
         let signed = try signed()
-        // Each operation at a CA is among the requests, and is taken for itself.
+        // Each operation at a CA is among the requests, and matches itself.
         for operation in Asked.allCases {
             let own = signed.filter { $0.operation == operation }
             #expect(own.isEmpty == (canBeTaken(signed[0], for: operation) == nil || operation == .signRequest), "\(operation)")
@@ -168,7 +169,7 @@ private typealias Asked = ACME.Operation
         #expect(table.count == SharedPayload.all.count)
         #expect(try derived().subtracting(table).isEmpty)
         #expect(try table.subtracting(derived()).isEmpty)
-        // Payloads of the very same bytes under the same kind of header: of these the stronger decides.
+        // Identical payloads under the same kind of header: the stronger operation decides.
         for one in signed {
             for other in signed where one.operation != other.operation && one.payload == other.payload && one.hasKey == other.hasKey {
                 let pair = Pair(signed: one.operation, taken: other.operation)
@@ -195,7 +196,7 @@ private typealias Asked = ACME.Operation
         #expect(HandshakeTests.content(hash: 32).first == 0x20)
     }
 
-    /// Rows of the table: operations that are signed, operations that they may be taken for, and what follows.
+    /// Rows of the table: the signed operations, the operations they may be taken for, and the consequence.
     @Test func theDocumentHasTheSameTable() throws {
         let path =
             URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()

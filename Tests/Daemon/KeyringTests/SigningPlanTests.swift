@@ -20,7 +20,7 @@ import X509
         key = try software.signingKey("account-1", .account)
     }
 
-    /// Walks a plan with software keys by name.
+    /// Runs a plan with software keys by name.
     private func run(_ plan: SigningPlan, _ keys: [String: SoftwareKey]) throws -> (SignedMeaning, [SigningTask]) {
         var plan = plan
         var tasks: [SigningTask] = []
@@ -162,7 +162,8 @@ import X509
         #expect(try PublicKey(jwk: header(try #require(meaning.jws)).object("jwk")) == certificateKey.publicKey)
     }
 
-    /// `{"status":"deactivated"}` at the account's URL ends the account, at an authorization's the authorization (RFC 8555 §7.3.6, §7.5.2).
+    /// `{"status":"deactivated"}` ends the account at the account's URL, and the authorization at an authorization's
+    /// URL (RFC 8555 §7.3.6, §7.5.2).
     @Test(arguments: [
         "https://ca.example/account/7", "https://ca.example/account/7/", "https://ca.example//account/7",
         "https://ca.example/account/7?x=1",
@@ -181,7 +182,8 @@ import X509
         }
     }
 
-    /// Beside the account's URL, or the same in another spelling: a CA may ignore the last part (Pebble, step-ca) or parse it as a number (Boulder).
+    /// Next to the account's URL, or the same in another spelling: a CA may ignore the last part (Pebble, step-ca) or
+    /// parse it as a number (Boulder).
     @Test(arguments: [
         // Account, URL.
         ("/my-account/1", "/my-account/0"), ("/my-account/1", "/my-account/"), ("/my-account/1", "/my-account"),
@@ -215,7 +217,8 @@ import X509
         }
         try plan(.deactivateAuthorization, authorization)
         try plan(.respondToChallenge, challenge)
-        // Payloads that are no stronger operation's go to URLs beside the account's too, and reading to every URL.
+        // Payloads that match no stronger operation go to URLs next to the account's too, and reading goes to every
+        // URL.
         try plan(.respondToChallenge, "/acme/124")
         try plan(.newOrder(NewOrder(identifiers: [Identifier(argument: "www.example.org")])), "/acme/new-order")
         for url in [account, account + "/orders", authorization, challenge] { try plan(.postAsGet, url) }

@@ -8,7 +8,7 @@ import TokenProtocol
 
 @testable import Keyring
 
-/// A key pair of swift-crypto's that stands in for a token.
+/// A key pair of swift-crypto that stands in for a token.
 enum SoftwareKey {
     case p256(P256.Signing.PrivateKey)
     case p384(P384.Signing.PrivateKey)
@@ -35,7 +35,7 @@ enum SoftwareKey {
         }
     }
 
-    /// As the token would: r‖s for ECDSA.
+    /// As the token does: r‖s for ECDSA.
     func sign(_ input: SigningInput) throws -> [UInt8] {
         switch (self, input) {
         case (.p256(let key), .sha256(let digest)): Array(try key.signature(for: digest).rawRepresentation)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SigningPolicy
 
-/// Grants that are right as texts and give less than they seem to.
+/// Grants that are valid as text and give less than they seem to.
 @Suite struct GrantLackTests {
     private func lacks(_ change: (inout Grant) throws -> Void) throws -> [String] {
         var grant = Grant(
@@ -32,7 +32,7 @@ import Testing
         #expect(try lacks { $0.identifiers = [] } == ["does not allow finalize, new-order: it has no \"identifiers\""])
         #expect(
             try lacks { ($0.operations, $0.identifiers) = ([.signRequest], []) } == ["allows nothing: it has no \"identifiers\""])
-        // Each operation is named once, with what hinders it most.
+        // Each operation is named once, with what blocks it most.
         #expect(try lacks { ($0.cas, $0.identifiers) = ([], []) } == [forCA])
     }
 }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Patterns of a grant")
 struct PatternTests {
-    @Test("Names: what a pattern covers, and what looks like it and is not")
+    @Test("Names: what a pattern covers, and what only looks like it")
     func names() throws {
         let cases: [(String, covered: [String], not: [String])] = [
             (
@@ -44,7 +44,7 @@ struct PatternTests {
         #expect(try !IdentifierPattern("0.0.0.0/0").covers(ip("::1")))
         #expect(try !IdentifierPattern("::/0").covers(ip("10.0.0.1")))
         for length in 0...32 {
-            // Every bit of the network set, none behind.
+            // Every bit of the network set, none beyond.
             let bits: UInt32 = length == 0 ? 0 : ~0 << UInt32(32 - length)
             let bytes = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: bits >> $0) }
             let base = bytes.map(String.init).joined(separator: ".")
@@ -61,7 +61,7 @@ struct PatternTests {
         #expect(six.description == "2001:db8:8000::/33")
     }
 
-    @Test("Texts that are no identifier pattern")
+    @Test("Texts that are not identifier patterns")
     func refusedIdentifiers() {
         let texts = [
             "", "**", "*.*.example.org", "a*.example.org", "*a.example.org", "www.*.org", "*.", ".example.org", "www..example.org",
@@ -74,7 +74,7 @@ struct PatternTests {
         for text in texts { #expect(throws: PatternError.self, "\(text)") { try IdentifierPattern(text) } }
     }
 
-    @Test("An internationalised name is a person's word for its A-labels")
+    @Test("An internationalised name means its A-labels")
     func internationalised() throws {
         #expect(try IdentifierPattern("*.Bücher.example").description == "*.xn--bcher-kva.example")
         #expect(try IdentifierPattern("*.bücher.example").covers(dns("www.xn--bcher-kva.example")))
@@ -95,7 +95,7 @@ struct PatternTests {
         #expect(throws: PatternError.self) { try KeyPattern("a\u{1B}[31m") }
     }
 
-    @Test("CAs: exact origins; any port on loopback alone")
+    @Test("CAs: exact origins; any port only on loopback")
     func cas() throws {
         #expect(try CAPattern("https://acme.example").covers(origin()))
         #expect(try CAPattern("HTTPS://ACME.example:443").covers(origin()))
@@ -117,7 +117,7 @@ struct PatternTests {
     }
 
     @Test(
-        "A CA that is written as more or less than its origin is answered with the origin",
+        "If a CA is written as more or less than its origin, the error names the origin",
         arguments: [
             ("https://acme.example/directory", "leave out the path: \"https://acme.example\""),
             ("https://Acme.Example:8443/", "leave out the path: \"https://acme.example:8443\""),
@@ -130,7 +130,7 @@ struct PatternTests {
         #expect(error?.description.contains(words) == true, "\(String(describing: error))")
     }
 
-    @Test("Operations: bundles hold what they say; the dangerous ones are in none but administer")
+    @Test("Operations: bundles have what they promise; dangerous ones are only in administer")
     func operations() throws {
         #expect(
             try OperationBundle.operations(named: ["issue"]) == [.newOrder, .postAsGet, .respondToChallenge, .finalize, .listKeys])
@@ -151,7 +151,7 @@ struct PatternTests {
         for operation in Operation.allCases { #expect(try OperationBundle.operations(named: [operation.rawValue]) == [operation]) }
     }
 
-    @Test("Peers: by user and group; 65534 is nobody in either")
+    @Test("Peers: by user and group; 65534 never matches")
     func peers() {
         #expect(PeerPattern.user(1_000).covers(web))
         #expect(!PeerPattern.user(1_000).covers(mail))
@@ -162,7 +162,7 @@ struct PatternTests {
         #expect(!PeerPattern.group(1_000).covers(Peer(uid: 1_000, gids: [])))
     }
 
-    @Test("Two grants of one name, or of none, are no policy")
+    @Test("Two grants with one name, or a grant without a name, are refused")
     func grantNames() throws {
         let grant = try webGrant()
         #expect(throws: PatternError.self) { try Policy(grants: [grant, grant]) }

@@ -23,7 +23,7 @@ func webGrant(
         wildcards: wildcards, cas: try cas.map { try CAPattern($0) })
 }
 
-/// A question that `webGrant` covers, but for what a test changes.
+/// A question that `webGrant` covers, except for what a test changes.
 func question(
     _ operation: Operation = .newOrder, peer: Peer = web, keys: [KeyName] = ["account"], identifiers: [Identifier],
     url: String = "https://acme.example/new-order", boundTo: String? = "https://acme.example", additional: [String] = []

@@ -18,7 +18,7 @@ struct PolicyTests {
         #expect(policy.decide(PolicyQuestion(peer: web, operation: .listKeys)) == .allowed(grant: "web"))
     }
 
-    @Test("One thing that is not covered refuses all of it, with its reason", arguments: Operation.allCases)
+    @Test("One part that is not covered refuses the whole request, with its reason", arguments: Operation.allCases)
     func everyOperation(operation: Operation) throws {
         let all = Operation.allCases.map(\.rawValue)
         let name = try dns("a.www.example.org"), foreign = try dns("db.example.org")
@@ -59,7 +59,7 @@ struct PolicyTests {
         _ = try Policy(grants: [webGrant(operations: ["issue", "deactivate-authorization", "deactivate-account"])])
     }
 
-    @Test("A registration uses an external account only if the grant that covers the rest of it lists that account")
+    @Test("A registration uses an external account only if the grant that covers the rest lists that account")
     func externalAccounts() throws {
         var zero = try webGrant("zero", keys: ["account"], operations: ["account"])
         zero.externalAccounts = ["zero"]
@@ -78,7 +78,7 @@ struct PolicyTests {
         #expect(refusal.reason == .externalAccountNotGranted && refusal.forCaller.code == .notPermitted)
         #expect(refusal.forCaller.hint == "grant \"zero\" is for zero only")
         #expect(refusal.nearestGrant?.lacks == [.externalAccount("other")])
-        // One that is not configured looks the same.
+        // An account that is not configured looks the same.
         let unknown = try #require(try asked("account", "nothing").refusal)
         #expect(unknown.forCaller.hint == refusal.forCaller.hint && unknown.reason == refusal.reason)
         #expect(
@@ -88,7 +88,7 @@ struct PolicyTests {
         #expect(policy.externalAccounts(for: mail).isEmpty)
     }
 
-    @Test("Peer, operation and keys are asked for together, of one grant")
+    @Test("One grant must have peer, operation and keys together")
     func before() throws {
         let policy = try Policy(grants: [webGrant(), webGrant("db", keys: ["db"], operations: ["finalize"])])
         #expect(policy.mayAsk(.newOrder, key: "account", otherKey: nil, peer: web))
@@ -144,7 +144,7 @@ struct PolicyTests {
             #expect(refusal?.forCaller.code == .urlRefused)
         }
         #expect(policy.decide(try question(identifiers: [name], url: "https://ACME.example:443/x")) == .allowed(grant: "web"))
-        // Resources on a second host of the CA: only where the configuration says so for it.
+        // Resources on a second host of the CA: only if the configuration says so for it.
         let elsewhere = "https://api.acme.example/finalize"
         #expect(policy.decide(try question(identifiers: [name], url: elsewhere)).refusal?.reason == .urlNotOfCA)
         #expect(
@@ -156,7 +156,7 @@ struct PolicyTests {
         #expect(policy.decide(try question(identifiers: [name], boundTo: nil)).refusal?.reason == .urlNotOfCA)
     }
 
-    @Test("A certificate key revokes its own certificate at a granted CA, and does nothing else at one")
+    @Test("A certificate key revokes its own certificate at a granted CA, and does nothing else there")
     func certificateKey() throws {
         let policy = try Policy(grants: [webGrant(operations: ["revoke-certificate", "issue"])])
         let name = try dns("a.www.example.org")
@@ -168,7 +168,7 @@ struct PolicyTests {
         #expect(try asked(.newOrder, "https://acme.example/x").refusal?.reason == .urlNotOfCA)
     }
 
-    @Test("An order or a CSR for nothing is refused")
+    @Test("An order or a CSR without identifiers is refused")
     func nothing() throws {
         let policy = try Policy(grants: [webGrant(operations: Operation.allCases.map(\.rawValue), identifiers: ["*"])])
         for operation in [Operation.newOrder, .finalize, .signRequest] {
@@ -176,7 +176,7 @@ struct PolicyTests {
         }
     }
 
-    @Test("An unknown key and somebody else's look the same to the caller, not to the administrator")
+    @Test("An unknown key and another user's look the same to the caller, but not to the administrator")
     func unknownKey() throws {
         let policy = try Policy(grants: [webGrant(), webGrant("mail", peers: [.user(2_000)], keys: ["mail-*"])])
         let name = try dns("a.www.example.org")
@@ -187,11 +187,11 @@ struct PolicyTests {
         #expect(others.forCaller.message.replacingKey("mail-1") == unknown.forCaller.message.replacingKey("nothing"))
         #expect(others.forCaller.hint == unknown.forCaller.hint)
         #expect(others.nearestGrant?.lacks.contains(.key("mail-1")) == true || others.nearestGrant?.lacks.contains(.peer) == true)
-        // A caller without any grant hears the same.
+        // A caller without any grant gets the same answer.
         let nobody = try #require(policy.decide(try question(peer: stranger, keys: ["mail-1"], identifiers: [name])).refusal)
         #expect(nobody.reason == .noGrant)
         #expect(nobody.forCaller == .keyNotFound("mail-1"))
-        // Of two keys, the one that is not the caller's is named.
+        // Of two keys, the answer names the one that is not the caller's.
         let two = policy.decide(try question(.finalize, keys: ["account", "mail-1"], identifiers: [name])).refusal
         #expect(two?.forCaller == .keyNotFound("mail-1"))
     }
@@ -222,7 +222,7 @@ struct PolicyTests {
         }
     }
 
-    @Test("A thousand identifiers make a bounded text")
+    @Test("A thousand identifiers give a text of bounded length")
     func bounded() throws {
         let policy = try Policy(grants: [webGrant()])
         let names = try (0..<1_000).map { try dns("n\($0).example.org") }
@@ -231,7 +231,7 @@ struct PolicyTests {
         #expect(refusal.forCaller.message.hasSuffix("and 992 more"))
     }
 
-    @Test("Listing shows a peer its own keys")
+    @Test("A listing shows a peer its own keys")
     func listing() throws {
         let policy = try Policy(grants: [webGrant(), webGrant("quiet", peers: [.user(2_000)], operations: ["new-order"])])
         #expect(policy.mayList(key: "web-1", peer: web))
@@ -242,7 +242,7 @@ struct PolicyTests {
         #expect(policy.grants(for: Peer(uid: 65_534, gids: [33])).isEmpty)
     }
 
-    @Test("Whatever is asked: allowed exactly where one grant covers every part")
+    @Test("Any request is allowed exactly if one grant covers every part")
     func property() throws {
         let grants = try [
             webGrant("a"),
@@ -265,7 +265,7 @@ struct PolicyTests {
                         for ca in ["https://acme.example", "https://localhost:14000"] {
                             let one = try question(operation, peer: peer, keys: keys, identifiers: identifiers, url: ca + "/x", boundTo: ca)
                             asked += 1
-                            // Said once more, in other words.
+                            // The same condition, written in another way.
                             let covering = grants.first { grant in
                                 peer.uid != 65_534 && grant.lacks(one).isEmpty
                             }
