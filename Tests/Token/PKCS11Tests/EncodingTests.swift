@@ -16,7 +16,7 @@ import Testing
         for form in [long, [0x04, 97] + long, [0x03, 98, 0] + long] {
             #expect(SubjectPublicKeyInfo.ec(.p384, point: form) == Array(p384.derRepresentation))
         }
-        // A raw Edwards point may begin with any byte, also with a tag and a length.
+        // A raw Edwards point may begin with any byte, even with a tag and a length.
         let edwards: [UInt8] = [0x04, 0x1E] + [UInt8](repeating: 9, count: 30)
         let spki = SubjectPublicKeyInfo.ec(.ed25519, point: edwards)
         #expect(spki?.suffix(32) == edwards[...])
@@ -37,7 +37,7 @@ import Testing
     }
 
     @Test func anRSAKeyIsWrittenInMinimalDER() {
-        // RFC 3279 §2.3.1, by hand for a modulus with its first bit set and a leading zero.
+        // RFC 3279 §2.3.1, worked out by hand for a modulus with its first bit set and a leading zero.
         let spki = SubjectPublicKeyInfo.rsa(modulus: [0, 0x80, 1], exponent: [0, 3])
         #expect(
             spki == [

@@ -3,14 +3,14 @@ import PKCS11
 import Testing
 
 extension KeyProtection {
-    /// What keys that are made here have.
+    /// The attributes of keys made here.
     static let full = KeyProtection(
         isSensitive: true, wasAlwaysSensitive: true, isExtractable: false, wasNeverExtractable: true, decrypts: false, unwraps: false,
         derives: false, signsWithRecovery: false)
 }
 
-/// SoftHSM in this process: PKCS#11's state belongs to the process, so all tests share one module, on a folder of tokens that is
-/// removed when the process ends. Each test makes keys of its own names.
+/// SoftHSM in this process. PKCS#11's state belongs to the process, so all tests share one module, with a folder of
+/// tokens that is removed when the process ends. Each test makes keys with its own names.
 final class ModuleFixture: Sendable {
     static let shared = Result { try ModuleFixture() }
 
@@ -30,7 +30,7 @@ final class ModuleFixture: Sendable {
             process.waitUntilExit()
             try #require(process.terminationStatus == 0)
         }
-        // SoftHSM reads it in C_Initialize, once; nothing else in this process wants it.
+        // SoftHSM reads it once, in C_Initialize; nothing else in this process needs it.
         setenv("SOFTHSM2_CONF", folder + "/softhsm2.conf", 1)
         module = try Module(path: "/usr/lib/softhsm/libsofthsm2.so")
         try module.initialize()

@@ -68,7 +68,7 @@ import Testing
         defer { unlink(path) }
         chmod(path, 0o644)
         #expect(throws: PIN.SourceError.wrongMode(0o644)) { _ = try PIN(file: path) }
-        // A link is followed: systemd's credentials are links in some places. What it names is what counts.
+        // A link is followed, since systemd's credentials are links in some places. Its target is what counts.
         chmod(path, 0o600)
         let link = path + ".link"
         symlink(path, link)

@@ -3,9 +3,9 @@ import Testing
 
 @testable import PKCS11
 
-/// Who can put another file in the place of the PIN's decides which PIN is tried, and can have the token locked.
+/// Anybody who can replace the PIN's file decides which PIN is tried, and can get the token locked.
 @Suite struct PINWayTests {
-    /// `folder/a/pin`, mode 0600 in folders of this user's alone.
+    /// `folder/a/pin`, mode 0600 in folders of this user alone.
     private func withFolder(_ body: (String) throws -> Void) throws {
         let folder = FileManager.default.temporaryDirectory.path + "/pin-way-\(UUID().uuidString.prefix(13))"
         try FileManager.default.createDirectory(
@@ -40,7 +40,7 @@ import Testing
             try #require(symlink("a/pin", folder + "/link") == 0)
             #expect(fault(folder + "/link") == nil)
             guard geteuid() == 0 else {
-                // Only root can give a link away: a folder of somebody else's is then not to be had.
+                // Only root can give a link away: otherwise no folder of another user is available.
                 #expect(fault("/proc/1/pin") != nil)
                 return
             }

@@ -19,7 +19,7 @@ import Testing
         #expect(token.isLoginRequired && !token.isPINLocked)
         let serial = try fixture.module.token(matching: TokenURI("pkcs11:serial=\(token.serialNumber)"))
         #expect(serial.slot == token.slot)
-        // What could lead to another module or PIN is not looked at.
+        // Attributes that could lead to another module or PIN are ignored.
         let ignoring = "pkcs11:token=two?module-path=/nonexistent.so&pin-value=0000&pin-source=/nonexistent"
         #expect(try fixture.module.token(matching: TokenURI(ignoring)).slot == token.slot)
         #expect(throws: PKCS11Error.noToken(uri: "pkcs11:token=three")) {
@@ -66,7 +66,7 @@ import Testing
     @Test func initialisingTwiceIsNoError() throws {
         let epoch = fixture.module.epoch
         try fixture.module.initialize()
-        // Sessions of the earlier count are not closed behind its back; they are simply not ours to close any more.
+        // Sessions from before are not closed behind the module's back; they are no longer ours to close.
         #expect(fixture.module.epoch == epoch + 1)
         #expect(try session.isLoggedIn())
     }
@@ -89,7 +89,7 @@ import Testing
         #expect(throws: PKCS11Error.severalKeys(count: 2)) {
             try session.generateKeyPair(.p256, id: [1, 1], label: Array("found".utf8))
         }
-        // The same id under another label is legal (OpenSC #1613), and each keeps its own public half.
+        // The same id with another label is legal (OpenSC #1613), and each key keeps its own public half.
         let twin = try session.generateKeyPair(.p256, id: [1, 1], label: Array("twin".utf8))
         #expect(twin.spki != key.spki)
         #expect(try session.key(id: [1, 1], label: Array("found".utf8)).spki == key.spki)
@@ -137,7 +137,7 @@ import Testing
         var keys: [KeyObject] = []
         let elapsed = try clock.measure { keys = try session.keys() }
         #expect(Set(keys.map(\.spki)).isSuperset(of: made))
-        // A fortieth of that when the machine is idle; two cores are shared by all tests.
+        // A fortieth of that on an idle machine; all tests share two cores.
         #expect(elapsed < .seconds(2))
     }
 
@@ -155,7 +155,7 @@ import Testing
         pool.checkIn(first, reusable: false)
         let third = try pool.checkOut()
         #expect(third.session !== first.session)
-        // A new generation: what comes back from the old one is closed.
+        // A new generation: sessions of the old one are closed when they are returned.
         pool.open(slot: session.slot)
         pool.checkIn(second, reusable: true)
         pool.checkIn(third, reusable: true)
@@ -179,7 +179,7 @@ import Testing
 }
 
 extension Thread {
-    /// Takes a session and gives it back, on a thread of its own.
+    /// Takes a session and returns it, on its own thread.
     fileprivate static func waiting(for pool: SessionPool) -> Task<Bool, Never> {
         Task {
             await withCheckedContinuation { continuation in

@@ -6,14 +6,14 @@ import Testing
 @Suite struct TokenURITests {
     @Test(arguments: [
         "", "pkcs11", "pkcs12:token=x", "http://token", "pkcs11:token", "pkcs11:token=%4", "pkcs11:token=%", "pkcs11:token=%zz",
-        // p11-kit alone would leave the blank out, take the second of two, and take the part behind "#" into the value.
+        // p11-kit alone would drop the blank, take the second of two, and include the part after "#" in the value.
         "pkcs11:token=a b", "pkcs11:token=a\n", "pkcs11:token=a\u{0}b", "pkcs11:token=ä", "pkcs11:token=A;token=B", "pkcs11:id=%01;id=%02",
         "pkcs11:token=A#id=%01", "pkcs11:token=A%00B",
-        // Attributes that nobody knows match nothing (section 2.5); p11-kit knows some of older drafts.
+        // Unknown attributes match nothing (section 2.5); p11-kit knows some from older drafts.
         "pkcs11:unheard=of", "pkcs11:x-vendor=1;token=A", "pkcs11:Token=A", "pkcs11:object-type=private", "pkcs11:objecttype=private",
         "pkcs11:pinfile=/etc/pin", "pkcs11:pin-value=1234", "pkcs11:module-name=softhsm2",
         "pkcs11:type=privat", "pkcs11:type=", "pkcs11:slot-id=x", "pkcs11:slot-id=", "pkcs11:slot-id=-1", "pkcs11:library-version=1.2.3",
-        // p11-kit's word for no slot.
+        // p11-kit's value for no slot.
         "pkcs11:slot-id=18446744073709551615",
         "pkcs11:token=a%20label%20that%20is%20longer%20than%20thirty-two%20bytes",
     ])

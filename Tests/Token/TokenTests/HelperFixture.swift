@@ -2,7 +2,7 @@ import Crypto
 import Foundation
 import Testing
 
-/// A folder with a SoftHSM token, a PIN file and the module with faults, for one test. Removed with the value.
+/// A folder with a SoftHSM token, a PIN file and the fault module, for one test. Removed with the value.
 final class HelperFixture {
     let folder: String
     let configurationFile: String
@@ -32,7 +32,7 @@ final class HelperFixture {
             .deletingLastPathComponent().path
     }
 
-    /// SoftHSM with faults, built for this test.
+    /// SoftHSM with the fault module, built for this test.
     func faultModule() throws -> String {
         let path = folder + "/module/fault-module.so"
         if !FileManager.default.fileExists(atPath: path) {
@@ -48,30 +48,30 @@ final class HelperFixture {
         try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
     }
 
-    /// Has the module with faults do something; see softhsm/fault-module.c.
+    /// Makes the fault module do something; see softhsm/fault-module.c.
     func fault(_ name: String, _ text: String = "") throws { try write(text, to: folder + "/faults/" + name) }
 
     func endFault(_ name: String) { try? FileManager.default.removeItem(atPath: folder + "/faults/" + name) }
 
-    /// How often the module with faults was called.
+    /// How often the fault module was called.
     func calls(_ function: String) -> Int {
         guard let text = try? String(contentsOfFile: folder + "/faults/calls", encoding: .utf8) else { return 0 }
         return text.split(separator: "\n").filter { $0 == function }.count
     }
 
-    /// The file of the state folder that remembers which PINs were tried; nil if there is none.
+    /// The file in the state folder that records which PINs were tried; nil if there is none.
     var pinMemory: String? {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder + "/state")) ?? []
         return names.first { $0.hasPrefix("pin-attempts-") && !$0.hasSuffix(".lock") }.map { folder + "/state/" + $0 }
     }
 
-    /// Waits until the module with faults was called so often.
+    /// Waits until the fault module has been called this often.
     func waitForCalls(_ function: String, _ count: Int) throws {
         for _ in 0..<2_000 where calls(function) < count { usleep(5_000) }
         try #require(calls(function) >= count, "\(function) was called \(calls(function)) times")
     }
 
-    /// Imports a private key (PKCS#8 PEM) by SoftHSM's own tool.
+    /// Imports a private key (PKCS#8 PEM) with SoftHSM's own tool.
     func importKey(pem: String, id: String, label: String, token: String? = nil) throws {
         let path = folder + "/import.pem"
         try write(pem, to: path)
@@ -83,7 +83,7 @@ final class HelperFixture {
             ])
     }
 
-    /// Changes the token "unit" by OpenSC's own tool.
+    /// Changes the token "unit" with OpenSC's own tool.
     func pkcs11Tool(_ arguments: [String]) throws {
         try Self.run(
             "/usr/bin/env",
@@ -93,7 +93,7 @@ final class HelperFixture {
             ] + arguments)
     }
 
-    /// Logs in as a person would, which ends CKF_USER_PIN_COUNT_LOW.
+    /// Logs in as a person would, which clears CKF_USER_PIN_COUNT_LOW.
     func logInByHand() throws { try importKey(pem: P256.Signing.PrivateKey().pemRepresentation, id: "FF", label: "by hand") }
 
     func addToken(label: String) throws {

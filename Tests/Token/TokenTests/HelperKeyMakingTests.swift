@@ -4,12 +4,12 @@ import JOSE
 import Testing
 import TokenProtocol
 
-/// Key making that is cut off, or that a token has done and denies.
+/// Key generation that is interrupted, or that a token completes and then reports as failed.
 @Suite struct HelperKeyMakingTests {
     private let id = (0..<16).map { _ in UInt8.random(in: .min ... .max) }
     private let digest = [UInt8](repeating: 3, count: 32)
 
-    /// A token and a helper that has it open by the module with faults.
+    /// A token, and a helper that has opened it through the fault module.
     private func opened() throws -> (HelperFixture, HelperProcess) {
         let fixture = try HelperFixture()
         let helper = try HelperProcess()
@@ -29,7 +29,7 @@ import TokenProtocol
         }.count
     }
 
-    /// The key is the only one of the token, and a helper that has not seen it made signs with it.
+    /// The key is the only one of the token, and a helper that did not see its creation signs with it.
     private func expectOneUsablePair(_ key: TokenKey, _ fixture: HelperFixture) throws {
         #expect(try objects(fixture) == 2)
         #expect(key.weaknesses.isEmpty)
@@ -38,7 +38,7 @@ import TokenProtocol
         _ = try next.signature(key.reference, .ecdsa, digest)
     }
 
-    /// Values that the template's variants, the recovery of a session or nobody takes for a reason to try again.
+    /// Values that lead to another template, to a new session, or to no retry at all.
     static let answers = [
         "d1", "12", "13", "10", "d0", "130", "140", "70", "b3", "b0", "6", "90", "5", "30", "32", "101", "31", "e0", "e1", "60", "82", "7",
         "2",
@@ -106,7 +106,7 @@ import TokenProtocol
         #expect(try objects(fixture) == 2)
     }
 
-    // MARK: What a making that was cut off has left
+    // MARK: After an interrupted generation
 
     @Test(arguments: [("made-died", true), ("made-public", false), ("made-private", false)])
     func whatAKilledHelperLeftIsTheWholePairOrNothing(where fault: String, isWhole: Bool) throws {
@@ -127,12 +127,12 @@ import TokenProtocol
 
     @Test func settlingTouchesNothingOfAnotherKey() throws {
         let (fixture, helper) = try opened()
-        // The same id under another label is somebody else's.
+        // The same id with another label belongs to somebody else.
         let other = try helper.generate(label: "other", id: id)
         #expect(try helper.ask(.settle(label: "made", id: id)) == .settled(nil))
         #expect(try objects(fixture) == 2)
         _ = try helper.signature(other.reference, .ecdsa, digest)
-        // An id that the agent does not make may be anybody's.
+        // An id that the agent does not make may belong to anybody.
         let short = try helper.ask(.generate(label: "short", id: [9], algorithm: .p256))
         guard case .key = short else {
             Issue.record("\(short)")
@@ -147,7 +147,7 @@ import TokenProtocol
             Issue.record("no key")
             return
         }
-        // Without a login the public half is all that can be seen, and would look like a leftover.
+        // Without a login only the public half can be seen, and it would look like a leftover.
         try fixture.fault("search-logged-out")
         #expect(try helper.ask(.settle(label: "made", id: id)) == .settled(key))
         #expect(try objects(fixture) == 2)
@@ -175,7 +175,7 @@ import TokenProtocol
             Issue.record("no key")
             return
         }
-        // The private half is destroyed, and the call for the public one fails.
+        // The private half is destroyed, and the call for the public half fails.
         try fixture.fault("C_DestroyObject.after", "5 1")
         #expect(try helper.ask(.destroy(key.reference)) == .done)
         #expect(try objects(fixture) == 0)

@@ -7,7 +7,7 @@ import TokenProtocol
         if case .failure(let failure) = reply { failure.kind } else { nil }
     }
 
-    /// The file that remembers tries, of whichever serial number SoftHSM gave the token; nil if there is none.
+    /// The file that records tries, whatever serial number SoftHSM gave the token; nil if there is none.
     private func memory(_ fixture: HelperFixture) -> String? { fixture.pinMemory }
 
     @Test func aWrongPINIsTriedOnceAlsoAfterARestart() throws {
@@ -26,7 +26,7 @@ import TokenProtocol
             #expect(failure.returnValue == 0xA0)
             #expect(kind(try helper.ask(.status)) == .pinNotTriedAgain)
             #expect(kind(try helper.hello(fixture, module: module)) == .pinNotTriedAgain)
-            // Nothing is signed meanwhile, and the helper lives.
+            // Nothing is signed meanwhile, and the helper stays alive.
             let key = TokenKeyReference(id: [1], label: "x", spki: [])
             #expect(try helper.failure(.sign(key, .ecdsa, []), link: 1)?.kind == .pinNotTriedAgain)
             #expect(try helper.failure(.list)?.kind == .pinNotTriedAgain)
@@ -35,7 +35,7 @@ import TokenProtocol
         #expect(kind(try helper.hello(fixture, module: module)) == .pinNotTriedAgain)
         #expect(fixture.calls("C_Login") == 1)
 
-        // What is remembered is private and small.
+        // The record is private and small.
         let file = try #require(memory(fixture))
         let attributes = try FileManager.default.attributesOfItem(atPath: file)
         #expect(attributes[.posixPermissions] as? Int == 0o600)
@@ -43,7 +43,7 @@ import TokenProtocol
         #expect(bytes.range(of: Data("314159".utf8)) == nil)
         #expect(bytes.count == "acme-agent pin attempt 2\n".utf8.count + 1 + 20 + 8)
 
-        // Another PIN would be another try, if the token did not say that tries run out (SoftHSM says so after one).
+        // Another PIN would be tried if the token did not say that tries run out (SoftHSM says so after one).
         try fixture.write("271828\n", to: fixture.pinFile)
         #expect(kind(try helper.ask(.status)) == .pinLocked)
         #expect(fixture.calls("C_Login") == 1)
@@ -55,7 +55,7 @@ import TokenProtocol
         #expect(fixture.calls("C_Login") == 2)
         _ = try helper.generate()
 
-        // The wrong one is still remembered, also where the right one came between.
+        // The wrong one is still remembered, even after the right one.
         try fixture.write("314159\n", to: fixture.pinFile)
         let third = try HelperProcess()
         #expect(kind(try third.hello(fixture, module: module)) == .pinNotTriedAgain)
@@ -84,7 +84,7 @@ import TokenProtocol
             serial = try helper.open(fixture).serial
         }
         let helper = try HelperProcess()
-        // The present file and the one of version 1, damaged, of a later version, or no file at all.
+        // The current file and the one of version 1, damaged, from a later version, or missing.
         for path in ["pin-attempts-\(serial)", "pin-attempt-unit"].map({ fixture.folder + "/state/" + $0 }) {
             for text in ["something else", "acme-agent pin attempt 3\nof later days", ""] {
                 try fixture.write(text, to: path)
@@ -151,7 +151,7 @@ import TokenProtocol
         #expect(kind(try helper.ask(.status)) == nil)
     }
 
-    /// Between two logins nobody reads the PIN file: what is wrong with it is told when it is asked how things are.
+    /// Nobody reads the PIN file between two logins: a status request reports what is wrong with it.
     @Test func aPINFileThatIsChangedForTheWorseIsToldBeforeTheNextLogin() throws {
         let fixture = try HelperFixture()
         let module = try fixture.faultModule()
@@ -189,11 +189,11 @@ import TokenProtocol
         #expect(kind(try helper.ask(.status)) == .pinUnavailable)
         try FileManager.default.removeItem(atPath: fixture.pinFile)
         #expect(kind(try helper.ask(.status)) == .pinUnavailable)
-        // Neither waited for nor read.
+        // The helper neither waits for a FIFO nor reads it.
         #expect(mkfifo(fixture.pinFile, 0o600) == 0)
         #expect(kind(try helper.ask(.status)) == .pinUnavailable)
         try FileManager.default.removeItem(atPath: fixture.pinFile)
-        // Without a line feed at its end, it is good as well.
+        // A PIN without a line feed at its end is valid too.
         try fixture.write("271828", to: fixture.pinFile)
         #expect(kind(try helper.ask(.status)) == nil)
     }

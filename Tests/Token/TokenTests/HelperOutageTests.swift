@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import TokenProtocol
 
-/// A device that is unplugged and back: who notices, who is told, and what it costs.
+/// A device that is unplugged and returns: who notices, who is told, and what it costs.
 @Suite struct HelperOutageTests {
     private let fixture: HelperFixture
     private let module: String
@@ -36,7 +36,7 @@ import TokenProtocol
         #expect(isReady(try helper.ask(.look)))
         _ = try helper.signature(key, .ecdsa, digest)
         #expect(fixture.calls("C_Login") == 2)
-        // Each change was told once, by an answer or without a question.
+        // Each change was reported once, in an answer or unasked.
         _ = try helper.ask(.status)
         #expect(helper.announcements.count == 1)
     }
@@ -99,7 +99,7 @@ import TokenProtocol
             try fixture.fault("C_Sign", "5 3")
             if try helper.failure(.sign(key, .ecdsa, digest), link: 1) != nil { failures += 1 }
             fixture.endFault("C_Sign")
-            // Another key's signature in between does not make it look like new trouble.
+            // Another key's signature in between does not make it look like a new failure.
             _ = try helper.signature(key, .ecdsa, digest, link: 2)
         }
         let allowed = Date().timeIntervalSince(begin) < 1 ? 1 : 3

@@ -3,7 +3,8 @@ import Foundation
 import Testing
 import TokenProtocol
 
-/// What the helper does with a PIN whose try was cut off, on a token that counts wrong ones and on one that does not say so.
+/// What the helper does with a PIN whose try was interrupted, on a token that counts wrong ones and on one that does
+/// not say so.
 @Suite struct HelperPINMemoryTests {
     private let fixture: HelperFixture
     private let module: String
@@ -21,7 +22,7 @@ import TokenProtocol
         kind(try helper.hello(fixture, module: module, name: name))
     }
 
-    /// Starts a helper and ends it in C_Login: before the token has the PIN, or after.
+    /// Starts a helper and kills it in C_Login: before the token has the PIN, or after.
     private func killInLogin(afterwards: Bool = false) throws {
         let fault = afterwards ? "login-held-after" : "login-held"
         let before = fixture.calls("C_Login")
@@ -42,7 +43,7 @@ import TokenProtocol
         #expect(try hello(helper) == nil)
         #expect(fixture.calls("C_Login") == 2)
         #expect(fixture.pinMemory == nil)
-        // Then everything is as if nothing had been, and a later cut costs no more than the first.
+        // Then everything is as if nothing had happened, and a later interruption costs no more than the first.
         _ = helper.end()
         try killInLogin(afterwards: true)
         #expect(try hello(HelperProcess()) == nil)
@@ -93,7 +94,7 @@ import TokenProtocol
         try fixture.fault("C_Login", "\(returnValue) 1")
         let helper = try HelperProcess()
         #expect(try hello(helper) == .device)
-        // Not at once: the device may be in the same trouble.
+        // Not at once: the device may still be failing.
         #expect(kind(try helper.ask(.status)) == .device)
         #expect(fixture.calls("C_Login") == 1)
         try untilReady(helper, within: 5)
@@ -154,10 +155,10 @@ import TokenProtocol
         var digest = Array(SHA256.hash(data: salt + Array("271828".utf8)))
         for _ in 0..<20_000 { digest = Array(SHA256.hash(data: salt + digest)) }
         try Data(Array("acme-agent pin attempt 1\n".utf8) + salt + digest.prefix(2)).write(to: URL(fileURLWithPath: former))
-        // It did not say whether the token had refused the PIN.
+        // That version did not record whether the token had refused the PIN.
         #expect(try hello(HelperProcess()) == .pinNotTriedAgain)
         #expect(fixture.calls("C_Login") == 0)
-        // Another PIN is tried, and the old one stays remembered.
+        // Another PIN is tried, and the old one stays recorded.
         try fixture.write("314159\n", to: fixture.pinFile)
         #expect(try hello(HelperProcess()) == .pinIncorrect)
         #expect(!FileManager.default.fileExists(atPath: former))
@@ -172,7 +173,7 @@ import TokenProtocol
         let helper = try HelperProcess()
         try helper.send([(7, .hello(HelperProcess.configuration(fixture, module: module)))])
         try fixture.waitForCalls("C_Login", 1)
-        // What stands in the file's place cannot be unlinked, not even by root.
+        // What is in the file's place cannot be unlinked, not even by root.
         let memory = try #require(fixture.pinMemory)
         let away = fixture.folder + "/away"
         try FileManager.default.moveItem(atPath: memory, toPath: away)

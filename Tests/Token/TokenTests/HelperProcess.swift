@@ -4,7 +4,7 @@ import JOSE
 import Testing
 import TokenProtocol
 
-/// acme-agent-token as a child, spoken to over its links by hand.
+/// acme-agent-token as a child process, driven over its links by hand.
 final class HelperProcess {
     let identifier: pid_t
     private var links: [Int32]
@@ -65,10 +65,10 @@ final class HelperProcess {
         }
     }
 
-    /// What the helper said on the control link without having been asked.
+    /// What the helper sent on the control link unasked.
     private(set) var announcements: [HelperReply] = []
 
-    /// Waits for the next word that nobody asked for.
+    /// Waits for the next unasked message.
     func announcement() throws -> HelperReply {
         let before = announcements.count
         while announcements.count == before {
@@ -81,7 +81,7 @@ final class HelperProcess {
         while true { if let frame = try receiveFrame(link: link) { return frame } }
     }
 
-    /// Nil for what was not asked for.
+    /// Nil for an unasked message.
     private func receiveFrame(link: Int) throws -> (id: UInt32, reply: HelperReply)? {
         while true {
             if let reply = try decoders[link].nextReply() {
@@ -135,7 +135,7 @@ final class HelperProcess {
         return information
     }
 
-    /// - Parameter id: As the daemon makes them: 16 bytes that nobody else has; the label's bytes where none is given.
+    /// - Parameter id: As the daemon makes them: 16 bytes that nobody else has; the label's bytes by default.
     func generate(_ algorithm: KeyAlgorithm = .p256, label: String = "key", id: [UInt8]? = nil) throws -> TokenKey {
         let reply = try ask(.generate(label: label, id: id ?? Array(label.utf8), algorithm: algorithm))
         guard case .key(let key) = reply else {
@@ -154,14 +154,14 @@ final class HelperProcess {
         return signature
     }
 
-    /// Closes the links, the control link first, and gives the exit status as waitpid does.
+    /// Closes the links, the control link first, and returns the exit status as waitpid does.
     func end() -> Int32 {
         for link in links { close(link) }
         links = []
         return wait()
     }
 
-    /// Ends it as a crash would, and waits until it is gone.
+    /// Kills it, as in a crash, and waits until it is gone.
     func kill() {
         Foundation.kill(identifier, SIGKILL)
         _ = wait()

@@ -51,13 +51,13 @@ import TokenProtocol
 
     @Test func itIsProtectedAndScheduledAsBatchWork() throws {
         let helper = try HelperProcess()
-        // An answer means that main has begun.
+        // An answer means that main has started.
         _ = try helper.failure(.status)
         #expect(sched_getscheduler(helper.identifier) == 3)
         let limits = try String(contentsOfFile: "/proc/\(helper.identifier)/limits", encoding: .utf8)
         let core = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max core file size") })
         #expect(core.split(separator: " ").dropFirst(4).prefix(2) == ["0", "0"])
-        // A signal for the whole group must not come before the last reply.
+        // A signal for the whole group must not arrive before the last reply.
         #expect(kill(helper.identifier, SIGTERM) == 0)
         #expect(try helper.failure(.status)?.kind == .invalidRequest)
     }

@@ -76,11 +76,12 @@ import TokenProtocol
                 #expect(failure?.returnValue == 0x30)
             }
         }
-        // The login in the beginning and the one of the recovery, whose token was still logged in through the other sessions.
+        // The login at the start and the one of the recovery, when the token was still logged in through the other
+        // sessions.
         #expect(fixture.calls("C_Login") <= 2)
-        // None within the first second, one after it, if the machine is that slow.
+        // None within the first second; one after it, if the machine is that slow.
         #expect(fixture.calls("C_Finalize") <= 1)
-        // It comes back by itself without a restart.
+        // It recovers by itself without a restart.
         fixture.endFault("C_Sign")
         for link in 1...2 { _ = try helper.signature(key, .ecdsa, digest, link: link) }
     }

@@ -2,7 +2,8 @@ import Foundation
 import Testing
 import TokenProtocol
 
-/// How often the token is searched, each time through all its objects: a third of a second among 10,000 keys of SoftHSM.
+/// How often the token is searched, each time through all its objects: a third of a second among 10,000 keys of
+/// SoftHSM.
 @Suite struct HelperSearchTests {
     private let digest = [UInt8](repeating: 3, count: 32)
 
@@ -17,7 +18,7 @@ import TokenProtocol
         return key.reference
     }
 
-    /// A token with so many keys, and a helper that has not seen them yet.
+    /// A token with this many keys, and a helper that has not seen them yet.
     private func opened(keys count: UInt8, links: Int = 1) throws -> (HelperFixture, HelperProcess, [TokenKeyReference]) {
         let fixture = try HelperFixture()
         let maker = try HelperProcess()
@@ -36,7 +37,7 @@ import TokenProtocol
         let key = try generate(helper, 1)
         for link in 1...2 { _ = try helper.signature(key, .ecdsa, digest, link: link) }
         #expect(searches(fixture) == 0)
-        // An id that may be somebody else's is looked for.
+        // An id that may be somebody else's is searched for.
         _ = try helper.ask(.generate(label: "short id", id: [1, 2], algorithm: .p256))
         #expect(searches(fixture) == 1)
         #expect(try helper.ask(.destroy(key)) == .done)
@@ -72,7 +73,7 @@ import TokenProtocol
         #expect(searches(fixture) == 2)
         #expect(fixture.calls("C_GetAttributeValue") == 2 * keys.count)
         for key in keys { _ = try helper.signature(key, .ecdsa, digest) }
-        // A key that comes later does not make the others be forgotten.
+        // A later key does not make the helper forget the others.
         let later = try generate(helper, 100)
         for key in keys + [later] { _ = try helper.signature(key, .ecdsa, digest) }
         #expect(searches(fixture) == 2)
@@ -86,7 +87,7 @@ import TokenProtocol
         }
         #expect(try helper.ask(.prepare) == .done)
         try waitForListing(reads: 2 * keys.count)
-        // Behind the last object the listing is not given up any more.
+        // After the last object the listing is no longer abandoned.
         _ = try helper.ask(.status)
         for key in keys { _ = try helper.signature(key, .ecdsa, digest) }
         #expect(searches(fixture) == 2)
@@ -94,10 +95,11 @@ import TokenProtocol
         try fixture.fault("sessions-lost")
         _ = try helper.signature(keys[0], .ecdsa, digest)
         #expect(fixture.calls("C_Login") == 2)
-        // The listing's and those of a signature that did not wait for it.
+        // The listing's searches, and those of a signature that did not wait for it.
         try waitForListing(reads: 4 * keys.count)
         for key in keys { _ = try helper.signature(key, .ecdsa, digest) }
-        // Two listings of two searches; a search without login and one with it; and some of the last keys. Without the listing 20 more.
+        // Two listings of two searches; a search without login and one with it; and some of the last keys. Without the
+        // listing, 20 more.
         #expect(searches(fixture) <= 12)
     }
 
@@ -107,9 +109,9 @@ import TokenProtocol
         try fixture.fault("search-held")
         #expect(try helper.ask(.prepare) == .done)
         for _ in 0..<1_000 where searches(fixture) < 2 { usleep(10_000) }
-        // The listing is inside the module and does not come back.
+        // The listing is inside the module and does not return.
         for _ in 0..<10 { _ = try helper.signature(keys[0], .ecdsa, digest) }
-        // A request that comes while it lasts is answered before it goes on.
+        // A request that arrives meanwhile is answered before the listing continues.
         try helper.send([(9, .status)])
         fixture.endFault("search-held")
         let (id, reply) = try helper.receive()
@@ -118,7 +120,7 @@ import TokenProtocol
             Issue.record("\(reply)")
             return
         }
-        // Given up for the request and begun again: one search, then two.
+        // Abandoned for the request and started again: one search, then two.
         for _ in 0..<1_000 where searches(fixture) < 4 { usleep(10_000) }
         #expect(searches(fixture) == 4)
     }

@@ -32,7 +32,7 @@ import TokenProtocol
             let signature = try helper.signature(key.reference, .ed25519, Array(message))
             let publicKey = try Curve25519.Signing.PublicKey(rawRepresentation: spki.suffix(32))
             #expect(publicKey.isValidSignature(signature, for: message))
-            // Longer than what one read takes.
+            // Longer than one read.
             let long = [UInt8](repeating: 0x61, count: 200_000)
             #expect(publicKey.isValidSignature(try helper.signature(key.reference, .ed25519, long), for: long))
         case .rsa2048, .rsa3072, .rsa4096:
@@ -61,7 +61,7 @@ import TokenProtocol
             let failure = try helper.failure(.sign(key, mechanism, [UInt8](repeating: 1, count: length)), link: 1)
             #expect(failure?.kind == .unsupported)
         }
-        // And the session is still good.
+        // The session is still usable.
         _ = try helper.signature(key, .ecdsa, [UInt8](repeating: 1, count: 32))
     }
 
@@ -99,7 +99,7 @@ import TokenProtocol
     @Test func moreLinksThanSessionsWaitForEachOther() throws {
         let fixture = try HelperFixture()
         let helper = try HelperProcess(links: 3)
-        // The anchor and two for signing, where four were asked for.
+        // The anchor and two for signing, although four were requested.
         try fixture.fault("session-limit", "3")
         _ = try helper.open(fixture, module: fixture.faultModule(), pool: 4)
         let key = try helper.generate().reference
@@ -132,7 +132,7 @@ import TokenProtocol
         unknown.id = [9]
         #expect(try helper.failure(.sign(unknown, .ecdsa, digest), link: 1)?.kind == .noKey)
         _ = try helper.signature(key, .ecdsa, digest)
-        // A second key may not take the same name.
+        // A second key may not take the same id and label.
         #expect(try helper.failure(.generate(label: "key", id: key.id, algorithm: .p256))?.kind == .severalKeys)
     }
 

@@ -9,7 +9,7 @@ import TokenProtocol
     }
 
     private func hello(_ fixture: HelperFixture, _ module: String) throws -> TokenFailure.Kind? {
-        // A helper loads one module in its life.
+        // A helper loads one module in its lifetime.
         let helper = try HelperProcess()
         return kind(try helper.hello(fixture, module: module))
     }
@@ -20,14 +20,14 @@ import TokenProtocol
         let folder = fixture.folder + "/module"
         #expect(try hello(fixture, module) == nil)
 
-        // The file, its folder, and the way there through a link.
+        // The file, its folder, and the path through a link.
         chmod(module, 0o775)
         #expect(try hello(fixture, module) == .moduleUntrusted)
         chmod(module, 0o755)
         chmod(folder, 0o777)
         #expect(try hello(fixture, module) == .moduleUntrusted)
         chmod(folder, 0o1777)
-        // Sticky is enough for a folder of root's only.
+        // Sticky is enough for a folder that belongs to root.
         #expect(try hello(fixture, module) == (geteuid() == 0 ? nil : .moduleUntrusted))
         chmod(folder, 0o700)
 
@@ -45,7 +45,7 @@ import TokenProtocol
         #expect(try hello(fixture, fixture.folder + "/loop.so") == .moduleUntrusted)
     }
 
-    /// The person who has to mend it reads this.
+    /// The person who must repair it reads this.
     @Test func aModuleOrPINFileThatIsNotThereIsSaidToBeMissing() throws {
         let fixture = try HelperFixture()
         guard case .failure(let module) = try HelperProcess().hello(fixture, module: fixture.folder + "/none.so") else {

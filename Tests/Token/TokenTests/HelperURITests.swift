@@ -3,7 +3,7 @@ import Foundation
 import Testing
 import TokenProtocol
 
-/// Which key of the token an RFC 7512 URI names, and what is said where it names none that can be used.
+/// Which key of the token an RFC 7512 URI names, and what the answer is if it names none that can be used.
 @Suite struct HelperURITests {
     private let fixture: HelperFixture
 
@@ -69,11 +69,11 @@ import TokenProtocol
         #expect(try refusal(helper, "pkcs11:id=%05;object=lonely").contains("no public key object"))
         #expect(try refusal(helper, "pkcs11:object=nameless").contains("no CKA_ID"))
         #expect(try refusal(helper, "pkcs11:object=nameless;id=").contains("no CKA_ID"))
-        // One that can be used and one that cannot: which is meant is not guessed.
+        // One that can be used and one that cannot: the helper does not guess which is meant.
         #expect(try helper.failure(.find(uri: "pkcs11:object=lonely"))?.kind == .severalKeys)
         #expect(try count(helper, "pkcs11:object=lonely;id=%06") == 1)
         #expect(try count(helper, "pkcs11:object=nobody") == 0)
-        // A listing is of what can be used.
+        // A listing has only what can be used.
         guard case .keys(let keys, _) = try helper.ask(.list) else {
             Issue.record("no listing")
             return

@@ -2,26 +2,26 @@ import Testing
 
 @testable import TokenHelper
 
-/// The rules by which a PIN is tried, over every order of events.
-@Suite("PIN attempts: at most two tries, whatever happens between") struct PINAttemptsTests {
+/// The rules for trying a PIN, over every order of events.
+@Suite("PIN attempts: at most two tries, whatever happens in between") struct PINAttemptsTests {
     fileprivate static func mark(_ value: Int) -> PINAttempts.Mark {
         PINAttempts.Mark(salt: [UInt8](repeating: UInt8(value), count: PINAttemptsFile.saltLength), tag: UInt16(value))
     }
 
     /// What can happen to one process that wants to log in with one PIN.
     private enum Event: CaseIterable {
-        /// Ended after it has decided and before anything is on the disk.
+        /// Killed after it has decided and before anything is on disk.
         case killedBeforeWriting
-        /// Ended with the try on the disk and before C_Login.
+        /// Killed with the try on disk and before C_Login.
         case killedBeforeLogin
-        /// Ended in C_Login, or after it and before its end was written down.
+        /// Killed in C_Login, or after it and before the result was stored.
         case killedAfterLogin
-        /// The same, where the token has accepted the PIN, and where it has refused it.
+        /// The same, if the token has accepted the PIN, and if it has refused it.
         case killedAfterSuccess, killedAfterRefusal
         case accepted, refused, notTaken, unclear
         /// The file cannot be written: no try.
         case diskFull
-        /// A person has the PIN file changed to the other value, and back.
+        /// A person changes the PIN file to the other value, or back.
         case otherPIN
         /// The token says that tries run out, until a success or a login by hand.
         case countLow, byHand
@@ -32,9 +32,9 @@ import Testing
         var disk = PINAttempts()
         var value = 0
         var isCountLow = false
-        /// Calls of C_Login that reached the token, since the last success of that value.
+        /// Calls of C_Login that reached the token since the last success of that value.
         var calls = [0, 0]
-        /// The token answered with CKR_PIN_*, and the process lived to see it; without a success since.
+        /// The token answered with CKR_PIN_*, and the process lived to see it; no success since.
         var wasSeenRefused = [false, false]
         var broken: String?
 
@@ -79,14 +79,14 @@ import Testing
                 wasSeenRefused[value] = true
             case .notTaken: disk.end(PINAttemptsTests.mark(value), .notTaken)
             case .unclear: disk.end(PINAttemptsTests.mark(value), .unclear)
-            // The token counts, nobody knows.
+            // The token counts it, and nobody knows.
             case .killedAfterSuccess, .killedAfterRefusal, .killedAfterLogin: break
             default: break
             }
         }
     }
 
-    /// Sequences that lead to the same disk, token and PIN file go on alike, so that each such world is looked at once.
+    /// Sequences that lead to the same disk, token and PIN file continue alike, so each such world is visited once.
     @Test("Every sequence of up to ten events: never a third C_Login, none at COUNT_LOW, none after CKR_PIN_*")
     func everySequence() {
         var worlds: Set<World> = [World()]
@@ -109,7 +109,7 @@ import Testing
         #expect(seen.count > 100)
     }
 
-    @Test("A token that never says that tries run out: a value is tried twice at the most all the same")
+    @Test("A token that never says that tries run out: a value is still tried at most twice")
     func flagsThatLie() throws {
         for first in [PINAttempts.Answer.unclear, .refused, nil] {
             for second in [PINAttempts.Answer.unclear, .refused, nil] {
@@ -125,7 +125,7 @@ import Testing
         }
     }
 
-    @Test("A right PIN that was cut off once is tried again and then forgotten")
+    @Test("A right PIN whose try was interrupted is tried again and then forgotten")
     func cutOffOnce() throws {
         var attempts = PINAttempts()
         try attempts.begin(Self.mark(1), flags: .init())
@@ -152,7 +152,7 @@ import Testing
         #expect(throws: PINAttempts.Refusal.triedTwice) { try attempts.begin(Self.mark(1), flags: .init()) }
     }
 
-    @Test("A value that comes back after another one still has its record, also after the other's success")
+    @Test("A value that comes back after another one still has its record, even after the other's success")
     func changedAndChangedBack() throws {
         var attempts = PINAttempts()
         try attempts.begin(Self.mark(1), flags: .init())
@@ -162,7 +162,7 @@ import Testing
         #expect(throws: PINAttempts.Refusal.refusedBefore) { try attempts.begin(Self.mark(1), flags: .init()) }
     }
 
-    @Test("Values are forgotten only where a success came after them, the oldest first")
+    @Test("Values are forgotten only if a success came after them, the oldest first")
     func bounded() throws {
         var attempts = PINAttempts()
         for value in 1...PINAttempts.mostRecords {
@@ -197,11 +197,11 @@ import Testing
         #expect(attempts.records.map(\.mark) == [mark])
         var again = attempts
         #expect(throws: PINAttempts.Refusal.refusedBefore) { try again.begin(mark, flags: .init()) }
-        // In this version's bytes it says the same.
+        // Encoded in this version, it says the same.
         #expect(try PINAttemptsFile.decode(PINAttemptsFile.encode(attempts)) == attempts)
     }
 
-    @Test("A later version is told from a damaged file, and neither is guessed at")
+    @Test("A later version is distinguished from a damaged file, and neither is guessed at")
     func otherVersions() throws {
         func mistake(_ bytes: [UInt8]) -> PINAttemptsFile.Mistake? {
             do {
@@ -227,7 +227,7 @@ import Testing
         #expect(mistake(bytes) == nil)
         for count in 0..<bytes.count { #expect(mistake(Array(bytes.prefix(count))) == .damaged, "\(count) bytes") }
         #expect(mistake(bytes + [0]) == .damaged)
-        // No bit that flips lets a try more happen.
+        // No flipped bit allows another try.
         for index in bytes.indices {
             for bit in 0..<8 {
                 var changed = bytes
@@ -237,7 +237,7 @@ import Testing
         }
     }
 
-    @Test("The file's name holds nothing that could mean something in a path")
+    @Test("The file's name has nothing that could have a meaning in a path")
     func fileNames() {
         #expect(PINMemory.fileName(serial: "0a1B") == "pin-attempts-0a1B")
         #expect(PINMemory.fileName(serial: "") == "pin-attempts-without-serial")

@@ -5,7 +5,7 @@ import Testing
 
 @testable import TokenHelper
 
-/// What a full or dying disk leaves of the memory of tried PINs.
+/// What a full or failing disk leaves of the memory of tried PINs.
 @Suite struct PINMemoryTests {
     private let folder: String
 
@@ -53,7 +53,7 @@ import Testing
                 #expect(failure.code == number)
                 faults += 1
             }
-            // Write, sync, rename and the folder's sync; or that sync alone.
+            // Write, sync, rename and the folder's sync; or only that sync.
             #expect(faults == (after.records.isEmpty ? 1 : 4))
         }
     }

@@ -4,7 +4,7 @@ import TokenProtocol
 
 @Suite("Helper protocol: frames")
 struct ProtocolFrameTests {
-    @Test("Every message comes back as it was, also byte by byte and many at once")
+    @Test("Every message comes back unchanged, also byte by byte and many at once")
     func roundTrips() throws {
         var requests = FrameDecoder(), replies = FrameDecoder()
         for (index, request) in ProtocolSamples.requests.enumerated() {
@@ -41,7 +41,7 @@ struct ProtocolFrameTests {
         #expect(try got(decoder.nextRequest())?.request == request)
     }
 
-    @Test("A frame cut at any place is not taken, and cut inside by a shorter length is refused")
+    @Test("A frame cut at any place is not read; one cut inside by a shorter length is refused")
     func truncated() throws {
         for request in ProtocolSamples.requests {
             let bytes = ProtocolSamples.bytes(request)
@@ -74,7 +74,7 @@ struct ProtocolFrameTests {
         #expect(throws: FrameError.self) { try decoder.nextReply() }
     }
 
-    @Test("After an error nothing more is taken")
+    @Test("After an error nothing more is read")
     func errorIsFinal() {
         var decoder = FrameDecoder()
         decoder.append([5, 0, 0, 0, 1, 0, 0, 0, 0x77] + ProtocolSamples.bytes(HelperReply.done))
@@ -96,7 +96,7 @@ struct ProtocolFrameTests {
         decoder.append(keys)
         #expect(throws: FrameError.self) { try decoder.nextReply() }
 
-        // A request is no reply to a daemon that would take it for one.
+        // A daemon does not take a request for a reply.
         decoder = FrameDecoder()
         decoder.append(ProtocolSamples.bytes(HelperRequest.hello(ProtocolSamples.configuration)))
         #expect(throws: FrameError.self) { try decoder.nextReply() }

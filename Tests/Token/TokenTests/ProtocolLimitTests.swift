@@ -43,7 +43,7 @@ struct ProtocolLimitTests {
         for request in ProtocolSamples.requests { #expect(request.refusal == nil, "\(request)") }
     }
 
-    @Test("A failure's texts are cut within their bound, never within a character")
+    @Test("A failure's texts are cut to their limit, never within a character")
     func longFailure() throws {
         let failure = TokenFailure(.device, function: Self.longText, returnValue: 5, message: "x" + Self.longText, hint: Self.longText)
         var decoder = FrameDecoder()

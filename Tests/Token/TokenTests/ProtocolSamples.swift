@@ -69,5 +69,5 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
-/// What a mutating call gave; `#expect` cannot take such a call apart itself.
+/// The result of a mutating call; `#expect` cannot expand such a call itself.
 func got<Value>(_ value: Value) -> Value { value }

@@ -5,13 +5,13 @@ import Testing
 @testable import TokenSupervisor
 
 @Suite struct RecoveryPaceTests {
-    @Test("The helper brings a token back at once, then 1, 2, 4, … 30 s after the time before")
+    @Test("The helper recovers a token at once, then 1, 2, 4, … 30 s after the previous time")
     func helper() {
         var pace = RecoveryPace()
         var moments: [Int] = []
         for second in 0..<200 where pace.allows(at: .seconds(second)) { moments.append(second) }
         #expect(moments == [0, 1, 3, 7, 15, 31, 61, 91, 121, 151, 181])
-        // After a minute of peace it is at once again, and so it is when the token has worked.
+        // After a minute without one it is at once again, and so it is when the token has worked.
         let later = [241_000, 241_500, 242_000].map { pace.allows(at: .milliseconds($0)) }
         #expect(later == [true, false, true])
         pace.reset()
@@ -19,7 +19,7 @@ import Testing
         #expect(afterwards == [true, false])
     }
 
-    @Test("The daemon asks soon, then 1, 2, 4, … 30 s later for the whole, and at least every 4 s for a look")
+    @Test("The daemon asks soon, then 1, 2, 4, … 30 s later for a full try, and at least every 4 s for a look")
     func daemon() {
         var pace = RecheckPace(limits: SupervisorLimits())
         var moment: Int64 = 0

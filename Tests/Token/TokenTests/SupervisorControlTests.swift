@@ -29,7 +29,7 @@ struct SupervisorControlTests {
         #expect(got(queue.next(isReady: true, now: Self.start))?.request == .list)
     }
 
-    @Test("A listing is put together from its pages; endless and empty pages are nonsense")
+    @Test("A listing is put together from its pages; endless and empty pages are invalid")
     func listing() throws {
         var queue = ControlQueue()
         #expect(got(queue.enqueue(call(.list))))
@@ -55,7 +55,7 @@ struct SupervisorControlTests {
         #expect(pages == ControlQueue.keysInListing / 64)
     }
 
-    @Test("A reply to no call is nonsense")
+    @Test("A reply to no call is invalid")
     func unexpected() throws {
         var queue = ControlQueue()
         guard case .unexpected = queue.receive(.done, id: 1, now: Self.start) else {
@@ -70,7 +70,7 @@ struct SupervisorControlTests {
         }
     }
 
-    @Test("After a death, what only asks is asked again once; what may have been done is not")
+    @Test("After a death, a call that can be repeated is sent once more; one that may have been done is not")
     func deaths() throws {
         var queue = ControlQueue()
         #expect(got(queue.enqueue(call(.list))))
@@ -101,7 +101,7 @@ struct SupervisorControlTests {
         #expect(got(queue.expire(now: Self.start + .seconds(100))).isEmpty)
     }
 
-    @Test("Too many calls are refused, of one user and in all; everybody has room for a few")
+    @Test("Too many calls are refused, per user and in total; everybody has room for a few")
     func overload() {
         var queue = ControlQueue()
         for user in 0..<UInt32(ControlQueue.limit / ControlQueue.limitOfUser) {
@@ -115,7 +115,7 @@ struct SupervisorControlTests {
         #expect(queue.isIdle)
     }
 
-    @Test("Who has many keys made does not hold up the others: one call of each user in turn, those of one in their order")
+    @Test("A user with many keys to make does not delay the others: users take turns, each with calls in order")
     func turns() throws {
         var queue = ControlQueue()
         func make(_ label: String, of user: UInt32?) {
@@ -139,7 +139,7 @@ struct SupervisorControlTests {
         #expect(got(next()) == nil)
         #expect(queue.isIdle)
 
-        // A call that is asked again after a death goes first; those that have expired have no turn.
+        // A call repeated after a death goes first; expired calls have no turn.
         #expect(got(queue.enqueue(call(.list, of: 1))))
         #expect(got(queue.next(isReady: true, now: Self.start))?.request == .list)
         make("b3", of: 2)
@@ -151,7 +151,7 @@ struct SupervisorControlTests {
         #expect(got(next()) == "a5")
     }
 
-    @Test("Pauses double up to their bound and begin anew after a helper that lived")
+    @Test("Pauses double up to their limit and start over after a helper that lived")
     func pauses() {
         var policy = RestartPolicy(limits: SupervisorLimits())
         let waits = (0..<8).map { _ in policy.ended(after: .seconds(1), wasReady: true) }

@@ -9,7 +9,8 @@ struct SupervisorFairnessTests {
     typealias Simulation = SupervisorSimulation
     static let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
 
-    /// What the longest request of every other user takes, beside what links had in hand: 1 ms and one request each.
+    /// What the longest request of every other user takes, in addition to what links had in hand: 1 ms and one request
+    /// each.
     private static func bound(_ users: [Simulation.User], for user: Int, _ cost: (SignatureCosts.Kind) -> TimeAmount) -> Int64 {
         let dearest = users.map { cost($0.kind).nanoseconds }.max() ?? 0
         let inHand = LinkScheduler.inHandShared.nanoseconds + dearest
@@ -32,14 +33,14 @@ struct SupervisorFairnessTests {
             #expect(waits.count > 20)
             for wait in waits {
                 #expect(wait.givenBefore.values.allSatisfy { $0 <= 1 }, "\(wait)")
-                // Until the costs are known links may have more in hand.
+                // Until the costs are known, links may have more in hand.
                 guard wait.asked - Self.start > .milliseconds(100) else { continue }
                 #expect(wait.time.nanoseconds <= Self.bound(users, for: user, Simulation.softHSM), "\(wait)")
             }
         }
     }
 
-    @Test("What links have in hand is little time, also of a slow token", arguments: [1, 8])
+    @Test("What links have in hand takes little time, even with a slow token", arguments: [1, 8])
     func inHand(_ links: Int) {
         let slow = { (_: SignatureCosts.Kind) in TimeAmount.milliseconds(20) }
         let users = [Simulation.User(kind: .p256, outstanding: 40), Simulation.User(kind: .p256, outstanding: 1)]
@@ -47,7 +48,7 @@ struct SupervisorFairnessTests {
         simulation.run(.seconds(2))
         let late = simulation.waits.filter { $0.user == 1 && $0.asked - Self.start > .milliseconds(500) }
         #expect(late.count >= 20)
-        // One request that a link has in hand, one of the other user, its own.
+        // One request that a link has in hand, one of the other user, and its own.
         #expect(late.allSatisfy { $0.time <= .milliseconds(60) })
         #expect(late.allSatisfy { $0.givenBefore.values.allSatisfy { $0 <= 1 } })
     }
@@ -66,13 +67,13 @@ struct SupervisorFairnessTests {
         #expect(Double(all) > 0.98 * 1e9 * Double(links))
     }
 
-    @Test("Whoever is alone gets all that the links can do", arguments: SignatureCosts.Kind.allCases)
+    @Test("A user who is alone gets all that the links can do", arguments: SignatureCosts.Kind.allCases)
     func alone(_ kind: SignatureCosts.Kind) throws {
         var simulation = Simulation(links: 3, users: [Simulation.User(kind: kind, outstanding: 64)], cost: Simulation.softHSM)
         simulation.run(.milliseconds(300))
         #expect(try #require(simulation.served[0]) > Int64(0.98 * 0.9e9))
         var scheduler = simulation.scheduler
-        // With what the way to the link costs beside it, four go together.
+        // With the additional cost of the link, four go together.
         if Simulation.softHSM(kind) < .microseconds(600) { #expect(got(scheduler.inFlight) == 12) }
         scheduler = LinkScheduler()
     }
@@ -89,7 +90,7 @@ struct SupervisorFairnessTests {
         #expect(inHand == [1: 6, 2: 6])
     }
 
-    @Test("A user of whom nothing waits any more is forgotten, and the other is alone again")
+    @Test("A user with nothing waiting is forgotten, and the other is alone again")
     func leaves() {
         var scheduler = LinkScheduler()
         scheduler.open(links: 1)
@@ -126,7 +127,7 @@ struct SupervisorFairnessTests {
         #expect(scheduler.knownUsers <= RequestQueue.rememberedUsers + 1)
     }
 
-    @Test("A helper's death puts requests back to their users, and the turns go on")
+    @Test("A helper's death returns requests to their users, and the turns continue")
     func death() {
         var scheduler = LinkScheduler()
         scheduler.open(links: 1)
@@ -153,7 +154,7 @@ struct SupervisorFairnessTests {
     }
 
     @Test(
-        "Whatever several users do in whatever order: in turn, within the bounds, each answered once, nothing left",
+        "Whatever users do in any order: served in turn, within the limits, each request answered once, nothing left",
         arguments: Array(UInt64(1)...8))
     func anyOrder(_ seed: UInt64) {
         var random = SeededGenerator(state: seed)
@@ -163,7 +164,7 @@ struct SupervisorFairnessTests {
         var answers: [Int: Int] = [:]
         var inHand: [(assignment: LinkScheduler.Assignment, isAbandoned: Bool)] = []
         var now = Self.start, made = 0
-        /// Requests that came when nothing of their user was with the agent, and what was given out since.
+        /// Requests that came when the agent had none of their user, and what was given out since.
         var lonely: [ObjectIdentifier: [UInt32: Int]] = [:]
         var outstanding: [UInt32: Int] = [:]
         func answer(_ requests: [SignatureRequest]) {
@@ -211,7 +212,7 @@ struct SupervisorFairnessTests {
                 switch scheduler.complete(link: assignment.link, id: assignment.id, now: now) {
                 case .request(let request): answer([request])
                 case .abandoned: break
-                case .unknown: Issue.record("a reply was not known")
+                case .unknown: Issue.record("a reply was unknown")
                 }
             case 18: answer(scheduler.expire(now: now))
             default:
@@ -219,7 +220,7 @@ struct SupervisorFairnessTests {
                 let given = scheduler.lose(now: now)
                 answer(given)
                 inHand = []
-                // What is put back goes before the others' first requests once more.
+                // Requests put back go before the others' first requests once more.
                 lonely = [:]
                 scheduler.open(links: links)
             }
@@ -247,12 +248,12 @@ struct SupervisorFairnessTests {
 
 @Suite("Supervisor: what a signature costs the token")
 struct SignatureCostsTests {
-    @Test("A kind is told by the mechanism, the key's size and the message's length")
+    @Test("Mechanism, key size and message length decide the kind")
     func kinds() {
         for kind in SignatureCosts.Kind.allCases { #expect(SupervisorSimulation.request(kind, user: 0).kind == kind) }
     }
 
-    @Test("The mean follows what is measured, also where several replies come together")
+    @Test("The mean follows the measurements, even if several replies come together")
     func mean() {
         var costs = SignatureCosts()
         for _ in 0..<200 { costs.note(.p256, took: .milliseconds(20)) }
@@ -265,7 +266,7 @@ struct SignatureCostsTests {
         #expect((35_000...47_000).contains(costs.cost(.p256)))
     }
 
-    @Test("One that takes very long does not count for what it took; no time is none")
+    @Test("A very long time hardly counts, and the cost never falls below 1 ns")
     func outliers() {
         var costs = SignatureCosts()
         for _ in 0..<100 { costs.note(.p256, took: .microseconds(40)) }

@@ -6,12 +6,12 @@ import Synchronization
 import TokenProtocol
 import TokenSupervisor
 
-/// The helper's end of the links on threads of the test: what it does with a request, the test says.
+/// The helper's end of the links, on threads of the test; the test decides what it does with a request.
 final class SupervisorFakeHelper: HelperLauncher {
     enum Answer {
         case reply(HelperReply)
         case bytes([UInt8])
-        /// Says something that nobody asked for, then answers as a helper that is well.
+        /// Sends something unasked, then answers as a healthy helper.
         case announcing(HelperReply)
         case replyAs(UInt32, HelperReply)
         case nothing
@@ -29,8 +29,8 @@ final class SupervisorFakeHelper: HelperLauncher {
     private let state = Mutex(State())
     private let answer: @Sendable (_ request: HelperRequest, _ launch: Int) -> Answer
 
-    /// - Parameter answer: Gets each request and the number of the helper's start, from 1. `nil` for the answer of a helper that is well:
-    ///   a signature is the input itself.
+    /// - Parameter answer: Gets each request and the number of the helper's start, from 1. `nil` means the answer of a
+    ///   healthy helper: a signature is the input itself.
     init(_ answer: @escaping @Sendable (_ request: HelperRequest, _ launch: Int) -> Answer?) {
         self.answer = { answer($0, $1) ?? SupervisorFakeHelper.usual($0) }
     }

@@ -5,13 +5,13 @@ import NIOPosix
 import TokenProtocol
 import TokenSupervisor
 
-/// A supervisor on an event loop of its own, used from a test's task.
+/// A supervisor on its own event loop, used from a test's task.
 final class SupervisorHarness: Sendable {
     let loop: any EventLoop
     private let group: MultiThreadedEventLoopGroup
     private let bound: NIOLoopBound<TokenSupervisor>
 
-    /// Short waits: a test that has to see a hang should not take ten seconds.
+    /// Short waits: a test that must see a hang should not take ten seconds.
     static var limits: SupervisorLimits {
         var limits = SupervisorLimits()
         limits.signature = .milliseconds(700)
@@ -67,7 +67,7 @@ final class SupervisorHarness: Sendable {
         }
     }
 
-    /// Waits until the supervisor is as `condition` says.
+    /// Waits until `condition` holds for the supervisor.
     func until(_ condition: @escaping @Sendable (TokenSupervisor) -> Bool) async throws {
         for _ in 0..<2_000 {
             if try await on({ condition($0) }) { return }

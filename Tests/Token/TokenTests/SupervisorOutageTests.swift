@@ -6,7 +6,7 @@ import TokenProtocol
 
 @testable import TokenSupervisor
 
-/// From the device's return to the next signature: within five seconds, with the limits that the daemon has.
+/// From the device's return to the next signature: within five seconds, with the daemon's limits.
 @Suite("Supervisor: an outage does not outlive its cause", .timeLimit(.minutes(2)))
 struct SupervisorOutageTests {
     private let fixture: HelperFixture
@@ -29,7 +29,7 @@ struct SupervisorOutageTests {
         return time.seconds * 1_000 + time.attoseconds / 1_000_000_000_000_000
     }
 
-    @Test("Away for 0.2 s while it signs: status says so, and signatures are given again within 5 s")
+    @Test("Away for 0.2 s while it signs: status says so, and it signs again within 5 s")
     func whileSigning() async throws {
         let harness = try await harness()
         try await harness.start()
@@ -71,7 +71,8 @@ struct SupervisorOutageTests {
     func whileMakingKeys() async throws {
         let harness = try await harness()
         try await harness.start()
-        // As the agent makes them: with another id the token is not looked at, and brought back only once nothing is asked for.
+        // As the agent makes them: with another id the token is not searched, and is recovered only once nothing is
+        // requested.
         let ids = [1, 2].map { [UInt8](repeating: $0, count: TokenLimits.uniqueID) }
         try fixture.fault("away")
         await #expect(throws: TokenFailure.self) { _ = try await harness.future { $0.generate(label: "a", id: ids[0], algorithm: .p256) } }
@@ -87,7 +88,7 @@ struct SupervisorOutageTests {
         try await harness.stop()
     }
 
-    @Test("C_Login that answers what says nothing of the PIN: ready within 5 s, without a person", arguments: ["5", "6", "30"])
+    @Test("C_Login with an answer that says nothing about the PIN: ready within 5 s, without a person", arguments: ["5", "6", "30"])
     func loginThatFails(_ returnValue: String) async throws {
         try fixture.fault("C_Login", "\(returnValue) 1")
         let harness = try await harness()
@@ -116,7 +117,7 @@ struct SupervisorOutageTests {
         try await harness.stop()
     }
 
-    @Test("What a helper has in hand when the token goes away it answers; what comes anew is told so until the token is back")
+    @Test("A helper answers what it has in hand when the token goes away; new requests fail until the token is back")
     func inHand() async throws {
         let isBack = Atomic(false)
         let gone = TokenFailure(.noToken, message: "gone")

@@ -47,7 +47,7 @@ struct SupervisorSchedulerTests {
         #expect(next.map(\.link) == [1, 1])
     }
 
-    @Test("Without a link nothing is given out, and nothing lost")
+    @Test("Without a link nothing is given out, and nothing is lost")
     func noLinks() {
         var scheduler = LinkScheduler(inFlightPerLink: 2)
         #expect(got(scheduler.enqueue(request(1))))
@@ -57,7 +57,7 @@ struct SupervisorSchedulerTests {
         #expect(got(assignAll(&scheduler)).count == 1)
     }
 
-    @Test("A reply to what is not in hand is known as such")
+    @Test("A reply to a request that is not in hand is recognised")
     func unknownReplies() {
         var scheduler = LinkScheduler(inFlightPerLink: 2)
         scheduler.open(links: 2)
@@ -79,7 +79,7 @@ struct SupervisorSchedulerTests {
         #expect(scheduler.isIdle)
     }
 
-    @Test("A death puts requests back once, in their order, before those that wait")
+    @Test("A death returns requests once, in their order, ahead of those that wait")
     func deaths() {
         var scheduler = LinkScheduler(inFlightPerLink: 2)
         scheduler.open(links: 2)
@@ -157,12 +157,12 @@ struct SupervisorSchedulerTests {
             return
         }
         #expect(got(assignAll(&scheduler)).map { tag($0.request) } == [3])
-        // What nobody waits for is not done again.
+        // A request that nobody waits for is not repeated.
         #expect(got(scheduler.lose(now: Self.start)).isEmpty)
         #expect(scheduler.queued == 2)
     }
 
-    @Test("A link owes an answer since its last one, not since a request was put behind another")
+    @Test("A link owes an answer since its last one, not since a request was queued after another")
     func hanging() {
         var scheduler = LinkScheduler(inFlightPerLink: 2)
         scheduler.open(links: 2)
@@ -182,7 +182,7 @@ struct SupervisorSchedulerTests {
         #expect(scheduler.owesSince == last)
     }
 
-    @Test("Whatever happens in whatever order, every request is answered exactly once", arguments: [UInt64(1), 2, 3, 4, 5])
+    @Test("Whatever happens in any order, every request is answered exactly once", arguments: [UInt64(1), 2, 3, 4, 5])
     func anyOrder(_ seed: UInt64) {
         var random = SeededGenerator(state: seed)
         var scheduler = LinkScheduler(inFlightPerLink: 2)
@@ -209,7 +209,7 @@ struct SupervisorSchedulerTests {
                 switch scheduler.complete(link: assignment.link, id: assignment.id, now: now) {
                 case .request(let request): answer([request])
                 case .abandoned: break
-                case .unknown: Issue.record("a reply was not known")
+                case .unknown: Issue.record("a reply was unknown")
                 }
             case 8: answer(scheduler.expire(now: now))
             default:

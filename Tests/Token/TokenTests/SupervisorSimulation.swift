@@ -3,20 +3,20 @@ import TokenProtocol
 
 @testable import TokenSupervisor
 
-/// A token in simulated time: links that work in order, each kind of signature taking what it is said to, and users who ask.
+/// A token in simulated time: links that work in order, kinds of signatures with given costs, and users who ask.
 struct SupervisorSimulation {
-    /// A user who always has so many requests with the agent: the next is asked for `pause` after the reply to the last.
+    /// A user who always has this many requests with the agent: the next one comes `pause` after the reply to the last.
     struct User {
         var kind: SignatureCosts.Kind
         var outstanding: Int
         var pause = TimeAmount.microseconds(50)
     }
 
-    /// What became of one request.
+    /// The fate of one request.
     struct Wait {
         let user: UInt32
         let asked: NIODeadline
-        /// Requests of each other user that were given to a link between the asking and this one's.
+        /// Requests of each other user that were given to a link between its arrival and its own turn.
         var givenBefore: [UInt32: Int] = [:]
         var done = NIODeadline.uptimeNanoseconds(0)
         var time: TimeAmount { done - asked }
@@ -25,7 +25,7 @@ struct SupervisorSimulation {
     var scheduler = LinkScheduler()
     private(set) var now = NIODeadline.uptimeNanoseconds(1_000_000_000)
     private(set) var waits: [Wait] = []
-    /// Nanoseconds of the token that each user got, while all of them were there.
+    /// Nanoseconds of the token that each user got while all of them were there.
     private(set) var served: [UInt32: Int64] = [:]
     private let users: [User]
     private let cost: (SignatureCosts.Kind) -> TimeAmount
@@ -33,7 +33,7 @@ struct SupervisorSimulation {
     private var finish: [NIODeadline]
     private var due: [(at: NIODeadline, user: UInt32)] = []
     private var waiting: [Int: Wait] = [:]
-    /// Requests of users with one at a time that no link has in hand yet.
+    /// Requests of one-at-a-time users that no link has in hand yet.
     private var watched: Set<Int> = []
     private var numbers: [ObjectIdentifier: Int] = [:]
     private var made = 0

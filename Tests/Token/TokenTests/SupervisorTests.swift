@@ -6,7 +6,7 @@ import TokenProtocol
 
 @testable import TokenSupervisor
 
-@Suite("Supervisor: helpers that are well, die, hang and talk nonsense", .timeLimit(.minutes(2)))
+@Suite("Supervisor: helpers that work, die, hang and violate the protocol", .timeLimit(.minutes(2)))
 struct SupervisorTests {
     private static func digest(_ number: Int) -> [UInt8] {
         withUnsafeBytes(of: UInt64(number).littleEndian) { Array($0) } + [UInt8](repeating: 0, count: 24)
@@ -14,7 +14,7 @@ struct SupervisorTests {
 
     private static func tag(_ request: HelperRequest) -> UInt8? { if case .sign(_, _, let input) = request { input[0] } else { nil } }
 
-    @Test("Each signature goes to the one who asked for it")
+    @Test("Each signature goes to its requester")
     func manyAtOnce() async throws {
         let harness = try await SupervisorHarness(SupervisorFakeHelper { _, _ in nil })
         try await harness.start()
@@ -33,7 +33,7 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
-    @Test("Signatures asked for in one write are made, also one behind another, and so are those after it")
+    @Test("Signatures requested in one write are made, even nested, and so are those after it")
     func inOneWrite() async throws {
         let harness = try await SupervisorHarness(SupervisorFakeHelper { _, _ in nil })
         try await harness.start()
@@ -53,7 +53,7 @@ struct SupervisorTests {
                 supervisor.inOneWrite { sign(50) }
             }
             sign(51)
-            // While that one's write is still to come.
+            // While the scheduled write is still to come.
             supervisor.inOneWrite { sign(52) }
             return futures
         }
@@ -63,7 +63,7 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
-    @Test("Beside 400 requests of RSA-4096 of one user, another's P-256 waits for what is in hand and one more")
+    @Test("With 400 RSA-4096 requests of one user, another's P-256 waits for what is in hand and one more")
     func anotherUser() async throws {
         let harness = try await SupervisorHarness(SupervisorFakeHelper { _, _ in nil })
         try await harness.start()
@@ -84,7 +84,7 @@ struct SupervisorTests {
         }
         let links = ProtocolSamples.configuration.pool
         let before = try #require(order.firstIndex(of: 2))
-        // In hand when it came, one of the other user's, and what other links were given at the same time and answered sooner.
+        // In hand when it came, one of the other user's, and what other links got at the same time and answered sooner.
         #expect(before <= links + 1 + links * LinkScheduler.inFlightPerLink)
         #expect(order.count == 401)
         try await harness.stop()
@@ -101,7 +101,7 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
-    @Test("What the helper would refuse to read never reaches it")
+    @Test("A request that the helper would refuse to read never reaches it")
     func refused() async throws {
         let helper = SupervisorFakeHelper { _, _ in nil }
         let harness = try await SupervisorHarness(helper)
@@ -114,7 +114,7 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
-    @Test("A signature in hand when the helper died is asked for once more")
+    @Test("A signature in hand when the helper died is requested once more")
     func deathInHand() async throws {
         let helper = SupervisorFakeHelper { request, launch in launch == 1 && Self.tag(request) != nil ? .death : nil }
         let harness = try await SupervisorHarness(helper)
@@ -149,7 +149,7 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
-    @Test("A helper that hangs is ended, and another does its work")
+    @Test("A helper that hangs is killed, and another does its work")
     func hang() async throws {
         let helper = SupervisorFakeHelper { request, launch in launch == 1 && Self.tag(request) != nil ? .nothing : nil }
         let harness = try await SupervisorHarness(helper)
@@ -176,7 +176,7 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
-    @Test("A helper that talks nonsense is replaced")
+    @Test("A helper that violates the protocol is replaced")
     func nonsense() async throws {
         let bad: [SupervisorFakeHelper.Answer] = [
             .bytes([5, 0, 0, 0, 1, 0, 0, 0, 0x99]), .bytes([UInt8](repeating: 0xFF, count: 64)),
@@ -195,7 +195,7 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
-    @Test("A key may have been made when the helper died: that is not tried again; a listing is")
+    @Test("A key may have been made when the helper died, so that is not tried again; a listing is")
     func controlDeaths() async throws {
         let helper = SupervisorFakeHelper { request, launch in
             switch request {
@@ -218,7 +218,7 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
-    @Test("A key that the helper makes when the agent stops may be there; one that waits for it is not")
+    @Test("A key in creation when the agent stops may exist; one that waits does not")
     func stopWhileMaking() async throws {
         let helper = SupervisorFakeHelper { request, _ in if case .generate = request { .nothing } else { nil } }
         var limits = SupervisorHarness.limits
@@ -241,7 +241,7 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
-    @Test("A call that hangs costs the helper, and the next one is served")
+    @Test("A call that hangs costs the helper, and the next call is served")
     func controlHang() async throws {
         let helper = SupervisorFakeHelper { request, launch in
             launch == 1 && request == .destroy(ProtocolSamples.reference) ? .nothing : nil
@@ -257,7 +257,7 @@ struct SupervisorTests {
     }
 
     @Test(
-        "A refused PIN: said at once, and the helper is not started again for it", arguments: [TokenFailure.Kind.pinIncorrect, .pinLocked])
+        "A refused PIN is reported at once, without a restart of the helper", arguments: [TokenFailure.Kind.pinIncorrect, .pinLocked])
     func pin(_ kind: TokenFailure.Kind) async throws {
         let helper = SupervisorFakeHelper { request, _ in
             switch request {
@@ -298,7 +298,7 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
-    @Test("Signatures asked for while a helper is started wait for it")
+    @Test("Signatures requested while a helper starts wait for it")
     func waitsForStart() async throws {
         let helper = SupervisorFakeHelper { request, _ in
             if case .hello = request { usleep(300_000) }
@@ -312,10 +312,10 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
-    @Test("Whoever waits when the agent stops is told so")
+    @Test("Requests that wait when the agent stops fail with that reason")
     func stop() async throws {
         let helper = SupervisorFakeHelper { request, _ in Self.tag(request) != nil ? .nothing : nil }
-        // A helper that does not answer, and is not to be taken for one that hangs.
+        // A helper that does not answer, and must not be taken for one that hangs.
         var limits = SupervisorHarness.limits
         limits.signature = .seconds(60)
         let harness = try await SupervisorHarness(helper, limits: limits)
@@ -345,7 +345,7 @@ struct SupervisorTests {
         try await harness.stop()
     }
 
-    @Test("A program that ends at once is given up after some tries", arguments: ["/bin/true", "/bin/false"])
+    @Test("The supervisor gives up on a program that ends at once after some tries", arguments: ["/bin/true", "/bin/false"])
     func endsAtOnce(_ program: String) async throws {
         let harness = try await SupervisorHarness(ProcessLauncher(path: program))
         try await harness.start()

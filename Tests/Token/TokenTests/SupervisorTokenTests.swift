@@ -8,7 +8,7 @@ import TokenProtocol
 
 @testable import TokenSupervisor
 
-/// The program's launcher, which tells the test its processes.
+/// The program's launcher, which gives the test its processes.
 final class SupervisorRecordingLauncher: HelperLauncher {
     private struct State {
         var processes: [pid_t] = []
@@ -38,7 +38,7 @@ final class SupervisorRecordingLauncher: HelperLauncher {
         }
     }
 
-    /// Stops the helper that runs, every thread of it.
+    /// Stops the running helper, every thread of it.
     func stop() {
         guard let process = processes.last else { return }
         kill(process, SIGSTOP)
@@ -46,7 +46,7 @@ final class SupervisorRecordingLauncher: HelperLauncher {
         waitpid(process, &status, WUNTRACED)
     }
 
-    /// Sends a signal to the helper that runs.
+    /// Sends a signal to the running helper.
     func signal(_ signal: Int32) { if let process = processes.last { kill(process, signal) } }
 }
 
@@ -66,12 +66,12 @@ struct SupervisorTokenTests {
             stateDirectory: fixture.folder + "/state", environment: ["SOFTHSM2_CONF": fixture.configurationFile])
     }
 
-    /// - Parameter failures: Takes down every failure that the token's state has had, from the start on: `KIND FUNCTION`.
+    /// - Parameter failures: Collects every failure that the token's state has had, from the start on: `KIND FUNCTION`.
     private func harness(
         _ configuration: TokenConfiguration? = nil, failures: SupervisorTexts? = nil
     ) async throws -> SupervisorHarness {
         var limits = SupervisorHarness.limits
-        // The machine may be busy with other tests: only the test that stops a helper wants a short one.
+        // The machine may be busy with other tests: only the test that stops a helper needs a short limit.
         limits.signature = .seconds(5)
         limits.hello = .seconds(30)
         limits.generation = .seconds(60)
@@ -113,7 +113,7 @@ struct SupervisorTokenTests {
         #expect(errno == ESRCH)
     }
 
-    @Test("A helper killed again and again under load: every signature is given, exactly once")
+    @Test("A helper is killed again and again under load: every signature is made, exactly once")
     func killedUnderLoad() async throws {
         let harness = try await harness()
         let key = try await harness.future { $0.generate(label: "web", id: [1], algorithm: .p256) }
@@ -130,7 +130,8 @@ struct SupervisorTokenTests {
             }
             group.addTask { @Sendable in
                 for round in 1...3 {
-                    // Not before the last one's work was taken up again: what two helpers die with is not tried a third time.
+                    // Not before the last one's work was resumed: a request with which two helpers died is not tried a
+                    // third time.
                     try await harness.until { supervisor in
                         supervisor.state.isReady && launcher.processes.count == round
                             && supervisor.statistics.signatures > UInt64(round * 500)
@@ -152,7 +153,7 @@ struct SupervisorTokenTests {
         for process in launcher.processes { #expect(kill(process, 0) == -1) }
     }
 
-    @Test("A helper that stands still is killed, and its work done by the next one")
+    @Test("A stopped helper is killed, and the next one does its work")
     func stopped() async throws {
         let harness = try await harness()
         let key = try await harness.future { $0.generate(label: "web", id: [1], algorithm: .p256) }
@@ -169,17 +170,17 @@ struct SupervisorTokenTests {
         try fixture.write("314159\n", to: pinFile)
         let failures = SupervisorTexts()
         let harness = try await harness(configuration(pinSource: pinFile), failures: failures)
-        // Looked at from the start on: on a busy machine the next look may be over before the state is asked for.
+        // Watched from the start: on a busy machine the next look may be over before the state is read.
         #expect(failures.all.first == "pinIncorrect C_Login")
         #expect(try await harness.sign(Array(Self.digest(1))).failure != nil)
-        // SoftHSM says after one wrong PIN that tries are running out; either way none is made.
+        // SoftHSM says after one wrong PIN that tries run out; either way no try is made.
         try await harness.until { [.pinLocked, .pinNotTriedAgain].contains($0.state.failure?.kind) }
         #expect(launcher.processes.count == 1)
         #expect(try await harness.on { $0.statistics.restarts } == 0)
         try await harness.stop()
     }
 
-    @Test("A token that is not there is looked for until it is")
+    @Test("A missing token is looked for until it appears")
     func noToken() async throws {
         let harness = try await harness(configuration(uri: "pkcs11:token=second"))
         #expect(try await harness.on { $0.state.failure?.kind } == .noToken)
