@@ -13,7 +13,7 @@ protocol StoreDocument {
 
 /// The files' format number. A program refuses files of a newer format: rewriting them could lose data.
 enum StoreFormat {
-    /// For files whose kind has no own number.
+    /// For kinds of files without a separate number.
     static let version: Int64 = 1
     /// The maximum size of a file in bytes: 1,000 identifiers with three steps each take 600 KB.
     static let maximumSize = 4 << 20

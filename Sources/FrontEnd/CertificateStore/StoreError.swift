@@ -51,7 +51,7 @@ public struct StoreError: Error, Hashable, Sendable, CustomStringConvertible {
         switch number {
         case ENOSPC, EDQUOT, EFBIG:
             StoreError(
-                .storageFull, path: path, errorNumber: number, message: "there is no room to write",
+                .storageFull, path: path, errorNumber: number, message: "the file cannot be written",
                 hint: "free some space and run the command again; it resumes where it stopped")
         case EROFS:
             StoreError(.unavailable, path: path, errorNumber: number, message: "the store is on a read-only file system")

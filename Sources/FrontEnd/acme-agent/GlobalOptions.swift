@@ -30,7 +30,7 @@ struct GlobalOptions: ParsableArguments {
     @Flag(help: "Print one JSON object, errors included, on standard output.")
     var json = false
 
-    @Flag(name: .shortAndLong, help: "Print no progress, only results and errors.")
+    @Flag(name: .shortAndLong, help: "Print only results, warnings and errors.")
     var quiet = false
 
     @Flag(name: .shortAndLong, help: "Print every request and every signature.")

@@ -193,10 +193,10 @@ import Testing
         let name = try Identifier(argument: "www.example.org")
         let failure = Failure(
             IssuanceError.timedOut(
-                waitingFor: "the CA to prove the names", after: .seconds(300),
+                waitingFor: "the CA to validate the names", after: .seconds(300),
                 problems: [.init(identifier: name, problem: Problem(type: "urn:ietf:params:acme:error:connection", detail: "refused"))]))
         #expect(failure.exitStatus == .temporary && failure.code == "timeout")
-        #expect(failure.message == "gave up waiting for the CA to prove the names after 300 s")
+        #expect(failure.message == "gave up waiting for the CA to validate the names after 300 s")
         #expect(failure.lines.contains { $0.contains("www.example.org") && $0.contains("refused (connection)") }, "\(failure.lines)")
     }
 

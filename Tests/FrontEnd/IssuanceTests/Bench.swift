@@ -166,7 +166,7 @@ struct KillableStore: CertificateStore {
     }
     func journalNames() async throws(StoreError) -> [CertificateName] { try await base.journalNames() }
     func write(_ journal: OrderJournal) async throws(StoreError) {
-        if isFull { throw StoreError(.storageFull, message: "there is no room to write") }
+        if isFull { throw StoreError(.storageFull, message: "the file cannot be written") }
         try await killSwitch.around { () async throws(StoreError) in try await base.write(journal) }
     }
     func removeJournal(named name: CertificateName) async throws(StoreError) {

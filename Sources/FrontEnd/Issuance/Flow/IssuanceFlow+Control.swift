@@ -58,7 +58,7 @@ extension IssuanceFlow {
             polled.retryAfter = nil
             do {
                 polled = try await poll(
-                    polled, for: "the CA to prove the names", limit: limits.validation, firstStep: firstStep,
+                    polled, for: "the CA to validate the names", limit: limits.validation, firstStep: firstStep,
                     inBetween: { try await examine(&watch) }, until: { $0.state != .pending })
             } catch IssuanceError.timedOut(let what, let after, _) {
                 throw IssuanceError.timedOut(waitingFor: what, after: after, problems: watch.problems)

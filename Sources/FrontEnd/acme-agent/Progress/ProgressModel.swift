@@ -99,7 +99,7 @@ struct ProgressModel: Sendable {
             return isVerbose ? [Line(text: "\(request.meaning): \(url.text) (signed by key \(key))\(again)")] : []
         case .newAccount, .updateAccount, .deactivateAccount: waitsFor = "the CA to answer for the account"
         case .keyChange: waitsFor = "the CA to change the key"
-        case .newOrder: waitsFor = "the CA to make the order"
+        case .newOrder: waitsFor = "the CA to create the order"
         case .finalize: waitsFor = "the CA to issue the certificate"
         case .revokeCertificate: waitsFor = "the CA to revoke the certificate"
         case .deactivateAuthorization: break
