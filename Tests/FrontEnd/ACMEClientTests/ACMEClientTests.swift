@@ -94,7 +94,7 @@ private struct Conversation {
                 body: Array(#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"slow down"}"#.utf8))
         }
         let conversation = try Conversation(behaviour)
-        // "spare" is none of the CA's nonces: the client gets a badNonce for it, and goes on.
+        // "spare" is not one of the CA's nonces: the client gets a badNonce for it and continues.
         _ = try await conversation.order()
         #expect(conversation.time.slept == [.seconds(7)])
     }
@@ -163,7 +163,7 @@ private struct Conversation {
         }
     }
 
-    /// Only the directory's URL is its user's to choose.
+    /// The user chooses only the directory's URL.
     @Test func anAnswerOfAnotherTypeIsNoMistakeInTheDirectorysURL() async throws {
         var behaviour = FakeCA.Behaviour()
         behaviour.tamper = { request, response in
@@ -179,7 +179,7 @@ private struct Conversation {
         }
     }
 
-    /// A signature for another server is none that the agent gives: it is the CA's mistake, and said to be.
+    /// The agent never signs for another server: this is reported as the CA's mistake.
     @Test func aDirectoryWhoseURLsAreElsewhereIsTheCAsMistake() async throws {
         var behaviour = FakeCA.Behaviour()
         behaviour.tamper = { request, response in
@@ -204,7 +204,7 @@ private struct Conversation {
         _ = try await conversation.client.directory()
     }
 
-    /// RFC 9110 §10.2.2, RFC 8288 §3.1: both may be relative to what was asked for.
+    /// RFC 9110 §10.2.2, RFC 8288 §3.1: both may be relative to the request's URL.
     @Test(arguments: ["/order/0", "order/0", "./x/../order/0", "//ca.test/order/0", "https://ca.test/order/0"])
     func aRelativeLocationIsResolved(location: String) async throws {
         var behaviour = FakeCA.Behaviour()
@@ -271,7 +271,7 @@ private struct Conversation {
         }
         _ = try await conversation.client.order(order.url)
         #expect(conversation.time.slept.count == 3)
-        // A directory is asked for again as well.
+        // A directory is fetched again as well.
         failures.withLock { $0 = 0 }
         let client = ACMEClient(directory: try conversation.ca.directory, transport: conversation.ca, time: conversation.time)
         _ = try await client.directory()
@@ -293,7 +293,7 @@ private struct Conversation {
         #expect(conversation.time.uptime() - start < .seconds(30))
     }
 
-    /// One deadline for all tries of a request, whatever each of them takes.
+    /// One deadline for all attempts of a request, however long each takes.
     @Test(arguments: [true, false]) func slowTriesDoNotAddUp(isBadNonce: Bool) async throws {
         let conversation = try Conversation()
         let order = try await conversation.order()
@@ -339,7 +339,7 @@ private struct Conversation {
         #expect(found?.account.status == .valid && found?.url == conversation.client.account)
     }
 
-    /// RFC 8555 §7.6 lets a client leave it out; some CAs refuse that.
+    /// RFC 8555 §7.6 lets a client omit it; some CAs refuse that.
     @Test func aRevocationHasAReasonAlways() async throws {
         let reasons = Mutex<[RevocationReason?]>([])
         let conversation = try Conversation(observer: { event in
@@ -443,7 +443,7 @@ extension RegisteredAccount: Equatable {
     public static func == (left: RegisteredAccount, right: RegisteredAccount) -> Bool { left.url == right.url }
 }
 
-/// Loses responses: the request reaches the CA, the answer does not come back.
+/// Loses responses: the request reaches the CA, but its answer is lost.
 struct FlakyTransport: HTTPTransport {
     let base: any HTTPTransport
     let loses: @Sendable (HTTPRequest) -> Bool
@@ -455,7 +455,7 @@ struct FlakyTransport: HTTPTransport {
     }
 }
 
-/// Takes its time for every answer, as a virtual clock shows it.
+/// Takes some virtual time for every answer.
 struct SlowTransport: HTTPTransport {
     let base: any HTTPTransport
     let time: VirtualTime

@@ -30,7 +30,7 @@ import Testing
         #expect(schedule.next(retryAfter: 3, now: .zero) == .wait(.seconds(3), asked: true))
     }
 
-    /// A clock that is off makes every date one of the past: the CA is asked no more often for that.
+    /// With a wrong clock every date may be in the past: the CA must not be polled more often for that.
     @Test(arguments: [0, -1, Int64.min]) func aRetryAfterThatIsOverIsNoReasonToHurry(seconds: Int64) {
         var schedule = PollingSchedule(limit: .seconds(60), now: .zero)
         var now: Duration = .zero
@@ -42,7 +42,7 @@ import Testing
         #expect(polls < 30 && now >= .seconds(60))
     }
 
-    /// What is allowed as a whole is allowed also when some of the time is over.
+    /// A wait within the limit is granted even if part of the time has passed.
     @Test func allOfTheTimeMayBeAskedForAtOnce() {
         var schedule = PollingSchedule(limit: .seconds(300), now: .seconds(10))
         #expect(schedule.next(retryAfter: 300, now: .seconds(12)) == .wait(.seconds(300), asked: true))
@@ -88,7 +88,7 @@ import Testing
         var policy = RetryPolicy(now: .zero)
         guard case .wait(.seconds(200), _) = after(&policy, 503, retryAfter: 200) else { Issue.record("no wait"); return }
         #expect(after(&policy, 503, retryAfter: 200, now: .seconds(200)) == .fail)
-        // Time that was waited because the CA asked for it is no try's.
+        // Waits that the CA asked for do not count against the attempts.
         guard case .wait = after(&policy, 503, now: .seconds(201)) else { Issue.record("no wait"); return }
     }
 
@@ -99,7 +99,7 @@ import Testing
         }
     }
 
-    /// What is only wished for is not waited for longer than it is worth.
+    /// An optional result is not worth a longer wait.
     @Test func aFirmLimitHoldsWhateverTheCAAsksFor() {
         var policy = RetryPolicy(now: .zero, within: .seconds(20))
         #expect(policy.timeLeft(.seconds(1)) == .seconds(19))

@@ -45,7 +45,7 @@ import Testing
         #expect(try proxy(for: "evilca.test", except: "ca.test") != nil)
         #expect(try proxy(for: "192.0.2.1", except: "192.0.2.1") == nil)
         #expect(try proxy(for: "[2001:db8::1]:14000", except: "2001:db8:0::1") == nil)
-        // This machine is never reached through another one.
+        // This machine is never reached through a proxy.
         for host in ["localhost:14000", "127.0.0.1", "[::1]"] { #expect(try proxy(for: host) == nil) }
     }
 

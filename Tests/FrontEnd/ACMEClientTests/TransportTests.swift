@@ -8,7 +8,7 @@ import Testing
 
 @testable import ACMEClient
 
-/// What the network does to requests, as AsyncHTTPTransport tells it.
+/// Network failures as AsyncHTTPTransport reports them.
 @Suite struct TransportTests {
     private func failure(_ port: UInt16) async throws -> TransportError {
         let transport = try AsyncHTTPTransport(trustRoots: .system, userAgent: "test")
@@ -55,7 +55,7 @@ import Testing
             return error.kind == .timeout && error.isTransient && error.hint?.contains("later") == true
         }
         #expect(ContinuousClock.now - start < .seconds(8))
-        // It waits for the connection that is still coming up.
+        // It waits for the connection that is still being established.
         Task { await transport.shutdown() }
     }
 
@@ -67,7 +67,7 @@ import Testing
         expectPlainWords(error)
     }
 
-    /// A server that goes away in the middle closes TCP and says nothing in TLS.
+    /// A server that goes away in the middle closes TCP without a TLS alert.
     @Test func aResponseThatIsCutOffIsNoFailureOfTLS() throws {
         let request = HTTPRequest(.get, try ACMEURL("https://ca.test/dir"), responseLimit: 1)
         for error in [NIOSSLError.uncleanShutdown, .handshakeFailed(.syscallError), .handshakeFailed(.zeroReturn)] {
@@ -79,7 +79,7 @@ import Testing
         #expect(untrusted?.kind == .tls && untrusted?.hint == nil)
     }
 
-    /// A body shorter than its Content-Length, or no whole header: what came was HTTP, as far as it came.
+    /// A body shorter than its Content-Length, or an incomplete header: valid HTTP, but truncated.
     @Test(arguments: [HTTPParserError.invalidEOFState, .closedConnection]) func aResponseThatEndsEarlyIsCutOff(
         _ error: HTTPParserError
     ) throws {
@@ -128,12 +128,12 @@ import Testing
     }
 }
 
-/// Accepts connections, reads what comes first, answers with some bytes and closes; or reads on and says nothing.
+/// Accepts connections, reads the first bytes, answers with some bytes and closes; or keeps reading and never answers.
 private final class RudeServer: Sendable {
     let port: UInt16
     private let descriptor: Int32
     private let work: Work
-    /// What the first connection has sent first.
+    /// The first bytes from the first connection.
     var heard: [UInt8]? { work.heard.withLock { $0 } }
 
     init(answer: [UInt8]?) throws {
@@ -162,7 +162,7 @@ private final class RudeServer: Sendable {
         pthread_detach(thread)
     }
 
-    /// A thread's: accept blocks.
+    /// Runs on a thread, since accept blocks.
     private final class Work: Sendable {
         let descriptor: Int32
         let answer: [UInt8]?
@@ -178,7 +178,7 @@ private final class RudeServer: Sendable {
                 heard.withLock { if $0 == nil { $0 = got } }
                 if answer?.isEmpty != true {
                     if let answer { _ = write(connection, answer, answer.count) }
-                    // Closed with something unread, a connection is reset, and the answer may be lost.
+                    // A connection that is closed with unread data is reset, and the answer may be lost.
                     if answer != nil { Glibc.shutdown(connection, Int32(SHUT_WR)) }
                     while read(connection, &bytes, bytes.count) > 0 {}
                 }
@@ -188,7 +188,7 @@ private final class RudeServer: Sendable {
     }
 
     deinit {
-        // The thread's accept ends; it closes the descriptor, whose number is another server's from then on.
+        // The thread's accept ends; it closes the descriptor, whose number another server may then get.
         shutdown(descriptor, Int32(SHUT_RDWR))
     }
 }

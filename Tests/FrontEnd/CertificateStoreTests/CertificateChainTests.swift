@@ -23,7 +23,7 @@ struct CertificateChainTests {
         try CertificateChain(pem: TestCA.pem(chain)).check(spki: spki ?? folder.key.publicKey.spki, identifiers: names, time: time)
     }
 
-    /// What the refusal says.
+    /// The refusal's reason.
     private func refusal(_ body: () throws -> Void) -> String? {
         do {
             try body()
@@ -45,7 +45,7 @@ struct CertificateChainTests {
         #expect(chain.notBefore == TestCA.now - 3_600 && chain.notAfter == TestCA.now + 7_776_000)
         #expect(chain.authorityKeyIdentifier == [1, 2, 3])
         #expect(chain.fullChainPEM == TestCA.pem(der))
-        // Order of the names does not matter, CRLF and blank lines neither.
+        // The order of the names does not matter, nor do CRLF and blank lines.
         try check(try folder.ca.chain(key: folder.key.publicKey, names: StoreFolder.names.reversed()))
         let text = String(decoding: TestCA.pem(der), as: UTF8.self).replacing("\n", with: "\r\n") + "\r\n\r\n"
         #expect(try CertificateChain(pem: Array(text.utf8)).der == der)
@@ -90,7 +90,7 @@ struct CertificateChainTests {
         try CertificateChain(pem: TestCA.pem(chain)).check(spki: serializer.serializedBytes, identifiers: names, time: TestCA.now)
     }
 
-    /// As AD CS signs.
+    /// AD CS signs like this.
     @Test("Issuers, and leaves, that were signed with RSASSA-PSS are taken")
     func signedByPSS() throws {
         try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer])
@@ -100,7 +100,7 @@ struct CertificateChainTests {
             refusal { try check([ForeignCertificates.leafByPSS, ForeignCertificates.issuer]) } == "it is for a key that is not the agent's")
     }
 
-    /// RFC 5280 §7.1: the values are compared, in any case and with any spaces, not how they are encoded.
+    /// RFC 5280 §7.1: values are compared without regard to case, spaces and encoding.
     @Test("Names are compared by their values")
     func namesByValue() throws {
         try foreign([ForeignCertificates.leaf, ForeignCertificates.issuerInOtherLetters, ForeignCertificates.root])
@@ -114,7 +114,7 @@ struct CertificateChainTests {
 
     @Test("An issuer that cannot be read is kept where it may be a certificate, and left out where it cannot be one")
     func unreadableIssuer() throws {
-        // A sequence, whole, and no certificate that this program knows.
+        // A complete SEQUENCE that is not a certificate known to this program.
         let strange: [UInt8] = [0x30, 0x06, 0x30, 0x04, 0x02, 0x02, 0x00, 0x01]
         try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer, strange])
         try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer, [0, 0, 0]])

@@ -16,7 +16,7 @@ struct CertificateNameTests {
             #expect(CertificateName(try Identifier(argument: identifier)).rawValue == name)
             #expect(try CertificateName(name).rawValue == name)
         }
-        // Two long names which differ at their end only keep apart, and both fit.
+        // Two long names that differ only at their end stay different, and both fit.
         let one = CertificateName(try Identifier(argument: "\(long).\(long).\(long).a.example"))
         let other = CertificateName(try Identifier(argument: "\(long).\(long).\(long).b.example"))
         #expect(one != other && one.rawValue.utf8.count == 128)

@@ -73,7 +73,7 @@ struct DamagedStoreTests {
         #expect(await failure { _ = try await store.certificate(named: folder.name) }?.reason == .damaged)
         try store.files.link(store.layout.current(folder.name), to: "/etc")
         #expect(await failure { _ = try await store.certificate(named: folder.name) }?.reason == .damaged)
-        // The next renewal puts it right.
+        // The next renewal repairs it.
         _ = try await store.install(folder.new())
         #expect(try await store.certificate(named: folder.name)?.metadata.generation == 2)
     }
@@ -101,7 +101,8 @@ struct DamagedStoreTests {
             if installed == nil {
                 #expect(error?.reason == (number == ENOSPC ? .storageFull : .unavailable), "call \(index)")
                 #expect(error?.path != nil)
-                // Behind the switch only the fsync of the folder can fail: then the new one is there whole, and nothing else ever is.
+                // After the switch only the fsync of the folder can fail: then the new one is complete. No other state
+                // may occur.
                 #expect(now.chain.der == old.chain.der || now.chain.der == next, "call \(index)")
                 #expect(Hexadecimal.encode(now.chain.serialNumber) == now.metadata.serial)
             }
@@ -134,7 +135,7 @@ struct DamagedStoreTests {
         let folder = try StoreFolder()
         let mounted = folder.folder + "/small"
         mkdir(mounted, 0o755)
-        // A container may be root and not be let mount; the failing disk above stands for it.
+        // In a container root may not be allowed to mount; the failing disk above covers the case.
         guard mount("none", mounted, "tmpfs", 0, "size=96k,mode=0755") == 0 else { return }
         defer { umount2(mounted, Int32(MNT_DETACH)) }
         let store = FolderStore(folder: mounted + "/state")

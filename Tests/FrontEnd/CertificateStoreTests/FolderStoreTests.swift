@@ -116,7 +116,7 @@ struct FolderStoreTests {
         #expect(stored.metadata.key == KeyReference(name: "web", uri: "pkcs11:object=web", fingerprint: first.metadata.key.fingerprint))
         let path = try #require(stored.folder)
         #expect(path == folder.state + "/certificates/www.example.org")
-        // What a server is configured with are plain paths, and they follow a renewal.
+        // A server is configured with plain paths, which follow a renewal.
         for (file, expected) in zip(
             FolderLayout.files, [first.chain.leafPEM, first.chain.issuersPEM, first.chain.fullChainPEM, first.chain.leafDER])
         {
@@ -198,7 +198,7 @@ struct FolderStoreTests {
         let error = await failure { _ = try await store.lock(folder.name) }
         #expect(error?.reason == .locked)
         #expect(error?.message == "process \(getpid()) is working on certificate \"www.example.org\"")
-        // Another certificate is not held up.
+        // Another certificate is not blocked.
         try await store.lock(try CertificateName("db.example.org")).release()
         lock.release()
         lock.release()
@@ -215,7 +215,8 @@ struct FolderStoreTests {
         try #require(posix_spawnp(&pid, "flock", nil, nil, &arguments, &environment) == 0)
         var held = false
         for _ in 0..<500 where !held {
-            // Not released but forgotten: released it would be removed, and the program may wait for this very file.
+            // Dropped without release: release would remove the file, and the program may be waiting for this very
+            // file.
             held = await failure { _ = try await store.lock(folder.name) }?.reason == .locked
             try await Task.sleep(for: .milliseconds(10))
         }

@@ -1,6 +1,7 @@
 import SwiftASN1
 
-/// Certificates of kinds that the tests' own CA does not make, by OpenSSL; valid from 2026-11-27 for twenty years.
+/// Certificates of kinds that the tests' own CA does not make, made with OpenSSL; valid for twenty years from
+/// 2026-11-27.
 enum ForeignCertificates {
     /// DER of a PEM block.
     private static func der(_ pem: String) throws -> [UInt8] { try PEMDocument(pemString: pem).derBytes }
@@ -13,9 +14,9 @@ enum ForeignCertificates {
     static var issuer: [UInt8] { get throws { try der(issuerPEM) } }
     /// The same key with its name as PrintableString: O = "Example  ORG", CN = "pss issuer".
     static var issuerInOtherLetters: [UInt8] { get throws { try der(issuerInOtherLettersPEM) } }
-    /// Signed with RSASSA-PSS by itself.
+    /// Self-signed with RSASSA-PSS.
     static var root: [UInt8] { get throws { try der(rootPEM) } }
-    /// A root with an Ed448 key, which the library below does not know.
+    /// A root with an Ed448 key, which the library does not support.
     static var ed448: [UInt8] { get throws { try der(ed448PEM) } }
 
     private static let leafByPSSPEM = """

@@ -5,7 +5,7 @@ import Testing
 
 @testable import CertificateStore
 
-/// Removing a certificate, also where it was cut off before or holds what no store wrote.
+/// Removing a certificate, even if an earlier removal was interrupted or its folder has foreign files.
 @Suite struct RemovalTests {
     @Test func aRemovalThatWasCutOffIsFinished() async throws {
         let folder = try StoreFolder(), store = folder.store

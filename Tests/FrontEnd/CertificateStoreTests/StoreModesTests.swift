@@ -5,9 +5,9 @@ import Testing
 
 @testable import CertificateStore
 
-/// Who may read what: the program's choice, not the umask's.
+/// File modes are chosen by the program, not by the umask.
 @Suite struct StoreModesTests {
-    /// In a process of its own: the umask is the whole process's.
+    /// In a separate process: the umask belongs to the whole process.
     @Test(arguments: [0o077, 0o000, 0o027] as [mode_t])
     func modesAreTheDocumentedOnesWhateverTheUmaskIs(mask: mode_t) async throws {
         await #expect(processExitsWith: .success) { [mask] in

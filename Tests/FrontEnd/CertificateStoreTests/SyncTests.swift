@@ -3,7 +3,7 @@ import Testing
 
 @testable import CertificateStore
 
-/// What is synced, and in which order: each sync may cost milliseconds, and one too few a certificate.
+/// What is synced, and in which order: each sync may cost milliseconds, and a missing one may cost a certificate.
 @Suite struct SyncTests {
     @Test("All files are written before the first is synced, and their folder gets its name behind the last")
     func order() async throws {
@@ -16,8 +16,8 @@ import Testing
         var new = try folder.new()
         new.isDeployed = true
         #expect(try await store.install(new).isDeployed)
-        // Five files and the state; the six and their folder; generation, state and five links by their new names; the two folders with these;
-        // the switch and its folder.
+        // Five files and the state; these six and their folder; generation, state and five links under their new names;
+        // the two folders with these; the switch and its folder.
         let files: [FaultyDisk.Call] = Array(repeating: .write, count: 6) + Array(repeating: .synchronize, count: 7)
         let names: [FaultyDisk.Call] = Array(repeating: .rename, count: 7) + [.synchronize, .synchronize]
         #expect(disk.made == files + names + [.rename, .synchronize])

@@ -7,13 +7,13 @@ import X509
 
 @testable import CertificateStore
 
-/// A root, an issuer below it and leaves for any key and names.
+/// A root, an issuer below it, and leaves for any key and names.
 struct TestCA {
     let root: Certificate
     let issuer: Certificate
     private let issuerKey = P256.Signing.PrivateKey()
 
-    /// The moment at which everything is tested, Unix seconds.
+    /// The current time in the tests, Unix seconds.
     static let now: Int64 = 1_800_000_000
 
     init() throws {

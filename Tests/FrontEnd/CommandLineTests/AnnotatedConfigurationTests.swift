@@ -4,7 +4,8 @@ import Testing
 
 @testable import acme_agent
 
-/// Config/acme-agent.toml is the manual of the settings: it loads, names each of them, and its defaults are the program's.
+/// Config/acme-agent.toml is the manual of the settings: it loads, names each of them, and its defaults are the
+/// program's.
 @Suite struct AnnotatedConfigurationTests {
     private static let path = #filePath.split(separator: "/").dropLast(4).map { "/" + $0 }.joined() + "/Config/acme-agent.toml"
 
@@ -15,7 +16,7 @@ import Testing
         #expect(file.socket == nil)
     }
 
-    /// The comment signs taken away, one alternative of the three left.
+    /// Without the comment signs, and with one of the three alternatives.
     @Test func everySettingIsExplainedAndValid() throws {
         let lines = try text().split(separator: "\n", omittingEmptySubsequences: false)
         let settings = lines.filter { $0.hasPrefix("#") && $0.dropFirst().first.map { $0.isLetter || $0 == "[" } == true }.map {

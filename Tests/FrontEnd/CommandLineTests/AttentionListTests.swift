@@ -5,7 +5,7 @@ import Testing
 
 @testable import acme_agent
 
-/// What `list` shows of what needs its user, on a terminal and elsewhere.
+/// How `list` shows what needs attention, on a terminal and elsewhere.
 @Suite struct AttentionListTests {
     private func session() async throws -> CommandLineSession {
         let session = try CommandLineSession()
@@ -35,7 +35,7 @@ import Testing
         #expect(!outcome.output.contains("\u{1B}"))
     }
 
-    /// Its order is done: the certificate is there.
+    /// Its order is done: the certificate is installed.
     @Test func aFailedHookIsNoInterruptedOrder() async throws {
         let session = try CommandLineSession()
         let order = try ACMEURL("https://ca.example/order/1")
@@ -76,7 +76,7 @@ import Testing
         #expect(off.output.contains("expired") && !off.output.contains("\u{1B}[3"), "\(off)")
     }
 
-    /// What is kept here can be shown without the agent, were it there and said nothing.
+    /// Stored certificates can be shown without the agent, even if it accepts connections but never answers.
     @Test func aSilentAgentHoldsTheListUpForSecondsOnly() async throws {
         let session = try await session()
         let agent = try SilentServer(path: session.folder.file("agent.sock"))
@@ -90,7 +90,7 @@ import Testing
         let no = try await session.runOnTerminal("acme-agent revoke good.example.org; echo status $?", input: "n\n")
         #expect(no.output.contains("revoke certificate good.example.org, serial") && no.output.contains("[y/N]"), "\(no)")
         #expect(no.output.contains("nothing was changed") && no.output.contains("status 1"), "\(no)")
-        // Without an agent it comes no further.
+        // It gets no further without an agent.
         let yes = try await session.runOnTerminal("acme-agent revoke good.example.org; echo status $?", input: "y\n")
         #expect(yes.output.contains("status 3"), "\(yes)")
         #expect(try await session.run("acme-agent revoke good.example.org").status == 3)

@@ -4,7 +4,7 @@ import Foundation
 import JOSE
 import TestSupport
 
-/// What a shell said.
+/// The output and status of a shell.
 struct ShellOutcome: CustomStringConvertible {
     var status: Int32
     var output: String
@@ -13,7 +13,7 @@ struct ShellOutcome: CustomStringConvertible {
     var description: String { "status \(status)\n--- stdout\n\(output)--- stderr\n\(error)---" }
 }
 
-/// A state directory with certificates, and a shell in which the built `acme-agent` works on it. No agent listens on
+/// A state directory with certificates, and a shell that runs the built `acme-agent` on it. No agent listens on
 /// its socket.
 final class CommandLineSession: Sendable {
     let folder: TemporaryFolder
@@ -29,10 +29,10 @@ final class CommandLineSession: Sendable {
 
     static var now: Int64 { Int64(Date().timeIntervalSince1970) }
 
-    /// Keeps a certificate for a name.
+    /// Installs a certificate for a name.
     /// - Parameters:
     ///   - age: days since it was issued.
-    ///   - days: from its beginning to its end.
+    ///   - days: its lifetime.
     @discardableResult
     func install(_ name: String, more: [String] = [], age: Int64 = 0, days: Int = 90, isDeployed: Bool = true, order: ACMEURL? = nil)
         async throws -> StoredCertificate
@@ -47,7 +47,7 @@ final class CommandLineSession: Sendable {
                 time: issued, isDeployed: isDeployed))
     }
 
-    /// The folder of the built programs: where the test itself is.
+    /// The folder of the built programs, where the test itself is.
     private static let programs: String = {
         let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
         for argument in [own] + CommandLine.arguments {
@@ -57,7 +57,7 @@ final class CommandLineSession: Sendable {
         return FileManager.default.currentDirectoryPath + "/.build/debug"
     }()
 
-    /// Runs a script of `sh` in the session's folder.
+    /// Runs an `sh` script in the session's folder.
     func run(_ script: String, environment: [String: String] = [:]) async throws -> ShellOutcome {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
@@ -87,11 +87,11 @@ final class CommandLineSession: Sendable {
         return ShellOutcome(status: process.terminationStatus, output: text(names[0]), error: text(names[1]))
     }
 
-    /// Runs a script on a terminal of 80 columns; what it prints, errors included, is the output.
+    /// Runs a script on a terminal of 80 columns; the output includes errors.
     func runOnTerminal(_ script: String, input: String = "", environment: [String: String] = [:]) async throws -> ShellOutcome {
         try folder.write("on-terminal", "stty cols 80 rows 24\n" + script + "\n")
         try folder.write("typed", input)
-        // The terminal's end of input would be read as an answer while a question is still to come.
+        // The terminal's end of input would be read as an answer to a later question.
         return try await run("{ sleep 1; cat typed; sleep 1; } | script -qec 'sh on-terminal' /dev/null", environment: environment)
     }
 }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import acme_agent
 
-/// What the command line takes and what it refuses, as a user types it.
+/// What the command line accepts and refuses.
 @Suite struct CommandLineTests {
     private func parse(_ line: String) throws -> any ParsableCommand {
         try AcmeAgent.parseAsRoot(line.split(separator: " ").map(String.init))

@@ -10,7 +10,7 @@ import Testing
 
 @testable import acme_agent
 
-/// What a user and a script are told, and with which status the program ends.
+/// What users and scripts are told, and the program's exit status.
 @Suite struct FailureTests {
     private static let url = try? ACMEURL("https://ca.example/order/1")
 
@@ -42,7 +42,7 @@ import Testing
         #expect(Failure(AgentError.invalidRequest(parameter: parameter, message: message)).message == sentence)
     }
 
-    /// What the agent says the next time, too, ends an order; what it may not say again leaves it for the next run.
+    /// An answer that the agent would repeat ends an order; a temporary one leaves it for the next run.
     @Test func someRefusalsAreForGood() {
         let final: [AgentError] = [
             .refused(reason: "identifier", message: "m", hint: nil), .keyNotFound(name: "k"), .keyExists(name: "k"),
@@ -55,7 +55,7 @@ import Testing
         #expect(final.allSatisfy(\.isPolicyRefusal) && !passing.contains(where: \.isPolicyRefusal))
     }
 
-    /// "Not yours" and "not there" look alike, to scripts too.
+    /// "Not yours" and "not found" look alike, to scripts too.
     @Test func aKeyThatIsNotThereIsRefused() {
         #expect(
             Failure(AgentError.keyNotFound(name: "x")).exitStatus
@@ -73,7 +73,7 @@ import Testing
         #expect(failure.message == "the CA at https://ca.example refused: because (\(kind))")
     }
 
-    /// A CA that is down, whatever its proxy or its database says of it: exit 75, as Docs/cli.md promises.
+    /// A CA that is down, whatever its proxy or database reports: exit 75, as Docs/cli.md promises.
     @Test(arguments: [500, 502, 503, 504, 521]) func aCAThatIsDown(status: Int) throws {
         let url = try #require(Self.url)
         let failures = [
@@ -97,7 +97,7 @@ import Testing
                 == "the CA answered https://ca.example/order/1 with HTTP status 403 and gives no reason")
     }
 
-    /// What a hint says to type is for the CA that the user has named, and for the certificate that it is about.
+    /// Commands in hints name the CA that the user named, and the certificate concerned.
     @Test func hintsNameTheCAAndTheCertificate() throws {
         let directory = try ACMEURL("https://ca.example/directory"), name = try CertificateName("www")
         #expect(
@@ -200,7 +200,7 @@ import Testing
         #expect(failure.lines.contains { $0.contains("www.example.org") && $0.contains("refused (connection)") }, "\(failure.lines)")
     }
 
-    /// Messages follow age's manner: lower case, no full stop.
+    /// Messages follow age's style: lower case, no full stop.
     @Test func sentencesAreInOneManner() throws {
         let all: [Failure] = [
             Failure(AgentError.overloaded(message: "too much")), Failure(IssuanceError.noIdentifiers), Failure(CancellationError()),

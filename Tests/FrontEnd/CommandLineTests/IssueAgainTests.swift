@@ -8,7 +8,7 @@ import Testing
 
 @testable import acme_agent
 
-/// `issue` typed again. No agent listens: what ends with 3 would have ordered, and what ends otherwise asked nobody.
+/// `issue` run again. No agent listens: exit status 3 means that it would have ordered; otherwise it contacted nobody.
 @Suite struct IssueAgainTests {
     private static let issue = "acme-agent issue --directory https://ca.example/directory"
 
@@ -79,7 +79,7 @@ import Testing
         let replaced = try await session.run("\(Self.issue) \(names) --replace-names")
         #expect(replaced.status == 3, "\(replaced)")
         let expanded = try await session.run("\(Self.issue) \(names) --expand")
-        // One name less, added to those that are there, is what is there.
+        // Adding a subset of the names changes nothing.
         #expect(expanded.status == (names == "-d www.example.org" ? 0 : 3), "\(expanded)")
     }
 
@@ -135,7 +135,7 @@ import Testing
         let stored = try #require(try await session.store.certificate(named: name))
         #expect(try Renew.request(name, stored, nil, keyAlgorithm: .p256, mustStaple: true)?.0.mustStaple == true)
         #expect(try Renew.request(name, stored, nil, keyAlgorithm: .p256)?.0.mustStaple == false)
-        // Typed again, or not: the same. Taken back: another certificate.
+        // Repeated or omitted: the same certificate.
         let names = "-d www.example.org,mail.example.org"
         let same = try await session.run("\(Self.issue) \(names) --must-staple && \(Self.issue) \(names)")
         #expect(same.status == 0, "\(same)")

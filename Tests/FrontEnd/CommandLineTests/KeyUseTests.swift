@@ -8,9 +8,9 @@ import Testing
 
 @testable import acme_agent
 
-/// What commands say of keys, certificates and grants beyond their success.
+/// What commands say about keys, certificates and grants besides success.
 @Suite struct KeyUseTests {
-    /// A store with the certificate www.example.org by the account key "account", from a CA in memory.
+    /// A store with the certificate www.example.org, ordered with the account key "account" from a CA in memory.
     private struct Shelf {
         let keys = SoftwareKeys()
         let folder: TemporaryFolder

@@ -26,7 +26,7 @@ import Testing
         #expect(lost.status == 1 && lost.error.contains("no/where"), "\(lost)")
     }
 
-    /// Whatever standard output or another descriptor stands at, nothing before it goes and nothing is written over.
+    /// Output starts at a descriptor's current position: earlier contents are neither lost nor overwritten.
     @Test(arguments: [
         ("--out /dev/stdout", ">x"), ("--out -", ">x"), ("--out /proc/self/fd/1", ">x"), ("--out /dev/fd/1", ">x"),
         ("--out link", ">x"), ("--out /dev/fd/5", "5>x >&5"), ("--out /dev/stderr", "2>x >&2"), ("--out /dev/stderr", "2>x"),

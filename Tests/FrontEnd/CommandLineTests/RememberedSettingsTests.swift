@@ -6,7 +6,7 @@ import Testing
 
 @testable import acme_agent
 
-/// How a certificate was ordered comes back for its renewal.
+/// The options of a certificate's order are used again for its renewal.
 @Suite struct RememberedSettingsTests {
     private func withFolder(_ body: (RememberedSettings, CertificateName) throws -> Void) throws {
         var template = Array("/tmp/acme-agent-settings-XXXXXX".utf8CString)

@@ -7,7 +7,7 @@ import Testing
 
 @testable import acme_agent
 
-/// What `renew` and its timer take on.
+/// What `renew` and its timer work on.
 @Suite struct RenewalChoiceTests {
     private func journal(_ steps: [JournalStep]) throws -> OrderJournal {
         OrderJournal(
@@ -36,11 +36,11 @@ import Testing
             let found = try Renew.request(journal.name, stored, journal, keyAlgorithm: .p384)
             return try #require(found).0
         }
-        // A first order, and one that was to replace a certificate by one for more names.
+        // A first order, and one that would replace a certificate by one for more names.
         for request in [try request(nil, started: 0), try request(stored, started: CommandLineSession.now)] {
             #expect(request.identifiers == journal.identifiers && request.key == "other" && request.keyAlgorithm == .p384)
         }
-        // The certificate came from this order, or somebody gave it up by asking for another.
+        // The certificate came from this order, or another request replaced it.
         #expect(try request(stored, started: stored.metadata.installed).identifiers == stored.metadata.identifiers)
         journal.append(.failed)
         #expect(try request(stored, started: CommandLineSession.now).identifiers == stored.metadata.identifiers)
@@ -57,7 +57,7 @@ import Testing
         let list = try await session.run("acme-agent list")
         #expect(list.output.contains("new.example.org") && list.output.contains("failed"), "\(list)")
         #expect(list.error.contains("failed: new.example.org") && list.error.contains("forget --order"), "\(list)")
-        // No agent listens: nothing is even asked of it.
+        // No agent listens: it is not even contacted.
         let renewed = try await session.run("acme-agent renew --all")
         #expect(renewed.status == 0, "\(renewed)")
         for name in ["www.example.org", "new.example.org"] {

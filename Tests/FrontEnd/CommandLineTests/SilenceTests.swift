@@ -2,7 +2,7 @@ import Testing
 
 @testable import acme_agent
 
-/// An agent or a CA that takes connections and says nothing: what is waited for is said, and there is an end.
+/// An agent or a CA that accepts connections and never answers: the command says what it waits for, and ends.
 @Suite struct SilenceTests {
     @Test(arguments: ["status", "status --check", "keys list", "keys show web", "keys retire web --yes", "audit tail"])
     func aSilentAgentIsWaitedForSecondsOnly(line: String) async throws {
@@ -17,7 +17,7 @@ import Testing
         #expect(outcome.error.contains("hint: acme-agentd is overloaded or hangs"), "\(outcome)")
     }
 
-    /// The agent is not asked before the CA's directory is read.
+    /// The agent is not contacted before the CA's directory is read.
     @Test(arguments: ["INT", "TERM"]) func aSilentCAIsNamedAndLeftAtOnce(signal: String) async throws {
         let session = try CommandLineSession()
         let agent = try SilentServer(path: session.folder.file("agent.sock")), ca = try SilentServer()

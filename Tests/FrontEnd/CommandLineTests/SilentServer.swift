@@ -1,13 +1,13 @@
 import Glibc
 import Testing
 
-/// A socket that takes connections, by the kernel's doing, and never answers.
+/// A socket on which the kernel accepts connections, and which never answers.
 struct SilentServer {
     private let listener: Int32
-    /// Of a TCP socket.
+    /// For a TCP socket.
     let port: UInt16
 
-    /// At a path.
+    /// On a Unix socket at a path.
     init(path: String) throws {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -16,7 +16,7 @@ struct SilentServer {
         port = 0
     }
 
-    /// On this machine, at a free port.
+    /// On a free TCP port of this machine.
     init() throws {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import acme_agent
 
-/// Commands on what is kept, also where some of it is damaged or a command was cut off.
+/// Commands on the store, even if part of it is damaged or a command was interrupted.
 @Suite struct StoreCommandTests {
     private static let metadata = "state/certificates/www.example.org/metadata.json"
 
@@ -20,7 +20,7 @@ import Testing
             "\(damaged)")
         let json = try await session.run("acme-agent list --json")
         #expect(json.status == 1 && json.output.contains("\"damaged\":[{\"name\":\"www.example.org\""), "\(json)")
-        // The one that is due wants an agent; the one that is not is told all the same.
+        // The certificate that is due needs an agent; the other one is reported anyway.
         let renewal = try await session.run("acme-agent renew --all")
         #expect(renewal.output.contains("other.example.org: not due until"), "\(renewal)")
         #expect(renewal.error.contains("www.example.org: ") && renewal.error.contains("agent.sock"), "\(renewal)")
@@ -65,7 +65,7 @@ import Testing
     @Test(.enabled(if: geteuid() == 0)) func noRoomIsTriedAgainLater() async throws {
         let session = try CommandLineSession()
         try await session.install("www.example.org")
-        // Where a container's root may not mount, the test says nothing.
+        // If a container's root may not mount, there is nothing to test.
         let outcome = try await session.run(
             """
             mkdir small && unshare -m sh -c 'mount -t tmpfs -o size=4k none small || exit 77
@@ -89,7 +89,7 @@ import Testing
         #expect(outcome.error.contains("there is no interrupted or failed order for www.example.org"), "\(outcome)")
     }
 
-    /// In a folder that is not there nothing is wrong: monitoring would never know.
+    /// A missing folder has no problems to report: monitoring would never notice.
     @Test(arguments: [
         "list", "list --check", "status --check", "renew --all", "show www.example.org", "forget www.example.org --yes",
         "revoke www.example.org", "keys delete web --yes", "account show",
@@ -98,7 +98,7 @@ import Testing
         let named = try await session.run("acme-agent \(line) --state-directory /nope/state")
         #expect(named.status == 78 && named.error.contains("\"/nope/state\" does not exist"), "\(named)")
         let configured = try await session.run("rmdir state; acme-agent \(line)")
-        // Nobody has an account yet.
+        // There is no account yet.
         #expect(configured.status != 78 && !configured.error.contains("state directory"), "\(configured)")
         let file = try await session.run("touch state; acme-agent \(line)")
         #expect(file.status == 78 && file.error.contains("state\" is not a folder"), "\(file)")

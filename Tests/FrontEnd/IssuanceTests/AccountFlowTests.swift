@@ -28,7 +28,7 @@ import Testing
                 directory: try ca.directory, key: key, contact: try contact.map { try Contact(argument: $0) }, agreesToTerms: agrees)
         }
 
-        /// Registers, and loses the answer's URL, as a run does that is cut off there.
+        /// Registers and loses the answer's URL, like a run that is interrupted there.
         func registerAndForget() async throws -> ACMEURL {
             var account = try await flow.register(try registration())
             let url = try #require(account.url)
@@ -51,7 +51,7 @@ import Testing
         #expect(account.termsOfService == "https://ca.test/terms" && account.url != nil)
     }
 
-    /// No request could be signed for it: an account that cannot be used is not stored as one.
+    /// No request could be signed for it: an unusable account is not stored.
     @Test(
         arguments: [
             "https://evil.test/acct/1", "https://ca.test/new-order", "/new-account/",
@@ -72,7 +72,7 @@ import Testing
             return "\(error)".contains("Location")
         }
         #expect(try await office.store.account(at: try office.ca.directory)?.url == nil)
-        // It was made all the same: once the CA answers as it must, its key finds it.
+        // It was registered nevertheless: once the CA answers correctly, its key finds it.
         office.ca.change { $0.tamper = nil }
         let account = try await office.flow.register(try office.registration())
         #expect(account.url?.path.hasPrefix("/acct/") == true && office.keys.made == 1)
@@ -93,7 +93,7 @@ import Testing
         #expect(first.url == second.url && office.keys.names == ["account"])
     }
 
-    /// Key type and external account are for an account that is made.
+    /// Key type and external account apply only to a new account.
     @Test func whatHasNoEffectOnAnAccountIsSaid() async throws {
         let office = try Office()
         var registration = try office.registration()
@@ -125,13 +125,13 @@ import Testing
         let url = try #require(first.url)
         let second = try await office.flow.register(try office.registration(contact: ["b@example.org"]))
         #expect(office.ca.contacts(of: url) == ["mailto:b@example.org"] && second.contact == ["mailto:b@example.org"])
-        // The same once more changes nothing, and costs nothing more.
+        // Repeating it changes nothing and costs nothing more.
         office.ca.clearLog()
         _ = try await office.flow.register(try office.registration(contact: ["b@example.org"]))
         #expect(!office.ca.log.contains { $0.hasPrefix("POST /acct/") })
     }
 
-    /// The commands that hints name have no --email: they keep what is stored.
+    /// Commands in hints have no --email: they keep the stored contacts.
     @Test func whoRegistersWithoutContactsKeepsThem() async throws {
         let office = try Office()
         _ = try await office.flow.register(try office.registration(contact: ["a@example.org"]))
@@ -141,7 +141,7 @@ import Testing
         #expect(office.ca.contacts(of: try #require(other.url)) == ["mailto:a@example.org"])
     }
 
-    /// Some CAs show an account that was deactivated as any other.
+    /// Some CAs show a deactivated account like any other.
     @Test(arguments: [true, false]) func aClosedAccountIsNoneThatWorks(_ isShown: Bool) async throws {
         var behaviour = FakeCA.Behaviour()
         behaviour.showsClosedAccounts = isShown
@@ -185,7 +185,7 @@ import Testing
         #expect(try await office.store.accounts().isEmpty)
     }
 
-    /// A credential that is off, a token that is away: the CA has heard nothing, so the key is nobody's.
+    /// A credential that is off, a token that is away: the CA was not contacted, so the key belongs to no account.
     @Test func aKeyWhoseRegistrationWasNeverSentDoesNotStay() async throws {
         let office = try Office()
         let keys = StrictKeys(base: office.keys, isKeyRefused: false, failure: StrictKeys.Broken())
@@ -213,7 +213,7 @@ import Testing
         #expect(office.keys.names.isEmpty)
     }
 
-    /// RFC 8555 §7.3.6: for good. The next account needs a key of its own, and the user is told so.
+    /// RFC 8555 §7.3.6: deactivation is permanent. The next account needs a new key, and the user is told so.
     @Test(arguments: [true, false]) func theKeyOfAClosedAccountIsSaidToNeedAnother(_ isProblem: Bool) async throws {
         let office = try Office()
         _ = try await office.flow.register(try office.registration())
@@ -241,7 +241,7 @@ import Testing
         }
         #expect(try await office.store.accounts().map(\.isDeactivated) == [true])
         #expect(try await KeyUse("account", in: office.store).users.isEmpty)
-        // One by another key takes its place.
+        // An account with another key replaces it.
         office.ca.change {
             $0.intercept = nil
             $0.tamper = nil
@@ -251,7 +251,7 @@ import Testing
         #expect(try await office.flow.show(try office.ca.directory).account.status == .valid)
     }
 
-    /// What is asked of an account that was deactivated, here or elsewhere, is answered so, with the way out.
+    /// Requests about an account that was deactivated here or elsewhere say so, with a hint.
     @Test(arguments: [(true, false), (false, false), (false, true)])
     func whatADeactivatedAccountIsAskedForSaysSo(isHere: Bool, isShown: Bool) async throws {
         var behaviour = FakeCA.Behaviour()
@@ -285,7 +285,7 @@ import Testing
     }
 }
 
-/// An agent that makes no key, or one and signs nothing with it.
+/// An agent that makes no key, or one with which it signs nothing.
 private struct StrictKeys: KeyProvider {
     struct Refused: PolicyRefusal {
         var isPolicyRefusal: Bool { true }

@@ -6,7 +6,7 @@ import JOSE
 import Synchronization
 import TestSupport
 
-/// A CA, a store, keys and a solver in one test, and flows over them that may be killed.
+/// A CA, a store, keys and a solver for one test, and flows over them that can be killed.
 final class Bench: Sendable {
     let time = VirtualTime()
     let solver = MemorySolver()
@@ -55,7 +55,8 @@ final class Bench: Sendable {
     }
 }
 
-/// Ends everything behind it after a number of steps, as SIGKILL would: what was done stays, nothing more happens, no answer arrives.
+/// Stops everything after a number of steps, like SIGKILL: completed steps stay, nothing more happens, no answer
+/// arrives.
 final class KillSwitch: Sendable {
     struct Killed: Error {}
     private let steps: Mutex<(left: Int, taken: Int)>
@@ -73,7 +74,7 @@ final class KillSwitch: Sendable {
         }
     }
 
-    /// One step before, and one behind: the deed is done, its result is lost.
+    /// One step before and one after: the work is done, but its result is lost.
     func around<Result>(_ deed: () async throws -> Result) async throws -> Result {
         try step()
         let result = try await deed()

@@ -3,13 +3,13 @@ import CertificateStore
 import Foundation
 import Issuance
 
-/// Looks at the file system.
+/// Checks the file system.
 enum FileTests {
     static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 }
 
 extension ChallengeSolver {
-    /// An answer with a fixed thumbprint, where this solver puts it.
+    /// An answer with a fixed thumbprint, with this solver's target.
     func answer(_ name: String = "www.example.org", token: String = "dG9rZW4") throws -> ChallengeAnswer {
         let identifier = try Identifier(argument: name), keyAuthorization = KeyAuthorization(token: token, thumbprint: "thumb")
         return ChallengeAnswer(

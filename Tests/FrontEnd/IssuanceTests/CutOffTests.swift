@@ -6,7 +6,8 @@ import Testing
 
 @testable import Issuance
 
-/// SIGKILL before and behind every deed of an issuance: the next run ends with a certificate, and nothing is left behind.
+/// SIGKILL before and after every step of an issuance: the next run ends with a certificate, and nothing is left
+/// behind.
 @Suite struct CutOffTests {
     @Test func aFirstIssuanceMayBeCutOffAnywhere() async throws {
         var limit = 0

@@ -9,7 +9,7 @@ import Testing
 
 @testable import Issuance
 
-/// An order that failed is not one that was interrupted: no timer tries it again, and nothing of it stays.
+/// A failed order is not an interrupted one: no timer tries it again, and nothing of it is left.
 @Suite struct EndedOrderTests {
     private func expectNothing(_ bench: Bench, _ comment: Comment) async throws {
         #expect(bench.keys.names.isEmpty, comment)
@@ -19,7 +19,7 @@ import Testing
         #expect(folders.isEmpty, comment)
     }
 
-    /// A CA that cannot be asked for authorizations at the moment.
+    /// A CA whose authorizations cannot be fetched at the moment.
     private static let busy: @Sendable (HTTPRequest, Int) -> HTTPResponse? = { request, _ in
         request.url.path.hasPrefix("/authz/") ? HTTPResponse(status: 503, headers: ["Retry-After": "100000"]) : nil
     }
@@ -32,7 +32,7 @@ import Testing
         try await expectNothing(bench, "validation")
     }
 
-    /// The token is still at the key when the order fails: it is not left there.
+    /// The token is still making the key when the order fails: the key is not left in the token.
     @Test func aKeyInTheMakingIsTakenBack() async throws {
         var behaviour = FakeCA.Behaviour()
         behaviour.refusals = ["www.example.org": "connection refused"]
@@ -47,7 +47,7 @@ import Testing
         try await expectNothing(bench, "slow key")
     }
 
-    /// A user that has no grants any more: the timer does not try for ever.
+    /// A user who no longer has grants: the timer does not retry forever.
     @Test func anOrderWhoseKeyMayNotEvenBeSeenIsOver() async throws {
         let bench = try Bench()
         bench.ca.change { $0.intercept = Self.busy }
@@ -59,7 +59,7 @@ import Testing
         #expect(outcome.wasResumed && bench.ca.orderCount == 1)
     }
 
-    /// No flow can be made for it: the account is gone.
+    /// No flow can be created for it: the account is gone.
     @Test func anOrderWithoutAnAccountIsOver() async throws {
         let bench = try Bench(), name = try CertificateName("www.example.org")
         bench.ca.change { $0.intercept = Self.busy }
@@ -80,7 +80,8 @@ import Testing
         try await expectNothing(bench, "solver")
     }
 
-    /// What could not be removed stays written down, for the next who asks for the certificate; the order is over.
+    /// A challenge that could not be removed stays recorded for the next request for the certificate; the order is
+    /// over.
     @Test func aChallengeThatStaysIsRememberedAndTheOrderIsOver() async throws {
         let bench = try Bench()
         let solver = BrokenSolver(base: bench.solver, failsAtCleanUp: true)
@@ -101,7 +102,7 @@ import Testing
         var request = try Bench.request()
         request.key = "mine"
         if state == "missing" {
-            // Announced as a key that exists, and deleted since.
+            // Announced as an existing key, and deleted since.
             try await bench.keys.deleteKey(named: "mine")
             request.key = nil
             _ = try await bench.flow().issue(request)
@@ -114,7 +115,7 @@ import Testing
         #expect(try await bench.store.journalNames().isEmpty)
     }
 
-    /// The CA may have made the certificate all the same: the key stays, and whose it is stays written down.
+    /// The CA may have issued the certificate nevertheless: the key stays, and so does the record of what it is for.
     @Test func anOrderThatFailsAtFinalizeKeepsItsKeyAndIsOver() async throws {
         let bench = try Bench()
         bench.ca.change { $0.certifiesAnotherKey = true }
@@ -129,7 +130,7 @@ import Testing
         #expect(try await bench.store.journalNames().isEmpty)
     }
 
-    /// A network that fails, a CA that is busy, an agent that is away: the request stands.
+    /// A failing network, a busy CA or an unreachable agent: the order stays open.
     @Test func whatWasCutOffIsKept() async throws {
         let bench = try Bench()
         bench.ca.change { $0.intercept = Self.busy }
@@ -137,7 +138,7 @@ import Testing
         #expect(try await bench.store.journal(named: try CertificateName("www.example.org"))?.hasFailed == false)
     }
 
-    /// `issue` is cut off, `revoke`: what its user does not want any more is not replaced by a timer.
+    /// `issue` is interrupted, then `revoke`: a timer does not replace what the user no longer wants.
     @Test func whatIsRevokedHasNoOrderThatATimerResumes() async throws {
         let bench = try Bench()
         let first = try await bench.flow().issue(try Bench.request())
@@ -150,7 +151,7 @@ import Testing
         #expect(bench.keys.names == ["www.example.org"])
     }
 
-    /// Its own last steps are left: the hook is not run for a certificate that is revoked.
+    /// Only its own last steps are left: the hook does not run for a revoked certificate.
     @Test func aRevokedCertificateIsNotDeployed() async throws {
         let bench = try Bench()
         struct Broken: Error {}
@@ -164,7 +165,7 @@ import Testing
     }
 }
 
-/// A token that makes a key also where nobody waits for it any more, when it is time.
+/// A token that completes a key later, even if nobody waits for it any longer.
 private struct SlowKeys: KeyProvider {
     let base: SoftwareKeys
     let isTime: @Sendable () -> Bool
@@ -176,7 +177,7 @@ private struct SlowKeys: KeyProvider {
             return try await base.createKey(named: name, algorithm: algorithm, purpose: purpose)
         }
         for _ in 0..<5_000 where !isTime() { try await Task.sleep(for: .milliseconds(2)) }
-        // Whoever is cancelled does not hear of the key.
+        // A cancelled caller does not learn of the key.
         try await Task.sleep(for: .milliseconds(500))
         return try await making.value
     }
@@ -185,7 +186,7 @@ private struct SlowKeys: KeyProvider {
     func signer(for key: ManagedKey) async throws -> any AccountSigner { try await base.signer(for: key) }
 }
 
-/// An agent that has nothing for its caller.
+/// An agent that grants its caller nothing.
 private struct NoKeys: KeyProvider {
     struct Refused: PolicyRefusal {
         var isPolicyRefusal: Bool { true }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Issuance
 
-/// A challenge that failed ends the order at once, with the CA's reason, whatever the CA leaves pending.
+/// A failed challenge ends the order at once, with the CA's reason, whatever the CA leaves pending.
 @Suite struct FailedChallengeTests {
     private func failing(_ change: (inout FakeCA.Behaviour) -> Void = { _ in }) throws -> Bench {
         var behaviour = FakeCA.Behaviour()
@@ -62,12 +62,12 @@ import Testing
             return problems.map(\.identifier.value) == ["www.example.org"] && "\(error)".contains("connection refused")
         }
         #expect(bench.eventNames.filter { $0 == "challenge-problem" }.count == 1)
-        // The time is over, the order is not: the next run resumes it.
+        // The time is over, but the order is not: the next run resumes it.
         #expect(try await bench.store.journalNames().count == 1)
         #expect(bench.ca.log.count < 200)
     }
 
-    /// Authorizations are looked at only where the order does not move.
+    /// Authorizations are fetched only if the order stays pending.
     @Test func aCAThatTakesAMomentIsAskedForItsOrderAlone() async throws {
         var behaviour = FakeCA.Behaviour()
         behaviour.pendingPolls = 3
@@ -81,7 +81,7 @@ import Testing
         behaviour.pendingPolls = 40
         let bench = try Bench(behaviour)
         _ = try await bench.flow().issue(try Bench.request((0..<10).map { "n\($0).example.org" }))
-        // All are proven at the first look: none is asked for again.
+        // All are proven at the first fetch: none is fetched again.
         #expect(bench.ca.log.filter { $0.hasPrefix("POST /authz/") }.count == 20)
     }
 }

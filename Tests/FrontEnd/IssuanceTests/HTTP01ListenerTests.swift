@@ -54,7 +54,7 @@ import Testing
         await listener.finish()
     }
 
-    /// The same port on both; tests beside this one may take it in between.
+    /// The same port on both; concurrent tests may take it in between.
     private func listeningOnBothFamilies() async throws -> HTTP01Listener {
         for _ in 0..<20 {
             let probe = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])

@@ -26,7 +26,7 @@ import Testing
         #expect(!FileTests.exists(root.file(".well-known")))
     }
 
-    /// As long as the name of a file may be.
+    /// As long as a file name may be.
     @Test(arguments: [250, 251, 255]) func aLongTokenIsShown(_ length: Int) async throws {
         let root = try TemporaryFolder()
         let webroot = HTTP01Webroot(root: root.path)
@@ -39,7 +39,7 @@ import Testing
         #expect(!FileTests.exists(root.file(".well-known")))
     }
 
-    /// In a process of its own: the umask is the whole process's.
+    /// In a separate process: the umask belongs to the whole process.
     @Test func theWebServerMayReadWhateverTheUmaskIs() async throws {
         await #expect(processExitsWith: .success) {
             umask(0o077)

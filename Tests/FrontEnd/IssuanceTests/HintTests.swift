@@ -6,7 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// What a user is told of what went wrong before, and of what there is to do.
+/// What a user is told about earlier failures, and what to do.
 @Suite struct HintTests {
     private func problem(_ type: String, _ count: Int, status: Int) -> HTTPResponse {
         let body = #"{"type":"urn:ietf:params:acme:error:\#(type)","detail":"no","status":\#(status)}"#
@@ -14,7 +14,8 @@ import Testing
             status: status, headers: ["Content-Type": "application/problem+json", "Replay-Nonce": "none-\(count)"], body: Array(body.utf8))
     }
 
-    /// Where an order is refused as unauthorized the account itself may be closed; a CA may show that, or refuse it.
+    /// If an order is refused as unauthorized, the account itself may be closed; a CA may show the account, or refuse
+    /// that too.
     @Test(arguments: [(true, true), (true, false), (false, false)])
     func anOrderOfADeactivatedAccountSaysSo(isClosed: Bool, isShown: Bool) async throws {
         var behaviour = FakeCA.Behaviour()

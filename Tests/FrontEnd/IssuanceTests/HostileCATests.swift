@@ -8,14 +8,14 @@ import Testing
 
 @testable import Issuance
 
-/// A CA whose answers are well-formed, and lead astray.
+/// A CA whose answers are well-formed but misleading.
 @Suite struct HostileCATests {
     private static func problem(_ status: Int, _ type: String) -> HTTPResponse {
         let body = #"{"type":"urn:ietf:params:acme:error:\#(type)","detail":"no","status":\#(status)}"#
         return HTTPResponse(status: status, headers: ["Content-Type": "application/problem+json"], body: Array(body.utf8))
     }
 
-    /// Every order gets the URL of the first one, and shows there that it is ready.
+    /// Every order gets the URL of the first one, which says that it is ready.
     private static let reusesOrderURL: @Sendable (HTTPRequest, HTTPResponse) -> HTTPResponse = { request, response in
         if request.url.path == "/order/0" {
             let text = String(decoding: response.body, as: UTF8.self).replacing(#""status":"valid""#, with: #""status":"ready""#)
@@ -30,7 +30,7 @@ import Testing
 
     // MARK: What counts as renewed
 
-    /// What was installed is known by its generation, not by a URL that the CA gives out again.
+    /// An installed certificate is identified by its generation, not by a URL that the CA reuses.
     @Test(arguments: [false, true]) func anOrderURLThatIsGivenOutAgainIsNoRenewal(_ isRevoked: Bool) async throws {
         let bench = try Bench()
         let first = try await bench.flow().issue(try Bench.request()).certificate
@@ -72,7 +72,7 @@ import Testing
         #expect(try await bench.flow().renew(first.name).certificate.metadata.generation == 2)
     }
 
-    /// One that ends sooner is no renewal either, until the installed one has less left.
+    /// A certificate that expires sooner is no renewal either, until the installed one expires even sooner.
     @Test func anEarlierEndIsNoRenewal() async throws {
         let bench = try Bench()
         let first = try await bench.flow().issue(try Bench.request()).certificate
@@ -118,7 +118,7 @@ import Testing
                 looks += 1
                 return looks
             }
-            // So that the test ends where the program does not.
+            // So that the test ends if the program does not.
             if look > 3_000 { return HTTPResponse(status: 404) }
             text.replace(#"{"status":"valid""#, with: #"{"status":"\#(states[look % states.count])""#)
             return HTTPResponse(status: response.status, headers: response.headers, body: Array(text.utf8))
@@ -129,7 +129,7 @@ import Testing
             return true
         }
         #expect(bench.ca.log.count < 600 && bench.time.uptime() < .seconds(1_000))
-        // The certificate is there, and the next run gets it.
+        // The certificate is issued, and the next run gets it.
         bench.ca.change { $0.tamper = nil }
         #expect(try await bench.flow().issue(try Bench.request()).certificate.metadata.generation == 1)
         #expect(bench.ca.orderCount == 1)
@@ -151,7 +151,7 @@ import Testing
         #expect(bench.eventNames.contains("warning"))
     }
 
-    /// Of the right key and names, to the root that is wanted, and another certificate.
+    /// For the right key and names, with the preferred root, but another certificate.
     @Test func anAlternateChainIsForTheVerySameCertificate() async throws {
         var behaviour = FakeCA.Behaviour()
         behaviour.alternateChain = true
@@ -169,7 +169,7 @@ import Testing
     static let foreign = "https://evil.test/order/0"
     static let long = "https://ca.test/" + String(repeating: "a", count: 1_020)
 
-    /// What the CA answers where, in whose place, and whether a challenge is in place by then.
+    /// The CA's answer, where, in place of what, and whether a challenge is presented by then.
     @Test(
         arguments: [
             ("/new-order", "https://ca.test/finalize/0", foreign), ("/new-order", "https://ca.test/finalize/0", long),
@@ -230,7 +230,7 @@ import Testing
 
     // MARK: Keys
 
-    /// Killed after the token has made the key and before anything could say so; then the order comes to its end.
+    /// Killed after the token has made the key and before that could be recorded; then the order fails.
     @Test func aKeyThatAKilledRunHadMadeIsTakenBackWhenItsOrderFails() async throws {
         var found = false
         for limit in 0..<80 {
@@ -253,7 +253,7 @@ import Testing
         #expect(found)
     }
 
-    /// Also where the next run wants other names and has the key for them.
+    /// Even if the next run wants other names and has the key for them.
     @Test func aKeyThatAKilledRunHadMadeForOtherNamesIsTakenBack() async throws {
         let bench = try Bench()
         var request = try Bench.request()
@@ -270,7 +270,7 @@ import Testing
         #expect(bench.keys.names.isEmpty)
     }
 
-    /// The name was taken between the look and the making: the key is somebody else's.
+    /// The name was taken between the check and the creation: the key is somebody else's.
     @Test(arguments: [true, false]) func aKeyThatSomebodyElseMadeMeanwhileStays(_ isHandedOut: Bool) async throws {
         let bench = try Bench()
         let keys = TakenKeys(base: bench.keys, isHandedOut: isHandedOut)
@@ -282,7 +282,7 @@ import Testing
     }
 }
 
-/// A provider in which somebody else makes each key a moment before.
+/// A provider in which somebody else makes each key a moment earlier.
 private struct TakenKeys: KeyProvider {
     let base: SoftwareKeys
     /// Or it fails.

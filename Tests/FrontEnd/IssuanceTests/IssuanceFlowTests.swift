@@ -19,7 +19,7 @@ import Testing
         #expect(bench.solver.isEmpty)
         #expect(try await bench.store.journalNames().isEmpty)
         #expect(bench.eventNames.contains("key-created"))
-        // The key is made beside these.
+        // The key is made concurrently with these.
         #expect(
             bench.eventNames.filter { !["signed", "asking", "key-created"].contains($0) } == [
                 "order-created", "authorization-pending", "challenge-presented", "challenge-answered", "validated",
@@ -31,7 +31,7 @@ import Testing
         var behaviour = FakeCA.Behaviour()
         behaviour.processingPolls = 0
         behaviour.tamper = { request, response in
-            // As Pebble: the answer to finalize says "processing", the next poll "valid".
+            // Like Pebble: the answer to finalize says "processing", the next poll "valid".
             guard request.url.path.hasPrefix("/finalize/") else { return response }
             let text = String(decoding: response.body, as: UTF8.self).replacing("\"valid\"", with: "\"processing\"")
             return HTTPResponse(status: response.status, headers: response.headers, body: Array(text.utf8))
@@ -85,7 +85,7 @@ import Testing
         }
         #expect(bench.solver.isEmpty)
         #expect(bench.eventNames.filter { $0 == "failed" }.count == 2)
-        // The next run begins a new order with the same key.
+        // The next run starts a new order with the same key.
         bench.ca.change { $0.refusals = [:] }
         let outcome = try await bench.flow().issue(try Bench.request(["www.example.org", "a.example.org", "b.example.org"]))
         #expect(bench.keys.names == [outcome.key.name.rawValue])
@@ -165,7 +165,7 @@ import Testing
                 (error as? StoreError)?.reason == .chainRefused
             }
             #expect(try await bench.store.certificateNames().isEmpty)
-            // When the CA comes to its senses the next run ends with a certificate, for the same key.
+            // Once the CA behaves, the next run ends with a certificate for the same key.
             bench.ca.change { $0 = .init() }
             let outcome = try await bench.flow().issue(try Bench.request())
             #expect(bench.keys.names == [outcome.key.name.rawValue])
@@ -199,12 +199,12 @@ import Testing
         #expect(bench.eventNames.contains("warning"))
     }
 
-    /// The certificate is there: what a user would have liked better is no reason to do without.
+    /// The certificate is issued: an unmet preference is no reason to lose it.
     @Test(arguments: ["https://elsewhere.test/alternate/0", "https://ca.test/alternate/77", "https://ca.test/alternate/0"])
     func anAlternateChainThatIsNotToBeHadIsPassedOver(alternate: String) async throws {
         var behaviour = FakeCA.Behaviour()
         behaviour.tamper = { request, response in
-            // The last of the three is there, and for another key.
+            // The last of the three exists, but is for another key.
             if request.url.path == "/alternate/0" {
                 return HTTPResponse(status: response.status, headers: response.headers, body: ForeignChain.pem)
             }
@@ -222,7 +222,7 @@ import Testing
         #expect(bench.ca.finalizationCount == 1)
     }
 
-    /// draft-ietf-acme-profiles: a client asks for what is listed.
+    /// draft-ietf-acme-profiles: a client requests only listed profiles.
     @Test(arguments: [["classic", "shortlived"], [], nil] as [[String]?]) func aProfileThatTheCADoesNotListIsRefusedBeforeOrdering(
         profiles: [String]?
     ) async throws {
@@ -247,7 +247,7 @@ import Testing
         let bench = try Bench(behaviour)
         let outcome = try await bench.flow().issue(try Bench.request())
         #expect(outcome.certificate.metadata.profile == "classic")
-        // Nobody has asked for it: where it is gone another day, the CA chooses again.
+        // Nobody requested it: if it is gone later, the CA chooses again.
         bench.ca.change {
             $0.profiles = ["new"]
             $0.defaultProfile = "new"
@@ -257,7 +257,7 @@ import Testing
         #expect(bench.eventNames.contains("warning"))
     }
 
-    /// As a CA with a root of a kind that nobody here knows.
+    /// Like a CA with a root of an unknown kind.
     @Test func aChainWithSomethingUnreadableIsInstalledWithAWarning() async throws {
         var behaviour = FakeCA.Behaviour()
         behaviour.tamper = { request, response in
@@ -337,7 +337,7 @@ import Testing
             ($0 as? StoreError)?.reason == .storageFull
         }
         #expect(bench.keys.names.isEmpty && bench.ca.log.isEmpty)
-        // Nor at a renewal, which makes no key.
+        // Neither at a renewal, which makes no key.
         _ = try await bench.flow().issue(try Bench.request())
         bench.ca.clearLog()
         await #expect(throws: StoreError.self) { try await bench.flow(onFullDisk: true).renew(try CertificateName("www.example.org")) }
@@ -378,7 +378,7 @@ import Testing
         #expect(bench.ca.revocations.count == 2)
     }
 
-    /// A key that is said to be compromised must not come back with the next certificate.
+    /// The next certificate must not use a compromised key again.
     @Test func aCompromisedKeyIsNotUsedAgain() async throws {
         let bench = try Bench()
         let first = try await bench.flow().issue(try Bench.request())
@@ -389,7 +389,7 @@ import Testing
     }
 }
 
-/// Never becomes visible; ends by cancellation only.
+/// Never becomes visible; ends only by cancellation.
 private struct StuckSolver: ChallengeSolver {
     let base: MemorySolver
     var type: ChallengeType { base.type }
@@ -400,7 +400,7 @@ private struct StuckSolver: ChallengeSolver {
     func cleanUp(_ answer: ChallengeAnswer) async throws { try await base.cleanUp(answer) }
 }
 
-/// A chain for a key that nobody here has.
+/// A chain for an unknown key.
 private enum ForeignChain {
     static let pem: [UInt8] = {
         let csr = try? SoftwareKey().certificateRequest([Identifier(argument: "www.example.org")])
@@ -408,7 +408,7 @@ private enum ForeignChain {
     }()
 }
 
-/// An agent that signs for one CA only.
+/// An agent that signs for only one CA.
 private struct HomeSigner: AccountSigner {
     struct Refused: PolicyRefusal {
         var isPolicyRefusal: Bool { true }

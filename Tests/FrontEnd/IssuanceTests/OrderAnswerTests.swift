@@ -17,7 +17,7 @@ import Testing
         #expect(bench.solver.presented == 0)
         #expect(!bench.ca.log.contains { $0.hasPrefix("POST /chall/") })
         #expect(bench.time.slept.isEmpty)
-        // Nothing is left that a timer would resume.
+        // Nothing is left for a timer to resume.
         #expect(bench.keys.names.isEmpty)
         #expect(try await bench.store.journalNames().isEmpty)
     }
@@ -135,7 +135,7 @@ import Testing
 }
 
 extension FakeCA.Behaviour {
-    /// A CA whose answers at a path have something else in the place of a text.
+    /// A CA whose answers at a path have a text replaced.
     static func rewriting(
         _ path: String, _ old: String, _ new: String, _ change: (inout FakeCA.Behaviour) -> Void = { _ in }
     ) -> FakeCA.Behaviour {

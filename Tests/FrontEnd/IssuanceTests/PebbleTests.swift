@@ -9,10 +9,10 @@ import X509
 
 @testable import Issuance
 
-/// A real CA on loopback, software keys, everything else as in the program.
+/// A real CA on loopback and software keys; everything else is as in the program.
 @Suite(.enabled(if: PebbleFixture.isAvailable, "pebble, pebble-challtestsrv and openssl are installed"), .serialized)
 struct PebbleTests {
-    /// One user at one Pebble.
+    /// One user of one Pebble.
     final class User: Sendable {
         let pebble: PebbleFixture
         let keys: SoftwareKeys
@@ -100,7 +100,7 @@ struct PebbleTests {
         let third = try await flow.renew(request.name) { $0.newKey = true }
         try await flow.revoke(request.name, reason: .keyCompromise, byCertificateKey: true)
         #expect(third.key.name != first.key.name)
-        // The CA knows, and says so.
+        // The CA knows that and says so.
         await #expect { try await flow.revoke(certificate: third.certificate.chain.leafDER, reason: nil) } throws: { error in
             (error as? ACMEClientError)?.problem?.kind == .alreadyRevoked
         }
@@ -131,7 +131,7 @@ struct PebbleTests {
         }
         let account = try await user.register(externalAccount: "corp")
         #expect(account.url != nil)
-        // Once more finds the same one.
+        // Another registration finds the same account.
         #expect(try await user.register(externalAccount: "corp").url == account.url)
         let (flow, _) = try await user.flow([try user.listener()])
         _ = try await flow.issue(try Bench.request())
@@ -160,7 +160,7 @@ struct PebbleTests {
     @Test func aChallengeThatFailsTellsWhy() async throws {
         let user = try await User()
         _ = try await user.register()
-        // Nobody serves this folder.
+        // No web server serves this folder.
         let root = try TemporaryFolder()
         let (flow, _) = try await user.flow([HTTP01Webroot(root: root.path)])
         await #expect { try await flow.issue(try Bench.request()) } throws: { error in
@@ -271,7 +271,7 @@ struct PebbleTests {
                 #expect(account.key == next)
                 break
             } catch {}
-            // Whichever key the CA has, the next run finds the account by it.
+            // Whichever key the CA has, the next run finds the account with it.
             #expect(try await user.accounts.show(directory).account.status == .valid)
             let settled = try #require(try await user.store.account(at: directory))
             #expect(settled.nextKey == nil && settled.url == account.url)
@@ -279,7 +279,7 @@ struct PebbleTests {
         }
         #expect(limit > 8)
         #expect(!user.keys.retired.contains(account.key.rawValue))
-        // Another account's key is refused by the CA, and the old one stays.
+        // The CA refuses another account's key, and the old key stays.
         let other = AccountFlow(store: FolderStore(folder: user.folder.file("other")), keys: user.keys, transport: user.transport)
         _ = try await other.register(AccountRegistration(directory: directory, key: KeyName("taken"), agreesToTerms: true))
         await #expect(throws: ACMEClientError.self) { try await user.accounts.changeKey(directory, to: KeyName("taken")) }

@@ -8,7 +8,8 @@ import Testing
 
 @testable import Issuance
 
-/// What is refused for good leaves nothing behind: no key in the token, no challenge, no journal that a timer would try for ever.
+/// A final refusal leaves nothing behind: no key in the token, no challenge, no journal that a timer would retry
+/// forever.
 @Suite struct RefusalTests {
     private func expectNothing(_ bench: Bench, _ comment: Comment) async throws {
         #expect(bench.keys.names.isEmpty, comment)
@@ -38,7 +39,7 @@ import Testing
         #expect(bench.keys.made == 0)
     }
 
-    /// A refusal is one, whatever it is called; what only says "not now" is not.
+    /// A refusal is final, whatever its type; an answer that only means "not now" is not.
     @Test(arguments: [("unauthorized", 403, true), ("malformed", 400, true), ("rateLimited", 429, false), ("serverInternal", 500, false)])
     func anOrderThatTheCAPutsOffIsTriedAgainByTheNextRun(_ type: String, _ status: Int, isFinal: Bool) async throws {
         let bench = try Bench(Self.refusing(type, status: status))
@@ -57,7 +58,7 @@ import Testing
         #expect(try await bench.store.journalNames().isEmpty)
     }
 
-    /// A key that was there before is somebody's, whatever becomes of the order.
+    /// A key that already existed belongs to somebody, whatever happens to the order.
     @Test func aKeyThatWasThereBeforeStays() async throws {
         let bench = try Bench()
         _ = try await bench.keys.createKey(named: "mine", algorithm: .p256, purpose: .certificate)
@@ -69,10 +70,10 @@ import Testing
         #expect(try await bench.store.journalNames().isEmpty)
     }
 
-    /// Keys that another certificate has come to need, or that somebody else made under the name: an order that is refused takes none of them.
+    /// A refused order deletes no key that another certificate now needs, or that somebody else made under the name.
     @Test func aKeyThatThisOrderDidNotMakeStays() async throws {
         let bench = try Bench()
-        // A run that announced the key and was cut off before it made it.
+        // A run that announced the key and was interrupted before it made it.
         var request = try Bench.request()
         request.key = "shared"
         try await bench.store.write(
@@ -86,14 +87,14 @@ import Testing
         #expect(try await bench.store.journalNames().isEmpty)
     }
 
-    /// The CA may have made the certificate that it says it refuses.
+    /// The CA may have issued the certificate that it says it refuses.
     @Test func aCAsWordAboutAFinalizedOrderCostsNoKey() async throws {
         let bench = try Bench(Self.refusing("rejectedIdentifier", status: 403, at: "/finalize"))
         await #expect(throws: ACMEClientError.self) { try await bench.flow().issue(try Bench.request()) }
         #expect(bench.keys.names == ["www.example.org"])
     }
 
-    /// Replacing a key that two certificates have leaves it to the other.
+    /// Replacing a key that two certificates use keeps it for the other one.
     @Test(arguments: [IssuanceRequest.OldKey.retire, .delete])
     func anOldKeyThatAnotherCertificateNeedsIsLeftAlone(_ choice: IssuanceRequest.OldKey) async throws {
         let bench = try Bench()
@@ -109,7 +110,7 @@ import Testing
         #expect(bench.keys.names.contains("both") && bench.keys.retired.isEmpty)
     }
 
-    /// Where grants say beforehand that there will be no key, the CA is not troubled.
+    /// If the grants already rule out a key, the CA is not contacted.
     @Test func aKeyThatIsKnownToBeRefusedIsAskedForBeforeTheOrder() async throws {
         let bench = try Bench()
         let keys = RefusedKeys(base: bench.keys, isKnown: true)
@@ -125,7 +126,7 @@ import Testing
         try await expectNothing(bench, "not known")
     }
 
-    /// What may have a certificate already is kept: the refusal may be a mistake that is mended tomorrow.
+    /// A key that may already have a certificate is kept: the refusal may be a mistake that is corrected later.
     @Test func anOrderBehindFinalizeIsKept() async throws {
         var behaviour = FakeCA.Behaviour()
         behaviour.tamper = { request, response in
@@ -160,7 +161,7 @@ private struct Refused: PolicyRefusal {
     var isPolicyRefusal: Bool { true }
 }
 
-/// An agent whose policy lets everything be signed but one operation.
+/// An agent whose policy allows every operation but one.
 private struct RefusingSigner: AccountSigner {
     let base: SoftwareSigner
     let operation: ACME.Operation
@@ -176,7 +177,7 @@ private struct RefusingSigner: AccountSigner {
 
 private struct RefusedKeys: KeyProvider {
     let base: SoftwareKeys
-    /// Whether it is told beforehand.
+    /// Whether it is announced beforehand.
     let isKnown: Bool
 
     func key(named name: KeyName) async throws -> ManagedKey? { try await base.key(named: name) }

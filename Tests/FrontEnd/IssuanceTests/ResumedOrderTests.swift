@@ -7,18 +7,18 @@ import Testing
 
 @testable import Issuance
 
-/// An order of an earlier run that leads nowhere is dropped for a new one; one that leads somewhere is resumed.
+/// An earlier run's order that cannot be completed is replaced by a new one; otherwise it is resumed.
 @Suite struct ResumedOrderTests {
-    /// Where a first run is cut off.
+    /// Where a first run is interrupted.
     enum Place: CaseIterable { case pending, finalized }
 
-    /// A run that was cut off, and the same store with the same keys at the next.
+    /// An interrupted run, and the same store with the same keys for the next one.
     private func interrupted(_ place: Place) async throws -> Bench {
         let bench = try Bench()
         let path = place == .pending ? "/authz/" : "/finalize/"
         bench.ca.change { behaviour in
             behaviour.intercept = { request, _ in
-                // The request arrives or not, its answer never does.
+                // The request may arrive; its answer never does.
                 request.url.path.hasPrefix(path) ? HTTPResponse(status: 503, headers: ["Retry-After": "100000"]) : nil
             }
         }
@@ -46,7 +46,7 @@ import Testing
         return HTTPResponse(status: status, headers: ["Content-Type": "application/problem+json"], body: Array(body.utf8))
     }
 
-    /// What a CA says to a request about the first order.
+    /// A CA's answers to requests about the first order.
     static let answers: [(Int, String?)] = [
         (400, "malformed"), (403, "unauthorized"), (404, "malformed"), (404, nil), (403, nil), (410, nil), (200, nil), (500, nil),
     ]
@@ -93,7 +93,7 @@ import Testing
         #expect(bench.ca.orderCount == 1)
         let journal = try await bench.store.journal(named: try CertificateName("www.example.org"))
         #expect(journal?.hasFailed == false && journal?.order?.path == "/order/0")
-        // A CA that has lost the order, and says so by this alone, is not asked for ever.
+        // A CA that has lost the order, and shows it only in this way, is not polled forever.
         try await bench.time.sleep(for: .seconds(86_400))
         try await expectNewOrder(bench, "a day later")
     }
@@ -143,7 +143,8 @@ import Testing
         #expect(outcome.wasResumed && bench.ca.orderCount == 1)
     }
 
-    /// RFC 8555 §8.2: the earlier run may have been cut off before its response arrived, and the CA may have looked while nobody was there.
+    /// RFC 8555 §8.2: the earlier run may have been interrupted before its response arrived, or the CA may have
+    /// validated while no answer was presented.
     @Test func responsesAreSentAgain() async throws {
         let bench = try await interrupted(.pending)
         bench.ca.change {
@@ -154,7 +155,8 @@ import Testing
         #expect(bench.ca.log.filter { $0.hasPrefix("POST /chall/") }.count == 1)
     }
 
-    /// A CA that is looking may refuse a second response: the order is what counts, and nothing is said to be signed that was refused.
+    /// A CA that is validating may refuse a second response: the order decides, and a refused response is not reported
+    /// as sent.
     @Test func aRefusedSecondResponseIsNoFailure() async throws {
         let bench = try await interrupted(.pending)
         let answer = Self.answer(400, "malformed")
@@ -169,7 +171,7 @@ import Testing
         #expect(!bench.eventNames.contains("challenge-answered"))
     }
 
-    /// An account keeps its URL when its key is changed (RFC 8555 §7.3.5).
+    /// An account keeps its URL when its key changes (RFC 8555 §7.3.5).
     @Test func anOrderIsResumedByTheAccountsNewKey() async throws {
         let bench = try await interrupted(.pending)
         var journal = try #require(try await bench.store.journal(named: try CertificateName("www.example.org")))

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Issuance
 
-/// Revocations that are cut off or typed again.
+/// Revocations that are interrupted or repeated.
 @Suite struct RevocationTests {
     @Test func aCompromisedKeyIsNeverLeftInUseWhereverTheRevocationIsCutOff() async throws {
         var limit = 0
@@ -22,7 +22,7 @@ import Testing
                 #expect(bench.keys.retired == ["www.example.org"], "cut off after \(limit)")
             }
             if isDone { return #expect(limit > 4) }
-            // The same command again: it may find the certificate revoked, and ends with a key that signs nothing.
+            // The same command again: it may find the certificate revoked, and leaves a key that signs nothing.
             do { try await bench.flow().revoke(name, reason: .keyCompromise) } catch IssuanceError.alreadyRevoked {}
             #expect(bench.keys.retired == ["www.example.org"], "cut off after \(limit)")
             #expect(bench.ca.revocations.count == 1, "cut off after \(limit)")

@@ -8,11 +8,11 @@ import Testing
 
 @testable import Issuance
 
-/// What an issuance does at the same time, and what becomes of the rest where one thing fails.
+/// What an issuance does concurrently, and what happens to the rest if one part fails.
 @Suite struct SideBySideTests {
     @Test func aTokenThatTakesItsTimeForAKeyHoldsNothingUp() async throws {
         let bench = try Bench()
-        // The key comes only when the CA has been told to look.
+        // The key is made only after the CA was told that the challenge is ready.
         let keys = KeysInTheMaking(base: bench.keys) {
             for _ in 0..<5_000 where bench.solver.presented == 0 { try await Task.sleep(for: .milliseconds(2)) }
             #expect(bench.solver.presented == 1)
@@ -31,12 +31,12 @@ import Testing
         await #expect(throws: Failed.self) { try await bench.flow(keys: keys).issue(try Bench.request()) }
         #expect(bench.solver.isEmpty)
         #expect(!bench.ca.log.contains { $0.hasPrefix("POST /finalize/") })
-        // Once the key can be made, that very order is gone on with.
+        // Once the key can be made, that very order is resumed.
         _ = try await bench.flow().issue(try Bench.request())
         #expect(bench.ca.orderCount == 1)
     }
 
-    /// Both have seen that it is due; the second asks again when it has the lock.
+    /// Both have seen that it is due; the second checks again once it has the lock.
     @Test func aCertificateThatAnotherRunHasRenewedIsNotRenewedAgain() async throws {
         let bench = try Bench()
         let first = try await bench.flow().issue(try Bench.request()).certificate
@@ -77,7 +77,7 @@ import Testing
     }
 }
 
-/// Keys of which each waits for something before it is made.
+/// Keys that each wait for something before they are made.
 private struct KeysInTheMaking: KeyProvider {
     let base: SoftwareKeys
     let before: @Sendable () async throws -> Void

@@ -5,7 +5,7 @@ import TestSupport
 
 @testable import Issuance
 
-/// A web server that shows a folder, as small as one can be: it stands for the one that a webroot belongs to.
+/// A minimal web server for a folder, in place of the one that a webroot belongs to.
 final class StaticServer: Sendable {
     private let channel: any Channel
 

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Issuance
 
-/// What cannot take effect is refused before anything is ordered, and costs nothing that was begun.
+/// An option that cannot take effect is refused before anything is ordered, and does not affect an earlier order.
 @Suite struct UselessWishTests {
     private func expectRefusal(_ bench: Bench, _ request: IssuanceRequest, hint: String) async throws {
         let orders = bench.ca.orderCount, keys = bench.keys.names
@@ -60,7 +60,7 @@ import Testing
         request.key = "mine"
         request.newKey = true
         try await expectRefusal(bench, request, hint: "--new-key")
-        // The same for the order that is for this key, which stands.
+        // The same for the order for this key, which stays open.
         request.newKey = false
         try await cutOff(bench, request)
         request.newKey = true
@@ -71,7 +71,7 @@ import Testing
         #expect(outcome.wasResumed && bench.ca.orderCount == 1)
     }
 
-    /// The key that an order has made is its new one.
+    /// The key that was made for an order is its new one.
     @Test func aNewKeyThatWasMadeForTheOrder() async throws {
         let bench = try Bench()
         var request = try Bench.request()
@@ -92,7 +92,7 @@ import Testing
             try await bench.flow(deploy: { if $0.metadata.generation == 3 { throw HookFailed() } }).issue(request)
         }
         #expect(try await bench.store.certificate(named: request.name)?.metadata.key.name.rawValue == "www.example.org-2")
-        // The same again is the hook alone.
+        // Repeated, only the hook runs.
         let outcome = try await bench.flow(deploy: { _ in }).issue(request)
         #expect(outcome.key.name.rawValue == "www.example.org-2" && bench.ca.orderCount == 3)
     }
@@ -117,7 +117,7 @@ import Testing
         let renewed = try await bench.flow().renew(request.name)
         #expect(renewed.certificate.chain.leaf.mustStaple)
         #expect(stapled(bench) == [true, true])
-        // Somebody does not want it any more.
+        // The user no longer wants it.
         _ = try await bench.flow().issue(try Bench.request())
         #expect(try await bench.store.certificate(named: request.name)?.chain.leaf.mustStaple == false)
     }
