@@ -21,7 +21,7 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
                 hint: "the agent runs as root, as you, or as the owner of the socket's folder")
         case let error as IOError where error.errnoCode == 2:
             self.init(
-                socket: socket, "is not there", hint: "is acme-agentd running? To name another socket, use --socket or ACME_AGENT_SOCKET")
+                socket: socket, "does not exist", hint: "is acme-agentd running? To name another socket, use --socket or ACME_AGENT_SOCKET")
         case let error as IOError where error.errnoCode == 13:
             self.init(socket: socket, "cannot be opened: permission denied", hint: "ask the administrator to add you to the socket's group")
         case let error as IOError where error.errnoCode == 111:

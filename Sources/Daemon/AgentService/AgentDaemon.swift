@@ -315,7 +315,7 @@ private final class Parts {
             server.latency = latency
             server.acceptFailed = { [logger] code, pause in
                 logger.warning(
-                    "no connection can be accepted for a moment",
+                    "accepting connections is paused",
                     metadata: ["error": "\(String(cString: strerror(code)))", "pause": "\(pause.nanoseconds / 1_000_000) ms"])
             }
             self.server = server

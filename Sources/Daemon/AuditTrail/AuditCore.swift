@@ -147,7 +147,7 @@ final class AuditCore: Sendable {
             // Whatever part of the batch is in the file must be removed, or the next record would follow half a line.
             do throws(FileError) { try file.truncate(to: state.size) } catch {
                 throw fail(
-                    &state, AuditError(.failed, file: path, errorNumber: error.code, message: "half a batch could not be taken back"))
+                    &state, AuditError(.failed, file: path, errorNumber: error.code, message: "half a batch could not be undone"))
             }
             throw failure
         }

@@ -2,10 +2,10 @@ import DurableFile
 
 /// The audit trail, open for writing: a hash-chained file of JSON lines.
 ///
-/// A record's way: `append` (in memory; computes the chain) → `flush` (one write(2) for everything pending; once it
-/// returns, the record is in the file and survives the death of this process) → `synchronize` (fdatasync; once it calls
-/// back, the record survives a loss of power). An intent is flushed before the signature is made. Errors are final for
-/// the records concerned: what was not flushed must not be signed.
+/// The life of a record: `append` (in memory; computes the chain) → `flush` (one write(2) for everything pending; once
+/// it returns, the record is in the file and survives the death of this process) → `synchronize` (fdatasync; once it
+/// calls back, the record survives a loss of power). An intent is flushed before the signature is made. Errors are
+/// final for the records concerned: what was not flushed must not be signed.
 ///
 /// Any thread may use the log; each event loop has its own `writer()`.
 public final class AuditLog: Sendable {

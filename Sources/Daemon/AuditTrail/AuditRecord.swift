@@ -5,7 +5,7 @@ import Glibc
 ///
 /// A process id is never recorded as an identity: it can be reused before anybody looks (Docs/threat-model.md).
 public struct AuditRecord: Hashable, Sendable {
-    /// What a record states. Raw values are what the file says.
+    /// What a record states. The raw values appear in the file.
     public enum Kind: String, CaseIterable, Sendable {
         /// The first record of a trail; names the trail.
         case genesis

@@ -87,7 +87,7 @@ struct PendingCertificateRequest: Sendable {
         switch keyAlgorithm {
         case .p256, .p384:
             guard let der = ECDSASignature.der(raw: signature) else {
-                throw CompositionError("key", "gave a signature of the wrong length")
+                throw CompositionError("key", "returned a signature of the wrong length")
             }
             encoded = der
         default: encoded = signature

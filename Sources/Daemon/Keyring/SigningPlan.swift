@@ -252,7 +252,7 @@ public struct SigningPlan: Sendable {
             return .sign(.message(envelope, payload: request.payload(csr: der), certificateRequest: der))
         case .handshake:
             guard let encoded = ServerHandshake.encode(signature, for: task.key) else {
-                throw CompositionError("key", "gave a signature of the wrong length")
+                throw CompositionError("key", "returned a signature of the wrong length")
             }
             return .done(SignedMeaning(handshake: encoded))
         }
@@ -260,7 +260,7 @@ public struct SigningPlan: Sendable {
 
     private static func complete(_ pending: PendingCertificateRequest, _ signature: [UInt8]) throws(CompositionError) -> [UInt8] {
         do { return try pending.complete(signature) } catch {
-            throw CompositionError("certificateKey", "gave a signature that does not fit a certificate signing request: \(error)")
+            throw CompositionError("certificateKey", "returned a signature that does not fit a certificate signing request: \(error)")
         }
     }
 }

@@ -21,7 +21,7 @@ public struct ProcessLauncher: HelperLauncher {
             var pair: [CInt] = [-1, -1]
             let code = clinux_socketpair(&pair)
             guard code == 0 else {
-                throw failed(code, "no socket pair could be made for the helper", hint: "the limit of open files may be too low")
+                throw failed(code, "cannot create a socket pair for the helper", hint: "the limit of open files may be too low")
             }
             ours.append(pair[0])
             theirs.append(pair[1])

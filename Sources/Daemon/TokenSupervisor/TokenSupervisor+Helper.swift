@@ -120,7 +120,7 @@ extension TokenSupervisor {
             recheckLater(generation)
         case .ready(let information) where !isReady: becomeReady(information)
         case .failure, .ready: break
-        default: helperEnded("it said something that nobody asked for", generation)
+        default: helperEnded("it sent something that was not requested", generation)
         }
     }
 
@@ -197,8 +197,8 @@ extension TokenSupervisor {
             if former == nil {
                 becomeUnavailable(
                     TokenFailure(
-                        .helperDied, message: "the token's helper dies again and again",
-                        hint: "the agent's log says why; the PKCS#11 module may crash"))
+                        .helperDied, message: "the token's helper keeps dying",
+                        hint: "the agent's log says why; the PKCS#11 module may be crashing"))
             }
         }
         eventLoop.assumeIsolated().scheduleTask(in: wait) { self.launch() }

@@ -2,7 +2,7 @@ import CPKCS11
 
 /// CK_TOKEN_INFO (PKCS#11 v2.40 §3.2) of the token in a slot.
 public struct TokenInfo: @unchecked Sendable {
-    /// The slot it was seen in. Slots move when tokens are plugged: find it again after a device error.
+    /// The slot it was seen in. Slots change when tokens are plugged in: find it again after a device error.
     public let slot: CK_SLOT_ID
     let info: CK_TOKEN_INFO
 

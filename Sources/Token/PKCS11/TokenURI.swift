@@ -33,7 +33,7 @@ public final class TokenURI: @unchecked Sendable {
         }
         guard p11_kit_uri_any_unrecognized(uri) == 0 else {
             p11_kit_uri_free(uri)
-            throw .invalidURI(reason: "an attribute is longer than the token's can be")
+            throw .invalidURI(reason: "an attribute is longer than PKCS#11 allows")
         }
         self.text = text
         self.uri = uri

@@ -18,7 +18,7 @@ struct TokenURIText {
     /// query attribute is ignored.
     init(_ text: String) throws(PKCS11Error) {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-            throw .invalidURI(reason: "it has a blank or a character that is not ASCII; write it percent-encoded")
+            throw .invalidURI(reason: "it has a blank or a non-ASCII character; percent-encode it")
         }
         guard !text.utf8.contains(UInt8(ascii: "#")) else {
             throw .invalidURI(reason: "it has a fragment (\"#\"); write %23 for the character")

@@ -22,7 +22,7 @@ enum ModuleTrust {
                         ? "is the token's software installed? \"module\" in the agent's configuration names its PKCS#11 library"
                         : "the agent's user must be able to read it")
             case .distrusted(_, .notAbsolute):
-                throw TokenFailure(.moduleUntrusted, message: "the module's path is not absolute", hint: "write the full path, from / on")
+                throw TokenFailure(.moduleUntrusted, message: "the module's path is not absolute", hint: "write the full path, from /")
             case .distrusted(let path, let reason):
                 throw TokenFailure(
                     .moduleUntrusted, message: "the module is not loaded, because \"\(path)\" \(reason)",

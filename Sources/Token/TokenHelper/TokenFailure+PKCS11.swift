@@ -61,7 +61,7 @@ extension TokenFailure {
         var hint: String?
         switch error {
         case .unreadable(let number):
-            reason = number == ENOENT ? "is not there" : "cannot be read: \(SystemError(number: number))"
+            reason = number == ENOENT ? "does not exist" : "cannot be read: \(SystemError(number: number))"
             hint =
                 number == ENOENT
                 ? "write the PIN into it, alone on one line, readable by the agent's user only, or name another file in pin-source"

@@ -23,7 +23,7 @@ final class TokenKeeper: Sendable {
         /// Holds the login; sessions of the pool come and go, and the last one to close would end it (SoftHSM #464).
         var anchor: Session?
         var information: TokenInformation?
-        var failure = TokenFailure(.invalidRequest, message: "the token was not opened yet")
+        var failure = TokenFailure(.invalidRequest, message: "the token has not been opened yet")
         var pace = RecoveryPace()
         /// Recoveries since something last worked.
         var vainRecoveries = 0
@@ -63,7 +63,7 @@ final class TokenKeeper: Sendable {
         // Not under the state's lock: a recovery that holds it may be waiting for this very session to come back.
         let result = login.withLock { login -> Result<Void, TokenFailure> in
             Result { () throws(TokenFailure) in
-                guard login != nil else { throw TokenFailure(.invalidRequest, message: "the token was not opened yet") }
+                guard login != nil else { throw TokenFailure(.invalidRequest, message: "the token has not been opened yet") }
                 try login?.authenticate(session, token: token)
             }
         }
@@ -395,7 +395,7 @@ final class TokenKeeper: Sendable {
             }
         }
         guard let trouble else { return }
-        Log.warning("the token did not answer when idle: \(trouble)")
+        Log.warning("the idle token did not answer: \(trouble)")
         _ = recover(from: generation, after: trouble)
     }
 

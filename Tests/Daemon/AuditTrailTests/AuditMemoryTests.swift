@@ -127,7 +127,7 @@ struct AuditMemoryTests {
         if !isTrailThere { unlink(trail.path) }
         #expect(reason { try open(trail, memory) } == .memoryDamaged)
         let accepted = try #require(try AuditLog.accept(path: trail.path, memory: memory))
-        #expect(accepted.contains("remembered"))
+        #expect(accepted.contains("memory"))
         try open(trail, memory)
         var reader = try AuditReader(path: trail.path, last: 2)
         let records = try reader.read().map(\.record)

@@ -152,7 +152,7 @@ import TokenProtocol
         let keyring = Keyring(KeyFolderContents(records: [victim, alias, other]))
         #expect(keyring.sortedNames == [other.name])
         #expect(keyring.unusableKeys.map(\.name) == [alias.name, victim.name])
-        #expect(keyring.unusableKey(named: "mine")?.reason.contains("another's") == true)
+        #expect(keyring.unusableKey(named: "mine")?.reason.contains("another one") == true)
         #expect(keyring.name(ofPublicKey: try #require(victim.pinned).reference.spki) == nil)
     }
 

@@ -26,10 +26,10 @@ import Testing
 
     @Test func theAgentIsNotThere() async throws {
         let sandbox = try await Sandbox()
-        expectError(try await sandbox.agent("status", "--socket", sandbox.folder + "/none.sock"), status: 3, "not there")
+        expectError(try await sandbox.agent("status", "--socket", sandbox.folder + "/none.sock"), status: 3, "does not exist")
         kill(try sandbox.daemon, SIGKILL)
         try await Task.sleep(for: .milliseconds(100))
-        expectError(try await sandbox.agent("status"), status: 3, "nobody")
+        expectError(try await sandbox.agent("status"), status: 3, "no listener")
         await sandbox.end()
     }
 

@@ -168,7 +168,7 @@ import TokenProtocol
         let flaw = try fault(helper.ask(.status))
         #expect(flaw?.kind == .pinUnavailable && flaw?.message.contains("is not valid, line 2") == true)
         try FileManager.default.removeItem(atPath: fixture.pinFile)
-        #expect(try fault(helper.ask(.status))?.message.hasSuffix("is not there") == true)
+        #expect(try fault(helper.ask(.status))?.message.hasSuffix("does not exist") == true)
         try fixture.write("271828\n", to: fixture.pinFile)
         #expect(try fault(helper.ask(.status)) == nil)
         #expect(fixture.calls("C_Login") == 1)

@@ -59,7 +59,7 @@ import TokenProtocol
             Issue.record("a token was opened without its PIN")
             return
         }
-        #expect(pin.message == "the PIN file \"\(fixture.pinFile)\" is not there")
+        #expect(pin.message == "the PIN file \"\(fixture.pinFile)\" does not exist")
         #expect(pin.hint?.contains("pin-source") == true)
     }
 

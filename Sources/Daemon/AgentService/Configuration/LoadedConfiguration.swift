@@ -48,7 +48,7 @@ struct LoadedConfiguration: Sendable {
         let bytes = try AgentConfiguration.bytes(ofProtectedFile: path)
         let configuration = try AgentConfiguration(ConfigurationFile.parse(bytes, file: path))
         let digest = Hexadecimal.encode(Array(SHA256.hash(data: bytes)))
-        // Before a directory service is asked: a wrong text is wrong at once.
+        // Before a directory service is asked: an invalid text is an error at once.
         let draft = try LoadedConfiguration(configuration, digest: digest, loaded: time, answers: [:])
         let answers = desk.answers(to: Set(draft.open), within: patience)
         return try LoadedConfiguration(configuration, digest: digest, loaded: time, answers: answers)

@@ -34,7 +34,7 @@ struct LoadedExternalAccount: Sendable {
             return .failure(
                 Fault(
                     message:
-                        "cannot be used: \(setting.hmacKeyFile) holds no MAC key (\(error)); it is one line of base64url, as the CA gave it"
+                        "cannot be used: \(setting.hmacKeyFile) holds no MAC key (\(error)); it must be one line of base64url, as the CA gave it"
                 ))
         }
     }

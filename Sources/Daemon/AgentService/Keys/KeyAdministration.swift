@@ -209,13 +209,13 @@ final class KeyAdministration {
         guard name == nil, !isBeingMade(key.reference), !claimed.contains(key.reference.spki) else {
             let whose = name.flatMap { mayList($0) ? "; its name is \"\($0)\"" : nil } ?? ""
             throw AgentError.refused(
-                reason: "key-has-a-name", message: "the key is known already",
+                reason: "key-has-a-name", message: "the key already has a name",
                 hint: "one key has one name and one usage (RFC 8555 section 11.1)\(whose)")
         }
         guard key.weaknesses.isEmpty || acceptWeak else {
             throw AgentError.refused(
                 reason: "key-is-weak",
-                message: "the key is not bound to its token or to signatures alone: \(key.weaknesses.names.joined(separator: ", "))",
+                message: "the key is weak: \(key.weaknesses.names.joined(separator: ", "))",
                 hint: "make a key in the token instead, or accept it with --accept-weak")
         }
         claimed.insert(key.reference.spki)
