@@ -115,7 +115,8 @@ public final class AgentDaemon: Sendable {
     func run(
         launcher: any HelperLauncher, keepsAudit: Bool = true, latency: VarlinkLatency? = nil, until next: () -> DaemonCommand
     ) throws {
-        // A core dump would hold MAC keys. SCHED_BATCH keeps wake-ups from pre-empting the signers (Docs/decisions).
+        // A core dump would contain MAC keys. SCHED_BATCH keeps wake-ups from pre-empting the signers
+        // (Docs/decisions/0005-sched-batch.md).
         _ = clinux_make_undumpable()
         _ = clinux_batch_scheduling()
         let path = try SocketPath(configuration.socket, mode: configuration.socketMode)

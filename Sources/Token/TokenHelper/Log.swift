@@ -30,7 +30,7 @@ enum ExitCode {
     static let misuse: Int32 = 64
     /// The process could not be hardened or its threads not started.
     static let system: Int32 = 71
-    /// The token did not come back by anything that a process can do.
+    /// Nothing that a process can do has brought the token back.
     static let tokenLost: Int32 = 75
     /// The module has leaked too much memory.
     static let grown: Int32 = 76

@@ -141,7 +141,7 @@ struct Login {
         if let failure, failure.cryptoki?.returnValue.rawValue != CKR_USER_ALREADY_LOGGED_IN { throw TokenFailure(failure) }
     }
 
-    /// The second try of a PIN is the last, so it must not meet the trouble that the first one met.
+    /// The second try of a PIN is the last, so it must not fail for the same reason as the first.
     private func waitForDevice(_ isAwake: () throws(PKCS11Error) -> Void) throws(TokenFailure) {
         if let lastUnclear, clock.now - lastUnclear < Self.pauseBeforeSecondTry {
             throw TokenFailure(

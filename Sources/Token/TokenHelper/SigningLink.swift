@@ -30,7 +30,7 @@ enum SigningLink {
     }
 
     /// How long a reply waits for the ones after it, in nanoseconds: several P-256 signatures, less than one of RSA.
-    /// Replies of a slow token must not wait for one another: the daemon takes a link for hung that owes it a reply for
+    /// Replies of a slow token must not wait for one another: the daemon considers a link hung if it owes a reply for
     /// too long.
     private static let longestHoldBack: UInt64 = 500_000
 

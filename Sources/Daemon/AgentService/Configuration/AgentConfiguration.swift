@@ -216,7 +216,7 @@ extension TokenConfiguration {
         try table.finish(known: ["name", "module", "uri", "pin-source", "pool", "environment"])
     }
 
-    /// One signing session more than there are cores (Docs/decisions): the token's threads never wait for the daemon's.
+    /// One signing session more than there are cores: the token's threads never wait for the daemon's.
     public static var defaultPool: Int { max(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) + 1) }
 }
 
