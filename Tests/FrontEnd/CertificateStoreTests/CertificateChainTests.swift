@@ -149,8 +149,8 @@ struct CertificateChainTests {
         let pem = String(decoding: TestCA.pem(try folder.ca.chain(key: folder.key.publicKey, names: StoreFolder.names)), as: UTF8.self)
         let secret = folder.key.pemRepresentation
         let texts: [(String, String)] = [
-            (pem + secret + "\n", "PRIVATE KEY"), (secret + "\n" + pem, "PRIVATE KEY"), ("", "no certificate"), ("hello\n", "text beside"),
-            (pem + "x", "text beside"), (String(pem.dropLast(5)), "does not end"),
+            (pem + secret + "\n", "PRIVATE KEY"), (secret + "\n" + pem, "PRIVATE KEY"), ("", "no certificate"), ("hello\n", "text outside"),
+            (pem + "x", "text outside"), (String(pem.dropLast(5)), "does not end"),
             (pem.replacing("CERTIFICATE", with: "X509 CRL"), "X509 CRL"),
             (pem.replacing("END CERTIFICATE", with: "END PRIVATE KEY"), "does not end"),
             ("-----BEGIN CERTIFICATE-----\n" + pem, "within another"),
@@ -160,7 +160,7 @@ struct CertificateChainTests {
             ("-----BEGIN CERTIFICATE-----\nA=AA\n-----END CERTIFICATE-----\n", "not base64"),
             ("-----BEGIN CERTIFICATE-----\nAB==\n-----END CERTIFICATE-----\n", "not base64"),
             (String(repeating: pem, count: 9), "more than 16"), (String(repeating: " ", count: 1 << 20) + pem, "larger than"),
-            ("<html>502 Bad Gateway</html>", "text beside"),
+            ("<html>502 Bad Gateway</html>", "text outside"),
         ]
         for (text, reason) in texts {
             let got = refusal { _ = try CertificateChain(pem: Array(text.utf8)) }

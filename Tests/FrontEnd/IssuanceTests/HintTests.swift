@@ -30,7 +30,7 @@ import Testing
                 return !isClosed && (error as? ACMEClientError)?.problem?.kind == .unauthorized
             }
             let hint = (error as? IssuanceError)?.hint ?? ""
-            return isClosed && "\(error)".contains("is deactivated") && hint.hasSuffix("--directory https://ca.test/dir --key NAME")
+            return isClosed && "\(error)".contains("deactivated at the CA") && hint.hasSuffix("--directory https://ca.test/dir --key NAME")
         }
         #expect(bench.keys.names.isEmpty)
     }

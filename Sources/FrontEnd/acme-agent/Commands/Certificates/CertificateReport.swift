@@ -32,7 +32,7 @@ struct CertificateReport: Sendable {
             case .keyGone:
                 return "the agent no longer has the key \"\(metadata.key.name)\" (acme-agent renew \(name) --new-key --force)"
             case .expired: return "expired \(Wording.moment(metadata.notAfter, from: report.now))"
-            case .hookFailed: return "its deploy hook failed or was interrupted (acme-agent renew \(name) runs it again)"
+            case .hookFailed: return "its deploy hook failed or did not finish (acme-agent renew \(name) runs it again)"
             case .overdue:
                 let due = report.renewal.map { Wording.moment($0, from: report.now) } ?? ""
                 return "was due for renewal \(due), and expires \(Wording.moment(metadata.notAfter, from: report.now))"
