@@ -263,7 +263,7 @@ import Testing
         func isSaid(_ error: any Error) -> Bool {
             guard case .accountClosed("account", _, _, directory)? = error as? IssuanceError else { return false }
             let text = "\(error)", hint = (error as? IssuanceError)?.hint ?? ""
-            return text.contains("deactivated at the CA") && hint.contains("acme-agent account register --agree-tos --email admin@example.org")
+            return text.contains("deactivated at") && hint.contains("acme-agent account register --agree-tos --email admin@example.org")
                 && hint.hasSuffix("--key NAME")
         }
         if isShown {
