@@ -25,7 +25,7 @@ import Testing
             let knewOrder = try await bench.store.journal(named: request.name)?.order != nil
             let certificate = try await bench.flow().issue(request).certificate
             try await expectNothingLeft(bench, request.name, certificate, "cut off after \(limit)")
-            if knewOrder { #expect(bench.ca.orderCount == ordersBefore, "a known order is gone on with, cut off after \(limit)") }
+            if knewOrder { #expect(bench.ca.orderCount == ordersBefore, "a known order is resumed, cut off after \(limit)") }
             #expect(bench.keys.names == ["www.example.org"], "one key, cut off after \(limit)")
             limit += 1
         }

@@ -12,8 +12,9 @@ struct Issue: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Get a certificate for one or more names.",
         discussion: """
-            The key is made in the token and stays there. An interrupted order is resumed. The options are remembered for renewals. If the \
-            certificate is already valid and as requested, nothing is ordered; options that are not given again keep their values.
+            The key is made in the token and stays there. An interrupted order is resumed. The options are remembered \
+            for renewals. If the certificate is already valid and as requested, nothing is ordered; options that are \
+            not given again keep their values.
             """)
 
     @OptionGroup(title: "Certificate") var subject: SubjectOptions

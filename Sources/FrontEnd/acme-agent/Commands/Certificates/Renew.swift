@@ -10,8 +10,8 @@ struct Renew: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Renew certificates that are due, and resume interrupted orders.",
         discussion: """
-            A certificate is due after two thirds of its lifetime, or after half of a lifetime below ten days. It keeps its names, \
-            profile, key and settings. Run `acme-agent renew --all` from a timer.
+            A certificate is due after two thirds of its lifetime, or after half of a lifetime below ten days. It \
+            keeps its names, profile, key and settings. Run `acme-agent renew --all` from a timer.
             """)
 
     @Argument(help: ArgumentHelp("Names of certificates.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))

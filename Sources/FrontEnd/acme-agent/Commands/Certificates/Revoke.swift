@@ -8,8 +8,8 @@ struct Revoke: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Revoke a certificate.",
         discussion: """
-            This cannot be undone. Certificate and key stay where they are; with --reason keyCompromise the key is retired first. On a \
-            terminal the command asks first; elsewhere it does not.
+            This cannot be undone. Certificate and key stay where they are; with --reason keyCompromise the key is \
+            retired first. On a terminal the command asks first; elsewhere it does not.
             """)
 
     @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
