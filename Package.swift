@@ -74,7 +74,7 @@ let package = Package(
         // System: files and system calls that every program needs. Only DurableFile writes, syncs, locks and checks
         // files.
         cLibrary("CLinux", in: "System"),
-        library("DurableFile", in: "System"),
+        library("DurableFile", in: "System", ["CLinux"]),
         library("TOML", in: "System"),
         library("ConfigurationFile", in: "System", ["DurableFile", "TOML"]),
 

@@ -230,6 +230,7 @@ extension AuditCore {
             let sequence = state.appended &+ 1
             state.appendedHash = AuditLine.append(record, sequence: sequence, previous: state.appendedHash, to: &state.pending)
             state.pending.append(UInt8(ascii: "\n"))
+            state.areOutcomes = false
             state.appended = sequence
             do throws(AuditError) {
                 try write(&state)
@@ -248,7 +249,8 @@ extension AuditCore {
         state.withLock { state in
             state.lookAt = WakeSignal.now() &+ AuditLimits.lookPause
             // During an outage each try to write checks the file.
-            guard state.failure == nil, state.file != nil, state.outage?.isOver != false, let fault = fault(of: state) else { return }
+            guard state.failure == nil, state.file != nil, state.outage?.isOver != false else { return }
+            guard let fault = fault(of: state, byPath: true) else { return }
             noteOutage(&state, fault)
         }
     }

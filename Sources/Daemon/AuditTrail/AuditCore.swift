@@ -25,6 +25,8 @@ final class AuditCore: Sendable {
         var appended: UInt64
         var appendedHash: AuditHash
         var pending: [UInt8] = []
+        /// Whether only outcomes are pending, whose intents are in the file.
+        var areOutcomes = true
         /// Counts batches that were lost.
         var generation: UInt64 = 0
         var lastFailure: AuditError?
@@ -113,6 +115,7 @@ final class AuditCore: Sendable {
             }
             let generation = state.generation
             state.pending.append(UInt8(ascii: "\n"))
+            if record.kind != .outcome { state.areOutcomes = false }
             state.appended = sequence
             state.appendedHash = hash
             // The writer's flush notices a failure here, since the generation has changed.
@@ -133,7 +136,10 @@ final class AuditCore: Sendable {
 
     func write(_ state: inout State) throws(AuditError) {
         guard !state.pending.isEmpty, let file = state.file else { return }
-        if let failure = fault(of: state) {
+        // The thread checks the path once a second; the next batch must not forget what it found. An outcome goes where
+        // its intent went a moment ago, so it needs no check of its own.
+        let isOut = state.outage?.isOver == false
+        if isOut || !state.areOutcomes || state.size >= state.rotateAt, let failure = fault(of: state, byPath: isOut) {
             takeBack(&state, failure)
             throw failure
         }
@@ -156,9 +162,10 @@ final class AuditCore: Sendable {
 
     /// Why the file under the trail's name is not the one being written, as long as it was left and with no other name;
     /// `nil` if it is. One system call.
-    func fault(of state: State) -> AuditError? {
+    /// - Parameter byPath: Resolves the whole path, which also finds a folder that was moved, but costs more.
+    func fault(of state: State, byPath: Bool) -> AuditError? {
         let status: FileStatus
-        do throws(FileError) { status = try FileStatus(at: path) } catch {
+        do throws(FileError) { status = try byPath ? FileStatus(at: path) : directory.status(of: opening.folder.name) } catch {
             return replaced("the audit trail's file is gone", error.code)
         }
         if status.identity != state.identity { return replaced("another file has taken the place of the audit trail") }
@@ -176,6 +183,7 @@ final class AuditCore: Sendable {
     private func takeBack(_ state: inout State, _ failure: AuditError) {
         let lost = state.appended &- state.written
         state.pending.removeAll(keepingCapacity: true)
+        state.areOutcomes = true
         state.appended = state.written
         state.appendedHash = state.writtenHash
         state.generation &+= 1
@@ -207,6 +215,7 @@ final class AuditCore: Sendable {
         state.written = state.appended
         state.writtenHash = state.appendedHash
         state.pending.removeAll(keepingCapacity: true)
+        state.areOutcomes = true
         if wasSynced { state.unsyncedSince = WakeSignal.now() }
         if state.outage?.isOver == false {
             state.outage?.isOver = true
@@ -294,7 +303,8 @@ final class AuditCore: Sendable {
     var condition: AuditError? {
         let (known, fault) = state.withLock { state -> (AuditError?, AuditError?) in
             let outage = state.outage.flatMap { $0.isOver ? nil : $0.error }
-            return (state.failure ?? outage, state.failure == nil && keepsRecords && state.file != nil ? self.fault(of: state) : nil)
+            let isWriting = state.failure == nil && keepsRecords && state.file != nil
+            return (state.failure ?? outage, isWriting ? self.fault(of: state, byPath: true) : nil)
         }
         if let known = known ?? fault { return known }
         guard let room = opening.room(opening.folder.folder), room == 0 else { return nil }

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// What the system reports about a file; about an open one wherever a decision depends on it.
@@ -21,35 +22,46 @@ public struct FileStatus: Hashable, Sendable {
     /// In bytes.
     public var size: Int
 
-    init(_ status: stat) {
+    private init(_ status: clinux_status) {
         kind =
-            switch status.st_mode & S_IFMT {
+            switch status.mode & S_IFMT {
             case S_IFREG: .file
             case S_IFDIR: .folder
             case S_IFLNK: .link
             case S_IFSOCK: .socket
             default: .other
             }
-        identity = Identity(device: UInt64(status.st_dev), number: UInt64(status.st_ino))
-        owner = status.st_uid
-        group = status.st_gid
-        mode = status.st_mode & 0o7777
-        names = Int(clamping: status.st_nlink)
-        size = Int(clamping: status.st_size)
+        identity = Identity(device: status.device, number: status.number)
+        owner = status.owner
+        group = status.group
+        mode = status.mode & 0o7777
+        names = Int(clamping: status.names)
+        size = Int(clamping: status.size)
     }
 
-    /// The status of what the path names now; of a symbolic link itself. Does not allocate if it succeeds: a program
-    /// may check its own file before each write.
+    /// The status of what the path names now; of a symbolic link itself. Does not allocate if it succeeds.
     public init(at path: String) throws(FileError) {
-        var status = stat()
+        self = try FileStatus.look(at: path, in: AT_FDCWD, path: path)
+    }
+
+    /// The status of what a name or relative path in an open folder leads to now; of a symbolic link itself. Does not
+    /// allocate if it succeeds: a program may check its own file before each write.
+    static func look(at name: String, in folder: Int32, path: @autoclosure () -> String) throws(FileError) -> FileStatus {
+        var status = clinux_status()
         // Passed directly, the string would be copied first.
-        guard path.withCString({ lstat($0, &status) }) == 0 else { throw FileError(path: path, call: "lstat", code: errno) }
-        self.init(status)
+        let code = name.withCString { clinux_status(folder, $0, &status) }
+        guard code == 0 else { throw FileError(path: path(), call: "statx", code: code) }
+        return FileStatus(status)
     }
 
     /// The status of a descriptor; `nil`, with `errno`, on failure.
     static func of(_ descriptor: Int32) -> FileStatus? {
-        var status = stat()
-        return fstat(descriptor, &status) == 0 ? FileStatus(status) : nil
+        var status = clinux_status()
+        let code = clinux_status(descriptor, "", &status)
+        guard code == 0 else {
+            errno = code
+            return nil
+        }
+        return FileStatus(status)
     }
 }

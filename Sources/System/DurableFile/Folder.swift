@@ -67,14 +67,20 @@ public final class Folder: Sendable {
     }
 
     private static func checkFolder(_ path: String) throws(FileError) {
+        // A link to a folder is one.
         var status = stat()
         guard stat(path, &status) == 0 else { throw FileError(path: path, call: "stat", code: errno) }
-        guard FileStatus(status).kind == .folder else { throw FileError(path: path, call: "mkdir", code: ENOTDIR) }
+        guard status.st_mode & S_IFMT == S_IFDIR else { throw FileError(path: path, call: "mkdir", code: ENOTDIR) }
     }
 
     public func status() throws(FileError) -> FileStatus {
         guard let status = FileStatus.of(descriptor) else { throw failure("fstat") }
         return status
+    }
+
+    /// The status of what a name in this folder leads to now; of a symbolic link itself. Does not allocate if it succeeds.
+    public func status(of name: String) throws(FileError) -> FileStatus {
+        try FileStatus.look(at: name, in: descriptor, path: path(of: name))
     }
 
     /// The path by which the kernel finds this folder while it is open, whatever its own path leads to by now. For

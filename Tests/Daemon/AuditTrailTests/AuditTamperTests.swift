@@ -91,6 +91,32 @@ struct AuditTamperTests {
         #expect(event.detail?.contains("no record was lost") == true)
     }
 
+    @Test("A folder moved away is noticed within seconds, and nothing written meanwhile is lost")
+    func folderMoved() async throws {
+        let trail = try TrailFolder()
+        let log = try AuditLog(path: trail.path)
+        try log.record(sample(1))
+        let elsewhere = trail.folder + ".elsewhere"
+        rename(trail.folder, elsewhere)
+        #expect(log.condition?.reason == .replaced)
+        var written = 1
+        var refused: AuditError.Reason?
+        for _ in 0..<1_000 where refused == nil {
+            refused = reason { try log.record(sample(2)) }
+            if refused == nil { written += 1 }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        #expect(refused == .replaced)
+        // The next batch does not forget it.
+        #expect(reason { try log.record(sample(2)) } == .replaced)
+        rename(elsewhere, trail.folder)
+        try log.record(sample(3))
+        #expect(log.condition == nil)
+        try log.close()
+        let report = try AuditVerifier(path: trail.path).verify()
+        #expect(report.isWhole && report.kinds[.intent] == UInt64(written + 1))
+    }
+
     @Test("The log's own rotation is not a change by others")
     func ownRotation() throws {
         let trail = try TrailFolder()

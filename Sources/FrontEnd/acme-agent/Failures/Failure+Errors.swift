@@ -48,7 +48,7 @@ extension Failure {
     private init(file error: FileError) {
         let deed =
             switch error.call {
-            case "open", "lstat", "readlink": "opened"
+            case "open", "statx", "readlink": "opened"
             case "read", "fstat", "readdir": "read"
             case "mkdir": "made"
             case "unlink", "rmdir": "removed"

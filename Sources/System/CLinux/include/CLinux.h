@@ -3,6 +3,7 @@
 /* What Linux offers but Swift's Glibc module does not; one header per topic. */
 #include "clinux_process.h"
 #include "clinux_spawn.h"
+#include "clinux_status.h"
 #include "clinux_notify.h"
 #include "clinux_hook.h"
 #include "helper_process.h"
