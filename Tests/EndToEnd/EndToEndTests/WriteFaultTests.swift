@@ -1,0 +1,218 @@
+import Foundation
+import Testing
+
+/// The N-th call by which `acme-agent` changes the file system fails, or is the last one before the process is killed. Whatever N is, the
+/// next run brings everything to its end: no certificate is lost, no key is left without a name, and nothing is ordered more than twice.
+///
+/// A sample of the calls in each run, all of them in `make test-long`.
+@Suite(.serialized) struct WriteFaultTests {
+    enum Command: String, CaseIterable {
+        case issue
+        case renew
+        case renewWithNewKey
+        case revoke
+        case forget
+
+        func arguments(_ name: String) -> [String] {
+            switch self {
+            case .issue: ["issue", "-d", name]
+            case .renew: ["renew", name, "--force"]
+            case .renewWithNewKey: ["renew", name, "--force", "--new-key"]
+            case .revoke: ["revoke", name, "--reason", "keyCompromise", "--yes"]
+            case .forget: ["forget", name, "--yes"]
+            }
+        }
+
+        /// What a person or a timer runs after a failure.
+        func again(_ name: String) -> [String] {
+            switch self {
+            case .renew, .renewWithNewKey: ["renew", "--all"]
+            default: arguments(name)
+            }
+        }
+    }
+
+    /// How the call fails, as write-faults.c names it.
+    enum Fault: String, CaseIterable {
+        case kill = "kill"
+        case killedAfter = "killed-after"
+        case storageFull = "28"
+        case inputOutput = "5"
+
+        var kills: Bool { self == .kill || self == .killedAfter }
+    }
+
+    private static let runsAll = ProcessInfo.processInfo.environment["ACME_AGENT_LONG_TESTS"] != nil
+    /// How many of its calls a command fails at with each fault in a run of all tests.
+    private static let sample = 3
+
+    private func prepared() async throws -> Sandbox {
+        let sandbox = try await Sandbox()
+        let made = try await Program.run(
+            "/usr/bin/env",
+            ["cc", "-O1", "-shared", "-fPIC", "-o", library(sandbox), Program.root + "/Tests/Sandbox/write-faults.c", "-ldl"],
+            environment: sandbox.environment)
+        try #require(made.status == 0, "\(made)")
+        let registered = try await sandbox.agent("account", "register", "--agree-tos")
+        try #require(registered.status == 0, "\(registered)")
+        return sandbox
+    }
+
+    private func library(_ sandbox: Sandbox) -> String { sandbox.folder + "/write-faults.so" }
+
+    /// How many calls a run makes where nothing fails.
+    private func calls(of command: Command, _ sandbox: Sandbox) async throws -> Int {
+        let name = "count.example.org"
+        try await begin(command, name, sandbox)
+        let count = sandbox.folder + "/calls"
+        let run = try await sandbox.agent(
+            command.arguments(name), environment: ["LD_PRELOAD": library(sandbox), "WRITE_FAULT_COUNT": count])
+        try #require(run.status == 0, "\(run)")
+        let calls = try String(contentsOfFile: count, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+        try await clear(name, sandbox)
+        return try #require(Int(calls))
+    }
+
+    /// What there is before the command.
+    private func begin(_ command: Command, _ name: String, _ sandbox: Sandbox) async throws {
+        guard command != .issue else { return }
+        let issued = try await sandbox.agent("issue", "-d", name)
+        try #require(issued.status == 0, "\(issued)")
+    }
+
+    /// Removes what there is after it.
+    private func clear(_ name: String, _ sandbox: Sandbox) async throws {
+        if try await certificate(name, sandbox) != nil { _ = try await sandbox.agent("forget", name, "--yes") }
+        for key in try await keys(name, sandbox) {
+            let deleted = try await sandbox.agent("keys", "delete", key.name, "--yes")
+            #expect(deleted.status == 0, "\(deleted)")
+        }
+    }
+
+    private struct Key {
+        var name: String
+        var state: String
+        var fingerprint: String
+    }
+
+    /// The keys that were made for a certificate.
+    private func keys(_ name: String, _ sandbox: Sandbox) async throws -> [Key] {
+        let listed = try await sandbox.agent("keys", "list", "--json")
+        let keys = try #require(listed.json["keys"] as? [[String: Any]], "\(listed)")
+        return keys.compactMap { key in
+            guard let own = key["name"] as? String, own == name || own.hasPrefix(name + "-") else { return nil }
+            return Key(name: own, state: key["state"] as? String ?? "", fingerprint: key["fingerprint"] as? String ?? "")
+        }
+    }
+
+    /// The certificate as `list` shows it; `nil` where there is none. Nothing may be damaged or begun.
+    private func certificate(_ name: String, _ sandbox: Sandbox) async throws -> [String: Any]? {
+        let listed = try await sandbox.agent("list", "--json")
+        let certificates = try #require(listed.json["certificates"] as? [[String: Any]], "\(listed)")
+        #expect((listed.json["damaged"] as? [Any])?.isEmpty == true && (listed.json["interrupted"] as? [Any])?.isEmpty == true, "\(listed)")
+        return certificates.first { $0["name"] as? String == name }
+    }
+
+    private func orders(_ sandbox: Sandbox) throws -> Int {
+        let log = try String(contentsOfFile: sandbox.folder + "/log/pebble.log", encoding: .utf8)
+        return log.split(separator: "\n").filter { $0.hasSuffix("POST /order-plz -> calling handler()") }.count
+    }
+
+    /// The certificate is whole, and its key is in the token.
+    private func expectWhole(_ name: String, _ sandbox: Sandbox) async throws {
+        let certificate = try #require(try await certificate(name, sandbox))
+        let used = (certificate["key"] as? [String: Any])?["fingerprint"] as? String
+        let key = try await keys(name, sandbox).first { $0.fingerprint == used }
+        #expect(key?.state == "active", "\(certificate)")
+        let folder = "'\(sandbox.folder)/state/certificates/\(name)'"
+        let files = try await sandbox.shell(
+            """
+            cd \(folder)
+            cat cert.pem chain.pem | cmp - fullchain.pem
+            openssl x509 -in cert.pem -outform der | cmp - cert.der
+            openssl x509 -in cert.pem -noout -pubkey | openssl pkey -pubin -outform der | sha256sum | cut -d' ' -f1
+            """)
+        #expect(files.status == 0 && files.output.trimmingCharacters(in: .whitespacesAndNewlines) == used, "\(files)")
+    }
+
+    private func expectDone(_ command: Command, _ name: String, _ sandbox: Sandbox) async throws {
+        let keys = try await keys(name, sandbox)
+        switch command {
+        case .issue:
+            try await expectWhole(name, sandbox)
+            #expect(keys.count == 1, "\(keys)")
+        case .renew:
+            try await expectWhole(name, sandbox)
+            #expect(keys.count == 1, "\(keys)")
+        case .renewWithNewKey:
+            try await expectWhole(name, sandbox)
+            #expect(keys.filter { $0.state == "active" }.count == 1 && keys.count <= 2, "\(keys)")
+        case .revoke:
+            #expect(try await certificate(name, sandbox)?["state"] as? String == "revoked")
+            #expect(keys.count == 1 && keys.first?.state == "retired", "\(keys)")
+        case .forget:
+            #expect(try await certificate(name, sandbox) == nil)
+            #expect(keys.count == 1 && keys.first?.state == "active", "\(keys)")
+            let left = try await sandbox.shell("find '\(sandbox.folder)/state' -name '*\(name)*' ! -path '*/locks/*'")
+            #expect(left.output.isEmpty, "\(left)")
+        }
+        let interim = try await sandbox.shell("find '\(sandbox.folder)/state' -name '.*' -o -name '*.new'")
+        #expect(interim.output.isEmpty, "\(interim)")
+    }
+
+    /// One call fails, and the command is run once more.
+    private func tryOne(_ command: Command, _ fault: Fault, at number: Int, _ sandbox: Sandbox) async throws {
+        let name = "n\(number)-\(fault.rawValue).example.org"
+        try await begin(command, name, sandbox)
+        let before = try orders(sandbox)
+        let log = sandbox.folder + "/failed-call"
+        try? FileManager.default.removeItem(atPath: log)
+        let first = try await sandbox.agent(
+            command.arguments(name),
+            environment: [
+                "LD_PRELOAD": library(sandbox), "WRITE_FAULT_AT": "\(number)", "WRITE_FAULT": fault.rawValue, "WRITE_FAULT_LOG": log,
+            ])
+        let call = (try? String(contentsOfFile: log, encoding: .utf8)) ?? "none"
+        let place: Comment = "\(command) \(fault) at \(number) (\(call)): \(first)"
+        if fault.kills {
+            #expect(first.status == SIGKILL || call == "none", place)
+        } else {
+            // Done with a warning, or refused with a sentence and a status of sysexits.h.
+            #expect(first.status == 0 || ((1...78).contains(first.status) && first.error.contains("error: ")), place)
+        }
+        let second = try await sandbox.agent(command.again(name))
+        let isOver = command == .revoke && second.error.contains("revoked already")
+            || command == .forget && second.error.contains("there is no certificate")
+        #expect(second.status == 0 || isOver, "\(second) after \(place)")
+        #expect(try orders(sandbox) - before <= 2, place)
+        do {
+            try await expectDone(command, name, sandbox)
+        } catch {
+            Issue.record("\(error) after \(place), then \(second)")
+        }
+        try await clear(name, sandbox)
+    }
+
+    @Test(arguments: Command.allCases)
+    func whateverCallFailsTheNextRunBringsItToAnEnd(_ command: Command) async throws {
+        let sandbox = try await prepared()
+        let count = try await calls(of: command, sandbox)
+        #expect(count > 5, "the faults reach nothing")
+        var tried = 0
+        for (index, fault) in Fault.allCases.enumerated() {
+            // Each fault meets other calls.
+            let step = WriteFaultTests.runsAll ? 1 : max(1, count / WriteFaultTests.sample)
+            let first = WriteFaultTests.runsAll ? 1 : 1 + index * step / Fault.allCases.count
+            for number in stride(from: first, through: count, by: step) {
+                try await tryOne(command, fault, at: number, sandbox)
+                tried += 1
+            }
+        }
+        #expect(tried >= Fault.allCases.count * WriteFaultTests.sample)
+        // Keys in the token are those that have a name.
+        let listed = try await sandbox.agent("keys", "list", "--json")
+        #expect(try await sandbox.privateKeysInToken() == (listed.json["keys"] as? [Any])?.count, "\(listed)")
+        #expect(try await sandbox.agent("audit", "verify").status == 0)
+        await sandbox.end()
+    }
+}
