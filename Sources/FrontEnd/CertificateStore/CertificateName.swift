@@ -7,9 +7,9 @@ import JOSE
 /// | first identifier | name |
 /// |---|---|
 /// | `www.example.org` | `www.example.org` |
-/// | `*.example.org` | `_wildcard_.example.org` |
+/// | `*.example.org` | `wildcard_.example.org` |
 /// | `192.0.2.1` | `192.0.2.1` |
-/// | `2001:db8::1` | `_ipv6_.2001-db8--1` |
+/// | `2001:db8::1` | `ipv6_.2001-db8--1` |
 /// | longer than 128 bytes | its first 95 bytes, `_`, 32 hex digits of its SHA-256 |
 public struct CertificateName: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// Leaves room for suffixes: a file name has at most 255 bytes.
@@ -40,9 +40,9 @@ public struct CertificateName: Hashable, Sendable, Comparable, CustomStringConve
     public init(_ identifier: Identifier) {
         let text: String
         switch identifier {
-        case .dns(let name): text = name.isWildcard ? "_wildcard_." + name.base : name.text
+        case .dns(let name): text = name.isWildcard ? "wildcard_." + name.base : name.text
         case .ip(let address):
-            text = address.isIPv4 ? address.text : "_ipv6_." + String(address.text.map { $0 == ":" ? "-" : $0 })
+            text = address.isIPv4 ? address.text : "ipv6_." + String(address.text.map { $0 == ":" ? "-" : $0 })
         }
         guard text.utf8.count > CertificateName.maximumLength else {
             rawValue = text

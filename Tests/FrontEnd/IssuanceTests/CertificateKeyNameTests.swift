@@ -6,7 +6,9 @@ import Testing
 
 @Suite struct CertificateKeyNameTests {
     @Test func names() throws {
-        #expect(try CertificateKeyName.first(for: .init("_wildcard_.example.org")).rawValue == "wildcard_.example.org")
+        let wildcard = CertificateName(try Identifier(argument: "*.example.org"))
+        #expect(try CertificateKeyName.first(for: wildcard).rawValue == wildcard.rawValue)
+        #expect(try CertificateKeyName.first(for: .init("_given")).rawValue == "given")
         #expect(try CertificateKeyName.first(for: .init(String(repeating: "a", count: 128))).rawValue.utf8.count <= 64)
         #expect(try CertificateKeyName.next(after: KeyName("www")).rawValue == "www-2")
         #expect(try CertificateKeyName.next(after: KeyName("www-2")).rawValue == "www-3")

@@ -80,8 +80,8 @@ struct ConfigurationFileTests {
         expect(2, "is empty") { (table) throws(ConfigurationError) in _ = try table.string("empty") }
         expect(3, "must be a string, not an integer") { (table) throws(ConfigurationError) in _ = try table.string("integer") }
         expect(3, "must be from 6 to 9") { (table) throws(ConfigurationError) in _ = try table.integer("integer", in: 6...9) }
-        expect(5, "and is a fraction") { (table) throws(ConfigurationError) in _ = try table.integer("fraction", in: 1...2) }
-        expect(6, "and is a date or time") { (table) throws(ConfigurationError) in _ = try table.string("date") }
+        expect(5, ", not a fraction") { (table) throws(ConfigurationError) in _ = try table.integer("fraction", in: 1...2) }
+        expect(6, ", not a date or time") { (table) throws(ConfigurationError) in _ = try table.string("date") }
         expect(10, "must contain strings, not an integer") { (table) throws(ConfigurationError) in _ = try table.strings("mixed") }
         expect(11, "not a fraction") { (table) throws(ConfigurationError) in _ = try table.names("mixed") }
         expect(12, "must be true or false, not a table") { (table) throws(ConfigurationError) in _ = try table.bool("table") }

@@ -3,8 +3,7 @@ import CertificateStore
 
 /// Default names for certificate keys.
 enum CertificateKeyName {
-    /// The key's name, derived from the certificate's: `www.example.org` gives `www.example.org`,
-    /// `_wildcard_.example.org` gives `wildcard_.example.org`; a long name is cut.
+    /// The certificate's name; a long one is cut. A key's name never begins with `_`, as a name given with `--name` may.
     static func first(for name: CertificateName) throws -> KeyName {
         let text = name.rawValue.drop { $0 == "_" }
         return try KeyName(String(text.prefix(KeyName.maximumLength - 8)))
