@@ -1,10 +1,12 @@
-/* Loaded before the C library: counts the calls by which the whole process changes the file system, whatever thread makes them, and lets
-   one of them fail. (strace counts per thread, so it cannot name the N-th call of a program with several threads.)
+/* Loaded before the C library: counts the calls with which the whole process changes the file system, in all its
+   threads, and makes one of them fail. (strace counts per thread, so it cannot identify the N-th call of a program with
+   several threads.)
 
-   WRITE_FAULT_AT=N      the call that fails, from 1; 0 or absent: none, calls are only counted
-   WRITE_FAULT=KIND      kill (SIGKILL before the call), killed-after (SIGKILL after it), or an error number such as 28 (ENOSPC) or 5 (EIO)
-   WRITE_FAULT_COUNT=F   the file into which the number of calls is written when the program exits
-   WRITE_FAULT_LOG=F     the file into which the failed call's name goes
+   WRITE_FAULT_AT=N      the call that fails, counted from 1; 0 or absent: none, calls are only counted
+   WRITE_FAULT=KIND      kill (SIGKILL before the call), killed-after (SIGKILL after it), or an error number such as 28
+                         (ENOSPC) or 5 (EIO)
+   WRITE_FAULT_COUNT=F   the file to which the number of calls is written when the program exits
+   WRITE_FAULT_LOG=F     the file to which the failed call's name is written
 
    Not counted: standard output and error, sockets, pipes and devices. */
 #define _GNU_SOURCE
@@ -45,7 +47,7 @@ __attribute__((constructor)) static void begin(void) {
     count_path = getenv("WRITE_FAULT_COUNT");
     log_path = getenv("WRITE_FAULT_LOG");
     own = getpid();
-    /* Hooks and other programs that this one starts are not meant. */
+    /* Not for hooks and other programs that this one starts. */
     unsetenv("LD_PRELOAD");
 }
 
@@ -65,7 +67,7 @@ __attribute__((destructor)) static void end(void) {
     put(count_path, text);
 }
 
-/* Whether this call fails: its error number, or 0. Kills where that is asked for; *after says that the call is made first. */
+/* The error number with which this call fails, or 0. Kills the process if requested; *after: make the call first. */
 static int reached(const char *name, int *after) {
     *after = 0;
     if (getpid() != own) return 0;
