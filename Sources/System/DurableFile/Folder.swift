@@ -67,7 +67,7 @@ public final class Folder: Sendable {
     }
 
     private static func checkFolder(_ path: String) throws(FileError) {
-        // A link to a folder is one.
+        // A link to a folder counts as a folder.
         var status = stat()
         guard stat(path, &status) == 0 else { throw FileError(path: path, call: "stat", code: errno) }
         guard status.st_mode & S_IFMT == S_IFDIR else { throw FileError(path: path, call: "mkdir", code: ENOTDIR) }
@@ -78,7 +78,8 @@ public final class Folder: Sendable {
         return status
     }
 
-    /// The status of what a name in this folder leads to now; of a symbolic link itself. Does not allocate if it succeeds.
+    /// The status of what a name in this folder leads to now; of a symbolic link itself. Does not allocate if it
+    /// succeeds.
     public func status(of name: String) throws(FileError) -> FileStatus {
         try FileStatus.look(at: name, in: descriptor, path: path(of: name))
     }

@@ -5,7 +5,7 @@ import Testing
 
 // README.md shows the lines between the two marks; Docs/check compares them.
 // readme: begin
-/// Lists the keys that policy gives to this process and has a certificate request signed by one of them.
+/// Lists the keys that policy lets this process use, and has the key called `name` sign a certificate request.
 func certificateRequest(for name: String, socket: String = AgentClient.defaultSocket) async throws -> [UInt8] {
     let agent = try await AgentClient.connect(socket: socket)
     for key in try await agent.keys() {

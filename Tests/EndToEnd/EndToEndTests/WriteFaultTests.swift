@@ -1,10 +1,11 @@
 import Foundation
 import Testing
 
-/// The N-th call by which `acme-agent` changes the file system fails, or is the last one before the process is killed. Whatever N is, the
-/// next run brings everything to its end: no certificate is lost, no key is left without a name, and nothing is ordered more than twice.
+/// The N-th call with which `acme-agent` changes the file system fails, or the process is killed at it. Whatever N is,
+/// the next run completes everything: no certificate is lost, no key is left without a name, and nothing is ordered
+/// more than twice.
 ///
-/// A sample of the calls in each run, all of them in `make test-long`.
+/// Each run tests a sample of the calls; `make test-long` tests all.
 @Suite(.serialized) struct WriteFaultTests {
     enum Command: String, CaseIterable {
         case issue
@@ -23,7 +24,7 @@ import Testing
             }
         }
 
-        /// What a person or a timer runs after a failure.
+        /// The command that a user or a timer runs after a failure.
         func again(_ name: String) -> [String] {
             switch self {
             case .renew, .renewWithNewKey: ["renew", "--all"]
@@ -32,7 +33,7 @@ import Testing
         }
     }
 
-    /// How the call fails, as write-faults.c names it.
+    /// How the call fails, in the terms of write-faults.c.
     enum Fault: String, CaseIterable {
         case kill = "kill"
         case killedAfter = "killed-after"
@@ -43,7 +44,7 @@ import Testing
     }
 
     private static let runsAll = ProcessInfo.processInfo.environment["ACME_AGENT_LONG_TESTS"] != nil
-    /// How many of its calls a command fails at with each fault in a run of all tests.
+    /// Number of calls at which a command fails with each fault in a normal run.
     private static let sample = 3
 
     private func prepared() async throws -> Sandbox {
@@ -60,7 +61,7 @@ import Testing
 
     private func library(_ sandbox: Sandbox) -> String { sandbox.folder + "/write-faults.so" }
 
-    /// How many calls a run makes where nothing fails.
+    /// The number of calls in a run without a failure.
     private func calls(of command: Command, _ sandbox: Sandbox) async throws -> Int {
         let name = "count.example.org"
         try await begin(command, name, sandbox)
@@ -73,14 +74,14 @@ import Testing
         return try #require(Int(calls))
     }
 
-    /// What there is before the command.
+    /// Prepares the state before the command.
     private func begin(_ command: Command, _ name: String, _ sandbox: Sandbox) async throws {
         guard command != .issue else { return }
         let issued = try await sandbox.agent("issue", "-d", name)
         try #require(issued.status == 0, "\(issued)")
     }
 
-    /// Removes what there is after it.
+    /// Removes what is left after it.
     private func clear(_ name: String, _ sandbox: Sandbox) async throws {
         if try await certificate(name, sandbox) != nil { _ = try await sandbox.agent("forget", name, "--yes") }
         for key in try await keys(name, sandbox) {
@@ -95,7 +96,7 @@ import Testing
         var fingerprint: String
     }
 
-    /// The keys that were made for a certificate.
+    /// The keys made for a certificate.
     private func keys(_ name: String, _ sandbox: Sandbox) async throws -> [Key] {
         let listed = try await sandbox.agent("keys", "list", "--json")
         let keys = try #require(listed.json["keys"] as? [[String: Any]], "\(listed)")
@@ -105,7 +106,7 @@ import Testing
         }
     }
 
-    /// The certificate as `list` shows it; `nil` where there is none. Nothing may be damaged or begun.
+    /// The certificate as shown by `list`; `nil` if there is none. Nothing may be damaged or interrupted.
     private func certificate(_ name: String, _ sandbox: Sandbox) async throws -> [String: Any]? {
         let listed = try await sandbox.agent("list", "--json")
         let certificates = try #require(listed.json["certificates"] as? [[String: Any]], "\(listed)")
@@ -118,7 +119,7 @@ import Testing
         return log.split(separator: "\n").filter { $0.hasSuffix("POST /order-plz -> calling handler()") }.count
     }
 
-    /// The certificate is whole, and its key is in the token.
+    /// Expects that the certificate is complete and its key is in the token.
     private func expectWhole(_ name: String, _ sandbox: Sandbox) async throws {
         let certificate = try #require(try await certificate(name, sandbox))
         let used = (certificate["key"] as? [String: Any])?["fingerprint"] as? String
@@ -160,7 +161,7 @@ import Testing
         #expect(interim.output.isEmpty, "\(interim)")
     }
 
-    /// One call fails, and the command is run once more.
+    /// Makes one call fail, and runs the command again.
     private func tryOne(_ command: Command, _ fault: Fault, at number: Int, _ sandbox: Sandbox) async throws {
         let name = "n\(number)-\(fault.rawValue).example.org"
         try await begin(command, name, sandbox)
@@ -177,7 +178,7 @@ import Testing
         if fault.kills {
             #expect(first.status == SIGKILL || call == "none", place)
         } else {
-            // Done with a warning, or refused with a sentence and a status of sysexits.h.
+            // Succeeded with a warning, or failed with a message and a status of sysexits.h.
             #expect(first.status == 0 || ((1...78).contains(first.status) && first.error.contains("error: ")), place)
         }
         let second = try await sandbox.agent(command.again(name))
@@ -200,7 +201,7 @@ import Testing
         #expect(count > 5, "the faults reach nothing")
         var tried = 0
         for (index, fault) in Fault.allCases.enumerated() {
-            // Each fault meets other calls.
+            // Each fault is tried at different calls.
             let step = WriteFaultTests.runsAll ? 1 : max(1, count / WriteFaultTests.sample)
             let first = WriteFaultTests.runsAll ? 1 : 1 + index * step / Fault.allCases.count
             for number in stride(from: first, through: count, by: step) {
@@ -209,7 +210,7 @@ import Testing
             }
         }
         #expect(tried >= Fault.allCases.count * WriteFaultTests.sample)
-        // Keys in the token are those that have a name.
+        // Every key in the token has a name.
         let listed = try await sandbox.agent("keys", "list", "--json")
         #expect(try await sandbox.privateKeysInToken() == (listed.json["keys"] as? [Any])?.count, "\(listed)")
         #expect(try await sandbox.agent("audit", "verify").status == 0)

@@ -2,14 +2,14 @@
 
 #include <stdint.h>
 
-/* What FileStatus tells of a file: all of stat(2) but the times. */
+/* What FileStatus has: all of stat(2) except the times. */
 struct clinux_status {
     uint64_t device, number, size, names;
     uint32_t mode, owner, group;
 };
 
-/* statx(2) without following a link. A folder's descriptor with a name in it, AT_FDCWD with a path, or a descriptor alone with an empty
-   name. The times are not asked for on purpose: since Linux 6.13 a file whose times were asked for gets an exact time at its next write,
-   for which ext4 writes the inode into its journal. A look before each write to the audit trail cost a signature 5 % by that.
-   0 or errno. */
+/* statx(2) without following a link: of a name in a folder's descriptor, of a path with AT_FDCWD, or of a descriptor
+   with an empty name. It deliberately does not ask for the times. Since Linux 6.13, a file whose times were read gets a
+   precise timestamp at its next write, for which ext4 writes the inode to its journal. With that, a check before each
+   write to the audit trail cost a signature 5 %. 0 or errno. */
 int clinux_status(int folder, const char *name, struct clinux_status *status);
