@@ -182,7 +182,8 @@ import Testing
             #expect(first.status == 0 || ((1...78).contains(first.status) && first.error.contains("error: ")), place)
         }
         let second = try await sandbox.agent(command.again(name))
-        let isOver = command == .revoke && second.error.contains("revoked already")
+        let isOver =
+            command == .revoke && second.error.contains("already revoked")
             || command == .forget && second.error.contains("there is no certificate")
         #expect(second.status == 0 || isOver, "\(second) after \(place)")
         #expect(try orders(sandbox) - before <= 2, place)
