@@ -108,6 +108,10 @@ struct Failure: Error, Equatable {
     }
 }
 
+extension Failure: CustomStringConvertible {
+    var description: String { message }
+}
+
 /// The failure of one identifier of an order.
 struct IdentifierFailure: Equatable {
     var identifier: String

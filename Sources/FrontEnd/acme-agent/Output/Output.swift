@@ -20,11 +20,6 @@ struct Output: Sendable {
         self.verbosity = verbosity
     }
 
-    init(_ options: GlobalOptions) {
-        self.init(json: options.json, verbosity: options.quiet ? .quiet : options.verbose ? .verbose : .normal)
-        givenDirectory = options.directory
-    }
-
     // MARK: Results
 
     /// Prints a result: with `--json` the object, otherwise the text.

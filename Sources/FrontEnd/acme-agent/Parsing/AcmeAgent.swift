@@ -22,32 +22,3 @@ struct AcmeAgent: AsyncParsableCommand {
 
     @OptionGroup(visibility: .hidden) var options: GlobalOptions
 }
-
-/// A command that does something, as opposed to a group of commands.
-protocol AgentCommand: AsyncParsableCommand {
-    static var stateUse: StateUse { get }
-    var options: GlobalOptions { get }
-    func run(_ session: Session) async throws -> ExitStatus
-}
-
-extension AgentCommand {
-    static var stateUse: StateUse { .expected }
-}
-
-/// How a command uses the state directory.
-enum StateUse {
-    /// It works on an existing one.
-    case expected
-    /// It creates it.
-    case made
-    /// It does not use it.
-    case none
-}
-
-/// The program's name and version.
-enum Version {
-    static let number = "0.1.0"
-    static let text = "acme-agent \(number)"
-    /// Tells a CA's operator which client is asking (RFC 8555 §6.1).
-    static let userAgent = "acme-agent/\(number) (+https://github.com/acme-agent/acme-agent)"
-}

@@ -22,7 +22,7 @@ struct Terminal {
 
     /// Standard output. Colours are off with NO_COLOR (no-color.org) and on a terminal without colours.
     static var standardOutput: Terminal {
-        guard Output.isStandardOutputTerminal else { return .file }
+        guard isatty(STDOUT_FILENO) == 1 else { return .file }
         func isSet(_ name: String) -> Bool { getenv(name).map { $0.pointee != 0 } ?? false }
         let isDumb = getenv("TERM").map { String(cString: $0) == "dumb" } ?? true
         var size = winsize()

@@ -1,7 +1,6 @@
 import ACME
 import Glibc
 import Issuance
-import JOSE
 
 /// How challenges are answered.
 enum ChallengeMethod: Sendable, Equatable {
@@ -67,20 +66,4 @@ enum ChallengeMethod: Sendable, Equatable {
         case .dnsHook(let program): DNS01Hook(program: Hooks.program(program), settle: .seconds(dnsWait))
         }
     }
-}
-
-extension KeyAlgorithm {
-    /// From user input in any case: `p-256`, `P256`, `rsa-2048`, `rsa2048`, `ed25519`.
-    init(argument: String) throws(Failure) {
-        func plain(_ text: String) -> String { text.lowercased().filter { $0 != "-" } }
-        guard let match = KeyAlgorithm.allCases.first(where: { plain($0.rawValue) == plain(argument) }) else {
-            let all = KeyAlgorithm.allCases.map(\.rawValue).joined(separator: ", ")
-            throw .usage("\"\(TerminalText.safe(argument, limit: 40))\" is not a key type", hint: "key types: \(all)")
-        }
-        self = match
-    }
-}
-
-extension Failure: CustomStringConvertible {
-    var description: String { message }
 }

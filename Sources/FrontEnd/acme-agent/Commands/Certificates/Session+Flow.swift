@@ -1,0 +1,55 @@
+import ACME
+import ACMEClient
+import CertificateStore
+import Issuance
+
+extension Session {
+    /// Runs `body` with the flow that orders certificates at a CA with the user's account.
+    /// - Parameters:
+    ///   - certificate: the settings; defaults apply to missing ones.
+    ///   - timings: records when each step begins and ends.
+    func withFlow<Result: Sendable>(
+        at directory: ACMEURL, keys: any KeyProvider, _ certificate: CertificateSettings, _ display: ProgressDisplay,
+        timings: Timings? = nil, _ body: (IssuanceFlow) async throws -> Result
+    ) async throws -> Result {
+        try await withTransport(to: directory) { connection in
+            let method = certificate.challenge ?? .standard
+            var store: any CertificateStore = store, transport: any HTTPTransport = connection, keys = keys
+            var time: any Timekeeping = SystemTime(), solver = method.solver(dnsWait: certificate.dnsWait ?? 0)
+            if let timings {
+                store = TimedStore(base: store, timings: timings)
+                transport = TimedTransport(base: transport, timings: timings)
+                keys = TimedKeys(base: keys, timings: timings)
+                time = TimedTime(base: time, timings: timings)
+                solver = TimedSolver(base: solver, timings: timings)
+            }
+            let accounts = AccountFlow(store: store, keys: keys, transport: transport, time: time, observer: display.observer)
+            let client = try await accounts.client(for: directory)
+            client.warmUp()
+            let flow = IssuanceFlow(
+                issuer: try ACMEIssuer(client: client), store: store, keys: keys, solvers: [solver], time: time,
+                deploy: certificate.deployHook.map(Hooks.deploy), observer: display.observer)
+            return try await body(flow)
+        }
+    }
+
+    /// Runs work that a signal cancels, and removes the progress display afterwards.
+    /// - Parameter file: the file for the work's timings, however it ended.
+    func followed<Result: Sendable>(
+        _ display: ProgressDisplay, timings file: String? = nil, _ work: @escaping @Sendable (Timings?) async throws -> Result
+    ) async throws -> Result {
+        if let file { try Timings.check(file) }
+        let timings = file.map { _ in Timings() }
+        do {
+            let result = try await Interruption.cancelling(notice: { Interruption.announce(display) }) { try await work(timings) }
+            display.finish(summary: true)
+            if let file { try timings?.write(to: file) }
+            return result
+        } catch {
+            display.finish(summary: false)
+            // The work's own failure takes precedence.
+            if let file { try? timings?.write(to: file) }
+            throw error
+        }
+    }
+}

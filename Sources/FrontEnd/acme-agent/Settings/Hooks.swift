@@ -1,0 +1,24 @@
+import DurableFile
+import Issuance
+
+/// The user's programs that are run at certain steps.
+enum Hooks {
+    /// Longer than any reload; a program that hangs must not hold the certificate's lock forever.
+    static let timeout: Duration = .seconds(300)
+
+    /// The environment with which this process was started: a hook may find its credentials there.
+    static var environment: ProgramEnvironment {
+        ProgramEnvironment((try? DurableFile.read("/proc/self/environ", limit: 4 << 20)) ?? [])
+    }
+
+    static func program(_ path: String) -> ExternalProgram { ExternalProgram(path: path, environment: environment, timeout: timeout) }
+
+    /// Refuses a deploy hook that could not be started, before anything is ordered.
+    static func check(_ path: String) throws(Failure) {
+        do throws(ExternalProgramError) { try program(path).check() } catch {
+            throw .configuration(
+                "the deploy hook cannot be used: \(error.description)",
+                hint: "--deploy-hook names a program that this user may run; --reset-settings forgets the remembered one")
+        }
+    }
+}
