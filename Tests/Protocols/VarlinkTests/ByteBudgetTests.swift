@@ -34,7 +34,7 @@ import Testing
     /// Several connections of several users to one server, without sockets.
     private struct Several {
         let service: UserService
-        let directory: VarlinkServiceDirectory
+        let core: VarlinkServerCore
         let channels: [EmbeddedChannel]
         let reads: [ReadCounter]
 
@@ -44,7 +44,7 @@ import Testing
             limits.slice = .hours(1)
             limits.sliceAlone = .hours(1)
             let service = try UserService()
-            let directory = VarlinkServiceDirectory(service, limits: limits)
+            let core = VarlinkServerCore(service, limits: limits)
             var channels: [EmbeddedChannel] = []
             var reads: [ReadCounter] = []
             let loop = EmbeddedEventLoop()
@@ -52,13 +52,13 @@ import Testing
                 let channel = EmbeddedChannel(loop: loop)
                 let counter = ReadCounter()
                 let handler = VarlinkServerHandler(
-                    service: service, peer: user, directory: directory, eventLoop: loop, limits: limits)
+                    service: service, peer: user, core: core, eventLoop: loop, limits: limits)
                 try channel.pipeline.syncOperations.addHandlers([counter, handler])
                 channel.connect(to: try SocketAddress(unixDomainSocketPath: "/test"), promise: nil)
                 channels.append(channel)
                 reads.append(counter)
             }
-            (self.service, self.directory, self.channels, self.reads) = (service, directory, channels, reads)
+            (self.service, self.core, self.channels, self.reads) = (service, core, channels, reads)
         }
 
         func run() {
@@ -102,7 +102,7 @@ import Testing
         }
         let long = message("Echo", 100_000)
         try several.channels[0].writeInbound(ByteBuffer(bytes: long[..<70_000]))
-        #expect(several.directory.schedule.bytes >= 64 * 1024)
+        #expect(several.core.schedule.bytes >= 64 * 1024)
         // The first that asks may finish its message.
         #expect(reads(0))
         #expect(!reads(1))
@@ -112,7 +112,7 @@ import Testing
         try several.channels[0].writeInbound(ByteBuffer(bytes: long[70_000...]))
         several.run()
         #expect(several.reads[1].count == held + 1)
-        #expect(several.directory.schedule.bytes == 0)
+        #expect(several.core.schedule.bytes == 0)
     }
 
     @Test("what a client does not read is kept in one piece, and stops its user's calls when it is half of the share")
@@ -130,7 +130,7 @@ import Testing
         several.channels[0].pipeline.fireChannelWritabilityChanged()
         several.service.held.removeFirst().succeed { $0.member("text", String(repeating: "y", count: 150_000)) }
         #expect(try !answered(0))
-        #expect(several.directory.schedule.bytes > 128 * 1024)
+        #expect(several.core.schedule.bytes > 128 * 1024)
         try several.channels[1].writeInbound(ByteBuffer(bytes: message("Echo", 1)))
         #expect(try !answered(1))
         try several.channels[2].writeInbound(ByteBuffer(bytes: message("Echo", 1)))
@@ -139,7 +139,7 @@ import Testing
         several.channels[0].pipeline.fireChannelWritabilityChanged()
         #expect(try answered(0))
         #expect(try answered(1))
-        #expect(several.directory.schedule.bytes == 0)
+        #expect(several.core.schedule.bytes == 0)
     }
 
     @Test("whatever connections do, the account is even when they are closed", arguments: 1...40 as ClosedRange<UInt64>)
@@ -169,6 +169,6 @@ import Testing
         }
         for channel in several.channels where channel.isActive { channel.close(promise: nil) }
         several.run()
-        #expect(several.directory.schedule.bytes == 0)
+        #expect(several.core.schedule.bytes == 0)
     }
 }

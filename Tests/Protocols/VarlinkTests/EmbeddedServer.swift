@@ -18,7 +18,7 @@ struct EmbeddedServer {
         channel = EmbeddedChannel()
         reads = ReadCounter()
         let handler = VarlinkServerHandler(
-            service: service, peer: "peer", directory: VarlinkServiceDirectory(service, limits: limits), eventLoop: channel.eventLoop,
+            service: service, peer: "peer", core: VarlinkServerCore(service, limits: limits), eventLoop: channel.eventLoop,
             limits: limits)
         try channel.pipeline.syncOperations.addHandlers([reads, handler])
         channel.connect(to: try SocketAddress(unixDomainSocketPath: "/test"), promise: nil)

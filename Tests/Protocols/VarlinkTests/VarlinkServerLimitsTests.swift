@@ -216,7 +216,7 @@ import Varlink
         weak var captured: ReadCounter?
         do {
             let made = VarlinkServerHandler(
-                service: service, peer: "peer", directory: VarlinkServiceDirectory(service), eventLoop: channel.eventLoop,
+                service: service, peer: "peer", core: VarlinkServerCore(service), eventLoop: channel.eventLoop,
                 limits: limits { $0.idleTime = .seconds(60) })
             handler = made
             try channel.pipeline.syncOperations.addHandler(made)

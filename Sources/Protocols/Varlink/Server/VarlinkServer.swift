@@ -25,7 +25,7 @@ private let systemListen: @Sendable (CInt, CInt) -> CInt = { listen($0, $1) }
 public final class VarlinkServer<Service: VarlinkService> {
     public let eventLoop: any EventLoop
     private let service: Service
-    private let directory: VarlinkServiceDirectory
+    private let core: VarlinkServerCore
     private let limits: VarlinkServerLimits
     private let rounds: LoopRounds?
     private let admit: (CInt) -> Service.Peer?
@@ -40,8 +40,8 @@ public final class VarlinkServer<Service: VarlinkService> {
 
     /// Records the time of calls, for the benchmark.
     package var latency: VarlinkLatency? {
-        get { directory.latency }
-        set { directory.latency = newValue }
+        get { core.latency }
+        set { core.latency = newValue }
     }
 
     /// - Parameters:
@@ -60,7 +60,7 @@ public final class VarlinkServer<Service: VarlinkService> {
         self.limits = limits
         self.rounds = rounds
         self.admit = admit
-        self.directory = VarlinkServiceDirectory(service, limits: limits, rounds: rounds, thread: thread)
+        self.core = VarlinkServerCore(service, limits: limits, rounds: rounds, thread: thread)
     }
 
     /// Connections open now.
@@ -68,7 +68,7 @@ public final class VarlinkServer<Service: VarlinkService> {
 
     /// Memory that all connections hold for unfinished messages and unread replies, in bytes, beyond what each always
     /// keeps.
-    public var heldBytes: Int { directory.schedule.bytes }
+    public var heldBytes: Int { core.schedule.bytes }
 
     /// Binds a socket and listens.
     ///
@@ -165,7 +165,7 @@ public final class VarlinkServer<Service: VarlinkService> {
             let peer = try pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self, admit) ?? nil
         else { throw VarlinkConnectionRefused() }
         let handler = VarlinkServerHandler(
-            service: service, peer: peer, directory: directory, eventLoop: eventLoop, limits: limits)
+            service: service, peer: peer, core: core, eventLoop: eventLoop, limits: limits)
         try pipeline.addHandler(handler)
         let identity = ObjectIdentifier(channel)
         connections[identity] = channel

@@ -21,40 +21,23 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     public typealias OutboundIn = ByteBuffer
     public typealias OutboundOut = ByteBuffer
 
-    /// Output that reaches this size, in bytes, is handed to the channel before the end of the round.
-    static let flushThreshold = 64 * 1024
-    /// Buffer capacity kept for output between rounds, in bytes.
-    static let keptOutputCapacity = 4096
     /// Nanoseconds that kernel and channel take for a read: a client that sends single bytes is charged for each.
     static let receiveTime: UInt64 = 3_000
 
-    enum Answer {
-        case empty
-        case bytes([UInt8])
-        case error(name: String, parameters: ArraySlice<UInt8>)
-    }
-
     /// Fixed at the handler's creation; same as the channel's.
     let eventLoop: any EventLoop
-    private let directory: VarlinkServiceDirectory
+    private let core: VarlinkServerCore
     private let limits: VarlinkServerLimits
-    private let handle: (VarlinkCall, VarlinkReplier) -> Void
-    /// Has a long message parsed off the loop.
-    private let readElsewhere: (VarlinkServerHandler, [UInt8]) -> Void
-    private let opened: () -> Void
-    private let closed: (VarlinkCloseReason) -> Void
-
+    private let service: ServiceBinding
     private let schedule: ServerSchedule
     private let account: ServerSchedule.Account
     private var context: ChannelHandlerContext?
     private var state: VarlinkServerState
-    private var output = ByteBuffer()
-    /// Memory of what the channel has not yet written.
-    private var unsent = 0
+    private var output = ReplyBuffer()
     /// What the user's account holds for this connection.
     private var chargedInput = 0, chargedOutput = 0
     /// Answers the long call that was parsed elsewhere.
-    private var handleLong: ((VarlinkCall, VarlinkReplier) -> Void)?
+    private var handleLong: ServiceBinding.Handler?
     private var cancellation: (() -> Void)?
     private var writability: (() -> Void)?
     private var deadlines: VarlinkServerDeadlines
@@ -75,38 +58,19 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     /// - Parameters:
     ///   - service: Answers the calls.
     ///   - peer: The connection's peer.
-    ///   - directory: Made once from the service, shared by all its connections.
+    ///   - core: Made once from the service, shared by all its connections.
     public init<Service: VarlinkService>(
-        service: Service, peer: Service.Peer, directory: VarlinkServiceDirectory, eventLoop: any EventLoop,
+        service: Service, peer: Service.Peer, core: VarlinkServerCore, eventLoop: any EventLoop,
         limits: VarlinkServerLimits = VarlinkServerLimits()
     ) {
         self.eventLoop = eventLoop
-        self.directory = directory
+        self.core = core
         self.limits = limits
-        self.schedule = directory.schedule
-        self.account = directory.schedule.account(of: service.user(of: peer))
-        self.state = VarlinkServerState(limits: limits, readsLongMessages: directory.thread != nil)
+        self.schedule = core.schedule
+        self.service = ServiceBinding(service, peer: peer, thread: core.thread, limits: limits)
+        self.account = core.schedule.account(of: self.service.user)
+        self.state = VarlinkServerState(limits: limits, readsLongMessages: core.thread != nil)
         self.deadlines = VarlinkServerDeadlines(limits: limits)
-        self.handle = { call, reply in service.handle(call, peer: peer, reply: reply) }
-        self.readElsewhere = { connection, message in
-            let read = service.reader(for: peer), json = limits.json
-            typealias LongCall = Result<(call: VarlinkCall, reading: Service.Reading), VarlinkCallFault>
-            directory.thread?.run(for: connection.account.user, on: eventLoop) {
-                do throws(VarlinkCallFault) {
-                    let call = try VarlinkCall(parsing: message, limits: json)
-                    return LongCall.success((call, read(call)))
-                } catch {
-                    return LongCall.failure(error)
-                }
-            } then: { result in
-                if case .success(let long) = result {
-                    connection.handleLong = { service.handle($0, read: long.reading, peer: peer, reply: $1) }
-                }
-                connection.took(result.map(\.call))
-            }
-        }
-        self.opened = { service.connectionOpened(peer: peer) }
-        self.closed = { reason in service.connectionClosed(peer: peer, reason: reason) }
     }
 
     // MARK: The channel's events
@@ -128,7 +92,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
 
     private func begin() {
         guard !deadlines.isStarted else { return }
-        opened()
+        service.opened()
         // Not weak: a weak reference would double the cost of counting references. `end` breaks the cycle.
         deadlines.start(eventLoop) { self.checkDeadlines() }
     }
@@ -138,8 +102,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         context = nil
         state.close()
         deadlines.stop()
-        output = ByteBuffer()
-        unsent = 0
+        output.removeAll()
         writability = nil
         handleLong = nil
         settle()
@@ -149,7 +112,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         cancellation = nil
         cancel?()
         // Without a start (the socket was gone before the channel became active) there is no end.
-        if deadlines.isStarted { closed(closeReason ?? reason) }
+        if deadlines.isStarted { service.closed(closeReason ?? reason) }
     }
 
     public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -157,7 +120,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         let buffer = unwrapInboundIn(data)
         state.received(buffer.readableBytesView)
         deadlines.sawActivity(eventLoop)
-        if directory.latency != nil { times.read() }
+        if core.latency != nil { times.read() }
         run(isTurn: false, extra: VarlinkServerHandler.receiveTime)
     }
 
@@ -190,7 +153,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         guard isWritable != state.isWritable else { return }
         state.isWritable = isWritable
         if isWritable {
-            unsent = 0
+            output.allSent()
             // Not now: the channel may report this in the middle of the service's code.
             scheduleRound()
         }
@@ -255,10 +218,10 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     private func runCalls(from began: UInt64, until end: UInt64) -> UInt64 {
         var left = limits.callsInARow
         while true {
-            switch directory.withDocument({ state.next(readingInto: &$0) }) {
+            switch core.memory.withDocument({ state.next(readingInto: &$0) }) {
             case .wait: return ServerSchedule.now()
             case .dispatch(let call): dispatch(call)
-            case .read(let message): readElsewhere(self, message)
+            case .read(let message): service.read(self, message)
             case .refuse(let error): write(.error(name: error.name, parameters: error.parameters.source))
             case .skip: break
             case .close(let reason):
@@ -282,23 +245,25 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     }
 
     /// A long message has been parsed.
-    private func took(_ result: Result<VarlinkCall, VarlinkCallFault>) {
-        guard context != nil else { return handleLong = nil }
+    /// - Parameter handler: Answers the call.
+    func took(_ result: Result<VarlinkCall, VarlinkCallFault>, _ handler: ServiceBinding.Handler?) {
+        guard context != nil else { return }
+        handleLong = handler
         state.take(result)
         scheduleRound()
     }
 
     private func dispatch(_ call: VarlinkCall) {
         guard let number = state.current else { return }
-        if directory.latency != nil { times.begin() }
-        switch directory.route(call) {
+        if core.latency != nil { times.begin() }
+        switch core.router.route(call) {
         case .service:
             let reply = VarlinkReplier(connection: self, call: number)
             if let handleLong {
                 self.handleLong = nil
                 handleLong(call, reply)
             } else {
-                handle(call, reply)
+                service.handle(call, reply)
             }
         case .reply(let parameters): finish(number, with: .bytes(parameters))
         case .refuse(let error): finish(number, with: .error(name: error.name, parameters: error.parameters.source))
@@ -309,10 +274,10 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     private func scheduleRound() {
         guard !isRoundScheduled else { return }
         isRoundScheduled = true
-        directory.scheduleRound(of: self)
+        core.rounds.schedule(self)
     }
 
-    func together(_ body: () -> Void) { directory.together(body) }
+    func together(_ body: () -> Void) { core.rounds.together(body) }
 
     /// Like `scheduleRound`, but in the user's turn, and after what the sockets bring meanwhile.
     private func takeTurn() {
@@ -366,7 +331,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
 
     func isWritable(_ call: UInt64) -> Bool { state.current == call && state.isWritable && schedule.mayAnswer(account) }
 
-    func finish(_ call: UInt64, with answer: Answer) {
+    func finish(_ call: UInt64, with answer: ReplyBuffer.Answer) {
         let isOneway = state.currentIsOneway
         let wasLong = state.longMessage > 0
         guard state.finish(call) else { return }
@@ -376,7 +341,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         }
         cancellation = nil
         writability = nil
-        if directory.latency != nil { times.finish() }
+        if core.latency != nil { times.finish() }
         if !isOneway { write(answer) }
         deadlines.sawActivity(eventLoop)
         // The next call does not start within the answer to this one: the service may be in the middle of something.
@@ -391,7 +356,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
             finish(call, with: .error(name: error.name, parameters: error.parameters.source))
             return false
         }
-        VarlinkMessageEncoder.writeReply(parameters, continues: true, to: &output)
+        output.append(continuing: parameters)
         flushSoon()
         return state.current == call
     }
@@ -409,50 +374,46 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     }
 
     func withParameters<Result>(_ members: (inout JSONWriter) -> Void, _ body: ([UInt8]) -> Result) -> Result {
-        directory.withWriter(members, body)
+        core.memory.withWriter(members, body)
     }
 
     // MARK: Output
 
-    private func write(_ answer: Answer) {
-        switch answer {
-        case .empty: VarlinkMessageEncoder.writeEmptyReply(to: &output)
-        case .bytes(let parameters): VarlinkMessageEncoder.writeReply(parameters, continues: false, to: &output)
-        case .error(let name, let parameters): VarlinkMessageEncoder.writeError(name, parameters, to: &output)
-        }
+    private func write(_ answer: ReplyBuffer.Answer) {
+        output.append(answer)
         flushSoon()
     }
 
     private func flushSoon() {
-        if output.readableBytes >= VarlinkServerHandler.flushThreshold { return flush() }
+        if output.isFull { return flush() }
         if !flushFollows { scheduleRound() }
     }
 
     /// Passes pending output to the channel. One write at a time: while the client does not read, output is collected
     /// here, in one buffer instead of one per answer.
     private func flush(promise: EventLoopPromise<Void>? = nil) {
-        guard let context, output.readableBytes > 0 || promise != nil else { return }
+        guard let context, !output.isEmpty || promise != nil else { return }
         if state.isWritable || promise != nil {
             isWriting = true
-            unsent = output.capacity
+            output.beginWrite()
             // The client then has the bytes. The write may take much longer: it wakes the client, which may run first.
-            let moment = directory.latency == nil ? 0 : ServerSchedule.now()
-            context.writeAndFlush(wrapOutboundOut(output), promise: promise)
-            if output.capacity <= VarlinkServerHandler.keptOutputCapacity { output.clear() } else { output = ByteBuffer() }
+            let moment = core.latency == nil ? 0 : ServerSchedule.now()
+            context.writeAndFlush(wrapOutboundOut(output.bytes), promise: promise)
+            output.endWrite()
             isWriting = false
-            if let latency = directory.latency { times.written(latency, at: moment, user: account.user) }
+            if let latency = core.latency { times.written(latency, at: moment, user: account.user) }
             // The peer has gone if the write failed.
             guard self.context != nil else { return }
             noteWritability(context)
         }
         settle()
-        if !state.isWritable, output.readableBytes + unsent > limits.pendingOutputBytes { closeNow(.outputOverflow) }
+        if !state.isWritable, output.pending > limits.pendingOutputBytes { closeNow(.outputOverflow) }
     }
 
     /// Updates the user's account with what the connection holds.
     private func settle() {
         let input = state.inputMemory
-        let output = max(0, output.capacity - VarlinkServerHandler.keptOutputCapacity) + (state.isWritable ? 0 : unsent)
+        let output = output.memory(isWritable: state.isWritable)
         guard input != chargedInput || output != chargedOutput else { return }
         schedule.change(account, input: input - chargedInput, output: output - chargedOutput)
         chargedInput = input
@@ -488,7 +449,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     }
 
     private func checkDeadlines() {
-        switch deadlines.expired(eventLoop, isIdle: state.isIdle && output.readableBytes == 0) {
+        switch deadlines.expired(eventLoop, isIdle: state.isIdle && output.isEmpty) {
         case .reading: closeNow(.stalledReader)
         case .restOfMessage: closeNow(.stalledWriter)
         case .call: closeNow(.idle)
