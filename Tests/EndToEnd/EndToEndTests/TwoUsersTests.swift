@@ -12,15 +12,17 @@ import Testing
         /// Only its owner may enter the sandbox's folder, so socket and program are where others may go.
         let place: String
 
-        /// - Parameter operations: what each may do with keys whose names begin with its own name.
-        init(operations: String) async throws {
+        /// - Parameters:
+        ///   - operations: what each may do.
+        ///   - keys: with which keys; `nil` for those whose names begin with the user's own name.
+        init(operations: String, keys: String? = nil) async throws {
             sandbox = try await Sandbox()
             try await sandbox.stopDaemon()
             place = "/tmp/two-users-\(UUID().uuidString.prefix(8))"
             let file = sandbox.folder + "/acme-agentd.toml"
             var text = try String(contentsOfFile: file, encoding: .utf8)
                 .replacingOccurrences(of: sandbox.environment["ACME_AGENT_SOCKET"] ?? "-", with: place + "/agent.sock")
-            let grants = try #require(text.range(of: "# Whoever started"))
+            let grants = try #require(text.range(of: "# The user who started"))
             text.removeSubrange(grants.lowerBound...)
             text = "socket-mode = \"0666\"\n" + text
             for (name, user) in [("anna", TwoUsersTests.anna), ("bert", TwoUsersTests.bert)] {
@@ -28,7 +30,7 @@ import Testing
                     [[grant]]
                     name = "\(name)"
                     users = [\(user)]
-                    keys = ["\(name)-*"]
+                    keys = ["\(keys ?? "\(name)-*")"]
                     operations = [\(operations)]
                     identifiers = ["\(name).example.org"]
                     cas = ["https://localhost:*"]
@@ -86,6 +88,44 @@ import Testing
             setpriv --reuid \(TwoUsersTests.anna) --regid \(TwoUsersTests.anna) --clear-groups env -i HOME=/ '\(place)/acme-agent' --socket "$PWD/agent.sock" status
             """)
         #expect(posed.status == 3 && posed.error.contains("not trusted"), "\(posed)")
+        await machine.end()
+    }
+
+    /// Both have the same grant, like the example's. Each registers its own account, with a key named after the user.
+    @Test(.enabled(if: geteuid() == 0, "needs root")) func eachHasAnAccountOfItsOwn() async throws {
+        let machine = try await Machine(operations: #""issue", "account", "create-key""#, keys: "account-*")
+        let sandbox = machine.sandbox, place = machine.place
+        let directory = try #require(sandbox.environment["ACME_DIRECTORY"])
+        let port = try #require(URL(string: directory)?.port)
+        let prepared = try await sandbox.shell(
+            """
+            install -m 0644 "$CA_CERTIFICATE" '\(place)/ca.pem'
+            for user in \(TwoUsersTests.anna) \(TwoUsersTests.bert); do install -d -o $user -g $user "\(place)/$user"; done
+            """)
+        try #require(prepared.status == 0, "\(prepared)")
+        func account(_ user: Int, _ arguments: String) async throws -> Outcome {
+            try await machine.agent(
+                user,
+                "--json --state-directory '\(place)/\(user)' --directory '\(directory)' --ca-certificate '\(place)/ca.pem' account \(arguments)")
+        }
+        func shown(_ outcome: Outcome) throws -> (url: String, key: String, contact: [String]) {
+            let account = try #require(outcome.json["account"] as? [String: Any], "\(outcome)")
+            return (account["url"] as? String ?? "", account["key"] as? String ?? "", account["contact"] as? [String] ?? [])
+        }
+        let anna = try shown(await account(TwoUsersTests.anna, "register --agree-tos --email anna@example.org"))
+        let bert = try shown(await account(TwoUsersTests.bert, "register --agree-tos --email bert@example.org"))
+        #expect(anna.key == "account-\(TwoUsersTests.anna)-localhost-\(port)" && bert.key == "account-\(TwoUsersTests.bert)-localhost-\(port)")
+        #expect(anna.url != bert.url && !bert.url.isEmpty)
+        #expect(try shown(await account(TwoUsersTests.anna, "show")).contact == ["mailto:anna@example.org"])
+        #expect(try shown(await account(TwoUsersTests.bert, "show")).contact == ["mailto:bert@example.org"])
+        // Another key would be another account: it needs --yes.
+        let former = "account-localhost-\(port)"
+        let switched = try await account(TwoUsersTests.anna, "register --agree-tos --key \(former)")
+        #expect(switched.status == 64 && switched.output.contains("other-account"), "\(switched)")
+        #expect(try shown(await account(TwoUsersTests.anna, "show")).url == anna.url)
+        // An account whose key has the former default name stays in use.
+        #expect(try shown(await account(TwoUsersTests.anna, "register --agree-tos --key \(former) --yes")).key == former)
+        #expect(try shown(await account(TwoUsersTests.anna, "register --agree-tos")).key == former)
         await machine.end()
     }
 

@@ -113,9 +113,23 @@ import Testing
         #expect(gone.hint?.hasSuffix("acme-agent renew www --new-key --force") == true)
         let unauthorized = ACMEClientError.problem(
             Self.problem("unauthorized", "not yours"), status: 403, url: try #require(Self.url), retryAfter: nil)
-        let other = Revoke.failure(unauthorized, name, byCertificateKey: false)
+        let other = Failure(Revoke.failure(unauthorized, name, orderedBy: nil, account: nil))
         #expect(other.hint?.hasSuffix("acme-agent revoke www --by-certificate-key") == true && other.exitStatus == .caRefused)
-        #expect(Revoke.failure(unauthorized, name, byCertificateKey: true).hint == nil)
+    }
+
+    /// RFC 8555 §7.6: the certificate's own key revokes it, whosever account it is.
+    @Test func aRevocationByAnotherAccountThanTheOneThatOrderedHasAHint() throws {
+        let url = try #require(Self.url), own = try ACMEURL("https://ca.example/acct/1"), name = try CertificateName("www")
+        func hint(_ error: any Error, orderedBy owner: ACMEURL?, account: ACMEURL?) -> String? {
+            Failure(Revoke.failure(error, name, orderedBy: owner, account: account)).hint
+        }
+        let malformed = ACMEClientError.problem(Self.problem("malformed", "no", status: 400), status: 400, url: url, retryAfter: nil)
+        let command = "the certificate's own key can revoke it: acme-agent revoke www --by-certificate-key"
+        #expect(hint(malformed, orderedBy: url, account: own) == "another account ordered this certificate; \(command)")
+        #expect(hint(malformed, orderedBy: own, account: own)?.contains("--by-certificate-key") != true)
+        #expect(hint(IssuanceError.noAccount(directory: url), orderedBy: own, account: nil) == "this needs no account; \(command)")
+        let busy = ACMEClientError.problem(Self.problem("rateLimited", "slow", status: 429), status: 429, url: url, retryAfter: nil)
+        #expect(hint(busy, orderedBy: url, account: own)?.contains("--by-certificate-key") != true)
     }
 
     @Test func whatTheDirectoryLacksIsNamed() throws {

@@ -72,29 +72,14 @@ import Testing
             """
         let own = try settings([], toml)
         #expect(own.trustRoots(for: own.directory) == .file("/ca.pem"))
-        #expect(try own.accountKeyName(at: own.directory).rawValue == "mine")
+        #expect(own.ca(at: own.directory).accountKey == "mine")
         #expect(own.ca(at: own.directory).contact?.map(\.text) == ["mailto:a@example.org"])
         let other = try settings(["--directory", "https://other.example/dir"], toml)
         #expect(other.trustRoots(for: other.directory) == .system)
-        #expect(try other.accountKeyName(at: other.directory).rawValue == "account-other.example")
+        #expect(other.ca(at: other.directory).accountKey == nil)
         #expect(other.ca(at: other.directory).externalAccount == nil)
         let given = try settings(["--directory", "https://other.example/dir", "--ca-certificate", "/o.pem"], toml)
         #expect(given.trustRoots(for: given.directory) == .file("/o.pem"))
-    }
-
-    @Test(arguments: [
-        ("https://localhost:14000/dir", "account-localhost-14000"), ("https://acme.example/dir", "account-acme.example"),
-        ("https://[2001:db8::1]:8443/d", "account-2001-db8--1-8443"), ("https://127.0.0.1/", "account-127.0.0.1"),
-    ]) func accountKeysAreNamedByTheirCA(directory: String, name: String) throws {
-        #expect(try Settings.derivedAccountKeyName(for: ACMEURL(directory)).rawValue == name)
-    }
-
-    @Test func aLongHostStillMakesAKeyName() throws {
-        let host = Array(repeating: "a-label-of-some-length", count: 8).joined(separator: ".")
-        let name = try Settings.derivedAccountKeyName(for: ACMEURL("https://\(host).example/dir"))
-        #expect(name.rawValue.utf8.count <= KeyName.maximumLength)
-        #expect(name.rawValue.hasPrefix("account-"))
-        #expect(name.rawValue.hasSuffix(".example"))
     }
 
     @Test func oneCertificateMayDiffer() throws {

@@ -17,7 +17,7 @@ import Testing
         #expect(outcome.error.contains("hint: acme-agentd is overloaded or hangs"), "\(outcome)")
     }
 
-    /// The agent is not contacted before the CA's directory is read.
+    /// The agent, which is asked only for the key's default name, is not contacted before the CA's directory is read.
     @Test(arguments: ["INT", "TERM"]) func aSilentCAIsNamedAndLeftAtOnce(signal: String) async throws {
         let session = try CommandLineSession()
         let agent = try SilentServer(path: session.folder.file("agent.sock")), ca = try SilentServer()
@@ -29,7 +29,7 @@ import Testing
         let outcome = try await session.run(
             """
             exec 2>&1
-            acme-agent account register --agree-tos --directory \(directory) & child=$!
+            acme-agent account register --agree-tos --key account --directory \(directory) & child=$!
             sleep 5; kill -\(signal) $child; before=$(date +%s%N)
             wait $child; status=$?; echo "after $((($(date +%s%N) - before) / 1000000000)) s"; exit $status
             """)

@@ -137,8 +137,39 @@ import Testing
         _ = try await office.flow.register(try office.registration(contact: ["a@example.org"]))
         let again = try await office.flow.register(try office.registration())
         #expect(again.contact == ["mailto:a@example.org"])
-        let other = try await office.flow.register(try office.registration(key: "other"))
+        var registration = try office.registration(key: "other")
+        registration.isReplacementAllowed = true
+        let other = try await office.flow.register(registration)
         #expect(office.ca.contacts(of: try #require(other.url)) == ["mailto:a@example.org"])
+    }
+
+    @Test func anotherKeyDoesNotSwitchAccountsUnasked() async throws {
+        let office = try Office()
+        let first = try await office.flow.register(try office.registration())
+        var other = try office.registration(key: "other")
+        await #expect { try await office.flow.register(other) } throws: { error in
+            guard case .otherAccount("account", wanted: "other", _)? = error as? IssuanceError else { return false }
+            return (error as? IssuanceError)?.hint?.contains("--yes") == true
+        }
+        #expect(try await office.store.accounts() == [first])
+        #expect(office.keys.names == ["account"])
+        other.isReplacementAllowed = true
+        let second = try await office.flow.register(other)
+        #expect(second.url != first.url)
+        #expect(try await office.store.accounts() == [second])
+    }
+
+    /// If the stored account can no longer be used, nothing is lost.
+    @Test(arguments: ["closed", "deleted", "retired"]) func anAccountThatDoesNotWorkMakesRoom(_ what: String) async throws {
+        let office = try Office()
+        let first = try await office.flow.register(try office.registration())
+        switch what {
+        case "closed": office.ca.close(try #require(first.url))
+        case "deleted": try await office.keys.deleteKey(named: "account")
+        default: try await office.keys.retireKey(named: "account")
+        }
+        let second = try await office.flow.register(try office.registration(key: "other"))
+        #expect(try await office.store.accounts() == [second])
     }
 
     /// Some CAs show a deactivated account like any other.

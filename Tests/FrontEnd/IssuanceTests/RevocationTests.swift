@@ -48,4 +48,18 @@ import Testing
         #expect(bench.ca.revocations.count == 1)
         #expect(bench.keys.retired == ["www.example.org"])
     }
+
+    @Test func theKeyOfTheCertificateRevokesItWithoutAnAccount() async throws {
+        let bench = try Bench()
+        let name = try await bench.flow().issue(try Bench.request()).certificate.name
+        let accounts = AccountFlow(store: bench.store, keys: bench.keys, transport: bench.ca, time: bench.time)
+        let directory = try bench.ca.directory
+        #expect(try await bench.store.account(at: directory) == nil)
+        let flow = IssuanceFlow(
+            issuer: try await accounts.issuer(at: directory, revokingBy: "www.example.org"), store: bench.store, keys: bench.keys,
+            solvers: [], time: bench.time)
+        try await flow.revoke(name, reason: nil, byCertificateKey: true)
+        #expect(bench.ca.revocations.count == 1)
+        #expect(try await bench.store.certificate(named: name)?.isRevoked == true)
+    }
 }

@@ -17,6 +17,8 @@ public struct AccountRegistration: Sendable {
     /// Whether the user requested key type and external account now, and must be told if they have no effect.
     public var isKeyAlgorithmWanted = false
     public var isExternalAccountWanted = false
+    /// Whether the account may replace a working one that has another key.
+    public var isReplacementAllowed = false
 
     public init(
         directory: ACMEURL, key: KeyName, keyAlgorithm: KeyAlgorithm = .p256, contact: [Contact] = [], agreesToTerms: Bool = false,
@@ -62,6 +64,9 @@ public struct AccountFlow: Sendable {
         if wanted.contact.isEmpty { registration.contact = kept?.contact.compactMap { try? Contact($0) } ?? [] }
         // A deactivated account may be replaced.
         let earlier = kept?.isDeactivated == true ? nil : kept
+        if let earlier, earlier.key != registration.key, !registration.isReplacementAllowed, try await isWorking(earlier, anonymous) {
+            throw IssuanceError.otherAccount(earlier.key, wanted: registration.key, directory: registration.directory)
+        }
         var account = StoredAccount(
             directory: registration.directory, key: registration.key, contact: registration.contact.map(\.text),
             termsOfService: directory.termsOfService)
@@ -69,7 +74,8 @@ public struct AccountFlow: Sendable {
         if let known, registration.isKeyAlgorithmWanted, known.algorithm != registration.keyAlgorithm {
             throw IssuanceError.noEffect(
                 "the key \"\(known.name)\" is of type \(known.algorithm.rawValue), not \(registration.keyAlgorithm.rawValue); "
-                    + "no account was registered", hint: "--key NAME registers an account with another key")
+                    + "no account was registered",
+                hint: (earlier?.url == nil ? "--key NAME" : "--key NAME --yes") + " registers an account with another key")
         }
         if directory.externalAccountRequired, registration.externalAccount == nil, earlier?.url == nil, known == nil {
             throw IssuanceError.externalAccountRequired(directory: registration.directory)
@@ -96,10 +102,22 @@ public struct AccountFlow: Sendable {
             observer(
                 .warning(
                     "the key \"\(registration.key)\" already has an account: external account \"\(TerminalText.safe(name, limit: 64))\" "
-                        + "has no effect; --key NAME registers another account"))
+                        + "has no effect; --key NAME --yes registers another account"))
         }
         observer(.accountRegistered(url: registered.url, key: registration.key, isNew: registered.isNew))
         return account
+    }
+
+    /// Whether the stored account can still be used: the agent has its key, and the CA accepts it.
+    private func isWorking(_ account: StoredAccount, _ anonymous: ACMEClient) async throws -> Bool {
+        guard let url = account.url, let key = try await keys.key(named: account.key), !key.isRetired else { return false }
+        do {
+            return try await anonymous.signing(by: try await keys.signer(for: key), account: url).fetchAccount().status == .valid
+        } catch let error as ACMEClientError where [.unauthorized, .accountDoesNotExist].contains(error.problem?.kind) {
+            return false
+        } catch let error as any PolicyRefusal where error.isPolicyRefusal {
+            return false
+        }
     }
 
     /// The key's account at the CA, found or registered. If policy refuses the account, a key made for it is deleted.
@@ -196,6 +214,12 @@ public struct AccountFlow: Sendable {
             try await store.save(account)
         }
         return client
+    }
+
+    /// The CA, to revoke a certificate with the certificate's own key. No account is needed.
+    /// - Throws: `IssuanceError.keyMissing`.
+    public func issuer(at directory: ACMEURL, revokingBy certificateKey: KeyName) async throws -> ACMEIssuer {
+        ACMEIssuer(client: client(directory), revokingBy: try await signer(certificateKey))
     }
 
     private func closed(_ account: StoredAccount, _ problem: Problem?) -> IssuanceError {

@@ -34,6 +34,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     /// The key's account at the CA was deactivated or revoked, which is permanent (RFC 8555 §7.3.6).
     /// - Parameter contact: the account's contacts.
     case accountClosed(KeyName, Problem?, contact: [String], directory: ACMEURL)
+    /// There is a working account with another key than the requested one; nothing was registered.
+    case otherAccount(KeyName, wanted: KeyName, directory: ACMEURL)
     /// The key that the certificate or account should use is not in the agent, or not for this user.
     case keyMissing(KeyName)
     /// The installed certificate's key is no longer in the agent, or not for this user.
@@ -87,6 +89,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
             return "the agent has no external account \"\(TerminalText.safe(name, limit: 100))\" for you; no account was registered"
         case .accountClosed(let name, let problem, _, _):
             return "the account of key \"\(name)\" is permanently deactivated at the CA" + (problem.map { ": \($0.summary)" } ?? "")
+        case .otherAccount(let name, _, let directory):
+            return "you already have an account at \(directory.origin), with the key \"\(name)\""
         case .keyMissing(let name): return "the agent has no key \"\(name)\" for you"
         case .certificateKeyMissing(let name, _): return "the agent no longer has a key \"\(name)\" for you"
         case .keyRetired(let name): return "the key \"\(name)\" is retired"
@@ -121,6 +125,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
             let contacts = contact.map { " --email " + TerminalText.safe($0.hasPrefix("mailto:") ? $0.dropFirst(7) : $0[...], limit: 300) }
             let command = "acme-agent account register --agree-tos\(contacts.joined()) --directory \(directory) --key NAME"
             return "register another account with a new key: \(command)"
+        case .otherAccount(let name, let wanted, _):
+            return "--key \(name) keeps it; --yes registers another account with the key \"\(wanted)\" and uses it from now on"
         case .externalAccountMissing(_, let available):
             let list =
                 available.isEmpty

@@ -48,7 +48,7 @@ enum Verdict {
             .externalAccountMissing, .accountClosed, .keyMissing, .certificateKeyMissing, .keyRetired, .unexpectedAnswer:
             return true
         // The earlier order is unaffected; the next run may resume it.
-        case .noEffect: return false
+        case .noEffect, .otherAccount: return false
         case .busy, .timedOut, .askedToWait, .termsNotAgreed, .externalAccountRequired, .notFound, .alreadyRevoked, .deployFailed:
             return false
         }

@@ -19,6 +19,15 @@ public struct ACMEIssuer: CertificateIssuer {
         accountKey = signer.keyName
     }
 
+    /// For revocations by a certificate's own key, which need no account (RFC 8555 §7.6). Everything else fails with
+    /// `ACMEClientError.noAccount`.
+    /// - Parameter client: one without a signer.
+    public init(client: ACMEClient, revokingBy certificateSigner: any AccountSigner) {
+        self.client = client
+        thumbprint = certificateSigner.publicKey.thumbprint
+        accountKey = certificateSigner.keyName
+    }
+
     public var directory: ACMEURL { client.directoryURL }
     public var account: ACMEURL? { client.account }
     public var roundTrip: Duration? { client.lastRoundTrip }

@@ -41,6 +41,8 @@ extension Failure {
         case .externalAccountRequired: self.init("external-account-required", .failed, TerminalText.safe(error.description), hint: hint)
         case .externalAccountMissing: self.init("refused", .refused, error.description, hint: hint)
         case .accountClosed: self.init("account-closed", .caRefused, TerminalText.safe(error.description), hint: hint)
+        case .otherAccount:
+            self.init("other-account", .usage, TerminalText.safe("\(error.description); nothing was registered"), hint: hint)
         case .keyMissing, .certificateKeyMissing: self.init("key-not-found", .refused, TerminalText.safe(error.description), hint: hint)
         case .keyRetired: self.init("key-retired", .refused, TerminalText.safe(error.description), hint: hint)
         case .profileNotOffered: self.init("ca-refused", .caRefused, error.description, hint: hint)

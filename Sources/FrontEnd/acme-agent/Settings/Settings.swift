@@ -132,21 +132,4 @@ struct Settings: Sendable {
     func certificate(named name: String, given: CertificateSettings, remembered: CertificateSettings) -> CertificateSettings {
         given.over(certificates[name] ?? CertificateSettings()).over(remembered).over(certificate)
     }
-
-    /// The account key's name in the agent: configured, or derived from the CA's host and port
-    /// (`account-localhost-14000`).
-    func accountKeyName(at directory: ACMEURL) throws -> KeyName {
-        try ca(at: directory).accountKey ?? Settings.derivedAccountKeyName(for: directory)
-    }
-
-    static func derivedAccountKeyName(for directory: ACMEURL) throws(KeyNameError) -> KeyName {
-        var name = "account-" + directory.host.map { $0 == ":" || $0 == "*" ? "-" : String($0) }.joined()
-        if directory.port != 443 { name += "-\(directory.port)" }
-        // A longer name keeps its end: two hosts of one provider may differ only there.
-        if name.utf8.count > KeyName.maximumLength {
-            let rest = name.utf8.suffix(KeyName.maximumLength - 8).drop { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-") }
-            name = "account-" + String(decoding: rest, as: UTF8.self)
-        }
-        return try KeyName(name)
-    }
 }

@@ -1,5 +1,7 @@
 import ACME
+import AgentInterface
 import ArgumentParser
+import CertificateStore
 import Issuance
 import JOSE
 
@@ -21,13 +23,16 @@ struct AccountRegister: AgentCommand {
         help: ArgumentHelp("External account credential, by its name in the agent's configuration (RFC 8555 §7.3.4).", valueName: "name"))
     var eab: String?
 
-    @Option(help: ArgumentHelp("The account key's name. (default: account-HOST[-PORT])", valueName: "name"))
+    @Option(help: ArgumentHelp("The account key's name. (default: the account's; for a new one account-USER-HOST[-PORT])", valueName: "name"))
     var key: String?
 
     @Option(
         help: ArgumentHelp("Type of a new key. (default: P-256)", valueName: "type"),
         completion: .list(KeyAlgorithm.allCases.map(\.rawValue)))
     var keyType: String?
+
+    @Flag(help: "Do not ask before another account takes the place of one that works.")
+    var yes = false
 
     @OptionGroup var options: GlobalOptions
 
@@ -36,15 +41,48 @@ struct AccountRegister: AgentCommand {
         let configured = settings.ca(at: settings.directory)
         var registration = AccountRegistration(
             directory: settings.directory,
-            key: try key.map { try KeyName(argument: $0) } ?? settings.accountKeyName(at: settings.directory),
+            key: try await chosenKey(session),
             keyAlgorithm: try keyType.map { try KeyAlgorithm(argument: $0) } ?? Settings.defaultKeyType,
             contact: email.isEmpty ? configured.contact ?? [] : try Contact.parse(email), agreesToTerms: agreeTos,
             externalAccount: try eab.map { try KeyName(argument: $0).rawValue } ?? configured.externalAccount?.rawValue)
         registration.isKeyAlgorithmWanted = keyType != nil
         registration.isExternalAccountWanted = eab != nil
-        let stored = try await session.withAccounts { [registration] flow, _ in try await flow.register(registration) }
+        registration.isReplacementAllowed = yes
+        let stored: StoredAccount
+        do { stored = try await register(registration, session) } catch let error as IssuanceError {
+            guard case .otherAccount = error, session.canAsk else { throw error }
+            try session.confirm("\(error); use one by the key \"\(registration.key)\" instead", yes: false)
+            registration.isReplacementAllowed = true
+            stored = try await register(registration, session)
+        }
         let report = AccountReport(stored: stored)
         try session.output.result(report.text, json: report.writeMember)
         return .success
+    }
+
+    private func register(_ registration: AccountRegistration, _ session: Session) async throws -> StoredAccount {
+        try await session.withAccounts { flow, _ in try await flow.register(registration) }
+    }
+
+    /// The key that is named, by option or configuration; else that of the account which is kept; else a default.
+    private func chosenKey(_ session: Session) async throws -> KeyName {
+        let directory = session.settings.directory
+        if let key { return try KeyName(argument: key) }
+        if let configured = session.settings.ca(at: directory).accountKey { return configured }
+        if let stored = try await session.store.account(at: directory) { return stored.key }
+        let names = try AccountKeyNames(at: directory, user: AccountKeyNames.currentUser())
+        let agent = try await session.agent(), grants = try await agent.status().grants
+        let chosen = names.chosen { name in
+            grants.contains { $0.operations.contains(Operation.newAccount.rawValue) && $0.covers(name) }
+        }
+        // The default name of earlier versions. Its account may be this user's, whose state was lost, or another user's.
+        if chosen == names.own, (try? await agent.key(named: names.own)) == nil,
+            let shared = try? await agent.key(named: names.shared), shared.usage == .account, shared.state == .active
+        {
+            session.output.note(
+                "the agent has the account key \"\(names.shared)\" too: acme-agent account register --agree-tos --key \(names.shared) "
+                    + "uses its account")
+        }
+        return chosen
     }
 }

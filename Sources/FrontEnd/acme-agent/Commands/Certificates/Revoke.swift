@@ -42,13 +42,17 @@ struct Revoke: AgentCommand {
             "permanently revoke certificate \(name), serial \(stored.metadata.serial)", yes: yes || !session.canAsk)
         let directory = session.settings.isDirectoryGiven ? session.settings.directory : stored.metadata.directory
         let display = ProgressDisplay(session.output)
-        try await session.followed(display) { [byCertificateKey] _ in
-            let keys = try await session.keys()
-            try await session.withFlow(at: directory, keys: keys, CertificateSettings(), display) {
-                do { try await $0.revoke(name, reason: reason, byCertificateKey: byCertificateKey) } catch let error as ACMEClientError {
-                    throw Revoke.failure(error, name, byCertificateKey: byCertificateKey)
+        let key = byCertificateKey ? stored.metadata.key.name : nil
+        do {
+            try await session.followed(display) { _ in
+                let keys = try await session.keys()
+                try await session.withFlow(at: directory, keys: keys, CertificateSettings(), display, revokingBy: key) {
+                    try await $0.revoke(name, reason: reason, byCertificateKey: key != nil)
                 }
             }
+        } catch  where !byCertificateKey {
+            let account = try? await session.store.account(at: directory)
+            throw Revoke.failure(error, name, orderedBy: stored.metadata.account, account: account?.url)
         }
         try session.output.result("revoked \(name), serial \(stored.metadata.serial)" + (reason.map { " (\($0.name))" } ?? "")) { json in
             json.name("revoked")
@@ -63,13 +67,23 @@ struct Revoke: AgentCommand {
         return .success
     }
 
-    /// A refusal, with the alternative if there is one: the certificate may belong to another account (RFC 8555 §7.6).
-    static func failure(_ error: ACMEClientError, _ name: CertificateName, byCertificateKey: Bool) -> Failure {
-        var failure = Failure(error)
-        if error.problem?.kind == .unauthorized, !byCertificateKey {
-            let command = "acme-agent revoke \(name) --by-certificate-key"
-            failure.hint = "the certificate may belong to another account; its own key can revoke it too: \(command)"
+    /// Why the account could not revoke the certificate, with the alternative if there is one: an account may revoke
+    /// the certificates that it ordered, and a certificate's own key needs no account (RFC 8555 §7.6).
+    /// - Parameter account: the account that asked; `nil` if there is none.
+    static func failure(_ error: any Error, _ name: CertificateName, orderedBy owner: ACMEURL?, account: ACMEURL?) -> any Error {
+        let isOthers = owner.map { $0 != account } ?? false
+        let reason: String
+        switch error {
+        case let error as ACMEClientError where error.problem != nil && isOthers && !error.isOutage && error.problem?.kind != .rateLimited:
+            reason = "another account ordered this certificate"
+        case let error as ACMEClientError where error.problem?.kind == .unauthorized:
+            reason = "the certificate may belong to another account"
+        case IssuanceError.noAccount, IssuanceError.keyMissing, IssuanceError.accountClosed:
+            reason = "this needs no account"
+        default: return error
         }
+        var failure = Failure(error)
+        failure.hint = "\(reason); the certificate's own key can revoke it: acme-agent revoke \(name) --by-certificate-key"
         return failure
     }
 }

@@ -7,10 +7,11 @@ extension Session {
     /// Runs `body` with the flow that orders certificates at a CA with the user's account.
     /// - Parameters:
     ///   - certificate: the settings; defaults apply to missing ones.
+    ///   - certificateKey: signs a revocation in place of the account's key. Nothing else can be requested then.
     ///   - timings: records when each step begins and ends.
     func withFlow<Result: Sendable>(
         at directory: ACMEURL, keys: any KeyProvider, _ certificate: CertificateSettings, _ display: ProgressDisplay,
-        timings: Timings? = nil, _ body: (IssuanceFlow) async throws -> Result
+        revokingBy certificateKey: KeyName? = nil, timings: Timings? = nil, _ body: (IssuanceFlow) async throws -> Result
     ) async throws -> Result {
         try await withTransport(to: directory) { connection in
             let method = certificate.challenge ?? .standard
@@ -24,10 +25,16 @@ extension Session {
                 solver = TimedSolver(base: solver, timings: timings)
             }
             let accounts = AccountFlow(store: store, keys: keys, transport: transport, time: time, observer: display.observer)
-            let client = try await accounts.client(for: directory)
-            client.warmUp()
+            let issuer: ACMEIssuer
+            if let certificateKey {
+                issuer = try await accounts.issuer(at: directory, revokingBy: certificateKey)
+            } else {
+                let client = try await accounts.client(for: directory)
+                client.warmUp()
+                issuer = try ACMEIssuer(client: client)
+            }
             let flow = IssuanceFlow(
-                issuer: try ACMEIssuer(client: client), store: store, keys: keys, solvers: [solver], time: time,
+                issuer: issuer, store: store, keys: keys, solvers: [solver], time: time,
                 deploy: certificate.deployHook.map(Hooks.deploy), observer: display.observer)
             return try await body(flow)
         }
