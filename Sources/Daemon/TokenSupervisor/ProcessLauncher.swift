@@ -3,7 +3,8 @@ import Glibc
 import NIOCore
 import TokenProtocol
 
-/// Starts `acme-agent-token` as a child process: links as descriptors 3 and up, and only the configured environment.
+/// Starts `acme-agent-token` as a child process: links as descriptors 3 and up, and only the configured environment,
+/// with systemd's folder of this service's credentials.
 public struct ProcessLauncher: HelperLauncher {
     private let path: String
 
@@ -27,7 +28,10 @@ public struct ProcessLauncher: HelperLauncher {
             theirs.append(pair[1])
         }
         var process: pid_t = -1
-        let environment = configuration.environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+        var variables = configuration.environment
+        // Who the credentials' folder belongs to is systemd's word alone.
+        variables["CREDENTIALS_DIRECTORY"] = getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) }
+        let environment = variables.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         let code = CStrings.with([path, "--links", String(signingLinks)]) { argv in
             CStrings.with(environment) { envp in
                 clinux_spawn(path, argv, envp, theirs, Int32(theirs.count), &process)

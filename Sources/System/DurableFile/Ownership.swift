@@ -20,6 +20,9 @@ public struct Ownership: Hashable, Sendable {
     /// Whether every folder and symbolic link on the path must belong to root or this process's user and be writable by
     /// no one else: a user who can change one of them can put another file there.
     public var judgesWay: Bool
+    /// Whether a credential that systemd gave to this service is accepted, though its group bits are set: see
+    /// `ServiceCredential`.
+    public var acceptsCredential = false
 
     public init(owner: Owner, forbidden: UInt32, wantsOneName: Bool = false, judgesWay: Bool) {
         self.owner = owner
@@ -31,7 +34,11 @@ public struct Ownership: Hashable, Sendable {
     /// For files that say what a program does: others may read them.
     public static let configuration = Ownership(owner: .rootOrSelf, forbidden: 0o022, judgesWay: true)
     /// For secrets.
-    public static let secret = Ownership(owner: .rootOrSelf, forbidden: 0o077, judgesWay: true)
+    public static let secret: Ownership = {
+        var rule = Ownership(owner: .rootOrSelf, forbidden: 0o077, judgesWay: true)
+        rule.acceptsCredential = true
+        return rule
+    }()
     /// For files that this process wrote and trusts when it reads them again.
     public static let state = Ownership(owner: .own, forbidden: 0o022, wantsOneName: true, judgesWay: true)
 
@@ -159,6 +166,8 @@ extension Ownership {
     public func check(_ file: File, expecting kind: FileStatus.Kind) throws(OwnershipError) {
         let status: FileStatus
         do throws(FileError) { status = try file.status() } catch { throw .system(error) }
-        if let fault = fault(status, expecting: kind) { throw .distrusted(path: file.path, fault) }
+        guard let fault = fault(status, expecting: kind) else { return }
+        if acceptsCredential, fault == .readable, kind == .file, ServiceCredential.isOne(file, status) { return }
+        throw .distrusted(path: file.path, fault)
     }
 }

@@ -51,7 +51,8 @@ public struct PIN: ~Copyable, Sendable {
     private let length: Int
 
     /// Reads the PIN from the file at `path`: a regular file of root or of this process's user, without any access for
-    /// group and others, checked after opening. One line of UTF-8; one line feed at its end does not count.
+    /// group and others, or a credential that systemd gave to this service; checked after opening. One line of UTF-8; one
+    /// line feed at its end does not count.
     public init(file path: String) throws(SourceError) {
         let file = try Self.open(path)
         guard let page = mmap(nil, Self.pageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), page != MAP_FAILED else {
@@ -96,12 +97,15 @@ public struct PIN: ~Copyable, Sendable {
             case .distrusted(let path, let reason): throw .untrustedWay(path: path, reason: reason.description)
             }
         }
-        switch Ownership.secret.fault(status, expecting: .file) {
-        case nil: return file
-        case .owner(let uid): throw .wrongOwner(uid: uid)
-        case .writable, .readable: throw .wrongMode(status.mode)
-        default: throw .notRegularFile
+        do throws(OwnershipError) { try Ownership.secret.check(file, expecting: .file) } catch {
+            switch error {
+            case .system(let failure): throw .unreadable(errno: failure.code)
+            case .distrusted(_, .owner(let uid)): throw .wrongOwner(uid: uid)
+            case .distrusted(_, .writable), .distrusted(_, .readable): throw .wrongMode(status.mode)
+            case .distrusted: throw .notRegularFile
+            }
         }
+        return file
     }
 
     deinit { Self.wipe(page) }

@@ -6,4 +6,5 @@
 #include "clinux_status.h"
 #include "clinux_notify.h"
 #include "clinux_hook.h"
+#include "clinux_credential.h"
 #include "helper_process.h"
