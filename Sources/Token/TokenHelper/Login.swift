@@ -111,7 +111,8 @@ struct Login {
         do {
             try attempts.begin(mark, flags: PINAttempts.Flags(isLocked: token.isPINLocked, isCountLow: token.isPINCountLow))
         } catch {
-            throw TokenFailure(error, source: source, memory: memory.path, token: token, module: module)
+            throw TokenFailure(
+                error, source: source, memory: memory.path, token: token, module: module, environment: configuration.environment)
         }
         if known != nil { try waitForDevice(isAwake) }
         do {
@@ -164,9 +165,12 @@ struct Login {
 
 extension TokenFailure {
     fileprivate init(
-        _ refusal: PINAttempts.Refusal, source: String, memory: String, token: TokenInfo, module: String
+        _ refusal: PINAttempts.Refusal, source: String, memory: String, token: TokenInfo, module: String,
+        environment: [String: String]
     ) {
-        let byHand = "pkcs11-tool --module \(module) --token-label \"\(token.label)\" --login --list-objects"
+        // The module reads what it reads in the helper.
+        let variables = environment.sorted { $0.key < $1.key }.map { "\($0.key)=\"\($0.value)\" " }.joined()
+        let byHand = "\(variables)pkcs11-tool --module \(module) --token-label \"\(token.label)\" --login --list-objects"
         switch refusal {
         case .refusedBefore:
             self.init(
@@ -186,7 +190,7 @@ extension TokenFailure {
         case .countLow:
             self.init(
                 .pinLocked, message: "a wrong PIN was given to the token and few tries are left, so no login is tried",
-                hint: "log in by hand, which resets the token's count: \(byHand)")
+                hint: "log in by hand as the agent's user, which resets the token's count: \(byHand)")
         }
     }
 

@@ -43,6 +43,19 @@ public final class HTTP01Listener: ChallengeSolver {
     /// The bound port of the first address; `nil` before `prepare`.
     public var port: Int? { channels.withLock { $0.first?.localAddress?.port } }
 
+    /// A port that is this user's to bind or not, whoever listens on it.
+    public func check() throws {
+        for address in addresses where address.port > 0 && address.port < 1_024 {
+            let socket = try SocketAddress(ipAddress: address.address.text, port: address.port)
+            let descriptor = Glibc.socket(address.address.isIPv4 ? AF_INET : AF_INET6, Int32(SOCK_STREAM.rawValue), 0)
+            guard descriptor >= 0 else { continue }
+            defer { close(descriptor) }
+            let result = socket.withSockAddr { Glibc.bind(descriptor, $0, socklen_t($1)) }
+            guard result != 0, errno == EACCES else { continue }
+            throw explain(IOError(errnoCode: EACCES, reason: "bind"), address)
+        }
+    }
+
     public func prepare() async throws {
         guard channels.withLock({ $0.isEmpty }) else { return }
         let end = ContinuousClock.now + patience
@@ -94,7 +107,9 @@ public final class HTTP01Listener: ChallengeSolver {
                 hint: "if it is another order, run the command again later; if it is a web server, use its folder: --webroot FOLDER")
         case EACCES:
             reason = "this user may not listen on \(address)"
-            hint = "ports below 1024 need CAP_NET_BIND_SERVICE; or use --webroot FOLDER"
+            hint =
+                "run it in a systemd unit with AmbientCapabilities=CAP_NET_BIND_SERVICE, or have a web server show the challenges: "
+                + "--webroot FOLDER (Docs/operations.md has both)"
         case EADDRNOTAVAIL:
             reason = "this machine has no address \(address.address)"
         default: reason = "cannot listen on \(address): \(error)"
