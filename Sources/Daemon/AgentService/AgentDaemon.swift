@@ -44,13 +44,24 @@ public final class AgentDaemon: Sendable {
     /// Entries that are off because what they name was not found: one line each, for `--check-config`.
     public var offEntries: [String] { loaded.off.map { "\(configuration.file): \($0)" } }
 
-    /// Grants that give nothing or less than they seem to, or a note that there are none: one line each, for
-    /// `--check-config`.
+    /// Grants that give nothing or less than they seem to, or a note that there are none, and folders that cannot be used:
+    /// one line each, for `--check-config`.
     public var warnings: [String] {
+        let folders = [
+            ("the socket's folder", DurableFile.parent(of: configuration.socket)), ("the state directory", configuration.stateDirectory),
+            ("the audit trail's folder", DurableFile.parent(of: configuration.auditFile)),
+        ].compactMap { what, path in FolderCheck.fault(path).map { "\(what): \($0)" } }
         guard !configuration.grants.isEmpty else {
-            return ["\(configuration.file): there is no [[grant]], so the agent signs nothing"]
+            return ["\(configuration.file): there is no [[grant]], so the agent signs nothing"] + folders
         }
-        return loaded.warnings.map { "\(configuration.file): \($0)" }
+        return loaded.warnings.map { "\(configuration.file): \($0)" } + unmappedUser + folders
+    }
+
+    /// A grant for the user whom the agent never serves.
+    private var unmappedUser: [String] {
+        loaded.rules.policy.grants.filter { $0.peers.contains(.user(Peer.unmapped)) }.map {
+            "\(configuration.file): grant \"\($0.name)\" names uid \(Peer.unmapped) (nobody), which the agent always refuses"
+        }
     }
 
     /// A summary of the configuration, for `--check-config`.
@@ -62,8 +73,8 @@ public final class AgentDaemon: Sendable {
             state: \(configuration.stateDirectory)
             audit trail: \(configuration.auditFile)
             tokens: \(tokens)
-            grants: \(configuration.grants.map(\.name).joined(separator: ", "))
-            """
+
+            """ + GrantSummary.all(configuration.grants).joined(separator: "\n")
     }
 
     /// Runs until SIGTERM or SIGINT; SIGHUP reloads the configuration. Helpers start before anything else, and the

@@ -167,6 +167,71 @@ import Testing
         #expect(warnings.map(\.lack.isAll) == [true, false])
     }
 
+    @Test func checkConfigSaysInPlainWordsWhatAGrantAllows() throws {
+        let grants = """
+            [[grant]]
+            name = "web"
+            users = ["root", 1000]
+            groups = ["acme-issuers"]
+            keys = ["account-*", "www.example.org*", "fixed"]
+            operations = ["finalize", "new-order", "read-audit"]
+            identifiers = ["www.example.org", "mail.example.org", "*.example.net", "192.0.2.0/24", "192.0.3.1"]
+            wildcards = true
+            cas = ["https://ca.example", "https://localhost:*"]
+            [[grant]]
+            name = "all"
+            users = [0]
+            keys = ["*"]
+            operations = ["sign-handshake"]
+            identifiers = ["*"]
+            """
+        let line = ConfigurationTests.token.split(separator: "\n", omittingEmptySubsequences: false).count + 1
+        #expect(
+            GrantSummary.all(try read(ConfigurationTests.token + grants).grants) == [
+                """
+                grant "web" (line \(line))
+                  lets user root, user 1000, everybody in group acme-issuers
+                  order certificates, finalize orders, read the audit trail
+                  with keys whose names begin with "account-", keys whose names begin with "www.example.org", the key fixed
+                  for www.example.org, mail.example.org, names with one label before example.net, addresses in 192.0.2.0/24, 192.0.3.1; \
+                wildcard certificates too
+                  at https://ca.example, https://localhost:*
+                  note: a certificate for mail.example.org needs --key: this grant has no key of that name
+                """,
+                """
+                grant "all" (line \(line + 9))
+                  lets user 0
+                  sign TLS handshakes
+                  with every key
+                  for every name and address
+                  at no CA
+                """,
+            ])
+    }
+
+    /// The names of the example can be ordered with the keys that `acme-agent` makes for them.
+    @Test func theAnnotatedGrantCoversTheKeysOfItsNames() throws {
+        let file =
+            URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().path + "/Config/acme-agentd.toml"
+        let settings = try AgentConfiguration(file: file).grants
+        #expect(settings.count == 1 && settings[0].identifiers.allSatisfy { !$0.contains("*") })
+        #expect(GrantSummary.all(settings).allSatisfy { !$0.contains("note:") })
+    }
+
+    @Test func aFolderThatCannotBeUsedIsNamed() throws {
+        let folder = "/tmp/check-\(UUID().uuidString)"
+        try #require(mkdir(folder, 0o700) == 0)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        #expect(FolderCheck.fault(folder) == nil && FolderCheck.fault(folder + "/not/there/yet") == nil)
+        #expect(chmod(folder, 0o777) == 0)
+        #expect(FolderCheck.fault(folder + "/below") == "\"\(folder)\" can be written by others than its owner")
+        #expect(chmod(folder, 0o700) == 0)
+        try Data().write(to: URL(fileURLWithPath: folder + "/file"))
+        #expect(FolderCheck.fault(folder + "/file") == "\"\(folder)/file\" is not a folder")
+        #expect(FolderCheck.fault(folder + "/file/below")?.hasPrefix("\"\(folder)/file/below\" cannot be used") == true)
+    }
+
     @Test func twoTokensOrGrantsOfOneNameAreAnError() {
         #expect(throws: ConfigurationError.self) { try read(ConfigurationTests.token + ConfigurationTests.token) }
         let grant = "[[grant]]\nname = \"g\"\nusers = [0]\noperations = [\"issue\"]\n"

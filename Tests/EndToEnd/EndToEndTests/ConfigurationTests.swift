@@ -39,6 +39,20 @@ import Testing
         try (text + keyless).write(toFile: file, atomically: false, encoding: .utf8)
         let warned = try await sandbox.shell("\(Program.folder)/acme-agentd --check-config --config '\(file)'")
         #expect(warned.status == 0 && warned.output.contains("allows nothing: it has no \"keys\""), "\(warned)")
+        #expect(warned.output.contains("lets user 0") && !warned.output.contains("warning: the state directory"), "\(warned)")
+        let useless =
+            text.replacingOccurrences(of: "state-directory = ", with: "state-directory = \"\(file)\" # ") + """
+
+                [[grant]]
+                name = "unmapped"
+                users = [65534]
+                keys = ["*"]
+                operations = ["list-keys"]
+                """
+        try useless.write(toFile: file, atomically: false, encoding: .utf8)
+        let folders = try await sandbox.shell("\(Program.folder)/acme-agentd --check-config --config '\(file)'")
+        #expect(folders.status == 0 && folders.output.contains("warning: the state directory: \"\(file)\" is not a folder"), "\(folders)")
+        #expect(folders.output.contains("grant \"unmapped\" names uid 65534 (nobody), which the agent always refuses"), "\(folders)")
         let missing = try await sandbox.shell("\(Program.folder)/acme-agentd --check-config --config '\(file).none'")
         #expect(missing.status == 78 && missing.error.contains("there is no such file"), "\(missing)")
         try text.write(toFile: file, atomically: false, encoding: .utf8)

@@ -92,7 +92,7 @@ extension Grant {
     }
 
     /// Everything in the grant but its peers.
-    fileprivate init(_ setting: AgentConfiguration.GrantSetting) throws(ConfigurationError) {
+    init(_ setting: AgentConfiguration.GrantSetting) throws(ConfigurationError) {
         let table = setting.table
         func patterns<Pattern>(
             _ key: String, _ texts: [String], _ make: (String) throws(PatternError) -> Pattern

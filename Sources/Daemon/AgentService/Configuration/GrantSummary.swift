@@ -1,0 +1,92 @@
+import ACME
+import SigningPolicy
+
+/// What a grant allows, in plain words, for `--check-config`.
+struct GrantSummary: Sendable, CustomStringConvertible {
+    private let setting: AgentConfiguration.GrantSetting
+    private let grant: Grant
+
+    /// - Parameter grant: the same grant with its patterns read; its peers do not matter.
+    init(_ setting: AgentConfiguration.GrantSetting, _ grant: Grant) {
+        self.setting = setting
+        self.grant = grant
+    }
+
+    var description: String {
+        let line = setting.table.line(of: "name").map { " (line \($0))" } ?? ""
+        var lines = ["grant \"\(setting.name)\"\(line)", "  lets \(peers)"]
+        lines.append("  " + Operation.allCases.filter(grant.operations.contains).map(Self.words).joined(separator: ", "))
+        lines.append("  with \(Self.list(grant.keys.map(Self.words), none: "no key"))")
+        lines.append("  for \(Self.list(grant.identifiers.map(Self.words), none: "no name"))" + wildcards)
+        lines.append("  at \(Self.list(grant.cas.map(\.description), none: "no CA"))")
+        if !grant.externalAccounts.isEmpty { lines.append("  by the external accounts \(grant.externalAccounts.joined(separator: ", "))") }
+        lines += keyless.map { "  note: a certificate for \($0) needs --key: this grant has no key of that name" }
+        return lines.joined(separator: "\n")
+    }
+
+    private var peers: String {
+        let users = setting.users.map { "user \($0)" }, groups = setting.groups.map { "everybody in group \($0)" }
+        return (users + groups).joined(separator: ", ")
+    }
+
+    private var wildcards: String {
+        guard grant.operations.contains(.newOrder), !grant.identifiers.isEmpty else { return "" }
+        return grant.wildcards ? "; wildcard certificates too" : "; no wildcard certificates"
+    }
+
+    /// Names whose certificates would have a key of their own name, as `acme-agent` calls it, that this grant does not cover; at most three.
+    private var keyless: [String] {
+        guard grant.operations.contains(.finalize), !grant.keys.isEmpty else { return [] }
+        let names = grant.identifiers.compactMap { pattern -> String? in
+            guard case .name = pattern, let key = try? KeyName(pattern.description), !grant.covers(key: key) else { return nil }
+            return pattern.description
+        }
+        return Array(names.prefix(3))
+    }
+
+    private static func list(_ words: [String], none: String) -> String { words.isEmpty ? none : words.joined(separator: ", ") }
+
+    private static func words(_ pattern: KeyPattern) -> String {
+        switch pattern {
+        case .name(let name): "the key \(name)"
+        case .prefix(""): "every key"
+        case .prefix(let prefix): "keys whose names begin with \"\(prefix)\""
+        }
+    }
+
+    private static func words(_ pattern: IdentifierPattern) -> String {
+        switch pattern {
+        case .any: "every name and address"
+        case .subdomains: "names with one label before \(pattern.description.dropFirst(2))"
+        case .network: "addresses in \(pattern)"
+        case .name, .address: pattern.description
+        }
+    }
+
+    private static func words(_ operation: Operation) -> String {
+        switch operation {
+        case .newAccount: "register accounts"
+        case .updateAccount: "change accounts' contacts"
+        case .deactivateAccount: "deactivate accounts"
+        case .keyChange: "change accounts' keys"
+        case .newOrder: "order certificates"
+        case .postAsGet: "fetch orders and certificates"
+        case .respondToChallenge: "respond to challenges"
+        case .deactivateAuthorization: "deactivate authorizations"
+        case .finalize: "finalize orders"
+        case .revokeCertificate: "revoke certificates"
+        case .createKey: "make keys"
+        case .adoptKey: "adopt keys"
+        case .retireKey: "retire keys"
+        case .deleteKey: "delete keys"
+        case .listKeys: "list keys"
+        case .signRequest: "sign certificate requests outside of orders"
+        case .signHandshake: "sign TLS handshakes"
+        case .readAudit: "read the audit trail"
+        }
+    }
+
+    static func all(_ settings: [AgentConfiguration.GrantSetting]) -> [String] {
+        settings.compactMap { setting in (try? Grant(setting)).map { GrantSummary(setting, $0).description } }
+    }
+}
