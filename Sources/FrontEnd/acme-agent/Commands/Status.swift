@@ -10,6 +10,8 @@ struct Status: AgentCommand {
         discussion: """
             The exit status is 3 if the agent is not reachable, a token is not available or the audit trail cannot be \
             written. With --check it is 6 if something else needs attention, here or in the agent's configuration.
+
+            Example: acme-agent status --check
             """)
 
     @Flag(help: "Exit with 6 if something needs attention.")

@@ -13,6 +13,8 @@ struct AcmeAgent: AsyncParsableCommand {
             Exit status: 0 done, 1 failed, 2 refused by the agent's policy, 3 agent or token not available, 4 refused \
             by the CA, 5 a name was not validated, 6 something needs attention (--check), 64 wrong usage, 75 try again \
             later, 78 wrong configuration, 130 and 143 interrupted.
+
+            Example: acme-agent issue -d www.example.org
             """,
         version: Version.text,
         groupedSubcommands: [

@@ -17,7 +17,10 @@ enum ChallengeMethod: Sendable, Equatable {
     }
 
     /// Every address of this host, port 80: the CA connects there (RFC 8555 §8.3).
-    static var standard: ChallengeMethod { .listener(everyAddress(port: 80)) }
+    static var standard: ChallengeMethod { .listener(everyAddress(port: standardPort)) }
+    static let standardPort: UInt16 = 80
+    /// As it is written in options and the configuration.
+    static let standardAddress = "*:\(standardPort)"
 
     /// Includes IPv6 only if this host has it.
     private static func everyAddress(port: UInt16) -> [ListenAddress] {

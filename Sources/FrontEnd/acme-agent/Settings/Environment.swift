@@ -42,9 +42,11 @@ struct Environment: Sendable, Equatable {
         return environment
     }
 
+    static let rootStateDirectory = "/var/lib/acme-agent"
+
     /// The default place for certificates and accounts.
     var stateDirectory: String? {
-        if isRoot { return "/var/lib/acme-agent" }
+        if isRoot { return Environment.rootStateDirectory }
         // XDG Base Directory Specification: a relative path must be ignored.
         if let stateHome, stateHome.hasPrefix("/") { return stateHome + "/acme-agent" }
         return home.map { $0 + "/.local/state/acme-agent" }

@@ -1,3 +1,4 @@
+import AgentClient
 import ArgumentParser
 
 /// Options of every command, before or after the command's name.
@@ -10,13 +11,13 @@ struct GlobalOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The agent's socket. (default: $ACME_AGENT_SOCKET, the configuration's, or /run/acme-agent/agent.sock)", valueName: "path"),
+            "The agent's socket. (default: $ACME_AGENT_SOCKET, the configuration's, or \(AgentClient.defaultSocket))", valueName: "path"),
         completion: .file())
     var socket: String?
 
     @Option(
         help: ArgumentHelp(
-            "The CA's ACME directory. (default: $ACME_DIRECTORY, the configuration's, or Let's Encrypt)", valueName: "url"))
+            "The CA's ACME directory. (default: $ACME_DIRECTORY, the configuration's, or \(Settings.defaultDirectory))", valueName: "url"))
     var directory: String?
 
     @Option(
@@ -24,7 +25,10 @@ struct GlobalOptions: ParsableArguments {
         completion: .file(extensions: ["pem", "crt"]))
     var caCertificate: String?
 
-    @Option(help: ArgumentHelp("Where certificates and accounts are stored.", valueName: "folder"), completion: .directory)
+    @Option(
+        help: ArgumentHelp(
+            "Where certificates and accounts are stored. (default: the configuration's, or \(Environment.rootStateDirectory) for root)",
+            valueName: "folder"), completion: .directory)
     var stateDirectory: String?
 
     @Flag(help: "Print one JSON object, errors included, on standard output.")

@@ -85,6 +85,7 @@ struct CertificateSettings: Sendable, Equatable {
     var challenge: ChallengeMethod?
     /// Seconds to wait after the DNS hook before telling the CA.
     var dnsWait: Int?
+    static let defaultDNSWait = 0
     var deployHook: String?
     var keyType: KeyAlgorithm?
     var profile: String?

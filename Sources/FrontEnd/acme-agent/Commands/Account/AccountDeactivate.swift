@@ -3,8 +3,11 @@ import ArgumentParser
 struct AccountDeactivate: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "deactivate", abstract: "Permanently deactivate the account.",
-        discussion:
-            "Its certificates stay valid, but it can order no more. Its key stays in the token. This cannot be undone.")
+        discussion: """
+            Its certificates stay valid, but it can order no more. Its key stays in the token. This cannot be undone.
+
+            Example: acme-agent account deactivate
+            """)
 
     @Flag(help: "Do not ask.")
     var yes = false

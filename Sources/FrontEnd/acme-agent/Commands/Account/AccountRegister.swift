@@ -9,7 +9,11 @@ struct AccountRegister: AgentCommand {
     static let stateUse = StateUse.made
     static let configuration = CommandConfiguration(
         commandName: "register", abstract: "Register an account at the CA; its key is made in the token.",
-        discussion: "If the key already has an account, that account is used; --email changes its contacts.")
+        discussion: """
+            If the key already has an account, that account is used; --email changes its contacts.
+
+            Example: acme-agent account register --agree-tos --email admin@example.org
+            """)
 
     @Flag(help: "Agree to the CA's terms of service.")
     var agreeTos = false
@@ -23,11 +27,12 @@ struct AccountRegister: AgentCommand {
         help: ArgumentHelp("External account credential, by its name in the agent's configuration (RFC 8555 §7.3.4).", valueName: "name"))
     var eab: String?
 
-    @Option(help: ArgumentHelp("The account key's name. (default: the account's; for a new one account-USER-HOST[-PORT])", valueName: "name"))
+    @Option(
+        help: ArgumentHelp("The account key's name. (default: the account's; for a new one account-USER-HOST[-PORT])", valueName: "name"))
     var key: String?
 
     @Option(
-        help: ArgumentHelp("Type of a new key. (default: P-256)", valueName: "type"),
+        help: ArgumentHelp("Type of a new key. (default: \(Settings.defaultKeyType.rawValue))", valueName: "type"),
         completion: .list(KeyAlgorithm.allCases.map(\.rawValue)))
     var keyType: String?
 

@@ -2,7 +2,9 @@ import ArgumentParser
 import Issuance
 
 struct AccountShow: AgentCommand {
-    static let configuration = CommandConfiguration(commandName: "show", abstract: "Show the account as the CA has it.")
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show the account as the CA has it.",
+        discussion: "Example: acme-agent account show")
 
     @OptionGroup var options: GlobalOptions
 

@@ -3,7 +3,12 @@ import ArgumentParser
 
 struct AccountUpdateCommand: AgentCommand {
     static let configuration = CommandConfiguration(
-        commandName: "update", abstract: "Change the account's contacts.", discussion: "The given contacts replace the existing ones.")
+        commandName: "update", abstract: "Change the account's contacts.",
+        discussion: """
+            The given contacts replace the existing ones.
+
+            Example: acme-agent account update --email admin@example.org
+            """)
 
     @Option(name: [.customLong("email"), .customLong("contact")], help: ArgumentHelp("A contact; may be repeated.", valueName: "address"))
     var email: [String] = []

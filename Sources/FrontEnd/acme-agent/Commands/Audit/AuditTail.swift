@@ -7,8 +7,11 @@ struct AuditTail: AgentCommand {
     static let stateUse = StateUse.none
     static let configuration = CommandConfiguration(
         commandName: "tail", abstract: "Show the last records of the audit trail.",
-        discussion:
-            "The agent returns them if its policy allows you read-audit. With --json each record is one line, as it is in the file."
+        discussion: """
+            The agent returns them if its policy allows you read-audit. With --json each record is one line, as it is in the file.
+
+            Example: acme-agent audit tail -n 20 --follow
+            """
     )
 
     @Option(name: [.customShort("n"), .customLong("last")], help: ArgumentHelp("Number of records.", valueName: "count"))

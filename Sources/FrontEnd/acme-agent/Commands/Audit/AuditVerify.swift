@@ -11,6 +11,8 @@ struct AuditVerify: AgentCommand {
             Reads the files directly, so it needs permission to read them; the agent may be running. Only a head that \
             was noted earlier proves that the trail was not cut at its end or rewritten: --expect SEQUENCE:HASH, as \
             this command prints it. The exit status is 1 if the trail is broken.
+
+            Example: acme-agent audit verify
             """)
 
     @Argument(

@@ -10,7 +10,8 @@ struct CertificateOptions: ParsableArguments {
     @Option(
         name: .customLong("http01-address"),
         help: ArgumentHelp(
-            "Answer http-01 challenges with a built-in listener there; may be repeated. (default: port 80)", valueName: "ip:port"))
+            "Answer http-01 challenges with a built-in listener there; may be repeated. (default: \(ChallengeMethod.standardAddress))",
+            valueName: "ip:port"))
     var http01Address: [String] = []
 
     @Option(
@@ -22,11 +23,16 @@ struct CertificateOptions: ParsableArguments {
         completion: .file())
     var dnsHook: String?
 
-    @Option(help: ArgumentHelp("Wait this long after the DNS hook before telling the CA. (default: 0)", valueName: "seconds"))
+    @Option(
+        help: ArgumentHelp(
+            "Wait this long after the DNS hook before telling the CA. (default: \(CertificateSettings.defaultDNSWait))",
+            valueName: "seconds"))
     var dnsWait: Int?
 
     @Option(
-        help: ArgumentHelp("Type of a new key: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519.", valueName: "type"),
+        help: ArgumentHelp(
+            "Type of a new key: \(KeyAlgorithm.choices). (default: the configuration's, or \(Settings.defaultKeyType.rawValue))",
+            valueName: "type"),
         completion: .list(KeyAlgorithm.allCases.map(\.rawValue)))
     var keyType: String?
 

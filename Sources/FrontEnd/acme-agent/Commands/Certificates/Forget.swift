@@ -8,7 +8,11 @@ import Issuance
 struct Forget: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Remove a stored certificate, or an interrupted order.",
-        discussion: "The CA is not told: a certificate that was not revoked stays valid. Its key stays in the token.")
+        discussion: """
+            The CA is not told: a certificate that was not revoked stays valid. Its key stays in the token.
+
+            Example: acme-agent forget --order www.example.org
+            """)
 
     @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
     var name: String

@@ -15,6 +15,8 @@ struct Issue: AgentCommand {
             The key is made in the token and stays there. An interrupted order is resumed. The options are remembered \
             for renewals. If the certificate is already valid and as requested, nothing is ordered; options that are \
             not given again keep their values.
+
+            Example: acme-agent issue -d www.example.org --webroot /var/www/html
             """)
 
     @OptionGroup(title: "Certificate") var subject: SubjectOptions

@@ -9,6 +9,8 @@ struct List: AgentCommand {
             With --check the exit status is 6 if something needs attention: a certificate that has expired, is overdue \
             for renewal, has lost its key or whose deploy hook failed, a file that cannot be read, an order that \
             failed or was interrupted days ago.
+
+            Example: acme-agent list --check
             """)
 
     @Flag(help: "Exit with 6 if something needs attention.")

@@ -12,6 +12,8 @@ struct Renew: AgentCommand {
         discussion: """
             A certificate is due after two thirds of its lifetime, or after half of a lifetime below ten days. It \
             keeps its names, profile, key and settings. Run `acme-agent renew --all` from a timer.
+
+            Example: acme-agent renew --all --quiet
             """)
 
     @Argument(help: ArgumentHelp("Names of certificates.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))

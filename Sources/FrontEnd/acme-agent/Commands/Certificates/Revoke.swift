@@ -10,6 +10,8 @@ struct Revoke: AgentCommand {
         discussion: """
             This cannot be undone. Certificate and key stay where they are; with --reason keyCompromise the key is \
             retired first. On a terminal the command asks first; elsewhere it does not.
+
+            Example: acme-agent revoke www.example.org --reason superseded
             """)
 
     @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))

@@ -16,7 +16,8 @@ extension Session {
         try await withTransport(to: directory) { connection in
             let method = certificate.challenge ?? .standard
             var store: any CertificateStore = store, transport: any HTTPTransport = connection, keys = keys
-            var time: any Timekeeping = SystemTime(), solver = method.solver(dnsWait: certificate.dnsWait ?? 0)
+            var time: any Timekeeping = SystemTime(),
+                solver = method.solver(dnsWait: certificate.dnsWait ?? CertificateSettings.defaultDNSWait)
             if let timings {
                 store = TimedStore(base: store, timings: timings)
                 transport = TimedTransport(base: transport, timings: timings)

@@ -14,7 +14,11 @@ struct Show: AgentCommand {
 
     static let configuration = CommandConfiguration(
         abstract: "Show a certificate, or export it.",
-        discussion: "pem is the whole chain, der only the certificate, p7b the chain as PKCS #7 (Windows, Java).")
+        discussion: """
+            pem is the whole chain, der only the certificate, p7b the chain as PKCS #7 (Windows, Java).
+
+            Example: acme-agent show www.example.org --format pem --out chain.pem
+            """)
 
     @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
     var name: String

@@ -10,8 +10,12 @@ import StrictJSON
 struct Keys: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Create, list and manage keys in the token.",
-        discussion:
-            "A key of usage \"account\" signs requests to one CA; one of usage \"certificate\" signs certificate requests and handshakes.",
+        discussion: """
+            A key of usage "account" signs requests to one CA; one of usage "certificate" signs certificate requests and \
+            handshakes.
+
+            Example: acme-agent keys list
+            """,
         subcommands: [KeysCreate.self, KeysAdopt.self, KeysList.self, KeysShow.self, KeysRetire.self, KeysDelete.self])
 
     @OptionGroup(visibility: .hidden) var options: GlobalOptions

@@ -9,6 +9,8 @@ struct KeysAdopt: AgentCommand {
             The key is named by its PKCS#11 URI (RFC 7512), for example "pkcs11:token=web;object=www;type=private". \
             Exactly one key must match. Its public half is pinned: the agent never signs with another. A key that can \
             be extracted from the token, or that may do more than sign, is refused unless --accept-weak is given.
+
+            Example: acme-agent keys adopt "pkcs11:token=web;object=www" --name www
             """)
 
     @Argument(help: "The key's PKCS#11 URI.")

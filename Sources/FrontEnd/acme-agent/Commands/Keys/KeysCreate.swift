@@ -6,7 +6,11 @@ struct KeysCreate: AgentCommand {
     static let stateUse = StateUse.none
     static let configuration = CommandConfiguration(
         commandName: "create", abstract: "Create a key in the token.",
-        discussion: "The private key is made inside the token, for signing only, and cannot be extracted from it.")
+        discussion: """
+            The private key is made inside the token, for signing only, and cannot be extracted from it.
+
+            Example: acme-agent keys create www.example.org --key-type P-384
+            """)
 
     @Argument(help: "The key's name: a-z, 0-9, \".\", \"_\" and \"-\".")
     var name: String
@@ -15,7 +19,8 @@ struct KeysCreate: AgentCommand {
 
     @Option(
         name: [.customLong("key-type"), .customLong("algorithm")],
-        help: ArgumentHelp("P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519. (default: P-256)", valueName: "type"),
+        help: ArgumentHelp(
+            "\(KeyAlgorithm.choices). (default: the configuration's, or \(Settings.defaultKeyType.rawValue))", valueName: "type"),
         completion: .list(KeyAlgorithm.allCases.map(\.rawValue)))
     var keyType: String?
 

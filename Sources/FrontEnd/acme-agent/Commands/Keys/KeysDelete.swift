@@ -3,7 +3,11 @@ import ArgumentParser
 struct KeysDelete: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete", abstract: "Destroy a key in the token.",
-        discussion: "A certificate for it becomes useless and can no longer be revoked with its own key. This cannot be undone.")
+        discussion: """
+            A certificate for it becomes useless and can no longer be revoked with its own key. This cannot be undone.
+
+            Example: acme-agent keys delete www.example.org
+            """)
 
     @OptionGroup var ended: EndedKey
     @OptionGroup var options: GlobalOptions

@@ -2,7 +2,9 @@ import ArgumentParser
 
 struct KeysList: AgentCommand {
     static let stateUse = StateUse.none
-    static let configuration = CommandConfiguration(commandName: "list", abstract: "List the keys that the agent's policy lets you use.")
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List the keys that the agent's policy lets you use.",
+        discussion: "Example: acme-agent keys list")
 
     @OptionGroup var options: GlobalOptions
 

@@ -3,7 +3,11 @@ import ArgumentParser
 struct KeysRetire: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "retire", abstract: "Stop a key from signing.",
-        discussion: "It stays in the token and can still sign its certificate's revocation. This cannot be undone.")
+        discussion: """
+            It stays in the token and can still sign its certificate's revocation. This cannot be undone.
+
+            Example: acme-agent keys retire www.example.org
+            """)
 
     @OptionGroup var ended: EndedKey
     @OptionGroup var options: GlobalOptions

@@ -5,7 +5,9 @@ struct KeysShow: AgentCommand {
     static let stateUse = StateUse.none
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, pem, jwk }
 
-    static let configuration = CommandConfiguration(commandName: "show", abstract: "Show a key's description or its public key.")
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show a key's description or its public key.",
+        discussion: "Example: acme-agent keys show www.example.org --format pem")
 
     @Argument(help: "The key's name.")
     var name: String
