@@ -45,11 +45,12 @@ import Testing
             try await sandbox.restartDaemon(socket: place + "/agent.sock")
         }
 
-        func agent(_ user: Int, _ arguments: String) async throws -> Outcome {
+        /// - Parameter privileges: options of setpriv(1).
+        func agent(_ user: Int, _ arguments: String, privileges: String = "") async throws -> Outcome {
             try await sandbox.shell(
                 """
                 cd '\(place)'
-                exec setpriv --reuid \(user) --regid \(user) --clear-groups env -i PATH="$PATH" HOME='\(place)' \
+                exec setpriv --reuid \(user) --regid \(user) --clear-groups \(privileges) env -i PATH="$PATH" HOME='\(place)' \
                     ./acme-agent --socket '\(place)/agent.sock' \(arguments)
                 """)
         }
@@ -106,7 +107,9 @@ import Testing
         func account(_ user: Int, _ arguments: String) async throws -> Outcome {
             try await machine.agent(
                 user,
-                "--json --state-directory '\(place)/\(user)' --directory '\(directory)' --ca-certificate '\(place)/ca.pem' account \(arguments)")
+                "--json --state-directory '\(place)/\(user)' --directory '\(directory)' --ca-certificate '\(place)/ca.pem' "
+                    + "account \(arguments)"
+            )
         }
         func shown(_ outcome: Outcome) throws -> (url: String, key: String, contact: [String]) {
             let account = try #require(outcome.json["account"] as? [String: Any], "\(outcome)")
@@ -114,7 +117,8 @@ import Testing
         }
         let anna = try shown(await account(TwoUsersTests.anna, "register --agree-tos --email anna@example.org"))
         let bert = try shown(await account(TwoUsersTests.bert, "register --agree-tos --email bert@example.org"))
-        #expect(anna.key == "account-\(TwoUsersTests.anna)-localhost-\(port)" && bert.key == "account-\(TwoUsersTests.bert)-localhost-\(port)")
+        #expect(
+            anna.key == "account-\(TwoUsersTests.anna)-localhost-\(port)" && bert.key == "account-\(TwoUsersTests.bert)-localhost-\(port)")
         #expect(anna.url != bert.url && !bert.url.isEmpty)
         #expect(try shown(await account(TwoUsersTests.anna, "show")).contact == ["mailto:anna@example.org"])
         #expect(try shown(await account(TwoUsersTests.bert, "show")).contact == ["mailto:bert@example.org"])
@@ -126,6 +130,36 @@ import Testing
         // An account whose key has the former default name stays in use.
         #expect(try shown(await account(TwoUsersTests.anna, "register --agree-tos --key \(former) --yes")).key == former)
         #expect(try shown(await account(TwoUsersTests.anna, "register --agree-tos")).key == former)
+        await machine.end()
+    }
+
+    /// Docs/operations.md, "Port 80": what a user may not is said before anything is ordered, and the capability is enough.
+    @Test(.enabled(if: geteuid() == 0, "needs root")) func whoMayNotListenOnThePortIsToldHowTo() async throws {
+        let machine = try await Machine(operations: #""issue", "account", "create-key""#, keys: "*")
+        let sandbox = machine.sandbox, place = machine.place
+        let directory = try #require(sandbox.environment["ACME_DIRECTORY"])
+        let prepared = try await sandbox.shell(
+            "install -m 0644 \"$CA_CERTIFICATE\" '\(place)/ca.pem'; install -d -o \(TwoUsersTests.anna) '\(place)/state'")
+        try #require(prepared.status == 0, "\(prepared)")
+        func agent(_ arguments: String, privileges: String = "") async throws -> Outcome {
+            try await machine.agent(
+                TwoUsersTests.anna,
+                "--json --state-directory '\(place)/state' --directory '\(directory)' --ca-certificate '\(place)/ca.pem' \(arguments)",
+                privileges: privileges)
+        }
+        #expect(try await agent("account register --agree-tos").status == 0)
+        let issue = "issue -d anna.example.org --http01-address 127.0.0.1:81"
+        let refused = try await agent(issue)
+        #expect(refused.status == 5 && refused.output.contains("AmbientCapabilities=CAP_NET_BIND_SERVICE"), "\(refused)")
+        func orders() async throws -> String {
+            try await sandbox.shell("grep -c '\"operation\":\"new-order\"' '\(sandbox.folder)/agentd/audit/audit.jsonl' || true").output
+        }
+        #expect(try await orders() == "0\n")
+        // Pebble connects to another port, so the order fails; but there was one, and a listener.
+        let allowed = try await agent(
+            issue, privileges: "--inh-caps +net_bind_service --ambient-caps +net_bind_service")
+        #expect(!allowed.output.contains("may not listen") && allowed.output.contains("validation-failed"), "\(allowed)")
+        #expect(try await orders() != "0\n")
         await machine.end()
     }
 
