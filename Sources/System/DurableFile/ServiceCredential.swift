@@ -3,9 +3,9 @@ import Glibc
 
 /// A credential of systemd's: `LoadCredential=`, `LoadCredentialEncrypted=` (systemd.exec(5), "Credentials").
 ///
-/// systemd 254 and later leave it to root and let the service's user read it by an access control list. The mode is 0440 then: where there is
-/// such a list, the bits of the group are the list's mask (acl(5)). So the list is what counts, and only this one is taken: root may read, this
-/// process's user may read, nobody else may anything.
+/// With systemd 254 and later, root owns the credential and an access control list lets the service's user read it. The
+/// mode is then 0440: with such a list, the group bits are the list's mask (acl(5)). So the list decides, and only one is
+/// accepted: root and this process's user may read, nobody else may do anything.
 enum ServiceCredential {
     /// systemd's folder for the credentials of this service, in its environment.
     static let variable = "CREDENTIALS_DIRECTORY"

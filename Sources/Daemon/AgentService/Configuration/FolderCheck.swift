@@ -1,8 +1,8 @@
 import DurableFile
 import Glibc
 
-/// What `--check-config` can say of a folder that the daemon will use. A look only: the daemon judges again when it opens the folder, and makes
-/// one that is missing.
+/// What `--check-config` can say about a folder that the daemon will use. The daemon checks it again when it opens the
+/// folder, and creates a missing one.
 enum FolderCheck {
     /// Why the folder cannot be used, or `nil`.
     static func fault(_ path: String) -> String? {

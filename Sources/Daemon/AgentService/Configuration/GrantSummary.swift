@@ -34,7 +34,8 @@ struct GrantSummary: Sendable, CustomStringConvertible {
         return grant.wildcards ? "; wildcard certificates too" : "; no wildcard certificates"
     }
 
-    /// Names whose certificates would have a key of their own name, as `acme-agent` calls it, that this grant does not cover; at most three.
+    /// Names whose certificates would get a key, named by `acme-agent` after the certificate, that this grant does not
+    /// cover; at most three.
     private var keyless: [String] {
         guard grant.operations.contains(.finalize), !grant.keys.isEmpty else { return [] }
         let names = grant.identifiers.compactMap { pattern -> String? in

@@ -3,7 +3,7 @@ import Glibc
 
 /// Default names of account keys.
 ///
-/// Two users of one agent have two accounts: whoever shares an account shares its contacts and its standing with the CA.
+/// Two users of one agent have two accounts: users who share an account share its contacts and its rate limits.
 struct AccountKeyNames: Equatable {
     /// With the user and the CA's host and port, e.g. `account-anna-localhost-14000`.
     let own: KeyName

@@ -3,7 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The access control list of an open file, as the kernel keeps it (acl(5), linux/posix_acl_xattr.h). Its length, or -1 with errno. */
+/* The access control list of an open file in the kernel's form (acl(5), linux/posix_acl_xattr.h). Its length, or -1 with
+   errno. */
 long clinux_access_list(int descriptor, void *list, size_t size);
 
 /* The type of the file system that an open file is on (statfs(2)). 0 where it is not known. */

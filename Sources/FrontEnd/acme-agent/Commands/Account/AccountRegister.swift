@@ -80,7 +80,7 @@ struct AccountRegister: AgentCommand {
         let chosen = names.chosen { name in
             grants.contains { $0.operations.contains(Operation.newAccount.rawValue) && $0.covers(name) }
         }
-        // The default name of earlier versions. Its account may be this user's, whose state was lost, or another user's.
+        // The default name of earlier versions. The account may belong to this user, whose state was lost, or to another.
         if chosen == names.own, (try? await agent.key(named: names.own)) == nil,
             let shared = try? await agent.key(named: names.shared), shared.usage == .account, shared.state == .active
         {
