@@ -20,10 +20,24 @@ public struct JSONWriter: Sendable {
         needsComma = true
     }
 
-    public mutating func beginObject() { separate(); bytes.append(UInt8(ascii: "{")); needsComma = false }
-    public mutating func endObject() { bytes.append(UInt8(ascii: "}")); needsComma = true }
-    public mutating func beginArray() { separate(); bytes.append(UInt8(ascii: "[")); needsComma = false }
-    public mutating func endArray() { bytes.append(UInt8(ascii: "]")); needsComma = true }
+    public mutating func beginObject() {
+        separate()
+        bytes.append(UInt8(ascii: "{"))
+        needsComma = false
+    }
+    public mutating func endObject() {
+        bytes.append(UInt8(ascii: "}"))
+        needsComma = true
+    }
+    public mutating func beginArray() {
+        separate()
+        bytes.append(UInt8(ascii: "["))
+        needsComma = false
+    }
+    public mutating func endArray() {
+        bytes.append(UInt8(ascii: "]"))
+        needsComma = true
+    }
 
     public mutating func name(_ name: String) {
         string(name)
@@ -47,16 +61,37 @@ public struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "\""))
     }
 
-    public mutating func integer(_ value: some BinaryInteger) { separate(); bytes.append(contentsOf: String(value).utf8) }
-    public mutating func bool(_ value: Bool) { separate(); bytes.append(contentsOf: (value ? "true" : "false").utf8) }
-    public mutating func null() { separate(); bytes.append(contentsOf: "null".utf8) }
+    public mutating func integer(_ value: some BinaryInteger) {
+        separate()
+        bytes.append(contentsOf: String(value).utf8)
+    }
+    public mutating func bool(_ value: Bool) {
+        separate()
+        bytes.append(contentsOf: (value ? "true" : "false").utf8)
+    }
+    public mutating func null() {
+        separate()
+        bytes.append(contentsOf: "null".utf8)
+    }
 
     /// A value that is already JSON.
-    public mutating func raw(_ value: some Sequence<UInt8>) { separate(); bytes.append(contentsOf: value) }
+    public mutating func raw(_ value: some Sequence<UInt8>) {
+        separate()
+        bytes.append(contentsOf: value)
+    }
 
-    public mutating func member(_ name: String, _ value: String) { self.name(name); string(value) }
-    public mutating func member(_ name: String, _ value: Bool) { self.name(name); bool(value) }
-    public mutating func member(_ name: String, _ value: some BinaryInteger) { self.name(name); integer(value) }
+    public mutating func member(_ name: String, _ value: String) {
+        self.name(name)
+        string(value)
+    }
+    public mutating func member(_ name: String, _ value: Bool) {
+        self.name(name)
+        bool(value)
+    }
+    public mutating func member(_ name: String, _ value: some BinaryInteger) {
+        self.name(name)
+        integer(value)
+    }
     public mutating func member(_ name: String, _ values: [String]) {
         self.name(name)
         beginArray()
@@ -67,7 +102,10 @@ public struct JSONWriter: Sendable {
     public mutating func member(_ name: String, ifPresent value: String?) { if let value { member(name, value) } }
     public mutating func member(_ name: String, ifPresent value: Bool?) { if let value { member(name, value) } }
     public mutating func member(_ name: String, ifPresent value: Int64?) { if let value { member(name, value) } }
-    public mutating func member(_ name: String, raw value: some Sequence<UInt8>) { self.name(name); raw(value) }
+    public mutating func member(_ name: String, raw value: some Sequence<UInt8>) {
+        self.name(name)
+        raw(value)
+    }
 
     /// Whether a string's bytes need no escaping: RFC 8259 §7, and also U+007F, which a terminal would act on.
     public static func isPlain(_ utf8: UnsafeBufferPointer<UInt8>) -> Bool {
@@ -90,7 +128,9 @@ public struct JSONWriter: Sendable {
             bytes.append(contentsOf: utf8[start..<index])
             start = index + 1
             switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes.append(UInt8(ascii: "\\")); bytes.append(byte)
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                bytes.append(UInt8(ascii: "\\"))
+                bytes.append(byte)
             case 0x08: bytes.append(contentsOf: "\\b".utf8)
             case 0x0C: bytes.append(contentsOf: "\\f".utf8)
             case 0x0A: bytes.append(contentsOf: "\\n".utf8)

@@ -85,7 +85,8 @@ import Varlink
         #expect(finalization[0].identifiers == ["www.example.org"])
         #expect(finalization.allSatisfy { $0.grant == "all" && $0.uid == geteuid() })
         let lines = try await {
-            var lines: [String] = []; for try await line in try client.audit(last: 1_000, follow: false) { lines.append(line) };
+            var lines: [String] = []
+            for try await line in try client.audit(last: 1_000, follow: false) { lines.append(line) }
             return lines
         }()
         #expect(lines == agent.trail)

@@ -23,62 +23,82 @@ struct AuditVerifierTests {
             (
                 .changed, 4, 3,
                 {
-                    var lines = $0; lines[3][lines[3].count / 2] ^= 1; return lines
+                    var lines = $0
+                    lines[3][lines[3].count / 2] ^= 1
+                    return lines
                 }
             ),
             // Rehashed by somebody who knows the format: the next line reveals it.
             (
                 .changed, 5, 4,
                 {
-                    var lines = $0; lines[3] = forge(lines[3], "\"uid\":1000", "\"uid\":1001"); return lines
+                    var lines = $0
+                    lines[3] = forge(lines[3], "\"uid\":1000", "\"uid\":1001")
+                    return lines
                 }
             ),
             (
                 .removed, 4, 4,
                 {
-                    var lines = $0; lines.remove(at: 3); return lines
+                    var lines = $0
+                    lines.remove(at: 3)
+                    return lines
                 }
             ),
             (
                 .removed, 4, 6,
                 {
-                    var lines = $0; lines.removeSubrange(3...5); return lines
+                    var lines = $0
+                    lines.removeSubrange(3...5)
+                    return lines
                 }
             ),
             (
                 .inserted, 5, 3,
                 {
-                    var lines = $0; lines.insert(lines[3], at: 4); return lines
+                    var lines = $0
+                    lines.insert(lines[3], at: 4)
+                    return lines
                 }
             ),
             (
                 .inserted, 6, 1,
                 {
-                    var lines = $0; lines.insert(lines[1], at: 5); return lines
+                    var lines = $0
+                    lines.insert(lines[1], at: 5)
+                    return lines
                 }
             ),
             (
                 .reordered, 4, 4,
                 {
-                    var lines = $0; lines.swapAt(3, 4); return lines
+                    var lines = $0
+                    lines.swapAt(3, 4)
+                    return lines
                 }
             ),
             (
                 .malformed, 4, 3,
                 {
-                    var lines = $0; lines[3] = Array("{}".utf8); return lines
+                    var lines = $0
+                    lines[3] = Array("{}".utf8)
+                    return lines
                 }
             ),
             (
                 .malformed, 4, 3,
                 {
-                    var lines = $0; lines[3] = []; return lines
+                    var lines = $0
+                    lines[3] = []
+                    return lines
                 }
             ),
             (
                 .beginningMissing, 1, 1,
                 {
-                    var lines = $0; lines.removeFirst(); return lines
+                    var lines = $0
+                    lines.removeFirst()
+                    return lines
                 }
             ),
         ]

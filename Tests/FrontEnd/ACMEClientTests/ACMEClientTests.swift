@@ -260,7 +260,8 @@ private struct Conversation {
             $0.intercept = { request, count in
                 guard
                     failures.withLock({
-                        $0 += 1; return $0 <= 3
+                        $0 += 1
+                        return $0 <= 3
                     })
                 else { return nil }
                 let body = hasProblem ? #"{"type":"urn:ietf:params:acme:error:serverInternal"}"# : "<html>Bad Gateway</html>"
@@ -387,7 +388,8 @@ private struct Conversation {
         let order = try await conversation.order()
         let flaky = FlakyTransport(base: conversation.ca) { _ in
             failures.withLock {
-                $0 += 1; return $0 <= 2
+                $0 += 1
+                return $0 <= 2
             }
         }
         let client = ACMEClient(

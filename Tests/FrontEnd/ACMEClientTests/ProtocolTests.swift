@@ -79,23 +79,35 @@ import Testing
     @Test func waitsAreCounted() {
         var policy = RetryPolicy(now: .zero)
         for _ in 0..<RetryPolicy.maximumWaits {
-            guard case .wait = after(&policy, 503, retryAfter: 1) else { Issue.record("no wait"); return }
+            guard case .wait = after(&policy, 503, retryAfter: 1) else {
+                Issue.record("no wait")
+                return
+            }
         }
         #expect(after(&policy, 503, retryAfter: 1) == .fail)
     }
 
     @Test func whatACAAsksForIsBoundedOverAllTries() {
         var policy = RetryPolicy(now: .zero)
-        guard case .wait(.seconds(200), _) = after(&policy, 503, retryAfter: 200) else { Issue.record("no wait"); return }
+        guard case .wait(.seconds(200), _) = after(&policy, 503, retryAfter: 200) else {
+            Issue.record("no wait")
+            return
+        }
         #expect(after(&policy, 503, retryAfter: 200, now: .seconds(200)) == .fail)
         // Waits that the CA asked for do not count against the attempts.
-        guard case .wait = after(&policy, 503, now: .seconds(201)) else { Issue.record("no wait"); return }
+        guard case .wait = after(&policy, 503, now: .seconds(201)) else {
+            Issue.record("no wait")
+            return
+        }
     }
 
     @Test(arguments: [0, -1, nil]) func noWaitIsShorterThanTheOwnStep(retryAfter: Int64?) {
         var policy = RetryPolicy(now: .zero)
         for step in [500, 1000, 2000] {
-            guard case .wait(.milliseconds(step), _) = after(&policy, 503, retryAfter: retryAfter) else { Issue.record("\(step)"); return }
+            guard case .wait(.milliseconds(step), _) = after(&policy, 503, retryAfter: retryAfter) else {
+                Issue.record("\(step)")
+                return
+            }
         }
     }
 

@@ -301,7 +301,8 @@ import Testing
         #expect(third.key.name.rawValue == "www.example.org-2")
         #expect(bench.keys.retired == ["www.example.org"])
         let fourth = try await bench.flow().renew(name) {
-            $0.newKey = true; $0.oldKey = .delete
+            $0.newKey = true
+            $0.oldKey = .delete
         }
         #expect(fourth.key.name.rawValue == "www.example.org-3")
         #expect(bench.keys.names == ["www.example.org", "www.example.org-3"])

@@ -145,7 +145,10 @@ struct PebbleTests {
         _ = try await user.register()
         let (flow, client) = try await user.flow([try user.listener()])
         let plain = try await flow.issue(try Bench.request())
-        guard let url = plain.certificate.metadata.certificate else { Issue.record("no URL"); return }
+        guard let url = plain.certificate.metadata.certificate else {
+            Issue.record("no URL")
+            return
+        }
         let offered = try await client.certificate(url)
         #expect(offered.alternates.count == 2)
         let other = try CertificateChain(pem: try await client.certificate(offered.alternates[1]).pem)

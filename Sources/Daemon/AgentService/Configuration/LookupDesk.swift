@@ -63,7 +63,12 @@ final class LookupDesk: Sendable {
                 if let argument { Unmanaged<LookupDesk>.fromOpaque(argument).takeRetainedValue().work() }
                 return nil
             }, desk.toOpaque())
-        if result == 0 { pthread_detach(thread) } else { desk.release(); work(ending: result) }
+        if result == 0 {
+            pthread_detach(thread)
+        } else {
+            desk.release()
+            work(ending: result)
+        }
     }
 
     /// - Parameter failure: Why there is no thread: waiting lookups are then answered with that, on the caller's
