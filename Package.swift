@@ -55,15 +55,24 @@ let package = Package(
         .executable(name: "acme-agent-token", targets: ["acme-agent-token"]),
         .executable(name: "acme-agent-bench", targets: ["acme-agent-bench"]),
     ],
+    // Exact versions: what is built and tested is what was reviewed. A newer one comes with a change of this file that can be read.
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
-        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
-        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
-        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
-        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        // Commands, options, help and completions of the programs.
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        // DER of CSRs, certificates and PKCS #7.
+        .package(url: "https://github.com/apple/swift-asn1", exact: "1.7.4"),
+        // X.509: the daemon writes CSRs with it, the front end reads chains.
+        .package(url: "https://github.com/apple/swift-certificates", exact: "1.21.1"),
+        // Hashes, HMAC, and the check of every signature against its public key (BoringSSL).
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        // The daemon's log.
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        // Sockets and event loops; HTTP/1 for the http-01 listener.
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        // TLS to the CA, in the front end alone.
+        .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
+        // HTTPS to the CA, with proxies, in the front end alone.
+        .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
     ],
     targets: [
         // Standards: no I/O.
@@ -87,13 +96,13 @@ let package = Package(
         .systemLibrary(
             name: "CP11Kit", path: "Sources/Token/CP11Kit", pkgConfig: "p11-kit-1", providers: [.apt(["libp11-kit-dev"])]),
         cLibrary("CPKCS11", in: "Token", ["CP11Kit"]),
-        library("PKCS11", in: "Token", ["CPKCS11", "CP11Kit", "DurableFile"]),
+        library("PKCS11", in: "Token", ["CPKCS11", "CP11Kit", "DurableFile", "JOSE"]),
         library("TokenHelper", in: "Token", ["JOSE", "TokenProtocol", "PKCS11", "CPKCS11", "CLinux", "DurableFile"]),
         program("acme-agent-token", in: "Token", ["TokenHelper"]),
 
         // Daemon: frame, identity, decision, composition, audit, reply. No network, no PIN, no vendor code.
         library("SigningPolicy", in: "Daemon", ["ACME"]),
-        library("AuditTrail", in: "Daemon", ["StrictJSON", "ACME", "DurableFile", crypto]),
+        library("AuditTrail", in: "Daemon", ["StrictJSON", "JOSE", "ACME", "DurableFile", crypto]),
         library(
             "Keyring", in: "Daemon",
             ["StrictJSON", "DurableFile", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras]),
@@ -115,7 +124,9 @@ let package = Package(
         library("CertificateStore", in: "FrontEnd", ["StrictJSON", "DurableFile", "ACME", "JOSE", x509, swiftASN1, crypto]),
         library(
             "Issuance", in: "FrontEnd",
-            ["StrictJSON", "DurableFile", "ACMEClient", "CertificateStore", "ACME", "JOSE", "CLinux", nioCore, nioPosix]),
+            [
+                "StrictJSON", "DurableFile", "ACMEClient", "CertificateStore", "ACME", "JOSE", "CLinux", nioCore, nioHTTP1, nioPosix,
+            ]),
         program(
             "acme-agent", in: "FrontEnd",
             [
@@ -151,13 +162,28 @@ let package = Package(
             path: "Tests/Protocols/VarlinkCertification", exclude: ["run"], swiftSettings: settings),
         tests("VarlinkTests", in: "Protocols", ["Varlink", "StrictJSON", "varlink-certification", nioCore, nioPosix, nioEmbedded]),
         tests("PKCS11Tests", in: "Token", ["PKCS11", "CPKCS11", "CP11Kit", crypto]),
-        // Both ends of the helper's link.
+        // A token of SoftHSM with faults, and a message of each kind.
+        .target(
+            name: "TokenTestSupport", dependencies: ["JOSE", "TokenProtocol", crypto], path: "Tests/Token/TokenTestSupport",
+            swiftSettings: settings),
+        tests("TokenProtocolTests", in: "Protocols", ["TokenTestSupport", "JOSE", "TokenProtocol"]),
         tests(
-            "TokenTests", in: "Token",
+            "TokenHelperTests", in: "Token",
             [
-                "JOSE", "TokenHelper", "TokenProtocol", "TokenSupervisor", "acme-agent-token", "CLinux", "DurableFile", "FaultyDisk",
-                nioCore, nioPosix, crypto, cryptoExtras, logging,
+                "TokenTestSupport", "JOSE", "TokenHelper", "TokenProtocol", "acme-agent-token", "CLinux", "DurableFile", "FaultyDisk",
+                crypto, cryptoExtras,
             ]),
+        tests(
+            "TokenSupervisorTests", in: "Daemon",
+            [
+                "TokenTestSupport", "JOSE", "TokenSupervisor", "TokenProtocol", "acme-agent-token", "CLinux", nioCore, nioPosix, crypto,
+                logging,
+            ]),
+        tests("CLinuxTests", in: "System", ["CLinux"]),
+        // A socket that answers nothing.
+        .target(name: "SilentServer", path: "Tests/Protocols/SilentServer", swiftSettings: settings),
+        tests("AgentClientTests", in: "Clients", ["SilentServer", "AgentClient", "Varlink", "ACME", "KeyNameLiterals", nioCore]),
+        tests("AgentInterfaceTests", in: "Protocols", ["AgentInterface", "ACME", "JOSE", "StrictJSON", "KeyNameLiterals"]),
         tests("SigningPolicyTests", in: "Daemon", ["KeyNameLiterals", "SigningPolicy", "ACME"]),
         tests("AuditTrailTests", in: "Daemon", ["KeyNameLiterals", "AuditTrail", "ACME", "DurableFile", "FaultyDisk"]),
         tests(
@@ -186,12 +212,14 @@ let package = Package(
         tests(
             "IssuanceTests", in: "FrontEnd",
             [
-                "TestSupport", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", nioCore, nioPosix, x509, crypto,
+                "TestSupport", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", nioCore, nioHTTP1, nioPosix,
+                x509,
+                crypto,
             ]),
         tests(
             "CommandLineTests", in: "FrontEnd",
             [
-                "TestSupport", "acme-agent", "StrictJSON", "ConfigurationFile", "DurableFile", "JOSE", "ACME", "AuditTrail",
+                "SilentServer", "TestSupport", "acme-agent", "StrictJSON", "ConfigurationFile", "DurableFile", "JOSE", "ACME", "AuditTrail",
                 "AgentInterface",
                 "ACMEClient", "CertificateStore", "Issuance", argumentParser,
             ]),

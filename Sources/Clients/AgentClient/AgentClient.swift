@@ -21,19 +21,24 @@ import Varlink
 public final class AgentClient: Sendable {
     public static let defaultSocket = "/run/acme-agent/agent.sock"
 
-    /// By default a signature takes the agent at most 10 seconds; making an RSA-4096 key takes longer.
-    private static let timeout: Duration = .seconds(150)
-    /// The agent answers from memory within milliseconds. It answers the calls of a connection in order, so an answer
-    /// may have to wait for a signature.
-    static let answerTimeout: Duration = .seconds(15)
-    /// Delay after which `whenSlow` reports that the agent has not answered yet.
-    static let noticeDelay: Duration = .seconds(2)
+    /// How long a client waits for the agent. Tests wait for a shorter time.
+    struct Patience: Sendable {
+        /// By default a signature takes the agent at most 10 seconds; making an RSA-4096 key takes longer.
+        var signature: Duration = .seconds(150)
+        /// The agent answers from memory within milliseconds. It answers the calls of a connection in order, so an
+        /// answer may have to wait for a signature.
+        var answer: Duration = .seconds(15)
+        /// Delay after which `whenSlow` reports that the agent has not answered yet.
+        var notice: Duration = .seconds(2)
+    }
 
+    private let patience: Patience
     private let connection: VarlinkConnection
     private let whenSlow: (@Sendable () -> Void)?
 
-    private init(_ connection: VarlinkConnection, whenSlow: (@Sendable () -> Void)?) {
+    private init(_ connection: VarlinkConnection, _ patience: Patience, whenSlow: (@Sendable () -> Void)?) {
         self.connection = connection
+        self.patience = patience
         self.whenSlow = whenSlow
     }
 
@@ -45,17 +50,21 @@ public final class AgentClient: Sendable {
     public static func connect(
         socket: String = AgentClient.defaultSocket, whenSlow: (@Sendable () -> Void)? = nil
     ) async throws -> AgentClient {
+        try await connect(socket: socket, patience: Patience(), whenSlow: whenSlow)
+    }
+
+    static func connect(socket: String, patience: Patience, whenSlow: (@Sendable () -> Void)? = nil) async throws -> AgentClient {
         guard let address = VarlinkAddress(path: socket) else {
             throw AgentConnectionError(socket: socket, "is not a valid socket path", hint: "it must be shorter than 108 bytes")
         }
         let trusted = SocketOwner.trusted(socket)
         do {
-            let connection = try await noticing(whenSlow) {
+            let connection = try await noticing(whenSlow, after: patience.notice) {
                 try await VarlinkConnection.connect(to: address) { server, _ in
                     guard trusted.contains(server.uid) else { throw UntrustedServer(uid: server.uid) }
                 }
             }
-            return AgentClient(connection, whenSlow: whenSlow)
+            return AgentClient(connection, patience, whenSlow: whenSlow)
         } catch {
             throw AgentConnectionError(socket: socket, cause: error)
         }
@@ -65,14 +74,14 @@ public final class AgentClient: Sendable {
     /// - Throws: `VarlinkConnectionError.timedOut` if the agent does not answer within 15 seconds, as do `keys`, `key`
     ///   and `retireKey`.
     public func status() async throws -> AgentStatus {
-        try AgentStatus(reply: await call(.getStatus, timeout: AgentClient.answerTimeout))
+        try AgentStatus(reply: await call(.getStatus, timeout: patience.answer))
     }
 
     /// The keys that the agent's policy grants to this user.
     public func keys() async throws -> [KeyDescription] {
         let listing = Listing()
         do {
-            return try await AgentClient.noticing(whenSlow) {
+            return try await AgentClient.noticing(whenSlow, after: patience.notice) {
                 try await withThrowingTaskGroup(of: [KeyDescription].self) { group in
                     group.addTask { [self] in
                         var keys: [KeyDescription] = []
@@ -82,8 +91,8 @@ public final class AgentClient: Sendable {
                         }
                         return keys
                     }
-                    group.addTask {
-                        try await listing.stall(for: AgentClient.answerTimeout)
+                    group.addTask { [patience] in
+                        try await listing.stall(for: patience.answer)
                         throw VarlinkConnectionError.timedOut
                     }
                     defer { group.cancelAll() }
@@ -111,7 +120,7 @@ public final class AgentClient: Sendable {
 
     /// - Throws: `AgentError.keyNotFound` if this user has no key of that name.
     public func key(named name: KeyName) async throws -> KeyDescription {
-        try await key(.describeKey(name: name), timeout: AgentClient.answerTimeout)
+        try await key(.describeKey(name: name), timeout: patience.answer)
     }
 
     /// Makes a key in the token.
@@ -139,7 +148,7 @@ public final class AgentClient: Sendable {
 
     /// A retired key signs only its certificate's revocation.
     public func retireKey(named name: KeyName) async throws -> KeyDescription {
-        try await key(.retireKey(name: name), timeout: AgentClient.answerTimeout)
+        try await key(.retireKey(name: name), timeout: patience.answer)
     }
 
     /// Destroys the key in the token.
@@ -147,7 +156,7 @@ public final class AgentClient: Sendable {
 
     /// Has an ACME request signed.
     public func sign(_ call: SigningCall) async throws -> SignedReply {
-        try SignedReply(reply: await answer(to: .sign(call), within: AgentClient.timeout))
+        try SignedReply(reply: await answer(to: .sign(call), within: patience.signature))
     }
 
     /// A PKCS#10 request for the identifiers, DER, signed by the certificate key.
@@ -175,7 +184,7 @@ public final class AgentClient: Sendable {
                             for line in try reply.parameters.strings("records") { continuation.yield(line) }
                         }
                     } else {
-                        let reply = try await self.call(call, timeout: AgentClient.answerTimeout)
+                        let reply = try await self.call(call, timeout: patience.answer)
                         for line in try reply.strings("records") { continuation.yield(line) }
                     }
                     continuation.finish()
@@ -195,7 +204,7 @@ public final class AgentClient: Sendable {
 
     // MARK: Calling
 
-    private func key(_ call: AgentCall, timeout: Duration = AgentClient.timeout) async throws -> KeyDescription {
+    private func key(_ call: AgentCall, timeout: Duration? = nil) async throws -> KeyDescription {
         let reply = try await self.call(call, timeout: timeout)
         do { return try KeyDescription(reply: reply.object("key")) } catch let error as JSONError {
             throw AgentReplyError("no key: \(error)")
@@ -203,7 +212,7 @@ public final class AgentClient: Sendable {
     }
 
     private func bytes(_ member: String, _ call: AgentCall) async throws -> [UInt8] {
-        let reply = try await answer(to: call, within: AgentClient.timeout)
+        let reply = try await answer(to: call, within: patience.signature)
         guard let text = try? reply.string(member), let bytes = Base64URL.decode(text) else { throw AgentReplyError("no \(member)") }
         return bytes
     }
@@ -216,8 +225,10 @@ public final class AgentClient: Sendable {
         return json.bytes
     }
 
-    private func call(_ call: AgentCall, timeout: Duration = AgentClient.timeout) async throws -> JSONObject {
-        try await AgentClient.noticing(whenSlow) { try await answer(to: call, within: timeout) }
+    private func call(_ call: AgentCall, timeout: Duration? = nil) async throws -> JSONObject {
+        try await AgentClient.noticing(whenSlow, after: patience.notice) {
+            try await answer(to: call, within: timeout ?? patience.signature)
+        }
     }
 
     private func answer(to call: AgentCall, within timeout: Duration) async throws -> JSONObject {
@@ -228,11 +239,11 @@ public final class AgentClient: Sendable {
 
     /// Runs `body`, and calls `whenSlow` once if it takes long.
     private static func noticing<Result: Sendable>(
-        _ whenSlow: (@Sendable () -> Void)?, _ body: () async throws -> Result
+        _ whenSlow: (@Sendable () -> Void)?, after delay: Duration, _ body: () async throws -> Result
     ) async throws -> Result {
         guard let whenSlow else { return try await body() }
         let notice = Task {
-            try await Task.sleep(for: noticeDelay)
+            try await Task.sleep(for: delay)
             whenSlow()
         }
         defer { notice.cancel() }

@@ -1,4 +1,5 @@
 import Crypto
+import JOSE
 
 /// SHA-256 of a record's line, the link of the chain. A value without heap memory, since every signature makes two of
 /// them.
@@ -26,12 +27,7 @@ struct AuditHash: Hashable, Sendable {
     init?(_ text: String) {
         guard text.utf8.count == AuditHash.digits else { return nil }
         for (index, digit) in text.utf8.enumerated() {
-            let nibble: UInt8
-            switch digit {
-            case 0x30...0x39: nibble = digit - 0x30
-            case 0x61...0x66: nibble = digit - 0x57
-            default: return nil
-            }
+            guard let nibble = Hexadecimal.value(of: digit), digit == Hexadecimal.digit(nibble) else { return nil }
             bytes[index / 2] = bytes[index / 2] << 4 | nibble
         }
     }
@@ -46,8 +42,8 @@ struct AuditHash: Hashable, Sendable {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: AuditHash.digits) { digits in
             withUnsafeBytes(of: bytes) { bytes in
                 for (index, byte) in bytes.enumerated() {
-                    digits[index * 2] = AuditLine.digit(byte >> 4)
-                    digits[index * 2 + 1] = AuditLine.digit(byte & 15)
+                    digits[index * 2] = Hexadecimal.digit(byte >> 4)
+                    digits[index * 2 + 1] = Hexadecimal.digit(byte & 15)
                 }
             }
             return body(digits)

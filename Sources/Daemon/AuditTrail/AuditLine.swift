@@ -72,8 +72,4 @@ enum AuditLine {
         line.text("\"}")
         return hash
     }
-
-    static func hex(_ bytes: some Sequence<UInt8>) -> [UInt8] { bytes.flatMap { [digit($0 >> 4), digit($0 & 15)] } }
-
-    static func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
 }

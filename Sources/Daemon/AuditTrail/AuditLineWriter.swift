@@ -1,3 +1,5 @@
+import JOSE
+
 /// Writes the parts of a line into memory of a fixed size. What does not fit is left out, and the writer reports that
 /// it is full.
 struct AuditLineWriter {
@@ -81,7 +83,7 @@ struct AuditLineWriter {
 
     private mutating func escaped(_ unit: UInt16) {
         text("\\u")
-        for shift in stride(from: 12, through: 0, by: -4) { put(AuditLine.digit(UInt8(truncatingIfNeeded: unit >> shift) & 15)) }
+        for shift in stride(from: 12, through: 0, by: -4) { put(Hexadecimal.digit(UInt8(truncatingIfNeeded: unit >> shift) & 15)) }
     }
 
     /// As JSON requires, and DEL.
@@ -96,8 +98,8 @@ struct AuditLineWriter {
             put(byte)
         } else {
             text("u00")
-            put(AuditLine.digit(byte >> 4))
-            put(AuditLine.digit(byte & 15))
+            put(Hexadecimal.digit(byte >> 4))
+            put(Hexadecimal.digit(byte & 15))
         }
     }
 

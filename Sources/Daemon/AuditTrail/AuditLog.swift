@@ -132,8 +132,7 @@ public struct AuditHead: Hashable, Sendable, CustomStringConvertible {
     /// Reads `sequence:hash`.
     public init?(_ text: String) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 2, let sequence = UInt64(parts[0]), parts[1].utf8.count == 64,
-            parts[1].utf8.allSatisfy({ ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x61 && $0 <= 0x66) })
+        guard parts.count == 2, let sequence = UInt64(parts[0]), AuditHash(String(parts[1])) != nil
         else { return nil }
         self.init(sequence: sequence, hash: String(parts[1]))
     }

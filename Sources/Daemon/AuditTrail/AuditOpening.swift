@@ -1,5 +1,6 @@
 import DurableFile
 import Glibc
+import JOSE
 
 /// Opening a trail: takes the lock, checks owner and mode, verifies the end of the last file, moves a torn line aside.
 struct AuditOpening {
@@ -124,7 +125,7 @@ struct AuditOpening {
         var random = SystemRandomNumberGenerator()
         var id: [UInt8] = []
         for _ in 0..<16 { id.append(UInt8.random(in: 0...255, using: &random)) }
-        genesis.trail = String(decoding: AuditLine.hex(id), as: UTF8.self)
+        genesis.trail = Hexadecimal.encode(id)
         var line: [UInt8] = []
         let hash = AuditLine.append(genesis, sequence: 0, previous: .none, to: &line)
         line.append(UInt8(ascii: "\n"))

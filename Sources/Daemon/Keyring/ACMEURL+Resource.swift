@@ -1,4 +1,5 @@
 import ACME
+import JOSE
 
 extension ACMEURL {
     /// Whether a server might treat both as one resource. Percent-encoding is decoded until none is left. What follows
@@ -53,7 +54,9 @@ extension ACMEURL {
         decoded.reserveCapacity(path.count)
         var at = 0
         while at < path.count {
-            if path[at] == UInt8(ascii: "%"), at + 2 < path.count, let high = digit(path[at + 1]), let low = digit(path[at + 2]) {
+            if path[at] == UInt8(ascii: "%"), at + 2 < path.count, let high = Hexadecimal.value(of: path[at + 1]),
+                let low = Hexadecimal.value(of: path[at + 2])
+            {
                 decoded.append(high << 4 | low)
                 at += 3
             } else {
@@ -64,12 +67,4 @@ extension ACMEURL {
         return decoded
     }
 
-    private static func digit(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case 0x30...0x39: byte - 0x30
-        case 0x41...0x46: byte - 0x37
-        case 0x61...0x66: byte - 0x57
-        default: nil
-        }
-    }
 }

@@ -32,30 +32,36 @@ extension CertificateChain {
     public var issuersPEM: [UInt8] { der.dropFirst().flatMap { Array(PEM.encode($0, label: "CERTIFICATE").utf8) } }
 
     private var pkcs7: [UInt8] {
-        let signedData: [UInt8] =
-            DERText.integer1 + DERText.wrap(0x31, []) + DERText.wrap(0x30, DERText.data) + DERText.wrap(0xA0, der.flatMap { $0 })
-            + DERText.wrap(0x31, [])
-        return DERText.wrap(0x30, DERText.signedData + DERText.wrap(0xA0, DERText.wrap(0x30, signedData)))
+        var serializer = DER.Serializer()
+        serializer.appendConstructedNode(identifier: .sequence) { contentInfo in
+            try? contentInfo.serialize(ASN1ObjectIdentifier.signedData)
+            contentInfo.appendConstructedNode(identifier: .content) { $0.appendSignedData(certificates: der) }
+        }
+        return serializer.serializedBytes
     }
 }
 
-/// The fixed pieces of DER in the envelope.
-private enum DERText {
-    /// 1.2.840.113549.1.7.2
-    static let signedData: [UInt8] = [0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x02]
-    /// 1.2.840.113549.1.7.1
-    static let data: [UInt8] = [0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x01]
-    static let integer1: [UInt8] = [0x02, 0x01, 0x01]
-
-    /// X.690 §8.1.3, the shortest form of the length.
-    static func wrap(_ tag: UInt8, _ content: [UInt8]) -> [UInt8] {
-        guard content.count >= 128 else { return [tag, UInt8(content.count)] + content }
-        var length: [UInt8] = []
-        var rest = content.count
-        while rest > 0 {
-            length.insert(UInt8(truncatingIfNeeded: rest), at: 0)
-            rest >>= 8
+extension DER.Serializer {
+    /// RFC 5652 §5.1: version 1, no digest algorithm, no content, the certificates, no signer.
+    fileprivate mutating func appendSignedData(certificates: [[UInt8]]) {
+        appendConstructedNode(identifier: .sequence) { signedData in
+            try? signedData.serialize(1)
+            signedData.appendConstructedNode(identifier: .set) { _ in }
+            signedData.appendConstructedNode(identifier: .sequence) { try? $0.serialize(ASN1ObjectIdentifier.data) }
+            signedData.appendConstructedNode(identifier: .content) { content in
+                for certificate in certificates { content.serializeRawBytes(certificate) }
+            }
+            signedData.appendConstructedNode(identifier: .set) { _ in }
         }
-        return [tag, 0x80 | UInt8(length.count)] + length + content
     }
+}
+
+extension ASN1Identifier {
+    /// ContentInfo's content, and the certificates of SignedData.
+    fileprivate static let content = ASN1Identifier(tagWithNumber: 0, tagClass: .contextSpecific)
+}
+
+extension ASN1ObjectIdentifier {
+    fileprivate static let signedData: ASN1ObjectIdentifier = [1, 2, 840, 113549, 1, 7, 2]
+    fileprivate static let data: ASN1ObjectIdentifier = [1, 2, 840, 113549, 1, 7, 1]
 }

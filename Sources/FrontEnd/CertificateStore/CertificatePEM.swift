@@ -1,4 +1,5 @@
 import ACME
+import JOSE
 
 /// Reads `application/pem-certificate-chain` (RFC 8555 §9.1): certificates in the strict form of RFC 7468 §3, nothing
 /// else.
@@ -28,7 +29,7 @@ enum CertificatePEM {
                 guard result.count < maximumCertificates else { throw refuse("it has more than \(maximumCertificates) certificates") }
                 body = []
             } else if line.elementsEqual("-----END CERTIFICATE-----".utf8), let letters = body {
-                guard let der = decode(letters), !der.isEmpty else { throw refuse("a PEM block is not base64") }
+                guard let der = Base64.decode(letters), !der.isEmpty else { throw refuse("a PEM block is not base64") }
                 result.append(der)
                 body = nil
             } else if body != nil {
@@ -49,38 +50,5 @@ enum CertificatePEM {
 
     static func refuse(_ why: String) -> StoreError {
         StoreError(.chainRefused, message: "the CA's certificate chain is refused: \(why)")
-    }
-
-    /// RFC 4648 §4: padded, canonical, no other characters.
-    static func decode(_ letters: [UInt8]) -> [UInt8]? {
-        guard letters.count.isMultiple(of: 4) else { return nil }
-        var result: [UInt8] = []
-        result.reserveCapacity(letters.count / 4 * 3)
-        let padding = letters.suffix(2).reversed().prefix { $0 == UInt8(ascii: "=") }.count
-        var bits: UInt32 = 0
-        var count = 0
-        for letter in letters.dropLast(padding) {
-            guard let value = value(letter) else { return nil }
-            bits = bits << 6 | UInt32(value)
-            count += 6
-            if count >= 8 {
-                count -= 8
-                result.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
-            }
-        }
-        // The unused bits before padding are zero, so that there is one encoding.
-        guard bits & ((1 << UInt32(count)) - 1) == 0 else { return nil }
-        return result
-    }
-
-    private static func value(_ letter: UInt8) -> UInt8? {
-        switch letter {
-        case UInt8(ascii: "A")...UInt8(ascii: "Z"): letter - UInt8(ascii: "A")
-        case UInt8(ascii: "a")...UInt8(ascii: "z"): letter - UInt8(ascii: "a") + 26
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): letter - UInt8(ascii: "0") + 52
-        case UInt8(ascii: "+"): 62
-        case UInt8(ascii: "/"): 63
-        default: nil
-        }
     }
 }

@@ -1,4 +1,4 @@
-/// Lower-case hexadecimal.
+/// Hexadecimal (RFC 4648 §8): written in lower case, read in either.
 public enum Hexadecimal {
     /// Two digits per byte, without separators.
     public static func encode(_ bytes: some Sequence<UInt8>) -> String {
@@ -20,20 +20,28 @@ public enum Hexadecimal {
         }
     }
 
-    private static func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
+    /// The digit of four bits, in ASCII.
+    @inlinable public static func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
+
+    /// The four bits of a digit in ASCII; `nil` where it is none.
+    @inlinable public static func value(of digit: UInt8) -> UInt8? {
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
 
     /// `nil` if the text is not hexadecimal or has an odd length.
-    public static func decode(_ text: String) -> [UInt8]? {
+    public static func decode(_ text: String) -> [UInt8]? { decode(bytes: text.utf8) }
+
+    /// As `decode(_:)`, from ASCII.
+    public static func decode(bytes text: some Collection<UInt8>) -> [UInt8]? {
         var bytes: [UInt8] = []
         var high: UInt8?
-        for character in text.utf8 {
-            let nibble: UInt8
-            switch character {
-            case 0x30...0x39: nibble = character - 0x30
-            case 0x61...0x66: nibble = character - 0x57
-            case 0x41...0x46: nibble = character - 0x37
-            default: return nil
-            }
+        for digit in text {
+            guard let nibble = value(of: digit) else { return nil }
             if let first = high {
                 bytes.append(first << 4 | nibble)
                 high = nil

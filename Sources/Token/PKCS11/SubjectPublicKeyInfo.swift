@@ -1,34 +1,23 @@
-import CPKCS11
+import JOSE
 
-/// Writes SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) from a token's public key attributes.
+/// Makes SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) from a token's public key attributes.
 enum SubjectPublicKeyInfo {
-    /// RFC 5480 §2.1.1 and §2.2, RFC 8410 §4: everything before the point is fixed by the curve.
+    private static let uncompressed: UInt8 = 0x04
+
     static func ec(_ type: KeyType, point attribute: [UInt8]) -> [UInt8]? {
-        let prefix: [UInt8]
-        let length: Int
         switch type {
-        case .p256:
-            prefix = [
-                0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D,
-                0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
-            ]
-            length = 65
-        case .p384:
-            prefix = [
-                0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01, 0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x22,
-                0x03, 0x62, 0x00,
-            ]
-            length = 97
-        case .ed25519:
-            prefix = [0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00]
-            length = 32
-        case .rsa:
-            return nil
+        case .p256: ec(.p256, attribute)
+        case .p384: ec(.p384, attribute)
+        case .ed25519: point(attribute, length: 32).map { PublicKey.ed25519($0).spki }
+        case .rsa: nil
         }
-        guard let point = Self.point(attribute, length: length) else { return nil }
+    }
+
+    private static func ec(_ curve: ECCurve, _ attribute: [UInt8]) -> [UInt8]? {
+        let size = curve.coordinateSize
         // SEC 1 §2.3.3: only the uncompressed form has this length.
-        if type != .ed25519, point.first != 0x04 { return nil }
-        return prefix + point
+        guard let point = point(attribute, length: 1 + 2 * size), point.first == uncompressed else { return nil }
+        return PublicKey.ec(curve: curve, x: Array(point.dropFirst().prefix(size)), y: Array(point.suffix(size))).spki
     }
 
     /// CKA_EC_POINT is the point itself, or wrapped in an OCTET STRING (the standard), or in a BIT STRING (OpenSC #478,
@@ -42,11 +31,10 @@ enum SubjectPublicKeyInfo {
         return nil
     }
 
-    /// RFC 3279 §2.3.1.
+    /// `nil` where a number is zero.
     static func rsa(modulus: [UInt8], exponent: [UInt8]) -> [UInt8]? {
-        guard let n = integer(modulus), let e = integer(exponent) else { return nil }
-        let algorithm: [UInt8] = [0x30, 0x0D, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01, 0x05, 0x00]
-        return element(0x30, algorithm + element(0x03, [0] + element(0x30, n + e)))
+        let n = Array(modulus.drop { $0 == 0 }), e = Array(exponent.drop { $0 == 0 })
+        return n.isEmpty || e.isEmpty ? nil : PublicKey.rsa(modulus: n, exponent: e).spki
     }
 
     /// Bits of a big-endian number.
@@ -54,19 +42,5 @@ enum SubjectPublicKeyInfo {
         let digits = number.drop { $0 == 0 }
         guard let first = digits.first else { return 0 }
         return digits.count * 8 - first.leadingZeroBitCount
-    }
-
-    private static func integer(_ number: [UInt8]) -> [UInt8]? {
-        let digits = number.drop { $0 == 0 }
-        guard let first = digits.first else { return nil }
-        return element(0x02, (first >= 0x80 ? [0] : []) + digits)
-    }
-
-    private static func element(_ tag: UInt8, _ content: [UInt8]) -> [UInt8] {
-        switch content.count {
-        case ..<0x80: [tag, UInt8(content.count)] + content
-        case ..<0x100: [tag, 0x81, UInt8(content.count)] + content
-        default: [tag, 0x82, UInt8(truncatingIfNeeded: content.count >> 8), UInt8(truncatingIfNeeded: content.count)] + content
-        }
     }
 }

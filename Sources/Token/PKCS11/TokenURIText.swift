@@ -1,3 +1,5 @@
+import JOSE
+
 /// The form of a PKCS#11 URI (RFC 7512 §2.3), checked strictly before p11-kit reads it. p11-kit drops blanks, takes the
 /// last of several attributes with the same name and ignores what it does not know, so that a URI would match more than
 /// it says.
@@ -49,7 +51,7 @@ struct TokenURIText {
         var bytes = value.utf8[...]
         while let percent = bytes.firstIndex(of: UInt8(ascii: "%")) {
             let digits = bytes[percent...].dropFirst().prefix(2)
-            guard digits.count == 2, digits.allSatisfy(isHexadecimal) else {
+            guard digits.count == 2, Hexadecimal.decode(bytes: digits) != nil else {
                 throw .invalidURI(reason: "a \"%\" is not followed by two hexadecimal digits")
             }
             bytes = bytes[percent...].dropFirst(3)
@@ -69,13 +71,6 @@ struct TokenURIText {
         case "id": break
         default:
             guard !value.contains("%00") else { throw .invalidURI(reason: "its \"\(name)\" has a NUL") }
-        }
-    }
-
-    private static func isHexadecimal(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 0x30...0x39, 0x41...0x46, 0x61...0x66: true
-        default: false
         }
     }
 }

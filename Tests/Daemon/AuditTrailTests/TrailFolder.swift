@@ -1,5 +1,6 @@
 import ACME
 import DurableFile
+import Foundation
 import Glibc
 import KeyNameLiterals
 import Testing
@@ -12,7 +13,7 @@ final class TrailFolder {
     var path: String { folder + "/audit.jsonl" }
 
     init() throws {
-        var template = Array("/tmp/audit-test-XXXXXX".utf8CString)
+        var template = Array("\(FileManager.default.temporaryDirectory.path)/audit-test-XXXXXX".utf8CString)
         let made: String? = template.withUnsafeMutableBufferPointer { buffer in
             guard let base = buffer.baseAddress, mkdtemp(base) != nil else { return nil }
             return String(cString: base)

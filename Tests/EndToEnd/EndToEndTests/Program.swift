@@ -63,6 +63,9 @@ enum Program {
             self.files = files
         }
 
+        /// Not every program's output is read.
+        deinit { for file in files { try? FileManager.default.removeItem(atPath: file) } }
+
         func end() async -> Outcome {
             await withCheckedContinuation { continuation in
                 DispatchQueue.global().async { [self] in
@@ -70,7 +73,6 @@ enum Program {
                     continuation.resume()
                 }
             }
-            defer { for file in files { try? FileManager.default.removeItem(atPath: file) } }
             func text(_ file: String) -> String { (try? String(contentsOfFile: file, encoding: .utf8)) ?? "" }
             return Outcome(status: process.terminationStatus, output: text(files[0]), error: text(files[1]))
         }

@@ -9,7 +9,7 @@ final class Sandbox: Sendable {
 
     /// - Parameter pebble: Variables for Pebble, such as `PEBBLE_WFE_NONCEREJECT`.
     init(pebble: [String: String] = [:]) async throws {
-        folder = "/tmp/sandbox-\(UUID().uuidString.prefix(13))"
+        folder = FileManager.default.temporaryDirectory.path + "/sandbox-\(UUID().uuidString.prefix(13))"
         var variables = Sandbox.plain
         variables["SANDBOX_DIR"] = folder
         variables["ACME_AGENT_PROGRAMS"] = Program.folder

@@ -18,7 +18,7 @@ import Testing
         init(operations: String, keys: String? = nil) async throws {
             sandbox = try await Sandbox()
             try await sandbox.stopDaemon()
-            place = "/tmp/two-users-\(UUID().uuidString.prefix(8))"
+            place = FileManager.default.temporaryDirectory.path + "/two-users-\(UUID().uuidString.prefix(8))"
             let file = sandbox.folder + "/acme-agentd.toml"
             var text = try String(contentsOfFile: file, encoding: .utf8)
                 .replacingOccurrences(of: sandbox.environment["ACME_AGENT_SOCKET"] ?? "-", with: place + "/agent.sock")

@@ -24,7 +24,7 @@ import Testing
 
     @Test(arguments: [
         "", "http://", "https://proxy.test", "ftp://x", "proxy.test:0", "proxy.test:x", "http://a b", "a%zz@proxy.test",
-        "socks5://u:secret@x",
+        "http://a%+5@proxy.test", "socks5://u:secret@x",
     ])
     func aProxyThatIsNoneIsRefusedAndItsPasswordNotShown(text: String) {
         do {

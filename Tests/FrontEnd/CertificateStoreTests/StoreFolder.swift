@@ -1,6 +1,7 @@
 import ACME
 import Crypto
 import DurableFile
+import Foundation
 import Glibc
 import TestSupport
 import Testing
@@ -15,7 +16,7 @@ final class StoreFolder: Sendable {
     let name: CertificateName
 
     init() throws {
-        var template = Array("/tmp/store-test-XXXXXX".utf8CString)
+        var template = Array("\(FileManager.default.temporaryDirectory.path)/store-test-XXXXXX".utf8CString)
         let made: String? = template.withUnsafeMutableBufferPointer { buffer in
             guard let base = buffer.baseAddress, mkdtemp(base) != nil else { return nil }
             return String(cString: base)

@@ -1,6 +1,7 @@
 import ACME
 import CertificateStore
 import Foundation
+import SilentServer
 import Testing
 
 @testable import acme_agent

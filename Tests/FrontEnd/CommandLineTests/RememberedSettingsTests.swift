@@ -1,5 +1,6 @@
 import CertificateStore
 import DurableFile
+import Foundation
 import Glibc
 import JOSE
 import Testing
@@ -9,7 +10,7 @@ import Testing
 /// The options of a certificate's order are used again for its renewal.
 @Suite struct RememberedSettingsTests {
     private func withFolder(_ body: (RememberedSettings, CertificateName) throws -> Void) throws {
-        var template = Array("/tmp/acme-agent-settings-XXXXXX".utf8CString)
+        var template = Array("\(FileManager.default.temporaryDirectory.path)/acme-agent-settings-XXXXXX".utf8CString)
         let folder = try #require(mkdtemp(&template).map { String(cString: $0) })
         let memory = RememberedSettings(stateDirectory: folder)
         let name = try CertificateName("www.example.org")

@@ -1,20 +1,28 @@
+import SilentServer
 import Testing
 
 @testable import acme_agent
 
 /// An agent or a CA that accepts connections and never answers: the command says what it waits for, and ends.
 @Suite struct SilenceTests {
-    @Test(arguments: ["status", "status --check", "keys list", "keys show web", "keys retire web --yes", "audit tail"])
-    func aSilentAgentIsWaitedForSecondsOnly(line: String) async throws {
+    /// Side by side: each waits as long as a user would.
+    @Test func aSilentAgentIsWaitedForSecondsOnly() async throws {
         let session = try CommandLineSession()
         try await session.install("www.example.org")
         let agent = try SilentServer(path: session.folder.file("agent.sock"))
         defer { agent.close() }
-        let outcome = try await session.run("timeout 40 acme-agent \(line)")
-        #expect(outcome.status == 3, "\(outcome)")
-        #expect(outcome.error.contains("waiting for the agent to answer on "), "\(outcome)")
-        #expect(outcome.error.contains("the agent accepts connections but does not answer"), "\(outcome)")
-        #expect(outcome.error.contains("hint: acme-agentd is overloaded or hangs"), "\(outcome)")
+        let lines = ["status", "status --check", "keys list", "keys show web", "keys retire web --yes", "audit tail"]
+        try await withThrowingTaskGroup { group in
+            for line in lines {
+                group.addTask { (line, try await session.run("timeout 40 acme-agent \(line)")) }
+            }
+            for try await (line, outcome) in group {
+                #expect(outcome.status == 3, "\(line): \(outcome)")
+                #expect(outcome.error.contains("waiting for the agent to answer on "), "\(line): \(outcome)")
+                #expect(outcome.error.contains("the agent accepts connections but does not answer"), "\(line): \(outcome)")
+                #expect(outcome.error.contains("hint: acme-agentd is overloaded or hangs"), "\(line): \(outcome)")
+            }
+        }
     }
 
     /// The agent, which is asked only for the key's default name, is not contacted before the CA's directory is read.

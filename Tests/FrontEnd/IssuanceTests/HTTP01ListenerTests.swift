@@ -1,4 +1,5 @@
 import ACME
+import Foundation
 import NIOCore
 import NIOPosix
 import TestSupport
@@ -44,6 +45,39 @@ import Testing
         await listener.finish()
         await listener.finish()
         await #expect(throws: (any Error).self) { try await exchange(port, "GET / HTTP/1.1\r\n\r\n") }
+    }
+
+    /// A head that never ends, one that is too large, more than was asked for: each is answered and left.
+    @Test(
+        arguments: [
+            ("\r\n\r\nGET /.well-known/acme-challenge/dG9rZW4 HTTP/1.0\r\n\r\n", "200"),
+            ("HEAD /.well-known/acme-challenge/dG9rZW4 HTTP/1.1\r\nHost: x\r\n\r\n", "200"),
+            ("GET http://www.example.org/.well-known/acme-challenge/dG9rZW4 HTTP/1.1\r\nHost: x\r\n\r\n", "200"),
+            ("POST /.well-known/acme-challenge/dG9rZW4 HTTP/1.1\r\nContent-Length: 100000\r\n\r\nx", "404"),
+            ("GET / HTTP/2.0\r\n\r\n", "400"), ("GET /\u{0} HTTP/1.1\r\n\r\n", "400"), ("GET\r\n\r\n", "400"),
+            ("GET / HTTP/1.1\r\nX: " + String(repeating: "x", count: 9000), "400"),
+            ("GET /" + String(repeating: "x", count: 9000), "400"),
+            ("GET / HTTP/1.1\r\n" + String(repeating: "X: y\r\n", count: 1000), "400"),
+        ])
+    func headsAreBounded(text: String, status: String) async throws {
+        let listener = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
+        try await listener.prepare()
+        try await listener.present(try listener.answer())
+        let port = try #require(listener.port)
+        let answer = try await exchange(port, text)
+        #expect(answer.hasPrefix("HTTP/1.1 \(status) "), "\(answer)")
+        #expect(answer.hasSuffix(text.hasPrefix("HEAD") ? "\r\n\r\n" : status == "200" ? "\r\n\r\ndG9rZW4.thumb" : "\n"))
+        await listener.finish()
+    }
+
+    @Test func oneRequestIsAnsweredInEachConnection() async throws {
+        let listener = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
+        try await listener.prepare()
+        let port = try #require(listener.port)
+        let request = "GET /.well-known/acme-challenge/dG9rZW4 HTTP/1.1\r\nHost: x\r\n\r\n"
+        let answer = try await exchange(port, request + request + "no request\r\n\r\n")
+        #expect(answer.components(separatedBy: "HTTP/1.1 ").count == 2, "\(answer)")
+        await listener.finish()
     }
 
     @Test func bothFamiliesAreServed() async throws {

@@ -1,5 +1,6 @@
 import Foundation
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import TestSupport
 
@@ -13,7 +14,11 @@ final class StaticServer: Sendable {
         channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Handler(root: root)) }
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers([
+                        HTTPResponseEncoder(), ByteToMessageHandler(HTTPRequestDecoder()), Handler(root: root),
+                    ])
+                }
             }
             .bind(host: "127.0.0.1", port: port).get()
     }
@@ -21,20 +26,20 @@ final class StaticServer: Sendable {
     func stop() async { try? await channel.close().get() }
 
     private final class Handler: ChannelInboundHandler {
-        typealias InboundIn = ByteBuffer
-        typealias OutboundOut = ByteBuffer
+        typealias InboundIn = HTTPServerRequestPart
+        typealias OutboundOut = HTTPServerResponsePart
         private let root: String
-        private var received: [UInt8] = []
         init(root: String) { self.root = root }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            received.append(contentsOf: unwrapInboundIn(data).readableBytesView)
-            guard case .request(let request) = ChallengeRequest.read(received) else { return }
+            guard case .head(let head) = unwrapInboundIn(data) else { return }
+            let request = ChallengeRequest(head)
             let text = request.token.flatMap { try? String(contentsOfFile: root + ChallengeRequest.prefix + $0, encoding: .utf8) }
+            let response = request.response(text)
             let channel = context.channel
-            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: request.response(text)))).whenComplete { _ in
-                channel.close(promise: nil)
-            }
+            context.write(wrapOutboundOut(.head(response.head)), promise: nil)
+            if let body = response.body { context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: body)))), promise: nil) }
+            context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in channel.close(promise: nil) }
         }
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import NIOCore
 import NIOPosix
@@ -11,7 +12,7 @@ import Varlink
 /// another implementation.
 @Suite struct CertificationTests {
     private func withConnection(_ body: (VarlinkConnection) async throws -> Void) async throws {
-        var template = Array("/tmp/varlink-test-XXXXXX".utf8CString)
+        var template = Array("\(FileManager.default.temporaryDirectory.path)/varlink-test-XXXXXX".utf8CString)
         #expect(mkdtemp(&template) != nil)
         let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         defer {

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import NIOCore
 import NIOPosix
@@ -58,7 +59,7 @@ struct LoopFairnessTests {
 
     @Test(arguments: loads)
     func anotherUsersCallsTakeAtMostTwiceAsLong(load: Load) async throws {
-        var template = Array("/tmp/varlink-test-XXXXXX".utf8CString)
+        var template = Array("\(FileManager.default.temporaryDirectory.path)/varlink-test-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw SocketServer.SetUpFailed() }
         let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         defer {

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import NIOCore
 import NIOEmbedded
@@ -75,7 +76,7 @@ import Testing
         private let folder: String
 
         init(backlog: CInt) throws {
-            var template = Array("/tmp/varlink-test-XXXXXX".utf8CString)
+            var template = Array("\(FileManager.default.temporaryDirectory.path)/varlink-test-XXXXXX".utf8CString)
             guard mkdtemp(&template) != nil else { throw SocketServer.SetUpFailed() }
             folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
             guard let address = VarlinkAddress(path: folder + "/s") else { throw SocketServer.SetUpFailed() }

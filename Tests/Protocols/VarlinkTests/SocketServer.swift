@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import NIOCore
 import NIOPosix
@@ -18,7 +19,7 @@ struct SocketServer: Sendable {
         admit: @escaping @Sendable (CInt) -> String? = { _ in "peer" },
         _ body: (SocketServer) async throws -> Void
     ) async throws {
-        var template = Array("/tmp/varlink-test-XXXXXX".utf8CString)
+        var template = Array("\(FileManager.default.temporaryDirectory.path)/varlink-test-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw SetUpFailed() }
         let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         let path = folder + "/s"

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Testing
 
@@ -8,7 +9,7 @@ final class PrivateFolder: Sendable {
     let path: String
 
     init() throws {
-        var template = Array("/tmp/durable-test-XXXXXX".utf8CString)
+        var template = Array("\(FileManager.default.temporaryDirectory.path)/durable-test-XXXXXX".utf8CString)
         let made: String? = template.withUnsafeMutableBufferPointer { buffer in
             guard let base = buffer.baseAddress, mkdtemp(base) != nil else { return nil }
             return String(cString: base)

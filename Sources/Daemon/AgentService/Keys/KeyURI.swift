@@ -1,3 +1,4 @@
+import JOSE
 import TokenProtocol
 import TokenSupervisor
 
@@ -29,8 +30,5 @@ enum KeyURI {
 
     private static func encodeAll(_ bytes: [UInt8]) -> String { bytes.map(percent).joined() }
 
-    private static func percent(_ byte: UInt8) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        return "%" + String(decoding: [digits[Int(byte >> 4)], digits[Int(byte & 15)]], as: UTF8.self)
-    }
+    private static func percent(_ byte: UInt8) -> String { "%" + Hexadecimal.encode([byte]).uppercased() }
 }

@@ -1,4 +1,5 @@
 import ACME
+import JOSE
 
 /// How CAs are reached: through a proxy, except for some.
 public struct ProxySettings: Hashable, Sendable {
@@ -91,7 +92,7 @@ public struct Proxy: Hashable, Sendable, CustomStringConvertible {
                 bytes.append(byte)
                 continue
             }
-            guard rest.count >= 2, let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16) else { return nil }
+            guard rest.count >= 2, let value = Hexadecimal.decode(bytes: rest.prefix(2))?.first else { return nil }
             bytes.append(value)
             rest = rest.dropFirst(2)
         }

@@ -2,6 +2,7 @@ import ACME
 import CertificateStore
 import Glibc
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import Synchronization
 
@@ -86,7 +87,10 @@ public final class HTTP01Listener: ChallengeSolver {
             .childChannelOption(ChannelOptions.maxMessagesPerRead, value: 1)
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(ChallengeConnection(listener: self, board: board))
+                    try channel.pipeline.syncOperations.addHandlers([
+                        HTTPResponseEncoder(), ByteToMessageHandler(HTTPRequestDecoder(limitConfiguration: ChallengeRequest.limits)),
+                        ChallengeConnection(listener: self, board: board),
+                    ])
                 }
             }
         if !address.address.isIPv4 {
@@ -153,12 +157,11 @@ public final class HTTP01Listener: ChallengeSolver {
 
 /// One connection: one request, one response, then it is closed.
 private final class ChallengeConnection: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
 
     private let listener: HTTP01Listener
     private let board: ChallengeBoard
-    private var received: [UInt8] = []
     private var isAdmitted = false
     private var isAnswered = false
     private var timeout: Scheduled<Void>?
@@ -181,23 +184,21 @@ private final class ChallengeConnection: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard isAdmitted, !isAnswered else { return }
-        received.append(contentsOf: unwrapInboundIn(data).readableBytesView)
-        switch ChallengeRequest.read(received) {
-        case .incomplete: break
-        case .malformed: answer(context, ChallengeRequest.response("400 Bad Request", body: "no request\n"), isLook: false)
-        case .request(let request):
-            let keyAuthorization = request.token.flatMap { board.look(at: $0) }
-            answer(context, request.response(keyAuthorization), isLook: keyAuthorization != nil)
-        }
+        // What follows the head is dropped.
+        guard case .head(let head) = unwrapInboundIn(data) else { return }
+        let request = ChallengeRequest(head)
+        let keyAuthorization = isAdmitted && !isAnswered ? request.token.flatMap { board.look(at: $0) } : nil
+        answer(context, request.response(keyAuthorization), isLook: keyAuthorization != nil)
     }
 
-    private func answer(_ context: ChannelHandlerContext, _ bytes: [UInt8], isLook: Bool) {
+    private func answer(_ context: ChannelHandlerContext, _ response: ChallengeResponse, isLook: Bool) {
+        guard isAdmitted, !isAnswered else { return }
         isAnswered = true
-        received = []
         let channel = context.channel
         let board = board
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes))).whenComplete { _ in
+        context.write(wrapOutboundOut(.head(response.head)), promise: nil)
+        if let body = response.body { context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: body)))), promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
             if isLook { board.answered() }
             // Half-close first, so that a client that is still sending gets the answer instead of a reset.
             channel.close(mode: .output, promise: nil)
@@ -209,5 +210,9 @@ private final class ChallengeConnection: ChannelInboundHandler {
         if case .inputClosed = event as? ChannelEvent { context.close(promise: nil) }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // Not HTTP/1, or a head that is too large.
+        guard error is HTTPParserError else { return context.close(promise: nil) }
+        answer(context, ChallengeResponse(.badRequest, "no request\n"), isLook: false)
+    }
 }

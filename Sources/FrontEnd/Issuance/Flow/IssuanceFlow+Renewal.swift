@@ -90,7 +90,7 @@ extension IssuanceFlow {
             signer = try await keys.signer(for: managed)
         }
         try await issuer.revoke(Revocation(certificate: der, reason: reason), signedBy: signer)
-        observer(.revoked(nil, serial: chain.serialNumber.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()))
+        observer(.revoked(nil, serial: Hexadecimal.encode(chain.serialNumber)))
     }
 }
 

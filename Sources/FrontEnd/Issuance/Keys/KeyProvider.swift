@@ -37,12 +37,7 @@ public struct ManagedKey: Hashable, Sendable {
     }
 
     /// SHA-256 of the SPKI in lower-case hex, for comparison by people and in the store.
-    public var fingerprint: String {
-        publicKey.fingerprint.map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.utf8.count == 2 ? digits : "0" + digits
-        }.joined()
-    }
+    public var fingerprint: String { Hexadecimal.encode(publicKey.fingerprint) }
 }
 
 /// Makes and uses keys: the agent. The flow holds no key and requests signatures only from an `AccountSigner`.

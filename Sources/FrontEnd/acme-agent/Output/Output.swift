@@ -1,5 +1,6 @@
 import ACME
 import Glibc
+import JOSE
 import StrictJSON
 import Synchronization
 
@@ -61,8 +62,7 @@ struct Output: Sendable {
                 safe += UTF8.encode(scalar).map { Array($0) } ?? []
             } else {
                 for unit in String(scalar).utf16 {
-                    let digits = String(unit, radix: 16)
-                    safe += Array("\\u\(String(repeating: "0", count: 4 - digits.utf8.count))\(digits)".utf8)
+                    safe += Array("\\u\(Hexadecimal.encode([UInt8(unit >> 8), UInt8(unit & 0xFF)]))".utf8)
                 }
             }
         }

@@ -1,3 +1,4 @@
+import JOSE
 import StrictJSON
 
 /// An https URL of a CA (RFC 8555 §6.1), checked so that two parsers cannot read it as two places: no user information,
@@ -106,7 +107,9 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
                 UInt8(ascii: "`"), UInt8(ascii: "{"), UInt8(ascii: "|"), UInt8(ascii: "}"):
                 throw .invalidByte
             case UInt8(ascii: "%"):
-                guard bytes.endIndex - index > 2, hex(bytes[index + 1]) != nil, hex(bytes[index + 2]) != nil else { throw .invalidByte }
+                guard bytes.endIndex - index > 2, Hexadecimal.value(of: bytes[index + 1]) != nil,
+                    Hexadecimal.value(of: bytes[index + 2]) != nil
+                else { throw .invalidByte }
             default: break
             }
         }
@@ -132,7 +135,9 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
         while at < path.endIndex {
             var byte = path[at]
             at += 1
-            if byte == UInt8(ascii: "%"), path.endIndex - at > 1, let high = hex(path[at]), let low = hex(path[at + 1]) {
+            if byte == UInt8(ascii: "%"), path.endIndex - at > 1, let high = Hexadecimal.value(of: path[at]),
+                let low = Hexadecimal.value(of: path[at + 1])
+            {
                 byte = high << 4 | low
                 at += 2
             }
@@ -146,15 +151,6 @@ public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
             }
         }
         guard dots != 1, dots != 2 else { throw .dotSegment }
-    }
-
-    private static func hex(_ letter: UInt8) -> UInt8? {
-        switch letter {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): letter - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): letter - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): letter - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 
     public var description: String { text }

@@ -1,3 +1,5 @@
+import JOSE
+
 /// An IPv4 or IPv6 address as identifier (RFC 8738 §3). Each has one text form: dotted decimal without leading zeros,
 /// or RFC 5952.
 public struct IPAddress: Hashable, Sendable, Comparable, CustomStringConvertible {
@@ -44,7 +46,7 @@ public struct IPAddress: Hashable, Sendable, Comparable, CustomStringConvertible
             guard (1...3).contains(part.count), part.count == 1 || part.first != UInt8(ascii: "0") else { return nil }
             var value = 0
             for letter in part {
-                guard let digit = hexDigit(letter), digit < 10 else { return nil }
+                guard let digit = Hexadecimal.value(of: letter), digit < 10 else { return nil }
                 value = value * 10 + Int(digit)
             }
             guard let byte = UInt8(exactly: value) else { return nil }
@@ -76,7 +78,7 @@ public struct IPAddress: Hashable, Sendable, Comparable, CustomStringConvertible
             guard part.count <= 4 else { return nil }
             var value: UInt16 = 0
             for letter in part {
-                guard let digit = hexDigit(letter) else { return nil }
+                guard let digit = Hexadecimal.value(of: letter) else { return nil }
                 value = value << 4 | UInt16(digit)
             }
             let pair = [UInt8(value >> 8), UInt8(value & 0xFF)]
@@ -85,15 +87,6 @@ public struct IPAddress: Hashable, Sendable, Comparable, CustomStringConvertible
         let missing = 16 - head.count - tail.count
         guard isCompressed ? missing >= 2 : missing == 0 else { return nil }
         return head + [UInt8](repeating: 0, count: missing) + tail
-    }
-
-    private static func hexDigit(_ letter: UInt8) -> UInt8? {
-        switch letter {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): letter - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): letter - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): letter - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 
     /// The canonical text; for IPv6, as in RFC 5952 §4.

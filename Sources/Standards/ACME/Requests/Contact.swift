@@ -1,3 +1,5 @@
+import JOSE
+
 /// An account's contact (RFC 8555 §7.3): a `mailto:` URI (RFC 6068) with exactly one address and no header fields.
 public struct Contact: Hashable, Sendable, CustomStringConvertible {
     /// RFC 5321 §4.5.3.1: 64 for the local part, 255 for the domain, one `@`, and the scheme.
@@ -48,7 +50,7 @@ public struct Contact: Hashable, Sendable, CustomStringConvertible {
                 at += 1
                 continue
             }
-            guard text.endIndex - at > 2, let value = UInt8(String(decoding: text[(at + 1)...(at + 2)], as: UTF8.self), radix: 16),
+            guard text.endIndex - at > 2, let value = Hexadecimal.decode(bytes: text[(at + 1)...(at + 2)])?.first,
                 (0x21...0x7E).contains(value), !"@,?\r\n".utf8.contains(value)
             else { return false }
             at += 3

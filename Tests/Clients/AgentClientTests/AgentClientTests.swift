@@ -1,0 +1,93 @@
+import ACME
+import Foundation
+import KeyNameLiterals
+import NIOCore
+import SilentServer
+import Synchronization
+import Testing
+import Varlink
+
+@testable import AgentClient
+
+/// A client whose agent is not there, is somebody else's, or says nothing. What an agent answers is in AgentServiceTests.
+@Suite final class AgentClientTests {
+    private let folder: String
+
+    init() throws {
+        folder = FileManager.default.temporaryDirectory.path + "/client-\(UUID().uuidString.prefix(13))"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+    }
+
+    private var socket: String { folder + "/agent.sock" }
+
+    deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+    @Test func aSilentAgentIsWaitedForAndThenLeft() async throws {
+        let server = try SilentServer(path: socket)
+        defer { server.close() }
+        let notices = Atomic<Int>(0)
+        let patience = AgentClient.Patience(
+            signature: .milliseconds(120), answer: .milliseconds(60), notice: .milliseconds(20))
+        func isTimedOut(_ body: (AgentClient) async throws -> Void) async throws -> Bool {
+            let agent = try await AgentClient.connect(socket: socket, patience: patience) { notices.add(1, ordering: .relaxed) }
+            do { try await body(agent) } catch VarlinkConnectionError.timedOut {
+                await agent.close()
+                return true
+            }
+            return false
+        }
+        #expect(try await isTimedOut { _ = try await $0.status() })
+        #expect(try await isTimedOut { _ = try await $0.keys() })
+        #expect(try await isTimedOut { _ = try await $0.key(named: "web") })
+        #expect(try await isTimedOut { _ = try await $0.retireKey(named: "web") })
+        #expect(try await isTimedOut { try await $0.deleteKey(named: "web") })
+        #expect(try await isTimedOut { for try await _ in try $0.audit(last: 1, follow: false) {} })
+        #expect(notices.load(ordering: .relaxed) == 6)
+        // A signature takes its time: nobody is told.
+        #expect(try await isTimedOut { _ = try await $0.handshake(key: "web", content: [1], scheme: "ed25519") })
+        #expect(notices.load(ordering: .relaxed) == 6)
+    }
+
+    @Test func usersWaitSecondsAndSignaturesMinutes() {
+        let patience = AgentClient.Patience()
+        #expect(patience.notice < patience.answer && patience.answer == .seconds(15) && patience.signature == .seconds(150))
+    }
+
+    @Test func anAgentThatIsNotThereIsExplained() async throws {
+        await #expect { _ = try await AgentClient.connect(socket: socket) } throws: { error in
+            guard let error = error as? AgentConnectionError else { return false }
+            return error.description == "the agent's socket \(socket) does not exist" && error.hint?.contains("acme-agentd") == true
+        }
+        let server = try SilentServer(path: socket)
+        server.close()
+        await #expect { _ = try await AgentClient.connect(socket: socket) } throws: {
+            ($0 as? AgentConnectionError)?.description.hasSuffix("has no listener") == true
+        }
+        let long = "/" + String(repeating: "x", count: 108)
+        await #expect { _ = try await AgentClient.connect(socket: long) } throws: {
+            ($0 as? AgentConnectionError)?.hint?.contains("108 bytes") == true
+        }
+    }
+
+    @Test(arguments: [
+        (UntrustedServer(uid: 7) as any Error, "is held by another user (uid 7), so it is not trusted"),
+        (IOError(errnoCode: 13, reason: "connect"), "cannot be opened: permission denied"),
+        (VarlinkConnectionError.unknownPeer, "was closed by the agent at once"),
+        (ChannelError.connectTimeout(.seconds(1)), "accepts no connection: its queue is full"),
+    ]) func everyCauseHasAHint(cause: any Error, what: String) {
+        let error = AgentConnectionError(socket: "/x", cause: cause)
+        #expect(error.description == "the agent's socket /x \(what)")
+        #expect(error.hint?.isEmpty == false)
+    }
+
+    @Test func theOwnerOfAFolderThatOthersMayWriteIsNotTrusted() {
+        #expect(SocketOwner.trusted(socket) == [0, geteuid()])
+        #expect(SocketOwner.trusted("agent.sock") == [0, geteuid()])
+        if geteuid() == 0 {
+            #expect(chown(folder, 4_711, 4_711) == 0)
+            #expect(SocketOwner.trusted(socket) == [0, 4_711])
+            #expect(chmod(folder, 0o770) == 0)
+            #expect(SocketOwner.trusted(socket) == [0])
+        }
+    }
+}
