@@ -66,7 +66,7 @@ import Testing
         } catch let error as AuditError {
             #expect(error.reason == .shortened)
             let shown = DaemonError(error, configurationFile: agent.file)
-            #expect(shown.message.contains("it was cut") && shown.hint?.contains("Docs/operations.md") == true)
+            #expect(shown.message.contains("it was cut") && shown.hint?.contains("operations.md") == true)
             #expect(shown.hint?.hasSuffix("acme-agentd --accept-audit-trail --config \(agent.file)") == true)
             let odd = DaemonError(error, configurationFile: "/etc/it's $here.toml")
             #expect(odd.hint?.hasSuffix(#"--config '/etc/it'\''s $here.toml'"#) == true)

@@ -1,5 +1,7 @@
+import Glibc
 import NIOCore
 import StrictJSON
+import Synchronization
 import Testing
 import Varlink
 
@@ -176,11 +178,18 @@ import Varlink
     @Test("a server that is not the one expected is left before anything is sent")
     func verification() async throws {
         struct NotExpected: Error {}
-        try await SocketServer.with { server in
+        let admitted = Atomic(false)
+        let admit: @Sendable (CInt) -> String? = { _ in
+            admitted.store(true, ordering: .releasing)
+            return "peer"
+        }
+        try await SocketServer.with(admit: admit) { server in
             let closed = try await server.expectClose()
             await #expect(throws: NotExpected.self) {
                 try await VarlinkConnection.connect(to: server.address) { _, descriptor in
                     #expect(descriptor >= 0)
+                    // A connection that is closed before the server has accepted it is dropped without a report.
+                    for _ in 0..<10_000 where !admitted.load(ordering: .acquiring) { usleep(1_000) }
                     throw NotExpected()
                 }
             }

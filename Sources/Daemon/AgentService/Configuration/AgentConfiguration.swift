@@ -93,7 +93,7 @@ public struct AgentConfiguration: Sendable {
         } catch .system(let failure) where failure.isMissing {
             throw ConfigurationError(
                 file: path, line: nil, message: "there is no such file",
-                hint: "--config FILE reads a file other than \(defaultPath); Config/acme-agentd.toml is an annotated example")
+                hint: "--config FILE reads a file other than \(defaultPath); acme-agentd.toml in the documentation is an annotated example")
         } catch .system(let failure) where failure.code == EACCES {
             throw ConfigurationError(
                 file: path, line: nil, message: "cannot be read: \(failure.reason)", hint: "run it as root or as the agent's user")
@@ -140,7 +140,7 @@ public struct AgentConfiguration: Sendable {
             guard Set(tokens.map(\.name)).count == tokens.count else { throw token.error("name", "is used by another token") }
         }
         guard !tokens.isEmpty else {
-            throw table.error(nil, "no [[token]] is configured", hint: "Config/acme-agentd.toml is an annotated example")
+            throw table.error(nil, "no [[token]] is configured", hint: "acme-agentd.toml in the documentation is an annotated example")
         }
 
         externalAccounts = []
