@@ -1,6 +1,14 @@
 import NIOCore
 import Varlink
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// The agent cannot be reached, or is not who it should be.
 public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
     public var socket: String
@@ -19,12 +27,12 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
             self.init(
                 socket: socket, "is held by another user (uid \(error.uid)), so it is not trusted",
                 hint: "the agent runs as root, as you, or as the owner of the socket's folder")
-        case let error as IOError where error.errnoCode == 2:
+        case let error as IOError where error.errnoCode == ENOENT:
             self.init(
                 socket: socket, "does not exist", hint: "is acme-agentd running? To name another socket, use --socket or ACME_AGENT_SOCKET")
-        case let error as IOError where error.errnoCode == 13:
+        case let error as IOError where error.errnoCode == EACCES:
             self.init(socket: socket, "cannot be opened: permission denied", hint: "ask the administrator to add you to the socket's group")
-        case let error as IOError where error.errnoCode == 111:
+        case let error as IOError where error.errnoCode == ECONNREFUSED:
             self.init(socket: socket, "has no listener", hint: "acme-agentd has stopped; its log says why")
         case VarlinkConnectionError.closed, VarlinkConnectionError.unknownPeer:
             self.init(

@@ -7,20 +7,17 @@ public struct Peer: Hashable, Sendable, CustomStringConvertible {
     public var uid: UInt32
     /// Primary and supplementary groups.
     public var gids: [UInt32]
-    /// The user's name for logs; decides nothing.
-    public var userName: String?
 
-    public init(uid: UInt32, gids: [UInt32], userName: String? = nil) {
+    public init(uid: UInt32, gids: [UInt32]) {
         self.uid = uid
         self.gids = gids
-        self.userName = userName
     }
 
     /// How a user or group without a counterpart in our user namespace appears (`/proc/sys/kernel/overflowuid`): it
     /// could be anybody.
     public static let unmapped: UInt32 = 65_534
 
-    public var description: String { userName.map { "user \"\($0)\" (uid \(uid))" } ?? "uid \(uid)" }
+    public var description: String { "uid \(uid)" }
 }
 
 /// Whom a grant is for. Names are resolved to numbers by the daemon when it reads its configuration.

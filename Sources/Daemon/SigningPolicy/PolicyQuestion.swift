@@ -35,21 +35,12 @@ public struct PolicyQuestion: Hashable, Sendable {
     var origin: Origin? { binding?.origin ?? url?.origin }
 }
 
-/// The origin of the CA directory to which an account key was bound when it was made, and further origins where that CA
-/// serves its resources.
+/// The origin of the CA directory to which an account key was bound when it was made.
 public struct CABinding: Hashable, Sendable {
     public var origin: Origin
-    /// From the configuration; empty for most CAs.
-    public var additional: [Origin]
 
-    public init(origin: Origin, additional: [Origin] = []) {
-        self.origin = origin
-        self.additional = additional
-    }
+    public init(origin: Origin) { self.origin = origin }
 
     /// Whether the URL is this CA's.
-    public func covers(_ url: ACMEURL) -> Bool {
-        let own = url.origin
-        return own == origin || additional.contains(own)
-    }
+    public func covers(_ url: ACMEURL) -> Bool { url.origin == origin }
 }

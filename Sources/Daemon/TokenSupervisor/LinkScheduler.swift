@@ -70,10 +70,6 @@ struct LinkScheduler {
     var isIdle: Bool { queue.count == 0 && links.allSatisfy(\.inFlight.isEmpty) }
     /// Users among whom the token's time is shared.
     var knownUsers: Int { queue.knownUsers }
-    /// What the token takes for a signature of this kind, as measured.
-    func cost(_ kind: SignatureCosts.Kind) -> TimeAmount { .nanoseconds(queue.costs.cost(kind)) }
-    /// Requests of one user that wait for a link.
-    func queued(of user: UInt32) -> Int { queue.waiting(of: user) }
 
     /// Accepts a request.
     /// - Returns: Whether there was room for it.

@@ -67,9 +67,6 @@ struct RequestQueue {
     /// Users with something waiting or in hand, now or a moment ago.
     var knownUsers: Int { slots.count }
 
-    /// Requests of one user that wait.
-    func waiting(of uid: UInt32) -> Int { slots[uid].map { users[$0].waiting } ?? 0 }
-
     // MARK: In and out
 
     /// Accepts a request.

@@ -49,11 +49,6 @@ public final class TokenSupervisor {
     private var isFlushScheduled = false
     private var isTimerRunning = false
 
-    /// - Parameter helper: Path of `acme-agent-token`.
-    public convenience init(configuration: TokenConfiguration, helper: String, eventLoop: any EventLoop, logger: Logger) {
-        self.init(configuration: configuration, launcher: ProcessLauncher(path: helper), eventLoop: eventLoop, logger: logger)
-    }
-
     public init(
         configuration: TokenConfiguration, launcher: any HelperLauncher, eventLoop: any EventLoop, logger: Logger,
         limits: SupervisorLimits = SupervisorLimits()

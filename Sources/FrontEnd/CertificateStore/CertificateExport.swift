@@ -10,9 +10,6 @@ public enum ExportFormat: String, CaseIterable, Sendable {
     /// The whole chain as certificates-only PKCS #7 in DER (RFC 2315 §9.1, RFC 5652 §5.1, RFC 8551 §3.2.2), for Windows
     /// and Java.
     case p7b
-
-    /// The file name's extension without the dot.
-    public var fileExtension: String { rawValue }
 }
 
 extension CertificateChain {

@@ -21,8 +21,6 @@ public enum JournalStep: Hashable, Sendable {
     case downloaded(ACMEURL)
     /// Also known from the certificate's order URL.
     case installed(generation: Int)
-    /// The deploy hook ran, or there is none.
-    case hookRun
     /// The order failed, and a retry would not help. The journal is kept for the next request for the certificate,
     /// because of a key that the CA may have certified, or a challenge that could not be removed. No timer resumes it.
     case failed
@@ -52,7 +50,6 @@ public enum JournalStep: Hashable, Sendable {
         case .installed(let generation):
             writer.member("step", "installed")
             writer.member("generation", generation)
-        case .hookRun: writer.member("step", "hook-run")
         case .failed: writer.member("step", "failed")
         }
         writer.endObject()
@@ -94,9 +91,6 @@ public enum JournalStep: Hashable, Sendable {
         case "installed":
             try object.finish(known: ["step", "generation"])
             self = .installed(generation: Int(try object.integer("generation")))
-        case "hook-run":
-            try object.finish(known: ["step"])
-            self = .hookRun
         case "failed":
             try object.finish(known: ["step"])
             self = .failed

@@ -56,15 +56,6 @@ public struct OrderJournal: Hashable, Sendable {
         return nil
     }
 
-    /// Whether the last announced key is known to be in the token.
-    public var isKeyMade: Bool {
-        for step in steps.reversed() {
-            if case .keyMade = step { return true }
-            if case .intentKey = step { return false }
-        }
-        return false
-    }
-
     /// The order, if one was answered.
     public var order: ACMEURL? {
         for case .orderCreated(let url, _, _) in steps.reversed() { return url }
@@ -94,16 +85,13 @@ public struct OrderJournal: Hashable, Sendable {
     public var isFinalizing: Bool {
         for step in steps.reversed() {
             switch step {
-            case .finalized, .downloaded, .installed, .hookRun: return true
+            case .finalized, .downloaded, .installed: return true
             case .orderCreated: return false
             default: continue
             }
         }
         return false
     }
-
-    /// Whether nothing is left to do.
-    public var isDone: Bool { steps.last == .hookRun }
 }
 
 extension OrderJournal: StoreDocument {

@@ -34,9 +34,6 @@ public final class Session: @unchecked Sendable {
         _ = module.functions.C_CloseSession?(handle)
     }
 
-    /// The token has dropped the session: do not close it, because its handle may have been reused.
-    public func abandon() { isClosed = true }
-
     /// Logs in all sessions of this process on the token, with a PIN. One call is one try. Throws
     /// CKR_USER_ALREADY_LOGGED_IN, which says nothing about the PIN.
     public func logIn(_ pin: borrowing PIN) throws(PKCS11Error) {
@@ -53,12 +50,6 @@ public final class Session: @unchecked Sendable {
     private func logIn(_ pin: borrowing PIN, user: CK_USER_TYPE) throws(PKCS11Error) -> CK_RV {
         let login = try module.call("C_Login", module.functions.C_Login)
         return pin.withBytes { login(handle, user, $0.baseAddress, CK_ULONG($0.count)) }
-    }
-
-    /// Ends the login of all sessions of this process.
-    public func logOut() throws(PKCS11Error) {
-        let returned = try module.call("C_Logout", module.functions.C_Logout)(handle)
-        guard returned == CKR_OK || returned == CKR_USER_NOT_LOGGED_IN else { throw .call("C_Logout", returned) }
     }
 
     /// Whether the token has this session logged in as the user.

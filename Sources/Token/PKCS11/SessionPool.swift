@@ -46,8 +46,6 @@ public final class SessionPool: @unchecked Sendable {
 
     /// The number of the current generation.
     public var generation: UInt64 { locked { current } }
-    /// The most sessions that are open at a time; fewer than requested if the token has fewer.
-    public var size: Int { locked { capacity } }
 
     /// Starts a generation on `slot`. Sessions of earlier ones are closed: idle ones now, those in use when they are
     /// returned.

@@ -45,8 +45,6 @@ public struct TokenInfo: @unchecked Sendable {
     public var isPINLocked: Bool { flags & CKF_USER_PIN_LOCKED != 0 }
     /// A wrong user PIN was given since the last login, or only one try is left.
     public var isPINCountLow: Bool { flags & (CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY) != 0 }
-    /// The PIN is typed on the reader itself.
-    public var hasProtectedAuthenticationPath: Bool { flags & CKF_PROTECTED_AUTHENTICATION_PATH != 0 }
 
     /// Fixed fields are padded with blanks and not terminated; some modules pad with NUL.
     private static func text(_ field: UnsafeRawBufferPointer) -> String {

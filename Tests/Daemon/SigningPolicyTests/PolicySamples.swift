@@ -3,8 +3,8 @@ import KeyNameLiterals
 
 @testable import SigningPolicy
 
-let web = Peer(uid: 1_000, gids: [1_000, 33], userName: "web")
-let mail = Peer(uid: 2_000, gids: [2_000], userName: "mail")
+let web = Peer(uid: 1_000, gids: [1_000, 33])
+let mail = Peer(uid: 2_000, gids: [2_000])
 let stranger = Peer(uid: 3_000, gids: [3_000])
 
 func origin(_ text: String = "https://acme.example") throws -> Origin { try Origin(text) }
@@ -26,11 +26,11 @@ func webGrant(
 /// A question that `webGrant` covers, except for what a test changes.
 func question(
     _ operation: Operation = .newOrder, peer: Peer = web, keys: [KeyName] = ["account"], identifiers: [Identifier],
-    url: String = "https://acme.example/new-order", boundTo: String? = "https://acme.example", additional: [String] = []
+    url: String = "https://acme.example/new-order", boundTo: String? = "https://acme.example"
 ) throws -> PolicyQuestion {
     PolicyQuestion(
         peer: peer, operation: operation, keys: keys,
-        binding: try boundTo.map { CABinding(origin: try Origin($0), additional: try additional.map { try Origin($0) }) },
+        binding: try boundTo.map { CABinding(origin: try Origin($0)) },
         url: try ACMEURL(url), identifiers: identifiers)
 }
 

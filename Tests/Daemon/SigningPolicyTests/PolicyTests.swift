@@ -144,12 +144,9 @@ struct PolicyTests {
             #expect(refusal?.forCaller.code == .urlRefused)
         }
         #expect(policy.decide(try question(identifiers: [name], url: "https://ACME.example:443/x")) == .allowed(grant: "web"))
-        // Resources on a second host of the CA: only if the configuration says so for it.
+        // A second host of the CA is another origin.
         let elsewhere = "https://api.acme.example/finalize"
         #expect(policy.decide(try question(identifiers: [name], url: elsewhere)).refusal?.reason == .urlNotOfCA)
-        #expect(
-            policy.decide(try question(identifiers: [name], url: elsewhere, additional: ["https://api.acme.example"]))
-                == .allowed(grant: "web"))
         var missing = try question(identifiers: [name])
         missing.url = nil
         #expect(policy.decide(missing).refusal?.reason == .urlNotOfCA)

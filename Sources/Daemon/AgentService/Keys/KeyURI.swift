@@ -14,11 +14,6 @@ enum KeyURI {
         return "pkcs11:" + parts.joined(separator: ";")
     }
 
-    /// Finds a private key by its id and label, in any token.
-    static func search(id: [UInt8], label: String) -> String {
-        "pkcs11:object=\(encode(Array(label.utf8)));id=\(encodeAll(id));type=private"
-    }
-
     private static func encode(_ bytes: [UInt8]) -> String {
         bytes.map { byte in
             switch byte {

@@ -37,12 +37,6 @@ extension ACMEClient {
         return try resource(response, url: challenge, as: Challenge.self)
     }
 
-    /// Deactivates an authorization (RFC 8555 §7.5.2).
-    public func deactivateAuthorization(_ url: ACMEURL) async throws -> ACMEResource<Authorization> {
-        let response = try await post(.deactivateAuthorization, to: url, accept: MediaType.json)
-        return try resource(response, url: url, as: Authorization.self)
-    }
-
     /// Requests the certificate (RFC 8555 §7.4); the signer makes the CSR. The answer is the order.
     /// - Parameter order: the order's own URL, under which the answer is returned.
     public func finalize(_ url: ACMEURL, order: ACMEURL, _ request: CertificateRequest) async throws -> ACMEResource<Order> {

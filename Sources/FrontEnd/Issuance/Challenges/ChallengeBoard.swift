@@ -12,8 +12,6 @@ final class ChallengeBoard: Sendable {
 
     func remove(token: String) { answers.withLock { _ = $0.removeValue(forKey: token) } }
 
-    var isEmpty: Bool { answers.withLock { $0.isEmpty } }
-
     /// The answer to a request for a token; counts the request.
     func look(at token: String) -> String? {
         answers.withLock { answers in

@@ -38,9 +38,6 @@ public final class HTTP01Listener: ChallengeSolver {
     /// No wildcards (RFC 8555 §8.3). IP addresses are allowed (RFC 8738 §3).
     public func canSolve(_ identifier: Identifier) -> Bool { !identifier.isWildcard }
 
-    /// The addresses on which the server listens now, with the ports that the system chose.
-    public var boundAddresses: [String] { channels.withLock { $0.compactMap { $0.localAddress?.description } } }
-
     /// The bound port of the first address; `nil` before `prepare`.
     public var port: Int? { channels.withLock { $0.first?.localAddress?.port } }
 

@@ -14,15 +14,6 @@ extension IssuanceFlow {
         return request
     }
 
-    /// Renews a certificate now, due or not; see `RenewalRule`.
-    /// - Parameter adjust: changes the request, for example to make a new key.
-    public func renew(_ name: CertificateName, _ adjust: (inout IssuanceRequest) -> Void = { _ in }) async throws -> IssuanceOutcome {
-        guard let certificate = try await store.certificate(named: name) else { throw IssuanceError.notFound(name) }
-        var request = try Self.renewalRequest(for: certificate)
-        adjust(&request)
-        return try await issue(request)
-    }
-
     /// Marks an interrupted order as failed if no flow can even start to resume it: its account is gone, or this user
     /// may no longer use the account's key. Errors are ignored: the next run tries again.
     public static func endOrder(named name: CertificateName, in store: any CertificateStore, after error: any Error) async {
@@ -76,21 +67,6 @@ extension IssuanceFlow {
                     "the compromised key \"\(name)\" could not be retired (\(error)); renew with --new-key, or the key is used again"
                 ))
         }
-    }
-
-    /// Revokes a certificate that is not in the store.
-    /// - Parameters:
-    ///   - certificate: DER.
-    ///   - key: the agent's key of that certificate; `nil` signs with the account's.
-    public func revoke(certificate der: [UInt8], reason: RevocationReason?, key: KeyName? = nil) async throws {
-        let chain = try CertificateChain(der: [der])
-        var signer: (any AccountSigner)?
-        if let key {
-            guard let managed = try await keys.key(named: key) else { throw IssuanceError.keyMissing(key) }
-            signer = try await keys.signer(for: managed)
-        }
-        try await issuer.revoke(Revocation(certificate: der, reason: reason), signedBy: signer)
-        observer(.revoked(nil, serial: Hexadecimal.encode(chain.serialNumber)))
     }
 }
 

@@ -13,9 +13,6 @@ public struct VarlinkPeerCredentials: Hashable, Sendable {
     /// For messages only: the PID may belong to another process by now. 0 if the system does not report it.
     public let pid: Int32
 
-    /// The UID that an unmapped user appears as: from another user namespace, everyone has this one.
-    public static let overflowUID: UInt32 = 65534
-
     public init(uid: UInt32, gid: UInt32, pid: Int32) {
         self.uid = uid
         self.gid = gid
