@@ -196,7 +196,7 @@ let package = Package(
             "AgentServiceTests", in: "Daemon",
             [
                 "KeyNameLiterals", "DurableFile", "ConfigurationFile", "SigningPolicy", "AgentService", "AgentInterface", "AgentClient",
-                "AuditTrail", "TokenSupervisor", "TokenProtocol", "Varlink", "ACME", "JOSE", crypto, logging,
+                "AuditTrail", "TokenSupervisor", "TokenProtocol", "Varlink", "ACME", "JOSE", "StrictJSON", crypto, logging,
             ]),
         // Software keys, a CA in memory, and Pebble on free ports.
         .target(

@@ -9,7 +9,7 @@ struct AuditLineReader {
     private var at = 0
 
     /// A longer line is not a record; reading stops before it is in memory whole.
-    static let maximumLine = 1 << 20
+    static let maximumLine = AuditLimits.longestLine
     private static let chunk = 256 << 10
 
     init(file: File, offset: Int = 0) {

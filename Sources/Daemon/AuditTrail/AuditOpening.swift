@@ -199,7 +199,7 @@ struct AuditOpening {
     }
 
     private func firstSequence(_ file: File) throws(AuditError) -> UInt64 {
-        let start = try file.bytes(at: 0, count: AuditLineReader.maximumLine)
+        let start = try file.bytes(at: 0, count: AuditLimits.longestLine + 1)
         return try AuditEntry(line: start.prefix { $0 != UInt8(ascii: "\n") }, file: folder.path).record.sequence
     }
 

@@ -4,8 +4,6 @@ import JOSE
 /// Reads `application/pem-certificate-chain` (RFC 8555 §9.1): certificates in the strict form of RFC 7468 §3, nothing
 /// else.
 enum CertificatePEM {
-    /// The largest real chains have 20 KB.
-    static let maximumSize = 1 << 20
     /// Real chains have 2 to 4.
     static let maximumCertificates = 16
 
@@ -15,7 +13,7 @@ enum CertificatePEM {
     /// The DER of each block. A chain must not smuggle anything else, a private key least of all, into files that a
     /// server loads (RFC 8555 §11.4): any other block or text is refused.
     static func read(_ text: [UInt8]) throws(StoreError) -> [[UInt8]] {
-        guard text.count <= maximumSize else { throw refuse("it is larger than \(maximumSize) bytes") }
+        guard text.count <= Order.maximumChainSize else { throw refuse("it is larger than \(Order.maximumChainSize) bytes") }
         var result: [[UInt8]] = []
         var body: [UInt8]?
         for var line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {

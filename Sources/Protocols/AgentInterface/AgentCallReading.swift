@@ -23,14 +23,13 @@ public struct InvalidParameter: Error, Sendable, CustomStringConvertible {
     public var description: String { "\(parameter): \(message)" }
 }
 
-/// Limits on what a call may carry, each with its reason.
+/// Limits on what a call may carry. Those of identifiers, contacts, certificates and URLs are in `ACME`, for the front
+/// end too.
 public enum CallLimits {
-    /// An order with more names than this is refused: Let's Encrypt accepts 100, a private CA rarely more.
-    public static let identifiers = 1_000
-    /// A leaf certificate of 1,000 names of 64 bytes is under 100 KiB.
-    public static let certificate = 128 * 1024
-    public static let contacts = 16
+    /// Bytes of names and of other texts without a limit of their own.
     public static let text = 1_024
+    /// Bytes of a key's PKCS#11 URI: as many as the token's helper accepts.
+    public static let uri = 4 * 1_024
     public static let auditRecords = 10_000
 }
 
@@ -56,7 +55,7 @@ extension AgentCall {
             try reader.finish(["name", "usage", "algorithm", "directory", "token"])
             self = .createKey(creation)
         case "AdoptKey":
-            let creation = try reader.keyCreation(algorithm: nil, uri: try reader.text("uri"))
+            let creation = try reader.keyCreation(algorithm: nil, uri: try reader.text("uri", limit: CallLimits.uri))
             try reader.finish(["name", "uri", "usage", "directory", "token", "acceptWeak"])
             self = .adoptKey(creation)
         case "RetireKey": self = .retireKey(name: try reader.onlyName())
@@ -92,7 +91,7 @@ extension AgentCall {
                 mustStaple: try reader.optionalBool("mustStaple") ?? false)
             self = .sign(try reader.signing(.finalize(request), and: ["certificateKey", "identifiers", "mustStaple"]))
         case "SignRevocation":
-            let certificate = try reader.base64url("certificate", limit: CallLimits.certificate)
+            let certificate = try reader.base64url("certificate", limit: Revocation.maximumCertificateSize)
             var reason: RevocationReason?
             if let code = try reader.optionalInteger("reason") {
                 guard let known = Int(exactly: code).flatMap(RevocationReason.init(rawValue:)) else {
@@ -151,13 +150,13 @@ struct ParameterReader {
         }
     }
 
-    private func bounded(_ name: String, _ text: String) throws(InvalidParameter) -> String {
-        guard text.utf8.count <= CallLimits.text else { throw InvalidParameter(name, "is longer than \(CallLimits.text) bytes") }
+    private func bounded(_ name: String, _ text: String, _ limit: Int = CallLimits.text) throws(InvalidParameter) -> String {
+        guard text.utf8.count <= limit else { throw InvalidParameter(name, "is longer than \(limit) bytes") }
         return text
     }
 
-    func text(_ name: String) throws(InvalidParameter) -> String {
-        try bounded(name, try checked(name) { () throws(JSONError) in try json.string(name) })
+    func text(_ name: String, limit: Int = CallLimits.text) throws(InvalidParameter) -> String {
+        try bounded(name, try checked(name) { () throws(JSONError) in try json.string(name) }, limit)
     }
 
     func optionalText(_ name: String) throws(InvalidParameter) -> String? {
@@ -200,14 +199,13 @@ struct ParameterReader {
 
     func url(_ name: String, neighbour: ACMEURL? = nil) throws(InvalidParameter) -> ACMEURL {
         let text = try checked(name) { () throws(JSONError) in try json.required(name).utf8(name) }
-        guard text.count <= CallLimits.text else { throw InvalidParameter(name, "is longer than \(CallLimits.text) bytes") }
         do { return try ACMEURL(utf8: text, neighbour: neighbour) } catch { throw InvalidParameter(name, "\(error)") }
     }
 
     func identifiers() throws(InvalidParameter) -> [Identifier] {
         let values = try checked("identifiers") { () throws(JSONError) in try json.array("identifiers") }
-        guard !values.isEmpty, values.count <= CallLimits.identifiers else {
-            throw InvalidParameter("identifiers", "must have from 1 to \(CallLimits.identifiers) identifiers")
+        guard !values.isEmpty, values.count <= NewOrder.maximumIdentifiers else {
+            throw InvalidParameter("identifiers", "must have from 1 to \(NewOrder.maximumIdentifiers) identifiers")
         }
         var identifiers: [Identifier] = []
         identifiers.reserveCapacity(values.count)
@@ -227,8 +225,8 @@ struct ParameterReader {
 
     func contacts() throws(InvalidParameter) -> [String]? {
         guard let contacts = try checked("contact", { () throws(JSONError) in try json.optionalStrings("contact") }) else { return nil }
-        guard contacts.count <= CallLimits.contacts else {
-            throw InvalidParameter("contact", "must have at most \(CallLimits.contacts) addresses")
+        guard contacts.count <= Contact.maximumCount else {
+            throw InvalidParameter("contact", "must have at most \(Contact.maximumCount) addresses")
         }
         return contacts
     }

@@ -22,6 +22,8 @@ public enum TokenLimits {
     public static let uri = 4 * 1024
     /// What a token says about itself (64 bytes at most), names of functions and variables.
     public static let text = 256
+    /// The configured name of a token, which the helper uses in file names.
+    public static let tokenName = 64
     /// A failure's sentence and hint; longer ones are cut.
     public static let sentence = 4 * 1024
     /// Environment variables of a helper.
@@ -81,7 +83,7 @@ extension TokenConfiguration {
             return "a path or variable of the token's configuration is too long"
         }
         if uri.utf8.count > TokenLimits.uri { return "the token's URI is longer than \(TokenLimits.uri) bytes" }
-        if ([name] + environment.keys).contains(where: { $0.utf8.count > TokenLimits.text }) {
+        if name.utf8.count > TokenLimits.tokenName || environment.keys.contains(where: { $0.utf8.count > TokenLimits.text }) {
             return "a name of the token's configuration is too long"
         }
         if environment.count > TokenLimits.environment {

@@ -4,7 +4,7 @@ import TOML
 /// Reads a TOML file completely and strictly: an unknown key is an error with its line, never ignored.
 public enum ConfigurationFile {
     /// In bytes. No handwritten configuration is larger.
-    public static let sizeLimit = 1024 * 1024
+    public static let sizeLimit = TOMLLimits().size
 
     /// Reads and parses a file.
     /// - Throws: `ConfigurationError`.

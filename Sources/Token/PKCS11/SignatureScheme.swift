@@ -47,11 +47,8 @@ public enum SignatureScheme: Hashable, Sendable {
         case (.ecdsa, .p256): inputLength == 32
         case (.ecdsa, .p384): inputLength == 48
         case (.rsaPKCS1(let digest), .rsa), (.rsaPSS(let digest), .rsa): inputLength == digest.length
-        case (.ed25519, .ed25519): inputLength <= Self.longestMessage
+        case (.ed25519, .ed25519): true
         default: false
         }
     }
-
-    /// The most bytes of an Ed25519 message, which is sent to the token whole.
-    static let longestMessage = 256 * 1024
 }

@@ -416,7 +416,7 @@ final class TokenKeeper: Sendable {
     }
 
     private static func isFileName(_ name: String) -> Bool {
-        !name.isEmpty && name.utf8.count <= 64 && name.utf8.first != UInt8(ascii: ".")
+        !name.isEmpty && name.utf8.count <= TokenLimits.tokenName && name.utf8.first != UInt8(ascii: ".")
             && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }
     }
 

@@ -3,6 +3,7 @@ import ConfigurationFile
 import DurableFile
 import Glibc
 import TokenProtocol
+import Varlink
 
 /// The daemon's configuration as it is in force: every default is set here and nowhere else.
 public struct AgentConfiguration: Sendable {
@@ -109,8 +110,10 @@ public struct AgentConfiguration: Sendable {
         self.table = table
         file = table.file
         socket = try table.absolutePath("socket") ?? "/run/acme-agent/agent.sock"
-        // sun_path holds 108 bytes with the zero at its end.
-        guard socket.utf8.count < 108 else { throw table.error("socket", "is longer than a socket's path may be (107 bytes)") }
+        let longest = VarlinkAddress.maximumPathLength
+        guard socket.utf8.count <= longest else {
+            throw table.error("socket", "is longer than a socket's path may be (\(longest) bytes)")
+        }
         let mode = try table.string("socket-mode") ?? "0660"
         guard let parsed = UInt32(mode, radix: 8), parsed <= 0o777 else {
             throw table.error("socket-mode", "must be an octal mode, e.g. \"0660\"")

@@ -15,7 +15,7 @@ extension ACMEClient {
     /// - Throws: `ACMEClientError`.
     public func certificate(_ url: ACMEURL, within patience: Duration? = nil) async throws -> DownloadedChain {
         let response = try await post(
-            .postAsGet, to: url, accept: MediaType.pemChain, limit: Self.chainLimit, within: patience)
+            .postAsGet, to: url, accept: MediaType.pemChain, limit: Order.maximumChainSize, within: patience)
         let type = MediaType.of(response)
         guard type == MediaType.pemChain else {
             throw ACMEClientError.unexpectedContentType(type, expected: MediaType.pemChain, url: url)

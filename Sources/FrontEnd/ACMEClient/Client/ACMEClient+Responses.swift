@@ -46,8 +46,10 @@ extension ACMEClient {
 
     /// The URL of the new resource (RFC 8555 §7.3, §7.4); it may be relative to the request's URL (RFC 9110 §10.2.2).
     func location(_ response: HTTPResponse, url: ACMEURL) throws(ACMEClientError) -> ACMEURL {
-        guard let text = response.headers["Location"], let location = try? ACMEURL(reference: text, relativeTo: url) else {
-            throw .missingHeader("Location", url: url)
+        guard let text = response.headers["Location"] else { throw .missingHeader("Location", url: url) }
+        let location: ACMEURL
+        do { location = try ACMEURL(reference: text, relativeTo: url) } catch {
+            throw Self.refusal("Location", "is not valid: \(error)", of: url)
         }
         try checkServer(location, "Location", of: url)
         return location

@@ -3,9 +3,6 @@ import ACME
 /// The URLs in a CA's answer are checked once, when the answer is read: no step starts that would end at a URL for
 /// which no request can be signed.
 extension ACMEClient {
-    /// Bytes of a URL. The agent accepts no longer text; a CA's URLs have about 100.
-    static let maximumURLLength = 1024
-
     /// Checks a URL in an answer about an order; the account will sign a request for it.
     /// - Parameters:
     ///   - member: its name in the answer.
@@ -32,11 +29,10 @@ extension ACMEClient {
 
     /// Why no request of any kind can be signed for a URL; part of a sentence.
     func objection(to url: ACMEURL) -> String? {
-        guard url.origin == directoryURL.origin else { return "is on another server than the CA's directory: \(url.origin)" }
-        return url.text.utf8.count <= Self.maximumURLLength ? nil : "is longer than \(Self.maximumURLLength) bytes"
+        url.origin == directoryURL.origin ? nil : "is on another server than the CA's directory: \(url.origin)"
     }
 
-    private static func refusal(_ member: String, _ reason: String, of answered: ACMEURL) -> ACMEClientError {
+    static func refusal(_ member: String, _ reason: String, of answered: ACMEURL) -> ACMEClientError {
         .invalidDocument(url: answered, reason: "the CA's answer to \(answered) cannot be used: \(member) \(reason)")
     }
 

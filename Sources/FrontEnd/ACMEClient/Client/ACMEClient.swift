@@ -10,8 +10,6 @@ import Synchronization
 public final class ACMEClient: Sendable {
     /// Directories, orders and problems take some KiB; the largest order has 1,000 names.
     static let documentLimit = 1 << 20
-    /// Ten RSA-4096 certificates take less than 64 KiB.
-    static let chainLimit = 256 << 10
 
     public let directoryURL: ACMEURL
     /// `nil`: the client can only read the directory.

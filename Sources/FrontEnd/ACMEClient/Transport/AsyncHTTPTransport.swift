@@ -36,7 +36,8 @@ public final class AsyncHTTPTransport: HTTPTransport {
             tls.trustRoots = .certificates(roots)
         }
         var configuration = HTTPClient.Configuration(
-            tlsConfiguration: tls, redirectConfiguration: .disallow, timeout: .init(connect: Self.connectTimeout, read: .seconds(60)))
+            tlsConfiguration: tls, redirectConfiguration: .disallow,
+            timeout: .init(connect: Self.connectTimeout, read: TimeAmount(Self.requestTimeout)))
         // Report an unreachable CA at once, not after a minute of silent attempts.
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.proxy = proxy.map(Self.configuration)
@@ -90,7 +91,7 @@ public final class AsyncHTTPTransport: HTTPTransport {
         for field in standingFields + request.headers.fields { outgoing.headers.add(name: field.name, value: field.value) }
         if request.method == .post { outgoing.body = .bytes(ByteBuffer(bytes: request.body)) }
         do {
-            let incoming = try await client.execute(outgoing, deadline: .now() + .seconds(60))
+            let incoming = try await client.execute(outgoing, deadline: .now() + TimeAmount(Self.requestTimeout))
             var body = ByteBuffer()
             // A HEAD response states the length of a body that it does not have.
             if request.method != .head { body = try await incoming.body.collect(upTo: request.responseLimit) }

@@ -107,7 +107,10 @@ struct RememberedSettings {
         settings.challenge = try ChallengeMethod(
             addresses: object.optionalStrings("http01Addresses") ?? [], webroot: object.optionalString("webroot"),
             dnsHook: object.optionalString("dnsHook"))
-        settings.dnsWait = try object.optionalInteger("dnsWaitSeconds").map { Int(min(max($0, 0), 3600)) }
+        settings.dnsWait = try object.optionalInteger("dnsWaitSeconds").map {
+            let range = CertificateSettings.dnsWaitRange
+            return Int(min(max($0, Int64(range.lowerBound)), Int64(range.upperBound)))
+        }
         settings.deployHook = try object.optionalString("deployHook")
         settings.keyType = try object.optionalString("keyType").map { try KeyAlgorithm(argument: $0) }
         settings.profile = try object.optionalString("profile")

@@ -86,6 +86,8 @@ struct CertificateSettings: Sendable, Equatable {
     /// Seconds to wait after the DNS hook before telling the CA.
     var dnsWait: Int?
     static let defaultDNSWait = 0
+    /// An hour is longer than any provider takes.
+    static let dnsWaitRange = 0...3600
     var deployHook: String?
     var keyType: KeyAlgorithm?
     var profile: String?
@@ -104,7 +106,7 @@ struct CertificateSettings: Sendable, Equatable {
             let key = addresses.isEmpty ? "webroot" : "http01-address"
             throw ConfigurationError(file: table.file, line: table.line(of: key), message: error.message, hint: error.hint)
         }
-        dnsWait = try table.integer("dns-wait-seconds", in: 0...3600)
+        dnsWait = try table.integer("dns-wait-seconds", in: CertificateSettings.dnsWaitRange)
         deployHook = try table.path("deploy-hook")
         keyType = try table.parsed("key-type") { try KeyAlgorithm(argument: $0) }
         profile = try table.string("profile")

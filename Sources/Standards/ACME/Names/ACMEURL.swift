@@ -5,8 +5,9 @@ import StrictJSON
 /// fragment, backslash, dot segment or second spelling of host and port. The text is kept unchanged, since a server
 /// compares `url` byte by byte (§6.4).
 public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
-    /// More than twice as long as any CA's URLs; those of renewal information, the longest, stay below 200.
-    public static let maximumLength = 2048
+    /// A CA's URLs have about 100 bytes; those of renewal information, the longest, stay below 200. Front end and agent
+    /// accept no longer ones.
+    public static let maximumLength = 1024
 
     /// As given.
     public let text: String

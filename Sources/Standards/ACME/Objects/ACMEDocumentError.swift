@@ -42,7 +42,7 @@ struct DocumentReader {
     }
 
     /// A string that is only shown or compared, of bounded length.
-    func text(_ member: String, limit: Int = 4096) throws(ACMEDocumentError) -> String? {
+    func text(_ member: String, limit: Int = Problem.maximumTextLength) throws(ACMEDocumentError) -> String? {
         let text: String?
         do { text = try object.optionalString(member) } catch { throw ACMEDocumentError(name, error) }
         guard let text else { return nil }
@@ -51,7 +51,7 @@ struct DocumentReader {
     }
 
     /// A text for people that nothing depends on: an unreadable one counts as absent.
-    func remark(_ member: String, limit: Int = 4096) -> String? {
+    func remark(_ member: String, limit: Int = Problem.maximumTextLength) -> String? {
         guard let text = try? object.optional(member)?.string(), text.utf8.count <= limit else { return nil }
         return text
     }

@@ -8,8 +8,10 @@ public enum OrderStatus: String, CaseIterable, Hashable, Sendable { case pending
 /// §7.1.3 requires identifiers, authorizations and finalize in every answer. Servers in wide use send them only in the
 /// answer to newOrder, so each may be missing here; the code that needs one checks for it.
 public struct Order: Hashable, Sendable {
-    /// One for each identifier; see `NewOrder.maximumIdentifiers`.
-    public static let maximumAuthorizations = 1000
+    /// Bytes of the PEM behind `certificate`. Ten RSA-4096 certificates take less than 64 KiB.
+    public static let maximumChainSize = 1 << 20
+    /// One for each identifier.
+    public static let maximumAuthorizations = NewOrder.maximumIdentifiers
 
     /// Its state.
     public var status: OrderStatus

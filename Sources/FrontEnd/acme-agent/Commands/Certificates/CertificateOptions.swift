@@ -58,7 +58,10 @@ struct CertificateOptions: ParsableArguments {
     var timings: String?
 
     func validate() throws {
-        if let dnsWait, !(0...3600).contains(dnsWait) { throw ValidationError("--dns-wait must be from 0 to 3600 seconds") }
+        let range = CertificateSettings.dnsWaitRange
+        if let dnsWait, !range.contains(dnsWait) {
+            throw ValidationError("--dns-wait must be from \(range.lowerBound) to \(range.upperBound) seconds")
+        }
     }
 
     /// The settings; relative paths become absolute, since a renewal runs in another folder.
