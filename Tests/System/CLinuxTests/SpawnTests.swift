@@ -61,12 +61,4 @@ import Testing
             close(descriptor)
         }
     }
-
-    @Test func memoryIsWiped() {
-        var secret: [UInt8] = [1, 2, 3, 4]
-        secret.withUnsafeMutableBytes { clinux_wipe($0.baseAddress, 3) }
-        #expect(secret == [0, 0, 0, 4])
-    }
-
-    @Test func aProcessWhoseParentIsGoneIsTold() { #expect(clinux_die_with_parent(getpid()) == ESRCH) }
 }
