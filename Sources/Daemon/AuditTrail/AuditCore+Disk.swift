@@ -230,7 +230,6 @@ extension AuditCore {
             let sequence = state.appended &+ 1
             state.appendedHash = AuditLine.append(record, sequence: sequence, previous: state.appendedHash, to: &state.pending)
             state.pending.append(UInt8(ascii: "\n"))
-            state.areOutcomes = false
             state.appended = sequence
             do throws(AuditError) {
                 try write(&state)

@@ -25,8 +25,6 @@ final class AuditCore: Sendable {
         var appended: UInt64
         var appendedHash: AuditHash
         var pending: [UInt8] = []
-        /// Whether only outcomes are pending, whose intents are in the file.
-        var areOutcomes = true
         /// Counts batches that were lost.
         var generation: UInt64 = 0
         var lastFailure: AuditError?
@@ -115,7 +113,6 @@ final class AuditCore: Sendable {
             }
             let generation = state.generation
             state.pending.append(UInt8(ascii: "\n"))
-            if record.kind != .outcome { state.areOutcomes = false }
             state.appended = sequence
             state.appendedHash = hash
             // The writer's flush notices a failure here, since the generation has changed.
@@ -136,10 +133,8 @@ final class AuditCore: Sendable {
 
     func write(_ state: inout State) throws(AuditError) {
         guard !state.pending.isEmpty, let file = state.file else { return }
-        // The thread checks the path once a second; the next batch must not forget what it found. An outcome goes where
-        // its intent went a moment ago, so it needs no check of its own.
-        let isOut = state.outage?.isOver == false
-        if isOut || !state.areOutcomes || state.size >= state.rotateAt, let failure = fault(of: state, byPath: isOut) {
+        // The thread checks the path once a second; the next batch must not forget what it found.
+        if let failure = fault(of: state, byPath: state.outage?.isOver == false) {
             takeBack(&state, failure)
             throw failure
         }
@@ -183,7 +178,6 @@ final class AuditCore: Sendable {
     private func takeBack(_ state: inout State, _ failure: AuditError) {
         let lost = state.appended &- state.written
         state.pending.removeAll(keepingCapacity: true)
-        state.areOutcomes = true
         state.appended = state.written
         state.appendedHash = state.writtenHash
         state.generation &+= 1
@@ -215,7 +209,6 @@ final class AuditCore: Sendable {
         state.written = state.appended
         state.writtenHash = state.appendedHash
         state.pending.removeAll(keepingCapacity: true)
-        state.areOutcomes = true
         if wasSynced { state.unsyncedSince = WakeSignal.now() }
         if state.outage?.isOver == false {
             state.outage?.isOver = true

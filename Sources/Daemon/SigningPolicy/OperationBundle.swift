@@ -47,10 +47,10 @@ public enum OperationBundle: String, CaseIterable, Sendable {
 
 extension Operation {
     /// Whether the request must name what a certificate is for; refused if it names nothing.
-    var needsIdentifiers: Bool { self == .newOrder || self == .finalize || self == .signRequest }
+    public var needsIdentifiers: Bool { self == .newOrder || self == .finalize || self == .signRequest }
 
     /// Whether a JWS for a CA is made, so that a URL is signed (RFC 8555 §6.4).
-    var isForCA: Bool {
+    public var isForCA: Bool {
         switch self {
         case .newAccount, .updateAccount, .deactivateAccount, .keyChange, .newOrder, .postAsGet, .respondToChallenge,
             .deactivateAuthorization,

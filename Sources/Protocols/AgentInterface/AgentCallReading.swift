@@ -55,7 +55,12 @@ extension AgentCall {
             try reader.finish(["name", "usage", "algorithm", "directory", "token"])
             self = .createKey(creation)
         case "AdoptKey":
-            let creation = try reader.keyCreation(algorithm: nil, uri: try reader.text("uri", limit: CallLimits.uri))
+            let uri = try reader.text("uri", limit: CallLimits.uri)
+            // Percent-encoded in every URI (RFC 7512 §2.3). Written out they would take six times the room in the key's entry.
+            guard !uri.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) else {
+                throw InvalidParameter("uri", "has a control character")
+            }
+            let creation = try reader.keyCreation(algorithm: nil, uri: uri)
             try reader.finish(["name", "uri", "usage", "directory", "token", "acceptWeak"])
             self = .adoptKey(creation)
         case "RetireKey": self = .retireKey(name: try reader.onlyName())

@@ -53,5 +53,8 @@ struct CallLimitTests {
         }
         #expect(try adopt(TokenLimits.uri) != nil)
         #expect(throws: InvalidParameter.self) { try adopt(TokenLimits.uri + 1) }
+        #expect(throws: InvalidParameter.self) {
+            try read("AdoptKey", #"{"name":"www","usage":"certificate","uri":"pkcs11:object=a\u0001"}"#)
+        }
     }
 }

@@ -174,7 +174,7 @@ import Testing
             users = ["root", 1000]
             groups = ["acme-issuers"]
             keys = ["account-*", "www.example.org*", "fixed"]
-            operations = ["finalize", "new-order", "read-audit"]
+            operations = ["finalize", "new-order", "read-audit", "revoke-certificate", "sign-certificate-request"]
             identifiers = ["www.example.org", "mail.example.org", "*.example.net", "192.0.2.0/24", "192.0.3.1"]
             wildcards = true
             cas = ["https://ca.example", "https://localhost:*"]
@@ -185,26 +185,30 @@ import Testing
             operations = ["sign-handshake"]
             identifiers = ["*"]
             """
+        let names =
+            "www.example.org, mail.example.org, names with one label before example.net, addresses in 192.0.2.0/24, 192.0.3.1; wildcards too"
         let line = ConfigurationTests.token.split(separator: "\n", omittingEmptySubsequences: false).count + 1
         #expect(
             GrantSummary.all(try read(ConfigurationTests.token + grants).grants) == [
                 """
                 grant "web" (line \(line))
                   lets user root, user 1000, everybody in group acme-issuers
-                  order certificates, finalize orders, read the audit trail
+                  read the whole audit trail
                   with keys whose names begin with "account-", keys whose names begin with "www.example.org", the key fixed
-                  for www.example.org, mail.example.org, names with one label before example.net, addresses in 192.0.2.0/24, 192.0.3.1; \
-                wildcard certificates too
-                  at https://ca.example, https://localhost:*
+                    sign certificate requests outside of orders
+                      for \(names)
+                    revoke certificates
+                      at https://ca.example, https://localhost:*
+                    order certificates, finalize orders
+                      for \(names)
+                      at https://ca.example, https://localhost:*
                   note: a certificate for mail.example.org needs --key: this grant has no key of that name
                 """,
                 """
                 grant "all" (line \(line + 9))
                   lets user 0
-                  sign TLS handshakes
                   with every key
-                  for every name and address
-                  at no CA
+                    sign TLS handshakes
                 """,
             ])
     }

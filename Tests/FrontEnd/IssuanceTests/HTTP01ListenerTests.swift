@@ -70,6 +70,34 @@ import Testing
         await listener.finish()
     }
 
+    /// What the parser does not count as a part of the head is bounded too, and what follows the head is not kept.
+    @Test(arguments: [
+        ("GET / HTTP/1.1\r\nA:", " "), ("GET / HTTP/1.1\r\nA:", "\t"),
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA:", " "),
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "x"), ("GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", "x"),
+    ])
+    func noConnectionHasTheListenerKeepMuch(text: String, filling: String) async throws {
+        let listener = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
+        try await listener.prepare()
+        let port = try #require(listener.port)
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(host: "127.0.0.1", port: port).get()
+        let piece = ByteBuffer(string: String(repeating: filling, count: 64 * 1024))
+        var pieces = 0
+        do {
+            try await channel.writeAndFlush(ByteBuffer(string: text))
+            while pieces < 1_024 {
+                try await channel.writeAndFlush(piece)
+                pieces += 1
+            }
+        } catch is IOError {
+        } catch is ChannelError {}
+        // The sockets' buffers take some megabytes.
+        #expect(pieces < 512)
+        try? await channel.close()
+        await listener.finish()
+    }
+
     @Test func oneRequestIsAnsweredInEachConnection() async throws {
         let listener = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
         try await listener.prepare()

@@ -15,10 +15,8 @@ struct GrantSummary: Sendable, CustomStringConvertible {
     var description: String {
         let line = setting.table.line(of: "name").map { " (line \($0))" } ?? ""
         var lines = ["grant \"\(setting.name)\"\(line)", "  lets \(peers)"]
-        lines.append("  " + Operation.allCases.filter(grant.operations.contains).map(Self.words).joined(separator: ", "))
-        lines.append("  with \(Self.list(grant.keys.map(Self.words), none: "no key"))")
-        lines.append("  for \(Self.list(grant.identifiers.map(Self.words), none: "no name"))" + wildcards)
-        lines.append("  at \(Self.list(grant.cas.map(\.description), none: "no CA"))")
+        if grant.operations.contains(.readAudit) { lines.append("  read the whole audit trail") }
+        lines += limited
         if !grant.externalAccounts.isEmpty { lines.append("  by the external accounts \(grant.externalAccounts.joined(separator: ", "))") }
         lines += keyless.map { "  note: a certificate for \($0) needs --key: this grant has no key of that name" }
         return lines.joined(separator: "\n")
@@ -29,9 +27,28 @@ struct GrantSummary: Sendable, CustomStringConvertible {
         return (users + groups).joined(separator: ", ")
     }
 
+    /// What keys limit, by what else limits it: a reader must not take a list of names or CAs for a limit of an operation
+    /// that asks for none.
+    private var limited: [String] {
+        let operations = Operation.allCases.filter { grant.operations.contains($0) && $0 != .readAudit }
+        guard !operations.isEmpty else { return [] }
+        let cas = "at \(Self.list(grant.cas.map(\.description), none: "no CA"))"
+        let names = "for \(Self.list(grant.identifiers.map(Self.words), none: "no name"))" + wildcards
+        func line(_ limits: [String], _ isMeant: (Operation) -> Bool) -> [String] {
+            let words = operations.filter(isMeant).map(Self.words)
+            guard !words.isEmpty else { return [] }
+            return ["    " + words.joined(separator: ", ")] + limits.map { "      " + $0 }
+        }
+        return ["  with \(Self.list(grant.keys.map(Self.words), none: "no key"))"]
+            + line([]) { !$0.isForCA && !$0.needsIdentifiers }
+            + line([names]) { !$0.isForCA && $0.needsIdentifiers }
+            + line([cas]) { $0.isForCA && !$0.needsIdentifiers }
+            + line([names, cas]) { $0.isForCA && $0.needsIdentifiers }
+    }
+
     private var wildcards: String {
-        guard grant.operations.contains(.newOrder), !grant.identifiers.isEmpty else { return "" }
-        return grant.wildcards ? "; wildcard certificates too" : "; no wildcard certificates"
+        guard !grant.identifiers.isEmpty else { return "" }
+        return grant.wildcards ? "; wildcards too" : "; no wildcards"
     }
 
     /// Names whose certificates would get a key, named by `acme-agent` after the certificate, that this grant does not

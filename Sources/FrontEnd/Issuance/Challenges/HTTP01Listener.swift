@@ -13,6 +13,8 @@ public final class HTTP01Listener: ChallengeSolver {
     static let maximumConnections = 512
     /// A CA sends its request at once; Let's Encrypt itself waits 10 s.
     static let connectionTimeout: TimeAmount = .seconds(10)
+    /// Bytes of a connection that are kept unread: twice what a head may have.
+    static let maximumBuffer = 16 * 1024
 
     /// How long to wait for another order's listener: most names are proven in less.
     public static let patience: Duration = .seconds(10)
@@ -85,7 +87,10 @@ public final class HTTP01Listener: ChallengeSolver {
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([
-                        HTTPResponseEncoder(), ByteToMessageHandler(HTTPRequestDecoder(limitConfiguration: ChallengeRequest.limits)),
+                        HTTPResponseEncoder(),
+                        // The decoder's own limits count names and values; this one also what it keeps besides them.
+                        ByteToMessageHandler(
+                            HTTPRequestDecoder(limitConfiguration: ChallengeRequest.limits), maximumBufferSize: Self.maximumBuffer),
                         ChallengeConnection(listener: self, board: board),
                     ])
                 }
@@ -110,7 +115,7 @@ public final class HTTP01Listener: ChallengeSolver {
             reason = "this user may not listen on \(address)"
             hint =
                 "run it in a systemd unit with AmbientCapabilities=CAP_NET_BIND_SERVICE, or have a web server show the challenges: "
-                + "--webroot FOLDER (Docs/operations.md has both)"
+                + "--webroot FOLDER (operations.md has both)"
         case EADDRNOTAVAIL:
             reason = "this machine has no address \(address.address)"
         default: reason = "cannot listen on \(address): \(error)"
