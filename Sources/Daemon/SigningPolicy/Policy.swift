@@ -143,7 +143,7 @@ public struct Policy: Sendable {
             // The caller chose the name; that it is not granted says nothing about what exists.
             return CallerRefusal(
                 .notPermitted, message: "no grant lets you make a key named \"\(question.keys.first?.rawValue ?? "")\"",
-                hint: own.isEmpty ? nil : "your grants are for \(keysText(own))")
+                hint: own.isEmpty ? nil : "your grants are for keys named \(keysText(own))")
         }
         let missing = question.keys.first { key in !own.contains { $0.covers(key: key) } } ?? question.keys.last
         return missing.map { .keyNotFound($0) }

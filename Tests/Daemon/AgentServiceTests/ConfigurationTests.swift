@@ -184,6 +184,12 @@ import Testing
             keys = ["*"]
             operations = ["sign-handshake"]
             identifiers = ["*"]
+            [[grant]]
+            name = "accounts"
+            users = [0]
+            keys = ["web-*"]
+            operations = ["new-account"]
+            cas = ["https://ca.example"]
             """
         let names =
             "www.example.org, mail.example.org, names with one label before example.net, addresses in 192.0.2.0/24, 192.0.3.1; wildcards too"
@@ -209,6 +215,14 @@ import Testing
                   lets user 0
                   with every key
                     sign TLS handshakes
+                """,
+                """
+                grant "accounts" (line \(line + 15))
+                  lets user 0
+                  with keys whose names begin with "web-"
+                    register accounts
+                      at https://ca.example
+                  note: an account needs --key: this grant has no key whose name begins with "account-"
                 """,
             ])
     }

@@ -209,7 +209,7 @@ struct PolicyTests {
 
         let create = try #require(policy.decide(PolicyQuestion(peer: web, operation: .createKey, keys: ["db"])).refusal)
         #expect(create.forCaller.code == .notPermitted)
-        #expect(create.forCaller.hint == "your grants are for account, web-* only")
+        #expect(create.forCaller.hint == "your grants are for keys named account, web-* only")
 
         let nobody = try #require(policy.decide(try question(peer: stranger, identifiers: [dns("a.www.example.org")])).refusal)
         #expect(nobody.description == "no-grant: nearest is grant \"web\", which lacks the peer")

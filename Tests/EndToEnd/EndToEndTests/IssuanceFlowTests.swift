@@ -71,7 +71,7 @@ import Testing
         await sandbox.end()
     }
 
-    @Test func aKeyThatIsGoneIsSaid() async throws {
+    @Test func aKeyThatIsGoneOrRetiredIsSaid() async throws {
         let sandbox = try await Sandbox()
         #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
         for name in ["www.example.org", "mail.example.org"] { #expect(try await sandbox.agent("issue", "-d", name).status == 0) }
@@ -85,6 +85,12 @@ import Testing
         #expect(rows.count == 1 && rows.first?.hasPrefix("www.example.org") == true, "\(listed)")
         let status = try await sandbox.agent("status", "--check")
         #expect(status.status == 6 && status.output.contains("no longer has the key \"www.example.org\""), "\(status)")
+        let retired = try await sandbox.agent("keys", "retire", "mail.example.org", "--force", "--yes")
+        #expect(retired.status == 0, "\(retired)")
+        let told = try await sandbox.agent("list", "--check")
+        #expect(told.output.contains("key retired") && told.error.contains("renew mail.example.org --force"), "\(told)")
+        #expect(try await sandbox.agent("renew", "mail.example.org", "--force").status == 0)
+        #expect(try await sandbox.agent("list").output.contains("key retired") == false)
         // A forgotten certificate leaves no key in the token.
         let gone = try await sandbox.agent("forget", "www.example.org", "--yes")
         #expect(gone.status == 0 && !gone.output.contains("still in the token"), "\(gone)")

@@ -25,7 +25,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("www_data", "www_data"), ("www-data", "1000"), ("Anna", "1000"), ("a..b", "1000"), ("anna$", "1000"), (String(repeating: "u", count: 33), "1000"),
+        ("www_data", "www_data"), ("www-data", "1000"), ("Anna", "1000"), ("a..b", "1000"),
+        ("anna$", "1000"), (String(repeating: "u", count: 33), "1000"),
         ("ann\u{E4}", "1000"), (nil, "1000"), ("", "1000"),
     ]) func aUserWhoseNameCannotBeInItIsANumber(name: String?, part: String) {
         #expect(AccountKeyNames.user(named: name, number: 1000) == part)

@@ -18,6 +18,9 @@ struct GrantSummary: Sendable, CustomStringConvertible {
         if grant.operations.contains(.readAudit) { lines.append("  read the whole audit trail") }
         lines += limited
         if !grant.externalAccounts.isEmpty { lines.append("  by the external accounts \(grant.externalAccounts.joined(separator: ", "))") }
+        if grant.operations.contains(.newAccount), !grant.keys.isEmpty, !coversAccountKeys {
+            lines.append("  note: an account needs --key: this grant has no key whose name begins with \"account-\"")
+        }
         lines += keyless.map { "  note: a certificate for \($0) needs --key: this grant has no key of that name" }
         return lines.joined(separator: "\n")
     }
@@ -49,6 +52,16 @@ struct GrantSummary: Sendable, CustomStringConvertible {
     private var wildcards: String {
         guard !grant.identifiers.isEmpty else { return "" }
         return grant.wildcards ? "; wildcards too" : "; no wildcards"
+    }
+
+    /// Whether a key is covered that `acme-agent` would name for an account: `account-USER-HOST`.
+    private var coversAccountKeys: Bool {
+        grant.keys.contains { pattern in
+            switch pattern {
+            case .name(let name): name.rawValue.hasPrefix("account-")
+            case .prefix(let prefix): prefix.hasPrefix("account-") || "account-".hasPrefix(prefix)
+            }
+        }
     }
 
     /// Names whose certificates would get a key, named by `acme-agent` after the certificate, that this grant does not

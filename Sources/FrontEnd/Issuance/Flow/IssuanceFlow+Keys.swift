@@ -219,7 +219,7 @@ extension IssuanceFlow {
                     observer(.keyDeleted(name: old))
                 }
             } catch {
-                observer(.warning("the old key \"\(old)\" is still in use: \(error)"))
+                observer(.warning("the old key \"\(old)\" was not retired: \(error)"))
             }
         }
     }

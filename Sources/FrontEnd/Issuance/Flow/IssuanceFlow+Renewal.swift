@@ -64,7 +64,8 @@ extension IssuanceFlow {
         } catch {
             observer(
                 .warning(
-                    "the compromised key \"\(name)\" could not be retired (\(error)); renew with --new-key, or the key is used again"
+                    "the compromised key \"\(name)\" could not be retired (\(error)); the next certificate uses it again unless it is "
+                        + "ordered with --new-key (acme-agent issue --new-key, or renew --new-key --force)"
                 ))
         }
     }

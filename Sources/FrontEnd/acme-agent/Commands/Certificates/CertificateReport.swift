@@ -12,6 +12,7 @@ struct CertificateReport: Sendable {
     /// Why it needs attention, the worst first.
     enum Concern: String {
         case keyGone = "key-gone"
+        case keyRetired = "key-retired"
         case expired
         case hookFailed = "hook-failed"
         case overdue
@@ -20,6 +21,7 @@ struct CertificateReport: Sendable {
         var word: String {
             switch self {
             case .keyGone: "key gone"
+            case .keyRetired: "key retired"
             case .expired: "expired"
             case .hookFailed: "hook failed"
             case .overdue: "overdue"
@@ -31,6 +33,8 @@ struct CertificateReport: Sendable {
             switch self {
             case .keyGone:
                 return "the agent no longer has the key \"\(metadata.key.name)\" (acme-agent renew \(name) --new-key --force)"
+            case .keyRetired:
+                return "its key \"\(metadata.key.name)\" is retired (acme-agent renew \(name) --force makes another one)"
             case .expired: return "expired \(Wording.moment(metadata.notAfter, from: report.now))"
             case .hookFailed: return "its deploy hook failed or did not finish (acme-agent renew \(name) runs it again)"
             case .overdue:
@@ -41,8 +45,9 @@ struct CertificateReport: Sendable {
     }
 
     let certificate: StoredCertificate
-    /// Whether the agent has no such key for this user, as far as is known.
-    var isKeyGone = false
+    /// What is wrong with its key at the agent, as far as is known.
+    enum KeyFault: Sendable { case gone, retired }
+    var keyFault: KeyFault?
     /// Unix seconds.
     let now: Int64
 
@@ -73,7 +78,11 @@ struct CertificateReport: Sendable {
     /// `nil` if there is nothing to do, or a timer does it.
     var concern: Concern? {
         if certificate.isRevoked { return nil }
-        if isKeyGone { return .keyGone }
+        switch keyFault {
+        case .gone?: return .keyGone
+        case .retired?: return .keyRetired
+        case nil: break
+        }
         if now > metadata.notAfter { return .expired }
         if !certificate.isDeployed { return .hookFailed }
         // Half of the time for renewing has passed: no timer renews it.
@@ -132,7 +141,7 @@ struct CertificateReport: Sendable {
             case .notYetValid: "not valid yet"
             }
         switch concern {
-        case .keyGone?, .hookFailed?, .overdue?: return text + (concern.map { "; \($0.sentence(self))" } ?? "")
+        case .keyGone?, .keyRetired?, .hookFailed?, .overdue?: return text + (concern.map { "; \($0.sentence(self))" } ?? "")
         case .expired?, nil: return text
         }
     }

@@ -29,10 +29,10 @@ struct Forget: AgentCommand {
         let name = try CertificateName(argument: name)
         let store = session.store, memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let traces = store.traces(of: name)
-        guard traces.certificate || traces.order || memory.isKept(name) else { throw IssuanceError.notFound(name) }
         guard traces.order || !order else {
             throw Failure("order-not-found", .failed, "there is no interrupted or failed order for \(name)", hint: "acme-agent list")
         }
+        guard traces.certificate || traces.order || memory.isKept(name) else { throw IssuanceError.notFound(name) }
         // Without a certificate an order's settings are no longer needed.
         let isWhole = !order || !traces.isInstalled
         try session.confirm(

@@ -215,7 +215,10 @@ struct Renew: AgentCommand {
         var lines = report.renewed.map { CertificateReport($0).brief }
         for certificate in report.notDue where output.verbosity > .quiet {
             let due = RenewalRule(certificate).due
-            let state = certificate.isRevoked ? "revoked" : "not due until \(RFC3339.string(due)) (\(Wording.moment(due, from: now)))"
+            let state =
+                certificate.isRevoked
+                ? "revoked, left alone (acme-agent renew \(certificate.name) --force replaces it)"
+                : "not due until \(RFC3339.string(due)) (\(Wording.moment(due, from: now)))"
             lines.append("\(certificate.name): \(state)")
         }
         if lines.isEmpty, report.failed.isEmpty, report.notDue.isEmpty { output.note("there are no certificates to renew") }

@@ -26,29 +26,37 @@ struct StoreContents: Sendable {
             } catch { damaged.append((name, Failure(error))) }
         }
         guard !reports.isEmpty else { return }
-        let gone = await StoreContents.missing(Set(reports.map(\.certificate.metadata.key.name)), session)
-        for index in reports.indices { reports[index].isKeyGone = gone.contains(reports[index].certificate.metadata.key.name) }
+        let faults = await StoreContents.keyFaults(Set(reports.map(\.certificate.metadata.key.name)), session)
+        for index in reports.indices { reports[index].keyFault = faults[reports[index].certificate.metadata.key.name] }
     }
 
     /// How long to wait for the agent; the stored files can be shown without it.
     private static let patience: Duration = .seconds(3)
 
-    /// The keys that the agent does not have, although a grant would show them to this user. None if the agent does not
-    /// answer.
-    private static func missing(_ names: Set<KeyName>, _ session: Session) async -> Set<KeyName> {
-        await withTaskGroup(of: Set<KeyName>.self) { group in
+    /// The keys that are retired, and those that the agent does not have although a grant would show them to this user.
+    /// None if the agent does not answer.
+    private static func keyFaults(_ names: Set<KeyName>, _ session: Session) async -> [KeyName: CertificateReport.KeyFault] {
+        await withTaskGroup(of: [KeyName: CertificateReport.KeyFault].self) { group in
             group.addTask {
                 guard let agent = try? await session.agent(), let grants = try? await agent.status().grants,
                     let keys = try? await agent.keys()
-                else { return [] }
-                let there = Set(keys.map(\.name))
-                return names.filter { name in !there.contains(name) && grants.contains { $0.covers(name) } }
+                else { return [:] }
+                let isRetired = Dictionary(keys.map { ($0.name, $0.state == .retired) }) { first, _ in first }
+                var faults: [KeyName: CertificateReport.KeyFault] = [:]
+                for name in names {
+                    switch isRetired[name] {
+                    case true?: faults[name] = .retired
+                    case nil where grants.contains { $0.covers(name) }: faults[name] = .gone
+                    default: break
+                    }
+                }
+                return faults
             }
             group.addTask {
                 try? await Task.sleep(for: patience)
-                return []
+                return [:]
             }
-            let first = await group.next() ?? []
+            let first = await group.next() ?? [:]
             group.cancelAll()
             return first
         }
