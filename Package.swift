@@ -55,7 +55,7 @@ let package = Package(
         .executable(name: "acme-agent-token", targets: ["acme-agent-token"]),
         .executable(name: "acme-agent-bench", targets: ["acme-agent-bench"]),
     ],
-    // Exact versions: what is built and tested is what was reviewed. A newer one comes with a change of this file that can be read.
+    // Exact versions: what is built is what was tested. An update is a change to this file.
     dependencies: [
         // Commands, options, help and completions of the programs.
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),

@@ -15,7 +15,7 @@ struct GrantSummary: Sendable, CustomStringConvertible {
     var description: String {
         let line = setting.table.line(of: "name").map { " (line \($0))" } ?? ""
         var lines = ["grant \"\(setting.name)\"\(line)", "  lets \(peers)"]
-        if grant.operations.contains(.readAudit) { lines.append("  read the whole audit trail") }
+        if grant.operations.contains(.readAudit) { lines.append("  " + Self.words(.readAudit)) }
         lines += limited
         if !grant.externalAccounts.isEmpty { lines.append("  by the external accounts \(grant.externalAccounts.joined(separator: ", "))") }
         if grant.operations.contains(.newAccount), !grant.keys.isEmpty, !coversAccountKeys {
@@ -113,7 +113,7 @@ struct GrantSummary: Sendable, CustomStringConvertible {
         case .listKeys: "list keys"
         case .signRequest: "sign certificate requests outside of orders"
         case .signHandshake: "sign TLS handshakes"
-        case .readAudit: "read the audit trail"
+        case .readAudit: "read the whole audit trail"
         }
     }
 
