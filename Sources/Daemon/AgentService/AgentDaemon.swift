@@ -44,8 +44,8 @@ public final class AgentDaemon: Sendable {
     /// Entries that are off because what they name was not found: one line each, for `--check-config`.
     public var offEntries: [String] { loaded.off.map { "\(configuration.file): \($0)" } }
 
-    /// Grants that give nothing or less than they seem to, or a note that there are none, and folders that cannot be used:
-    /// one line each, for `--check-config`.
+    /// Grants that give nothing or less than they seem to, or a note that there are none, and folders that cannot be
+    /// used: one line each, for `--check-config`.
     public var warnings: [String] {
         let folders = [
             ("the socket's folder", DurableFile.parent(of: configuration.socket)), ("the state directory", configuration.stateDirectory),
@@ -199,7 +199,7 @@ public final class AgentDaemon: Sendable {
             connections: configuration.connections, perUser: configuration.connectionsPerUser, limit: limit, pools: pools)
         if let warning { logger.warning("fewer connections than configured", metadata: ["message": "\(warning)"]) }
         try DurableFile.createFolder(configuration.stateDirectory, mode: 0o700)
-        // Anybody who can write to it could name keys and erase the memory of PINs.
+        // A user who can write to it could give keys names, and erase the record of tried PINs.
         _ = try Folder.open(configuration.stateDirectory, as: .configuration)
         let tokens = TokenSet(configuration.tokens, launcher: launcher, eventLoop: loop, logger: logger)
         try DurableFile.createFolder(DurableFile.parent(of: configuration.auditFile), mode: 0o700)
@@ -245,7 +245,7 @@ public final class AgentDaemon: Sendable {
         }
         // The agent's user could not open what root creates here.
         guard status.st_uid == geteuid() else { throw FileError(path: configuration.stateDirectory, call: "own", code: EPERM) }
-        // Not while a daemon runs: it may have open the very trail that is missed here.
+        // Not while a daemon runs: it may still write to the trail that seems to be missing.
         let lock = try SocketPath.lockIfThere(configuration.socket)
         defer { lock?.release() }
         let accepted = try AuditLog.accept(path: configuration.auditFile, memory: auditMemory)
@@ -310,8 +310,8 @@ private final class Parts {
             record.detail = "acme-agentd \(AgentVersion.current), \(configuration.startDetail)"
             _ = try audit.record(record)
             var limits = VarlinkServerLimits()
-            // A reload may change the configured limit, so the service counts. Connections that wait to be let in need
-            // descriptors too.
+            // A reload may change the configured limit, so the service counts. Connections that wait to be admitted
+            // need descriptors too.
             limits.connections = service.descriptors
             limits.bytesPerUser = mebibytes.perUser * 1024 * 1024
             limits.bytes = mebibytes.all * 1024 * 1024

@@ -61,7 +61,7 @@ final class AgentService: VarlinkService {
     /// Whether one more connection of this user is accepted: one user's flood must not keep the others out.
     func mayConnect(_ peer: AgentPeer) -> Bool {
         guard peer.uid != SigningPolicy.Peer.unmapped else {
-            logger.warning("a connection of an unmapped user was refused", metadata: ["uid": "\(peer.uid)"])
+            logger.warning("a connection from an unmapped user was refused", metadata: ["uid": "\(peer.uid)"])
             return false
         }
         let configured = gate.rules.limits
@@ -69,7 +69,7 @@ final class AgentService: VarlinkService {
         guard connectionsOfAll < limits.connections else { return false }
         guard connections[peer.uid, default: 0] < limits.connectionsPerUser else {
             logger.warning(
-                "too many connections of one user", metadata: ["uid": "\(peer.uid)", "limit": "\(limits.connectionsPerUser)"])
+                "too many connections from one user", metadata: ["uid": "\(peer.uid)", "limit": "\(limits.connectionsPerUser)"])
             return false
         }
         return true

@@ -145,7 +145,7 @@ final class AuditReading {
         guard call.mayGoOn() else {
             call.end()
             return call.reply.fail(
-                AgentError.refused(reason: "not-permitted", message: "the grant that let you read the audit trail is gone", hint: nil))
+                AgentError.refused(reason: "not-permitted", message: "no grant lets you read the audit trail any more", hint: nil))
         }
         disk.runIfActive(eventLoop: eventLoop) { [path, place = call.place, last = call.last] in
             try place.part(path: path, last: last)

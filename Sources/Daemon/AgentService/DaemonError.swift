@@ -54,11 +54,11 @@ public struct DaemonError: Error, Sendable {
         switch reason {
         case .locked: "another acme-agentd writes this audit trail; each daemon needs its own state-directory"
         case .missing, .shortened:
-            "somebody removed or changed the trail, or its disk is not mounted (see operations.md); put it back, or accept the loss "
+            "somebody removed or changed the trail, or its disk is not mounted (see operations.md); restore it, or accept the loss "
                 + acceptance
         case .damaged, .malformed:
-            "somebody changed the trail, or its disk is failing (see operations.md; acme-agent audit verify reads all of it); put it back as it "
-                + "was, or, once all of its files are moved away and kept, accept the loss " + acceptance
+            "somebody changed the trail, or its disk is failing (see operations.md; acme-agent audit verify reads all of it); restore it, or "
+                + "move all of its files away, keep them, and accept the loss " + acceptance
         case .memoryDamaged: "somebody changed that file, or its disk is failing; accept the trail as it is " + acceptance
         case .storageFull: "make room on the disk of the audit trail"
         default: nil

@@ -8,8 +8,8 @@ import TokenSupervisor
 ///
 /// Confined to one event loop.
 final class TokenSet {
-    /// How long a closing token may take to answer its requests: as long as a caller waits for a signature at most, by
-    /// default.
+    /// How long a closing token may take to answer its requests: by default, the longest that a caller waits for a
+    /// signature.
     private static let drainTime = TimeAmount.seconds(10)
 
     /// In the order of the configuration; keys are made in the first one by default.

@@ -208,7 +208,7 @@ import Testing
                     order certificates, finalize orders
                       for \(names)
                       at https://ca.example, https://localhost:*
-                  note: a certificate for mail.example.org needs --key: this grant has no key of that name
+                  note: a certificate for mail.example.org needs --key: this grant covers no key of that name
                 """,
                 """
                 grant "all" (line \(line + 9))
@@ -222,7 +222,7 @@ import Testing
                   with keys whose names begin with "web-"
                     register accounts
                       at https://ca.example
-                  note: an account needs --key: this grant has no key whose name begins with "account-"
+                  note: registering an account needs --key: this grant covers no key whose name begins with "account-"
                 """,
             ])
     }
@@ -243,7 +243,7 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         #expect(FolderCheck.fault(folder) == nil && FolderCheck.fault(folder + "/not/there/yet") == nil)
         #expect(chmod(folder, 0o777) == 0)
-        #expect(FolderCheck.fault(folder + "/below") == "\"\(folder)\" can be written by others than its owner")
+        #expect(FolderCheck.fault(folder + "/below") == "\"\(folder)\" can be written by users other than its owner")
         #expect(chmod(folder, 0o700) == 0)
         try Data().write(to: URL(fileURLWithPath: folder + "/file"))
         #expect(FolderCheck.fault(folder + "/file") == "\"\(folder)/file\" is not a folder")

@@ -177,10 +177,10 @@ private final class FakeSystem: Sendable {
         let named = problems(4_711)
         #expect(named.map(\.what) == ["grant", "grants"])
         #expect(named.first?.name == "g" && named.first?.message.hasPrefix("it names you, and is off: \"users\"") == true)
-        #expect(named.last?.message.hasPrefix("1 of the configuration is off") == true)
+        #expect(named.last?.message.hasPrefix("1 in the configuration is off") == true)
         let stranger = problems(4_712)
         #expect(stranger.map(\.what) == ["grants"])
-        #expect(stranger.first?.message.hasPrefix("2 of the configuration are off") == true)
+        #expect(stranger.first?.message.hasPrefix("2 in the configuration are off") == true)
         // A caller learns no names of other users.
         #expect(!stranger.contains { $0.message.contains("alice") || $0.message.contains("bob") })
         let grant = Grant(name: "mine", peers: [.user(4_712)], keys: [], operations: [.listKeys])

@@ -99,7 +99,7 @@ import Testing
         } catch let error as AuditError {
             let shown = DaemonError(error)
             #expect(shown.message.hasSuffix("audit.jsonl:\(line))"), "\(shown.message)")
-            #expect(shown.hint?.contains("acme-agentd --accept-audit-trail") == true && shown.hint?.contains("moved away") == true)
+            #expect(shown.hint?.contains("acme-agentd --accept-audit-trail") == true && shown.hint?.contains("move all of") == true)
         }
         // As the hint says.
         try agent.restart {

@@ -86,9 +86,9 @@ import Testing
                 problems: problems)
         }
         #expect(Status.nothing(status([])) == "nothing: no grant of the policy names you")
-        let off = ProblemStatus(what: "grants", name: "", message: "2 of the configuration are off")
+        let off = ProblemStatus(what: "grants", name: "", message: "2 in the configuration are off")
         #expect(Status.nothing(status([off])) == "nothing: grants are off, see below")
-        #expect(Status.line(off) == "grants: 2 of the configuration are off")
+        #expect(Status.line(off) == "grants: 2 in the configuration are off")
     }
 
     @Test(arguments: [

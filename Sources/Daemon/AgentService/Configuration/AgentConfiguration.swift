@@ -112,7 +112,7 @@ public struct AgentConfiguration: Sendable {
         socket = try table.absolutePath("socket") ?? "/run/acme-agent/agent.sock"
         let longest = VarlinkAddress.maximumPathLength
         guard socket.utf8.count <= longest else {
-            throw table.error("socket", "is longer than a socket's path may be (\(longest) bytes)")
+            throw table.error("socket", "is too long for a socket's path (at most \(longest) bytes)")
         }
         let mode = try table.string("socket-mode") ?? "0660"
         guard let parsed = UInt32(mode, radix: 8), parsed <= 0o777 else {
@@ -180,7 +180,7 @@ extension ConfigurationTable {
         guard path.hasPrefix("/") else { throw error(key, "must be an absolute path") }
         // A zero byte would end the path for the system, which would then use a file other than the one named here.
         guard path.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
-            throw error(key, "holds a control character")
+            throw error(key, "contains a control character")
         }
         return path
     }
@@ -193,11 +193,11 @@ extension ConfigurationTable {
         for name in names {
             // A zero byte would end the name for the system: "root\u0000x" must not mean root.
             guard !name.isEmpty, name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
-                throw error(key, "holds a name that is empty or has control characters")
+                throw error(key, "contains a name that is empty or has control characters")
             }
             let isNumber = name.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
             guard !isNumber || UInt32(name).map({ $0 < .max }) == true else {
-                throw error(key, "holds a number that cannot be a uid or gid: \(name)")
+                throw error(key, "contains a number that cannot be a uid or gid: \(name)")
             }
         }
         return names

@@ -4,8 +4,7 @@ import ConfigurationFile
 import Logging
 import NIOCore
 
-/// Holds the configuration in force, replaces it as a whole, and looks again for what its entries name and was not
-/// found.
+/// Holds the configuration in force, replaces it as a whole, and repeats lookups that found nothing.
 ///
 /// Confined to one event loop. A change is recorded in the audit trail first; what cannot be recorded does not take
 /// effect.

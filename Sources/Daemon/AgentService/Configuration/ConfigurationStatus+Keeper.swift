@@ -33,7 +33,7 @@ extension LoadedConfiguration {
             problems.append(
                 ProblemStatus(
                     what: "grants", name: "",
-                    message: "\(count) of the configuration \(count == 1 ? "is" : "are") off and may be meant for you: "
+                    message: "\(count) in the configuration \(count == 1 ? "is" : "are") off and may be meant for you: "
                         + "the agent's log says why"))
         }
         return problems

@@ -11,9 +11,9 @@ enum FolderCheck {
             var status = stat()
             if stat(shown, &status) == 0 {
                 if status.st_mode & S_IFMT != S_IFDIR { return "\"\(shown)\" is not a folder" }
-                // In a folder like /tmp nobody can replace what is another's.
+                // In a sticky folder such as /tmp, users cannot replace one another's files.
                 let isSticky = status.st_uid == 0 && status.st_mode & S_ISVTX != 0 && shown != path
-                if status.st_mode & 0o022 != 0, !isSticky { return "\"\(shown)\" can be written by others than its owner" }
+                if status.st_mode & 0o022 != 0, !isSticky { return "\"\(shown)\" can be written by users other than its owner" }
                 if geteuid() != 0, shown == path, access(shown, W_OK | X_OK) != 0 {
                     return "\"\(shown)\" cannot be written by this user: \(String(cString: strerror(errno)))"
                 }

@@ -17,11 +17,11 @@ struct GrantSummary: Sendable, CustomStringConvertible {
         var lines = ["grant \"\(setting.name)\"\(line)", "  lets \(peers)"]
         if grant.operations.contains(.readAudit) { lines.append("  " + Self.words(.readAudit)) }
         lines += limited
-        if !grant.externalAccounts.isEmpty { lines.append("  by the external accounts \(grant.externalAccounts.joined(separator: ", "))") }
+        if !grant.externalAccounts.isEmpty { lines.append("  with external accounts \(grant.externalAccounts.joined(separator: ", "))") }
         if grant.operations.contains(.newAccount), !grant.keys.isEmpty, !coversAccountKeys {
-            lines.append("  note: an account needs --key: this grant has no key whose name begins with \"account-\"")
+            lines.append("  note: registering an account needs --key: this grant covers no key whose name begins with \"account-\"")
         }
-        lines += keyless.map { "  note: a certificate for \($0) needs --key: this grant has no key of that name" }
+        lines += keyless.map { "  note: a certificate for \($0) needs --key: this grant covers no key of that name" }
         return lines.joined(separator: "\n")
     }
 
@@ -30,8 +30,8 @@ struct GrantSummary: Sendable, CustomStringConvertible {
         return (users + groups).joined(separator: ", ")
     }
 
-    /// What keys limit, by what else limits it: a reader must not take a list of names or CAs for a limit of an operation
-    /// that asks for none.
+    /// The operations limited by keys, grouped by their other limits: a list of names or CAs must not seem to limit an
+    /// operation that has neither.
     private var limited: [String] {
         let operations = Operation.allCases.filter { grant.operations.contains($0) && $0 != .readAudit }
         guard !operations.isEmpty else { return [] }

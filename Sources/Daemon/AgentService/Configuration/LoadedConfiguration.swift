@@ -23,9 +23,9 @@ struct OffEntry: Hashable, Sendable, CustomStringConvertible {
 
 /// A configuration with the users, groups and secrets that were found for it. Never changed, only replaced.
 ///
-/// The text of the file is accepted as a whole or not at all: an unknown setting, a pattern that means nothing, two
-/// entries of one name are errors. Things outside the file may be missing. The entry that names one is then off, and
-/// grants nothing, until it is found.
+/// The text of the file is accepted as a whole or not at all: an unknown setting, a pattern that means nothing, or
+/// two entries with one name is an error. Things outside the file may be missing. The entry that names one is then
+/// off, and grants nothing, until it is found.
 struct LoadedConfiguration: Sendable {
     let configuration: AgentConfiguration
     /// SHA-256 of the file's bytes, lower-case hex.

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Something outside the configuration that one of its entries names. It may be missing, for now or for a while.
+/// Something outside the configuration that one of its entries names. It may be missing, perhaps only for a while.
 enum Lookup: Hashable, Sendable {
     case user(String)
     case group(String)

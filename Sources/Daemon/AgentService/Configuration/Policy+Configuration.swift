@@ -100,14 +100,14 @@ extension Grant {
             var result: [Pattern] = []
             for text in texts {
                 do { result.append(try make(text)) } catch {
-                    throw table.error(key, "holds \(error.description)", hint: key == "identifiers" ? Grant.nameHint(text) : nil)
+                    throw table.error(key, "contains \(error.description)", hint: key == "identifiers" ? Grant.nameHint(text) : nil)
                 }
             }
             return result
         }
         let operations: Set<Operation>
         do { operations = try OperationBundle.operations(named: setting.operations) } catch {
-            throw table.error("operations", "holds \(error.description)")
+            throw table.error("operations", "contains \(error.description)")
         }
         if let (weaker, stronger) = operations.incomplete {
             throw table.error(

@@ -8,7 +8,7 @@ import Varlink
 ///
 /// Confined to one event loop.
 final class Gate {
-    /// The rules for calls from now on; a call in progress keeps the rules under which it came.
+    /// The rules for calls from now on; a call in progress keeps those under which it arrived.
     var rules: Rules
     let refusals: RefusalLog
 

@@ -36,8 +36,7 @@ final class KeyAdministration {
     /// Public halves that are getting a name and are not in the keyring yet: if several callers adopt one key, one gets
     /// it.
     private var claimed: Set<[UInt8]> = []
-    /// How long a leftover waits until it is looked at again: at first, and at most. Each look that finds nothing out
-    /// doubles it.
+    /// How long a leftover waits until it is examined again: at first, and at most. Each inconclusive try doubles it.
     static let settlingPauses = (first: TimeAmount.seconds(2), longest: TimeAmount.seconds(30))
     var settlingPause = KeyAdministration.settlingPauses.first
     var isSettlingScheduled = false
@@ -80,7 +79,7 @@ final class KeyAdministration {
         let unknown = keyring.keysOfUnknownWeakness.filter { caller.mayList($0) }.sorted().map {
             ProblemStatus(
                 what: "weak-key", name: $0.rawValue,
-                message: "it is not known whether it may leave the token or do more than sign: adopted by an older version; adopt it again")
+                message: "it is not known whether it may leave the token or do more than sign: an older version did not check")
         }
         let all = off + weak + unknown
         guard all.count > KeyAdministration.mostProblems else { return all }
@@ -203,7 +202,7 @@ final class KeyAdministration {
         let pinned: PinnedKey
         // Not the caller's URI: only what the token says about itself.
         do { pinned = try PinnedKey(key, uri: KeyURI.text(label: key.reference.label, id: key.reference.id, token)) } catch {
-            throw AgentError.invalidRequest(parameter: "uri", message: "the URI names a key that the agent does not use: \(error)")
+            throw AgentError.invalidRequest(parameter: "uri", message: "the URI names a key that the agent cannot use: \(error)")
         }
         let name = keyring.name(ofPublicKey: key.reference.spki)
         guard name == nil, !isBeingMade(key.reference), !claimed.contains(key.reference.spki) else {
@@ -370,7 +369,7 @@ private struct MadeKeyNotWritten: Error {
     let cause: any Error
 }
 
-/// A name is taken by a key that may or may not have been made; it could not be found out.
+/// A name is taken by a key of which it could not be determined whether it was made.
 private struct UnsettledKey: Error {
     let token: String
     let cause: any Error

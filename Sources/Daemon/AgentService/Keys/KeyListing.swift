@@ -54,7 +54,7 @@ final class KeyListing {
             guard reply.next(parameters: finished()) else { return }
             begin()
         }
-        // Even if the client keeps up: what the sockets have brought meanwhile goes first.
+        // Even if the client keeps up: input that has arrived on the sockets goes first.
         reply.onWritable { [self] in proceed() }
     }
 

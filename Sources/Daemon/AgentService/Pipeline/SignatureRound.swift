@@ -159,8 +159,8 @@ struct SignatureRound: Hashable {
     }
 
     /// Everything that was appended is in the file.
-    /// - Parameter groupHolds: Whether the trail is so little ahead of the disk that replies which need not wait for it
-    ///   may go out.
+    /// - Parameter groupHolds: Whether the trail is within the group rule, so that replies that need not wait for the
+    ///   disk may go out.
     mutating func flushed(groupHolds: Bool) {
         isFlushAsked = false
         var newest: UInt64 = 0
@@ -220,7 +220,7 @@ struct SignatureRound: Hashable {
         }
     }
 
-    /// A sync failed: it is unknown what of the trail is on disk, so everybody who waits for it has waited in vain.
+    /// A sync failed: it is unknown what of the trail is on disk, so every job that waits for it fails.
     mutating func syncFailed(_ error: AuditError) { endWaiting { _ in .failed(error) } }
 
     /// The answer was given.
