@@ -16,7 +16,7 @@ import Testing
         #expect(try sandbox.requests() == before)
         let refusals: [([String], String)] = [
             (["--token", "nope"], "has no token \"nope\""), (["--key-type", "P-384"], "of type P-256, not P-384"),
-            (["--key", account], "is an account key"), (["-d", "a.example.org"], "is not yet for a.example.org"),
+            (["--key", account], "is an account key"), (["-d", "a.example.org"], "does not include a.example.org"),
         ]
         for (options, message) in refusals {
             let refused = try await sandbox.agent(["issue", "-d", "www.example.org"] + options)

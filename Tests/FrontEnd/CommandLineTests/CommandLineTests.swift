@@ -50,11 +50,11 @@ import Testing
 
     @Test(arguments: [
         ("issue", "a certificate needs a name: -d NAME"),
-        ("issue -d a.example --expand --replace-names", "--expand and --replace-names exclude each other"),
+        ("issue -d a.example --expand --replace-names", "--expand and --replace-names cannot be combined"),
         ("renew", "which certificates? NAME or --all"),
-        ("renew --all www.example.org", "--all and names exclude each other"),
+        ("renew --all www.example.org", "--all and names cannot be combined"),
         ("account update", "either --email ADDRESS or --no-contact is needed"),
-        ("list --quiet --verbose", "--quiet and --verbose exclude each other"),
+        ("list --quiet --verbose", "--quiet and --verbose cannot be combined"),
         ("audit tail -n 10001", "-n must be from 0 to 10000"),
         ("--bogus", "unknown option '--bogus'"),
         ("revoke", "missing expected argument '<name>'"),

@@ -64,10 +64,10 @@ import Testing
     // MARK: Names
 
     @Test(arguments: [
-        ("-d www.example.org", "is also for mail.example.org"),
-        ("-d www.example.org,mail.example.org,new.example.org", "is not yet for new.example.org"),
-        ("-d www.example.org,new.example.org", "is also for mail.example.org, not given now, and is not yet for new.example.org"),
-        ("--name www.example.org -d other.example", "is for www.example.org and mail.example.org, and for none of the given names"),
+        ("-d www.example.org", "also includes mail.example.org"),
+        ("-d www.example.org,mail.example.org,new.example.org", "does not include new.example.org"),
+        ("-d www.example.org,new.example.org", "also includes mail.example.org, not given now, and does not include new.example.org"),
+        ("--name www.example.org -d other.example", "includes www.example.org and mail.example.org, but none of the given names"),
     ])
     func otherNamesAreNotDroppedWithoutAWord(names: String, message: String) async throws {
         let session = try await session()

@@ -50,7 +50,7 @@ import Testing
         let session = try CommandLineSession()
         try await session.install("www.example.org")
         let both = try await session.run("acme-agent show www.example.org --format pem --out - --json")
-        #expect(both.status == 64 && both.error.contains("exclude each other"), "\(both)")
+        #expect(both.status == 64 && both.error.contains("cannot be combined"), "\(both)")
         let terminal = try await session.runOnTerminal("acme-agent show www.example.org --format der --out /dev/stdout; echo status $?")
         #expect(terminal.output.contains("status 64"), "\(terminal)")
     }

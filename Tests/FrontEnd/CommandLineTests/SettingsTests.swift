@@ -109,7 +109,7 @@ import Testing
     @Test(arguments: [
         ("\nsokket = \"/x\"", "t.toml:2: \"sokket\" is not a setting here"),
         ("webroot = \"www\"", "t.toml:1: \"webroot\" must be an absolute path"),
-        ("\n\nwebroot = \"/a\"\ndns-hook = \"/b\"", "t.toml:3: webroot and dns-hook exclude each other"),
+        ("\n\nwebroot = \"/a\"\ndns-hook = \"/b\"", "t.toml:3: webroot and dns-hook cannot be combined"),
         ("key-type = \"P-512\"", "t.toml:1: \"key-type\" is refused: \"P-512\" is not a key type"),
         ("http01-address = \"80\"", "t.toml:1: \"80\" is not an address and port"),
         ("http01-address = [1]", "t.toml:1: \"http01-address\" must contain strings, not an integer"),

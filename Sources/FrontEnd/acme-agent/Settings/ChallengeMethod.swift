@@ -43,7 +43,7 @@ enum ChallengeMethod: Sendable, Equatable {
         let given = [addresses.isEmpty ? nil : "http01-address", webroot == nil ? nil : "webroot", dnsHook == nil ? nil : "dns-hook"]
             .compactMap(\.self)
         guard given.count < 2 else {
-            throw .usage("\(given[0]) and \(given[1]) exclude each other", hint: "choose one way to answer challenges")
+            throw .usage("\(given[0]) and \(given[1]) cannot be combined", hint: "choose one way to answer challenges")
         }
         if let webroot {
             self = .webroot(webroot)

@@ -44,6 +44,6 @@ struct GlobalOptions: ParsableArguments {
     static var unset: GlobalOptions { (try? GlobalOptions.parse([])) ?? GlobalOptions() }
 
     func validate() throws {
-        if quiet, verbose { throw ValidationError("--quiet and --verbose exclude each other") }
+        if quiet, verbose { throw ValidationError("--quiet and --verbose cannot be combined") }
     }
 }

@@ -4,7 +4,8 @@ struct AccountDeactivate: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "deactivate", abstract: "Permanently deactivate the account.",
         discussion: """
-            Its certificates stay valid, but it can order no more. Its key stays in the token. This cannot be undone.
+            The account cannot order any more certificates; existing ones stay valid. Its key stays in the token. This \
+            cannot be undone.
 
             Example: acme-agent account deactivate
             """)

@@ -28,7 +28,7 @@ struct AccountRegister: AgentCommand {
     var eab: String?
 
     @Option(
-        help: ArgumentHelp("The account key's name. (default: the account's; for a new one account-USER-HOST[-PORT])", valueName: "name"))
+        help: ArgumentHelp("The account key's name. (default: the existing account's, or account-USER-HOST[-PORT])", valueName: "name"))
     var key: String?
 
     @Option(
@@ -36,7 +36,7 @@ struct AccountRegister: AgentCommand {
         completion: .list(KeyAlgorithm.allCases.map(\.rawValue)))
     var keyType: String?
 
-    @Flag(help: "Do not ask before another account takes the place of one that works.")
+    @Flag(help: "Do not ask before replacing a working account with another one.")
     var yes = false
 
     @OptionGroup var options: GlobalOptions
@@ -56,7 +56,7 @@ struct AccountRegister: AgentCommand {
         let stored: StoredAccount
         do { stored = try await register(registration, session) } catch let error as IssuanceError {
             guard case .otherAccount = error, session.canAsk else { throw error }
-            try session.confirm("\(error); use one by the key \"\(registration.key)\" instead", yes: false)
+            try session.confirm("\(error); use one with the key \"\(registration.key)\" instead", yes: false)
             registration.isReplacementAllowed = true
             stored = try await register(registration, session)
         }
@@ -69,7 +69,7 @@ struct AccountRegister: AgentCommand {
         try await session.withAccounts { flow, _ in try await flow.register(registration) }
     }
 
-    /// The key that is named, by option or configuration; else that of the account which is kept; else a default.
+    /// The key named by option or configuration, else the stored account's, else a default.
     private func chosenKey(_ session: Session) async throws -> KeyName {
         let directory = session.settings.directory
         if let key { return try KeyName(argument: key) }
@@ -80,7 +80,8 @@ struct AccountRegister: AgentCommand {
         let chosen = names.chosen { name in
             grants.contains { $0.operations.contains(Operation.newAccount.rawValue) && $0.covers(name) }
         }
-        // The default name of earlier versions. The account may belong to this user, whose state was lost, or to another.
+        // A key with the default name of earlier versions. Its account may belong to another user, or to this one, whose
+        // state was lost.
         if chosen == names.own, (try? await agent.key(named: names.own)) == nil,
             let shared = try? await agent.key(named: names.shared), shared.usage == .account, shared.state == .active
         {

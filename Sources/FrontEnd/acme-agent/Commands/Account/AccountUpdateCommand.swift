@@ -27,7 +27,7 @@ struct AccountUpdateCommand: AgentCommand {
         let report = try await session.withAccounts { flow, directory in
             let account = try await flow.update(directory, contact: contact)
             guard let stored = try await session.store.account(at: directory) else {
-                throw Failure("no-account", .failed, "the account was removed meanwhile")
+                throw Failure("no-account", .failed, "the stored account was removed in the meantime")
             }
             return AccountReport(stored: stored, account: account)
         }

@@ -8,7 +8,7 @@ struct AuditTail: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "tail", abstract: "Show the last records of the audit trail.",
         discussion: """
-            The agent returns them if its policy allows you read-audit. With --json each record is one line, as it is in the file.
+            The agent's policy must grant you read-audit. With --json each record is one line, as it is in the file.
 
             Example: acme-agent audit tail -n 20 --follow
             """

@@ -8,9 +8,9 @@ struct AuditVerify: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Verify that the audit trail is whole and unchanged.",
         discussion: """
-            Reads the files directly, so it needs permission to read them; the agent may be running. Only a head that \
-            was noted earlier proves that the trail was not cut at its end or rewritten: --expect SEQUENCE:HASH, as \
-            this command prints it. The exit status is 1 if the trail is broken.
+            Reads the files directly, so it needs permission to read them; the agent may be running. Only a head \
+            noted earlier proves that the trail was not truncated or rewritten: --expect SEQUENCE:HASH, as this \
+            command prints it. The exit status is 1 if the trail is broken.
 
             Example: acme-agent audit verify
             """)

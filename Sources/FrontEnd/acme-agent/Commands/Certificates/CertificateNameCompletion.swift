@@ -17,7 +17,7 @@ enum CertificateNameCompletion {
         guard let settings = try? Settings(options, environment: .current()),
             let names = try? DurableFile.names(in: settings.stateDirectory + "/certificates")
         else { return [] }
-        // A failed order left a folder without a current generation.
+        // A failed order may leave a folder without a current generation.
         return names.filter { name in
             (try? CertificateName(name)) != nil
                 && access(settings.stateDirectory + "/certificates/" + name + "/current", F_OK) == 0

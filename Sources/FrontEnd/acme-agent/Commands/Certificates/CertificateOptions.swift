@@ -10,7 +10,7 @@ struct CertificateOptions: ParsableArguments {
     @Option(
         name: .customLong("http01-address"),
         help: ArgumentHelp(
-            "Answer http-01 challenges with a built-in listener there; may be repeated. (default: \(ChallengeMethod.standardAddress))",
+            "Answer http-01 challenges with a listener on this address; may be repeated. (default: \(ChallengeMethod.standardAddress))",
             valueName: "ip:port"))
     var http01Address: [String] = []
 

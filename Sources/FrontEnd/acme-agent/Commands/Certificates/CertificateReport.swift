@@ -45,7 +45,7 @@ struct CertificateReport: Sendable {
     }
 
     let certificate: StoredCertificate
-    /// What is wrong with its key at the agent, as far as is known.
+    /// What the agent says is wrong with its key, if known.
     enum KeyFault: Sendable { case gone, retired }
     var keyFault: KeyFault?
     /// Unix seconds.

@@ -40,7 +40,7 @@ struct Forget: AgentCommand {
         let lock = try await store.lock(name)
         defer { lock.release() }
         let keys = await keys(of: name, isWhole: isWhole, session)
-        // The settings last: as long as they exist, the next run completes an interrupted one.
+        // The settings go last: as long as they exist, the next run can complete an interrupted removal.
         try await store.removeJournal(named: name)
         if isWhole {
             if store.traces(of: name).certificate { try await store.removeCertificate(named: name) }

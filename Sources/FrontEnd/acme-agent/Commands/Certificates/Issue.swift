@@ -71,7 +71,7 @@ struct Issue: AgentCommand {
                         isWanted || !(stored.map { wish.isMet(by: $0, journal, now: Session.now) } ?? false)
                     }
                 } catch {
-                    // Nothing is left of a refused order that needs the settings.
+                    // The refused order has left nothing that needs the settings.
                     if case .some(.none) = try? await session.store.journal(named: name),
                         case .some(.none) = try? await session.store.certificate(named: name)
                     {
@@ -168,11 +168,11 @@ struct Issue: AgentCommand {
     private static func difference(_ name: CertificateName, had: [Identifier], _ asked: [Identifier]) -> String {
         let missing = had.filter { !asked.contains($0) }, added = asked.filter { !had.contains($0) }
         if missing.count == had.count {
-            return "the certificate \(name) is for \(Wording.list(had)), and for none of the given names"
+            return "the certificate \(name) includes \(Wording.list(had)), but none of the given names"
         }
         let parts = [
-            missing.isEmpty ? nil : "is also for \(Wording.list(missing)), not given now",
-            added.isEmpty ? nil : "is not yet for \(Wording.list(added))",
+            missing.isEmpty ? nil : "also includes \(Wording.list(missing)), not given now",
+            added.isEmpty ? nil : "does not include \(Wording.list(added))",
         ]
         return "the certificate \(name) " + parts.compactMap(\.self).joined(separator: ", and ")
     }
@@ -240,6 +240,6 @@ struct SubjectOptions: ParsableArguments {
 
     func validate() throws {
         if domains.isEmpty { throw ValidationError("a certificate needs a name: -d NAME") }
-        if expand, replaceNames { throw ValidationError("--expand and --replace-names exclude each other") }
+        if expand, replaceNames { throw ValidationError("--expand and --replace-names cannot be combined") }
     }
 }

@@ -10,7 +10,7 @@ struct Renew: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Renew certificates that are due, and resume interrupted orders.",
         discussion: """
-            A certificate is due after two thirds of its lifetime, or after half of a lifetime below ten days. It \
+            A certificate is due after two thirds of its lifetime, or after half if the lifetime is below ten days. It \
             keeps its names, profile, key and settings. Run `acme-agent renew --all` from a timer.
 
             Example: acme-agent renew --all --quiet
@@ -29,7 +29,7 @@ struct Renew: AgentCommand {
     @OptionGroup(title: "Global") var options: GlobalOptions
 
     func validate() throws {
-        if names.isEmpty != all { throw ValidationError(all ? "--all and names exclude each other" : "which certificates? NAME or --all") }
+        if names.isEmpty != all { throw ValidationError(all ? "--all and names cannot be combined" : "which certificates? NAME or --all") }
     }
 
     /// The result for each certificate.
@@ -188,7 +188,7 @@ struct Renew: AgentCommand {
         _ name: CertificateName, _ stored: StoredCertificate?, _ journal: OrderJournal?, keyAlgorithm: KeyAlgorithm,
         mustStaple: Bool? = nil
     ) throws -> (IssuanceRequest, ACMEURL)? {
-        // An order from before the installation is the installed certificate's own.
+        // An order started before the installation is the installed certificate's own.
         let isOpen = stored.map { stored in journal.map { !$0.hasFailed && $0.started > stored.metadata.installed } ?? false } ?? true
         if isOpen, let journal {
             var request =
@@ -197,7 +197,7 @@ struct Renew: AgentCommand {
             request.identifiers = journal.identifiers
             request.profile = journal.profile
             request.mustStaple = journal.mustStaple
-            // It is for exactly this key: if it was retired meanwhile, it is refused.
+            // The order is for exactly this key. If the key was retired in the meantime, the order is refused.
             if let key = journal.key, key != stored?.metadata.key.name {
                 request.key = key
                 request.keyAlgorithm = keyAlgorithm

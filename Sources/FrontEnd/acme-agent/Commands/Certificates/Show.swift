@@ -38,7 +38,7 @@ struct Show: AgentCommand {
         let bytes = format.export.map { certificate.chain.exported(as: $0) } ?? Array((report.text + "\n").utf8)
         let isStandardOutput = try out.map { try $0 == "-" || DurableFile.ownDescriptor(named: $0) == STDOUT_FILENO } ?? false
         if isStandardOutput, session.output.isJSON {
-            throw Failure.usage("--json and --out to standard output exclude each other", hint: "--json without --out has the chain as pem")
+            throw Failure.usage("--json and --out to standard output cannot be combined", hint: "--json without --out has the chain as pem")
         }
         if let out, !isStandardOutput {
             try DurableFile.write(bytes, toNamed: out, mode: 0o644)

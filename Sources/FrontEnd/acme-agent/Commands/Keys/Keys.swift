@@ -11,8 +11,8 @@ struct Keys: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Create, list and manage keys in the token.",
         discussion: """
-            A key of usage "account" signs requests to one CA; one of usage "certificate" signs certificate requests and \
-            handshakes.
+            A key of usage "account" signs requests to one CA. A key of usage "certificate" signs certificate requests \
+            and handshakes.
 
             Example: acme-agent keys list
             """,
@@ -78,7 +78,7 @@ extension KeyDescription {
         list.add("name", name.rawValue)
         list.add("usage", usage.rawValue)
         list.add("algorithm", algorithm.rawValue)
-        list.add("state", state == .retired ? "retired: signs only a revocation" : state.rawValue)
+        list.add("state", state == .retired ? "retired: signs only its certificate's revocation" : state.rawValue)
         list.add("token", token)
         list.add("uri", uri)
         list.add("directory", directory)

@@ -7,8 +7,8 @@ struct KeysAdopt: AgentCommand {
         commandName: "adopt", abstract: "Adopt a key that is already in the token.",
         discussion: """
             The key is named by its PKCS#11 URI (RFC 7512), for example "pkcs11:token=web;object=www;type=private". \
-            Exactly one key must match. Its public half is pinned: the agent never signs with another. A key that can \
-            be extracted from the token, or that may do more than sign, is refused unless --accept-weak is given.
+            Exactly one key must match. Its public half is pinned: the agent never signs with another. A weak key is \
+            refused unless --accept-weak is given: one that is or was extractable or readable, or may do more than sign.
 
             Example: acme-agent keys adopt "pkcs11:token=web;object=www" --name www
             """)
@@ -19,7 +19,7 @@ struct KeysAdopt: AgentCommand {
     @Option(help: ArgumentHelp("The key's name in the agent. (default: the URI's object)", valueName: "name"))
     var name: String?
 
-    @Flag(help: "Accept a key that is or was extractable, or may decrypt, unwrap, derive or sign with recovery.")
+    @Flag(help: "Accept a key that is or was extractable or readable, or may decrypt, unwrap, derive or sign with recovery.")
     var acceptWeak = false
 
     @OptionGroup var key: KeyOptions

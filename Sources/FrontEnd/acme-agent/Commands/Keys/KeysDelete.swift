@@ -4,7 +4,7 @@ struct KeysDelete: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete", abstract: "Destroy a key in the token.",
         discussion: """
-            A certificate for it becomes useless and can no longer be revoked with its own key. This cannot be undone.
+            Its certificate becomes useless and can no longer be revoked with this key. This cannot be undone.
 
             Example: acme-agent keys delete www.example.org
             """)

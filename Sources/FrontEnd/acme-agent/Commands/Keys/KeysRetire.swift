@@ -4,7 +4,8 @@ struct KeysRetire: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "retire", abstract: "Stop a key from signing.",
         discussion: """
-            It stays in the token and can still sign its certificate's revocation. This cannot be undone.
+            The key stays in the token. A retired certificate key still signs the revocation of its certificate; a \
+            retired account key signs nothing. This cannot be undone.
 
             Example: acme-agent keys retire www.example.org
             """)
