@@ -95,7 +95,7 @@ final class AuditCore: Sendable {
         try state.withLock { (state) throws(AuditError) in
             if let failure = state.failure { throw failure }
             guard record.kind != .genesis else {
-                throw AuditError(.malformed, file: path, message: "a trail has one genesis record, its first")
+                throw AuditError(.malformed, file: path, message: "only a trail's first record is a genesis record")
             }
             let sequence = state.appended &+ 1
             guard keepsRecords else {

@@ -1,7 +1,7 @@
 import DurableFile
 import Glibc
 
-/// Why the trail could not be opened, written, synced or read. Nothing may be signed after it
+/// Why the trail could not be opened, written, synced or read. What cannot be recorded is not signed
 /// (Docs/decisions/0006-audit-before-deed.md).
 public struct AuditError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Stable codes.
@@ -29,7 +29,7 @@ public struct AuditError: Error, Hashable, Sendable, CustomStringConvertible {
         case damaged
         /// The memory of the trail is not readable.
         case memoryDamaged = "memory-damaged"
-        /// Older files exist, but the one to continue does not.
+        /// There is no file to continue, although there was one, or none to read.
         case missing
         /// A record longer than `AuditLimits.line`.
         case recordTooLarge = "record-too-large"

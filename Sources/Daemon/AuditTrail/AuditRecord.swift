@@ -19,7 +19,8 @@ public struct AuditRecord: Hashable, Sendable {
         case event
     }
 
-    /// Position in the trail, from 0 without a gap. Set by the log; a value set before appending is ignored.
+    /// Position in the trail, from 0; a gap means missing records. Set by the log; a value set before appending is
+    /// ignored.
     public var sequence: UInt64 = 0
     /// Milliseconds since 1970-01-01T00:00:00Z.
     public var time: Int64
@@ -45,9 +46,9 @@ public struct AuditRecord: Hashable, Sendable {
     public var url: String?
     /// DNS names and IP addresses in their canonical form.
     public var identifiers: [String] = []
-    /// SHA-256 of the bytes handed to the token for signing, lower-case hex.
+    /// The digest of what is signed, as `sha256:` or `sha384:` and lower-case hex.
     public var digest: String?
-    /// How it ended, in one word: `signed`, `failed`, `refused`.
+    /// How it ended, in one word: `signed`, `done`, `failed`, `refused`, `on`.
     public var result: String?
     /// The stable error code if it did not end well.
     public var error: String?

@@ -1,6 +1,6 @@
 import DurableFile
 
-/// Verifies a trail from its first record to its last, across its files, without holding more than a line.
+/// Verifies a trail from its first record to its last, across its files, without reading a whole file into memory.
 ///
 /// The chain alone proves that what is there is in order and unchanged since it was written. Only a head kept elsewhere
 /// (`expecting`) proves that nothing was cut off the end and that the trail was not rewritten. May run while the agent

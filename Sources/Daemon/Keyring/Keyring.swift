@@ -24,7 +24,7 @@ public struct Keyring {
         for key in contents.unusable { unusable[key.name] = key }
         let doubles = Keyring.doubles(among: contents.records)
         keys.reserveCapacity(contents.records.count)
-        // In order, so that each name goes to the end of those before it.
+        // In order, so that each name is appended to the sorted ones.
         for record in contents.records.sorted(by: { $0.name < $1.name }) {
             if let reason = doubles[record.name] {
                 unusable[record.name] = UnusableKey(name: record.name, reason: reason)

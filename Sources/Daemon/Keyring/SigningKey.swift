@@ -2,7 +2,7 @@ import ACME
 import JOSE
 import TokenProtocol
 
-/// A key by its name: where it is in which token, its pinned public half, what it may be used for. Immutable, so that
+/// A key by its name: its token and object, its pinned public half, what it may be used for. Immutable, so that
 /// all requests of a key share it.
 public final class SigningKey: Sendable {
     public enum State: Sendable { case active, retired }

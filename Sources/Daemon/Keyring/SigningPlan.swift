@@ -9,7 +9,7 @@ public struct SigningTask: Sendable {
     public let mechanism: SigningMechanism
     public let input: SigningInput
     public let padding: RSAPadding
-    /// What is signed, in words of RFC 8555, for the audit trail: `jws`, `csr`, `key-change-inner`, `handshake`.
+    /// What is signed, for the audit trail: `jws`, `csr`, `key-change-inner`, `handshake`.
     public let what: String
 
     init(_ what: String, key: SigningKey, bytes: [UInt8]) {

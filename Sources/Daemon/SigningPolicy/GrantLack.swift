@@ -17,7 +17,7 @@ public struct GrantLack: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Grant {
-    /// What blocks its own operations, the most blocking first.
+    /// What its own operations lack, the lack that blocks the most first.
     public var lacking: [GrantLack] {
         var left = operations
         return [

@@ -76,7 +76,7 @@ public struct Policy: Sendable {
         !Policy.isNobody(peer) && grants.contains { $0.operations.contains(.listKeys) && $0.covers(peer) && $0.covers(key: key) }
     }
 
-    /// The peer's grants, for "what may I do?".
+    /// The peer's grants, for `GetStatus`.
     public func grants(for peer: Peer) -> [Grant] {
         Policy.isNobody(peer) ? [] : grants.filter { $0.covers(peer) }
     }

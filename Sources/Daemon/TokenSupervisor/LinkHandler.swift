@@ -52,7 +52,7 @@ final class LinkHandler: ChannelInboundHandler {
         }
     }
 
-    func channelInactive(context: ChannelHandlerContext) { end("it ended a link") }
+    func channelInactive(context: ChannelHandlerContext) { end("it closed a link") }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         end("a link failed: \(error)")

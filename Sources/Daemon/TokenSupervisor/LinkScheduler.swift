@@ -7,8 +7,8 @@ import NIOCore
 /// time. With many, one slow signature would hold up those that wait for the same link while other links are idle.
 ///
 /// What a link has in hand is limited in time too: it gets more only while that is less than `inHand`. So four P-256
-/// requests go together, but only one of RSA-4096, next to which the time on the link is nothing. A user whose request
-/// comes next then waits for the first link that is free.
+/// requests go together, but only one of RSA-4096, which takes so long that the time on the link does not matter. The
+/// next user's request then waits for the first link that is free.
 struct LinkScheduler {
     static let inFlightPerLink = 4
     /// A link with this much in hand gets no more.

@@ -29,7 +29,7 @@ public struct ProcessLauncher: HelperLauncher {
         }
         var process: pid_t = -1
         var variables = configuration.environment
-        // Who the credentials' folder belongs to is systemd's word alone.
+        // Only systemd may name the folder of the credentials, not the configuration.
         variables["CREDENTIALS_DIRECTORY"] = getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) }
         let environment = variables.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         let code = CStrings.with([path, "--links", String(signingLinks)]) { argv in

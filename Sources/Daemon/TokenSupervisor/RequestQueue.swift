@@ -6,7 +6,7 @@ import NIOCore
 /// at a time waits in this queue for at most one request of each other user, whatever the others ask for and however
 /// much.
 ///
-/// **Weights.** In a round each user may use as much of the token's time as its dearest signature takes; each request
+/// **Weights.** In a round each user may use as much of the token's time as its slowest signature takes; each request
 /// is charged what its kind takes. A user who has used up that share joins the ring of the next round, which begins
 /// when this one is empty. So users who always have something waiting get the same time of the token, not the same
 /// number of signatures. (Deficit round robin, Shreedhar and Varghese 1995, with turns of one request.) A user who had

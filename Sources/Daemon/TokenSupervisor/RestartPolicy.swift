@@ -1,9 +1,9 @@
 import NIOCore
 
 /// When a helper whose token cannot be used is asked to try again: soon, then 1, 2, 4, … 30 s after the previous time.
-/// The helper makes sure that no PIN is tried that was judged before. In between, every 4 s, it is asked for a look,
-/// which costs the token little and tries nothing until it sees a change. So a token that is back after a long time is
-/// in use within seconds. Has no clock.
+/// The helper makes sure that a PIN that was judged before is not tried again. In between, every 4 s, it is asked for a
+/// look, which costs the token little and tries nothing until it sees a change. So a token that comes back after a long
+/// time is in use within seconds. Has no clock.
 struct RecheckPace {
     private let limits: SupervisorLimits
     private var pause: TimeAmount
@@ -35,7 +35,7 @@ struct RecheckPace {
 
 /// When a helper is restarted. A state machine without clock.
 struct RestartPolicy {
-    /// Helpers that died in a row without ever being ready: after that nobody should wait for one that may never come.
+    /// Helpers that died in a row without ever being ready: after that, callers no longer wait for the next one.
     static let hopelessAfter = 4
 
     private let limits: SupervisorLimits

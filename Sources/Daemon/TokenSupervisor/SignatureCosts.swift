@@ -1,8 +1,8 @@
 import NIOCore
 import TokenProtocol
 
-/// What a token takes for a signature of each kind: the mean of the last ones, as their replies came. A value without
-/// clock.
+/// How long a token takes for a signature of each kind: the mean of the last ones, by the times of their replies. A
+/// value without a clock.
 struct SignatureCosts {
     /// Signatures that take different times: by the size of the key, and for Ed25519, where the token hashes the
     /// message, by its length.
@@ -24,7 +24,7 @@ struct SignatureCosts {
         /// Bytes from which hashing the message counts next to the signature itself.
         private static let longMessage = 16 * 1024
 
-        /// Nanoseconds until one is measured: SoftHSM's on a usual CPU, so that the first ones are not all weighed the
+        /// Nanoseconds until one is measured: SoftHSM's on a usual CPU, so that the first ones do not all count the
         /// same.
         fileprivate var presumed: Int64 {
             switch self {
@@ -45,10 +45,10 @@ struct SignatureCosts {
     }
 
     private var means = Kind.allCases.map { Mean(nanoseconds: $0.presumed) }
-    /// What the dearest kind in use takes, in nanoseconds.
+    /// How long the slowest kind in use takes, in nanoseconds.
     private(set) var dearest: Int64 = 1
 
-    /// What a signature of this kind takes, nanoseconds, at least 1.
+    /// How long a signature of this kind takes, in nanoseconds; at least 1.
     func cost(_ kind: Kind) -> Int64 { means[kind.rawValue].nanoseconds }
 
     /// The same, for one that the token gets now.

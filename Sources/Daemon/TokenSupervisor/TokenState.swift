@@ -36,7 +36,7 @@ public struct SupervisorLimits: Sendable {
     public var control = TimeAmount.seconds(30)
     /// The longest time until a missing token is tried again as a whole; see `RecheckPace`.
     public var recheck = TimeAmount.seconds(30)
-    /// The longest time until a look whether it is there again.
+    /// The longest time until the next look at whether it is there again.
     public var look = TimeAmount.seconds(4)
     /// Pause before a helper is restarted, doubled with each further death.
     public var firstPause = TimeAmount.milliseconds(100)

@@ -161,7 +161,7 @@ extension TokenSupervisor {
         let inFlight = scheduler.inFlight
         endHelper(after: .zero) { [logger] exit in
             logger.error(
-                "the token's helper is gone and is restarted",
+                "the token's helper has ended and is being restarted",
                 metadata: [
                     "why": "\(why)", "exit": "\(exit)", "process": "\(process)", "inFlight": "\(inFlight)", "wasReady": "\(wasReady)",
                 ])

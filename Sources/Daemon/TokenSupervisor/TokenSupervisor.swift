@@ -157,7 +157,7 @@ public final class TokenSupervisor {
         guard generation == self.generation else { return }
         switch scheduler.complete(link: link, id: id, now: .now()) {
         case .abandoned: break
-        case .unknown: return helperEnded("it answered a request that it did not have", generation)
+        case .unknown: return helperEnded("it answered a request that it was not sent", generation)
         case .request(let request):
             switch reply {
             case .signature(let signature):
@@ -260,7 +260,7 @@ public final class TokenSupervisor {
         if id == HelperReply.unasked { return told(reply, generation) }
         switch calls.receive(reply, id: id, now: .now()) {
         case .continues: break
-        case .unexpected: helperEnded("it answered a call that it did not have", generation)
+        case .unexpected: helperEnded("it answered a call that it was not sent", generation)
         case .finished(let call, let reply):
             call.completion(.success(reply))
             sendNextCall()

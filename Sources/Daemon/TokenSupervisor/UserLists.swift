@@ -1,5 +1,5 @@
-/// Lists of slots, each of which is in one of them or in none. Every step takes the same time, however many there are,
-/// and no memory once there were as many.
+/// Lists of slots; each slot is in at most one. Every step takes the same time however many there are, and only a new
+/// slot takes memory.
 struct UserLists {
     enum List: Int, CaseIterable {
         case none
