@@ -56,7 +56,7 @@ extension AgentCall {
             self = .createKey(creation)
         case "AdoptKey":
             let uri = try reader.text("uri", limit: CallLimits.uri)
-            // Percent-encoded in every URI (RFC 7512 §2.3). Written out they would take six times the room in the key's entry.
+            // RFC 7512 §2.3 requires them percent-encoded. Raw ones would take six times the room in the key's entry.
             guard !uri.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) else {
                 throw InvalidParameter("uri", "has a control character")
             }

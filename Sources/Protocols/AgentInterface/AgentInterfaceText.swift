@@ -111,7 +111,8 @@ public enum AgentInterfaceText {
           name: string, uri: string, usage: string, directory: ?string, token: ?string, acceptWeak: ?bool
         ) -> (key: Key)
 
-        # A retired key signs only revocations; it stays in the token.
+        # The key stays in the token. A retired certificate key signs only the revocation of its certificate, a retired
+        # account key nothing.
         method RetireKey(name: string) -> (key: Key)
 
         # Destroys the key in the token. This cannot be undone. A key that is no longer in the token counts as
@@ -175,7 +176,7 @@ public enum AgentInterfaceText {
         # The last records of the audit trail, 100 by default, as the lines on disk. With "more", new ones follow.
         method ReadAudit(last: ?int) -> (records: []string)
 
-        # Policy does not allow it. reason is stable; message and hint are for a person.
+        # Policy, or the state of the key, does not allow it. reason is stable; message and hint are for a person.
         error Refused (reason: string, message: string, hint: ?string)
 
         # There is no such key, or the caller may not use it: the error does not say which.
@@ -196,10 +197,10 @@ public enum AgentInterfaceText {
         # The token, or the check of its signature, failed; nothing was returned.
         error SigningFailed (message: string, hint: ?string)
 
-        # The audit trail cannot be written, so nothing is signed.
+        # The audit trail cannot be written, so nothing is signed, or cannot be read.
         error AuditUnavailable (message: string, hint: ?string)
 
-        # The agent has too much work from this caller; try the call again later.
+        # The agent has too much work from this caller or from all; try the call again later.
         error Overloaded (message: string)
         """# + "\n"
 }

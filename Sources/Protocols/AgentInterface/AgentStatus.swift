@@ -113,7 +113,7 @@ public struct ConfigurationStatus: Sendable, Hashable {
     public var loaded: String
     /// SHA-256 of the file, lower-case hex.
     public var sha256: String
-    /// How many entries are off.
+    /// The number of entries that are off.
     public var off: Int
     /// Those entries; empty for a caller who may not see them.
     public var entries: [Entry]

@@ -5,7 +5,7 @@ import StrictJSON
 /// Whether a key still signs.
 public enum KeyState: String, Sendable {
     case active
-    /// Signs only revocations.
+    /// A certificate key signs only the revocation of its certificate, an account key nothing.
     case retired
 }
 

@@ -10,7 +10,7 @@ public struct TokenConfiguration: Hashable, Sendable {
     public var pinSource: String?
     /// Number of sessions that sign concurrently.
     public var pool: Int
-    /// Where the helper records a refused PIN.
+    /// Where the helper records each try of a PIN.
     public var stateDirectory: String
     /// The helper's environment, for the module.
     public var environment: [String: String]

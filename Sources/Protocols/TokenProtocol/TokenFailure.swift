@@ -4,7 +4,7 @@ public struct TokenFailure: Error, Hashable, Sendable, CustomStringConvertible {
     public enum Kind: UInt8, CaseIterable, Sendable {
         /// The token refused the PIN.
         case pinIncorrect = 1
-        /// The token has locked the PIN, or says that the next wrong one locks it.
+        /// The token has locked the PIN, or reports that few tries are left.
         case pinLocked
         /// The PIN was not tried: it was refused before, it was tried twice without an answer, or the record of earlier
         /// tries cannot be read.

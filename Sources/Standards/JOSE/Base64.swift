@@ -1,4 +1,4 @@
-/// Base64 with padding (RFC 4648 §4), as PEM has it. Its letters are those of base64url but for two.
+/// Base64 with padding (RFC 4648 §4), as in PEM. All but two of its letters are those of base64url.
 public enum Base64 {
     private static let padding = UInt8(ascii: "=")
 
@@ -16,8 +16,8 @@ public enum Base64 {
         return letters
     }
 
-    /// The bytes of a text, or `nil` where it holds anything but letters and the padding at its end, or has bits set behind the last
-    /// byte: each byte string has exactly one text.
+    /// The bytes of a text, or `nil` if it has anything but letters and the padding at its end, or bits set after the
+    /// last byte: each byte string has exactly one text.
     public static func decode(_ text: [UInt8]) -> [UInt8]? {
         guard text.count.isMultiple(of: 4) else { return nil }
         var letters = text

@@ -19,8 +19,8 @@ public struct HMACKey: Sendable, CustomStringConvertible, CustomDebugStringConve
         secret = SymmetricKey(data: bytes)
     }
 
-    /// Reads the base64url text in which CAs hand the secret out (RFC 8555 §7.3.4); padding is accepted, since some CAs
-    /// write it; nothing else is. The decoded bytes are wiped; the caller wipes the text.
+    /// Reads the secret as CAs give it, in base64url (RFC 8555 §7.3.4). Padding is accepted, since some CAs write it;
+    /// nothing else is. The decoded bytes are wiped; the caller wipes the text.
     public init(base64URL text: UnsafeRawBufferPointer) throws(JOSEError) {
         // As raw memory, so that decoding leaves no copy unwiped.
         let text = text.bindMemory(to: UInt8.self)

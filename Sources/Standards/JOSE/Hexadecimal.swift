@@ -23,7 +23,7 @@ public enum Hexadecimal {
     /// The digit of four bits, in ASCII.
     @inlinable public static func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
 
-    /// The four bits of a digit in ASCII; `nil` where it is none.
+    /// The four bits of a digit in ASCII; `nil` if it is not one.
     @inlinable public static func value(of digit: UInt8) -> UInt8? {
         switch digit {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")

@@ -11,7 +11,7 @@
 
 int clinux_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count, pid_t *pid) {
     if (count < 0 || count > 256) return EINVAL;
-    /* First copies above the target numbers: a descriptor may have a number that another one needs. */
+    /* First copy them above the target numbers: a descriptor may have a number that another one needs. */
     int *high = malloc((size_t)(count > 0 ? count : 1) * sizeof(int));
     if (!high) return ENOMEM;
     int copied = 0, result = 0;

@@ -19,7 +19,7 @@ public enum FileLockError: Error, Sendable, CustomStringConvertible {
 /// process checks that the file still has that name, so a holder may remove it. Its mode is 0600: a user who may read
 /// what it guards must not be able to lock the owner out.
 public final class FileLock: Sendable {
-    /// No process loses the race for a removed file this many times in a row.
+    /// Enough: no process loses the race for a removed file so many times in a row.
     private static let tries = 100
     private let path: String
     private let descriptor: Mutex<Int32>

@@ -1,23 +1,23 @@
 import CLinux
 import Glibc
 
-/// A credential of systemd's: `LoadCredential=`, `LoadCredentialEncrypted=` (systemd.exec(5), "Credentials").
+/// A credential of this service: `LoadCredential=`, `LoadCredentialEncrypted=` (systemd.exec(5), "Credentials").
 ///
 /// With systemd 254 and later, root owns the credential and an access control list lets the service's user read it. The
-/// mode is then 0440: with such a list, the group bits are the list's mask (acl(5)). So the list decides, and only one is
-/// accepted: root and this process's user may read, nobody else may do anything.
+/// mode is then 0440: with such a list, the group bits are the list's mask (acl(5)). So the list decides. Only one is
+/// accepted: root and this process's user may read, and nobody else may do anything.
 enum ServiceCredential {
-    /// systemd's folder for the credentials of this service, in its environment.
+    /// The environment variable in which systemd names the folder of this service's credentials.
     static let variable = "CREDENTIALS_DIRECTORY"
 
-    /// - Parameter folder: `nil` where systemd has given none.
+    /// - Parameter folder: `nil` if systemd has set none.
     static func isOne(
         _ file: File, _ status: FileStatus, folder: String? = getenv(variable).flatMap { String(validatingCString: $0) }
     ) -> Bool {
         guard let folder, folder.hasPrefix("/"), DurableFile.parent(of: file.path) == folder, !DurableFile.split(file.path).1.isEmpty,
             status.kind == .file, status.owner == 0, status.group == 0, status.mode == 0o440, status.names == 1
         else { return false }
-        // In memory alone: credentials are never on a disk.
+        // In memory only: systemd never puts credentials on a disk.
         guard [ramfs, tmpfs].contains(clinux_file_system(file.descriptor)) else { return false }
         var list = [UInt8](repeating: 0, count: 128)
         let length = clinux_access_list(file.descriptor, &list, list.count)

@@ -51,8 +51,8 @@ public struct PIN: ~Copyable, Sendable {
     private let length: Int
 
     /// Reads the PIN from the file at `path`: a regular file of root or of this process's user, without any access for
-    /// group and others, or a credential that systemd gave to this service; checked after opening. One line of UTF-8; one
-    /// line feed at its end does not count.
+    /// group and others, or a credential that systemd gave to this service; checked after opening. One line of UTF-8;
+    /// one line feed at its end does not count.
     public init(file path: String) throws(SourceError) {
         let file = try Self.open(path)
         guard let page = mmap(nil, Self.pageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), page != MAP_FAILED else {

@@ -39,7 +39,7 @@ public struct TokenInfo: @unchecked Sendable {
     /// The CKF_ flags.
     public var flags: CK_FLAGS { info.flags }
 
-    /// The token does nothing with private keys before C_Login.
+    /// The token requires C_Login before it uses private keys.
     public var isLoginRequired: Bool { flags & CKF_LOGIN_REQUIRED != 0 }
     /// The user PIN is locked.
     public var isPINLocked: Bool { flags & CKF_USER_PIN_LOCKED != 0 }

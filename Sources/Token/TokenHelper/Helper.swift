@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// The only process that loads a PKCS#11 module and knows the PIN. Its parent passes socket pairs as descriptors from 3
+/// The only program that loads a PKCS#11 module and knows the PIN. Its parent passes socket pairs as descriptors from 3
 /// on: the control link, then one link for each signing thread.
 public enum Helper {
     /// Runs until the control link ends. `arguments` are those of the process. Leaves by `_exit`, because `exit` would

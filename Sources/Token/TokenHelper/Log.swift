@@ -1,6 +1,6 @@
 import Glibc
 
-/// Lines on standard error, which the daemon passes on to the journal.
+/// Lines on standard error, which the helper inherits from the daemon: under systemd, the journal.
 enum Log {
     /// Something went wrong, but the helper continues.
     static func warning(_ message: String) {

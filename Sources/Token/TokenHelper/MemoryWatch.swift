@@ -1,7 +1,7 @@
 import Glibc
 
 /// Vendors' modules leak: SoftHSM 1.75 KB for each key that is made and deleted (#563), more with EdDSA (#896). A
-/// helper that has grown too large is replaced, which the daemon's callers notice as a pause.
+/// helper that has grown too large is replaced; callers notice only a pause.
 enum MemoryWatch {
     /// Whether the process uses more memory than any token explains.
     static var isGrown: Bool { residentBytes(statm: contents(of: "/proc/self/statm")) > limit }

@@ -1,7 +1,7 @@
 import NIOCore
 
-/// Replies of one connection that the channel has not yet been given, and how much of the others it has not yet written.
-/// A value without I/O.
+/// Replies of one connection that the channel has not yet been given, and how much of the others it has not yet
+/// written. A value without I/O.
 struct ReplyBuffer {
     /// The answer to a call.
     enum Answer {

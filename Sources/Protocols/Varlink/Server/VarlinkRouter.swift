@@ -1,6 +1,7 @@
 import StrictJSON
 
-/// The interfaces of a service: whether a call is the service's, and the prepared standard replies. A value without I/O.
+/// The interfaces of a service: whether a call is the service's, and the prepared standard replies. A value without
+/// I/O.
 struct VarlinkRouter: Sendable {
     private struct Entry {
         let name: [UInt8]

@@ -8,7 +8,7 @@ public struct Account: Hashable, Sendable {
     /// Ten times as many as are ever sent.
     public static let maximumContacts = 100
 
-    /// Only a valid account may sign anything other than reads.
+    /// Only a valid account can be used.
     public var status: Status
     /// URIs as the CA sent them, so not safe for a terminal.
     public var contact: [String]

@@ -22,7 +22,7 @@ public struct Directory: Hashable, Sendable {
     public var keyChange: ACMEURL?
     /// The part before the certID (RFC 9773 §4.1).
     public var renewalInfo: ACMEURL?
-    /// For a person; not fetched by the client, so any URL. Not safe for a terminal.
+    /// For a person. The client does not fetch it, so any URL is accepted. Not safe for a terminal.
     public var termsOfService: String?
     /// For a person. Not safe for a terminal.
     public var website: String?
