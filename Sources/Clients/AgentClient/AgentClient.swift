@@ -12,7 +12,7 @@ import Varlink
     import Darwin
 #endif
 
-/// A connection to the agent: lists keys, has requests signed. Many tasks may use it at a time.
+/// A connection to the agent: lists keys and has requests signed. Many tasks may use it concurrently.
 ///
 /// ```swift
 /// let agent = try await AgentClient.connect()
@@ -136,7 +136,7 @@ public final class AgentClient: Sendable {
     }
 
     /// Adopts a key that is already in the token (RFC 7512 URI).
-    /// - Parameter acceptWeak: Also adopt a key that can be extracted from the token or can do more than sign.
+    /// - Parameter acceptWeak: Also adopt a key that is or was extractable or readable, or may do more than sign.
     public func adoptKey(
         named name: KeyName, uri: String, usage: KeyUsage, directory: ACMEURL? = nil, token: String? = nil, acceptWeak: Bool = false
     ) async throws -> KeyDescription {
@@ -146,7 +146,7 @@ public final class AgentClient: Sendable {
                     name: name, usage: usage, algorithm: nil, uri: uri, directory: directory, token: token, acceptWeak: acceptWeak)))
     }
 
-    /// A retired key signs only its certificate's revocation.
+    /// A retired key signs nothing but the revocation of its certificate.
     public func retireKey(named name: KeyName) async throws -> KeyDescription {
         try await key(.retireKey(name: name), timeout: patience.answer)
     }

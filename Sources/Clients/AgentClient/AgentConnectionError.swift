@@ -36,11 +36,11 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
             self.init(socket: socket, "has no listener", hint: "acme-agentd has stopped; its log says why")
         case VarlinkConnectionError.closed, VarlinkConnectionError.unknownPeer:
             self.init(
-                socket: socket, "was closed by the agent at once",
+                socket: socket, "accepted the connection and closed it at once",
                 hint: "the agent refuses users that it cannot identify, and more connections than its configuration allows")
         case ChannelError.connectTimeout:
             self.init(
-                socket: socket, "accepts no connection: its queue is full",
+                socket: socket, "accepts no connections: its queue is full",
                 hint: "the agent is overloaded or hangs; try again later")
         default: self.init(socket: socket, "cannot be reached: \(cause)", hint: nil)
         }

@@ -6,8 +6,8 @@
 
 /// The users that a client accepts as the agent.
 enum SocketOwner {
-    /// Root, this process's user, and the owner of the socket's folder unless others may write there: anybody who can
-    /// create a socket in the folder could put their own.
+    /// Root, this process's user, and the owner of the socket's folder unless others may write to it: anyone who can
+    /// write there can put another socket in its place.
     static func trusted(_ socket: String) -> Set<UInt32> {
         var users: Set<UInt32> = [0, geteuid()]
         guard let slash = socket.lastIndex(of: "/") else { return users }

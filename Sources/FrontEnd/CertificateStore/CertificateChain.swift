@@ -81,7 +81,7 @@ public struct CertificateChain: Sendable {
                 case .ipAddress(let octets): result.append(.ip(try IPAddress(bytes: Array(octets.bytes))))
                 default: throw CertificatePEM.refuse("it has a name that is neither a DNS name nor an IP address")
                 }
-            } catch let error as StoreError { throw error } catch { throw CertificatePEM.refuse("it has a wrong name: \(error)") }
+            } catch let error as StoreError { throw error } catch { throw CertificatePEM.refuse("it has an invalid name: \(error)") }
         }
         return result
     }

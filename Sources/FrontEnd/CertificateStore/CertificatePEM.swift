@@ -31,7 +31,7 @@ enum CertificatePEM {
                 result.append(der)
                 body = nil
             } else if body != nil {
-                guard !line.starts(with: dashes) else { throw refuse("a PEM block does not end as it began") }
+                guard !line.starts(with: dashes) else { throw refuse("a PEM block has the wrong END line") }
                 body?.append(contentsOf: line)
             } else {
                 guard line.isEmpty else { throw refuse("it has text outside the certificates") }

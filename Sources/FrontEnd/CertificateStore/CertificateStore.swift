@@ -33,7 +33,7 @@ public protocol CertificateStore: Sendable {
 
     /// The journal of an order that is not finished.
     func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal?
-    /// Names of all journals, sorted: the orders that were interrupted.
+    /// Names of all journals, sorted: the orders that were interrupted or have failed.
     func journalNames() async throws(StoreError) -> [CertificateName]
     /// Writes the journal; must be awaited before the step that it announces is taken.
     func write(_ journal: OrderJournal) async throws(StoreError)

@@ -78,8 +78,7 @@ enum UnreadableCertificate: Error {
         }
     }
 
-    /// Whether the bytes may be a certificate nevertheless: one complete SEQUENCE. Other programs read more than strict
-    /// DER.
+    /// Whether the bytes may still be a certificate: one complete SEQUENCE. Other programs read more than strict DER.
     static func mayBeCertificate(_ bytes: [UInt8]) -> Bool {
         guard bytes.count >= 2, bytes[0] == 0x30 else { return false }
         let first = Int(bytes[1])

@@ -72,8 +72,8 @@ import Varlink
     @Test(arguments: [
         (UntrustedServer(uid: 7) as any Error, "is held by another user (uid 7), so it is not trusted"),
         (IOError(errnoCode: 13, reason: "connect"), "cannot be opened: permission denied"),
-        (VarlinkConnectionError.unknownPeer, "was closed by the agent at once"),
-        (ChannelError.connectTimeout(.seconds(1)), "accepts no connection: its queue is full"),
+        (VarlinkConnectionError.unknownPeer, "accepted the connection and closed it at once"),
+        (ChannelError.connectTimeout(.seconds(1)), "accepts no connections: its queue is full"),
     ]) func everyCauseHasAHint(cause: any Error, what: String) {
         let error = AgentConnectionError(socket: "/x", cause: cause)
         #expect(error.description == "the agent's socket /x \(what)")

@@ -145,7 +145,7 @@ import Testing
     }
 
     @Test func aRateLimitSaysHowLong() throws {
-        #expect(try failure(Self.problem("rateLimited", "too many"), retryAfter: 5400).hint == "the CA asks to wait 1 h 30 min")
+        #expect(try failure(Self.problem("rateLimited", "too many"), retryAfter: 5400).hint == "the CA asks you to wait 1 h 30 min")
     }
 
     @Test func subproblemsAreShownByIdentifier() throws {

@@ -40,7 +40,7 @@ import Testing
             lines == [
                 "key account-ca signed an order for www.example.org, 192.0.2.1",
                 "ordered www.example.org and 192.0.2.1: https://ca.example/x",
-                "  192.0.2.1: already proven to the CA",
+                "  192.0.2.1: already validated by the CA",
                 "  www.example.org: told the CA that the http-01 challenge is ready (signed by key account-ca)",
                 "  www.example.org: validated",
             ])
@@ -78,7 +78,7 @@ import Testing
     @Test func stepsOfANameAreNoLastingLines() {
         var model = ProgressModel(isVerbose: false)
         #expect(model.apply(.authorizationPending(name)).isEmpty)
-        #expect(model.entries == [.init(identifier: "www.example.org", state: "to be proven")])
+        #expect(model.entries == [.init(identifier: "www.example.org", state: "to be validated")])
         #expect(model.apply(.challengeAnswered(name, .dns01)).map(\.kind) == [.step])
         #expect(model.apply(.failed(name, Problem(detail: "no\u{1B}"))).map(\.kind) == [.lasting])
     }

@@ -48,14 +48,14 @@ import Testing
         let type = name == "192.0.2.1" ? "ip" : "dns"
         try await expectNothingPresented(
             .rewriting("/authz/1", #""type":"dns","value":"a.example.org""#, #""type":"\#(type)","value":"\#(name)""#),
-            says: "requires proof for \(name)")
+            says: "requires authorization of \(name)")
     }
 
     @Test("An authorization for a wildcard that was not ordered is refused")
     func wildcardNotOrdered() async throws {
         try await expectNothingPresented(
             .rewriting("/authz/1", #""status":"pending","challenges""#, #""status":"pending","wildcard":true,"challenges""#),
-            says: "requires proof for *.a.example.org")
+            says: "requires authorization of *.a.example.org")
     }
 
     @Test("A pending order without authorizations is an error at once", arguments: ["[]", "null", "absent"])

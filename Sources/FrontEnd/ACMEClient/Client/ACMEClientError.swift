@@ -51,7 +51,7 @@ public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .problem(let problem, _, _, let retryAfter):
             let lines = problem.description.split(separator: "\n", omittingEmptySubsequences: false).dropFirst().map { "\n" + $0 }
-            return summary + lines.joined() + (retryAfter.map { "; it asks to wait \($0) s" } ?? "")
+            return summary + lines.joined() + (retryAfter.map { "; it asks you to wait \($0) s" } ?? "")
         case .transport(let error): return error.description
         case .unexpectedStatus(let status, let url, let excerpt):
             // A proxy's HTML page is for browsers.

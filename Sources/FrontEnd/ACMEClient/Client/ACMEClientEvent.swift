@@ -10,6 +10,6 @@ public enum ACMEClientEvent: Sendable {
     case exchanged(HTTPRequest.Method, url: ACMEURL, status: Int)
     /// The CA refused a nonce; the request is sent again with the next (RFC 8555 §6.5).
     case nonceRefused(attempt: Int, url: ACMEURL)
-    /// The CA asked to wait before this request (429, 503), or could not be reached.
+    /// The client waits before it repeats a request: the CA asked for it (429, 503), or could not be reached.
     case waiting(Duration, reason: String)
 }

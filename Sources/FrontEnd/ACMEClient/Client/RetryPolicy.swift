@@ -29,7 +29,7 @@ struct RetryPolicy: Sendable {
     private var failures = 0
     private var waited: Int64 = 0
     private var deadline: Duration
-    /// Whether the waits that the CA asks for count, too.
+    /// Whether waits that the CA asks for count against the deadline.
     private let isFirm: Bool
 
     /// - Parameters:

@@ -3,10 +3,10 @@
 /// Pure: the caller sleeps.
 public struct PollingSchedule: Sendable {
     /// The first step. A CA on the same machine needs 5 to 20 ms for a certificate. One that needs seconds is polled
-    /// five times within the first second, which is no load.
+    /// at most six times within the first second, which is no load.
     public static let firstStep: Duration = .milliseconds(25)
     /// The first step after a request that was answered in this time: three times that time, since a CA that answers
-    /// within milliseconds is near and fast, and a busy one is slow at both. Never more than `firstStep`.
+    /// fast usually also issues fast. Never more than `firstStep`.
     public static func firstStep(behind request: Duration?) -> Duration {
         guard let request else { return firstStep }
         return min(max(request * 3, shortestWait), firstStep)
@@ -21,7 +21,7 @@ public struct PollingSchedule: Sendable {
     public enum Step: Hashable, Sendable {
         /// Sleep, then poll. `asked` is true if the CA said how long.
         case wait(Duration, asked: Bool)
-        /// The deadline has passed, or the CA asks to wait beyond the limit.
+        /// The deadline has passed, or the CA asks for a wait beyond the limit.
         case giveUp
     }
 

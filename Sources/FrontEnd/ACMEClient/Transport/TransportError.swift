@@ -4,7 +4,7 @@ import ACME
 public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The kind of failure, as far as kinds can be distinguished.
     public enum Kind: String, Sendable {
-        /// No connection: the name does not resolve, nothing listens, or the connection was closed in the middle.
+        /// No connection: the name does not resolve, nothing listens, or the connection was closed too early.
         case unreachable
         /// TLS failed.
         case tls
@@ -34,15 +34,15 @@ public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible
         case .unreachable: "the CA at \(origin) cannot be reached: \(detail)"
         case .tls, .untrusted: "no TLS connection to the CA at \(origin): \(detail)"
         case .timeout: "the CA at \(origin) did not answer in time: \(detail)"
-        case .tooLarge: "the CA at \(origin) sent too large a response: \(detail)"
-        case .protocolError: "the CA at \(origin) does not speak proper HTTP: \(detail)"
+        case .tooLarge: "the CA at \(origin) sent a response that is too large: \(detail)"
+        case .protocolError: "the CA at \(origin) does not speak valid HTTP: \(detail)"
         }
     }
 
     /// What the user can do about it.
     public var hint: String? {
         switch kind {
-        case .untrusted: "for a private CA give its root certificate: --ca-certificate FILE (the configured one is for its CA only)"
+        case .untrusted: "for a private CA, give its root certificate: --ca-certificate FILE (the configured one is only for its own CA)"
         case .unreachable: "check the directory URL and the network"
         case .timeout: "the CA is down or slow, or a firewall drops the packets: run the command again later"
         case .tls, .tooLarge, .protocolError: nil

@@ -1,7 +1,7 @@
 import Glibc
 import NIOPosix
 
-/// Observes with inotify when the web server reads challenge files, so that the order is polled when there is a result.
+/// Watches with inotify for the web server reading challenge files, so that the order is polled when there is a result.
 /// Without inotify, or if the server keeps files open, the caller polls as usual.
 final class ChallengeFolderWatch: Sendable {
     private let descriptor: Int32

@@ -10,8 +10,8 @@ public protocol ChallengeSolver: Sendable {
     /// The type that it solves.
     var type: ChallengeType { get }
 
-    /// Whether it can prove this name. A solver SHOULD return `false` here rather than fail in `present`: then the next
-    /// one is tried.
+    /// Whether it can answer challenges for this name. A solver SHOULD return `false` here rather than fail in
+    /// `present`: then the next one is tried.
     func canSolve(_ identifier: Identifier) -> Bool
 
     /// Fails if nothing can work, for example because a folder or a program cannot be used. It MUST change nothing.

@@ -38,8 +38,8 @@ struct ChildProcess: ~Copyable {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
-        // A separate process group: it ends with all that it started, and only we get Ctrl-C, so that `cleanup` still
-        // runs.
+        // A separate process group: all that it started can be killed with it, and only we get Ctrl-C, so that
+        // `cleanup` still runs.
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
         posix_spawnattr_setpgroup(&attributes, 0)
         var signals = sigset_t()

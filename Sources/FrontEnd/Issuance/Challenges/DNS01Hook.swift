@@ -9,7 +9,7 @@ import StrictJSON
 /// `ACME_AGENT_RECORD_NAME`, `ACME_AGENT_RECORD_VALUE`, `ACME_AGENT_IDENTIFIER`) and as a JSON object on standard input
 /// (`action`, `name`, `value`, `identifier`, `type`). No shell is involved. The program
 /// - MUST exit with 0 only if the record was created (removed);
-/// - MUST support several values for one name: a wildcard and its apex are proven concurrently;
+/// - MUST support several values for one name: a wildcard and its base name are validated concurrently;
 /// - MUST succeed at `cleanup` if there is no such record;
 /// - SHOULD return from `present` only when the authoritative servers show the record.
 public struct DNS01Hook: ChallengeSolver {
@@ -29,7 +29,7 @@ public struct DNS01Hook: ChallengeSolver {
 
     public var type: ChallengeType { .dns01 }
 
-    /// RFC 8738 §7: dns-01 cannot prove an IP address.
+    /// RFC 8738 §7: dns-01 must not be used for an IP address.
     public func canSolve(_ identifier: Identifier) -> Bool {
         if case .dns = identifier { return true }
         return false
@@ -42,7 +42,7 @@ public struct DNS01Hook: ChallengeSolver {
         }
     }
 
-    /// The record's name (RFC 8555 §8.4); a wildcard is proven at the name after its `*.` (§7.1.4).
+    /// The record's name (RFC 8555 §8.4); a wildcard is validated at the name after its `*.` (§7.1.4).
     public static func recordName(_ identifier: Identifier) -> String {
         if case .dns(let name) = identifier { return "_acme-challenge." + name.base }
         return "_acme-challenge." + identifier.value

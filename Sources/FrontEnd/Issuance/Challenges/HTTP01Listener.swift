@@ -6,17 +6,17 @@ import NIOHTTP1
 import NIOPosix
 import Synchronization
 
-/// http-01 (RFC 8555 §8.3) with a built-in server, which runs only while names are being proven and serves only
-/// challenges.
+/// http-01 (RFC 8555 §8.3) with a built-in server, which runs only while names are being validated and serves
+/// only challenges.
 public final class HTTP01Listener: ChallengeSolver {
     /// A CA opens a handful of connections for each name; more than this come from scanners.
     static let maximumConnections = 512
     /// A CA sends its request at once; Let's Encrypt itself waits 10 s.
     static let connectionTimeout: TimeAmount = .seconds(10)
-    /// Bytes of a connection that are kept unread: twice what a head may have.
+    /// Unread bytes kept for a connection: twice the size of the largest request head.
     static let maximumBuffer = 16 * 1024
 
-    /// How long to wait for another order's listener: most names are proven in less.
+    /// How long to wait for another order's listener: most names are validated in less.
     public static let patience: Duration = .seconds(10)
     /// Milliseconds between two attempts; random, so that no waiting order is always the last.
     private static let retryInterval = 40...120
@@ -43,7 +43,7 @@ public final class HTTP01Listener: ChallengeSolver {
     /// The bound port of the first address; `nil` before `prepare`.
     public var port: Int? { channels.withLock { $0.first?.localAddress?.port } }
 
-    /// A port that is this user's to bind or not, whoever listens on it.
+    /// Checks only that this user may bind the ports; another program may be listening on them.
     public func check() throws {
         for address in addresses where address.port > 0 && address.port < 1_024 {
             let socket = try SocketAddress(ipAddress: address.address.text, port: address.port)
@@ -88,7 +88,7 @@ public final class HTTP01Listener: ChallengeSolver {
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([
                         HTTPResponseEncoder(),
-                        // The decoder's own limits count names and values; this one also what it keeps besides them.
+                        // The decoder's own limits count only names and values; this one counts all that it buffers.
                         ByteToMessageHandler(
                             HTTPRequestDecoder(limitConfiguration: ChallengeRequest.limits), maximumBufferSize: Self.maximumBuffer),
                         ChallengeConnection(listener: self, board: board),

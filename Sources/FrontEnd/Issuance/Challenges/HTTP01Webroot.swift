@@ -65,7 +65,7 @@ public final class HTTP01Webroot: ChallengeSolver {
 
     public func present(_ answer: ChallengeAnswer) async throws {
         let token = answer.keyAuthorization.token
-        // Checked when it was read, and again before it becomes part of a path (compare acme.sh issue 4659).
+        // Checked when it was read, and again before it becomes part of a path.
         guard ChallengeToken.isValid(token) else {
             throw IssuanceError.solver(answer.identifier, reason: "its token is not valid", hint: nil)
         }

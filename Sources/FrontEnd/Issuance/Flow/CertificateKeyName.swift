@@ -3,7 +3,8 @@ import CertificateStore
 
 /// Default names for certificate keys.
 enum CertificateKeyName {
-    /// The certificate's name; a long one is cut. A key's name never begins with `_`, as a name given with `--name` may.
+    /// The certificate's name; a long one is truncated. Leading `_` are dropped: a name given with `--name` may have
+    /// them, a key's name may not.
     static func first(for name: CertificateName) throws -> KeyName {
         let text = name.rawValue.drop { $0 == "_" }
         return try KeyName(String(text.prefix(KeyName.maximumLength - 8)))

@@ -9,7 +9,7 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     case orderFailed(Problem?)
     /// The CA does not know the order, or no longer does.
     case orderGone(ACMEURL, Problem?)
-    /// No configured solver can answer an offered challenge. With `nil` no solver can prove such a name at all, and
+    /// No configured solver can answer an offered challenge. With `nil`, none can answer for such a name at all, and
     /// nothing was ordered.
     case noSolver(Identifier, offered: [String]?)
     /// The challenge could not be set up.
@@ -71,13 +71,13 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .orderFailed(let problem): return "the order failed at the CA: \(problem?.description ?? "it gives no reason")"
         case .orderGone(let url, _): return "the CA does not know the order \(url)"
         case .noSolver(let identifier, let offered):
-            return "no configured challenge can prove \(identifier.value)\(IssuanceError.offer(offered))"
+            return "no configured challenge can validate \(identifier.value)\(IssuanceError.offer(offered))"
         case .solver(let identifier, let reason, _):
             return (identifier.map { "the challenge for \($0.value) could not be set up: " } ?? "") + reason
         case .busy(let reason, _): return reason
         case .timedOut(let what, let duration, let problems):
             return "gave up waiting for \(what) after \(duration.components.seconds) s" + problems.map { "\n  \($0.line)" }.joined()
-        case .askedToWait(let seconds, let reason): return "the CA asks to wait \(seconds) s (\(reason)), which is too long"
+        case .askedToWait(let seconds, let reason): return "the CA asks you to wait \(seconds) s for \(reason), which is too long"
         case .noIdentifiers: return "a certificate needs a name"
         case .noEffect(let reason, _): return reason
         case .profileNotOffered(let profile, _):
@@ -114,7 +114,7 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .notProven: return "the CA must be able to reach every name from outside"
         case .noSolver(let identifier, _):
             return identifier.isWildcard
-                ? "a wildcard can only be proven by dns-01: --dns-hook PROGRAM" : "choose --webroot, --http01-address or --dns-hook"
+                ? "only dns-01 can validate a wildcard: --dns-hook PROGRAM" : "choose --webroot, --http01-address or --dns-hook"
         case .solver(_, _, let hint), .busy(_, let hint): return hint
         case .noEffect(_, let hint): return hint
         case .timedOut, .askedToWait: return "run the command again later; it resumes where it stopped"

@@ -1,7 +1,7 @@
 import ACME
 import CertificateStore
 
-/// How the earlier run ended that is resumed.
+/// How the run that is resumed ended.
 public enum EarlierEnd: Sendable, Hashable {
     /// It was interrupted before there was a certificate.
     case interruption

@@ -2,7 +2,7 @@ import ACME
 import ACMEClient
 import CertificateStore
 
-/// A name to be proven, and how.
+/// A name to be validated, and how.
 struct Proof: Sendable {
     var authorization: IssuerAuthorization
     var challenge: Challenge
@@ -25,7 +25,7 @@ extension IssuanceFlow {
     /// The longest pause between the validation requests of a busy CA.
     static let longestQuiet: Duration = .milliseconds(12)
 
-    /// Proves all names of an order concurrently, and returns the order once it is no longer pending.
+    /// Proves control of all names of an order concurrently, and returns the order once it is no longer pending.
     func proveControl(_ order: IssuerOrder, _ keeper: JournalKeeper) async throws -> IssuerOrder {
         issuer.prepare(forIdentifiers: order.authorizations.count)
         return try await proveControl(order, try await authorizations(of: order), keeper)
@@ -34,8 +34,8 @@ extension IssuanceFlow {
     func proveControl(_ order: IssuerOrder, _ authorizations: [IssuerAuthorization], _ keeper: JournalKeeper) async throws -> IssuerOrder {
         let proofs = try chooseProofs(authorizations)
         guard !proofs.isEmpty else {
-            // Everything is already proven: the order becomes ready by itself.
-            return try await poll(order, for: "the CA to see that all names are proven", limit: limits.validation) { $0.state != .pending }
+            // Everything is already validated: the order becomes ready by itself.
+            return try await poll(order, for: "the CA to mark the order as ready", limit: limits.validation) { $0.state != .pending }
         }
         let inUse = distinctSolvers(proofs)
         do {

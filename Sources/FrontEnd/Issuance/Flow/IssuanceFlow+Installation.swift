@@ -29,7 +29,7 @@ extension IssuanceFlow {
         return IssuanceOutcome(certificate: stored, key: key, wasResumed: wasResumed)
     }
 
-    /// Refuses a certificate that is worth less than the installed one.
+    /// Refuses a certificate that is no improvement on the installed one.
     /// - Throws: `IssuanceError.unexpectedAnswer`.
     private func expectNoLoss(_ chain: IssuerChain, _ request: IssuanceRequest, _ key: ManagedKey, installed: StoredCertificate?) throws {
         guard let installed else { return }

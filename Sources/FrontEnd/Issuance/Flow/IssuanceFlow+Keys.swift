@@ -11,7 +11,7 @@ struct KeyPlan: Sendable {
     var isKnownMissing = false
     /// The installed certificate's key, if another one replaces it.
     var replaced: KeyName?
-    /// The earlier run's step that says that the key is its own.
+    /// The earlier run's step that shows that it made the key, or was about to.
     var origin: JournalStep?
 
     /// The journal's first steps. They include the replaced key, so that the run that installs the certificate can

@@ -140,9 +140,9 @@ public struct IssuanceFlow: Sendable {
         case order(Result<IssuerOrder, any Error>)
     }
 
-    /// The key, and an order whose names are proven. A key is made only for an order that the CA has accepted, so that
-    /// a refused order leaves none. Then both proceed concurrently: a token may need as long for a key as a CA for its
-    /// challenges, and neither needs the other before finalize. If one fails, the other is abandoned.
+    /// The key, and an order whose names are validated. A key is made only for an order that the CA has accepted, so
+    /// that a refused order leaves none. Then both proceed concurrently: a token may need as long for a key as a CA for
+    /// its challenges, and neither needs the other before finalize. If one fails, the other is abandoned.
     /// - Parameter known: an earlier run's order; `nil` places a new one.
     private func keyAndOrder(
         _ plan: KeyPlan, _ request: IssuanceRequest, _ known: IssuerOrder?, _ keeper: JournalKeeper
@@ -201,7 +201,7 @@ public struct IssuanceFlow: Sendable {
     /// Places an order.
     private func place(_ request: IssuanceRequest) async throws -> IssuerOrder {
         // For example a wildcard without a DNS hook: the CA would be left with an order that nobody can complete. No
-        // solver at all means that the names are already proven.
+        // solver at all means that the names are already validated.
         if !solvers.isEmpty, let identifier = request.identifiers.first(where: { name in !solvers.contains { $0.canSolve(name) } }) {
             throw IssuanceError.noSolver(identifier, offered: nil)
         }
@@ -231,7 +231,7 @@ public struct IssuanceFlow: Sendable {
         if let failure { throw failure }
     }
 
-    /// Records an order that was just placed, and proves its names.
+    /// Records an order that was just placed, and proves control of its names.
     private func proven(
         _ order: IssuerOrder, _ request: IssuanceRequest, isNew: Bool, _ keeper: JournalKeeper
     ) async throws -> IssuerOrder {
@@ -329,7 +329,7 @@ public struct IssuanceFlow: Sendable {
                 throw IssuanceError.timedOut(waitingFor: what, after: limit)
             case .wait(let duration, let asked):
                 if asked || duration >= .seconds(1) {
-                    observer(.waiting(seconds: duration.inSeconds, reason: asked ? "the CA asks to wait for \(what)" : "for \(what)"))
+                    observer(.waiting(seconds: duration.inSeconds, reason: "for \(what)" + (asked ? ", as the CA asked" : "")))
                 }
                 try await time.sleep(for: duration)
             }

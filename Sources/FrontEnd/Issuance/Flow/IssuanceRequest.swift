@@ -71,7 +71,7 @@ public struct IssuanceOutcome: Sendable {
 
 /// How long an issuance may take.
 public struct IssuanceLimits: Sendable {
-    /// From responding to the challenges until all names are proven. DNS is slow.
+    /// From responding to the challenges until all names are validated. DNS is slow.
     public var validation: Duration = .seconds(300)
     /// From finalize to the certificate.
     public var finalization: Duration = .seconds(300)

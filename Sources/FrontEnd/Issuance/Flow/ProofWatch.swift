@@ -12,7 +12,7 @@ struct ProofWatch: Sendable {
     /// The time per authorization between two rounds of fetching them: few requests compared to those for the order.
     static let share: Duration = .milliseconds(100)
 
-    /// Not known to be proven or failed.
+    /// Not known to be validated or failed.
     private(set) var open: [Proof]
     private(set) var failures: [IssuanceError.FailedIdentifier] = []
     /// The CA's last problem for each name that has not failed yet.

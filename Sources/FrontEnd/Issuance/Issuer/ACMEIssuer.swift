@@ -3,8 +3,7 @@ import ACMEClient
 
 /// A CA that speaks ACME (RFC 8555).
 public struct ACMEIssuer: CertificateIssuer {
-    /// One more concurrent request for each this many names. Each costs a newNonce: a hundredth of an order's requests
-    /// or less.
+    /// Names for each additional concurrent request. Each costs a newNonce, about one in fifty of an order's requests.
     static let identifiersPerLane = 20
 
     private let client: ACMEClient

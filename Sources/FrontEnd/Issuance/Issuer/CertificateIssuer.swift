@@ -24,7 +24,7 @@ public protocol CertificateIssuer: Sendable {
     /// The order's current state.
     /// - Throws: `IssuanceError.orderGone` if the CA does not know it, or no longer does.
     func order(at url: ACMEURL) async throws -> IssuerOrder
-    /// What the CA requires as proof for one name, and whether it is proven.
+    /// What the CA requires as proof of control of one name, and whether it has validated it.
     func authorization(at url: ACMEURL) async throws -> IssuerAuthorization
     /// The answer to present for a challenge (RFC 8555 §8.1); `nil` if its type has no key authorization.
     func keyAuthorization(of challenge: Challenge) -> KeyAuthorization?
@@ -48,9 +48,9 @@ public protocol CertificateIssuer: Sendable {
 /// An order at a CA.
 public struct IssuerOrder: Sendable {
     public enum State: Sendable, Hashable {
-        /// Names must be proven.
+        /// Names must be validated.
         case pending
-        /// All are proven; finalize is the next step.
+        /// All are validated; finalize is the next step.
         case ready
         /// The CA is issuing the certificate.
         case processing
@@ -89,7 +89,7 @@ public struct IssuerOrder: Sendable {
     }
 }
 
-/// One name of an order: proven, or how to prove it.
+/// One name of an order: validated, or how to prove control of it.
 public struct IssuerAuthorization: Sendable {
     public enum State: Sendable, Hashable { case pending, proven, failed }
 

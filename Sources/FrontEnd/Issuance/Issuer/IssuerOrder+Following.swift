@@ -29,7 +29,7 @@ extension IssuerOrder {
         order.finalize = earlier.finalize ?? finalize
         order.profile = profile ?? earlier.profile
         if state == .pending, order.authorizations.isEmpty {
-            throw .unexpectedAnswer("the CA's order is pending but has no authorizations: nothing can be proven")
+            throw .unexpectedAnswer("the CA's order is pending but has no authorizations")
         }
         // RFC 8555 §7.1.3 allows fewer. More would present the same name repeatedly.
         if let names = order.identifiers, order.authorizations.count > names.count {
@@ -69,6 +69,6 @@ extension IssuerAuthorization {
             named.identifier = .dns(wildcard)
             return named
         }
-        throw .unexpectedAnswer("the CA requires proof for \(identifier.value), which was not ordered")
+        throw .unexpectedAnswer("the CA requires authorization of \(identifier.value), which was not ordered")
     }
 }

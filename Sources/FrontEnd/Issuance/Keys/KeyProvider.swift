@@ -16,7 +16,7 @@ public struct ManagedKey: Hashable, Sendable {
     public var publicKey: PublicKey
     /// RFC 7512 URI, if the key is in a PKCS#11 token.
     public var uri: String?
-    /// A retired key signs nothing but a revocation.
+    /// A retired key signs nothing but the revocation of its certificate.
     public var isRetired: Bool
     /// Whether the call that returned it made it: only such a key may be deleted after a failure.
     public var isNew: Bool

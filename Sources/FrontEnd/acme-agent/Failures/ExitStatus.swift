@@ -9,7 +9,7 @@ enum ExitStatus: Int32, CaseIterable {
     case agentUnavailable = 3
     /// The CA refused, or gave an answer that it must not give.
     case caRefused = 4
-    /// The CA could not validate a challenge, or it could not be set up.
+    /// The CA could not validate a challenge, or the challenge could not be set up.
     case validationFailed = 5
     /// `--check`: the command succeeded and found something that needs attention.
     case attention = 6

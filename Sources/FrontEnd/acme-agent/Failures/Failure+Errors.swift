@@ -22,7 +22,7 @@ extension Failure {
         case VarlinkConnectionError.timedOut:
             self.init(
                 "agent-unreachable", .agentUnavailable, "the agent accepts connections but does not answer",
-                hint: "acme-agentd is overloaded or hangs: `systemctl status acme-agentd` and its log say more")
+                hint: "acme-agentd is overloaded or hangs: see `systemctl status acme-agentd` and its log")
         case let error as VarlinkConnectionError:
             self.init(
                 "agent-unreachable", .agentUnavailable, "the agent did not answer: \(TerminalText.safe(error.description))",
@@ -121,7 +121,7 @@ extension Failure {
 
     /// The CA, or a gateway in front of it, is down.
     private static func outage(_ error: ACMEClientError, retryAfter: Int64?, problem: Problem?) -> Failure {
-        let wait = retryAfter.map { "the CA asks to wait \(Wording.duration(seconds: $0))" }
+        let wait = retryAfter.map { "the CA asks you to wait \(Wording.duration(seconds: $0))" }
         return Failure(
             "ca-unavailable", .temporary, TerminalText.safe(error.summary),
             hint: wait ?? "the CA is down or busy: run the command again later",
@@ -132,10 +132,10 @@ extension Failure {
     init(problem: Problem, retryAfter: Int64?, message: String, hint: String?) {
         switch problem.kind {
         case .rateLimited:
-            let wait = retryAfter.map { "the CA asks to wait \(Wording.duration(seconds: $0))" }
+            let wait = retryAfter.map { "the CA asks you to wait \(Wording.duration(seconds: $0))" }
             self.init("rate-limited", .temporary, message, hint: wait ?? hint ?? "try again later", problem: problem)
         case .serverInternal where problem.status.map({ $0 >= 500 }) ?? true:
-            self.init("ca-unavailable", .temporary, message, hint: hint ?? "this is a fault of the CA: try again later", problem: problem)
+            self.init("ca-unavailable", .temporary, message, hint: hint ?? "the CA is at fault: try again later", problem: problem)
         case .accountDoesNotExist: self.init("no-account", .caRefused, message, hint: hint, problem: problem)
         default: self.init("ca-refused", .caRefused, message, hint: hint, problem: problem)
         }

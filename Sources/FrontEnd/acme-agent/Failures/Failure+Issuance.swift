@@ -21,7 +21,7 @@ extension Failure {
         case .noSolver(let identifier, let offered):
             self.init(
                 "no-challenge", .validationFailed,
-                "the chosen challenge cannot prove \(identifier.value)\(IssuanceError.offer(offered))", hint: hint)
+                "the chosen challenge cannot validate \(identifier.value)\(IssuanceError.offer(offered))", hint: hint)
         case .solver(let identifier, let reason, _):
             let place = identifier.map { "the challenge for \($0.value) could not be set up: " } ?? ""
             self.init("challenge-setup", .validationFailed, lines: place + reason, hint: hint)
@@ -32,7 +32,7 @@ extension Failure {
             identifiers = IdentifierFailure.list(problems)
         case .askedToWait(let seconds, let reason):
             let wait = Wording.duration(seconds: seconds)
-            self.init("rate-limited", .temporary, "the CA asks to wait \(wait) (\(TerminalText.safe(reason)))", hint: hint)
+            self.init("rate-limited", .temporary, "the CA asks you to wait \(wait) for \(TerminalText.safe(reason))", hint: hint)
         case .orderGone: self.init("order-gone", .caRefused, TerminalText.safe(error.description), hint: hint)
         case .unexpectedAnswer: self.init("ca-protocol", .caRefused, TerminalText.safe(error.description), hint: hint)
         case .noAccount(let directory):

@@ -62,7 +62,7 @@ final class ProgressDisplay: Sendable {
         }
     }
 
-    /// Removes the block for a moment, because something else is printed.
+    /// Removes the block for a moment, so that something else can be printed.
     func erase() { state.withLock { erase(&$0) } }
 
     private func tick() {

@@ -25,7 +25,7 @@ struct ProgressModel: Sendable {
     }
 
     private(set) var entries: [Entry] = []
-    /// What is being waited for.
+    /// What the program waits for now.
     private(set) var waitsFor: String?
     /// Signatures by key and operation, for the summary.
     private(set) var signatures: [KeyName: [Operation: Int]] = [:]
@@ -48,9 +48,9 @@ struct ProgressModel: Sendable {
             return []
         case .authorizationPending(let identifier):
             waitsFor = "the challenges to be set up"
-            return move(identifier, "to be proven", line: nil)
+            return move(identifier, "to be validated", line: nil)
         case .authorizationReused(let identifier):
-            return move(identifier, "already proven", line: "already proven to the CA", isDone: true)
+            return move(identifier, "already validated", line: "already validated by the CA", isDone: true)
         case .challengePresented(let identifier, let type, let target):
             return move(identifier, "\(type.rawValue) is set up", line: isVerbose ? "\(type.rawValue) answer in \(safe(target))" : nil)
         case .challengeAnswered(let identifier, let type):
@@ -140,7 +140,7 @@ struct ProgressModel: Sendable {
         }
     }
 
-    /// What is waited for after an event.
+    /// What the program waits for after an event.
     private static func next(_ event: IssuanceEvent) -> String? {
         switch event {
         case .resumed, .keyUsed, .keyCreated, .orderCreated: "the CA"

@@ -6,8 +6,8 @@ struct AcmeAgent: AsyncParsableCommand {
         commandName: "acme-agent",
         abstract: "Certificates from an ACME CA, with keys that stay in a PKCS#11 token.",
         discussion: """
-            The agent (acme-agentd) signs with the keys what its policy allows you; this program talks to the CA and \
-            answers its challenges. Start with `acme-agent account register --agree-tos`, then \
+            The agent (acme-agentd) uses the keys and signs what its policy lets you request. This program talks to \
+            the CA and answers its challenges. Start with `acme-agent account register --agree-tos`, then \
             `acme-agent issue -d www.example.org`.
 
             Exit status: 0 done, 1 failed, 2 refused by the agent's policy, 3 agent or token not available, 4 refused \

@@ -68,8 +68,8 @@ final class AgentKeyProvider: KeyProvider {
         return key
     }
 
-    /// How often to look for a key that is being made, every 50 ms: longer than a token needs for an elliptic curve
-    /// key, and not too long for a person.
+    /// How many times to look for a key that is being made, once every 50 ms: longer than a token needs for an elliptic
+    /// curve key, and not too long for a person.
     private static let looks = 200
 
     /// Makes a key. The flow has already looked and found none. If the name is taken nevertheless, a killed run asked
@@ -105,7 +105,7 @@ final class AgentKeyProvider: KeyProvider {
             await own.close()
             // For a name that no grant covers, the agent answers as for any such key.
             throw AgentError.refused(
-                reason: "key", message: "the agent does not let you make a key \"\(name)\"",
+                reason: "key", message: "the agent does not let you make a key named \"\(name)\"",
                 hint: "a grant must cover the name in keys and list create-key in operations: `acme-agent status` shows your grants; "
                     + "a certificate's next key has a number after its name, so \"NAME*\" covers both")
         } catch {

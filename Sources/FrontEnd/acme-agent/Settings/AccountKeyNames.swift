@@ -35,8 +35,8 @@ struct AccountKeyNames: Equatable {
     /// The name with the user, unless grants cover the other one alone.
     func chosen(_ isGranted: (KeyName) -> Bool) -> KeyName { !isGranted(own) && isGranted(shared) ? shared : own }
 
-    /// The user as a part of a key's name: the number of one whose name cannot be in it, or has a "-" in it. The first "-"
-    /// after it ends it, so that a grant of `account-web-*` does not cover the account of a user `web-admin`.
+    /// The user's part of a key's name: the number of a user whose name contains "-" or cannot be in a key's name. The
+    /// part ends at the first "-", so that a grant of `account-web-*` does not cover the account of a user `web-admin`.
     static func user(named name: String?, number: UInt32) -> String {
         guard let name, !name.isEmpty, name.utf8.count <= longestUserName, !name.utf8.contains(UInt8(ascii: "-")),
             (try? KeyName(prefix + name)) != nil

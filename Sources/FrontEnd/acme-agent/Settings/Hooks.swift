@@ -6,7 +6,7 @@ enum Hooks {
     /// Longer than any reload; a program that hangs must not hold the certificate's lock forever.
     static let timeout: Duration = .seconds(300)
 
-    /// The environment with which this process was started: a hook may find its credentials there.
+    /// The environment with which this process was started: it may contain a hook's credentials.
     static var environment: ProgramEnvironment {
         ProgramEnvironment((try? DurableFile.read("/proc/self/environ", limit: 4 << 20)) ?? [])
     }

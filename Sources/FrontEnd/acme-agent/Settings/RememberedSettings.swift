@@ -35,11 +35,11 @@ struct RememberedSettings {
                 "settings-newer", .failed,
                 "\(path(name)) was written by a newer version of this program (format \(error.version); this version reads up to "
                     + "\(RememberedSettings.version))",
-                hint: "use that version, or remove the file and issue again with the wanted options")
+                hint: "use that version, or remove the file and run `acme-agent issue` again with the options you want")
         } catch {
             throw Failure(
                 "settings-damaged", .failed, "the settings file \(path(name)) is damaged: \(TerminalText.safe("\(error)", limit: 200))",
-                hint: "remove it; the next issue writes it again")
+                hint: "remove it; the next `acme-agent issue` writes it again")
         }
     }
 

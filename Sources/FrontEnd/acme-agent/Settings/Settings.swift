@@ -82,8 +82,7 @@ struct Settings: Sendable {
         return try ACMEURL(defaultDirectory)
     }
 
-    /// Refuses a named state directory that does not exist: a mistyped one would look like an empty store without
-    /// problems.
+    /// Refuses a named state directory that does not exist: a mistyped one would look like an empty store.
     func checkStateDirectory(_ use: StateUse) throws(Failure) {
         guard use != .none else { return }
         var status = stat()

@@ -17,7 +17,7 @@ struct Terminal {
 
     /// Anything that is not a terminal.
     static let file = Terminal(width: nil, hasColours: false)
-    /// For a terminal that does not tell its width.
+    /// For a terminal whose width is unknown.
     private static let usualWidth = 80
 
     /// Standard output. Colours are off with NO_COLOR (no-color.org) and on a terminal without colours.

@@ -11,7 +11,7 @@ enum Wording {
         return texts.dropLast().joined(separator: ", ") + " and " + (texts.last ?? "")
     }
 
-    /// Lines of at most `width` letters, broken at spaces; a longer word stays whole. Lines after the first are
+    /// Lines of at most `width` characters, broken at spaces; a longer word stays whole. Lines after the first are
     /// indented by two more spaces than the first.
     static func wrapped(_ text: String, width: Int) -> [String] {
         guard text.count > width, width > 20 else { return [text] }
@@ -38,7 +38,7 @@ enum Wording {
     /// The two largest units: `3 days 4 h`, `90 s` as `1 min 30 s`.
     static func duration(seconds: Int64) -> String {
         let seconds = max(seconds, 0)
-        // Not a serious value.
+        // Not a plausible value.
         guard seconds < 100 * 365 * 86_400 else { return ">100 years" }
         let units: [(Int64, String)] = [(86_400, "days"), (3600, "h"), (60, "min"), (1, "s")]
         for (index, unit) in units.enumerated() where seconds >= unit.0 {
