@@ -9,7 +9,7 @@ import Varlink
 
 @testable import AgentClient
 
-/// A client whose agent is not there, is somebody else's, or says nothing. What an agent answers is in AgentServiceTests.
+/// A client whose agent is missing, belongs to another user, or does not answer. AgentServiceTests has the answers.
 @Suite final class AgentClientTests {
     private let folder: String
 
@@ -43,7 +43,7 @@ import Varlink
         #expect(try await isTimedOut { try await $0.deleteKey(named: "web") })
         #expect(try await isTimedOut { for try await _ in try $0.audit(last: 1, follow: false) {} })
         #expect(notices.load(ordering: .relaxed) == 6)
-        // A signature takes its time: nobody is told.
+        // A signature may take long: the user gets no notice.
         #expect(try await isTimedOut { _ = try await $0.handshake(key: "web", content: [1], scheme: "ed25519") })
         #expect(notices.load(ordering: .relaxed) == 6)
     }

@@ -34,7 +34,7 @@ struct CertificateChainTests {
         }
     }
 
-    @Test("The chain that was ordered is taken, with its facts")
+    @Test("The ordered chain is accepted, with its details")
     func good() throws {
         let der = try folder.ca.chain(key: folder.key.publicKey, names: StoreFolder.names, root: true)
         try check(der)
@@ -51,7 +51,7 @@ struct CertificateChainTests {
         #expect(try CertificateChain(pem: Array(text.utf8)).der == der)
     }
 
-    @Test("A certificate that may sign others is no server's")
+    @Test("A CA certificate is refused as a server's")
     func authority() throws {
         let der = try folder.ca.chain(key: folder.key.publicKey, names: StoreFolder.names, isCA: true)
         #expect(refusal { try check(der) } == "it is a CA's certificate (basicConstraints)")
@@ -91,7 +91,7 @@ struct CertificateChainTests {
     }
 
     /// AD CS signs like this.
-    @Test("Issuers, and leaves, that were signed with RSASSA-PSS are taken")
+    @Test("Issuers and leaves signed with RSASSA-PSS are accepted")
     func signedByPSS() throws {
         try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer])
         try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer, ForeignCertificates.root])
@@ -106,13 +106,13 @@ struct CertificateChainTests {
         try foreign([ForeignCertificates.leaf, ForeignCertificates.issuerInOtherLetters, ForeignCertificates.root])
     }
 
-    @Test("A key of an unknown kind among the issuers is no reason to refuse")
+    @Test("An issuer with a key of an unknown kind is accepted")
     func unknownIssuerKey() throws {
         try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer, ForeignCertificates.root, ForeignCertificates.ed448])
         try foreign([ForeignCertificates.leaf, ForeignCertificates.issuer, ForeignCertificates.ed448])
     }
 
-    @Test("An issuer that cannot be read is kept where it may be a certificate, and left out where it cannot be one")
+    @Test("An unreadable issuer is kept if it may be a certificate, and left out if it cannot be one")
     func unreadableIssuer() throws {
         // A complete SEQUENCE that is not a certificate known to this program.
         let strange: [UInt8] = [0x30, 0x06, 0x30, 0x04, 0x02, 0x02, 0x00, 0x01]
@@ -127,14 +127,14 @@ struct CertificateChainTests {
         #expect(cut.warnings == ["certificate 2 of the CA's chain is not valid DER; it is left out"])
     }
 
-    @Test("A root that stands before the intermediate is taken")
+    @Test("A root before the intermediate is accepted")
     func rootFirst() throws {
         let good = try folder.ca.chain(key: folder.key.publicKey, names: StoreFolder.names, root: true)
         try check([good[0], good[2], good[1]])
         try foreign([ForeignCertificates.leaf, ForeignCertificates.root, ForeignCertificates.issuer])
     }
 
-    @Test("What is not supported is not said to be wrong, and no library speaks")
+    @Test("Unsupported is not reported as invalid, and no library's text is shown")
     func wordsOfRefusals() throws {
         let ed448 = try #require(refusal { try foreign([ForeignCertificates.ed448]) })
         #expect(ed448 == "it is for a key that is not the agent's")

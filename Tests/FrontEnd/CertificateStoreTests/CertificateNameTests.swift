@@ -23,7 +23,7 @@ struct CertificateNameTests {
         #expect(try CertificateName(one.rawValue) == one)
     }
 
-    @Test("Texts that are no name")
+    @Test("Texts that are not names")
     func refused() {
         let texts = [
             "", ".", "..", "../x", "a/b", "/etc", "-rf", ".hidden", "a..b", "A", "*.example.org", "a b", "a\nb", "a\u{0}b", "\u{1B}[31m",

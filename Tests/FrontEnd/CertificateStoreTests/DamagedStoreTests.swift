@@ -9,7 +9,7 @@ import Testing
 
 @Suite("A damaged store")
 struct DamagedStoreTests {
-    @Test("Files that are not as this program writes them are refused with their path, never guessed at")
+    @Test("Files that this program cannot have written are refused with their path, never guessed at")
     func damaged() async throws {
         let folder = try StoreFolder(), store = folder.store
         try await store.write(folder.journal())
@@ -38,7 +38,7 @@ struct DamagedStoreTests {
         #expect(try await store.journal(named: folder.name) == folder.journal())
     }
 
-    @Test("A FIFO, a link or a folder in a file's place does not hold the program up")
+    @Test("A FIFO, a link or a folder in a file's place does not block the program")
     func strange() async throws {
         let folder = try StoreFolder(), store = folder.store
         try await store.write(folder.journal())
@@ -56,7 +56,7 @@ struct DamagedStoreTests {
         }
     }
 
-    @Test("A generation with a file gone or of another certificate is damaged; a link that points elsewhere is not followed")
+    @Test("A generation with a missing file, or one of another certificate, is damaged; a link elsewhere is not followed")
     func generation() async throws {
         let folder = try StoreFolder(), store = folder.store
         let stored = try await store.install(folder.new())

@@ -33,7 +33,7 @@ struct FolderStoreTests {
         #expect(try await store.accounts().map(\.key) == ["other"])
     }
 
-    @Test("What could not be read back is not written")
+    @Test("Data that could not be read back is not written")
     func unreadable() async throws {
         let folder = try StoreFolder(), store = folder.store
         let directory = try ACMEURL("https://acme.example/directory")
@@ -151,7 +151,7 @@ struct FolderStoreTests {
         return Array(bytes.prefix(max(0, count)))
     }
 
-    @Test("A chain that is refused changes nothing")
+    @Test("A refused chain changes nothing")
     func refused() async throws {
         let folder = try StoreFolder(), store = folder.store
         let first = try await store.install(folder.new())
@@ -190,7 +190,7 @@ struct FolderStoreTests {
         #expect(try await store.certificate(named: folder.name)?.metadata.generation == 13)
     }
 
-    @Test("The lock: one holder, who is named; given back when released, forgotten or killed")
+    @Test("The lock: one holder, which is named; free once released, dropped or killed")
     func locks() async throws {
         let folder = try StoreFolder(), store = folder.store
         let lock = try await store.lock(folder.name)

@@ -5,7 +5,7 @@ import Testing
 
 /// What is synced, and in which order: each sync may cost milliseconds, and a missing one may cost a certificate.
 @Suite struct SyncTests {
-    @Test("All files are written before the first is synced, and their folder gets its name behind the last")
+    @Test("All files are written before the first is synced, and their folder gets its name after the last")
     func order() async throws {
         let folder = try StoreFolder(), disk = FaultyDisk()
         let store = folder.store(disk.calls)
@@ -33,7 +33,7 @@ import Testing
         #expect(disk.made == [.write, .synchronize, .rename, .synchronize])
     }
 
-    @Test("What was prepared and never filled is not seen, and no obstacle")
+    @Test("A folder that was prepared but never filled is not shown, and does no harm")
     func prepared() async throws {
         let folder = try StoreFolder(), store = folder.store
         await store.prepare(folder.name)

@@ -82,7 +82,7 @@ import Testing
         #expect { try read("ReadAudit", Array(#"{"last":10001}"#.utf8)) } throws: { ($0 as? InvalidParameter)?.parameter == "last" }
     }
 
-    /// Of a text that is no key's name there is no key, as of every key that does not exist.
+    /// A text that is not a key name is answered like the name of a key that does not exist.
     @Test func aNameOfNoKeyIsAKeyThatIsNotThere() throws {
         #expect { try read("RetireKey", Array(#"{"name":"../x"}"#.utf8)) } throws: {
             ($0 as? InvalidParameter)?.answer == .keyNotFound(name: "../x")

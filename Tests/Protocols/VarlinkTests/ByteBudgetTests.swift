@@ -90,7 +90,7 @@ import Testing
         Array(#"{"method":"org.example.test.\#(method)","parameters":{"text":"\#(String(repeating: "x", count: size))"}}"#.utf8) + [0]
     }
 
-    @Test("beyond its share a user is left unread, but for one connection; others are read, and so is it when there is room")
+    @Test("beyond its share only one connection of a user is read; others are read, and the user again when there is room")
     func backpressure() throws {
         var limits = VarlinkServerLimits()
         limits.bytesPerUser = 64 * 1024
@@ -115,7 +115,7 @@ import Testing
         #expect(several.core.schedule.bytes == 0)
     }
 
-    @Test("what a client does not read is kept in one piece, and stops its user's calls when it is half of the share")
+    @Test("unread replies are kept in one buffer, and stop their user's calls at half of the share")
     func unreadAnswers() throws {
         var limits = VarlinkServerLimits()
         limits.bytesPerUser = 256 * 1024
@@ -142,7 +142,7 @@ import Testing
         #expect(several.core.schedule.bytes == 0)
     }
 
-    @Test("whatever connections do, the account is even when they are closed", arguments: 1...40 as ClosedRange<UInt64>)
+    @Test("whatever connections do, the account is balanced once they are closed", arguments: 1...40 as ClosedRange<UInt64>)
     func accountsAreEven(seed: UInt64) throws {
         var generator = SeededGenerator(seed)
         var limits = VarlinkServerLimits()

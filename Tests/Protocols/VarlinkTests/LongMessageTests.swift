@@ -22,7 +22,7 @@ import Testing
         #expect(try server.replies().count == 1)
     }
 
-    @Test("a long message is read beside the loop, and calls are answered in their order")
+    @Test("a long message is read off the loop, and calls are answered in their order")
     func order() async throws {
         let thread = TurnThread()
         try await SocketServer.with(thread: thread) { server in
@@ -39,7 +39,7 @@ import Testing
         try thread.stop()
     }
 
-    @Test("a long message that is no call is answered, or ends its connection, as a short one")
+    @Test("a long message that is not a call is answered, or ends its connection, like a short one")
     func faults() async throws {
         let thread = TurnThread()
         try await SocketServer.with(thread: thread) { server in
@@ -54,7 +54,7 @@ import Testing
         try thread.stop()
     }
 
-    @Test("work beside the loop is done for one user after another")
+    @Test("work off the loop is done for one user after another")
     func turnsOfWork() async throws {
         let thread = TurnThread()
         let loop = MultiThreadedEventLoopGroup.singleton.next()

@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test("it goes on at once when a connection is closed, and begins with the short pause after one was accepted")
+    @Test("it resumes at once when a connection is closed, and starts with the short pause again after one was accepted")
     func acceptResumes() throws {
         let listener = try ReadsSeen()
         listener.fail(ENFILE)
@@ -123,7 +123,7 @@ import Testing
         }.get()
     }
 
-    @Test("200 connections wait for a server that is busy: the backlog is what was asked for")
+    @Test("200 connections wait for a busy server: the backlog is the requested one")
     func backlog() async throws {
         let listening = try Listening(backlog: 4_096)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -140,7 +140,7 @@ import Testing
         try await group.shutdownGracefully()
     }
 
-    @Test("connections that were closed before their turn came are dropped without being let in")
+    @Test("connections that were closed before their turn are dropped without being admitted")
     func closedWhileWaiting() async throws {
         let listening = try Listening(backlog: 4_096)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -163,7 +163,7 @@ import Testing
         try await group.shutdownGracefully()
     }
 
-    @Test("users are let in by turns, each in the order of its own connections")
+    @Test("users are admitted in turn, each in the order of its own connections")
     func admissionTurns() {
         var queue = AdmissionQueue<Int>()
         for waiter in 0..<6 { queue.append(waiter, of: 1) }

@@ -63,7 +63,7 @@ import Testing
         #expect(!turns.isEmpty)
     }
 
-    @Test("users who come short in one round come first in the next", arguments: 1...20 as ClosedRange<UInt64>)
+    @Test("users who get no turn in one round come first in the next", arguments: 1...20 as ClosedRange<UInt64>)
     func nobodyStarves(seed: UInt64) {
         var generator = SeededGenerator(seed)
         var turns = Turns(slices: Self.slices)

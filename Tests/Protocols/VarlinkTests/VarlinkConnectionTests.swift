@@ -66,7 +66,7 @@ import Varlink
         }
     }
 
-    @Test("a reply that comes too late is taken for nobody else's")
+    @Test("a reply that comes too late is not taken for another call's")
     func timeout() async throws {
         try await SocketServer.with { server in
             let connection = try await server.connect()
@@ -132,7 +132,7 @@ import Varlink
         }
     }
 
-    @Test("what a server sent before it closed reaches a reader that was slow")
+    @Test("replies that a server sent before it closed reach a slow reader")
     func serverClosesBehindAStream() async throws {
         try await SocketServer.with { server in
             let connection = try await server.connect()
@@ -150,7 +150,7 @@ import Varlink
         }
     }
 
-    @Test("leaving a stream ends the connection, which is how the service hears of it")
+    @Test("leaving a stream closes the connection, which tells the service")
     func leavingAStream() async throws {
         try await SocketServer.with { server in
             let closed = try await server.expectClose()
@@ -175,7 +175,7 @@ import Varlink
         }
     }
 
-    @Test("a server that is not the one expected is left before anything is sent")
+    @Test("the connection to an unexpected server is closed before anything is sent")
     func verification() async throws {
         struct NotExpected: Error {}
         let admitted = Atomic(false)

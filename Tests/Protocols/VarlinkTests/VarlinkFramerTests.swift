@@ -71,7 +71,7 @@ import Varlink
         #expect(throws: VarlinkFramingError.messageTooLong(limit: 4)) { try whole.next() }
     }
 
-    @Test("a long message that drips in, and many short ones in one go, are read in linear time")
+    @Test("a long message in single bytes, and many short ones at once, are read in linear time")
     func linear() throws {
         let size = 400_000
         var framer = VarlinkFramer(maximumMessageSize: size)

@@ -52,7 +52,7 @@ import Varlink
         #expect(try server.replies() == [echo("third")])
     }
 
-    @Test("answers given together go out, and the calls behind them are begun, at the end and without the loop")
+    @Test("answers given together go out, and the next calls start, at the end and without a task on the loop")
     func together() throws {
         let server = try EmbeddedServer()
         try server.call("Hold", #"{"text":"first"}"#)
@@ -191,7 +191,7 @@ import Varlink
         #expect(!server.channel.isActive)
     }
 
-    @Test("the answers to what came before a malformed message are still sent")
+    @Test("calls before a malformed message are still answered")
     func answersBeforeTheEnd() throws {
         let server = try EmbeddedServer()
         try server.call("Hold", #"{"text":"held"}"#)

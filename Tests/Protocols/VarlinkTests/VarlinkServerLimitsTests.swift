@@ -21,7 +21,7 @@ import Varlink
         #expect(server.closeReason == "a message was longer than 64 bytes")
     }
 
-    @Test("a message that is begun has to be finished, however slowly it drips in")
+    @Test("a message that has started must be finished in time, even if bytes keep arriving")
     func slowWriter() throws {
         let server = try EmbeddedServer(limits: limits { $0.stalledPeerDeadline = .seconds(10) })
         let loop = server.channel.embeddedEventLoop
@@ -36,7 +36,7 @@ import Varlink
         #expect(server.closeReason == "a message was not finished in time")
     }
 
-    @Test("each message has its own time, and a call that is being answered costs the client none")
+    @Test("each message has its own deadline, and the time of an answer does not count")
     func slowService() throws {
         let server = try EmbeddedServer(limits: limits { $0.stalledPeerDeadline = .seconds(10) })
         let loop = server.channel.embeddedEventLoop
@@ -68,7 +68,7 @@ import Varlink
         #expect(server.closeReason == "idle for too long")
     }
 
-    @Test("reading stops while a client is ahead of the service, and goes on when it is not")
+    @Test("reading stops while a client is ahead of the service, and resumes when it is not")
     func pipelinedBytes() throws {
         let server = try EmbeddedServer(limits: limits { $0.pipelinedBytes = 200 })
         try server.call("Hold", #"{"text":""}"#)
@@ -84,7 +84,7 @@ import Varlink
         #expect(server.reads.count == held + 1)
     }
 
-    @Test("a client that does not read is served no further")
+    @Test("a client that does not read gets no further calls answered")
     func unwritable() throws {
         let server = try EmbeddedServer()
         server.setWritable(false)
@@ -149,7 +149,7 @@ import Varlink
         loop.run()
     }
 
-    @Test("half close: what was asked is answered, then the connection ends")
+    @Test("half close: the calls received are answered, then the connection ends")
     func halfClose() throws {
         let server = try EmbeddedServer()
         try server.call("Hold", #"{"text":"a"}"#)
@@ -196,7 +196,7 @@ import Varlink
         #expect(server.service.log == ["opened peer", "Hold", "closed peer"])
     }
 
-    @Test("told to stop, a connection finishes the call at hand and begins no other")
+    @Test("told to stop, a connection finishes its current call and starts no other")
     func quiescing() throws {
         let server = try EmbeddedServer()
         try server.call("Hold", #"{"text":"a"}"#)
@@ -208,7 +208,7 @@ import Varlink
         #expect(server.closeReason == "the server is stopping")
     }
 
-    @Test("a connection that is over is not kept by what it was given, nor what it was given by it")
+    @Test("a closed connection leaves no reference cycle")
     func nothingIsKept() throws {
         let service = try TestService()
         let channel = EmbeddedChannel()

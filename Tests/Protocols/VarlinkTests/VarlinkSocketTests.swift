@@ -18,7 +18,7 @@ import Varlink
         return limits
     }
 
-    @Test("half close before the reply: everything asked is answered")
+    @Test("half close before the reply: every call is answered")
     func halfClose() async throws {
         try await SocketServer.with { server in
             let closed = try await server.expectClose()
@@ -61,7 +61,7 @@ import Varlink
         }
     }
 
-    @Test("a client that goes away unread is noticed though reading has stopped")
+    @Test("a client's disconnect is noticed even while reading is stopped")
     func clientGoesAwayWhileReadingIsHeldBack() async throws {
         try await SocketServer.with(limits: limits { $0.pipelinedBytes = 16 }) { server in
             let held = try await server.expectHold()
@@ -98,7 +98,7 @@ import Varlink
         }
     }
 
-    @Test("a polite stream to a client that never reads stands still, and is ended in time")
+    @Test("a stream that respects isWritable stops for a client that never reads, and is ended in time")
     func neverReadsPolitely() async throws {
         try await SocketServer.with(limits: limits { $0.stalledPeerDeadline = .milliseconds(200) }) { server in
             let closed = try await server.expectClose()
@@ -109,7 +109,7 @@ import Varlink
         }
     }
 
-    @Test("a client that calls and never reads is served only as long as its replies find room")
+    @Test("a client that calls and never reads is served only while there is room for its replies")
     func callsAndNeverReads() async throws {
         let text = String(repeating: "x", count: 60_000)
         let call = #"{"method":"org.example.test.Echo","parameters":{"text":"\#(text)"}}|"#
@@ -135,7 +135,7 @@ import Varlink
         }
     }
 
-    @Test("connections do not hold each other up")
+    @Test("connections do not delay each other")
     func independence() async throws {
         try await SocketServer.with { server in
             let held = try await server.expectHold()

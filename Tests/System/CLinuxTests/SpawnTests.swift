@@ -25,12 +25,12 @@ import Testing
     @Test func descriptorsStandWhereTheyAreSaidToAndNothingElseIsOpen() throws {
         var pair: [Int32] = [-1, -1]
         try #require(clinux_socketpair(&pair) == 0)
-        // One that a careless program would hand on.
+        // One that a careless program would pass on.
         let other = open("/dev/null", O_RDONLY)
         defer { for descriptor in pair + [other] { close(descriptor) } }
         let status = try spawn("ls /proc/self/fd | tr '\\n' ' ' >&4; readlink /proc/self/fd/0 >&3", [pair[1], pair[1]])
         #expect(status == 0)
-        // What ls has open of its own is the folder it lists.
+        // ls itself has the folder that it lists open.
         #expect(text(pair[0]) == "0 1 2 3 4 5 /dev/null\n")
     }
 

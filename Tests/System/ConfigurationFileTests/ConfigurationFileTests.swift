@@ -14,14 +14,14 @@ struct ConfigurationFileTests {
         } catch { return error }
     }
 
-    @Test("A mistake in the grammar has its line and column")
+    @Test("A syntax error has its line and column")
     func syntax() {
         let error = failure { () throws(ConfigurationError) in _ = try parse("a = 1\nb = \"x\" y\n") }
         #expect(error?.line == 2 && error?.column == 9)
         #expect(error?.description == "t.toml:2:9: expected the end of the line, found \"y\"")
     }
 
-    @Test("A mistyped key has its own line, wherever it stands and however it is written, and a hint")
+    @Test("A mistyped key is reported with its line, wherever and however it is written, and a hint")
     func mistyped() throws {
         let texts: [(text: String, line: Int)] = [
             ("a = '''\nsokcet = 1\n'''\nsokcet = 1", 4),
@@ -54,7 +54,7 @@ struct ConfigurationFileTests {
         #expect(try root.table("none") == nil && root.tables("none").isEmpty)
     }
 
-    @Test("A value of another type is refused with the line where it stands and what it is")
+    @Test("A value of the wrong type is refused with its line and its type")
     func types() throws {
         let table = try parse(
             """
@@ -90,7 +90,7 @@ struct ConfigurationFileTests {
         expect(nil, "\"none\" is missing") { (table) throws(ConfigurationError) in _ = try table.requiredString("none") }
     }
 
-    @Test("A file that is no UTF-8, or larger than a configuration is, or that cannot be read, says so")
+    @Test("A file that is not UTF-8, is too large or cannot be read is refused with the reason")
     func files() {
         let notUTF8 = failure { () throws(ConfigurationError) in _ = try ConfigurationFile.parse([0x23, 0x0A, 0x23, 0xFF], file: "t.toml") }
         #expect(notUTF8?.description == "t.toml:2:2: the text is not UTF-8")

@@ -8,7 +8,7 @@ import Testing
 private let isRoot = geteuid() == 0
 private let nobody: uid_t = 65_534
 
-@Suite("Files opened, then judged")
+@Suite("Files opened, then checked")
 struct OwnershipTests {
     private func refusal(_ path: String, _ rule: Ownership) -> OwnershipError? { failure { _ = try File.open(path, as: rule) } }
 
@@ -16,7 +16,7 @@ struct OwnershipTests {
         if case .distrusted(_, let reason)? = refusal(path, rule) { reason } else { nil }
     }
 
-    @Test("A file is believed by its mode", arguments: [0o600, 0o640, 0o644, 0o660, 0o602] as [UInt32])
+    @Test("A file's mode decides whether it is trusted", arguments: [0o600, 0o640, 0o644, 0o660, 0o602] as [UInt32])
     func modes(mode: UInt32) throws {
         let folder = try PrivateFolder()
         let path = try folder.write("x", to: "a", mode: mode)
@@ -26,7 +26,7 @@ struct OwnershipTests {
         if mode == 0o600 { #expect(try File.open(path, as: .secret).read(limit: 1) == Array("x".utf8)) }
     }
 
-    @Test("A file of another user is refused, and root's where only this user's will do", .enabled(if: isRoot))
+    @Test("Another user's file is refused, and so is root's where the rule demands this user's", .enabled(if: isRoot))
     func owner() throws {
         let folder = try PrivateFolder()
         let path = try folder.write("x", to: "a", mode: 0o600)
@@ -35,7 +35,7 @@ struct OwnershipTests {
         #expect(distrust(path, Ownership(owner: .anybody, forbidden: 0o022, judgesWay: false)) == nil)
     }
 
-    @Test("A second name, a folder, a FIFO and a device are no state")
+    @Test("A second name is refused as state, and a folder or a FIFO always")
     func kinds() throws {
         let folder = try PrivateFolder()
         let path = try folder.write("x", to: "a", mode: 0o600)
@@ -50,7 +50,7 @@ struct OwnershipTests {
         #expect(distrust("a", .configuration) == .notAbsolute)
     }
 
-    @Test("Every folder on the way counts, wherever it stands, also behind a link and behind \"..\"")
+    @Test("Every folder on the path counts, also after a link and after \"..\"")
     func way() throws {
         let folder = try PrivateFolder()
         try Folder.make(folder.path("open/inner"), mode: 0o755)
@@ -69,7 +69,7 @@ struct OwnershipTests {
         }
     }
 
-    @Test("A folder is judged as a file is")
+    @Test("A folder is checked like a file")
     func folders() throws {
         let folder = try PrivateFolder()
         try Folder.make(folder.path("keys"), mode: 0o700)
@@ -82,7 +82,7 @@ struct OwnershipTests {
         #expect(file != nil)
     }
 
-    @Test("A sticky folder of root's is no danger to what is in it, another user's is", .enabled(if: isRoot))
+    @Test("Root's sticky folder is accepted on a path, another user's is not", .enabled(if: isRoot))
     func sticky() throws {
         let folder = try PrivateFolder()
         try Folder.make(folder.path("tmp"), mode: 0o755)
@@ -93,7 +93,7 @@ struct OwnershipTests {
         #expect(refusal(path, .configuration) == .distrusted(path: folder.path("tmp"), .owner(nobody)))
     }
 
-    @Test("A link that another user may have made is refused, and links that go round end", .enabled(if: isRoot))
+    @Test("A link that another user may have made is refused, and so are circular links", .enabled(if: isRoot))
     func links() throws {
         let folder = try PrivateFolder()
         try folder.write("x", to: "a")
@@ -104,7 +104,7 @@ struct OwnershipTests {
         #expect(distrust(folder.path("one"), .configuration) == .links)
     }
 
-    @Test("A slash with a combining character after it is a slash: what is between two slashes is judged")
+    @Test("A slash followed by a combining character is still a slash")
     func bytes() throws {
         let folder = try PrivateFolder()
         try Folder.make(folder.path("open/\u{308}inner"), mode: 0o755)
@@ -113,7 +113,7 @@ struct OwnershipTests {
         #expect(refusal(path, .configuration) == .distrusted(path: folder.path("open"), .writable))
     }
 
-    @Test("What was opened is what was judged, whatever its name leads to afterwards")
+    @Test("The opened file is the checked one, whatever its name refers to afterwards")
     func exchanged() throws {
         let folder = try PrivateFolder()
         let path = try folder.write("good", to: "a", mode: 0o600)
@@ -126,7 +126,7 @@ struct OwnershipTests {
 
 @Suite("Lock files")
 struct FileLockTests {
-    @Test("The second to ask hears who has it; after the release it gets it")
+    @Test("A second caller learns who holds it, and gets it after the release")
     func held() throws {
         let folder = try PrivateFolder(), path = folder.path("lock")
         let lock = try FileLock(path)
@@ -171,7 +171,7 @@ struct FileLockTests {
         #expect(access(path, F_OK) != 0)
     }
 
-    @Test("A lock that cannot be made says why")
+    @Test("A lock that cannot be created says why")
     func system() throws {
         let folder = try PrivateFolder()
         guard case .system(let error)? = failure(of: FileLockError.self, { _ = try FileLock(folder.path("none/lock")) }) else {

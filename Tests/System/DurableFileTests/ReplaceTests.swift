@@ -14,7 +14,7 @@ struct ReplaceTests {
         #expect(try DurableFile.read(folder.path("a"), limit: 2) == [1, 2])
     }
 
-    @Test("Whichever call fails, the old content or the new is there, whole, and nothing else", arguments: 0..<4)
+    @Test("Whichever call fails, either the old or the new content is there, complete, and nothing else", arguments: 0..<4)
     func fault(index: Int) throws {
         let folder = try PrivateFolder(), disk = FaultyDisk(number: EIO)
         try folder.write("old", to: "a")
@@ -28,7 +28,7 @@ struct ReplaceTests {
         #expect(folder.names == ["a"])
     }
 
-    @Test("Writes that are cut short or interrupted go on")
+    @Test("Short or interrupted writes are continued")
     func shortWrites() throws {
         let folder = try PrivateFolder()
         let turn = Atomic<Int>(0)
@@ -54,7 +54,7 @@ struct ReplaceTests {
         #expect(error?.isFull == true)
     }
 
-    @Test("The mode is the one asked for, whatever the umask; a link or a left-over at the interim name is not followed")
+    @Test("The mode is the one asked for, whatever the umask; a link or a leftover at the temporary name is not followed")
     func mode() throws {
         let folder = try PrivateFolder()
         try folder.write("victim", to: "victim")
@@ -65,7 +65,7 @@ struct ReplaceTests {
         #expect(folder.names == ["a", "victim"])
     }
 
-    @Test("A link is replaced, not what it points at")
+    @Test("A link is replaced, not its target")
     func link() throws {
         let folder = try PrivateFolder()
         try folder.write("victim", to: "victim")
@@ -82,7 +82,7 @@ struct ReplaceTests {
         #expect(folder.names == ["a", "b", "c"])
     }
 
-    @Test("Removing syncs the folder, also when an earlier try removed and did not come to sync")
+    @Test("Removing syncs the folder, even if an earlier attempt removed the file but did not sync")
     func remove() throws {
         let folder = try PrivateFolder(), disk = FaultyDisk()
         try folder.write("old", to: "a")
@@ -94,7 +94,7 @@ struct ReplaceTests {
         try DurableFile.remove(folder.path("no/such/folder"))
     }
 
-    @Test("Reading takes a regular file of at most the limit, and does not wait for a FIFO")
+    @Test("Reading accepts a regular file up to the limit, and does not wait for a FIFO")
     func read() throws {
         let folder = try PrivateFolder()
         try folder.write("12345", to: "a")
@@ -118,7 +118,7 @@ struct ReplaceTests {
         #expect(count == 5 && memory == [UInt8](repeating: 7, count: 5) + [UInt8](repeating: 0, count: 15))
     }
 
-    @Test("What stands under a path is seen as it is by now, links as links")
+    @Test("A status shows the path's current state, and links as links")
     func look() throws {
         let folder = try PrivateFolder()
         try folder.write("12345", to: "a", mode: 0o640)
@@ -134,7 +134,7 @@ struct ReplaceTests {
         #expect(failure(of: FileError.self) { _ = try FileStatus(at: folder.path("none")) }?.isMissing == true)
     }
 
-    @Test("Folders are made with those above them, each synced in the one above; what is no folder is in the way")
+    @Test("Folders are made with their parents, each synced in its parent; anything but a folder is an error")
     func folders() throws {
         let folder = try PrivateFolder(), disk = FaultyDisk()
         try Folder.make(folder.path("a/b/c"), mode: 0o700, calls: disk.calls)
@@ -149,7 +149,7 @@ struct ReplaceTests {
         #expect(failure(of: FileError.self) { try Folder.make(folder.path("file/b"), mode: 0o700) }?.code == ENOTDIR)
     }
 
-    @Test("A tree is removed with what is in it, and links in it are not followed")
+    @Test("A tree is removed with its content, and links in it are not followed")
     func tree() throws {
         let folder = try PrivateFolder()
         try Folder.make(folder.path("tree/a/b"), mode: 0o700)

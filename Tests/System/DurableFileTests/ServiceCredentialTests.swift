@@ -3,7 +3,7 @@ import Testing
 
 @testable import DurableFile
 
-/// What systemd gives a service as a credential is taken, and nothing laxer.
+/// A credential as systemd gives it to a service is accepted, and nothing laxer.
 @Suite struct ServiceCredentialTests {
     /// linux/posix_acl_xattr.h
     private typealias Entry = (tag: UInt16, rights: UInt16, id: UInt32)
@@ -21,7 +21,7 @@ import Testing
         #expect(!ServiceCredential.isOnlyReadable(by: Self.user + 1, good))
         #expect(!ServiceCredential.isOnlyReadable(by: Self.user, Self.list(Self.good, version: 3)))
         for length in 0..<good.count { #expect(!ServiceCredential.isOnlyReadable(by: Self.user, Array(good.prefix(length)))) }
-        // One right more in any place, one entry less, one user or group more.
+        // One more right anywhere, one entry fewer, one more user or group.
         for index in Self.good.indices {
             for right: UInt16 in [1, 2, 4] where Self.good[index].rights & right == 0 {
                 var entries = Self.good
@@ -88,7 +88,7 @@ import Testing
         for folder in [nil, "", "/", "/dev/shm", credentials.folder + "/", credentials.folder + "/pin", "dev/shm"] as [String?] {
             #expect(try !credentials.isTaken(folder: folder), "\(folder ?? "none")")
         }
-        // Another name for it may be somebody's who keeps what is in it.
+        // Another user may hold a second name, to keep the content.
         try #require(link(credentials.path, credentials.path + "-2") == 0)
         #expect(try !credentials.isTaken(folder: credentials.folder))
         unlink(credentials.path + "-2")
@@ -102,7 +102,7 @@ import Testing
             return try credentials.isTaken(folder: credentials.folder)
         }
         #expect(try isTaken(Self.own))
-        // The group may really read it.
+        // The group really has access.
         #expect(try !isTaken(nil))
         // Another user's; one that others may read; one on a disk.
         #expect(try !isTaken(Self.good))

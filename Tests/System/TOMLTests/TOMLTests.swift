@@ -3,18 +3,18 @@ import Testing
 
 @Suite("TOML 1.0.0")
 struct TOMLTests {
-    @Test("What the specification lets pass is read as what it means", arguments: ValidDocuments.all)
+    @Test("Valid documents are read as the specification says", arguments: ValidDocuments.all)
     func valid(text: String, value: String) throws {
         // Bytes: two encodings of a letter differ here.
         #expect(Array(shown(try TOML.parse(Array(text.utf8))).utf8) == Array(value.utf8))
     }
 
-    @Test("What it does not let pass is refused with its line and column", arguments: InvalidDocuments.all)
+    @Test("Invalid documents are refused with line and column", arguments: InvalidDocuments.all)
     func invalid(text: String, line: Int, column: Int) {
         expectRefusal(Array(text.utf8), line, column)
     }
 
-    @Test("What is not UTF-8 is refused where it stands", arguments: InvalidDocuments.bytes)
+    @Test("Invalid UTF-8 is refused at its position", arguments: InvalidDocuments.bytes)
     func notUTF8(bytes: [UInt8], line: Int, column: Int) {
         expectRefusal(bytes, line, column)
     }
@@ -28,7 +28,7 @@ struct TOMLTests {
         }
     }
 
-    @Test("Keys, values, headers and elements know where they stand; a column is a scalar, not a byte")
+    @Test("Keys, values, headers and elements have their position; a column is a scalar, not a byte")
     func positions() throws {
         let table = try TOML.parse(Array("a = 1\r\n\n\"é\" =  [ 'x',\n  'y' ]\n [b.c]\nd.e = 2\n[[f]]\n[[f]]\ng = { h = 3 }\n".utf8))
         func position(_ line: Int, _ column: Int) -> TOMLPosition { TOMLPosition(line: line, column: column) }
@@ -69,7 +69,7 @@ struct TOMLTests {
         }
     }
 
-    @Test("Size is bounded, and a document of that size is read in little time whatever it repeats")
+    @Test("Size is bounded, and a document of that size is read quickly, whatever it repeats")
     func size() throws {
         let limits = TOMLLimits()
         #expect(throws: TOMLError.self) { try TOML.parse([UInt8](repeating: 0x0A, count: limits.size + 1)) }
@@ -89,7 +89,7 @@ struct TOMLTests {
         #expect(try clock.measure { _ = try TOML.parse(Array(inline.utf8)) } < .seconds(20))
     }
 
-    @Test("A document that was changed at random is read or refused inside its text, and never traps")
+    @Test("A randomly changed document is read, or refused with a position in its text, and never traps")
     func mutations() {
         var random = Repeatable(state: 0x5EED)
         let seeds = ValidDocuments.all.map { Array($0.text.utf8) } + InvalidDocuments.all.map { Array($0.text.utf8) }
