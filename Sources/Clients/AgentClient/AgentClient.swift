@@ -71,8 +71,8 @@ public final class AgentClient: Sendable {
     }
 
     /// What the agent is, which user it takes this process for, and what that user may do.
-    /// - Throws: `VarlinkConnectionError.timedOut` if the agent does not answer within 15 seconds, as do `keys`, `key`
-    ///   and `retireKey`.
+    /// - Throws: `VarlinkConnectionError.timedOut` if the agent does not answer within 15 seconds, as do `keys`, `key`,
+    ///   `retireKey`, and `audit` without `follow`.
     public func status() async throws -> AgentStatus {
         try AgentStatus(reply: await call(.getStatus, timeout: patience.answer))
     }

@@ -92,7 +92,7 @@ public struct CertificateChain: Sendable {
     /// Checks that this is the certificate that was ordered: for the agent's key (RFC 8555 §11.4), for exactly the
     /// ordered identifiers, valid now. Issuers are refused only if they contradict the leaf.
     /// - Parameter time: Now, Unix seconds.
-    /// - Returns: The chain with each certificate before its issuer, as far as that can be determined (RFC 8555 §9.1).
+    /// - Returns: The chain with each certificate before its issuer, if that can be determined (RFC 8555 §9.1).
     /// - Throws: `StoreError` `.chainRefused` with the reason.
     @discardableResult
     public func check(spki: [UInt8], identifiers ordered: [Identifier], time: Int64) throws(StoreError) -> CertificateChain {
@@ -117,7 +117,8 @@ public struct CertificateChain: Sendable {
         return try arranged()
     }
 
-    /// Puts each certificate before its issuer. A CA SHOULD send them so (RFC 8555 §9.1), and some servers require it.
+    /// Puts each certificate before its issuer. A CA SHOULD send them in that order (RFC 8555 §9.1), and some servers
+    /// require it.
     private func arranged() throws(StoreError) -> CertificateChain {
         guard !zip(certificates, issuers).allSatisfy({ $0.isIssued(by: $1) != false }) else { return self }
         var rest = issuers

@@ -2,8 +2,8 @@ import ACME
 import SwiftASN1
 import X509
 
-/// One certificate of a chain, read as far as this program needs it, even if its key or signature is of an unknown
-/// kind.
+/// One certificate of a chain, with the fields that this program needs. It can be read even if its key or signature is
+/// of an unknown kind.
 public struct ChainCertificate: Sendable {
     /// As received.
     public let der: [UInt8]

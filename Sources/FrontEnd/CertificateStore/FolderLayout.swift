@@ -14,8 +14,8 @@ import JOSE
 /// | `orders/<name>.json` | the journal of an unfinished order |
 /// | `locks/<name>.lock` | held while a process works on the certificate, then removed; names the process |
 ///
-/// The modes do not depend on the umask. Everybody may read certificates, so that servers can; the rest is for the
-/// owner alone.
+/// The modes do not depend on the umask. All users may read certificates, so that servers can; only the owner may read
+/// the rest.
 ///
 /// | what | mode |
 /// |---|---|

@@ -1,7 +1,7 @@
 import ACME
 import StrictJSON
 
-/// One step of an issuance, recorded so that the next run can resume it wherever it is interrupted.
+/// One step of an issuance, recorded so that the next run can resume from any point.
 public enum JournalStep: Hashable, Sendable {
     /// Before a key is made, or an existing key is used (`isNew` false). The next run uses or removes it.
     case intentKey(name: KeyName, isNew: Bool)

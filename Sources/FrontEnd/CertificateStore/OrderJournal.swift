@@ -2,16 +2,16 @@ import ACME
 import StrictJSON
 
 /// What was started for a certificate and how far it got. Each step is recorded before it is taken (`intentKey`) or, if
-/// its result matters, after the answer and before the next request (`orderCreated`: CAs do not reliably list orders,
-/// RFC 8555 §7.1.2.1).
+/// its result matters, after the answer and before the next request that changes something (`orderCreated`: CAs do not
+/// reliably list orders, RFC 8555 §7.1.2.1).
 public struct OrderJournal: Hashable, Sendable {
     public var name: CertificateName
     public var directory: ACMEURL
     /// In the requested order.
     public var identifiers: [Identifier]
     public var profile: String?
-    /// Whether the certificate request asks for the TLS feature "must staple" (RFC 7633). Journals before format 3 do
-    /// not say.
+    /// Whether the certificate request asks for the TLS feature "must staple" (RFC 7633). Journals before format 3
+    /// do not record it.
     public var mustStaple: Bool
     /// The account key's name in the agent.
     public var accountKey: KeyName
@@ -56,7 +56,7 @@ public struct OrderJournal: Hashable, Sendable {
         return nil
     }
 
-    /// The order, if one was answered.
+    /// The order's URL, if the CA has answered newOrder.
     public var order: ACMEURL? {
         for case .orderCreated(let url, _, _) in steps.reversed() { return url }
         return nil

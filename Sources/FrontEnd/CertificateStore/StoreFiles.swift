@@ -29,7 +29,7 @@ struct StoreFiles: Sendable {
             }
             try opened.remove(Folder.interim(name))
             try opened.remove(name)
-            // Even if it was gone: an earlier attempt may have failed here.
+            // Even if the file was already removed: an earlier attempt may have failed here.
             try opened.synchronize()
         }
     }
@@ -37,7 +37,7 @@ struct StoreFiles: Sendable {
     /// Makes a folder and its missing parents, each durable in its parent.
     /// - Parameters:
     ///   - mode: of every new folder below `root`, whatever the umask is.
-    ///   - root: made readable by everybody; its missing parents follow the umask.
+    ///   - root: made readable by all users; its missing parents follow the umask.
     func makeFolder(_ path: String, mode: UInt32, root: String) throws(StoreError) {
         try stored { () throws(FileError) in
             if (try? FileStatus(at: root)) == nil {

@@ -1,7 +1,7 @@
 import ACME
 import StrictJSON
 
-/// A certificate in the store: the current generation and what is known about it.
+/// A certificate in the store: the current generation and its state.
 public struct StoredCertificate: Sendable {
     public var name: CertificateName
     public var metadata: CertificateMetadata

@@ -23,7 +23,7 @@ extension ACMEClient {
         return RegisteredAccount(url: location, account: account, isNew: response.status == 201)
     }
 
-    /// The account in an answer to newAccount. For an existing account some CAs send only its URL: then it is fetched.
+    /// The account in an answer to newAccount. For an existing account some CAs send only its URL; it is then fetched.
     private func account(_ response: HTTPResponse, url: ACMEURL) async throws -> Account {
         guard response.body.isEmpty, let own = account else { return try document(response, url: url, as: Account.self) }
         guard response.status != 201 else { return Account(status: .valid) }

@@ -3,9 +3,9 @@ import Synchronization
 
 /// Unused nonces of the CA (RFC 8555 §6.5).
 ///
-/// Every response brings one, so a client that sends one request at a time needs newNonce only once. When many requests
-/// run at once and none is left, a request waits for the nonce of another one's response instead of fetching one;
-/// `width` says how many nonces may be in use before that.
+/// Every response brings one, so a client that sends one request at a time needs newNonce only once. If none is left
+/// while `width` requests are under way, a request waits for the nonce of another one's response; with fewer under way,
+/// it fetches one.
 final class NoncePool: Sendable {
     /// CAs forget nonces after minutes to hours (RFC 8555 §6.5); keeping more than there are concurrent requests is
     /// useless.

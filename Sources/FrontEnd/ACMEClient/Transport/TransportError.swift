@@ -2,7 +2,7 @@ import ACME
 
 /// Why no response came.
 public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The kind of failure, as far as kinds can be distinguished.
+    /// The kinds of failure that can be distinguished.
     public enum Kind: String, Sendable {
         /// No connection: the name does not resolve, nothing listens, or the connection was closed too early.
         case unreachable

@@ -14,7 +14,7 @@ public struct AccountRegistration: Sendable {
     public var agreesToTerms: Bool
     /// Name of an external account credential in the agent (RFC 8555 §7.3.4).
     public var externalAccount: String?
-    /// Whether the user requested key type and external account now, and must be told if they have no effect.
+    /// Whether the user asked for this key type and external account, and must be told if they have no effect.
     public var isKeyAlgorithmWanted = false
     public var isExternalAccountWanted = false
     /// Whether the account may replace a working one that has another key.
@@ -80,7 +80,7 @@ public struct AccountFlow: Sendable {
         if directory.externalAccountRequired, registration.externalAccount == nil, earlier?.url == nil, known == nil {
             throw IssuanceError.externalAccountRequired(directory: registration.directory)
         }
-        // Report an unusable credential before a key is made in vain.
+        // Report an unusable credential before making a key.
         if known == nil, let name = registration.externalAccount, let available = await keys.externalAccounts(), !available.contains(name) {
             throw IssuanceError.externalAccountMissing(name, available: available)
         }
@@ -174,7 +174,7 @@ public struct AccountFlow: Sendable {
     }
 
     /// Updates an existing account's contacts to the requested ones (RFC 8555 §7.3.2). A CA that shows no contacts may
-    /// still have them: then the last ones sent count.
+    /// still have some: the last ones sent count.
     private func updateContacts(
         _ registered: inout RegisteredAccount, _ registration: AccountRegistration, _ earlier: StoredAccount?, _ client: ACMEClient
     ) async throws {
@@ -262,7 +262,7 @@ public struct AccountFlow: Sendable {
         try await store.save(stored)
     }
 
-    /// Runs a request about the account. If the CA answers unauthorized, the account itself is closed.
+    /// Runs a request about the account. If the CA answers `unauthorized`, the account is closed.
     private func asked(_ directory: ACMEURL, _ body: () async throws -> Account) async throws -> Account {
         do { return try await body() } catch let error as ACMEClientError where error.problem?.kind == .unauthorized {
             guard let stored = try await store.account(at: directory) else { throw error }

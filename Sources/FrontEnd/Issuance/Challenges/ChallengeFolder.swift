@@ -14,7 +14,7 @@ struct ChallengeFolder: Sendable {
         do throws(FileError) { folder = try Folder(path, followsLink: false) } catch { throw Self.failure(error) }
     }
 
-    /// A path that leads to this open folder, whatever its own path leads to now.
+    /// A path that leads to this open folder even if its own path now leads elsewhere.
     var kernelPath: String { folder.kernelPath }
 
     private static func failure(_ error: FileError) -> IssuanceError {

@@ -1,6 +1,6 @@
 import NIOHTTP1
 
-/// A request as far as a challenge responder looks at it: its method and its target.
+/// The parts of a request that a challenge responder needs: its method and its target.
 struct ChallengeRequest: Equatable, Sendable {
     static let prefix = "/.well-known/acme-challenge/"
 
@@ -25,7 +25,7 @@ struct ChallengeRequest: Equatable, Sendable {
 
     private static func token(of target: String) -> String? {
         var path = Substring(target)
-        // The absolute form, which every server must take (RFC 9112 §3.2.2).
+        // The absolute form, which every server must accept (RFC 9112 §3.2.2).
         let scheme = "http://"
         if path.hasPrefix(scheme) {
             guard let slash = path.dropFirst(scheme.count).firstIndex(of: "/") else { return nil }

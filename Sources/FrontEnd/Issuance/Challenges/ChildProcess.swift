@@ -72,7 +72,7 @@ struct ChildProcess: ~Copyable {
         (bytes + [0]).withUnsafeBytes { $0.assumingMemoryBound(to: CChar.self).baseAddress.flatMap { strdup($0) } }
     }
 
-    /// Reads its output until it ends, by itself or because of the timeout or a cancellation.
+    /// Reads its output until it exits or is terminated by the timeout or a cancellation.
     mutating func wait(timeout: Duration, grace: Duration, _ flag: CancellationFlag) -> End {
         let deadline = ContinuousClock.now + timeout
         var killAt: ContinuousClock.Instant?

@@ -133,7 +133,7 @@ public final class HTTP01Listener: ChallengeSolver {
         await board.waitForLooks(at: answers.map(\.keyAuthorization.token), quiet: quiet, limit: limit)
     }
 
-    /// An earlier process's listener ended with it: then there is nothing to remove.
+    /// Nothing is left of an earlier process's listener, which ended with the process.
     public func cleanUp(_ answer: ChallengeAnswer) async throws {
         board.remove(token: answer.keyAuthorization.token)
     }

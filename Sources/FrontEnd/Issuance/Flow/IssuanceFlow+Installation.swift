@@ -120,7 +120,7 @@ extension IssuanceFlow {
     }
 
     /// Completes a run that was interrupted after the installation.
-    /// - Returns: the outcome, if that certificate is the one that is wanted now.
+    /// - Returns: the outcome, if that certificate is the requested one.
     func finishInstalled(_ journal: OrderJournal, _ stored: StoredCertificate?, _ request: IssuanceRequest) async throws -> IssuanceOutcome?
     {
         guard let stored, isInstalled(journal, stored) else { return nil }
@@ -131,7 +131,7 @@ extension IssuanceFlow {
         else { return nil }
         return IssuanceOutcome(certificate: stored, key: key, wasResumed: true)
     }
-    /// Whether a completed order meets the request's other conditions besides the names.
+    /// Whether a completed order meets the request in everything but the names.
     private func isMet(_ request: IssuanceRequest, by key: ManagedKey, _ journal: OrderJournal, _ stored: StoredCertificate) -> Bool {
         (request.key == nil || request.key == key.name) && (!request.newKey || journal.announcesNewKey)
             && (!request.isKeyAlgorithmWanted || request.keyAlgorithm == key.algorithm)

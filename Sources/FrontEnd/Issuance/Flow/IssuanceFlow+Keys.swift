@@ -5,9 +5,9 @@ import JOSE
 /// The key that a certificate will use.
 struct KeyPlan: Sendable {
     var name: KeyName
-    /// Whether it must be made, as far as is known.
+    /// Whether it is made for this order; an earlier run may already have made it.
     var isNew: Bool
-    /// Whether the agent was just asked for it and had none of that name.
+    /// Whether the agent has just said that it has no key of that name.
     var isKnownMissing = false
     /// The installed certificate's key, if another one replaces it.
     var replaced: KeyName?
@@ -132,7 +132,7 @@ extension IssuanceFlow {
         do {
             let key = try await keys.createKey(named: plan.name, algorithm: request.keyAlgorithm, purpose: .certificate)
             guard key.isNew else {
-                // An earlier run asked for it, or it is somebody else's.
+                // An earlier run requested it, or it is someone else's.
                 if !wasMaking { try await keeper.record(.intentKey(name: plan.name, isNew: false)) }
                 observer(.keyUsed(key))
                 return key
@@ -149,22 +149,22 @@ extension IssuanceFlow {
         }
     }
 
-    /// After a refusal there is nothing to resume. If the outcome is unknown, or an order was placed meanwhile, the
-    /// journal stays.
+    /// After a refusal there is nothing to resume. If the outcome is unknown, or an order was placed in the meantime,
+    /// the journal stays.
     private func noteFailure(toMake name: KeyName, _ keeper: JournalKeeper, wasMaking: Bool) async {
         let key: ManagedKey?
         do { key = try await keys.key(named: name) } catch { return }
         guard key == nil else {
-            // The name was taken, presumably by somebody else: such a key is never deleted.
+            // The name was taken, presumably by someone else: such a key is never deleted.
             if !wasMaking { try? await keeper.record(.intentKey(name: name, isNew: true)) }
             return
         }
         try? await keeper.removeUnlessOrdered()
     }
 
-    /// Cleans up after a failed order: the key that was made for it is deleted, and no later run resumes it on its own.
-    /// Keys that already existed stay. Once a certificate request was sent there may be a certificate: then the key
-    /// stays, and the journal says what it belongs to.
+    /// Cleans up after a failed order: deletes the key that was made for it, and lets no later run resume it unasked.
+    /// Keys that already existed stay. Once a certificate request was sent, there may be a certificate: the key stays,
+    /// and the journal says what it belongs to.
     func giveUp(_ plan: KeyPlan, _ keeper: JournalKeeper) async {
         let journal = await keeper.journal
         await store.withdraw(journal.name)
@@ -186,7 +186,7 @@ extension IssuanceFlow {
         }
     }
 
-    /// Abandons the order that would replace a certificate, as far as possible; the caller holds its lock.
+    /// Abandons the order that would replace a certificate, if possible. The caller must hold the certificate's lock.
     func abandonOrder(of certificate: StoredCertificate) async {
         let name = certificate.name
         guard let journal = try? await store.journal(named: name), let key = journal.key, !journal.hasFailed else { return }

@@ -5,8 +5,9 @@ import JOSE
 
 /// Issues, renews and revokes certificates: an order at a CA, a key in the agent, an entry in the store.
 ///
-/// Each step is in the journal before it is taken, so that the next run can resume an interrupted one at any point:
-/// with the same key, the same order and, if the CA has already issued it, the same certificate.
+/// The journal has each step before it is taken, and each result that matters before the next step that changes
+/// something at the CA. So the next run can resume an interrupted one at any point: with the same key, the same order
+/// and, if the CA has already issued it, the same certificate.
 public struct IssuanceFlow: Sendable {
     /// Deploys an installed certificate. If it throws, the next run calls it again.
     public typealias DeployHook = @Sendable (StoredCertificate) async throws -> Void
@@ -49,7 +50,7 @@ public struct IssuanceFlow: Sendable {
             request, stored: try await store.certificate(named: request.name), earlier: try await store.journal(named: request.name))
     }
 
-    /// Gets a certificate if it is still wanted once the lock is held: another run may have got it meanwhile.
+    /// Gets a certificate if it is still wanted once the lock is held: another run may already have got it.
     /// - Parameter isWanted: decides under the certificate's lock, from the installed certificate and the interrupted
     ///   order.
     /// - Returns: `nil` if it is no longer wanted.
@@ -192,7 +193,7 @@ public struct IssuanceFlow: Sendable {
     }
 
     private func isSameOrder(_ journal: OrderJournal, _ request: IssuanceRequest) -> Bool {
-        // The account's key may have changed meanwhile; its URL stays (RFC 8555 §7.3.5).
+        // The account's key may have changed since; its URL stays (RFC 8555 §7.3.5).
         let isSameAccount = journal.account.map { $0 == issuer.account } ?? (journal.accountKey == issuer.accountKey)
         return journal.directory == issuer.directory && isSameAccount && journal.profile == request.profile
             && journal.mustStaple == request.mustStaple && Set(journal.identifiers) == Set(request.identifiers)
@@ -200,8 +201,8 @@ public struct IssuanceFlow: Sendable {
 
     /// Places an order.
     private func place(_ request: IssuanceRequest) async throws -> IssuerOrder {
-        // For example a wildcard without a DNS hook: the CA would be left with an order that nobody can complete. No
-        // solver at all means that the names are already validated.
+        // For example a wildcard without a DNS hook: the CA would keep an order that no run can complete. No solver at
+        // all means that the names are already validated.
         if !solvers.isEmpty, let identifier = request.identifiers.first(where: { name in !solvers.contains { $0.canSolve(name) } }) {
             throw IssuanceError.noSolver(identifier, offered: nil)
         }

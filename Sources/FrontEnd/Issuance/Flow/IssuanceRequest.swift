@@ -20,7 +20,7 @@ public struct IssuanceRequest: Sendable {
     public var key: KeyName?
     /// For a key that must be made.
     public var keyAlgorithm: KeyAlgorithm
-    /// Whether the user requested this algorithm: then a key of another one is refused, not used silently.
+    /// Whether the user requested this algorithm. If so, a key of another one is refused, not used silently.
     public var isKeyAlgorithmWanted = false
     /// Makes a new key even if the certificate has one. Without it a renewal keeps the key.
     public var newKey: Bool

@@ -9,8 +9,8 @@ actor JournalKeeper {
     private(set) var journal: OrderJournal
     /// The certificate that was installed when the run started.
     nonisolated let installed: StoredCertificate?
-    /// Whether this run or an earlier one sent a certificate request: then there may be a certificate, whatever the CA
-    /// says about the order.
+    /// Whether this run or an earlier one sent a certificate request. If so, there may be a certificate, whatever the
+    /// CA says about the order.
     private(set) var mayBeCertified: Bool
     /// The current or last write.
     private var lastWrite: Task<Result<Void, StoreError>, Never>?

@@ -17,7 +17,7 @@ enum Verdict {
     }
 
     /// Whether the CA's answer shows that an earlier run's order cannot be completed, so that a new one may do better.
-    /// - Parameter mayBeCertified: a certificate may have been issued: then a temporary failure of the CA says nothing
+    /// - Parameter mayBeCertified: a certificate may have been issued, so a temporary failure of the CA says nothing
     ///   about the order.
     static func isDeadEnd(_ error: any Error, mayBeCertified: Bool = false) -> Bool {
         switch error {

@@ -46,8 +46,8 @@ public struct ACMEIssuer: CertificateIssuer {
         }
     }
 
-    /// The contacts of a deactivated or revoked account, as far as the CA still shows them; `nil` if the account works,
-    /// or nothing is known.
+    /// The contacts of a deactivated or revoked account that the CA still shows; `nil` if the account works, or nothing
+    /// is known.
     private func contactOfClosedAccount() async -> [String]? {
         do {
             let account = try await client.fetchAccount()

@@ -14,7 +14,7 @@ public protocol CertificateIssuer: Sendable {
     /// The name of the key that authorises requests.
     var accountKey: KeyName { get }
     var account: ACMEURL? { get }
-    /// How long the CA took for its last answer, if known: a measure of distance and load.
+    /// How long the CA took for its last answer, if known.
     var roundTrip: Duration? { get }
 
     /// Places an order. The answer has the order's URL.

@@ -47,12 +47,12 @@ public protocol KeyProvider: Sendable {
 
     /// Makes a key.
     ///
-    /// After a crash the flow calls `key(named:)` first. If a key of that name exists nevertheless, an implementation
-    /// fails or returns it without `isNew`: it is somebody else's, or a killed run asked for it.
+    /// After a crash the flow calls `key(named:)` first. If a key of that name still turns up here, an implementation
+    /// fails or returns it without `isNew`: it is someone else's, or a killed run requested it.
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey
 
-    /// Whether a key of that name may be made, as far as is known; makes nothing. If not, the key is requested before
-    /// the order is placed, so that no order is left without a key.
+    /// Whether this user may make a key of that name; `true` if that is unknown. Makes nothing. If not, the key is
+    /// requested before the order is placed, so that no order is left without a key.
     func mayCreateKey(named name: KeyName) async -> Bool
 
     /// The external account credentials that this user may use (RFC 8555 §7.3.4); `nil` if that is not known.

@@ -54,7 +54,7 @@ struct Status: AgentCommand {
         return check && !(own.isEmpty && Status.attention(status).isEmpty) ? .attention : .success
     }
 
-    /// Whether the audit trail can be written, as far as this caller is told.
+    /// Whether the audit trail can be written; `true` if this caller is not told.
     private func isWritten(_ status: AgentStatus) -> Bool { ["writable", ""].contains(status.auditState) }
 
     private func text(

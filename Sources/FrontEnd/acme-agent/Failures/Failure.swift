@@ -3,7 +3,7 @@ import CertificateStore
 import Glibc
 import StrictJSON
 
-/// Why a command failed, as the user is told: every error of the libraries below is finally converted to one.
+/// Why a command failed, in the form that the user sees. Every error of the libraries is converted to it.
 struct Failure: Error, Equatable {
     /// Stable, for scripts.
     var code: String
@@ -16,7 +16,7 @@ struct Failure: Error, Equatable {
     var problem: Problem?
     /// Further lines, such as what a hook printed; each safe for a terminal.
     var details: [String] = []
-    /// What the CA says about single identifiers.
+    /// What the CA says about individual identifiers.
     var identifiers: [IdentifierFailure] = []
 
     init(_ code: String, _ exitStatus: ExitStatus, _ message: String, hint: String? = nil, problem: Problem? = nil) {
@@ -136,7 +136,7 @@ struct IdentifierFailure: Equatable {
 }
 
 extension Problem {
-    /// The CA's problem document (RFC 9457, RFC 8555 §6.7.1), as far as it was kept.
+    /// The members that were kept of the CA's problem document (RFC 9457, RFC 8555 §6.7.1).
     func write(to json: inout JSONWriter) {
         json.beginObject()
         json.member("type", type)

@@ -72,8 +72,8 @@ final class AgentKeyProvider: KeyProvider {
     /// curve key, and not too long for a person.
     private static let looks = 200
 
-    /// Makes a key. The flow has already looked and found none. If the name is taken nevertheless, a killed run asked
-    /// for the key and the token is still making it: wait for it.
+    /// Makes a key. The flow has already checked that there is none. If the name is taken after all, a killed run
+    /// requested the key and the token is still making it: wait for it.
     private func make(
         _ name: KeyName, _ usage: KeyUsage, _ algorithm: KeyAlgorithm, _ directory: ACMEURL?
     ) async throws -> (KeyDescription, isNew: Bool) {

@@ -16,7 +16,7 @@ struct AccountCommand: AsyncParsableCommand {
 /// An account as the commands show it.
 struct AccountReport {
     var stored: StoredAccount
-    /// As the CA has it, if it was asked.
+    /// The account as the CA has it, if it was fetched.
     var account: Account?
 
     var text: String {

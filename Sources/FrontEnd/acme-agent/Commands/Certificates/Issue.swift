@@ -131,7 +131,7 @@ struct Issue: AgentCommand {
         }
     }
 
-    /// Whether the key is retired or gone, as far as the agent tells.
+    /// Whether the agent says that the key is retired or gone.
     private static func isKeyLost(_ name: KeyName, _ session: Session) async -> Bool {
         guard let agent = try? await session.agent() else { return false }
         do { return try await agent.key(named: name).state == .retired } catch AgentError.keyNotFound { return true } catch { return false }

@@ -62,7 +62,7 @@ struct StoreContents: Sendable {
         }
     }
 
-    /// What needs attention, one line each, without what a timer does by itself.
+    /// What needs attention, one line each. What a timer will do is left out.
     func attention(now: Int64 = Session.now) -> [String] {
         reports.compactMap { report in report.concern.map { "\(report.certificate.name): \($0.sentence(report))" } }
             + interrupted.filter { $0.hasFailed || now &- $0.started > StoreContents.longInterruption }.map { journal in
