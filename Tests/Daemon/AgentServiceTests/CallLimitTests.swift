@@ -5,7 +5,7 @@ import StrictJSON
 import Testing
 import TokenProtocol
 
-@Suite("Front end, agent and helper have one bound for one thing")
+@Suite("Front end, agent and helper have the same limits")
 struct CallLimitTests {
     private func read(_ method: String, _ parameters: String) throws -> AgentCall? {
         try AgentCall(method: method, parameters: JSONDocument(parsing: Array(parameters.utf8)).root.object())

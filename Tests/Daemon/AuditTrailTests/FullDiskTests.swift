@@ -148,7 +148,7 @@ struct FullDiskTests {
         let mounted = trail.folder + "/small"
         mkdir(mounted, 0o755)
         guard mount("none", mounted, "tmpfs", 0, "size=64k,mode=0755") == 0 else {
-            // A container may be root and not allowed to mount; the injected disk above stands in for it.
+            // Root in a container may not be allowed to mount; the simulated disk above covers the case.
             rmdir(mounted)
             return
         }

@@ -3,16 +3,16 @@ import Foundation
 /// A session of the command line as a text file: what a user types, and what follows.
 ///
 /// ```
-/// # Said to the reader.
+/// # A comment.
 /// $ acme-agent isue -d www.example.org
 /// | a line of standard output
 /// ! a line of standard error
 /// ? 64
 /// ```
 ///
-/// A command without `?` ends with 0. Lines of standard error may come in any order. In lines of output `[..]` stands for
-/// anything within a line, `...` alone for any lines, and `[SANDBOX]` and the like for what the sandbox knows. Empty lines
-/// are there for the eye.
+/// A command without `?` ends with 0. Lines of standard error may come in any order. In lines of output `[..]` stands
+/// for anything within a line, `...` alone for any lines, and `[SANDBOX]` and the like for what the sandbox knows.
+/// Empty lines only separate.
 struct Session {
     struct Said: Equatable {
         var output: [String] = []
@@ -23,7 +23,7 @@ struct Session {
 
         init(_ outcome: Outcome) {
             output = Said.lines(outcome.output)
-            // What takes a while is reported: on a slow machine, that is more.
+            // Slow steps are reported, and a slow machine has more of them.
             error = Said.lines(outcome.error).filter { !$0.hasPrefix("waiting for ") }
             status = outcome.status
         }
@@ -34,7 +34,7 @@ struct Session {
             return lines
         }
 
-        /// As it stands in the file.
+        /// As written in the file.
         var lines: [String] {
             func line(_ mark: String, _ text: String) -> String { text.isEmpty ? mark : "\(mark) \(text)" }
             return output.map { line("|", $0) } + error.map { line("!", $0) } + (status == 0 ? [] : ["? \(status)"])
@@ -92,7 +92,7 @@ struct Session {
 }
 
 extension Session.Said {
-    /// Whether this, as it stands in a file, is what was said.
+    /// Whether this, as written in a file, matches the actual output.
     func fits(_ actual: Session.Said, names: [(name: String, value: String)]) -> Bool {
         func named(_ lines: [String]) -> ArraySlice<String> {
             lines.map { line in names.reduce(line) { $0.replacingOccurrences(of: $1.name, with: $1.value) } }[...]
@@ -100,7 +100,7 @@ extension Session.Said {
         return status == actual.status && Self.fit(named(output), actual.output[...]) && Self.fitInAnyOrder(named(error), actual.error)
     }
 
-    /// What runs side by side reports as it happens.
+    /// Concurrent steps report in any order.
     private static func fitInAnyOrder(_ expected: ArraySlice<String>, _ actual: [String]) -> Bool {
         var rest = actual
         for pattern in expected where pattern != "..." {
@@ -131,7 +131,7 @@ extension Session.Said {
         return true
     }
 
-    /// What is another at another time, in other sandboxes, or on a slower machine, which asks more often.
+    /// Text that differs between times, sandboxes and machines: a slower one asks more often.
     private static let varying = [
         #"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?Z?( UTC)?"#, #"\d{4}-\d\d-\d\d"#, #"\b\d+(?= days\b)"#, #"\b\d+\.\d+(?= s\b)"#,
         #"(?<=\buser )\d+(, \d+ groups?: [\d ]+)?"#, #"(?<=acme-agentd )\d+\.\d+\.\d+"#,
@@ -140,7 +140,7 @@ extension Session.Said {
         #"(?<=BEGIN PUBLIC KEY-----).*?(?=-----END)"#, #"(?<=")[\w-]{40,}(?=")"#, #"(?<=localhost:)\d+[^\s"]*"#,
     ]
 
-    /// What was said, with names and wildcards for what is another the next time.
+    /// The output, with names and wildcards for what differs between runs.
     func generalised(names: [(name: String, value: String)]) -> Session.Said {
         func general(_ line: String) -> String {
             let named = names.reduce(line) { $0.replacingOccurrences(of: $1.value, with: $1.name) }

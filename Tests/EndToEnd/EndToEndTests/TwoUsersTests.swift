@@ -133,7 +133,8 @@ import Testing
         await machine.end()
     }
 
-    /// Docs/operations.md, "Port 80": what a user may not is said before anything is ordered, and the capability is enough.
+    /// Docs/operations.md, "Port 80": a user who may not bind the port is told so before anything is ordered, and the
+    /// capability is enough.
     @Test(.enabled(if: geteuid() == 0, "needs root")) func whoMayNotListenOnThePortIsToldHowTo() async throws {
         let machine = try await Machine(operations: #""issue", "account", "create-key""#, keys: "*")
         let sandbox = machine.sandbox, place = machine.place

@@ -136,7 +136,8 @@ import Testing
         #expect(files.status == 0 && files.output.trimmingCharacters(in: .whitespacesAndNewlines) == used, "\(files)")
     }
 
-    /// `forget` leaves nothing of a certificate. (A journal that a killed run began stays until the next write or `forget`.)
+    /// `forget` leaves nothing of a certificate. (A journal that a killed run started stays until the next write or
+    /// `forget`.)
     private func expectNothingLeft(_ name: String, _ sandbox: Sandbox) async throws {
         let left = try await sandbox.shell("find '\(sandbox.folder)/state' -name '*\(name)*' ! -path '*/locks/*'")
         #expect(left.output.isEmpty, "\(left)")

@@ -3,7 +3,7 @@ import Testing
 
 @testable import acme_agent
 
-/// How account keys are called that nobody named.
+/// The default names of account keys.
 @Suite struct AccountKeyNamesTests {
     @Test(arguments: [
         ("https://localhost:14000/dir", "localhost-14000"), ("https://acme.example/dir", "acme.example"),
@@ -38,7 +38,7 @@ import Testing
         #expect(names.chosen { _ in true } == names.own)
         #expect(names.chosen { $0 == names.shared } == names.shared)
         #expect(names.chosen { $0 == names.own } == names.own)
-        // Of a name that no grant covers the agent's refusal speaks.
+        // If no grant covers the name, the agent's refusal says so.
         #expect(names.chosen { _ in false } == names.own)
     }
 

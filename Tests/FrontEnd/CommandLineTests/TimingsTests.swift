@@ -13,7 +13,7 @@ import Testing
         let steps = try root.array("steps").map { try $0.object() }
         #expect(try steps.map { try $0.string("name") } == ["outer", "inner"])
         #expect(try steps.map { try $0.string("party") } == ["pause", "agent"])
-        // Each lies within its enclosing step, and all within the command.
+        // Each is within its enclosing step, and all are within the command.
         let moments =
             try [root.integer("began"), steps[0].integer("began"), steps[1].integer("began")]
             + [steps[1].integer("ended"), steps[0].integer("ended"), root.integer("ended")]

@@ -47,7 +47,8 @@ import Testing
         await #expect(throws: (any Error).self) { try await exchange(port, "GET / HTTP/1.1\r\n\r\n") }
     }
 
-    /// A head that never ends, one that is too large, more than was asked for: each is answered and left.
+    /// A head that never ends, one that is too large, input after the request: each is answered, and the connection
+    /// closed.
     @Test(
         arguments: [
             ("\r\n\r\nGET /.well-known/acme-challenge/dG9rZW4 HTTP/1.0\r\n\r\n", "200"),
@@ -70,7 +71,7 @@ import Testing
         await listener.finish()
     }
 
-    /// What the parser does not count as a part of the head is bounded too, and what follows the head is not kept.
+    /// Bytes that the parser does not count as part of the head are bounded too, and what follows the head is not kept.
     @Test(arguments: [
         ("GET / HTTP/1.1\r\nA:", " "), ("GET / HTTP/1.1\r\nA:", "\t"),
         ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA:", " "),

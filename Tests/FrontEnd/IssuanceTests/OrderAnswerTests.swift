@@ -88,7 +88,7 @@ import Testing
     }
 
     @Test(
-        "What newOrder said is kept: later answers need their status only",
+        "newOrder's answer is kept: later answers need only their status",
         arguments: [["finalize"], ["identifiers"], ["authorizations"], ["finalize", "identifiers", "authorizations"]])
     func terseServer(_ omitted: [String]) async throws {
         var behaviour = FakeCA.Behaviour()
@@ -99,7 +99,7 @@ import Testing
         #expect(outcome.certificate.metadata.generation == 1)
     }
 
-    @Test("What newOrder said is in the journal too, so that an interrupted order can be resumed anywhere")
+    @Test("newOrder's answer is in the journal too, so that an interrupted order can be resumed anywhere")
     func terseServerCutOff() async throws {
         var limit = 0
         while true {
@@ -124,7 +124,7 @@ import Testing
         _ = try await bench.flow().issue(try Bench.request())
     }
 
-    @Test("An order that is ready says where to finalize it, or which member is missing")
+    @Test("A ready order has its finalize URL, or the error names the missing member")
     func noFinalize() async throws {
         let bench = try Bench(
             .rewriting("/new-order", #""finalize":"https://ca.test/finalize/0""#, #""finalize":null"#) {

@@ -51,13 +51,13 @@ import Testing
         (400, "malformed"), (403, "unauthorized"), (404, "malformed"), (404, nil), (403, nil), (410, nil), (200, nil), (500, nil),
     ]
 
-    @Test("An order that the CA does not show any more", arguments: answers)
+    @Test("An order that the CA no longer shows", arguments: answers)
     func orders(_ status: Int, _ type: String?) async throws {
         let bench = try await interrupted(.pending)
         try await refuse("/order/0", status, type, bench)
     }
 
-    @Test("An authorization that the CA does not show any more", arguments: answers)
+    @Test("An authorization that the CA no longer shows", arguments: answers)
     func authorizations(_ status: Int, _ type: String?) async throws {
         let bench = try await interrupted(.pending)
         try await refuse("/authz/0", status, type, bench)
@@ -77,14 +77,14 @@ import Testing
         try await refuse("/finalize/0", status, type, bench)
     }
 
-    @Test("A certificate that the CA does not hand out", arguments: answers.filter { $0.0 != 500 })
+    @Test("A certificate that the CA does not return", arguments: answers.filter { $0.0 != 500 })
     func certificates(_ status: Int, _ type: String?) async throws {
         let bench = try await interrupted(.finalized)
         try await refuse("/cert/0", status, type, bench)
     }
 
     /// The certificate request may have arrived: a CA that is down for a moment must not cost the certificate.
-    @Test("A certificate that may have been made is waited for where the CA is down, for a day", arguments: ["/order/0", "/cert/0"])
+    @Test("While the CA is down, a certificate that may have been issued is awaited for a day", arguments: ["/order/0", "/cert/0"])
     func outages(_ path: String) async throws {
         let bench = try await interrupted(.finalized)
         let down = Self.answer(500, nil)
@@ -104,7 +104,7 @@ import Testing
         try await expectNewOrder(bench, "\(path): \(status) \(type ?? "without a problem")")
     }
 
-    @Test("Authorizations that are not what they were", arguments: ["invalid", "expired", "deactivated", "revoked"])
+    @Test("Authorizations that have changed", arguments: ["invalid", "expired", "deactivated", "revoked"])
     func endedAuthorizations(_ status: String) async throws {
         let bench = try await interrupted(.pending)
         bench.ca.change {
@@ -124,7 +124,7 @@ import Testing
     }
 
     @Test(
-        "An order that is for other names now, or invalid",
+        "An order that is now for other names, or invalid",
         arguments: [("www.example.org", "evil.example"), ("\"pending\"", "\"invalid\"")])
     func otherOrders(_ old: String, _ new: String) async throws {
         let bench = try await interrupted(.pending)

@@ -8,7 +8,7 @@ import Testing
 /// Endless and long calls, which must not delay other calls.
 @Suite struct LongMessageTests {
     @Test(
-        "an endless run of calls that want no answer is cut into turns",
+        "an endless run of oneway calls is split into turns",
         arguments: [
             #"{"method":"org.example.test.Refuse","oneway":true}"#, #"{"method":"org.example.test.Refuse","oneway":true,"x":1}"#,
         ])

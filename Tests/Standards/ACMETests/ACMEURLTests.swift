@@ -4,7 +4,7 @@ import Testing
 @Suite("URLs and origins (RFC 8555 §6.1, RFC 3986)")
 struct ACMEURLTests {
     @Test(
-        "Kept as it came, with its parts",
+        "Kept as given, with its parts",
         arguments: [
             ("https://ca.example/dir", "https://ca.example", "ca.example", 443, "/dir"),
             ("https://CA.Example:443/dir", "https://ca.example", "ca.example", 443, "/dir"),
@@ -78,7 +78,7 @@ struct ACMEURLTests {
         #expect(try ACMEURL(text).text.utf8.count == ACMEURL.maximumLength)
     }
 
-    @Test("Two texts of one place are two URLs of one origin")
+    @Test("Two spellings of one URL are two URLs of one origin")
     func comparison() throws {
         let one = try ACMEURL("https://ca.example/dir")
         let other = try ACMEURL("https://CA.example:443/dir")
@@ -94,7 +94,7 @@ struct ACMEURLTests {
     }
 
     @Test(
-        "What is no origin",
+        "Not an origin",
         arguments: [
             "https://ca.example/", "https://ca.example/x", "https://ca.example?x", "https://ca.example#", "http://ca.example", "ca.example",
             "null", "",

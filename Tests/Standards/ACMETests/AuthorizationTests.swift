@@ -38,7 +38,7 @@ struct AuthorizationTests {
         #expect(try Authorization(json: try value(json)).status == status)
     }
 
-    @Test("The reason of a failure reaches the caller")
+    @Test("The reason for a failure reaches the caller")
     func failure() throws {
         let failed =
             #"{"type":"http-01","url":"https://ca.example/chall/1","status":"invalid","token":"abc","error":{"type":"urn:ietf:params:acme:error:connection","detail":"refused","status":400}}"#
@@ -65,7 +65,7 @@ struct AuthorizationTests {
 
     /// A challenge of an unknown type does no harm: the others are still usable.
     @Test(
-        "A challenge of an unknown type is passed over, whatever is in it",
+        "A challenge of an unknown type is ignored, whatever it contains",
         arguments: [
             #"{"type":"new-01","url":"https://ca.example/c","status":"pending","token":"../../etc/x"}"#,
             #"{"type":"new-01","url":"https://ca.example/c","status":"waiting","token":[1]}"#, #"{"type":"new-01"}"#,
@@ -84,7 +84,7 @@ struct AuthorizationTests {
     }
 
     @Test(
-        "What is no challenge",
+        "Not a challenge",
         arguments: [
             "{}", #"{"type":"http-01","url":"https://ca.example/c","status":"pending"}"#,
             #"{"type":"http-01","status":"pending","token":"a"}"#,
@@ -100,7 +100,7 @@ struct AuthorizationTests {
     }
 
     @Test(
-        "What is no authorization",
+        "Not an authorization",
         arguments: [
             "{}", #"{"status":"pending","challenges":[]}"#, #"{"identifier":{"type":"dns"},"status":"pending","challenges":[]}"#,
             #"{"identifier":{"type":"dns","value":"a.org"},"status":"pending"}"#,

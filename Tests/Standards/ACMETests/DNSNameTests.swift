@@ -33,7 +33,7 @@ struct DNSNameTests {
     }
 
     @Test(
-        "What is no name",
+        "Not a name",
         arguments: [
             "", ".", "..", "example..org", ".example.org", "example.org..",
             // longer than a label or a name may be

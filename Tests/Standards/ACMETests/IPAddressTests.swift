@@ -26,7 +26,7 @@ struct IPAddressTests {
     }
 
     @Test(
-        "What is no address, or a second spelling of one",
+        "Not an address, or a second spelling of one",
         arguments: [
             "", "1", "1.2.3", "1.2.3.4.5", "1.2.3.", ".1.2.3", "1..2.3", "256.0.0.1", "1.2.3.999", "1.2.3.-4", "+1.2.3.4", "1.2.3.4 ",
             " 1.2.3.4",
@@ -42,7 +42,7 @@ struct IPAddressTests {
         #expect(throws: IdentifierError.self) { try Identifier(type: "ip", value: text) }
     }
 
-    @Test("Bytes that are no address", arguments: [0, 1, 3, 5, 15, 17])
+    @Test("Numbers of bytes that are not an address", arguments: [0, 1, 3, 5, 15, 17])
     func size(count: Int) {
         #expect(throws: IdentifierError.self) { try IPAddress(bytes: [UInt8](repeating: 1, count: count)) }
     }

@@ -4,7 +4,7 @@ import Testing
 @Suite("Identifiers")
 struct IdentifierTests {
     @Test(
-        "A person's word",
+        "From an argument",
         arguments: [
             ("Example.org", "dns", "example.org"), ("*.example.org", "dns", "*.example.org"), ("192.0.2.1", "ip", "192.0.2.1"),
             ("2001:DB8::1", "ip", "2001:db8::1"),
@@ -28,7 +28,7 @@ struct IdentifierTests {
         #expect(throws: IdentifierError.unknownType(TerminalText.safe(type))) { try Identifier(type: type, value: "example.org") }
     }
 
-    @Test("A name is no address and the other way round")
+    @Test("A name is not an address, and vice versa")
     func mixed() {
         #expect(throws: IdentifierError.self) { try Identifier(type: "dns", value: "192.0.2.1") }
         #expect(throws: IdentifierError.self) { try Identifier(type: "ip", value: "example.org") }

@@ -25,7 +25,7 @@ struct InternationalizedNameTests {
     }
 
     @Test(
-        "What is no name in any script",
+        "Not a name in any script",
         arguments: [
             "ｅxample.org", "example。org", "\u{212A}.org", "❤.example", "☃.example", "a\u{200D}b.example", "a\u{200C}b.example",
             "ä\u{200B}.example",

@@ -10,7 +10,7 @@ struct NameTests {
     }
 
     @Test(
-        "What is no key name",
+        "Not a key name",
         arguments: [
             "", ".", "..", "../../x", "a..b", "a/b", "/a", "-rf", "_a", ".a", "--help", "A", "Web", "a b", " a", "a ", "a\n", "a\r\n",
             "a\u{0}", "a\\b",
@@ -33,7 +33,7 @@ struct NameTests {
     func nonce(text: String) { #expect(ACMENonce.isValid(text)) }
 
     @Test(
-        "What is no nonce",
+        "Not a nonce",
         arguments: [
             "", "a=", "a==", "a+b", "a/b", "a b", "a\n", "a\r\n", "\r\nx", "a\u{0}", "é", "a,b", "\"", "\u{1B}[31m",
             String(repeating: "x", count: 1025),
@@ -45,14 +45,14 @@ struct NameTests {
     func token(text: String) { #expect(ChallengeToken.isValid(text)) }
 
     @Test(
-        "What is no token",
+        "Not a token",
         arguments: [
             "", "..", "../x", "a/b", "a.b", "$(x)", "`x`", "a;b", "a b", "a\n", "a=", "a'", "\u{0}", String(repeating: "x", count: 513),
         ])
     func noToken(text: String) { #expect(!ChallengeToken.isValid(text)) }
 
     @Test(
-        "What a terminal would obey",
+        "Text that would control a terminal",
         arguments: [
             ("plain, ünïcode, 証明書", "plain, ünïcode, 証明書"), ("\u{1B}[2J", "\u{FFFD}[2J"), ("\u{9B}2J", "\u{FFFD}2J"),
             ("a\nb\rc\td", "a\u{FFFD}b\u{FFFD}c\u{FFFD}d"), ("a\r\nb", "a\u{FFFD}\u{FFFD}b"),
@@ -63,7 +63,7 @@ struct NameTests {
         ])
     func terminal(text: String, safe: String) { #expect(TerminalText.safe(text) == safe) }
 
-    @Test("A long text ends")
+    @Test("A long text is cut")
     func limit() {
         #expect(TerminalText.safe("abcdef", limit: 3) == "abc…")
         #expect(TerminalText.safe("abc", limit: 3) == "abc")

@@ -30,7 +30,7 @@ struct ObjectTests {
         #expect(directory.profiles == ["classic": "ninety days", "shortlived": "six days"])
     }
 
-    @Test("A directory with what must be there, and an empty meta", arguments: ["}", #","meta":{}}"#, #","meta":null}"#])
+    @Test("A directory with the required members, and an empty meta", arguments: ["}", #","meta":{}}"#, #","meta":null}"#])
     func smallDirectory(end: String) throws {
         let directory = try Directory(json: try value(Self.directory + end))
         #expect(directory.renewalInfo == nil)
@@ -41,7 +41,7 @@ struct ObjectTests {
     }
 
     @Test(
-        "What is no directory",
+        "Not a directory",
         arguments: [
             "[]", "{}", "null", #""x""#, directory.replacing("https://ca.example/nonce", with: "http://ca.example/nonce") + "}",
             directory.replacing("newOrder", with: "newPizza") + "}", directory.replacing("newAccount", with: "new-account") + "}",
@@ -53,7 +53,7 @@ struct ObjectTests {
 
     /// FreeIPA's has no keyChange; a member that is not used is not checked.
     @Test(
-        "A directory in which something is missing or odd that most commands do not need",
+        "A directory in which members that most commands do not need are missing or odd",
         arguments: [
             directory.replacing("keyChange", with: "keychange") + "}", directory.replacing("revokeCert", with: "revoke-cert") + "}",
             directory.replacing("https://ca.example/revoke", with: "http://ca.example/revoke") + "}",
@@ -96,7 +96,7 @@ struct ObjectTests {
     }
 
     @Test(
-        "What is no account",
+        "Not an account",
         arguments: [
             "{}", #"{"status":"VALID"}"#, #"{"status":1}"#,
         ])
@@ -106,7 +106,7 @@ struct ObjectTests {
     }
 
     @Test(
-        "An account with odd members that nothing is decided by",
+        "An account with odd members that no decision depends on",
         arguments: [
             #"{"status":"valid","contact":null}"#, #"{"status":"valid","contact":"x"}"#, #"{"status":"valid","contact":[1]}"#,
             #"{"status":"valid","termsOfServiceAgreed":"yes"}"#,
@@ -165,7 +165,7 @@ struct ObjectTests {
     }
 
     @Test(
-        "What is no order",
+        "Not an order",
         arguments: [
             "{}", order(status: "done"), order(#","certificate":"http://ca.example/c"}"#),
             order(#","certificate":"https://user@ca.example/c"}"#),
@@ -181,7 +181,7 @@ struct ObjectTests {
         #expect(throws: ACMEDocumentError.self) { try Order(json: json) }
     }
 
-    @Test("Only the status has to be there, and null is absent", arguments: ["null", "absent"])
+    @Test("Only the status is required, and null counts as absent", arguments: ["null", "absent"])
     func bareOrder(members: String) throws {
         let names = [
             "expires", "identifiers", "authorizations", "finalize", "certificate", "error", "replaces", "profile", "notBefore", "notAfter",
@@ -199,7 +199,7 @@ struct ObjectTests {
         #expect(account.contact.isEmpty && account.orders == nil && account.termsOfServiceAgreed == nil)
     }
 
-    @Test("Errors are one printable line that says whose member it was")
+    @Test("Errors are one printable line that names the object and the member")
     func errors() throws {
         let json = try value(Self.order(status: "\\u001b[31mdone\\n"))
         do throws(ACMEDocumentError) {

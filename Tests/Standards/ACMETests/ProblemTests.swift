@@ -48,13 +48,13 @@ struct ProblemTests {
         #expect(problem.description == "about:blank")
     }
 
-    @Test("Title where there is no detail, type where there is neither")
+    @Test("The title if there is no detail, the type if there is neither")
     func summary() {
         #expect(Problem(type: "urn:x", title: "Too Many", detail: "").summary == "Too Many (urn:x)")
         #expect(Problem(type: "urn:ietf:params:acme:error:rateLimited", status: 429).summary == "rateLimited, HTTP status 429")
     }
 
-    @Test("A terminal obeys nothing of it")
+    @Test("Nothing in it can control a terminal")
     func terminal() throws {
         let problem = Problem(
             json: try value(

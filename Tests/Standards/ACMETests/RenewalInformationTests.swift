@@ -36,7 +36,7 @@ struct RenewalInformationTests {
     }
 
     @Test(
-        "What is none",
+        "Not renewal information",
         arguments: [
             "{}", #"{"suggestedWindow":[]}"#, #"{"suggestedWindow":{"start":"2025-01-02T04:00:00Z"}}"#,
             #"{"suggestedWindow":{"start":"2025-01-02T04:00:00Z","end":"x"}}"#, #"{"suggestedWindow":{"start":1,"end":2}}"#,

@@ -2,7 +2,7 @@ import ACME
 import KeyNameLiterals
 import Testing
 
-@Suite("Requests that may be signed at all")
+@Suite("Requests that may be signed")
 struct RequestTests {
     static func member(_ request: ACMERequest) -> String? {
         do throws(ACMERequestError) {
@@ -51,7 +51,7 @@ struct RequestTests {
     }
 
     @Test(
-        "What is no contact",
+        "Not a contact",
         arguments: [
             "", "mailto:", "MAILTO:a@b.example", "tel:+123", "https://example.org", "mailto:a", "mailto:@b.example", "mailto:a@",
             "mailto:a@b@c.example",
@@ -70,7 +70,7 @@ struct RequestTests {
         #expect(Self.member(.updateAccount(AccountUpdate(contact: [text]))) == "contact")
     }
 
-    @Test("More contacts than an account has")
+    @Test("Too many contacts")
     func contacts() {
         let many = [String](repeating: "mailto:a@b.example", count: Contact.maximumCount + 1)
         #expect(Self.member(.newAccount(NewAccount(contact: many))) == "contact")
@@ -115,7 +115,7 @@ struct RequestTests {
         #expect(Self.member(.newOrder(backwards)) == "notAfter")
     }
 
-    @Test("A certificate that is none")
+    @Test("An empty or too large certificate")
     func certificate() {
         #expect(Self.member(.revokeCertificate(Revocation(certificate: []))) == "certificate")
         let large = [UInt8](repeating: 0x30, count: Revocation.maximumCertificateSize + 1)

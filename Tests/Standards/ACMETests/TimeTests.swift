@@ -15,7 +15,7 @@ struct TimeTests {
     func timestamp(text: String, seconds: Int64) { #expect(RFC3339.seconds(text) == seconds) }
 
     @Test(
-        "What is no timestamp",
+        "Not a timestamp",
         arguments: [
             "", "2026", "2026-11-24", "2026-11-24 23:43:00Z", "2026-11-24T23:43Z", "2026-11-24T23:43:00", "2026-11-24T23:43:00.Z",
             "2026-11-24T23:43:00,1Z",
@@ -70,7 +70,7 @@ struct TimeTests {
     }
 
     @Test(
-        "What is no HTTP date",
+        "Not an HTTP date",
         arguments: [
             "", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 UTC", "Sun, 6 Nov 1994 08:49:37 GMT",
             "Xxx, 06 Nov 1994 08:49:37 GMT",

@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Base64")
 struct Base64Tests {
-    /// RFC 4648 §10, and the two letters that base64url has not.
+    /// RFC 4648 §10, and the two letters that base64url does not have.
     private static let vectors: [([UInt8], String)] =
         [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")]
         .map { (Array($0.0.utf8), $0.1) } + [([0xFB, 0xEF, 0xBF], "+++/"), ([0xFF, 0xFF], "//8=")]

@@ -30,14 +30,14 @@ struct ECDSASignatureTests {
     }
 
     @Test(
-        "What is no raw signature",
+        "Not a raw signature",
         arguments: [[], [1], [1, 2, 3], [0, 1], [1, 0], [0, 0], [UInt8](repeating: 1, count: 134)] as [[UInt8]])
     func refusedRaw(raw: [UInt8]) {
         #expect(ECDSASignature.der(raw: raw) == nil)
     }
 
     @Test(
-        "What is no DER signature",
+        "Not a DER signature",
         arguments: [
             [], [0x30], [0x30, 0x00], [0x30, 0x03, 0x02, 0x01, 0x01],
             // two integers, with extra bytes inside or after the sequence

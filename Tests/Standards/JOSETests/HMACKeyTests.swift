@@ -20,7 +20,7 @@ struct HMACKeyTests {
     }
 
     @Test(
-        "What is no key, and no word about its content",
+        "Not a key, and the error does not show its content",
         arguments: [
             "", "AAAA", String(repeating: "A", count: 41), rfc7515Key + "=", rfc7515Key + "===", rfc7515Key + "\n", " " + rfc7515Key,
             "=" + rfc7515Key, String(repeating: "A", count: 2000), String(repeating: "=", count: 64),
@@ -35,7 +35,7 @@ struct HMACKeyTests {
         }
     }
 
-    @Test("It never prints itself")
+    @Test("It is never printed")
     func redacted() throws {
         let key = try Self.key(Self.rfc7515Key)
         var dumped = ""

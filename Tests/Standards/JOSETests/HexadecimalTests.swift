@@ -14,6 +14,6 @@ struct HexadecimalTests {
         #expect(Hexadecimal.decode("") == [])
     }
 
-    @Test("Half a byte, other signs", arguments: ["0", "abc", "0g", " 00", "00 ", "0x00", "00\n", "é0", "-1", "00:11"])
+    @Test("Half a byte, other characters", arguments: ["0", "abc", "0g", " 00", "00 ", "0x00", "00\n", "é0", "-1", "00:11"])
     func refused(text: String) { #expect(Hexadecimal.decode(text) == nil) }
 }

@@ -34,7 +34,7 @@ struct JSONWebKeyTests {
     }
 
     @Test(
-        "What is no public key of ours",
+        "Not a supported public key",
         arguments: [
             #"{}"#, #"{"kty":"oct","k":"AAAA"}"#, #"{"kty":"ec"}"#, #"{"kty":1}"#,
             #"{"kty":"OKP","crv":"X25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
@@ -49,7 +49,7 @@ struct JSONWebKeyTests {
         #expect(throws: JOSEError.self) { try PublicKey(jwk: object) }
     }
 
-    @Test("A key that came with its private half is refused")
+    @Test("A key with its private half is refused")
     func privateHalf() throws {
         let json =
             #"{"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}"#

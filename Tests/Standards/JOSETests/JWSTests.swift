@@ -2,7 +2,7 @@ import JOSE
 import StrictJSON
 import Testing
 
-@Suite("JWS as ACME has it (RFC 7515, RFC 8555 §6.2)")
+@Suite("JWS as ACME uses it (RFC 7515, RFC 8555 §6.2)")
 struct JWSTests {
     static let key = PublicKey.ed25519(Base64URL.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo") ?? [])
 
@@ -35,7 +35,7 @@ struct JWSTests {
                 == #"{"alg":"HS256","kid":"1","url":"https://e/"}"#)
     }
 
-    @Test("Whatever stands in a member stays in it")
+    @Test("No value can break out of its member")
     func injection() throws {
         let header = JWSProtectedHeader(
             alg: .ES256, nonce: "a\",\"alg\":\"none\r\n", url: "https://e/\\\"}", key: .kid("\u{0}\u{1B}[31m\u{7F}é"))
@@ -76,7 +76,7 @@ struct JWSTests {
     }
 
     @Test(
-        "What is no flattened JWS",
+        "Not a flattened JWS",
         arguments: [
             #"[]"#, #"{}"#, #"{"protected":"e30","payload":""}"#, #"{"protected":"e30","signature":"AQ"}"#,
             #"{"payload":"","signature":"AQ"}"#,

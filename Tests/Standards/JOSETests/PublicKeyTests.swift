@@ -48,7 +48,7 @@ struct PublicKeyTests {
         #expect(KeyAlgorithm(rawValue: algorithm.rawValue) == algorithm)
     }
 
-    @Test("RSA of a size that the agent does not make is taken, and has no name")
+    @Test("RSA of a size that the agent does not make is accepted, and has no algorithm")
     func unusualSize() throws {
         let key = try PublicKey(spki: try Fixtures.bytes("valid/rsa2056-exponent3.der"))
         #expect(key.algorithm == nil)
@@ -62,7 +62,7 @@ struct PublicKeyTests {
     }
 
     @Test(
-        "Keys of another kind are said to be unsupported",
+        "Keys of another kind are reported as unsupported",
         arguments: ["p521", "secp256k1", "explicit-curve", "rsa-pss", "x25519", "ed448", "rsa1024", "rsa2047", "rsa4104"])
     func unsupported(name: String) throws {
         let der = try Fixtures.bytes("refused/\(name).der")
@@ -77,7 +77,7 @@ struct PublicKeyTests {
         }
     }
 
-    @Test("Points in another form than the uncompressed one are refused", arguments: ["compressed", "hybrid"])
+    @Test("Points that are not in the uncompressed form are refused", arguments: ["compressed", "hybrid"])
     func pointForms(name: String) throws {
         let der = try Fixtures.bytes("refused/\(name).der")
         #expect(throws: JOSEError.self) { try PublicKey(spki: der) }
@@ -90,7 +90,7 @@ struct PublicKeyTests {
         #expect(throws: JOSEError.self) { try PublicKey(spki: der) }
     }
 
-    @Test("Neither a byte less, nor one more, nor one that is other at the structure's places", arguments: ["p256", "rsa2048", "ed25519"])
+    @Test("No byte of the structure may be missing, added or changed", arguments: ["p256", "rsa2048", "ed25519"])
     func damaged(name: String) throws {
         let der = try Fixtures.bytes("valid/\(name).der")
         for count in 0..<der.count { #expect(throws: JOSEError.self) { try PublicKey(spki: Array(der[..<count])) } }
@@ -138,7 +138,7 @@ struct PublicKeyTests {
         }
     }
 
-    @Test("Keys that were put together by hand do not trap")
+    @Test("Keys assembled by hand do not trap")
     func byHand() {
         let keys: [PublicKey] = [
             .ec(curve: .p256, x: [], y: []), .rsa(modulus: [], exponent: []), .rsa(modulus: [0, 0], exponent: [0]), .ed25519([]),

@@ -54,7 +54,7 @@ import Testing
     }
 
     @Test(
-        "ill-formed UTF-8 is refused and not mended",
+        "ill-formed UTF-8 is refused, not repaired",
         arguments: [
             [0x80], [0xBF], [0xC0, 0x80], [0xC1, 0xBF], [0xE0, 0x80, 0x80], [0xE0, 0x9F, 0xBF], [0xF0, 0x80, 0x80, 0x80],
             [0xF0, 0x8F, 0xBF, 0xBF], [0xED, 0xA0, 0x80], [0xED, 0xBF, 0xBF], [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80],
@@ -87,7 +87,7 @@ import Testing
     }
 
     @Test(
-        "two members of one name are refused, whatever way they are written",
+        "two members with one name are refused, however they are written",
         arguments: [
             (#"{"a":1,"a":2}"#, 8), (#"{"a":1,"b":2,"a":3}"#, 14), (#"{"a":1,"\u0061":2}"#, 8), (#"{"\u0061":1,"a":2}"#, 13),
             (#"{"\u00e9":1,"é":2}"#, 13), (#"{"":1,"":2}"#, 7), (#"[{"x":{"/":1,"\/":1}}]"#, 14),

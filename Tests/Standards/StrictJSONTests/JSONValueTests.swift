@@ -94,7 +94,7 @@ import Testing
         #expect(refusal { () throws(JSONError) in try object.object("a") } == .wrongType)
     }
 
-    @Test("A document that is used again leaves values of its former text as they were, and is {} after a text that is none")
+    @Test("A reused document leaves values of its earlier text unchanged, and is {} after an invalid text")
     func usedAgain() throws {
         var document = JSONDocument.emptyObject
         try document.parse(Array(#"{"a":{"b":["first",1]}}"#.utf8))

@@ -25,7 +25,7 @@ import Testing
         #expect(String(decoding: writer.bytes, as: UTF8.self) == "-5")
     }
 
-    @Test("whatever stands in a string is read back, and no control character reaches the wire")
+    @Test("any string is read back, and no control character reaches the wire")
     func strings() throws {
         let scalars = (1..<0x300).compactMap(Unicode.Scalar.init) + [0x2028, 0xFFFF, 0x10000, 0x10FFFF].compactMap(Unicode.Scalar.init)
         var text = ""

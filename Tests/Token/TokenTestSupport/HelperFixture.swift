@@ -36,7 +36,7 @@ public final class HelperFixture {
             .deletingLastPathComponent().path
     }
 
-    /// The built `acme-agent-token`: beside the tests.
+    /// The built `acme-agent-token`, next to the tests.
     public static func program() throws -> String {
         let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
         let candidates = [tests + "/acme-agent-token", repository + "/.build/debug/acme-agent-token"]
