@@ -29,7 +29,7 @@ extension FolderStore {
         }
         let metadata = try CertificateMetadata(try required("metadata.json"), path: folder + "/metadata.json")
         guard metadata.name == name, metadata.generation == number else {
-            throw StoreError(.damaged, path: folder + "/metadata.json", message: "the metadata is another certificate's")
+            throw StoreError(.damaged, path: folder + "/metadata.json", message: "the metadata is for another certificate")
         }
         let chain: CertificateChain
         do { chain = try CertificateChain(pem: try required("fullchain.pem")) } catch {

@@ -35,7 +35,7 @@ public struct FolderStore: CertificateStore {
         let path = layout.account(directory)
         guard let bytes = try files.read(path) else { return nil }
         let account = try read(path, bytes)
-        guard account.directory == directory else { throw StoreError(.damaged, path: path, message: "the account is at another CA") }
+        guard account.directory == directory else { throw StoreError(.damaged, path: path, message: "the account is for another CA") }
         return account
     }
 
@@ -69,7 +69,7 @@ public struct FolderStore: CertificateStore {
         guard let bytes = try files.read(path) else { return nil }
         do throws(StoreError) {
             let journal = try OrderJournal(bytes, path: path)
-            guard journal.name == name else { throw StoreError(.damaged, path: path, message: "the journal is another certificate's") }
+            guard journal.name == name else { throw StoreError(.damaged, path: path, message: "the journal is for another certificate") }
             return journal
         } catch { throw error.advising("`acme-agent forget \(name) --order` drops the order and keeps the certificate") }
     }

@@ -25,7 +25,7 @@ extension StoreDocument {
     /// The file's bytes, parsed as a test: what the next run could not read is refused now, before anything is lost.
     func encoded(for path: String) throws(StoreError) -> [UInt8] {
         let bytes = text
-        guard bytes.count <= StoreFormat.maximumSize else { throw StoreError(.damaged, path: path, message: "too large to be written") }
+        guard bytes.count <= StoreFormat.maximumSize else { throw StoreError(.damaged, path: path, message: "the file would be too large") }
         _ = try Self(bytes, path: path)
         return bytes
     }
@@ -48,16 +48,16 @@ extension StoreDocument {
             guard version <= Self.version else {
                 throw StoreError(
                     .newerFormat, path: path,
-                    message: "written by a newer version of this program (format \(version); this version reads up to \(Self.version))")
+                    message: "a newer version of this program wrote the file (format \(version); this version reads up to \(Self.version))")
             }
             guard version > 0, try object.string("kind") == Self.kind else {
-                throw StoreError(.damaged, path: path, message: "not a \(Self.kind) file")
+                throw StoreError(.damaged, path: path, message: "the file is not of kind \(Self.kind)")
             }
             try self.init(object)
         } catch let error as StoreError where error.path != nil {
             throw error
         } catch {
-            throw StoreError(.damaged, path: path, message: "a damaged \(Self.kind) file: \(error)")
+            throw StoreError(.damaged, path: path, message: "the \(Self.kind) file is damaged: \(error)")
         }
     }
 }

@@ -107,14 +107,14 @@ public final class HTTP01Listener: ChallengeSolver {
         var hint: String?
         switch (error as? IOError)?.errnoCode {
         case EADDRINUSE:
-            let time = patience >= .seconds(1) ? ", still after \(patience.components.seconds) s" : ""
+            let time = patience >= .seconds(1) ? " (waited \(patience.components.seconds) s)" : ""
             return .busy(
                 "another program listens on \(address)\(time)",
                 hint: "if it is another order, run the command again later; if it is a web server, use its folder: --webroot FOLDER")
         case EACCES:
             reason = "this user may not listen on \(address)"
             hint =
-                "run it in a systemd unit with AmbientCapabilities=CAP_NET_BIND_SERVICE, or have a web server show the challenges: "
+                "run it in a systemd unit with AmbientCapabilities=CAP_NET_BIND_SERVICE, or have a web server serve the challenges: "
                 + "--webroot FOLDER (operations.md has both)"
         case EADDRNOTAVAIL:
             reason = "this machine has no address \(address.address)"

@@ -86,13 +86,13 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .termsNotAgreed(let url): return "this CA has terms of service: \(TerminalText.safe(url, limit: 300))"
         case .externalAccountRequired(let directory): return "the CA at \(directory.origin) requires an external account"
         case .externalAccountMissing(let name, _):
-            return "the agent has no external account \"\(TerminalText.safe(name, limit: 100))\" for you; no account was registered"
+            return "the agent has no external account \"\(TerminalText.safe(name, limit: 100))\" that you may use; nothing was registered"
         case .accountClosed(let name, let problem, _, _):
             return "the account of key \"\(name)\" is permanently deactivated at the CA" + (problem.map { ": \($0.summary)" } ?? "")
         case .otherAccount(let name, _, let directory):
             return "you already have an account at \(directory.origin), with the key \"\(name)\""
-        case .keyMissing(let name): return "the agent has no key \"\(name)\" for you"
-        case .certificateKeyMissing(let name, _): return "the agent no longer has a key \"\(name)\" for you"
+        case .keyMissing(let name): return "the agent has no key \"\(name)\" that you may use"
+        case .certificateKeyMissing(let name, _): return "the agent no longer has a key \"\(name)\" that you may use"
         case .keyRetired(let name): return "the key \"\(name)\" is retired"
         case .unexpectedAnswer(let reason): return reason
         case .notFound(let name): return "there is no certificate \"\(name)\""

@@ -90,7 +90,7 @@ extension ACMERequest {
     /// responses the text stands alone.
     public var meaning: String {
         switch self {
-        case .newAccount(let request) where request.onlyReturnExisting: "a search for its account"
+        case .newAccount(let request) where request.onlyReturnExisting: "a lookup of its account"
         case .newAccount(let request) where request.externalAccount != nil: "a new account with an external account binding"
         case .newAccount: "a new account"
         case .updateAccount: "an update of the account"

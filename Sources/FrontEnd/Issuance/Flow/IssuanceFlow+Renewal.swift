@@ -47,7 +47,7 @@ extension IssuanceFlow {
         } catch let error as ACMEClientError where error.problem?.kind == .alreadyRevoked {
             // An earlier run was interrupted between the CA's answer and the store: the certificate is revoked as
             // requested.
-            observer(.warning("the CA had already revoked it"))
+            observer(.warning("the CA had already revoked the certificate"))
         }
         try await store.markRevoked(name, generation: certificate.metadata.generation)
         observer(.revoked(name, serial: certificate.metadata.serial))

@@ -6,7 +6,7 @@ import StrictJSON
 
 struct Status: AgentCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show the agent's state, who you are to it and what you may do.",
+        abstract: "Show the agent's state, how it identifies you and what you may do.",
         discussion: """
             The exit status is 3 if the agent is not reachable, a token is not available or the audit trail cannot be \
             written. With --check it is 6 if something else needs attention, here or in the agent's configuration.

@@ -32,7 +32,7 @@ enum Suggestion {
 
     /// Options of other ACME clients that no command here has, with the equivalents.
     static let valuesOfOthers: [String: String] = {
-        let test = "use the CA's test directory: --directory https://acme-staging-v02.api.letsencrypt.org/directory"
+        let test = "use the CA's test directory; for Let's Encrypt: --directory https://acme-staging-v02.api.letsencrypt.org/directory"
         return [
             "--domains": "did you mean `--domain` (-d)? It may be repeated", "--dry-run": "there is no dry run; \(test)",
             "--staging": test, "--test-cert": test, "--server": "did you mean `--directory URL`?",
