@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// The one thread that waits for the disk, so that no event loop does.
+/// The thread that waits for the disk. An event loop waits for it only when a full file is rotated.
 final class AuditThread: Sendable {
     private let core: AuditCore
     private let thread: Mutex<pthread_t?>

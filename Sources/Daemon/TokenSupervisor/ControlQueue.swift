@@ -117,7 +117,7 @@ struct ControlQueue {
             whole = .keys(answered.keys, more: false)
         }
         current = nil
-        // The calls after it did not wait for lack of a helper.
+        // The other calls waited for this one, not for a helper, so their time starts again.
         for index in waiting.indices { waiting[index].expires = max(waiting[index].expires, now + waiting[index].time) }
         return .finished(answered.call, whole)
     }

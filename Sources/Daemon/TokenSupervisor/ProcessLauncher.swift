@@ -99,7 +99,7 @@ private final class Reaper: Sendable {
         }
     }
 
-    /// Interval of polling, which only happens while the agent stops.
+    /// Interval of polling, which happens only while the agent stops or closes a token.
     private static let pollMicroseconds: useconds_t = 5_000
 }
 

@@ -16,8 +16,8 @@ import NIOCore
 /// **Bounds.** What waits is limited for each user and in total; each user has room for a few requests, whatever the
 /// others have waiting.
 ///
-/// Each step takes the same time however many users and requests there are, and a request needs no memory beyond its
-/// own.
+/// Adding, taking and completing a request takes the same time however many users and requests there are, and needs no
+/// memory beyond the request's own.
 struct RequestQueue {
     /// Requests that may wait. Beyond this the token is permanently slower than its callers, and waiting would only
     /// hide it.

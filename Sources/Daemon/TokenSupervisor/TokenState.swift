@@ -43,7 +43,8 @@ public struct SupervisorLimits: Sendable {
     public var longestPause = TimeAmount.seconds(5)
     /// A helper that lived this long was healthy: the pauses start over.
     public var wellAfter = TimeAmount.seconds(30)
-    /// How long a helper may take to exit by itself when the agent stops: it finishes a key that is being made.
+    /// How long a helper may take to exit by itself when the agent stops or closes the token: it finishes its current
+    /// call.
     public var stop = TimeAmount.seconds(2)
 
     public init() {}

@@ -2,7 +2,7 @@ import Glibc
 
 /// Lines on standard error, which the helper inherits from the daemon: under systemd, the journal.
 enum Log {
-    /// Something went wrong, but the helper continues.
+    /// Reports a problem, after which the helper continues or exits.
     static func warning(_ message: String) {
         let line = Array("acme-agent-token: warning: \(escaped(message))\n".utf8)
         _ = Glibc.write(STDERR_FILENO, line, line.count)

@@ -189,7 +189,7 @@ extension TokenFailure {
             self.init(.pinLocked, message: "the token's user PIN is locked", hint: "unlock it with the security officer's PIN")
         case .countLow:
             self.init(
-                .pinLocked, message: "a wrong PIN was given to the token and few tries are left, so no login is tried",
+                .pinLocked, message: "the token reports that few PIN tries are left, so no login is tried",
                 hint: "log in by hand as the agent's user, which resets the token's count: \(byHand)")
         }
     }

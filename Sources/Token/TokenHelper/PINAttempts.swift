@@ -43,7 +43,7 @@ struct PINAttempts: Hashable, Sendable {
 
     /// Why no try is made.
     enum Refusal: Error, Hashable, Sendable {
-        /// The token refused this value.
+        /// The token refused this value, or an earlier version did not record its answer.
         case refusedBefore
         /// Two tries of this value were not accepted.
         case triedTwice

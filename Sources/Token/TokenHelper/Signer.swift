@@ -5,8 +5,8 @@ import TokenProtocol
 struct Signer {
     let keeper: TokenKeeper
 
-    /// Signs `input` with the key that has this id, label and public half. Finds a stale handle again, replaces a lost
-    /// session, and recovers from a lost login or a failing device, each once; then returns the failure.
+    /// Signs `input` with the key that has this id, label and public half. Searches again after a stale handle,
+    /// replaces a lost session, and recovers from a lost login or a failing device, each once; then returns the failure.
     func sign(
         _ reference: TokenKeyReference, _ mechanism: SigningMechanism, _ input: [UInt8]
     ) -> Result<[UInt8], TokenFailure> {

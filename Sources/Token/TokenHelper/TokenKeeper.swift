@@ -420,7 +420,7 @@ final class TokenKeeper: Sendable {
             && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }
     }
 
-    /// One new login and two re-initialisations, 0, 1 and 3 seconds after the first failure.
+    /// 0, 1 and 3 seconds after the first failure. The first begins with a new login, the others with C_Finalize.
     private static let mostVainRecoveries = 3
 }
 
