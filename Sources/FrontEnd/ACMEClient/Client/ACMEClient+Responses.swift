@@ -55,7 +55,7 @@ extension ACMEClient {
         return location
     }
 
-    /// The nonce of a response; ignored if it is not base64url (RFC 8555 §6.5.2).
+    /// The nonce of a response; ignored if it is not base64url (RFC 8555 §6.5.1).
     func nonce(_ response: HTTPResponse) -> String? {
         response.headers["Replay-Nonce"].flatMap { ACMENonce.isValid($0) ? $0 : nil }
     }

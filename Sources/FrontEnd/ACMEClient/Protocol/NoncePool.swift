@@ -7,8 +7,7 @@ import Synchronization
 /// while `width` requests are under way, a request waits for the nonce of another one's response; with fewer under way,
 /// it fetches one.
 final class NoncePool: Sendable {
-    /// CAs forget nonces after minutes to hours (RFC 8555 §6.5); keeping more than there are concurrent requests is
-    /// useless.
+    /// CAs forget nonces after minutes to hours; keeping more than there are concurrent requests is useless.
     static let capacity = 16
 
     enum Supply: Sendable, Equatable {

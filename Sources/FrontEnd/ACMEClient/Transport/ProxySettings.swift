@@ -20,7 +20,7 @@ public struct ProxySettings: Hashable, Sendable {
         return entries.contains { ProxySettings.matches($0.lowercased(), origin) } ? nil : proxy
     }
 
-    /// `*`, a host, `host:port`, or a domain with or without a leading dot, which covers its subdomains.
+    /// `*`, a host, `host:port`, or a domain, with or without a leading `.` or `*.`, which covers its subdomains.
     private static func matches(_ entry: String, _ origin: Origin) -> Bool {
         if entry == "*" { return true }
         var name = entry[...]

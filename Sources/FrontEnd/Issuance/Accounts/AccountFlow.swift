@@ -53,8 +53,7 @@ public struct AccountFlow: Sendable {
     }
 
     /// Registers an account, or resumes an interrupted registration. A key that has an account keeps it.
-    /// - Throws: `IssuanceError.termsNotAgreed`, `.externalAccountRequired`, `ACMEClientError`, `StoreError`, the key
-    ///   provider's errors.
+    /// - Throws: `IssuanceError`, `ACMEClientError`, `StoreError`, the key provider's errors.
     public func register(_ wanted: AccountRegistration) async throws -> StoredAccount {
         var registration = wanted
         let anonymous = client(registration.directory)
@@ -194,7 +193,7 @@ public struct AccountFlow: Sendable {
     }
 
     /// A client that signs for the account at this CA; no request is sent if the account's URL is known.
-    /// - Throws: `IssuanceError.noAccount`, `.keyMissing`.
+    /// - Throws: `IssuanceError.noAccount`, `.keyMissing`, `.accountClosed`.
     public func client(for directory: ACMEURL) async throws -> ACMEClient {
         guard var account = try await store.account(at: directory) else { throw IssuanceError.noAccount(directory: directory) }
         let anonymous = client(directory)

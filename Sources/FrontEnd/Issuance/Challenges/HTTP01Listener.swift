@@ -37,7 +37,7 @@ public final class HTTP01Listener: ChallengeSolver {
 
     public var type: ChallengeType { .http01 }
 
-    /// No wildcards (RFC 8555 §8.3). IP addresses are allowed (RFC 8738 §3).
+    /// No wildcards (RFC 8555 §8.3). IP addresses are allowed (RFC 8738 §4).
     public func canSolve(_ identifier: Identifier) -> Bool { !identifier.isWildcard }
 
     /// The bound port of the first address; `nil` before `prepare`.

@@ -19,7 +19,7 @@ struct CertificateWish: Sendable {
     }
 
     /// Whether a certificate is as requested, and valid until a timer renews it. `false` if there is an unfinished
-    /// order for it: that comes first.
+    /// order for the same names: it comes first.
     /// - Parameter now: Unix seconds.
     func isMet(by stored: StoredCertificate, _ journal: OrderJournal?, now: Int64) -> Bool {
         !stored.isRevoked && !RenewalRule(stored).isDue(now) && stored.metadata.directory == directory

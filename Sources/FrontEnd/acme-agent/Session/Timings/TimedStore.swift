@@ -1,7 +1,7 @@
 import ACME
 import CertificateStore
 
-/// Times the store's reads and writes. Calls that an issuance does not make are passed on.
+/// Times the store's reads and writes. Calls that an ordinary issuance does not make are not timed.
 struct TimedStore: CertificateStore {
     let base: any CertificateStore
     let timings: Timings
