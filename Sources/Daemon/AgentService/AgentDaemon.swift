@@ -77,8 +77,8 @@ public final class AgentDaemon: Sendable {
             """ + GrantSummary.all(configuration.grants).joined(separator: "\n")
     }
 
-    /// Runs until SIGTERM or SIGINT; SIGHUP reloads the configuration. Helpers start before anything else, and the
-    /// socket appears only when everything else is ready.
+    /// Runs until SIGTERM or SIGINT; SIGHUP reloads the configuration. Helpers start once the trail and the keys are
+    /// open; the socket appears only when everything else is ready.
     /// - Throws: The reason why the daemon cannot start.
     public func run() throws { try run(keepsAudit: true) }
 

@@ -155,7 +155,7 @@ final class AuditCore: Sendable {
         commit(&state, grownBy: state.pending.count)
     }
 
-    /// Why the file under the trail's name is not the one being written, with the size that was left and no second name;
+    /// Why the file under the trail's name is not the one being written, with its last known size and no second name;
     /// `nil` if it is. One system call.
     /// - Parameter byPath: Resolves the whole path, which also finds a folder that was moved, but costs more.
     func fault(of state: State, byPath: Bool) -> AuditError? {

@@ -79,8 +79,8 @@ public enum AgentInterfaceText {
         # needs attention. message: a sentence.
         type Problem (what: string, name: string, message: string)
 
-        # What the agent is, who it takes the caller for, and what the caller may do. configuration: null for other
-        # users without a grant.
+        # What the agent is, who it takes the caller for, and what the caller may do. configuration: null for a caller
+        # without a grant, except root and the agent's own user.
         method GetStatus() -> (
           version: string,
           user: int,

@@ -176,7 +176,7 @@ public struct AgentStatus: Sendable, Hashable {
     public var auditSequence: UInt64
     /// `writable`, or why it is not.
     public var auditState: String
-    /// `nil` for a caller without any grant.
+    /// `nil` for a caller without a grant, except root and the agent's own user.
     public var configuration: ConfigurationStatus?
     /// What is off or needs attention, as far as it concerns the caller.
     public var problems: [ProblemStatus]

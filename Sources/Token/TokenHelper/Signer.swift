@@ -6,7 +6,8 @@ struct Signer {
     let keeper: TokenKeeper
 
     /// Signs `input` with the key that has this id, label and public half. Searches again after a stale handle,
-    /// replaces a lost session, and recovers from a lost login or a failing device, each once; then returns the failure.
+    /// replaces a lost session, and recovers from a lost login or a failing device, each once. Then it returns the
+    /// failure.
     func sign(
         _ reference: TokenKeyReference, _ mechanism: SigningMechanism, _ input: [UInt8]
     ) -> Result<[UInt8], TokenFailure> {

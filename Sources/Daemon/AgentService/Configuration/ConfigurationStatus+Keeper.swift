@@ -6,9 +6,9 @@ import SigningPolicy
 extension ConfigurationStatus {
     private static let millisecondsInSecond: Int64 = 1_000
 
-    /// What a caller learns about the configuration: nothing without a grant; with one, when it was read and whether
-    /// all of it is on. Which entries are off, and why a reload was refused, may name other users and files. Only root,
-    /// the agent's own user and those who may read the audit trail learn that; the trail has it too.
+    /// What a caller learns about the configuration: with a grant, when it was read and how many entries are off.
+    /// Which entries are off, and why a reload was refused, may name other users and files: only root, the agent's own
+    /// user and those who may read the audit trail learn that. Root and the agent's own user need no grant.
     init?(_ configuration: LoadedConfiguration, reloadError: String?, user: UInt32, grants: [Grant]) {
         let knowsAll = user == 0 || user == geteuid() || grants.contains { $0.operations.contains(.readAudit) }
         guard knowsAll || !grants.isEmpty else { return nil }

@@ -72,7 +72,7 @@ public final class LogSink: Sendable {
         if starts { queue.async { self.drain() } }
     }
 
-    /// Reports the counts that are due, and waits until everything is written or the reader's time is up.
+    /// Reports all counts, and waits until everything is written or the reader's time is up.
     public func flush() {
         state.withLock { tellLeftOut(&$0, now(), ofWindowsUnderWay: true) }
         let semaphore = DispatchSemaphore(value: 0)

@@ -34,7 +34,7 @@ final class RefusalLog {
         runTimer()
     }
 
-    /// Records the counts that are due; called when the daemon stops.
+    /// Records all counts; called when the daemon stops.
     func close() {
         timer?.cancel()
         timer = nil

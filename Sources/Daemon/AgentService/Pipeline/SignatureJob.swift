@@ -11,7 +11,7 @@ final class SignatureJob {
     let reply: VarlinkReplier
     /// The request's audit record, for intent and outcome; changed in place between the two.
     var record: AuditRecord
-    /// Whether the intent must be on disk before the reply goes out: for everything that changes something at a CA.
+    /// Whether the intent must be on disk before the reply goes out: for all but POST-as-GET and TLS handshakes.
     let waitsForDisk: Bool
 
     /// The limits in force when the request came.
