@@ -6,8 +6,8 @@ struct RetryPolicy: Sendable {
     /// request: the chance that 100 attempts fail by bad luck is 1 in 38,000. This limit stops at a CA that always
     /// refuses its own nonces.
     static let maximumNonceAttempts = 100
-    /// The longest wait in seconds that a CA can ask for with Retry-After, over all attempts of one request. Above it,
-    /// the user is told instead.
+    /// The longest wait in seconds that a CA can ask for with Retry-After, over all attempts of one request. Beyond
+    /// it, the user is told instead.
     static let longestWait: Int64 = 300
     /// The most waits that a CA can ask for during one request.
     static let maximumWaits = 5

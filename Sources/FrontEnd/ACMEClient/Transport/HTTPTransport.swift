@@ -19,7 +19,7 @@ public struct HTTPRequest: Sendable {
     public var url: ACMEURL
     public var headers: HTTPFields
     public var body: [UInt8]
-    /// The body's maximum size in bytes; a longer response is an error.
+    /// The response body's maximum size in bytes; a longer one is an error.
     public var responseLimit: Int
     /// How long the response may take, if that is less than the transport's own limit.
     public var timeLimit: Duration?

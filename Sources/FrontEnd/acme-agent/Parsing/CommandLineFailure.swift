@@ -2,7 +2,7 @@ import ACME
 import ArgumentParser
 import Glibc
 
-/// Reports what the argument parser throws: help and versions are not failures, everything else is wrong usage.
+/// Reports what the argument parser throws: help and the version are not failures, everything else is wrong usage.
 enum CommandLineFailure {
     /// Prints it. - Returns: The exit status.
     static func report(_ error: any Error, arguments: [String]) -> Int32 {

@@ -115,7 +115,7 @@ struct Settings: Sendable {
         return settings.proxy(for: directory.origin)
     }
 
-    /// The configuration's settings for a CA; empty if they are for another one.
+    /// The configuration's settings for a CA; empty if they are for another server.
     func ca(at directory: ACMEURL) -> CASettings {
         guard let own = configuredCA.directory else { return configuredCA }
         return own.origin == directory.origin ? configuredCA : CASettings()

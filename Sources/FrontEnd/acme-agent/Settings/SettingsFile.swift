@@ -55,7 +55,7 @@ enum ProxyChoice: Sendable, Equatable {
     init(_ text: String) throws(ProxyError) { self = text == "none" ? .direct : .server(try Proxy(text)) }
 }
 
-/// The settings for one CA. They apply only to the file's `directory`, not to another one from the command line.
+/// The settings for the server of the file's `directory`, or for every CA if the file names none.
 struct CASettings: Sendable {
     var directory: ACMEURL?
     var caCertificate: String?
