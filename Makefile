@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox sandbox-stop test test-long check bench bench-compare format docs install
+.PHONY: help demo sandbox sandbox-stop test test-long check bench bench-compare format docs provider install
 
 # `make install` installs into $(DESTDIR)$(PREFIX)/…; DESTDIR is for packagers.
 DESTDIR ?=
@@ -42,5 +42,8 @@ format: ## format every Swift file as `make check` requires
 docs: ## check that the documents' links, commands and lists match the tree
 	@Docs/check
 
-install: ## build for release and install programs, manual pages, documents and unit under DESTDIR and PREFIX
+provider: ## build the OpenSSL provider, into .build/provider
+	@Config/provider
+
+install: ## build for release and install programs, provider, manual pages, documents and unit under DESTDIR and PREFIX
 	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" Config/install

@@ -1,0 +1,334 @@
+#define _GNU_SOURCE
+#include "agent.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Connections kept for the next call: one for each thread that signs at the same time. More are closed after use. */
+#define IDLE_MAXIMUM 16
+/* Between tries to connect while the agent is being restarted, and while its queue of connections is full. */
+#define RESTART_PAUSE 20
+#define QUEUE_PAUSE 5
+/* After a missed deadline the agent is not asked for this long, twice as long after each further one. */
+#define BREAKER_FIRST 100
+#define BREAKER_LAST 3200
+/* New connections for one call. An agent that stops closes those that wait in its queue. */
+#define CONNECTIONS_MAXIMUM 3
+
+/* The identity of the socket behind a descriptor. A program that closes descriptors that are not its own, as daemons
+   do, may have something else there later. */
+struct connection {
+    int descriptor;
+    pid_t process;
+    dev_t device;
+    ino_t number;
+};
+
+struct agent {
+    struct agent *next;
+    _Atomic(struct connection *) idle[IDLE_MAXIMUM];
+    /* Deadlines missed since the last answer. */
+    atomic_int misses;
+    /* Before that time of the monotonic clock the agent is not asked. */
+    _Atomic int64_t closed_until;
+    /* Users who may be the agent, besides root and this process's user, own the socket's folder. */
+    char folder[sizeof((struct sockaddr_un *)0)->sun_path];
+    struct sockaddr_un address;
+};
+
+static int64_t now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static void pause_for(int milliseconds) {
+    struct timespec time = {0, milliseconds * 1000000L};
+    nanosleep(&time, NULL);
+}
+
+/* ---- agents ---- */
+
+struct agent *agent_at(struct provider *provider, const char *path, size_t length) {
+    struct agent *agent, *first = atomic_load(&provider->agents);
+    for (agent = first; agent != NULL; agent = agent->next) {
+        if (strlen(agent->address.sun_path) == length && memcmp(agent->address.sun_path, path, length) == 0) return agent;
+    }
+    if (length == 0 || length >= sizeof agent->address.sun_path || path[0] != '/' || memchr(path, 0, length) != NULL) {
+        FAIL(provider, REASON_SOCKET_PATH, "it must begin with \"/\" and be shorter than 108 bytes");
+        return NULL;
+    }
+    agent = OPENSSL_zalloc(sizeof *agent);
+    if (agent == NULL) return NULL;
+    agent->address.sun_family = AF_UNIX;
+    memcpy(agent->address.sun_path, path, length);
+    memcpy(agent->folder, path, length);
+    char *slash = strrchr(agent->folder, '/');
+    if (slash != NULL) slash[slash == agent->folder ? 1 : 0] = 0;
+    /* If another thread has just added the same path, both are used. */
+    do agent->next = first;
+    while (!atomic_compare_exchange_weak(&provider->agents, &first, agent));
+    return agent;
+}
+
+const char *agent_path(const struct agent *agent) { return agent->address.sun_path; }
+
+/* ---- connections ---- */
+
+/* Whether the descriptor is still the connection's. */
+static int is_own(const struct connection *connection) {
+    struct stat status;
+    return fstat(connection->descriptor, &status) == 0 && S_ISSOCK(status.st_mode) && status.st_dev == connection->device &&
+        status.st_ino == connection->number;
+}
+
+static void connection_close(struct connection *connection) {
+    if (is_own(connection)) close(connection->descriptor);
+    OPENSSL_free(connection);
+}
+
+void agents_free(struct provider *provider) {
+    struct agent *agent = atomic_exchange(&provider->agents, NULL);
+    while (agent != NULL) {
+        struct agent *next = agent->next;
+        for (int i = 0; i < IDLE_MAXIMUM; i++) {
+            struct connection *connection = atomic_exchange(&agent->idle[i], NULL);
+            if (connection != NULL) connection_close(connection);
+        }
+        OPENSSL_free(agent);
+        agent = next;
+    }
+}
+
+/* An idle connection that can be used: this process opened it, the agent has not closed it, and no bytes wait in it,
+   which could only be an answer to something else. A connection of the process that this one was forked from stays that
+   process's; this process's descriptor of it is closed. */
+static struct connection *take_idle(struct agent *agent) {
+    for (int i = 0; i < IDLE_MAXIMUM; i++) {
+        struct connection *connection = atomic_exchange(&agent->idle[i], NULL);
+        char byte;
+        if (connection == NULL) continue;
+        if (connection->process == getpid() && is_own(connection) &&
+            recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN) {
+            return connection;
+        }
+        connection_close(connection);
+    }
+    return NULL;
+}
+
+static void keep_idle(struct agent *agent, struct connection *connection) {
+    for (int i = 0; i < IDLE_MAXIMUM; i++) {
+        struct connection *none = NULL;
+        if (atomic_compare_exchange_strong(&agent->idle[i], &none, connection)) return;
+    }
+    connection_close(connection);
+}
+
+/* As AgentClient: root, this process's user, or the owner of the socket's folder unless others may write there. */
+static int is_trusted(const struct agent *agent, uid_t user) {
+    struct stat folder;
+    if (user == 0 || user == geteuid()) return 1;
+    return stat(agent->folder, &folder) == 0 && (folder.st_mode & 022) == 0 && folder.st_uid == user;
+}
+
+/* Reports why there is no connection; `code` is of connect(2). */
+static void report_connection(const struct provider *provider, const struct agent *agent, int code) {
+    const char *path = agent_path(agent);
+    switch (code) {
+        case ENOENT: FAIL(provider, REASON_SOCKET_MISSING, "socket %s", path); break;
+        case ECONNREFUSED: FAIL(provider, REASON_SOCKET_REFUSED, "socket %s", path); break;
+        case EACCES: FAIL(provider, REASON_SOCKET_DENIED, "socket %s, user %u", path, (unsigned int)geteuid()); break;
+        case EAGAIN: FAIL(provider, REASON_DEADLINE, "socket %s: its queue of connections is full", path); break;
+        default: FAIL(provider, REASON_SOCKET_FAILED, "socket %s: %s", path, strerrorname_np(code)); break;
+    }
+}
+
+/* Connects once. 0 or the error number of socket(2) or connect(2); -1 if the error has been reported. */
+static int connect_once(struct provider *provider, struct agent *agent, struct connection **connected) {
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    struct stat status;
+    int code, descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor < 0) return errno;
+    if (connect(descriptor, (const struct sockaddr *)&agent->address, sizeof agent->address) != 0 ||
+        getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || fstat(descriptor, &status) != 0) {
+        code = errno;
+        close(descriptor);
+        return code;
+    }
+    if (!is_trusted(agent, peer.uid)) {
+        FAIL(
+            provider, REASON_SOCKET_OWNER, "socket %s is held by uid %u: the agent runs as root, as this user or as the folder's owner",
+            agent_path(agent), (unsigned int)peer.uid);
+        close(descriptor);
+        return -1;
+    }
+    struct connection *connection = OPENSSL_malloc(sizeof *connection);
+    if (connection == NULL) {
+        close(descriptor);
+        return ENOMEM;
+    }
+    *connection = (struct connection){descriptor, getpid(), status.st_dev, status.st_ino};
+    *connected = connection;
+    return 0;
+}
+
+/* Connects, waiting until the deadline for an agent that is being restarted or whose queue is full. Once a deadline was
+   missed, an agent that is not there is not waited for until it has answered again. */
+static struct connection *open_connection(struct provider *provider, struct agent *agent, int64_t deadline) {
+    int patient = atomic_load(&agent->misses) == 0;
+    for (;;) {
+        struct connection *connection = NULL;
+        int code = connect_once(provider, agent, &connection);
+        if (code == 0) return connection;
+        if (code == -1) return NULL;
+        int absent = code == ENOENT || code == ECONNREFUSED, full = code == EAGAIN;
+        int wait = full ? QUEUE_PAUSE : RESTART_PAUSE;
+        if (code != EINTR && (!(full || (absent && patient)) || now() + wait >= deadline)) {
+            if (absent && patient) atomic_fetch_add(&agent->misses, 1);
+            report_connection(provider, agent, code);
+            return NULL;
+        }
+        pause_for(wait);
+    }
+}
+
+/* ---- calls ---- */
+
+enum outcome { ANSWERED, CLOSED_UNREAD, LATE, FAILED };
+
+/* Waits until the descriptor is ready or the deadline has passed. */
+static int wait_for(int descriptor, short events, int64_t deadline) {
+    for (;;) {
+        int64_t left = deadline - now();
+        struct pollfd waited = {descriptor, events, 0};
+        if (left <= 0) return 0;
+        int ready = poll(&waited, 1, (int)left);
+        if (ready > 0) return 1;
+        if (ready < 0 && errno != EINTR) return 0;
+    }
+}
+
+static enum outcome send_call(const struct connection *connection, struct json call, int64_t deadline) {
+    /* With the NUL that ends it. */
+    size_t sent = 0, length = call.length + 1;
+    while (sent < length) {
+        ssize_t count = send(connection->descriptor, call.bytes + sent, length - sent, MSG_NOSIGNAL);
+        if (count >= 0) {
+            sent += (size_t)count;
+        } else if (errno == EAGAIN) {
+            if (!wait_for(connection->descriptor, POLLOUT, deadline)) return LATE;
+        } else if (errno != EINTR) {
+            return CLOSED_UNREAD;
+        }
+    }
+    return ANSWERED;
+}
+
+static enum outcome read_answer(
+    struct provider *provider, const struct connection *connection, struct json *answer, int64_t deadline) {
+    size_t size = 2048, length = 0;
+    char *bytes = OPENSSL_malloc(size);
+    enum outcome outcome = FAILED;
+    while (bytes != NULL) {
+        ssize_t count = recv(connection->descriptor, bytes + length, size - length, 0);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0 && errno == EAGAIN) {
+            if (wait_for(connection->descriptor, POLLIN, deadline)) continue;
+            outcome = LATE;
+            break;
+        }
+        if (count <= 0) {
+            if (length == 0) outcome = CLOSED_UNREAD;
+            else FAIL(provider, REASON_MALFORMED, "it ended after %zu bytes", length);
+            break;
+        }
+        const char *end = memchr(bytes + length, 0, (size_t)count);
+        length += (size_t)count;
+        if (end == bytes + length - 1) {
+            *answer = (struct json){bytes, length - 1};
+            return ANSWERED;
+        }
+        if (end != NULL || length == AGENT_ANSWER_MAXIMUM) {
+            FAIL(provider, REASON_MALFORMED, "%s", end != NULL ? "more follows it" : "it is too long");
+            break;
+        }
+        if (length == size) {
+            char *longer = OPENSSL_realloc(bytes, size * 2);
+            if (longer == NULL) break;
+            bytes = longer;
+            size *= 2;
+        }
+        /* An answer that comes a byte at a time never makes poll wait. */
+        if (now() >= deadline) {
+            outcome = LATE;
+            break;
+        }
+    }
+    OPENSSL_free(bytes);
+    return outcome;
+}
+
+/* Whether the agent may be asked. After the pause one caller tries, and the others wait for how that ends. */
+static int breaker_admits(struct provider *provider, struct agent *agent, int64_t start) {
+    int64_t until = atomic_load(&agent->closed_until);
+    if (until == 0) return 1;
+    if (start >= until && atomic_compare_exchange_strong(&agent->closed_until, &until, start + AGENT_DEADLINE)) return 1;
+    FAIL(provider, REASON_BREAKER, "socket %s", agent_path(agent));
+    return 0;
+}
+
+/* The agent accepted a connection, and did not answer in time. */
+static void breaker_opens(struct agent *agent) {
+    int misses = atomic_fetch_add(&agent->misses, 1);
+    int64_t pause = BREAKER_FIRST;
+    while (misses-- > 0 && pause < BREAKER_LAST) pause *= 2;
+    atomic_store(&agent->closed_until, now() + pause);
+}
+
+int agent_call(struct provider *provider, struct agent *agent, struct json call, struct json *answer) {
+    int64_t start = now(), deadline = start + AGENT_DEADLINE;
+    if (!breaker_admits(provider, agent, start)) return 0;
+    enum outcome outcome = FAILED;
+    struct connection *connection = take_idle(agent);
+    for (int opened = 0;;) {
+        if (connection == NULL) {
+            if (opened++ == CONNECTIONS_MAXIMUM) break;
+            connection = open_connection(provider, agent, deadline);
+            if (connection == NULL) {
+                outcome = FAILED;
+                break;
+            }
+        }
+        outcome = send_call(connection, call, deadline);
+        if (outcome == ANSWERED) outcome = read_answer(provider, connection, answer, deadline);
+        if (outcome == ANSWERED) break;
+        connection_close(connection);
+        connection = NULL;
+        if (outcome != CLOSED_UNREAD) break;
+    }
+    switch (outcome) {
+        case ANSWERED:
+            atomic_store(&agent->misses, 0);
+            atomic_store(&agent->closed_until, 0);
+            keep_idle(agent, connection);
+            return 1;
+        case LATE:
+            breaker_opens(agent);
+            FAIL(provider, REASON_DEADLINE, "socket %s, %d ms", agent_path(agent), AGENT_DEADLINE);
+            return 0;
+        case CLOSED_UNREAD: FAIL(provider, REASON_CLOSED, "socket %s", agent_path(agent)); break;
+        default: break;
+    }
+    /* The next caller may try at once. */
+    atomic_store(&agent->closed_until, 0);
+    return 0;
+}
