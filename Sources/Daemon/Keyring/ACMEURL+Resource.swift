@@ -4,7 +4,7 @@ import JOSE
 extension ACMEURL {
     /// Whether a server might treat both as one resource. Percent-encoding is decoded until none is left. What follows
     /// `?`, `;` or `#` is dropped, and so are empty and dot segments and a slash at the end. Letters compare without
-    /// case, numbers by value. This is wider than any CA, since a `true` only refuses.
+    /// case, numbers by value. No CA goes as far; a wrong `true` only refuses.
     func isSameResource(as other: ACMEURL) -> Bool { origin == other.origin && segments == other.segments }
 
     /// Whether a server might take this URL for that of an account, given one spelling of the account's URL. The server

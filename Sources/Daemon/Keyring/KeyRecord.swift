@@ -11,11 +11,11 @@ public struct KeyRecordError: Error, Hashable, Sendable, CustomStringConvertible
 
 /// A key's entry on disk. The private half is in the token; this says which object it is and what it may be used for.
 public struct KeyRecord: Sendable, Hashable {
-    /// What a key that is not in the keyring yet waits for.
+    /// What a key that is not ready waits for.
     public enum Beginning: Sendable, Hashable {
         /// The token was asked for a pair with this CKA_ID; the label is the key's name.
         case making(id: [UInt8])
-        /// The key of this RFC 7512 URI, which is in the token anyway, was to get a name.
+        /// The key of this RFC 7512 URI, which the token already has, was to get a name.
         case adopting(uri: String)
     }
 

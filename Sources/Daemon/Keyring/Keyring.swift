@@ -9,9 +9,9 @@ public struct Keyring {
     public private(set) var sortedNames: [KeyName] = []
     private var unfinished: [KeyName: KeyRecord] = [:]
     private var unusable: [KeyName: UnusableKey] = [:]
-    /// Keys that were adopted although they can leave their token or do more than sign.
+    /// Keys that can leave their token or do more than sign.
     public private(set) var weakKeys: [KeyName: KeyWeaknesses] = [:]
-    /// Keys for which that is unknown: adopted by a version that did not check.
+    /// Keys for which that is unknown: a version that did not check gave them their names.
     public private(set) var keysOfUnknownWeakness: Set<KeyName> = []
     /// Public halves that have a name already: one key must not be an account key and a certificate key (RFC 8555
     /// §11.1).

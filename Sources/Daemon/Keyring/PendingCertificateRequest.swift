@@ -40,7 +40,7 @@ struct PendingCertificateRequest: Sendable {
             placeholder = ASN1BitString(bytes: [0])
         }
         keyAlgorithm = key.algorithm
-        // The subject stays empty: names are in the subjectAltName, which is all that CAs read (RFC 8555 §7.4).
+        // The subject stays empty: names in the subjectAltName suffice (RFC 8555 §7.4).
         let names = request.identifiers.map { identifier -> GeneralName in
             switch identifier {
             case .dns(let name): .dnsName(name.text)

@@ -4,7 +4,7 @@ import ACME
 public enum CAPattern: Hashable, Sendable, CustomStringConvertible {
     case origin(Origin)
     /// `https://localhost:*`, `https://127.0.0.1:*`, `https://[::1]:*`: any port of this machine, for tests and trials.
-    /// The value is the part before the colon.
+    /// The value is the part before the port's colon.
     case anyPort(String)
 
     /// The hosts for which a star may stand for the port.

@@ -13,8 +13,8 @@ public struct Peer: Hashable, Sendable, CustomStringConvertible {
         self.gids = gids
     }
 
-    /// How a user or group without a counterpart in our user namespace appears (`/proc/sys/kernel/overflowuid`): it
-    /// could be anybody.
+    /// How a user or group without a counterpart in the agent's user namespace appears
+    /// (`/proc/sys/kernel/overflowuid`): it could be anybody.
     public static let unmapped: UInt32 = 65_534
 
     public var description: String { "uid \(uid)" }

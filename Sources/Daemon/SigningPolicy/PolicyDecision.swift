@@ -68,9 +68,9 @@ public struct CallerRefusal: Hashable, Sendable {
         case keyNotFound = "key-not-found"
         /// The caller is granted nothing, or not this operation, or not this external account.
         case notPermitted = "not-permitted"
-        /// An identifier that the caller's grant does not cover.
+        /// An identifier that the caller's grant does not cover, or no identifier at all.
         case identifierRefused = "identifier-refused"
-        /// A CA or URL that the caller's grant does not cover.
+        /// A CA that the caller's grant does not cover, or a URL that is not the key's CA's.
         case urlRefused = "url-refused"
     }
 

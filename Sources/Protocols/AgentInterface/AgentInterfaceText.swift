@@ -75,8 +75,8 @@ public enum AgentInterfaceText {
         type Configuration (loaded: string, sha256: string, off: int, entries: []OffEntry, reloadError: ?string)
 
         # Something that is off because it cannot be used, while the rest is served, or that is used but needs
-        # attention. what: "key", "grant" for one that names the caller, "grants" without a name for others; "weak-key"
-        # needs attention. message: a sentence.
+        # attention. what: "key"; "weak-key", which needs attention; "keys" without a name for more of both; "grant" for
+        # one that names the caller; "grants" without a name for others. message: a sentence.
         type Problem (what: string, name: string, message: string)
 
         # What the agent is, who it takes the caller for, and what the caller may do. configuration: null for a caller
@@ -94,8 +94,8 @@ public enum AgentInterfaceText {
           problems: []Problem
         )
 
-        # The keys that the caller's grants cover. With "more", they come in several replies; without it, a caller with
-        # more than 256 keys gets the error org.varlink.service.ExpectedMore.
+        # The keys for which the caller is granted list-keys. With "more", they come in several replies; without it, a
+        # caller with more than 256 keys gets the error org.varlink.service.ExpectedMore.
         method ListKeys() -> (keys: []Key)
 
         method DescribeKey(name: string) -> (key: Key)

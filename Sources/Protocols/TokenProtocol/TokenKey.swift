@@ -37,7 +37,7 @@ public struct TokenInformation: Hashable, Sendable {
     public var manufacturer: String
     public var model: String
     public var serial: String
-    /// Key algorithms that the token can generate and sign with.
+    /// Key algorithms that the token can sign with.
     public var algorithms: [KeyAlgorithm]
     /// Whether the helper is logged in.
     public var isLoggedIn: Bool

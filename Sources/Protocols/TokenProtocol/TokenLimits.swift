@@ -7,8 +7,8 @@ public enum TokenLimits {
     /// Bytes of a CKA_LABEL and of a CKA_ID.
     public static let label = 255
     public static let id = 255
-    /// A new key's ID of at least this many bytes is random and thus unique. It is not looked up first, since that
-    /// would cost a look at every object.
+    /// A new key's ID of at least this many bytes is random and thus unique. No search checks that: it would read every
+    /// object.
     public static let uniqueID = 16
     /// SubjectPublicKeyInfo of RSA-4096 has 550 bytes.
     public static let spki = 4 * 1024

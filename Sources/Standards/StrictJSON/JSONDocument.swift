@@ -1,8 +1,8 @@
 /// A strictly parsed JSON text (RFC 8259): valid UTF-8, no duplicate member after unescaping, bounded depth, nothing
 /// after its end.
 ///
-/// The text is kept unchanged, with one flat list of nodes: parsing allocates twice, whatever the text, and not at all
-/// when a document is reused (``parse(_:limits:)``).
+/// The text is kept unchanged, with one flat list of nodes: parsing a short message allocates at most twice, and not at
+/// all when a document is reused (``parse(_:limits:)``).
 public struct JSONDocument: Sendable {
     struct Node: Sendable {
         enum Kind: UInt8, Sendable { case null, `true`, `false`, integer, number, string, escapedString, array, object }

@@ -55,7 +55,8 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
 public struct JSONLimits: Sendable {
     /// Nesting depth of containers. 8 is deeper than any message of the agent. The reader does not recurse in any case.
     public var depth: Int
-    /// Values in one text, not counting members' names. Bounds the memory that a text can take: 24 bytes per value.
+    /// Half the number of values and members' names in one text. Bounds the memory that a text can take: 20 bytes for
+    /// each of them.
     public var values: Int
     /// Whether a string may contain U+0000. Off by default, since C code would cut such a string short.
     public var allowsNUL: Bool

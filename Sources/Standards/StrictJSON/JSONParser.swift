@@ -350,7 +350,7 @@ extension JSONDocument {
         return result
     }
 
-    /// A name made safe for a log: ASCII letters, digits and a few signs, at most 64 bytes.
+    /// A name made safe for a log: printable ASCII without blanks, quotes and backslashes, at most 64 bytes.
     static func printable(_ bytes: [UInt8]) -> String {
         var result = ""
         for byte in bytes.prefix(64) {

@@ -13,7 +13,7 @@ struct AttributeTemplate {
     mutating func add(_ type: CK_ATTRIBUTE_TYPE, _ value: Bool) { add(type, [value ? 1 : 0]) }
 
     mutating func add(_ type: CK_ATTRIBUTE_TYPE, _ value: CK_ULONG) {
-        // CK_ULONG attributes are read with the machine's alignment by some modules.
+        // Some modules read CK_ULONG values with the machine's alignment.
         while bytes.count % MemoryLayout<CK_ULONG>.alignment != 0 { bytes.append(0) }
         add(type, withUnsafeBytes(of: value) { Array($0) })
     }

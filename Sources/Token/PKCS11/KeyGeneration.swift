@@ -184,7 +184,7 @@ extension Session {
     }
 
     /// A smaller template leaves these uses to the token's defaults (true in SoftHSM), so forbid them afterwards.
-    /// `checkProtection` finds out whether that worked.
+    /// `checkProtection` finds out whether that worked, except for CKA_SIGN_RECOVER.
     private func forbidOtherUses(of key: CK_OBJECT_HANDLE) {
         let unwanted = Self.forbiddenUses.map(\.type) + [CKA_SIGN_RECOVER]
         var reader = AttributeReader(unwanted.map { ($0, 1) })
@@ -200,8 +200,8 @@ extension Session {
         (CKA_DECRYPT, "CKA_DECRYPT"), (CKA_UNWRAP, "CKA_UNWRAP"), (CKA_DERIVE, "CKA_DERIVE"),
     ]
 
-    /// The token must state that the key is sensitive and not extractable. It may leave the other uses unstated, but
-    /// must not allow them.
+    /// The token must state that it stores the key, and that the key is sensitive and not extractable. It may leave the
+    /// other uses unstated, but must not allow them.
     private func checkProtection(of key: CK_OBJECT_HANDLE) throws(PKCS11Error) {
         let required: [(CK_ATTRIBUTE_TYPE, String, Bool)] = [
             (CKA_SENSITIVE, "CKA_SENSITIVE", true), (CKA_EXTRACTABLE, "CKA_EXTRACTABLE", false), (CKA_TOKEN, "CKA_TOKEN", true),

@@ -37,13 +37,13 @@ public struct PIN: ~Copyable, Sendable {
         case blankAtStart, blankAtEnd
         /// U+FEFF at the beginning, which some editors put there.
         case byteOrderMark
-        /// A byte below 0x20 or 0x7F, for example NUL or a tab.
+        /// A byte below 0x20, or 0x7F; for example NUL or a tab.
         case controlCharacter
         /// Cryptoki takes PINs in UTF-8 (PKCS#11 v2.40 §2.2, CK_UTF8CHAR).
         case notUTF8
     }
 
-    /// The most bytes of a PIN; Cryptoki's own limits are far below.
+    /// The most bytes of a PIN; tokens allow fewer.
     public static let longest = 256
     private static let pageSize = 4096
 

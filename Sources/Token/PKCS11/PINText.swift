@@ -11,7 +11,7 @@ enum PINText {
             case 0x0A: return (2, .secondLine)
             case 0x0D: return (1, .carriageReturn)
             case 0x20, 0x09:
-                // At the end of the line, which need not be the end of the file.
+                // Blanks inside a PIN are allowed; tabs are not.
                 let rest = bytes[index...].drop { $0 == 0x20 || $0 == 0x09 }
                 if rest.isEmpty { return (1, .blankAtEnd) }
                 if bytes[index] == 0x09 { return (1, .controlCharacter) }

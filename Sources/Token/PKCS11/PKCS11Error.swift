@@ -20,7 +20,8 @@ public enum PKCS11Error: Error, Hashable, Sendable, CustomStringConvertible {
     case severalKeys(count: Int)
     /// The token has the key, but its public half cannot be read or is of an unsupported kind.
     case publicKeyUnreadable(reason: String)
-    /// A key was made with an attribute that lets it out of the token or lets it do more than sign; it was destroyed.
+    /// A key was made with a wrong attribute, such as one that lets it leave the token or do more than sign; it was
+    /// destroyed.
     case keyNotProtected(attribute: String)
     /// The token cannot do what is asked, or the input has the wrong length for it.
     case unsupported(reason: String)

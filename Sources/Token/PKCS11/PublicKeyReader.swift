@@ -38,7 +38,7 @@ struct PublicKeyReader: ~Copyable {
             return (type, spki)
         case CKK_RSA:
             guard let modulus, let exponent, let spki = SubjectPublicKeyInfo.rsa(modulus: modulus, exponent: exponent) else {
-                throw .publicKeyUnreadable(reason: "it has no modulus")
+                throw .publicKeyUnreadable(reason: "it has no modulus or no public exponent")
             }
             return (.rsa(bits: SubjectPublicKeyInfo.bitCount(modulus)), spki)
         default:

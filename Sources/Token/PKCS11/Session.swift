@@ -34,8 +34,8 @@ public final class Session: @unchecked Sendable {
         _ = module.functions.C_CloseSession?(handle)
     }
 
-    /// Logs in all sessions of this process on the token, with a PIN. One call is one try. Throws
-    /// CKR_USER_ALREADY_LOGGED_IN, which says nothing about the PIN.
+    /// Logs in all sessions of this process on the token, with a PIN. One call is one try. CKR_USER_ALREADY_LOGGED_IN
+    /// is thrown too; it says nothing about the PIN.
     public func logIn(_ pin: borrowing PIN) throws(PKCS11Error) {
         let returned = try logIn(pin, user: CKU_USER)
         guard returned == CKR_OK else { throw .call("C_Login", returned) }
@@ -74,7 +74,7 @@ public final class Session: @unchecked Sendable {
         guard returned == CKR_OK else { throw .call("C_GenerateRandom", returned) }
     }
 
-    /// The kinds of keys that the token can make and sign with.
+    /// The kinds of keys that the token can sign with.
     public func supportedKeyTypes() throws(PKCS11Error) -> [KeyType] {
         let getMechanismList = try module.call("C_GetMechanismList", module.functions.C_GetMechanismList)
         var count: CK_ULONG = 0

@@ -4,7 +4,7 @@ extension VarlinkInterface {
         do {
             return try VarlinkInterface(parsing: serviceText)
         } catch {
-            // A constant of this library, covered by a test: without it there is nothing to describe.
+            // Never happens: a test parses this constant.
             return VarlinkInterface(unreadable: serviceText, name: "org.varlink.service")
         }
     }()

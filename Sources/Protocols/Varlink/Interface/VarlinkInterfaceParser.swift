@@ -11,7 +11,7 @@ struct VarlinkInterfaceParser {
 
     private let text: [UInt8]
     private var at = 0
-    /// The comment lines seen since the last token, joined; a blank line separates them.
+    /// The comment lines since the last token or blank line.
     private var comment: [String] = []
     private var references: [(name: String, offset: Int)] = []
 

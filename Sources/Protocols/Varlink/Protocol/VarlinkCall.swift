@@ -20,9 +20,8 @@ public struct VarlinkCall: Sendable {
 
     /// Parses a message without its NUL.
     ///
-    /// Nothing is ignored. Refused are members that the specification does not name, duplicate members, wrong types,
-    /// invalid method names, `upgrade` (this library does not hand over connections), and `more` together with
-    /// `oneway`.
+    /// Nothing is ignored: members that the specification does not name, duplicate members, wrong types, invalid method
+    /// names, `upgrade` (this library does not hand over connections), and `more` together with `oneway` are refused.
     public init(parsing message: [UInt8], limits: JSONLimits = .default) throws(VarlinkCallFault) {
         let document: JSONDocument
         do throws(JSONError) { document = try JSONDocument(parsing: message, limits: limits) } catch { throw .malformed(error) }

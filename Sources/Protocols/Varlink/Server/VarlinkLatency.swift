@@ -3,7 +3,7 @@ import Synchronization
 /// How long calls stay in the server, measured inside it: from the read of a call's last bytes to the start of the
 /// write of its answer. For the benchmark, since a load generator on the same CPUs would also measure itself.
 ///
-/// One histogram per user, with buckets a sixteenth of a power of two wide: a quantile is off by at most 6 %.
+/// One histogram per user, with buckets a sixteenth of a power of two wide: a quantile is off by at most a sixteenth.
 package final class VarlinkLatency: Sendable {
     private struct Histogram {
         var counts = [UInt64](repeating: 0, count: VarlinkLatency.buckets)

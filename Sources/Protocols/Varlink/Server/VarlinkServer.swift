@@ -154,7 +154,7 @@ public final class VarlinkServer<Service: VarlinkService> {
         AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 8 * 1024)
     }
 
-    /// Connections that wait for admission count; those of one user may be at most a quarter of all.
+    /// Connections that wait for admission count. One user's may be a quarter of the limit: at least 16, at most 4,096.
     private func mayWait(waiting: Int, ofUser: Int) -> Bool {
         stopped == nil && connections.count + waiting < limits.connections && ofUser < min(max(16, limits.connections / 4), 4_096)
     }

@@ -1,13 +1,14 @@
 import NIOCore
 import StrictJSON
 
-/// Limits on what one connection of a server may cost.
+/// Limits on what the connections of a server may cost.
 public struct VarlinkServerLimits: Sendable {
     /// The longest call in bytes. A handshake signature with its content takes less than 1 KiB, a revocation with a
     /// certificate about 8 KiB.
     public var messageSize = 256 * 1024
     /// Calls of up to this many bytes are parsed on the loop, longer ones by the server's ``TurnThread``, if it has
-    /// one. That takes tens of microseconds; no handshake, POST-as-GET or order of a few names is longer.
+    /// one. Parsing a short call takes tens of microseconds; no handshake, POST-as-GET or order of a few names is
+    /// longer.
     public var shortMessage = 2 * 1024
     /// How calls are parsed.
     public var json = JSONLimits.default
@@ -16,8 +17,8 @@ public struct VarlinkServerLimits: Sendable {
     public var pipelinedBytes = 64 * 1024
     /// Calls of one connection answered in a row before others get their turn.
     public var callsInARow = 32
-    /// How long a connection's calls may be answered in a row; the first of the two limits applies. Otherwise, calls
-    /// that are answered at once would keep the loop from its sockets and everyone else waiting.
+    /// How long a connection's calls may be answered in a row; the first of the two limits applies. Without them,
+    /// calls that are answered at once would keep the loop from its sockets and everyone else waiting.
     public var turn: TimeAmount = .milliseconds(1)
     /// Time on the loop that one user's calls may take in one round, over all its connections, before others are
     /// served: while others are active, and while no one else is.

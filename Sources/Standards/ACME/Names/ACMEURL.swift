@@ -2,8 +2,8 @@ import JOSE
 import StrictJSON
 
 /// An https URL of a CA (RFC 8555 §6.1), checked so that two parsers cannot read it as two places: no user information,
-/// fragment, backslash, dot segment or second spelling of host and port. The text is kept unchanged, since a server
-/// compares `url` byte by byte (§6.4).
+/// fragment, backslash, dot segment or ambiguous host or port. The text is kept unchanged, since a server compares
+/// `url` byte by byte (§6.4).
 public struct ACMEURL: Hashable, Sendable, CustomStringConvertible {
     /// A CA's URLs have about 100 bytes; those of renewal information, the longest, stay below 200. Front end and agent
     /// accept no longer ones.

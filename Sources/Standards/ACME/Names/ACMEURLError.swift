@@ -3,13 +3,14 @@ public enum ACMEURLError: Error, Hashable, Sendable, CustomStringConvertible {
     case tooLong
     /// RFC 8555 §6.1: https only.
     case notHTTPS
-    /// A byte that may not be in a URL (RFC 3986 §2), or a percent sign without two hex digits.
+    /// A byte that may not be in a URL (RFC 3986 §2), a percent sign without two hex digits, or an encoded control
+    /// character.
     case invalidByte
     case userInformation, invalidHost, invalidPort
     /// The host is followed by nothing, or by something other than `/`.
     case noPath
     case fragment
-    /// A segment `.` or `..`, plain or percent-encoded, or an encoded control character.
+    /// A segment `.` or `..`, plain or percent-encoded.
     case dotSegment
 
     public var description: String {

@@ -1,7 +1,7 @@
 @_spi(_Unicode) import Swift
 
-/// Converts a name as people write it to A-labels (RFC 5891 §4, RFC 5892), for the front end's command line and
-/// configuration. Names from a connection must already be A-labels: `DNSName` accepts nothing else.
+/// Converts a name as people write it to A-labels (RFC 5891 §4, RFC 5892), for the command line and configurations.
+/// Names from a connection must already be A-labels: `DNSName` accepts nothing else.
 ///
 /// Where the standard library lacks a property (joining types, bidi classes), the rule here is stricter than IDNA's,
 /// and the error says how to give the name nevertheless.

@@ -1,5 +1,5 @@
-/// Punycode (RFC 3492), as far as checking an A-label needs it: it must decode, and encode to the same letters again
-/// (RFC 5891 §5.4).
+/// Punycode (RFC 3492), to make and check A-labels: one must decode, and encode to the same letters again (RFC 5891
+/// §5.4).
 enum Punycode {
     private static let base: UInt32 = 36
     private static let thresholdMinimum: UInt32 = 1

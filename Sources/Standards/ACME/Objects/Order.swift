@@ -8,7 +8,7 @@ public enum OrderStatus: String, CaseIterable, Hashable, Sendable { case pending
 /// §7.1.3 requires identifiers, authorizations and finalize in every answer. Servers in wide use send them only in the
 /// answer to newOrder, so each may be missing here; the code that needs one checks for it.
 public struct Order: Hashable, Sendable {
-    /// Bytes of the PEM behind `certificate`. Ten RSA-4096 certificates take less than 64 KiB.
+    /// Bytes of the PEM at `certificate`. Ten RSA-4096 certificates take less than 64 KiB.
     public static let maximumChainSize = 1 << 20
     /// One for each identifier.
     public static let maximumAuthorizations = NewOrder.maximumIdentifiers
@@ -36,7 +36,8 @@ public struct Order: Hashable, Sendable {
     /// RFC 3339.
     public var notAfter: String?
 
-    /// - Throws: if a member is missing, of another type or beyond its limit. Unknown members are ignored.
+    /// - Throws: if the status is missing, or a member is invalid or beyond its limit. An invalid timestamp counts as
+    ///   absent; unknown members are ignored.
     public init(json: JSONValue) throws(ACMEDocumentError) {
         let reader = try DocumentReader("order", json)
         status = try reader.status(OrderStatus.self)

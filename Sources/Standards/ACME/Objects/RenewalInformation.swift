@@ -17,7 +17,8 @@ public struct RenewalInformation: Hashable, Sendable {
         self.explanationURL = explanationURL
     }
 
-    /// - Throws: if the window is missing, is not a pair of timestamps, or does not end after its start.
+    /// - Throws: if the window is missing, is not a pair of timestamps or does not end after its start, or the
+    ///   explanation's URL is not a string.
     public init(json: JSONValue) throws(ACMEDocumentError) {
         let reader = try DocumentReader("renewal information", json)
         let value: JSONValue

@@ -70,7 +70,7 @@ public struct NewOrder: Hashable, Sendable {
         if bounds.count == 2, bounds[0] >= bounds[1] { throw ACMERequestError(member: "notAfter", reason: "not after notBefore") }
     }
 
-    /// Checks that there is at least one and none twice.
+    /// Checks that there is at least one, no more than `maximumIdentifiers`, and none twice.
     static func validate(_ identifiers: [Identifier]) throws(ACMERequestError) {
         guard !identifiers.isEmpty else { throw ACMERequestError(member: "identifiers", reason: "there are none") }
         guard identifiers.count <= maximumIdentifiers else {

@@ -2,6 +2,6 @@
 public enum KeyUsage: String, Sendable, CaseIterable {
     /// Signs ACME requests for one CA.
     case account
-    /// Signs certificate signing requests and TLS handshakes.
+    /// Signs certificate signing requests, TLS handshakes and the revocation of its certificate.
     case certificate
 }

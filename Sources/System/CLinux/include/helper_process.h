@@ -1,6 +1,5 @@
 #pragma once
 
 /// Prepares this process to hold a PIN: not dumpable or traceable, no core dumps, killed with its parent, memory kept
-/// out of swap if the system allows it, scheduled as batch work. Returns 0, or the errno of the first of the first
-/// three that failed.
+/// out of swap if the system allows it, scheduled as batch work. Returns 0, or errno if one of the first three fails.
 int acme_helper_harden(void);
