@@ -5,7 +5,7 @@
 #include "agent.h"
 #include "provider.h"
 
-/* KeyName's limit (Sources/Standards/ACME/Requests/KeyName.swift). */
+/* KeyName's limit (Sources/Standards/ACME/Names/KeyName.swift). */
 #define KEY_NAME_MAXIMUM 64
 
 enum key_kind { KEY_P256, KEY_P384, KEY_RSA, KEY_ED25519 };
