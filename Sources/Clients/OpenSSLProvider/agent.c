@@ -26,7 +26,9 @@
    do, may have something else there later. */
 struct connection {
     int descriptor;
+    /* Who opened it: the agent decides by that user. */
     pid_t process;
+    uid_t user;
     dev_t device;
     ino_t number;
 };
@@ -107,15 +109,15 @@ void agents_free(struct provider *provider) {
     }
 }
 
-/* An idle connection that can be used: this process opened it, the agent has not closed it, and no bytes wait in it,
-   which could only be an answer to something else. A connection of the process that this one was forked from stays that
-   process's; this process's descriptor of it is closed. */
+/* An idle connection that can be used: this process opened it with its present user, the agent has not closed it, and no
+   bytes wait in it, which could only be an answer to something else. A connection of the process that this one was
+   forked from stays that process's; this process's descriptor of it is closed. */
 static struct connection *take_idle(struct agent *agent) {
     for (int i = 0; i < IDLE_MAXIMUM; i++) {
         struct connection *connection = atomic_exchange(&agent->idle[i], NULL);
         char byte;
         if (connection == NULL) continue;
-        if (connection->process == getpid() && is_own(connection) &&
+        if (connection->process == getpid() && connection->user == geteuid() && is_own(connection) &&
             recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN) {
             return connection;
         }
@@ -146,53 +148,53 @@ static void report_connection(const struct provider *provider, const struct agen
         case ENOENT: FAIL(provider, REASON_SOCKET_MISSING, "socket %s", path); break;
         case ECONNREFUSED: FAIL(provider, REASON_SOCKET_REFUSED, "socket %s", path); break;
         case EACCES: FAIL(provider, REASON_SOCKET_DENIED, "socket %s, user %u", path, (unsigned int)geteuid()); break;
-        case EAGAIN: FAIL(provider, REASON_DEADLINE, "socket %s: its queue of connections is full", path); break;
         default: FAIL(provider, REASON_SOCKET_FAILED, "socket %s: %s", path, strerrorname_np(code)); break;
     }
 }
 
-/* Connects once. 0 or the error number of socket(2) or connect(2); -1 if the error has been reported. */
-static int connect_once(struct provider *provider, struct agent *agent, struct connection **connected) {
+/* Connects once. If that fails, `code` is an error number of socket(2) or connect(2), or 0 if the error has been
+   reported. */
+static struct connection *connect_once(struct provider *provider, struct agent *agent, int *code) {
     struct ucred peer;
     socklen_t size = sizeof peer;
     struct stat status;
-    int code, descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (descriptor < 0) return errno;
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    *code = descriptor < 0 ? errno : 0;
+    if (descriptor < 0) return NULL;
+    struct connection *connection = NULL;
     if (connect(descriptor, (const struct sockaddr *)&agent->address, sizeof agent->address) != 0 ||
         getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || fstat(descriptor, &status) != 0) {
-        code = errno;
-        close(descriptor);
-        return code;
-    }
-    if (!is_trusted(agent, peer.uid)) {
+        *code = errno;
+    } else if (!is_trusted(agent, peer.uid)) {
         FAIL(
             provider, REASON_SOCKET_OWNER, "socket %s is held by uid %u: the agent runs as root, as this user or as the folder's owner",
             agent_path(agent), (unsigned int)peer.uid);
-        close(descriptor);
-        return -1;
+    } else if ((connection = OPENSSL_malloc(sizeof *connection)) != NULL) {
+        *connection = (struct connection){descriptor, getpid(), geteuid(), status.st_dev, status.st_ino};
+        return connection;
     }
-    struct connection *connection = OPENSSL_malloc(sizeof *connection);
-    if (connection == NULL) {
-        close(descriptor);
-        return ENOMEM;
-    }
-    *connection = (struct connection){descriptor, getpid(), status.st_dev, status.st_ino};
-    *connected = connection;
-    return 0;
+    close(descriptor);
+    return NULL;
 }
+
+/* How a call, or a part of it, has ended. FAILED has been reported. */
+enum outcome { DONE, CLOSED_UNREAD, LATE, FAILED };
 
 /* Connects, waiting until the deadline for an agent that is being restarted or whose queue is full. Once a deadline was
    missed, an agent that is not there is not waited for until it has answered again. */
-static struct connection *open_connection(struct provider *provider, struct agent *agent, int64_t deadline) {
-    int patient = atomic_load(&agent->misses) == 0;
+static struct connection *open_connection(struct provider *provider, struct agent *agent, int64_t deadline, enum outcome *outcome) {
+    int patient = atomic_load(&agent->misses) == 0, code;
     for (;;) {
-        struct connection *connection = NULL;
-        int code = connect_once(provider, agent, &connection);
-        if (code == 0) return connection;
-        if (code == -1) return NULL;
+        struct connection *connection = connect_once(provider, agent, &code);
+        *outcome = FAILED;
+        if (connection != NULL || code == 0) return connection;
         int absent = code == ENOENT || code == ECONNREFUSED, full = code == EAGAIN;
-        int wait = full ? QUEUE_PAUSE : RESTART_PAUSE;
-        if (code != EINTR && (!(full || (absent && patient)) || now() + wait >= deadline)) {
+        int wait = full ? QUEUE_PAUSE : RESTART_PAUSE, too_late = now() + wait >= deadline;
+        if (full && too_late) {
+            *outcome = LATE;
+            return NULL;
+        }
+        if (!full && !(absent && patient && !too_late) && code != EINTR) {
             if (absent && patient) atomic_fetch_add(&agent->misses, 1);
             report_connection(provider, agent, code);
             return NULL;
@@ -202,8 +204,6 @@ static struct connection *open_connection(struct provider *provider, struct agen
 }
 
 /* ---- calls ---- */
-
-enum outcome { ANSWERED, CLOSED_UNREAD, LATE, FAILED };
 
 /* Waits until the descriptor is ready or the deadline has passed. */
 static int wait_for(int descriptor, short events, int64_t deadline) {
@@ -230,7 +230,7 @@ static enum outcome send_call(const struct connection *connection, struct json c
             return CLOSED_UNREAD;
         }
     }
-    return ANSWERED;
+    return DONE;
 }
 
 static enum outcome read_answer(
@@ -255,7 +255,7 @@ static enum outcome read_answer(
         length += (size_t)count;
         if (end == bytes + length - 1) {
             *answer = (struct json){bytes, length - 1};
-            return ANSWERED;
+            return DONE;
         }
         if (end != NULL || length == AGENT_ANSWER_MAXIMUM) {
             FAIL(provider, REASON_MALFORMED, "%s", end != NULL ? "more follows it" : "it is too long");
@@ -286,12 +286,12 @@ static int breaker_admits(struct provider *provider, struct agent *agent, int64_
     return 0;
 }
 
-/* The agent accepted a connection, and did not answer in time. */
-static void breaker_opens(struct agent *agent) {
-    int misses = atomic_fetch_add(&agent->misses, 1);
-    int64_t pause = BREAKER_FIRST;
-    while (misses-- > 0 && pause < BREAKER_LAST) pause *= 2;
-    atomic_store(&agent->closed_until, now() + pause);
+/* The agent is there, and did not answer in time. Threads that waited together count once. */
+static void breaker_opens(struct agent *agent, int64_t start) {
+    int64_t time = now(), pause = BREAKER_FIRST, until = atomic_load(&agent->closed_until);
+    if (until > time && until != start + AGENT_DEADLINE) return;
+    for (int misses = atomic_fetch_add(&agent->misses, 1); misses > 0 && pause < BREAKER_LAST; misses--) pause *= 2;
+    atomic_compare_exchange_strong(&agent->closed_until, &until, time + pause);
 }
 
 int agent_call(struct provider *provider, struct agent *agent, struct json call, struct json *answer) {
@@ -302,33 +302,30 @@ int agent_call(struct provider *provider, struct agent *agent, struct json call,
     for (int opened = 0;;) {
         if (connection == NULL) {
             if (opened++ == CONNECTIONS_MAXIMUM) break;
-            connection = open_connection(provider, agent, deadline);
-            if (connection == NULL) {
-                outcome = FAILED;
-                break;
-            }
+            connection = open_connection(provider, agent, deadline, &outcome);
+            if (connection == NULL) break;
         }
         outcome = send_call(connection, call, deadline);
-        if (outcome == ANSWERED) outcome = read_answer(provider, connection, answer, deadline);
-        if (outcome == ANSWERED) break;
+        if (outcome == DONE) outcome = read_answer(provider, connection, answer, deadline);
+        if (outcome == DONE) break;
         connection_close(connection);
         connection = NULL;
         if (outcome != CLOSED_UNREAD) break;
     }
     switch (outcome) {
-        case ANSWERED:
+        case DONE:
             atomic_store(&agent->misses, 0);
             atomic_store(&agent->closed_until, 0);
             keep_idle(agent, connection);
             return 1;
         case LATE:
-            breaker_opens(agent);
+            breaker_opens(agent, start);
             FAIL(provider, REASON_DEADLINE, "socket %s, %d ms", agent_path(agent), AGENT_DEADLINE);
             return 0;
         case CLOSED_UNREAD: FAIL(provider, REASON_CLOSED, "socket %s", agent_path(agent)); break;
         default: break;
     }
-    /* The next caller may try at once. */
-    atomic_store(&agent->closed_until, 0);
+    /* If this call was the one try after a pause, the next caller may try at once. */
+    atomic_compare_exchange_strong(&agent->closed_until, &deadline, 0);
     return 0;
 }

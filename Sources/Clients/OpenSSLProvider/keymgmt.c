@@ -5,10 +5,9 @@
 #include "key.h"
 
 static void *load(const void *reference, size_t size) {
-    struct key *key;
+    /* The decoder's own variable: it keeps no key that was taken from it. */
+    struct key **place = (struct key **)(uintptr_t)reference, *key;
     if (size != sizeof key) return NULL;
-    /* The reference is the decoder's, which keeps no key that was taken from it. */
-    struct key **place = *(struct key ***)(uintptr_t)&reference;
     key = *place;
     *place = NULL;
     return key;

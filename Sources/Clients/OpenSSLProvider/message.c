@@ -161,16 +161,16 @@ static char unescaped(struct cursor *cursor) {
 int json_string(struct json value, char *text, size_t size) {
     struct cursor cursor = {value.bytes, value.bytes + value.length};
     size_t length = 0;
+    text[0] = 0;
     if (!take(&cursor, '"')) return 0;
     while (*cursor.at != '"') {
         char byte = *cursor.at++;
         if (byte == '\\') byte = unescaped(&cursor);
         if (byte != '\n' && (byte < 0x20 || byte > 0x7e)) byte = '?';
-        if (length + 1 >= size) return 0;
+        if (length + 1 == size) return 0;
         text[length++] = byte;
+        text[length] = 0;
     }
-    if (size == 0) return 0;
-    text[length] = 0;
     return 1;
 }
 

@@ -12,8 +12,8 @@ struct json {
 int json_is_valid(struct json text);
 /* Finds a member of an object; both are valid. 0 if it is not an object or has no such member, or two. */
 int json_member(struct json object, const char *name, struct json *value);
-/* A string's text, with a NUL. What is not printable ASCII becomes "?", except line feeds. 0 if it is not a string or
-   does not fit. */
+/* A string's text, with a NUL; `size` is not 0. What is not printable ASCII becomes "?", except line feeds. 0 if it is
+   not a string, or if it does not fit: then `text` has its beginning. */
 int json_string(struct json value, char *text, size_t size);
 
 /* RFC 4648 section 5, without padding. `text` has room for 4 * ((length + 2) / 3) + 1 bytes; the length is returned. */

@@ -1,0 +1,310 @@
+/* Signs with keys of the OpenSSL provider, as servers do.
+
+     provider-test sign COUNT KEY       signs COUNT times; prints how many failed, the longest time, the reason of the last
+                                        failure and how many descriptors more are open than after the first
+     provider-test refused KEY          a digest, SHA-1, an update in pieces, a private export: none is possible
+     provider-test fork KEY             parent and children sign at the same time, after the parent has signed
+     provider-test threads KEY          threads sign at the same time
+     provider-test contexts KEY         two library contexts, one of them freed while the other is used
+     provider-test reused KEY           a file gets the number of the connection's descriptor
+     provider-test user UID KEY         a signature, then the process becomes that user, who may not use the key
+     provider-test keygen               keys of every kind are made as without the provider
+
+   KEY is a file or a URI. The provider comes from OPENSSL_CONF. Exits with 1 if something is not as it must be. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/conf.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/provider.h>
+#include <openssl/store.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONTENT_LENGTH 130
+
+static void fill_content(unsigned char *content, unsigned int number) {
+    memset(content, ' ', 64);
+    memcpy(content + 64, "TLS 1.3, server CertificateVerify", 34);
+    memset(content + 98, 0, 32);
+    memcpy(content + 98, &number, sizeof number);
+}
+
+static _Noreturn void fail(const char *what) {
+    fprintf(stderr, "provider-test: %s\n", what);
+    ERR_print_errors_fp(stderr);
+    exit(1);
+}
+
+static EVP_PKEY *load_key(OSSL_LIB_CTX *library, const char *name) {
+    EVP_PKEY *key = NULL;
+    if (name[0] == '/') {
+        BIO *file = BIO_new_file(name, "r");
+        if (file != NULL) key = PEM_read_bio_PrivateKey_ex(file, NULL, NULL, NULL, library, NULL);
+        BIO_free(file);
+    } else {
+        OSSL_STORE_CTX *store = OSSL_STORE_open_ex(name, library, NULL, NULL, NULL, NULL, NULL, NULL);
+        OSSL_STORE_INFO *info = store == NULL ? NULL : OSSL_STORE_load(store);
+        if (info != NULL) key = OSSL_STORE_INFO_get1_PKEY(info);
+        OSSL_STORE_INFO_free(info);
+        OSSL_STORE_close(store);
+    }
+    if (key == NULL) fail("the key cannot be loaded");
+    return key;
+}
+
+static const char *digest_for(EVP_PKEY *key) {
+    if (EVP_PKEY_is_a(key, "ED25519")) return NULL;
+    return EVP_PKEY_get_bits(key) == 384 ? "SHA384" : "SHA256";
+}
+
+/* Signs one content; with `verify` checks the signature. */
+static int sign(OSSL_LIB_CTX *library, EVP_PKEY *key, unsigned int number, int verify) {
+    unsigned char content[CONTENT_LENGTH], signature[1024];
+    size_t length = sizeof signature;
+    fill_content(content, number);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *options = NULL;
+    int done = EVP_DigestSignInit_ex(context, &options, digest_for(key), library, NULL, key, NULL);
+    if (done && EVP_PKEY_is_a(key, "RSA")) {
+        done = EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING) > 0 &&
+            EVP_PKEY_CTX_set_rsa_pss_saltlen(options, RSA_PSS_SALTLEN_DIGEST) > 0;
+    }
+    done = done && EVP_DigestSign(context, signature, &length, content, sizeof content) > 0;
+    EVP_MD_CTX_free(context);
+    if (!done || !verify) return done;
+
+    /* A public key of libcrypto's own. */
+    unsigned char *spki = NULL;
+    int size = i2d_PUBKEY(key, &spki);
+    const unsigned char *end = spki;
+    EVP_PKEY *public_half = size <= 0 ? NULL : d2i_PUBKEY_ex(NULL, &end, size, library, "provider=default");
+    context = EVP_MD_CTX_new();
+    done = public_half != NULL && EVP_DigestVerifyInit_ex(context, &options, digest_for(key), library, NULL, public_half, NULL) > 0;
+    if (done && EVP_PKEY_is_a(key, "RSA")) done = EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING) > 0;
+    done = done && EVP_DigestVerify(context, signature, length, content, sizeof content) > 0;
+    EVP_MD_CTX_free(context);
+    EVP_PKEY_free(public_half);
+    OPENSSL_free(spki);
+    return done;
+}
+
+static int open_descriptors(void) {
+    int count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    while (folder != NULL && readdir(folder) != NULL) count++;
+    closedir(folder);
+    return count;
+}
+
+static long milliseconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static int sign_often(const char *name, int count) {
+    EVP_PKEY *key = load_key(NULL, name);
+    int failed = 0, descriptors = 0;
+    long longest = 0;
+    char reason[1024] = "-";
+    for (int i = 0; i < count; i++) {
+        long start = milliseconds();
+        if (!sign(NULL, key, (unsigned int)i, 0)) {
+            const char *data = "";
+            int flags = 0;
+            unsigned long error = ERR_peek_error_data(&data, &flags);
+            const char *words = ERR_reason_error_string(error);
+            snprintf(reason, sizeof reason, "%s (%s)", words == NULL ? "no reason" : words, data);
+            failed++;
+        }
+        ERR_clear_error();
+        long took = milliseconds() - start;
+        if (took > longest) longest = took;
+        if (i == 0) descriptors = open_descriptors();
+    }
+    printf("failed %d of %d, longest %ld ms, descriptors %+d, %s\n", failed, count, longest, open_descriptors() - descriptors, reason);
+    EVP_PKEY_free(key);
+    return 0;
+}
+
+static void refuses(int done, const char *what) {
+    if (done) fail(what);
+    unsigned long error = ERR_peek_error();
+    printf("%s: %s\n", what, ERR_reason_error_string(error));
+    if (error == 0 || ERR_reason_error_string(error) == NULL) fail("no reason");
+    ERR_clear_error();
+}
+
+static int check_refused(const char *name) {
+    EVP_PKEY *key = load_key(NULL, name);
+    unsigned char digest[32] = {1}, signature[1024];
+    size_t length = sizeof signature;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+    refuses(EVP_PKEY_sign_init(context) > 0, "a digest is signed");
+    refuses(EVP_PKEY_decrypt_init(context) > 0, "the key decrypts");
+    refuses(EVP_PKEY_derive_init(context) > 0, "the key derives");
+    EVP_PKEY_CTX_free(context);
+
+    const char *digests[] = {"SHA1", "MD5-SHA1", "SHA512", "SHA224", "SHA3-256", "MD5"};
+    for (size_t i = 0; i < sizeof digests / sizeof *digests; i++) {
+        EVP_MD_CTX *hash = EVP_MD_CTX_new();
+        refuses(EVP_DigestSignInit_ex(hash, NULL, digests[i], NULL, NULL, key, NULL) > 0, digests[i]);
+        EVP_MD_CTX_free(hash);
+    }
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    if (EVP_DigestSignInit_ex(hash, NULL, digest_for(key), NULL, NULL, key, NULL) <= 0) fail("init");
+    refuses(EVP_DigestSignUpdate(hash, digest, sizeof digest) > 0, "content comes in pieces");
+    EVP_MD_CTX_free(hash);
+    hash = EVP_MD_CTX_new();
+    if (EVP_DigestSignInit_ex(hash, NULL, digest_for(key), NULL, NULL, key, NULL) <= 0) fail("init");
+    refuses(EVP_DigestSign(hash, signature, &length, digest, sizeof digest) > 0, "a digest is signed as content");
+    EVP_MD_CTX_free(hash);
+
+    OSSL_PARAM *params = NULL;
+    if (EVP_PKEY_todata(key, EVP_PKEY_KEYPAIR, &params) > 0) fail("a key pair is exported");
+    ERR_clear_error();
+    if (EVP_PKEY_todata(key, EVP_PKEY_PUBLIC_KEY, &params) <= 0) fail("the public half is not exported");
+    OSSL_PARAM_free(params);
+    BIO *out = BIO_new(BIO_s_mem());
+    if (PEM_write_bio_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL) > 0) fail("a private key is written");
+    ERR_clear_error();
+    BIO_free(out);
+    EVP_PKEY_free(key);
+    return 0;
+}
+
+static int check_fork(const char *name) {
+    EVP_PKEY *key = load_key(NULL, name);
+    int status, failed = 0;
+    if (!sign(NULL, key, 0, 1)) fail("the first signature");
+    for (int child = 0; child < 6; child++) {
+        if (fork() != 0) continue;
+        for (unsigned int i = 0; i < 50; i++) {
+            if (!sign(NULL, key, i * 7 + (unsigned int)child, 1)) fail("a signature of a child");
+        }
+        /* As a server that ends: with libcrypto's clean-up. */
+        EVP_PKEY_free(key);
+        exit(0);
+    }
+    for (unsigned int i = 0; i < 50; i++) {
+        if (!sign(NULL, key, i, 1)) fail("a signature of the parent");
+    }
+    while (wait(&status) > 0) failed += status != 0;
+    if (!sign(NULL, key, 99, 1)) fail("the parent's signature after its children's end");
+    EVP_PKEY_free(key);
+    return failed != 0;
+}
+
+struct work {
+    OSSL_LIB_CTX *library;
+    EVP_PKEY *key;
+};
+
+static void *sign_in_thread(void *argument) {
+    struct work *work = argument;
+    for (unsigned int i = 0; i < 50; i++) {
+        if (!sign(work->library, work->key, i, 1)) fail("a signature of a thread");
+    }
+    return NULL;
+}
+
+static void run_threads(struct work *work) {
+    pthread_t threads[8];
+    for (int i = 0; i < 8; i++) pthread_create(&threads[i], NULL, sign_in_thread, work);
+    for (int i = 0; i < 8; i++) pthread_join(threads[i], NULL);
+}
+
+static int check_threads(const char *name) {
+    struct work work = {NULL, load_key(NULL, name)};
+    run_threads(&work);
+    EVP_PKEY_free(work.key);
+    return 0;
+}
+
+static int check_contexts(const char *name) {
+    struct work first = {OSSL_LIB_CTX_new(), NULL}, second = {OSSL_LIB_CTX_new(), NULL};
+    const char *configuration = getenv("OPENSSL_CONF");
+    if (!OSSL_LIB_CTX_load_config(first.library, configuration) || !OSSL_LIB_CTX_load_config(second.library, configuration))
+        fail("the configuration");
+    first.key = load_key(first.library, name);
+    second.key = load_key(second.library, name);
+    run_threads(&first);
+    if (!sign(second.library, second.key, 1, 1)) fail("the second context");
+    EVP_PKEY_free(first.key);
+    OSSL_LIB_CTX_free(first.library);
+    run_threads(&second);
+    EVP_PKEY_free(second.key);
+    OSSL_LIB_CTX_free(second.library);
+    return 0;
+}
+
+/* As a program that makes itself a daemon: it closes every descriptor, and opens others. */
+static int check_reused(const char *name) {
+    EVP_PKEY *key = load_key(NULL, name);
+    char path[] = "/tmp/provider-test.XXXXXX";
+    int file = mkstemp(path);
+    struct stat status;
+    if (!sign(NULL, key, 0, 1)) fail("the first signature");
+    for (int descriptor = 3; descriptor < 64; descriptor++) {
+        if (descriptor == file) continue;
+        if (fstat(descriptor, &status) == 0 && S_ISSOCK(status.st_mode)) dup2(file, descriptor);
+    }
+    int before = open_descriptors();
+    if (!sign(NULL, key, 1, 1)) fail("a signature after the descriptor was reused");
+    if (open_descriptors() != before + 1) fail("the program's own descriptor was closed");
+    if (fstat(file, &status) != 0 || status.st_size != 0) fail("the call was written into the program's file");
+    unlink(path);
+    EVP_PKEY_free(key);
+    return 0;
+}
+
+/* As a server that starts as root. The agent must see who asks now, not who asked first. */
+static int check_user(uid_t user, const char *name) {
+    EVP_PKEY *key = load_key(NULL, name);
+    if (!sign(NULL, key, 0, 1)) fail("the first signature");
+    if (seteuid(user) != 0) fail("seteuid");
+    if (sign(NULL, key, 1, 0)) fail("the connection of the former user was used");
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
+    if (reason == NULL || strstr(reason, "no such key") == NULL) fail("not for that reason");
+    EVP_PKEY_free(key);
+    return 0;
+}
+
+static int check_keygen(void) {
+    EVP_PKEY *keys[] = {EVP_EC_gen("P-256"), EVP_EC_gen("P-384"), EVP_RSA_gen(2048), EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (keys[i] == NULL || !sign(NULL, keys[i], 1, 1)) fail("a key of libcrypto's own");
+        BIO *out = BIO_new(BIO_s_mem());
+        if (!PEM_write_bio_PrivateKey(out, keys[i], NULL, NULL, 0, NULL, NULL)) fail("writing a key");
+        EVP_PKEY *again = PEM_read_bio_PrivateKey(out, NULL, NULL, NULL);
+        if (again == NULL || EVP_PKEY_eq(again, keys[i]) != 1) fail("reading a key again");
+        EVP_PKEY_free(again);
+        EVP_PKEY_free(keys[i]);
+        BIO_free(out);
+    }
+    return 0;
+}
+
+int main(int count, char **arguments) {
+    const char *mode = count > 1 ? arguments[1] : "";
+    if (count == 4 && strcmp(mode, "sign") == 0) return sign_often(arguments[3], atoi(arguments[2]));
+    if (count == 2 && strcmp(mode, "keygen") == 0) return check_keygen();
+    if (count == 3 && strcmp(mode, "refused") == 0) return check_refused(arguments[2]);
+    if (count == 3 && strcmp(mode, "fork") == 0) return check_fork(arguments[2]);
+    if (count == 3 && strcmp(mode, "threads") == 0) return check_threads(arguments[2]);
+    if (count == 3 && strcmp(mode, "contexts") == 0) return check_contexts(arguments[2]);
+    if (count == 3 && strcmp(mode, "reused") == 0) return check_reused(arguments[2]);
+    if (count == 4 && strcmp(mode, "user") == 0) return check_user((uid_t)atoi(arguments[2]), arguments[3]);
+    fprintf(stderr, "provider-test: see its source for the arguments\n");
+    return 2;
+}
