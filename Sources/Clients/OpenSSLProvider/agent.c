@@ -239,13 +239,12 @@ static enum outcome read_answer(
     char *bytes = OPENSSL_malloc(size);
     enum outcome outcome = FAILED;
     while (bytes != NULL) {
-        ssize_t count = recv(connection->descriptor, bytes + length, size - length, 0);
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0 && errno == EAGAIN) {
-            if (wait_for(connection->descriptor, POLLIN, deadline)) continue;
+        if (!wait_for(connection->descriptor, POLLIN, deadline)) {
             outcome = LATE;
             break;
         }
+        ssize_t count = recv(connection->descriptor, bytes + length, size - length, 0);
+        if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
         if (count <= 0) {
             if (length == 0) outcome = CLOSED_UNREAD;
             else FAIL(provider, REASON_MALFORMED, "it ended after %zu bytes", length);
@@ -266,11 +265,6 @@ static enum outcome read_answer(
             if (longer == NULL) break;
             bytes = longer;
             size *= 2;
-        }
-        /* An answer that comes a byte at a time never makes poll wait. */
-        if (now() >= deadline) {
-            outcome = LATE;
-            break;
         }
     }
     OPENSSL_free(bytes);

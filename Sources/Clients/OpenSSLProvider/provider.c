@@ -34,7 +34,6 @@ static const OSSL_ITEM reason_strings[] = {
     {REASON_KEY_FILE, "the key file is malformed: write it again"},
     {REASON_KEY_KIND, "the key is none of P-256, P-384, RSA of 2048 to 4096 bits and Ed25519"},
     {REASON_URI, "not an acme-agent: URI"},
-    {REASON_MEMORY, "out of memory"},
     {0, NULL},
 };
 

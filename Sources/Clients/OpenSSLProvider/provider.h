@@ -54,7 +54,6 @@ enum reason {
     REASON_KEY_FILE,
     REASON_KEY_KIND,
     REASON_URI,
-    REASON_MEMORY,
 };
 
 /* Puts an error into libcrypto's queue. */
