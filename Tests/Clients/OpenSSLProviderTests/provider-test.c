@@ -31,6 +31,8 @@
 #include <unistd.h>
 
 #define CONTENT_LENGTH 130
+/* Signatures of each process or thread of those that sign at the same time. */
+#define ROUNDS 25
 
 static void fill_content(unsigned char *content, unsigned int number) {
     memset(content, ' ', 64);
@@ -189,14 +191,14 @@ static int check_fork(const char *name) {
     if (!sign(NULL, key, 0, 1)) fail("the first signature");
     for (int child = 0; child < 6; child++) {
         if (fork() != 0) continue;
-        for (unsigned int i = 0; i < 50; i++) {
+        for (unsigned int i = 0; i < ROUNDS; i++) {
             if (!sign(NULL, key, i * 7 + (unsigned int)child, 1)) fail("a signature of a child");
         }
         /* As a server that ends: with libcrypto's clean-up. */
         EVP_PKEY_free(key);
         exit(0);
     }
-    for (unsigned int i = 0; i < 50; i++) {
+    for (unsigned int i = 0; i < ROUNDS; i++) {
         if (!sign(NULL, key, i, 1)) fail("a signature of the parent");
     }
     while (wait(&status) > 0) failed += status != 0;
@@ -212,7 +214,7 @@ struct work {
 
 static void *sign_in_thread(void *argument) {
     struct work *work = argument;
-    for (unsigned int i = 0; i < 50; i++) {
+    for (unsigned int i = 0; i < ROUNDS; i++) {
         if (!sign(work->library, work->key, i, 1)) fail("a signature of a thread");
     }
     return NULL;
