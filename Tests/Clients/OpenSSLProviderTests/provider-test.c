@@ -1,7 +1,7 @@
 /* Signs with keys of the OpenSSL provider, as servers do.
 
-     provider-test sign COUNT KEY       signs COUNT times; prints how many failed, the longest time, the reason of the last
-                                        failure and how many descriptors more are open than after the first
+     provider-test sign COUNT KEY       signs COUNT times; prints how many failed, the longest time, the reason for the
+                                        last failure and how many more descriptors are open than after the first
      provider-test refused KEY          a digest, SHA-1, an update in pieces, a private export: none is possible
      provider-test fork KEY             parent and children sign at the same time, after the parent has signed
      provider-test threads KEY          threads sign at the same time
@@ -10,7 +10,7 @@
      provider-test user UID KEY         a signature, then the process becomes that user, who may not use the key
      provider-test keygen               keys of every kind are made as without the provider
 
-   KEY is a file or a URI. The provider comes from OPENSSL_CONF. Exits with 1 if something is not as it must be. */
+   KEY is a file or a URI. The provider comes from OPENSSL_CONF. Exits with 1 if a check fails. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 #define CONTENT_LENGTH 130
-/* Signatures of each process or thread of those that sign at the same time. */
+/* Signatures of each process or thread, where several sign at the same time. */
 #define ROUNDS 25
 
 static void fill_content(unsigned char *content, unsigned int number) {
@@ -194,7 +194,7 @@ static int check_fork(const char *name) {
         for (unsigned int i = 0; i < ROUNDS; i++) {
             if (!sign(NULL, key, i * 7 + (unsigned int)child, 1)) fail("a signature of a child");
         }
-        /* As a server that ends: with libcrypto's clean-up. */
+        /* Like a server that exits: with libcrypto's clean-up. */
         EVP_PKEY_free(key);
         exit(0);
     }
@@ -250,7 +250,7 @@ static int check_contexts(const char *name) {
     return 0;
 }
 
-/* As a program that makes itself a daemon: it closes every descriptor, and opens others. */
+/* Like a program that becomes a daemon: closes every descriptor and opens others. */
 static int check_reused(const char *name) {
     EVP_PKEY *key = load_key(NULL, name);
     char path[] = "/tmp/provider-test.XXXXXX";
@@ -270,7 +270,7 @@ static int check_reused(const char *name) {
     return 0;
 }
 
-/* As a server that starts as root. The agent must see who asks now, not who asked first. */
+/* Like a server that starts as root. The agent must see who asks now, not who asked first. */
 static int check_user(uid_t user, const char *name) {
     EVP_PKEY *key = load_key(NULL, name);
     if (!sign(NULL, key, 0, 1)) fail("the first signature");
