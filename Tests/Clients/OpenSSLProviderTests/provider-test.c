@@ -291,8 +291,23 @@ static int check_keygen(void) {
         EVP_PKEY *again = PEM_read_bio_PrivateKey(out, NULL, NULL, NULL);
         if (again == NULL || EVP_PKEY_eq(again, keys[i]) != 1) fail("reading a key again");
         EVP_PKEY_free(again);
-        EVP_PKEY_free(keys[i]);
         BIO_free(out);
+        /* Through a store, which offers DER to all decoders; in PKCS #8, and as OpenSSL wrote keys before that. */
+        for (int traditional = 0; traditional < 2; traditional++) {
+            char path[] = "/tmp/provider-test.XXXXXX";
+            close(mkstemp(path));
+            out = BIO_new_file(path, "w");
+            int written = traditional && i < 3 ? PEM_write_bio_PrivateKey_traditional(out, keys[i], NULL, NULL, 0, NULL, NULL)
+                                               : PEM_write_bio_PrivateKey(out, keys[i], NULL, NULL, 0, NULL, NULL);
+            BIO_free(out);
+            char uri[sizeof path + 5];
+            snprintf(uri, sizeof uri, "file:%s", path);
+            again = written ? load_key(NULL, uri) : NULL;
+            unlink(path);
+            if (again == NULL || EVP_PKEY_eq(again, keys[i]) != 1) fail("a key of a store");
+            EVP_PKEY_free(again);
+        }
+        EVP_PKEY_free(keys[i]);
     }
     return 0;
 }
