@@ -13,20 +13,20 @@
 
 /* Connections kept for the next call: one for each thread that signs at the same time. More are closed after use. */
 #define IDLE_MAXIMUM 16
-/* Between tries to connect while the agent is being restarted, and while its queue of connections is full. */
+/* Milliseconds between attempts to connect: while the agent is being restarted, and while its queue is full. */
 #define RESTART_PAUSE 20
 #define QUEUE_PAUSE 5
-/* After a missed deadline the agent is not asked for this long, twice as long after each further one. */
+/* Milliseconds for which the agent is not asked after a missed deadline, doubled after each further one. */
 #define BREAKER_FIRST 100
 #define BREAKER_LAST 3200
 /* New connections for one call. An agent that stops closes those that wait in its queue. */
 #define CONNECTIONS_MAXIMUM 3
 
-/* The identity of the socket behind a descriptor. A program that closes descriptors that are not its own, as daemons
-   do, may have something else there later. */
+/* The identity of the socket behind a descriptor: a program that closes descriptors that are not its own, as daemons
+   do, may reuse the number for something else. */
 struct connection {
     int descriptor;
-    /* Who opened it: the agent decides by that user. */
+    /* Who opened it: the agent's policy is applied to that user. */
     pid_t process;
     uid_t user;
     dev_t device;
@@ -38,9 +38,9 @@ struct agent {
     _Atomic(struct connection *) idle[IDLE_MAXIMUM];
     /* Deadlines missed since the last answer. */
     atomic_int misses;
-    /* Before that time of the monotonic clock the agent is not asked. */
+    /* The agent is not asked before this time of the monotonic clock. */
     _Atomic int64_t closed_until;
-    /* Users who may be the agent, besides root and this process's user, own the socket's folder. */
+    /* The socket's folder. Its owner may be the agent, as may root and this process's user. */
     char folder[sizeof((struct sockaddr_un *)0)->sun_path];
     struct sockaddr_un address;
 };
@@ -110,8 +110,8 @@ void agents_free(struct provider *provider) {
 }
 
 /* An idle connection that can be used: this process opened it with its present user, the agent has not closed it, and no
-   bytes wait in it, which could only be an answer to something else. A connection of the process that this one was
-   forked from stays that process's; this process's descriptor of it is closed. */
+   bytes wait in it, which could only be an answer to something else. A parent process's connection stays open there;
+   only this process's descriptor of it is closed. */
 static struct connection *take_idle(struct agent *agent) {
     for (int i = 0; i < IDLE_MAXIMUM; i++) {
         struct connection *connection = atomic_exchange(&agent->idle[i], NULL);
@@ -134,14 +134,14 @@ static void keep_idle(struct agent *agent, struct connection *connection) {
     connection_close(connection);
 }
 
-/* As AgentClient: root, this process's user, or the owner of the socket's folder unless others may write there. */
+/* As in AgentClient: root, this process's user, or the owner of the socket's folder unless others may write to it. */
 static int is_trusted(const struct agent *agent, uid_t user) {
     struct stat folder;
     if (user == 0 || user == geteuid()) return 1;
     return stat(agent->folder, &folder) == 0 && (folder.st_mode & 022) == 0 && folder.st_uid == user;
 }
 
-/* Reports why there is no connection; `code` is of connect(2). */
+/* Reports why there is no connection; `code` is the error number of connect(2). */
 static void report_connection(const struct provider *provider, const struct agent *agent, int code) {
     const char *path = agent_path(agent);
     switch (code) {
@@ -180,8 +180,8 @@ static struct connection *connect_once(struct provider *provider, struct agent *
 /* How a call, or a part of it, has ended. FAILED has been reported. */
 enum outcome { DONE, CLOSED_UNREAD, LATE, FAILED };
 
-/* Connects, waiting until the deadline for an agent that is being restarted or whose queue is full. Once a deadline was
-   missed, an agent that is not there is not waited for until it has answered again. */
+/* Connects, waiting until the deadline for an agent that is being restarted or whose queue is full. After a missed
+   deadline it does not wait for an absent agent, until the agent has answered again. */
 static struct connection *open_connection(struct provider *provider, struct agent *agent, int64_t deadline, enum outcome *outcome) {
     int patient = atomic_load(&agent->misses) == 0, code;
     for (;;) {
@@ -271,7 +271,7 @@ static enum outcome read_answer(
     return outcome;
 }
 
-/* Whether the agent may be asked. After the pause one caller tries, and the others wait for how that ends. */
+/* Whether the agent may be asked. After the pause one caller tries; the others are refused until that call has ended. */
 static int breaker_admits(struct provider *provider, struct agent *agent, int64_t start) {
     int64_t until = atomic_load(&agent->closed_until);
     if (until == 0) return 1;
@@ -280,7 +280,7 @@ static int breaker_admits(struct provider *provider, struct agent *agent, int64_
     return 0;
 }
 
-/* The agent is there, and did not answer in time. Threads that waited together count once. */
+/* The agent is running but did not answer in time. Threads that waited together count once. */
 static void breaker_opens(struct agent *agent, int64_t start) {
     int64_t time = now(), pause = BREAKER_FIRST, until = atomic_load(&agent->closed_until);
     if (until > time && until != start + AGENT_DEADLINE) return;

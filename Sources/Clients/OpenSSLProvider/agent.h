@@ -10,7 +10,7 @@
    is used only by the process that opened it. */
 struct agent;
 
-/* How long one call may take, with connecting (milliseconds). Servers do nothing else in that time. */
+/* Time limit for one call, including connecting (milliseconds). A server's thread does nothing else in that time. */
 #define AGENT_DEADLINE 3000
 /* An answer has a signature or a key's description: 2 KiB. */
 #define AGENT_ANSWER_MAXIMUM 65536
@@ -22,5 +22,5 @@ void agents_free(struct provider *provider);
 const char *agent_path(const struct agent *agent);
 
 /* Sends one call and waits for its answer. The caller frees `answer->bytes`, with OPENSSL_free. 0 if there is none,
-   which has been reported. A call may be sent twice: signing is harmless, as are all the calls that are sent here. */
+   which has been reported. A call may be sent twice, which is harmless for every call that is sent here. */
 int agent_call(struct provider *provider, struct agent *agent, struct json call, struct json *answer);

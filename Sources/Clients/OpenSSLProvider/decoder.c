@@ -16,7 +16,7 @@
 static void *new_context(void *provider) { return provider; }
 static void free_context(void *context) { (void)context; }
 
-/* PEM to DER. A file of another kind is no error: 1, without a call of `callback`. */
+/* PEM to DER. A file of another kind is not an error: returns 1 without calling `callback`. */
 static int decode_pem(
     void *context, OSSL_CORE_BIO *in, int selection, OSSL_CALLBACK *callback, void *argument, OSSL_PASSPHRASE_CALLBACK *passphrase,
     void *passphrase_argument) {
@@ -54,8 +54,8 @@ static int decode_pem(
     return result;
 }
 
-/* DER to a key. libcrypto offers all DER to this, also that of other keys, and stops looking if this fails. What is wrong
-   with a key file has been reported by decode_pem. */
+/* DER to a key. libcrypto offers all DER to this function, other keys' as well, and stops the search if it fails.
+   decode_pem has already reported what is wrong with a key file. */
 static int decode_der(
     void *context, OSSL_CORE_BIO *in, int selection, OSSL_CALLBACK *callback, void *argument, OSSL_PASSPHRASE_CALLBACK *passphrase,
     void *passphrase_argument) {
@@ -79,7 +79,7 @@ static int decode_der(
         OSSL_PARAM_construct_end(),
     };
     int result = callback(params, argument);
-    /* NULL if it was taken. */
+    /* `key` is NULL if it was taken. */
     key_release(key);
     return result;
 }

@@ -25,7 +25,7 @@ struct key {
 int is_key_name(const char *name, size_t length);
 
 /* The key of that name. `socket` may be NULL for the provider's default; `spki` is a SubjectPublicKeyInfo and nothing
-   more. Texts need no NUL. NULL if something is wrong, which has been reported. */
+   more. Texts need not end with a NUL. NULL if something is wrong, which has been reported. */
 struct key *key_new(
     struct provider *provider, const char *name, size_t name_length, const char *socket, size_t socket_length,
     const unsigned char *spki, size_t spki_length);

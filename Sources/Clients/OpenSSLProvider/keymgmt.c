@@ -5,7 +5,7 @@
 #include "key.h"
 
 static void *load(const void *reference, size_t size) {
-    /* The decoder's own variable: it keeps no key that was taken from it. */
+    /* The decoder's own variable, cleared so that the decoder does not release the key. */
     struct key **place = (struct key **)(uintptr_t)reference, *key;
     if (size != sizeof key) return NULL;
     key = *place;
@@ -15,7 +15,7 @@ static void *load(const void *reference, size_t size) {
 
 static void release(void *key) { key_release(key); }
 
-/* Says "private" as well: libssl looks for that before it serves with a key. */
+/* Claims a private half as well: libssl checks for one before it uses a key. */
 static int has(const void *key, int selection) {
     (void)selection;
     return key != NULL;

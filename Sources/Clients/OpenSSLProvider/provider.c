@@ -1,4 +1,4 @@
-/* An OpenSSL 3 provider whose private keys are acme-agent's: it asks the agent to sign TLS handshakes. */
+/* An OpenSSL 3 provider for the private keys of acme-agent: it asks the agent to sign TLS handshakes. */
 #include "provider.h"
 
 #include <openssl/core_names.h>
@@ -27,12 +27,12 @@ static const OSSL_ITEM reason_strings[] = {
     {REASON_AUDIT_UNAVAILABLE, "the agent's audit trail cannot be written, so nothing is signed"},
     {REASON_OVERLOADED, "the agent has too much work from this user"},
     {REASON_AGENT_OLD, "acme-agentd is older than this provider and lacks the method: update it"},
-    {REASON_DIGEST, "this digest is never signed with this key"},
-    {REASON_PADDING, "this padding is never signed with this key"},
+    {REASON_DIGEST, "this key never signs with this digest"},
+    {REASON_PADDING, "this key never signs with this padding"},
     {REASON_CONTENT_LENGTH, "the content is too long for a TLS handshake"},
     {REASON_BUFFER, "the buffer for the signature is too small"},
     {REASON_KEY_FILE, "the key file is malformed: write it again"},
-    {REASON_KEY_KIND, "the key is none of P-256, P-384, RSA of 2048 to 4096 bits and Ed25519"},
+    {REASON_KEY_KIND, "the key must be P-256, P-384, RSA with 2048 to 4096 bits, or Ed25519"},
     {REASON_URI, "not an acme-agent: URI"},
     {0, NULL},
 };
@@ -128,7 +128,7 @@ static const OSSL_DISPATCH provider_functions[] = {
     {0, NULL},
 };
 
-/* The provider's section of openssl.cnf may say `socket = PATH`. */
+/* The provider's section of openssl.cnf may have `socket = PATH`. */
 static const char *configured_socket(const OSSL_CORE_HANDLE *core, OSSL_FUNC_core_get_params_fn *core_get_params) {
     char *socket = NULL;
     OSSL_PARAM params[] = {

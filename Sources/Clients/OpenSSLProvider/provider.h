@@ -17,15 +17,15 @@ struct provider {
     OSSL_FUNC_core_new_error_fn *new_error;
     OSSL_FUNC_core_set_error_debug_fn *set_error_debug;
     OSSL_FUNC_core_vset_error_fn *vset_error;
-    /* For work with public keys: has libcrypto's own providers only, never this one. */
+    /* For work with public keys: has only libcrypto's own providers, never this one. */
     OSSL_LIB_CTX *library;
-    /* The agents that keys have named, by socket: grows only. */
+    /* The agents that keys have named, by socket. The list only grows. */
     _Atomic(struct agent *) agents;
     /* For keys that name no socket. */
     const char *socket;
 };
 
-/* Why something failed. Each has a sentence in provider.c which says what to do, as some servers log nothing else. */
+/* Why something failed. Each has a sentence in provider.c that says what to do: some servers log nothing else. */
 enum reason {
     REASON_SOCKET_MISSING = 1,
     REASON_SOCKET_REFUSED,

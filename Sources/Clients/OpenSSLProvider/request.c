@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define INTERFACE "org.acmeagent.Agent"
-/* A TLS 1.2 client signs all messages of its handshake. The agent refuses that, and records it. */
+/* A TLS 1.2 client signs all messages of its handshake, which the agent refuses and records. */
 #define CONTENT_MAXIMUM 65536
 
 struct prefix {
@@ -26,7 +26,7 @@ static const size_t key_exchange_lengths[] = {100, 133, 165};
 #define RANDOMS 64
 #define NAMED_CURVE 3
 
-/* What has none of these forms is put to the agent as a server's handshake: it refuses it, and records that. */
+/* Content in none of these forms is sent as a server's handshake, so that the agent refuses and records it. */
 static const char *method_for(const unsigned char *content, size_t length) {
     for (size_t i = 0; i < sizeof contexts / sizeof *contexts; i++) {
         size_t text = strlen(contexts[i].text);
@@ -57,12 +57,12 @@ static const struct fault faults[] = {
     {"org.varlink.service.MethodNotFound", REASON_AGENT_OLD},
 };
 
-/* Reports an error of the agent, with its own words. */
+/* Reports an error of the agent, in its own words. */
 static void report_error(struct provider *provider, const char *key, struct json error, struct json parameters) {
     char name[128], message[400] = "", hint[400] = "", parameter[32] = "";
     struct json value;
     if (!json_string(error, name, sizeof name)) {
-        FAIL(provider, REASON_MALFORMED, "its error is no text");
+        FAIL(provider, REASON_MALFORMED, "its error is not a string");
         return;
     }
     if (json_member(parameters, "message", &value)) json_string(value, message, sizeof message);
@@ -99,7 +99,7 @@ int request_signature(
     const struct key *key, const unsigned char *content, size_t length, const char *scheme, unsigned char *signature, size_t size,
     size_t *signature_length) {
     struct json answer, parameters, value;
-    /* RSA-4096, and more than any key has. */
+    /* Room for more than an RSA-4096 signature. */
     char text[1024];
     if (length > CONTENT_MAXIMUM) {
         FAIL(key->provider, REASON_CONTENT_LENGTH, "%zu bytes", length);

@@ -68,8 +68,8 @@ static int digest_fits(enum key_kind kind, enum digest digest) {
 
 static int set_ctx_params(void *context, const OSSL_PARAM params[]);
 
-/* Refuses here what can never be signed: libssl asks with this before it chooses a signature scheme, and then chooses
-   another. */
+/* Refuses what can never be signed: libssl calls this before it chooses a signature scheme, and then chooses another
+   one. */
 static int digest_sign_init(void *context, const char *digest_name, void *data, const OSSL_PARAM params[]) {
     struct signing *signing = context;
     struct key *key = data != NULL ? data : signing->key;
