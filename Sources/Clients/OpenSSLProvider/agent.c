@@ -271,7 +271,7 @@ static enum outcome read_answer(
     return outcome;
 }
 
-/* Whether the agent may be asked. After the pause one caller tries; the others are refused until that call has ended. */
+/* Whether the agent may be asked. After the pause one caller tries; others are refused until that call has ended. */
 static int breaker_admits(struct provider *provider, struct agent *agent, int64_t start) {
     int64_t until = atomic_load(&agent->closed_until);
     if (until == 0) return 1;
