@@ -109,7 +109,7 @@ void agents_free(struct provider *provider) {
     }
 }
 
-/* An idle connection that can be used: this process opened it with its present user, the agent has not closed it, and no
+/* An idle connection that can be used: this process opened it as its present user, the agent has not closed it, and no
    bytes wait in it, which could only be an answer to something else. A parent process's connection stays open there;
    only this process's descriptor of it is closed. */
 static struct connection *take_idle(struct agent *agent) {

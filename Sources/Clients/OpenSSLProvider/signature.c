@@ -104,8 +104,8 @@ static const char *scheme_of(const struct signing *signing) {
     return signing->pss ? "rsa_pss_rsae_sha384" : "rsa_pkcs1_sha384";
 }
 
-/* Whether the bytes have the form of the key's signatures: for ECDSA, Ecdsa-Sig-Value of RFC 3279 in DER with both numbers
-   in range. */
+/* Whether the bytes have the form of the key's signatures: for ECDSA, Ecdsa-Sig-Value of RFC 3279 in DER with both
+   numbers in range. */
 static int is_signature(const struct key *key, const unsigned char *bytes, size_t length) {
     if (key->kind == KEY_ED25519) return length == 64;
     if (key->kind == KEY_RSA) return length == (size_t)EVP_PKEY_get_size(key->public_half);
