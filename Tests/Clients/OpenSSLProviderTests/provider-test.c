@@ -3,6 +3,7 @@
      provider-test sign COUNT KEY       signs COUNT times; prints how many failed, the longest time, the reason for the
                                         last failure and how many more descriptors are open than after the first
      provider-test refused KEY          a digest, SHA-1, an update in pieces, a private export: none is possible
+     provider-test methods KEY          prints why contents of each form are not signed
      provider-test fork KEY             parent and children sign at the same time, after the parent has signed
      provider-test threads KEY          threads sign at the same time
      provider-test contexts KEY         two library contexts, one of them freed while the other is used
@@ -185,6 +186,51 @@ static int check_refused(const char *name) {
     return 0;
 }
 
+/* Contents that begin with spaces and a context, and the signed content of a ServerKeyExchange. */
+static int print_methods(const char *name) {
+    static const struct {
+        const char *form, *context;
+        size_t spaces, length;
+    } forms[] = {
+        {"server, SHA-256", "TLS 1.3, server CertificateVerify", 64, 130},
+        {"server, SHA-384", "TLS 1.3, server CertificateVerify", 64, 146},
+        {"client, SHA-256", "TLS 1.3, client CertificateVerify", 64, 130},
+        {"client, SHA-384", "TLS 1.3, client CertificateVerify", 64, 146},
+        {"client, long", "TLS 1.3, client CertificateVerify", 64, 147},
+        {"client after 63 spaces", "TLS 1.3, client CertificateVerify", 63, 130},
+        {"client after 65 spaces", "TLS 1.3, client CertificateVerify", 65, 130},
+        {"X25519", NULL, 0, 100},
+        {"P-256", NULL, 0, 133},
+        {"P-384", NULL, 0, 165},
+        {"X448", NULL, 0, 124},
+        {"P-256 and a byte", NULL, 0, 134},
+        {"explicit curve", NULL, 1, 133},
+        {"digest", NULL, 0, 32},
+        {"spaces", NULL, 64, 64},
+        {"nothing", NULL, 0, 0},
+    };
+    EVP_PKEY *key = load_key(NULL, name);
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        unsigned char content[256] = {0}, signature[1024];
+        size_t length = sizeof signature;
+        const char *data = "", *context = forms[i].context;
+        int flags = 0;
+        if (context != NULL || forms[i].length == forms[i].spaces) memset(content, ' ', forms[i].spaces);
+        else content[64] = forms[i].spaces == 0 ? 3 : 1;
+        if (context != NULL) memcpy(content + forms[i].spaces, context, strlen(context));
+        EVP_MD_CTX *hash = EVP_MD_CTX_new();
+        if (EVP_DigestSignInit_ex(hash, NULL, digest_for(key), NULL, NULL, key, NULL) <= 0) fail("init");
+        if (EVP_DigestSign(hash, signature, &length, content, forms[i].length) > 0) fail("it is signed");
+        ERR_peek_error_data(&data, &flags);
+        /* The agent's words follow the key's name. */
+        printf("%s: %s\n", forms[i].form, strstr(data, ": ") == NULL ? data : strstr(data, ": ") + 2);
+        ERR_clear_error();
+        EVP_MD_CTX_free(hash);
+    }
+    EVP_PKEY_free(key);
+    return 0;
+}
+
 static int check_fork(const char *name) {
     EVP_PKEY *key = load_key(NULL, name);
     int status, failed = 0;
@@ -317,6 +363,7 @@ int main(int count, char **arguments) {
     if (count == 4 && strcmp(mode, "sign") == 0) return sign_often(arguments[3], atoi(arguments[2]));
     if (count == 2 && strcmp(mode, "keygen") == 0) return check_keygen();
     if (count == 3 && strcmp(mode, "refused") == 0) return check_refused(arguments[2]);
+    if (count == 3 && strcmp(mode, "methods") == 0) return print_methods(arguments[2]);
     if (count == 3 && strcmp(mode, "fork") == 0) return check_fork(arguments[2]);
     if (count == 3 && strcmp(mode, "threads") == 0) return check_threads(arguments[2]);
     if (count == 3 && strcmp(mode, "contexts") == 0) return check_contexts(arguments[2]);
