@@ -21,7 +21,7 @@ static const OSSL_ITEM reason_strings[] = {
     {REASON_NO_SUCH_KEY, "the agent has no such key that this user may use: check the key's name and the grants"},
     {REASON_KEY_RETIRED, "the key is retired: reload the server with the new certificate and key"},
     {REASON_KEY_UNUSABLE, "the key is off: `acme-agent status` says why"},
-    {REASON_REQUEST_INVALID, "the agent does not sign this: it signs TLS handshakes only"},
+    {REASON_REQUEST_INVALID, "the agent does not sign this: it signs only the TLS handshakes that it knows"},
     {REASON_TOKEN_UNAVAILABLE, "the key's token cannot be used now: `acme-agent status` says why"},
     {REASON_SIGNING_FAILED, "the token failed to sign: the log of acme-agentd says why"},
     {REASON_AUDIT_UNAVAILABLE, "the agent's audit trail cannot be written, so nothing is signed"},
