@@ -7,7 +7,7 @@ import JOSE
 /// | path | what it is |
 /// |---|---|
 /// | `accounts/<host>[_<port>]_<16 hex of the directory URL's SHA-256>.json` | an account |
-/// | `certificates/<name>/cert.pem`, `chain.pem`, `fullchain.pem`, `cert.der`, `metadata.json` | links into `current` |
+/// | `certificates/<name>/cert.pem`, `chain.pem`, `fullchain.pem`, `cert.der`, `key.pem`, `metadata.json` | links into `current` |
 /// | `certificates/<name>/current` | a link to the current generation, changed atomically: all files change at once |
 /// | `certificates/<name>/generations/<n>/` | the files themselves, never changed once they have this name |
 /// | `certificates/<name>/state.json` | which generation was deployed, which revoked |
@@ -21,6 +21,7 @@ import JOSE
 /// |---|---|
 /// | the state directory, `certificates` and the folders below it | 0755 |
 /// | certificates, `metadata.json`, `state.json` | 0644 |
+/// | `key.pem`, which has no secret, but which libpq and others refuse if all may read it | 0640 |
 /// | `accounts`, `orders`, `locks` | 0700 |
 /// | their files | 0600 |
 ///
@@ -29,14 +30,17 @@ import JOSE
 struct FolderLayout: Sendable {
     var root: String
 
-    /// The five files of a generation.
+    /// The files of a generation that all users may read.
     static let files = ["cert.pem", "chain.pem", "fullchain.pem", "cert.der", "metadata.json"]
+    /// The file of a generation that names its key (`KeyFile`).
+    static let keyFile = "key.pem"
     static let generationsFolder = "generations"
     static let stateFile = "state.json"
     /// A generation that has no number yet.
     static let newGeneration = ".new"
     static let publicFolder: UInt32 = 0o755
     static let publicFile: UInt32 = 0o644
+    static let keyFileMode: UInt32 = 0o640
     static let privateFolder: UInt32 = 0o700
     static let privateFile: UInt32 = 0o600
     /// How deep a folder of the store is removed: the store's own are two deep, and a person may have added some.

@@ -54,7 +54,8 @@ extension FolderStore {
         // Has no effect until this generation is the current one.
         var state = try state(new.name)
         if new.isDeployed { state.deployed = number }
-        try writeGeneration(metadata, chain, state: new.isDeployed ? state : nil)
+        let keyFile = KeyFile.encode(name: new.key.rawValue, socket: socket, spki: new.spki)
+        try writeGeneration(metadata, chain, keyFile: keyFile, state: new.isDeployed ? state : nil)
         // Atomic for all files.
         try files.link(layout.current(new.name), to: "generations/\(number)")
         // The new certificate is installed: failing to remove old ones is not an error.
@@ -79,10 +80,10 @@ extension FolderStore {
         try makeFolder(layout.generations(name), mode: FolderLayout.publicFolder)
     }
 
-    /// Writes the five files to a new folder and renames it once all of them are on disk.
+    /// Writes the files to a new folder and renames it once all of them are on disk.
     /// - Parameter state: written with them, if it changes.
     private func writeGeneration(
-        _ metadata: CertificateMetadata, _ chain: CertificateChain, state: CertificateState?
+        _ metadata: CertificateMetadata, _ chain: CertificateChain, keyFile: [UInt8], state: CertificateState?
     ) throws(StoreError) {
         let name = metadata.name
         let description = try metadata.encoded(for: layout.generation(name, metadata.generation) + "/metadata.json")
@@ -99,11 +100,13 @@ extension FolderStore {
             do throws(FileError) {
                 try inner.makeFolder(interim, mode: FolderLayout.publicFolder)
                 try certificate.write(new, mode: FolderLayout.publicFile)
+                try certificate.write(
+                    [("\(generations)/\(interim)/\(FolderLayout.keyFile)", keyFile)], mode: FolderLayout.keyFileMode)
                 try inner.folder(interim).synchronize()
                 try inner.rename(interim, to: String(metadata.generation))
                 if state != nil { try certificate.rename(interimState, to: FolderLayout.stateFile) }
                 // Durable when the certificate's folder is synced.
-                for file in FolderLayout.files where certificate.target(ofLink: file) != "current/\(file)" {
+                for file in FolderLayout.files + [FolderLayout.keyFile] where certificate.target(ofLink: file) != "current/\(file)" {
                     try certificate.link(file, to: "current/\(file)")
                 }
             } catch {

@@ -7,11 +7,16 @@ import DurableFile
 public struct FolderStore: CertificateStore {
     let layout: FolderLayout
     let files: StoreFiles
+    /// What key files say about the agent's socket.
+    let socket: String?
 
-    /// - Parameter folder: The state directory; created by the first write.
-    public init(folder: String) { self.init(folder: folder, calls: .real) }
+    /// - Parameters:
+    ///   - folder: The state directory; created by the first write.
+    ///   - socket: The agent's socket, which new key files name; `nil` if it is the default one.
+    public init(folder: String, socket: String? = nil) { self.init(folder: folder, socket: socket, calls: .real) }
 
-    init(folder: String, calls: FileCalls) {
+    init(folder: String, socket: String? = nil, calls: FileCalls) {
+        self.socket = socket
         var root = folder
         while root.utf8.count > 1, root.utf8.last == UInt8(ascii: "/") { root.removeLast() }
         layout = FolderLayout(root: root)

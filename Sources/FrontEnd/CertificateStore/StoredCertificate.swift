@@ -11,8 +11,8 @@ public struct StoredCertificate: Sendable {
     public var deployedGeneration: Int?
     /// The last generation that was revoked.
     public var revokedGeneration: Int?
-    /// Where `cert.pem`, `chain.pem`, `fullchain.pem`, `cert.der` and `metadata.json` are; `nil` in a store without
-    /// files.
+    /// Where `cert.pem`, `chain.pem`, `fullchain.pem`, `cert.der`, `key.pem` and `metadata.json` are; `nil` in a store
+    /// without files.
     public var folder: String?
 
     public init(

@@ -56,5 +56,6 @@ enum DERTag: UInt8 {
     case bitString = 0x03
     case null = 0x05
     case objectIdentifier = 0x06
+    case utf8String = 0x0C
     case sequence = 0x30
 }

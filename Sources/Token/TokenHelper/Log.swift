@@ -1,11 +1,32 @@
 import Glibc
+import Synchronization
 
 /// Lines on standard error, which the helper inherits from the daemon: under systemd, the journal.
 enum Log {
-    /// Reports a problem, after which the helper continues or exits.
-    static func warning(_ message: String) {
-        let line = Array("acme-agent-token: warning: \(escaped(message))\n".utf8)
-        _ = Glibc.write(STDERR_FILENO, line, line.count)
+    /// Bytes of one line; a longer one is cut. A pipe with room takes so many without waiting (PIPE_BUF, pipe(7)).
+    static let lineBytes = 4_096
+
+    /// Lines that standard error had no room for.
+    private static let lost = Mutex(0)
+
+    /// Reports a problem, after which the helper continues or exits. Does not wait: a reader that stops reading must not
+    /// stop signing.
+    static func warning(_ message: String) { write(message, to: STDERR_FILENO) }
+
+    /// Writes a line if there is room for it, and otherwise counts it; the count is in the next line that is written.
+    static func write(_ message: String, to descriptor: Int32) {
+        // One thread at a time, or two could find the same room. The descriptor stays blocking: the daemon shares it.
+        lost.withLock { lost in
+            var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            guard poll(&room, 1, 0) == 1, room.revents & Int16(POLLOUT) != 0 else {
+                lost += 1
+                return
+            }
+            let before = lost == 0 ? "" : " (before it, \(lost) lines were lost, because nobody read them)"
+            var line = Array("acme-agent-token: warning: \(escaped(message))\(before)".utf8.prefix(lineBytes - 1))
+            line.append(0x0A)
+            if Glibc.write(descriptor, line, line.count) > 0 { lost = 0 }
+        }
     }
 
     /// Text from a token or its module is not safe for a terminal: only printable ASCII is kept as it is. U+009B starts

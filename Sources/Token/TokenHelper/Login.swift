@@ -36,6 +36,7 @@ struct Login {
         guard let source = configuration.pinSource else {
             throw TokenFailure(.pinUnavailable, message: "the key needs the PIN for each signature, and no PIN file is configured")
         }
+        // Nothing may come in between here either; the device has just taken C_SignInit.
         try attempt(source, token: token, module: session.module.path, isAwake: { () throws(PKCS11Error) in }) {
             (pin: borrowing PIN) throws(PKCS11Error) in try session.authenticate(pin)
         }

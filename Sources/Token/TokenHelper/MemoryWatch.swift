@@ -23,6 +23,6 @@ enum MemoryWatch {
         return count > 0 ? String(decoding: bytes.prefix(count), as: UTF8.self) : ""
     }
 
-    /// SoftHSM with 10,000 keys takes about 150 MB.
+    /// SoftHSM with 10,000 keys takes about 190 MB.
     private static let limit = 1 << 30
 }

@@ -80,6 +80,21 @@ private final class FakeSystem: Sendable {
         await #expect(throws: AgentError.self) { try await client.postAsGet() }
     }
 
+    /// Whom a grant was for must be in the trail, also those who were found at once.
+    @Test func theTrailHasTheNumberOfEachNameOfAGrantThatComesOn() async throws {
+        let system = FakeSystem()
+        system.set(.user("first"), .number(4_711))
+        let grant = AgentFixture.everything.replacingOccurrences(of: "users = [USER]", with: #"users = ["first", "second"]"#)
+        let agent = try AgentFixture(grants: grant + "\n" + Self.statusOnly, desk: system.desk)
+        defer { agent.end() }
+        let client = try await agent.client()
+        #expect(try await client.status().configuration?.off == 1)
+        system.set(.user("second"), .number(geteuid()))
+        try await wait { try await client.status().configuration?.off == 0 }
+        let record = try #require(agent.trail.first { $0.contains(#""operation":"configuration-entry""#) })
+        #expect(record.contains(#"user \"first\" is uid 4711"#) && record.contains(#"user \"second\" is uid \#(geteuid())"#))
+    }
+
     @Test func aDirectoryThatHangsHoldsUpNeitherTheStartNorTheOtherGrants() async throws {
         let system = FakeSystem()
         system.hang(.user("ldap-user"), true)

@@ -27,6 +27,25 @@ import Testing
             #expect(verified.output.contains(name))
         }
 
+        // The key file has the key's name, the socket and the public half, and nothing else.
+        let keyFile = try await sandbox.shell(
+            """
+            cd '\(folder)'
+            stat -L -c %a key.pem
+            echo "$ACME_AGENT_SOCKET"
+            openssl x509 -in cert.pem -noout -pubkey | openssl pkey -pubin -outform der >"$SANDBOX_DIR/spki.der"
+            grep -v -e ----- key.pem | base64 -d >"$SANDBOX_DIR/key.der"
+            size=$(stat -c %s "$SANDBOX_DIR/spki.der")
+            tail -c "$size" "$SANDBOX_DIR/key.der" | cmp - "$SANDBOX_DIR/spki.der"
+            head -c "-$size" "$SANDBOX_DIR/key.der" | tail -c +4 | od -An -v -t x1 | tr -d ' \\n'
+            """)
+        let lines = keyFile.output.split(separator: "\n").map(String.init)
+        try #require(keyFile.status == 0 && lines.count == 3, "\(keyFile)")
+        func text(_ value: String) -> String {
+            ([0x0C, UInt8(value.utf8.count)] + Array(value.utf8)).map { String(format: "%02x", $0) }.joined()
+        }
+        #expect(lines[0] == "640" && lines[2] == "020101" + text("www.example.org") + text(lines[1]), "\(keyFile)")
+
         // The private key is in the token, cannot be extracted, and only signs.
         let key = try await sandbox.shell(
             """

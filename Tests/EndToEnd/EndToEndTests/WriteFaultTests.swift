@@ -131,6 +131,7 @@ import Testing
             cd \(folder)
             cat cert.pem chain.pem | cmp - fullchain.pem
             openssl x509 -in cert.pem -outform der | cmp - cert.der
+            grep -q -x -e '-----END ACME AGENT KEY-----' key.pem
             openssl x509 -in cert.pem -noout -pubkey | openssl pkey -pubin -outform der | sha256sum | cut -d' ' -f1
             """)
         #expect(files.status == 0 && files.output.trimmingCharacters(in: .whitespacesAndNewlines) == used, "\(files)")

@@ -121,6 +121,8 @@ struct FolderStoreTests {
         {
             #expect(try readFollowing("\(path)/\(file)") == expected)
         }
+        let spki = try #require(first.chain.spki)
+        #expect(try readFollowing("\(path)/key.pem") == KeyFile.encode(name: "web", socket: nil, spki: spki))
         let text = String(decoding: try readFollowing("\(path)/metadata.json"), as: UTF8.self)
         #expect(text.contains("\"reference\":\"acme-agent:web\"") && text.contains("\"version\":1") && !text.contains("PRIVATE"))
 

@@ -23,6 +23,7 @@ import Testing
                 "": 0o755, "certificates": 0o755, certificate: 0o755, certificate + "/generations": 0o755,
                 certificate + "/generations/1": 0o755, certificate + "/state.json": 0o644, "orders": 0o700, "accounts": 0o700,
                 "locks": 0o700, "orders/www.example.org.json": 0o600, "locks/www.example.org.lock": 0o600,
+                certificate + "/generations/1/key.pem": 0o640,
             ]
             for file in FolderLayout.files { expected["\(certificate)/generations/1/\(file)"] = 0o644 }
             for (path, mode) in expected { #expect(try FileStatus(at: "\(folder.state)/\(path)").mode == mode, "\(path)") }

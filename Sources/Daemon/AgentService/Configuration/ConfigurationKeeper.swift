@@ -131,8 +131,7 @@ final class ConfigurationKeeper {
             var record = AuditRecord(.event)
             record.operation = "configuration-entry"
             record.result = "on"
-            record.detail = ConfigurationKeeper.bounded(
-                on.map(\.entry).joined(separator: ", ") + (lookup.numberText(answer).map { ": \($0)" } ?? ""))
+            record.detail = ConfigurationKeeper.bounded(on.map { Self.text($0, in: new) }.joined(separator: "; "))
             do throws(AuditError) { _ = try audit.record(record) } catch {
                 // The timer asks again.
                 return logger.error("an entry stays off, because the audit trail cannot be written", metadata: ["error": "\(error)"])
@@ -144,7 +143,7 @@ final class ConfigurationKeeper {
         for entry in on {
             logger.notice(
                 "an entry of the configuration is on",
-                metadata: ["entry": "\(entry.entry)", "is": "\(lookup.numberText(answer) ?? "found")"])
+                metadata: ["entry": "\(Self.text(entry, in: new))"])
         }
         for entry in new.off where !former.off.contains(entry) { report(entry) }
         if former.socketGroup == nil, let group = new.socketGroup { onSocketGroup?(group) }
@@ -167,20 +166,13 @@ final class ConfigurationKeeper {
         configuration.off.isEmpty ? "" : "; off: " + configuration.off.map(\.entry).joined(separator: ", ")
     }
 
+    private static func text(_ entry: OffEntry, in configuration: LoadedConfiguration) -> String {
+        let numbers = configuration.numbers(of: entry)
+        return numbers.isEmpty ? entry.entry : entry.entry + ": " + numbers.joined(separator: ", ")
+    }
+
     private static func bounded(_ text: String) -> String {
         text.utf8.count <= messageLimit ? text : String(text.unicodeScalars.prefix(messageLimit / 4)) + "…"
-    }
-}
-
-extension Lookup {
-    /// The number of a name, for log and trail: an auditor must know whom a grant was for.
-    fileprivate func numberText(_ answer: LookupAnswer) -> String? {
-        guard case .number(let number) = answer else { return nil }
-        switch self {
-        case .user(let name): return "user \"\(name)\" is uid \(number)"
-        case .group(let name): return "group \"\(name)\" is gid \(number)"
-        case .account: return nil
-        }
     }
 }
 

@@ -17,6 +17,8 @@ struct OffEntry: Hashable, Sendable, CustomStringConvertible {
     /// Of a grant: its name, and those of its peers that were found.
     var grant: String?
     var peers: [PeerPattern] = []
+    /// The users and groups that the entry names, found or not.
+    var names: [Lookup] = []
 
     var description: String { "\(entry)\(line.map { " (line \($0))" } ?? "") is off: \(message)" }
 }
@@ -91,7 +93,7 @@ struct LoadedConfiguration: Sendable {
                     off.append(
                         OffEntry(
                             entry: "the socket's group", line: configuration.line(of: "socket-group"),
-                            message: "\"socket-group\" \(message)"))
+                            message: "\"socket-group\" \(message)", names: [.group(name)]))
                 case .account: break
                 }
             }
@@ -127,6 +129,19 @@ struct LoadedConfiguration: Sendable {
         for setting in configuration.externalAccounts { lookups.insert(.account(setting)) }
         if let group = configuration.socketGroup, case .name(let name) = PeerName(group) { lookups.insert(.group(name)) }
         return lookups
+    }
+
+    /// The users and groups that an entry names, with the number found for each, as text: an auditor must know whom
+    /// a grant was for.
+    func numbers(of entry: OffEntry) -> [String] {
+        entry.names.compactMap { lookup in
+            guard case .number(let number) = answers[lookup] else { return nil }
+            switch lookup {
+            case .user(let name): return "user \"\(name)\" is uid \(number)"
+            case .group(let name): return "group \"\(name)\" is gid \(number)"
+            case .account: return nil
+            }
+        }
     }
 
     private static func now() -> Int64 {

@@ -57,7 +57,7 @@ extension Grant {
     fileprivate static func peers(
         of setting: AgentConfiguration.GrantSetting, _ answers: [Lookup: LookupAnswer]
     ) -> Result<[PeerPattern], OffEntry> {
-        var peers: [PeerPattern] = [], missing: [String] = []
+        var peers: [PeerPattern] = [], missing: [String] = [], lookups: [Lookup] = []
         var line: Int?
         for (key, names, lookup, pattern) in [
             ("users", setting.users, Lookup.user, PeerPattern.user), ("groups", setting.groups, Lookup.group, PeerPattern.group),
@@ -66,6 +66,7 @@ extension Grant {
                 switch PeerName(name) {
                 case .number(let number): peers.append(pattern(number))
                 case .name(let name):
+                    lookups.append(lookup(name))
                     switch answers[lookup(name)] ?? .pending {
                     case .number(let number): peers.append(pattern(number))
                     case .nothing(let message):
@@ -80,7 +81,7 @@ extension Grant {
             return .failure(
                 OffEntry(
                     entry: "grant \"\(setting.name)\"", line: line, message: missing.joined(separator: "; "), grant: setting.name,
-                    peers: peers))
+                    peers: peers, names: lookups))
         }
         return .success(peers)
     }

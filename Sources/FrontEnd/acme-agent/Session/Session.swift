@@ -11,7 +11,9 @@ struct Session: Sendable {
     let settings: Settings
     let output: Output
 
-    var store: FolderStore { FolderStore(folder: settings.stateDirectory) }
+    var store: FolderStore {
+        FolderStore(folder: settings.stateDirectory, socket: settings.socket == AgentClient.defaultSocket ? nil : settings.socket)
+    }
 
     /// A connection to the agent. If the agent is slow to answer, a line says so.
     /// - Throws: `AgentConnectionError`.
