@@ -58,13 +58,23 @@ static void pause_for(int milliseconds) {
 
 /* ---- agents ---- */
 
+/* An absolute path that fits an address and that a log can show. */
+static int is_path(const char *path, size_t length) {
+    if (length == 0 || length >= sizeof((struct sockaddr_un *)0)->sun_path || path[0] != '/') return 0;
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)path[i];
+        if (byte < 0x20 || byte == 0x7f) return 0;
+    }
+    return 1;
+}
+
 struct agent *agent_at(struct provider *provider, const char *path, size_t length) {
     struct agent *agent, *first = atomic_load(&provider->agents);
     for (agent = first; agent != NULL; agent = agent->next) {
         if (strlen(agent->address.sun_path) == length && memcmp(agent->address.sun_path, path, length) == 0) return agent;
     }
-    if (length == 0 || length >= sizeof agent->address.sun_path || path[0] != '/' || memchr(path, 0, length) != NULL) {
-        FAIL(provider, REASON_SOCKET_PATH, "it must begin with \"/\" and be shorter than 108 bytes");
+    if (!is_path(path, length)) {
+        FAIL(provider, REASON_SOCKET_PATH, "it must begin with \"/\", be shorter than 108 bytes and have no control characters");
         return NULL;
     }
     agent = OPENSSL_zalloc(sizeof *agent);

@@ -57,17 +57,26 @@ static const struct fault faults[] = {
     {"org.varlink.service.MethodNotFound", REASON_AGENT_OLD},
 };
 
+/* A member's text on one line, for a log; empty if there is none. */
+static void read_words(struct json parameters, const char *member, char *words, size_t size) {
+    struct json value;
+    words[0] = 0;
+    if (json_member(parameters, member, &value)) json_string(value, words, size);
+    for (; *words != 0; words++) {
+        if (*words == '\n') *words = ' ';
+    }
+}
+
 /* Reports an error of the agent, in its own words. */
 static void report_error(struct provider *provider, const char *key, struct json error, struct json parameters) {
-    char name[128], message[400] = "", hint[400] = "", parameter[32] = "";
-    struct json value;
+    char name[128], message[400], hint[400], parameter[32];
     if (!json_string(error, name, sizeof name)) {
         FAIL(provider, REASON_MALFORMED, "its error is not a string");
         return;
     }
-    if (json_member(parameters, "message", &value)) json_string(value, message, sizeof message);
-    if (json_member(parameters, "hint", &value)) json_string(value, hint, sizeof hint);
-    if (json_member(parameters, "parameter", &value)) json_string(value, parameter, sizeof parameter);
+    read_words(parameters, "message", message, sizeof message);
+    read_words(parameters, "hint", hint, sizeof hint);
+    read_words(parameters, "parameter", parameter, sizeof parameter);
     enum reason reason = REASON_MALFORMED;
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         if (strcmp(name, faults[i].error) == 0) reason = faults[i].reason;
