@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## get a certificate whose key never leaves the token, step by step, starting from nothing
+demo: ## get a certificate whose key never leaves the token and serve with it, step by step, starting from nothing
 	@Tests/Sandbox/demo
 
 sandbox: ## start a token, an ACME CA and the daemon in .sandbox, to try things by hand
