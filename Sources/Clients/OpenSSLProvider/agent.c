@@ -19,6 +19,8 @@
 /* Milliseconds for which the agent is not asked after a missed deadline, doubled after each further one. */
 #define BREAKER_FIRST 100
 #define BREAKER_LAST 3200
+/* How long a call may take after that, until one is answered: a server should spend most of its time on other things. */
+#define RETRY_DEADLINE 1000
 /* New connections for one call. An agent that stops closes those that wait in its queue. */
 #define CONNECTIONS_MAXIMUM 3
 
@@ -282,25 +284,25 @@ static enum outcome read_answer(
 }
 
 /* Whether the agent may be asked. After the pause one caller tries; others are refused until that call has ended. */
-static int breaker_admits(struct provider *provider, struct agent *agent, int64_t start) {
+static int breaker_admits(struct provider *provider, struct agent *agent, int64_t start, int64_t deadline) {
     int64_t until = atomic_load(&agent->closed_until);
     if (until == 0) return 1;
-    if (start >= until && atomic_compare_exchange_strong(&agent->closed_until, &until, start + AGENT_DEADLINE)) return 1;
+    if (start >= until && atomic_compare_exchange_strong(&agent->closed_until, &until, deadline)) return 1;
     FAIL(provider, REASON_BREAKER, "socket %s", agent_path(agent));
     return 0;
 }
 
 /* The agent is running but did not answer in time. Threads that waited together count once. */
-static void breaker_opens(struct agent *agent, int64_t start) {
+static void breaker_opens(struct agent *agent, int64_t deadline) {
     int64_t time = now(), pause = BREAKER_FIRST, until = atomic_load(&agent->closed_until);
-    if (until > time && until != start + AGENT_DEADLINE) return;
+    if (until > time && until != deadline) return;
     for (int misses = atomic_fetch_add(&agent->misses, 1); misses > 0 && pause < BREAKER_LAST; misses--) pause *= 2;
     atomic_compare_exchange_strong(&agent->closed_until, &until, time + pause);
 }
 
 int agent_call(struct provider *provider, struct agent *agent, struct json call, struct json *answer) {
-    int64_t start = now(), deadline = start + AGENT_DEADLINE;
-    if (!breaker_admits(provider, agent, start)) return 0;
+    int64_t start = now(), deadline = start + (atomic_load(&agent->misses) == 0 ? AGENT_DEADLINE : RETRY_DEADLINE);
+    if (!breaker_admits(provider, agent, start, deadline)) return 0;
     enum outcome outcome = FAILED;
     struct connection *connection = take_idle(agent);
     for (int opened = 0;;) {
@@ -323,8 +325,8 @@ int agent_call(struct provider *provider, struct agent *agent, struct json call,
             keep_idle(agent, connection);
             return 1;
         case LATE:
-            breaker_opens(agent, start);
-            FAIL(provider, REASON_DEADLINE, "socket %s, %d ms", agent_path(agent), AGENT_DEADLINE);
+            breaker_opens(agent, deadline);
+            FAIL(provider, REASON_DEADLINE, "socket %s, %d ms", agent_path(agent), (int)(deadline - start));
             return 0;
         case CLOSED_UNREAD: FAIL(provider, REASON_CLOSED, "socket %s", agent_path(agent)); break;
         default: break;

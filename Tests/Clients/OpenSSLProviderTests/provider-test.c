@@ -3,6 +3,8 @@
      provider-test sign COUNT KEY       signs COUNT times; prints how many failed, the longest time, the reason for the
                                         last failure and how many more descriptors are open than after the first
      provider-test refused KEY          a digest, SHA-1, an update in pieces, a private export: none is possible
+     provider-test outage KEY           signs until that succeeds; prints how long it took, the first time and the longest of
+                                        the others
      provider-test methods KEY          prints why contents of each form are not signed
      provider-test fork KEY             parent and children sign at the same time, after the parent has signed
      provider-test threads KEY          threads sign at the same time
@@ -136,6 +138,24 @@ static int sign_often(const char *name, int count) {
         if (i == 0) descriptors = open_descriptors();
     }
     printf("failed %d of %d, longest %ld ms, descriptors %+d, %s\n", failed, count, longest, open_descriptors() - descriptors, reason);
+    EVP_PKEY_free(key);
+    return 0;
+}
+
+static int wait_for_end_of_outage(const char *name) {
+    EVP_PKEY *key = load_key(NULL, name);
+    long begin = milliseconds(), first = -1, longest = 0;
+    int calls = 0;
+    for (int done = 0; !done && calls < 10000; calls++) {
+        long start = milliseconds();
+        done = sign(NULL, key, 0, 0);
+        ERR_clear_error();
+        long took = milliseconds() - start;
+        if (first < 0) first = took;
+        else if (took > longest) longest = took;
+        usleep(10000);
+    }
+    printf("signed after %ld ms, first call %ld ms, longest other %ld ms\n", milliseconds() - begin, first, longest);
     EVP_PKEY_free(key);
     return 0;
 }
@@ -363,6 +383,7 @@ int main(int count, char **arguments) {
     if (count == 4 && strcmp(mode, "sign") == 0) return sign_often(arguments[3], atoi(arguments[2]));
     if (count == 2 && strcmp(mode, "keygen") == 0) return check_keygen();
     if (count == 3 && strcmp(mode, "refused") == 0) return check_refused(arguments[2]);
+    if (count == 3 && strcmp(mode, "outage") == 0) return wait_for_end_of_outage(arguments[2]);
     if (count == 3 && strcmp(mode, "methods") == 0) return print_methods(arguments[2]);
     if (count == 3 && strcmp(mode, "fork") == 0) return check_fork(arguments[2]);
     if (count == 3 && strcmp(mode, "threads") == 0) return check_threads(arguments[2]);
