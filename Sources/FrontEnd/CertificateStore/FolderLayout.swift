@@ -7,21 +7,21 @@ import JOSE
 /// | path | what it is |
 /// |---|---|
 /// | `accounts/<host>[_<port>]_<16 hex of the directory URL's SHA-256>.json` | an account |
-/// | `certificates/<name>/cert.pem`, `chain.pem`, `fullchain.pem`, `cert.der`, `key.pem`, `metadata.json` | links into `current` |
+/// | `certificates/<name>/*.pem`, `cert.der`, `metadata.json` | links into `current` |
 /// | `certificates/<name>/current` | a link to the current generation, changed atomically: all files change at once |
 /// | `certificates/<name>/generations/<n>/` | the files themselves, never changed once they have this name |
 /// | `certificates/<name>/state.json` | which generation was deployed, which revoked |
 /// | `orders/<name>.json` | the journal of an unfinished order |
 /// | `locks/<name>.lock` | held while a process works on the certificate, then removed; names the process |
 ///
-/// The modes do not depend on the umask. All users may read certificates, so that servers can; only the owner may read
-/// the rest.
+/// The modes do not depend on the umask. All users may read certificates, so that servers can; owner and group may read
+/// `key.pem`, and only the owner the rest.
 ///
 /// | what | mode |
 /// |---|---|
 /// | the state directory, `certificates` and the folders below it | 0755 |
 /// | certificates, `metadata.json`, `state.json` | 0644 |
-/// | `key.pem`, which has no secret, but which libpq and others refuse if all may read it | 0640 |
+/// | `key.pem`: no secret, but libpq and others refuse a key file that all users may read | 0640 |
 /// | `accounts`, `orders`, `locks` | 0700 |
 /// | their files | 0600 |
 ///

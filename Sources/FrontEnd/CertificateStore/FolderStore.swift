@@ -7,12 +7,12 @@ import DurableFile
 public struct FolderStore: CertificateStore {
     let layout: FolderLayout
     let files: StoreFiles
-    /// What key files say about the agent's socket.
+    /// The agent's socket for new key files; `nil` if it is the default one.
     let socket: String?
 
     /// - Parameters:
     ///   - folder: The state directory; created by the first write.
-    ///   - socket: The agent's socket, which new key files name; `nil` if it is the default one.
+    ///   - socket: The agent's socket, which new key files name; `nil` for the default one.
     public init(folder: String, socket: String? = nil) { self.init(folder: folder, socket: socket, calls: .real) }
 
     init(folder: String, socket: String? = nil, calls: FileCalls) {
