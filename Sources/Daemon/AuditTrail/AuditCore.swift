@@ -71,6 +71,8 @@ final class AuditCore: Sendable {
     let wake = WakeSignal()
     let state: Mutex<State>
     private let observer: (@Sendable (AuditNotice) -> Void)?
+    /// Whom the file belongs to.
+    private let owner = geteuid()
     /// False in the benchmark's daemon without a trail.
     let keepsRecords: Bool
     var limits: AuditLimits { opening.limits }
@@ -155,8 +157,8 @@ final class AuditCore: Sendable {
         commit(&state, grownBy: state.pending.count)
     }
 
-    /// Why the file under the trail's name is not the one being written, with its last known size and no second name;
-    /// `nil` if it is. One system call.
+    /// Why the file under the trail's name is not the one being written, with its last known size, its owner and no second
+    /// name, and writable by nobody else; `nil` if it is. One system call.
     /// - Parameter byPath: Resolves the whole path, which also finds a folder that was moved, but costs more.
     func fault(of state: State, byPath: Bool) -> AuditError? {
         let status: FileStatus
@@ -166,6 +168,8 @@ final class AuditCore: Sendable {
         if status.identity != state.identity { return replaced("another file has taken the place of the audit trail") }
         if status.size < state.size { return replaced("the audit trail was cut from \(state.size) to \(status.size) bytes") }
         if status.size > state.size { return replaced("somebody else wrote \(status.size - state.size) bytes to the audit trail") }
+        if status.owner != owner { return replaced("the audit trail's file was given to another user (uid \(status.owner))") }
+        if status.mode & AuditOpening.forbidden != 0 { return replaced("the audit trail's file can be written by other users") }
         if status.names != 1 { return replaced("the audit trail's file has \(status.names) names (hard links) and must have one") }
         return nil
     }

@@ -14,8 +14,8 @@ public struct AuditError: Error, Hashable, Sendable, CustomStringConvertible {
         /// the kernel reports a lost page once and then calls it clean. Nothing is signed until the log continues in a
         /// new file, which it does by itself.
         case failed
-        /// The file was removed, replaced, cut, written or given a second name by somebody else while it was open. The
-        /// batch is undone; the trail works again if the file is restored.
+        /// Somebody else removed, replaced, cut or wrote the file while it was open, or gave it a second name, another
+        /// owner or a mode that lets others write. The batch is undone; the trail works again if the file is restored.
         case replaced
         /// The trail ends before the record that was remembered, or has another one in its place.
         case shortened

@@ -4,7 +4,7 @@ import DurableFile
 ///
 /// | name | what it is |
 /// |---|---|
-/// | `audit.jsonl` | the file being written |
+/// | `audit.jsonl` | the file being written, locked by the process that writes |
 /// | `audit.jsonl.000000000000` | an older one, named by the sequence of its first record: names sort in chain order |
 /// | `audit.jsonl.lock` | held (flock) by the process that writes |
 /// | `audit.jsonl.new` | the next file during a rotation |

@@ -2,7 +2,7 @@ import DurableFile
 import Glibc
 import JOSE
 
-/// Opening a trail: takes the lock, checks owner and mode, verifies the end of the last file, moves a torn line aside.
+/// Opening a trail: takes the locks, checks owner and mode, verifies the end of the last file, moves a torn line aside.
 struct AuditOpening {
     let folder: AuditFolder
     let limits: AuditLimits
@@ -43,21 +43,20 @@ struct AuditOpening {
     func open() throws(AuditError) -> Result {
         let directory = try openFolder()
         let lock = try takeLock()
+        let current = try openCurrent(in: directory)
         let remembered = try rememberedHead()
         _ = try? directory.remove(folder.new)
         let older = try finishRotation(try folder.older(), in: directory)
-        var result = try goOn(in: directory, lock: lock, older: older, remembered: remembered.head)
+        var result = try goOn(current, in: directory, lock: lock, older: older, remembered: remembered.head)
         if result.accepted == nil, let damage = remembered.damage { result.accepted = AuditOpening.acceptance(damage.message) }
         return result
     }
 
     /// Opens the existing trail, or starts one.
     private func goOn(
-        in directory: Folder, lock: FileLock, older: [(path: String, first: UInt64)], remembered: AuditHead?
+        _ current: File?, in directory: Folder, lock: FileLock, older: [(path: String, first: UInt64)], remembered: AuditHead?
     ) throws(AuditError) -> Result {
-        let opened: File?
-        do throws(FileError) { opened = try directory.open(appending: folder.name) } catch { throw AuditError(error) }
-        guard let file = opened else { return try begin(in: directory, lock: lock, older: older, remembered: remembered) }
+        guard let file = current else { return try begin(in: directory, lock: lock, older: older, remembered: remembered) }
         try check(file)
         // Pages of an earlier run that could not be written are reported here if the kernel still remembers them.
         do throws(FileError) { try file.synchronizeData() } catch { throw .notSynced(error) }
@@ -84,14 +83,32 @@ struct AuditOpening {
     private func takeLock() throws(AuditError) -> FileLock {
         do throws(FileLockError) { return try FileLock(folder.lock) } catch {
             switch error {
-            case .held: throw AuditError(.locked, file: folder.path, message: "another process writes this audit trail")
+            case .held: throw locked
             case .system(let error): throw AuditError(error)
             }
         }
     }
 
+    private var locked: AuditError { AuditError(.locked, file: folder.path, message: "another process writes this audit trail") }
+
+    /// Opens the trail's file, if there is one, and locks it too: somebody may have removed the lock file of a process
+    /// that still writes.
+    private func openCurrent(in directory: Folder) throws(AuditError) -> File? {
+        for _ in 0..<AuditOpening.tries {
+            let opened: File?
+            do throws(FileError) { opened = try directory.open(appending: folder.name) } catch { throw AuditError(error) }
+            guard let file = opened else { return nil }
+            guard file.lockForWriting() else { throw locked }
+            // Such a process may have continued in a new file just then.
+            if let status = try? file.status(), let named = try? directory.status(of: folder.name), status.identity == named.identity {
+                return file
+            }
+        }
+        throw locked
+    }
+
     private func check(_ file: File) throws(AuditError) {
-        let rule = Ownership(owner: .own, forbidden: 0o022, wantsOneName: true, judgesWay: false)
+        let rule = Ownership(owner: .own, forbidden: AuditOpening.forbidden, wantsOneName: true, judgesWay: false)
         do throws(OwnershipError) { try rule.check(file, expecting: .file) } catch {
             switch error {
             case .system(let error): throw AuditError(error)
@@ -148,6 +165,8 @@ struct AuditOpening {
             try directory.remove(folder.new)
             // The process's umask must not decide who may read the trail.
             file = try directory.create(folder.new, mode: AuditOpening.mode)
+            // Before it gets the trail's name. Nobody else has it open.
+            _ = file.lockForWriting()
             try file.write(lines)
         } catch {
             _ = try? directory.remove(folder.new)
@@ -244,4 +263,8 @@ struct AuditOpening {
 
     /// Mode of the trail's files: the group may read them.
     private static let mode: UInt32 = 0o640
+    /// Permission bits that the file being written must not have.
+    static let forbidden: UInt32 = 0o022
+    /// No process loses the race for a file that is being continued this many times in a row.
+    private static let tries = 100
 }

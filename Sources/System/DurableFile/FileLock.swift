@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Synchronization
 
@@ -76,4 +77,12 @@ public final class FileLock: Sendable {
     }
 
     deinit { release() }
+}
+
+extension File {
+    /// Locks the file itself for writing, without waiting, until this object is gone: for a file that is never replaced
+    /// while it is open, or whose holder locks the next one first. Unlike a lock file, it cannot be removed. Another
+    /// user's read lock is no obstacle.
+    /// - Returns: False if another process, or another opening in this one, has locked it.
+    public func lockForWriting() -> Bool { clinux_write_lock(descriptor) == 0 }
 }

@@ -399,6 +399,12 @@ import Varlink
         let error = #expect(throws: ListenError.self) { try SocketPath(agent.socket, mode: 0o660) }
         #expect(error?.description == "another acme-agentd listens on \(agent.socket)")
         #expect(error?.hint?.contains("(process \(getpid()))") == true)
+        // Not even if somebody removes the lock file.
+        unlink(agent.socket + ".lock")
+        let unlocked = #expect(throws: ListenError.self) { try SocketPath(agent.socket, mode: 0o660) }
+        #expect(unlocked?.description == "another acme-agentd listens on \(agent.socket)")
+        unlink(agent.socket + ".lock")
+        #expect(throws: ListenError.self) { try SocketPath.lockIfThere(agent.socket) }
         _ = try await client.status()
     }
 

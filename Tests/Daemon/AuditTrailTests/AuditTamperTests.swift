@@ -15,7 +15,13 @@ struct AuditTamperTests {
         case replacedByLink
         case writtenTo
         case secondName
+        case writableByGroup
+        case writableByAll
+        case givenAway
     }
+
+    /// Only root can give a file away.
+    private static let possible = Change.allCases.filter { $0 != .givenAway || geteuid() == 0 }
 
     private func make(_ change: Change, _ trail: TrailFolder) throws {
         let bytes = try trail.read(trail.path)
@@ -32,10 +38,13 @@ struct AuditTamperTests {
             symlink(trail.folder + "/elsewhere", trail.path)
         case .writtenTo: try trail.write(bytes + Array("{}\n".utf8), to: trail.path)
         case .secondName: link(trail.path, trail.folder + "/elsewhere")
+        case .writableByGroup: chmod(trail.path, 0o660)
+        case .writableByAll: chmod(trail.path, 0o666)
+        case .givenAway: chown(trail.path, 65_534, gid_t.max)
         }
     }
 
-    @Test("It is noticed before the next batch, and nothing is written", arguments: Change.allCases)
+    @Test("It is noticed before the next batch, and nothing is written", arguments: possible)
     func noticed(_ change: Change) throws {
         let trail = try TrailFolder()
         let log = try AuditLog(path: trail.path)
@@ -46,6 +55,17 @@ struct AuditTamperTests {
         #expect(reason { try log.record(sample(2)) } == .replaced)
         #expect(log.condition?.reason == .replaced)
         #expect(log.statistics.records == 1)
+    }
+
+    @Test("Who may read the file is not a change by others")
+    func narrowedOrRead() throws {
+        let trail = try TrailFolder()
+        let log = try AuditLog(path: trail.path)
+        for mode: mode_t in [0o600, 0o640, 0o644] {
+            chmod(trail.path, mode)
+            try log.record(sample(1))
+            #expect(log.condition == nil)
+        }
     }
 
     @Test("Restored, the trail continues, and says how long it could not")
@@ -89,6 +109,38 @@ struct AuditTamperTests {
         let event = try #require(try reader.read().first?.record)
         #expect(event.operation == "trail-not-written" && event.error == "replaced")
         #expect(event.detail?.contains("no record was lost") == true)
+    }
+
+    @Test("Without its lock file the trail still lets no second process in, after a rotation neither")
+    func lockFileRemoved() throws {
+        let trail = try TrailFolder()
+        let log = try AuditLog(path: trail.path, limits: AuditLimits(fileSize: 2_000))
+        for _ in 0..<3 {
+            unlink(trail.path + ".lock")
+            #expect(reason { _ = try AuditLog(path: trail.path) } == .locked)
+            for index in 0..<10 { try log.record(sample(index)) }
+        }
+        #expect(log.statistics.rotations > 2)
+        try log.close()
+        let next = try AuditLog(path: trail.path)
+        try next.record(sample(1))
+        try next.close()
+        #expect(try AuditVerifier(path: trail.path).verify().isWhole)
+    }
+
+    @Test("A reader's lock keeps nobody from writing")
+    func readersLock() throws {
+        let trail = try TrailFolder()
+        try trail.fill(1)
+        let reader = open(trail.path, O_RDONLY | O_CLOEXEC)
+        defer { close(reader) }
+        var lock = Glibc.flock()
+        lock.l_type = Int16(F_RDLCK)
+        let setLock: Int32 = 37  // F_OFD_SETLK
+        try #require(fcntl(reader, setLock, &lock) == 0)
+        let log = try AuditLog(path: trail.path)
+        try log.record(sample(2))
+        try log.close()
     }
 
     @Test("A folder moved away is noticed within seconds, and nothing written meanwhile is lost")

@@ -31,6 +31,8 @@ final class SocketPath: Sendable {
         var status = stat()
         if lstat(path, &status) == 0 {
             guard status.st_mode & S_IFMT == S_IFSOCK else { throw ListenError(description: "\(path) exists and is not a socket") }
+            // Somebody may have removed the lock file of a daemon that still listens.
+            guard !SocketPath.isListening(path) else { throw SocketPath.inUse(path, by: nil) }
             unlink(path)
         }
     }
@@ -39,20 +41,51 @@ final class SocketPath: Sendable {
         do throws(FileLockError) { return try FileLock(path + ".lock") } catch {
             switch error {
             case .held(_, let process):
-                let number = process.map { " (process \($0))" } ?? ""
-                throw ListenError(
-                    description: "another acme-agentd listens on \(path)",
-                    hint: "stop it first\(number), or give this one its own socket and state-directory")
+                throw inUse(path, by: process)
             case .system(let error):
                 throw ListenError(description: "the lock \(error.path) cannot be taken: \(error.reason)")
             }
         }
     }
 
+    private static func inUse(_ path: String, by process: Int32?) -> ListenError {
+        let number = process.map { " (process \($0))" } ?? ""
+        return ListenError(
+            description: "another acme-agentd listens on \(path)",
+            hint: "stop it first\(number), or give this one its own socket and state-directory")
+    }
+
+    /// Whether a process listens on the socket: it accepts a connection, or its queue is full.
+    private static func isListening(_ path: String) -> Bool {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        guard var address = address(of: path) else { return false }
+        let length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        let connected = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, length) }
+        }
+        return connected == 0 || errno == EAGAIN
+    }
+
+    /// `nil` if the path is too long for a socket.
+    private static func address(of path: String) -> sockaddr_un? {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { return nil }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        return address
+    }
+
     /// The lock of a socket that some daemon has created, for work that must not run next to a daemon; `nil` if none
     /// has.
-    /// - Throws: `ListenError` if a daemon holds it.
-    static func lockIfThere(_ path: String) throws(ListenError) -> FileLock? { access(path + ".lock", F_OK) == 0 ? try lock(path) : nil }
+    /// - Throws: `ListenError` if a daemon holds it, or listens without it.
+    static func lockIfThere(_ path: String) throws(ListenError) -> FileLock? {
+        if access(path + ".lock", F_OK) == 0 { return try lock(path) }
+        if isListening(path) { throw inUse(path, by: nil) }
+        return nil
+    }
 
     /// Binds and listens. The socket gets its group and mode before anybody can connect to its path: it is created
     /// under another name in the same folder, with a mode that admits only the owner, and then renamed.
@@ -62,14 +95,10 @@ final class SocketPath: Sendable {
         unlink(temporary)
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw failure("socket") }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let bytes = Array(temporary.utf8)
-        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
+        guard var address = SocketPath.address(of: temporary) else {
             close(descriptor)
             throw ListenError(description: "the socket's path is too long: \(path)")
         }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
         // 0177: until the rename, only the owner can use the socket.
         let mask = umask(0o177)
         let bound = withUnsafePointer(to: &address) { pointer in

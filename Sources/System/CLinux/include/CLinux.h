@@ -7,4 +7,5 @@
 #include "clinux_notify.h"
 #include "clinux_hook.h"
 #include "clinux_credential.h"
+#include "clinux_lock.h"
 #include "helper_process.h"
