@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox sandbox-stop test test-long check bench bench-compare format docs provider install
+.PHONY: help demo sandbox sandbox-stop test test-long check bench bench-compare format docs provider release install
 
 # `make install` installs into $(DESTDIR)$(PREFIX)/…; DESTDIR is for packagers.
 DESTDIR ?=
@@ -45,5 +45,9 @@ docs: ## check that the documents' links, commands and lists match the tree
 provider: ## build the OpenSSL provider, into .build/provider
 	@Config/provider
 
-install: ## build for release and install programs, provider, manual pages, documents and unit under DESTDIR and PREFIX
+release: ## build the programs and the provider for release, for `sudo make install`
+	@Config/release acme-agent acme-agentd acme-agent-token
+	@Config/provider
+
+install: ## build for release and install programs, provider, manual pages, documents and units under DESTDIR and PREFIX
 	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" Config/install
