@@ -1,13 +1,26 @@
 import Foundation
 import Testing
 
-/// Docs/operations.md, followed word for word by somebody who has nothing else.
-@Suite(.timeLimit(.minutes(2))) struct FirstUseTests {
+/// Docs/operations.md and README.md, followed word for word by somebody who has nothing else.
+@Suite(.timeLimit(.minutes(4))) struct FirstUseTests {
     @Test(.enabled(if: geteuid() == 0, "needs root")) func whoFollowsTheDocumentHasACertificate() async throws {
+        try await follow("first-use")
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "needs root")) func whoFollowsTheReadmeHasACertificate() async throws {
+        try await follow("readme")
+    }
+
+    /// Changing the configuration, a full disk, the audit trail, backup and restoring.
+    @Test(.enabled(if: geteuid() == 0, "needs root")) func whoFollowsTheDocumentLaterLosesNothing() async throws {
+        try await follow("later")
+    }
+
+    private func follow(_ part: String) async throws {
         var environment = ProcessInfo.processInfo.environment
         environment["ACME_AGENT_PROGRAMS"] = Program.folder
         environment["PEBBLE_VA_NOSLEEP"] = "1"
-        let followed = try await Program.run("/bin/bash", ["Tests/Sandbox/first-use"], environment: environment)
+        let followed = try await Program.run("/bin/bash", ["Tests/Sandbox/follow-operations", part], environment: environment)
         #expect(followed.status == 0, "\(followed)")
     }
 }
