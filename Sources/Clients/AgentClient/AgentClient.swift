@@ -169,7 +169,24 @@ public final class AgentClient: Sendable {
     ///   - content: Exactly what that section describes, 130 or 146 bytes.
     ///   - scheme: A SignatureScheme's name (§4.2.3), e.g. `ecdsa_secp256r1_sha256`.
     public func handshake(key: KeyName, content: [UInt8], scheme: String) async throws -> [UInt8] {
-        try await bytes("signature", .signHandshake(key: key, content: content, scheme: scheme))
+        try await bytes("signature", .signHandshake(.serverCertificateVerify, key: key, content: content, scheme: scheme))
+    }
+
+    /// Signs a TLS 1.3 client CertificateVerify (RFC 8446 §4.4.3). Its content does not name the server.
+    /// - Parameters:
+    ///   - content: Exactly what that section describes, 130 or 146 bytes.
+    ///   - scheme: A SignatureScheme's name (§4.2.3), e.g. `ecdsa_secp256r1_sha256`.
+    public func clientHandshake(key: KeyName, content: [UInt8], scheme: String) async throws -> [UInt8] {
+        try await bytes("signature", .signHandshake(.clientCertificateVerify, key: key, content: content, scheme: scheme))
+    }
+
+    /// Signs a TLS 1.2 ServerKeyExchange (RFC 8422 §5.4) with an ECDSA or RSA key.
+    /// - Parameters:
+    ///   - content: The client's and the server's random and the parameters of X25519, secp256r1 or secp384r1: 100, 133
+    ///     or 165 bytes.
+    ///   - scheme: A SignatureScheme's name (RFC 8446 §4.2.3), e.g. `rsa_pkcs1_sha256`. For ECDSA it gives the hash only.
+    public func serverKeyExchange(key: KeyName, content: [UInt8], scheme: String) async throws -> [UInt8] {
+        try await bytes("signature", .signHandshake(.serverKeyExchange, key: key, content: content, scheme: scheme))
     }
 
     /// The last records of the audit trail, each a line of JSON. With `follow`, new records come as they are written.

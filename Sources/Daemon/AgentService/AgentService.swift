@@ -139,8 +139,8 @@ final class AgentService: VarlinkService {
         switch consume call {
         case .sign(let call): sign(call, of: caller, reply: reply)
         case .signCertificateRequest(let request): sign(request, of: caller, reply: reply)
-        case .signHandshake(let key, let content, let scheme):
-            signHandshake(key: key, content: content, scheme: scheme, of: caller, reply: reply)
+        case .signHandshake(let message, let key, let content, let scheme):
+            sign(message, key: key, content: content, scheme: scheme, of: caller, reply: reply)
         case .getStatus: reply.succeed { json in status(for: caller).writeMembers(to: &json) }
         case .listKeys: listKeys(of: caller, wantsMore: wantsMore, reply: reply)
         case .describeKey(let name):
@@ -148,7 +148,7 @@ final class AgentService: VarlinkService {
             guard let key = keys.keyring.key(named: name) else { return reply.fail(keys.absence(of: name)) }
             reply.succeed { json in
                 json.name("key")
-                KeyDescription(key).write(to: &json)
+                caller.description(of: key).write(to: &json)
             }
         case .createKey(let creation): create(creation, .createKey, of: caller, reply: reply)
         case .adoptKey(let creation): create(creation, .adoptKey, of: caller, reply: reply)
@@ -184,7 +184,7 @@ final class AgentService: VarlinkService {
 
     private func listKeys(of caller: Caller, wantsMore: Bool, reply: VarlinkReplier) {
         KeyListing(names: keys.keyring.sortedNames, inParts: wantsMore, reply: reply) { [keys] name in
-            caller.mayList(name) ? keys.keyring.key(named: name) : nil
+            caller.mayList(name) ? keys.keyring.key(named: name).map { caller.description(of: $0) } : nil
         }.proceed()
     }
 
@@ -204,7 +204,34 @@ final class AgentService: VarlinkService {
             grants: grants.map { GrantStatus($0) },
             externalAccounts: caller.rules.policy.externalAccounts(for: caller.peer.identity)
                 .filter { caller.rules.externalAccounts[$0] != nil },
+            serverKeyExchangeKeys: serverKeyExchangeKeys(for: caller),
             auditSequence: audit.head.sequence, auditState: audit.condition.map(\.description) ?? "writable",
             configuration: configuration.status(for: caller), problems: configuration.problems(for: caller) + keys.problems(for: caller))
+    }
+
+    /// Keys that a status names, and names that are looked at to find them: an answer takes the loop a short time.
+    private static let keysInStatus = 64
+    private static let namesInStatus = 1_024
+
+    /// The keys with which grants allow TLS 1.2: an administrator should know of each.
+    private func serverKeyExchangeKeys(for caller: Caller) -> [String] {
+        let message = HandshakeMessage.serverKeyExchange, keyring = keys.keyring
+        var found: Set<KeyName> = []
+        var left = AgentService.namesInStatus
+        for pattern in caller.rules.policy.keys(for: message, of: caller.knowsAllGrants ? nil : caller.peer.identity) {
+            let names: [KeyName] =
+                switch pattern {
+                case .name(let name): [name]
+                case .prefix(let prefix): keyring.names(withPrefix: prefix, limit: left)
+                }
+            left -= names.count
+            for name in names where found.count < AgentService.keysInStatus {
+                if let key = keyring.key(named: name), key.usage == .certificate, key.state == .active, message.isFor(key.algorithm) {
+                    found.insert(name)
+                }
+            }
+            guard left > 0 else { break }
+        }
+        return found.map(\.rawValue).sorted()
     }
 }

@@ -79,6 +79,12 @@ public struct Keyring {
 
     public func key(named name: KeyName) -> SigningKey? { keys[name] }
 
+    /// The first names that begin with a key pattern's prefix, in order.
+    public func names(withPrefix prefix: String, limit: Int) -> [KeyName] {
+        let start = (try? KeyName(prefix)).map { place(of: $0) } ?? 0
+        return Array(sortedNames[start...].prefix(limit).prefix { $0.rawValue.utf8.starts(with: prefix.utf8) })
+    }
+
     /// Why the key of that name is off, if it is.
     public func unusableKey(named name: KeyName) -> UnusableKey? { unusable[name] }
 

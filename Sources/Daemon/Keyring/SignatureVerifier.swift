@@ -6,13 +6,15 @@ import JOSE
 public enum SigningInput: Sendable {
     case sha256(SHA256Digest)
     case sha384(SHA384Digest)
+    case sha512(SHA512Digest)
     case message([UInt8])
 
-    /// The bytes that go to the token.
-    public var tokenInput: [UInt8] {
+    /// The digest or message.
+    var tokenInput: [UInt8] {
         switch self {
         case .sha256(let digest): digest.withUnsafeBytes { Array($0) }
         case .sha384(let digest): digest.withUnsafeBytes { Array($0) }
+        case .sha512(let digest): digest.withUnsafeBytes { Array($0) }
         case .message(let bytes): bytes
         }
     }
@@ -22,6 +24,7 @@ public enum SigningInput: Sendable {
         switch self {
         case .sha256(let digest): digest.withUnsafeBytes { Hexadecimal.encode($0, after: "sha256:") }
         case .sha384(let digest): digest.withUnsafeBytes { Hexadecimal.encode($0, after: "sha384:") }
+        case .sha512(let digest): digest.withUnsafeBytes { Hexadecimal.encode($0, after: "sha512:") }
         case .message(let bytes): SHA256.hash(data: bytes).withUnsafeBytes { Hexadecimal.encode($0, after: "sha256:") }
         }
     }
@@ -50,23 +53,31 @@ public enum SignatureVerifier: Sendable {
     /// Whether a signature as the token returns it (ECDSA: r‖s) was made by this key over the input.
     public func accepts(_ signature: [UInt8], over input: SigningInput, padding: RSAPadding = .pkcs1) -> Bool {
         switch (self, input) {
-        case (.p256(let key), .sha256(let digest)):
+        case (_, .sha256(let digest)): accepts(signature, over: digest, padding: padding)
+        case (_, .sha384(let digest)): accepts(signature, over: digest, padding: padding)
+        case (_, .sha512(let digest)): accepts(signature, over: digest, padding: padding)
+        case (.ed25519(let key), .message(let message)): key.isValidSignature(signature, for: message)
+        case (_, .message): false
+        }
+    }
+
+    /// With ECDSA, any digest: it takes as many bits of one as its curve has.
+    private func accepts(_ signature: [UInt8], over digest: some Digest, padding: RSAPadding) -> Bool {
+        switch self {
+        case .p256(let key):
             guard let signature = try? P256.Signing.ECDSASignature(rawRepresentation: signature) else { return false }
             return key.isValidSignature(signature, for: digest)
-        case (.p384(let key), .sha384(let digest)):
+        case .p384(let key):
             guard let signature = try? P384.Signing.ECDSASignature(rawRepresentation: signature) else { return false }
             return key.isValidSignature(signature, for: digest)
-        case (.rsa(let key), .sha256(let digest)):
+        case .rsa(let key):
             return key.isValidSignature(.init(rawRepresentation: signature), for: digest, padding: padding.cryptoPadding)
-        case (.rsa(let key), .sha384(let digest)):
-            return key.isValidSignature(.init(rawRepresentation: signature), for: digest, padding: padding.cryptoPadding)
-        case (.ed25519(let key), .message(let message)): return key.isValidSignature(signature, for: message)
-        default: return false
+        case .ed25519: return false
         }
     }
 }
 
-/// RFC 8017: PKCS #1 v1.5 for RS256 and certificate requests, PSS for TLS 1.3.
+/// RFC 8017: PKCS #1 v1.5 for RS256, certificate requests and TLS 1.2, PSS for TLS.
 public enum RSAPadding: Sendable {
     case pkcs1, pss
 

@@ -9,7 +9,7 @@ public struct SigningTask: Sendable {
     public let mechanism: SigningMechanism
     public let input: SigningInput
     public let padding: RSAPadding
-    /// What is signed, for the audit trail: `jws`, `csr`, `key-change-inner`, `handshake`.
+    /// What is signed, for the audit trail: `jws`, `csr`, `key-change-inner`, or which handshake.
     public let what: String
 
     init(_ what: String, key: SigningKey, bytes: [UInt8]) {
@@ -38,6 +38,21 @@ public struct SigningTask: Sendable {
         self.mechanism = mechanism
         self.input = input
         self.padding = padding
+    }
+
+    /// The bytes that go to the token. ECDSA takes as many of a digest's leftmost bits as the order of the curve has (FIPS
+    /// 186-5 §6.4.1). TLS 1.2 has digests that are longer or shorter. What the token gets always has the curve's length:
+    /// a longer digest is cut, and a shorter one begins with zeros, which is the same number.
+    public var tokenInput: [UInt8] {
+        let bytes = input.tokenInput
+        let length: Int
+        switch key.algorithm {
+        case .p256: length = 32
+        case .p384: length = 48
+        case .rsa2048, .rsa3072, .rsa4096, .ed25519: return bytes
+        }
+        if bytes.count == length { return bytes }
+        return bytes.count > length ? Array(bytes.prefix(length)) : [UInt8](repeating: 0, count: length - bytes.count) + bytes
     }
 
     /// Whether the token's answer is a signature of the pinned key.
@@ -179,8 +194,8 @@ public struct SigningPlan: Sendable {
         return SigningPlan(SigningTask("csr", key: key, bytes: pending.infoBytes), for: .csr(pending))
     }
 
-    /// A plan for a TLS 1.3 handshake signature; the content was parsed before.
-    public static func handshake(_ handshake: ServerHandshake, key: SigningKey) throws(CompositionError) -> SigningPlan {
+    /// A plan for a TLS handshake signature; the content was parsed before.
+    public static func handshake(_ handshake: HandshakeContent, key: SigningKey) throws(CompositionError) -> SigningPlan {
         SigningPlan(try handshake.task(for: key), for: .handshake)
     }
 
@@ -251,7 +266,7 @@ public struct SigningPlan: Sendable {
             let der = try SigningPlan.complete(pending, signature)
             return .sign(.message(envelope, payload: request.payload(csr: der), certificateRequest: der))
         case .handshake:
-            guard let encoded = ServerHandshake.encode(signature, for: task.key) else {
+            guard let encoded = HandshakeContent.encode(signature, for: task.key) else {
                 throw CompositionError("key", "returned a signature of the wrong length")
             }
             return .done(SignedMeaning(handshake: encoded))

@@ -56,7 +56,9 @@ extension Operation {
             .deactivateAuthorization,
             .finalize, .revokeCertificate:
             true
-        case .createKey, .adoptKey, .retireKey, .deleteKey, .listKeys, .signRequest, .signHandshake, .readAudit: false
+        case .createKey, .adoptKey, .retireKey, .deleteKey, .listKeys, .signRequest, .signHandshake, .signClientHandshake,
+            .signServerKeyExchange, .readAudit:
+            false
         }
     }
 }

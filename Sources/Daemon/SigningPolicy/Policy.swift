@@ -9,6 +9,8 @@ import ACME
 public struct Policy: Sendable {
     /// In the order of the configuration.
     public let grants: [Grant]
+    /// Those for handshakes: few, and asked for each key of a listing.
+    private let handshakeGrants: [Grant]
 
     /// - Throws: `PatternError` if two grants have one name, a grant has no name, or one gives an operation without the
     ///   stronger one whose payload it shares.
@@ -23,10 +25,14 @@ public struct Policy: Sendable {
             }
         }
         self.grants = grants
+        handshakeGrants = grants.filter { grant in HandshakeMessage.allCases.contains { grant.operations.contains($0.operation) } }
     }
 
     /// The policy that refuses everything.
-    public init() { grants = [] }
+    public init() {
+        grants = []
+        handshakeGrants = []
+    }
 
     /// Whether some grant has peer, operation and keys. Asked before the rest of a request is read, so that a caller
     /// without such a grant costs nothing more.
@@ -74,6 +80,23 @@ public struct Policy: Sendable {
     /// Whether the peer may see that this key exists: some grant has peer, key and `list-keys`.
     public func mayList(key: KeyName, peer: Peer) -> Bool {
         !Policy.isNobody(peer) && grants.contains { $0.operations.contains(.listKeys) && $0.covers(peer) && $0.covers(key: key) }
+    }
+
+    /// The handshakes that grants allow with a key of this name.
+    /// - Parameter peer: Whose grants; `nil` for anybody's.
+    public func handshakes(key: KeyName, of peer: Peer?) -> [HandshakeMessage] {
+        if let peer, Policy.isNobody(peer) { return [] }
+        let grants = handshakeGrants.filter { grant in grant.covers(key: key) && (peer.map { grant.covers($0) } ?? true) }
+        return grants.isEmpty
+            ? [] : HandshakeMessage.allCases.filter { message in grants.contains { $0.operations.contains(message.operation) } }
+    }
+
+    /// The keys of grants with this handshake.
+    /// - Parameter peer: Whose grants; `nil` for anybody's.
+    public func keys(for message: HandshakeMessage, of peer: Peer?) -> [KeyPattern] {
+        if let peer, Policy.isNobody(peer) { return [] }
+        return handshakeGrants.filter { grant in grant.operations.contains(message.operation) && (peer.map { grant.covers($0) } ?? true) }
+            .flatMap(\.keys)
     }
 
     /// The peer's grants, for `GetStatus`.

@@ -12,6 +12,8 @@ public struct SharedPayload: Hashable, Sendable {
         case noStronger
         /// The protected header says which of the two is meant: `jwk` for the one, `kid` for the other (RFC 8555 §6.2).
         case keptApart
+        /// A content that would do for both can be built, and is refused.
+        case refused
     }
 
     /// What the grant names and the agent signs.
@@ -41,6 +43,10 @@ public struct SharedPayload: Hashable, Sendable {
                 SharedPayload(signed: .newAccount, taken: .respondToChallenge, consequence: .keptApart),
                 // The CSR of a finalization is not secret, and is bound to no CA.
                 SharedPayload(signed: .finalize, taken: .signRequest, consequence: .noStronger),
+                // The caller brings the randoms and the point, which can hold a request for the same key. So Ed25519 keys
+                // do not sign it, nor does any other key a content that begins like one. No two other handshakes share
+                // a content, nor does one with a CSR or JWS.
+                SharedPayload(signed: .signServerKeyExchange, taken: .signRequest, consequence: .refused),
             ]
     }()
 }

@@ -15,7 +15,7 @@ struct SignatureCosts {
             self =
                 switch mechanism {
                 case .ecdsa: publicKeyBytes <= 91 ? .p256 : .p384
-                case .rsaPKCS1SHA256, .rsaPKCS1SHA384, .rsaPSSSHA256, .rsaPSSSHA384:
+                case .rsaPKCS1SHA256, .rsaPKCS1SHA384, .rsaPKCS1SHA512, .rsaPSSSHA256, .rsaPSSSHA384, .rsaPSSSHA512:
                     if publicKeyBytes <= 294 { .rsa2048 } else if publicKeyBytes <= 422 { .rsa3072 } else { .rsa4096 }
                 case .ed25519: inputBytes <= Kind.longMessage ? .ed25519 : .ed25519Long
                 }

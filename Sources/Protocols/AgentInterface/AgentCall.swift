@@ -60,14 +60,15 @@ public enum AgentCall: Sendable {
     case deleteKey(name: KeyName)
     case sign(SigningCall)
     case signCertificateRequest(CertificateRequest)
-    case signHandshake(key: KeyName, content: [UInt8], scheme: String)
+    case signHandshake(HandshakeMessage, key: KeyName, content: [UInt8], scheme: String)
     case readAudit(last: Int)
 
     /// Names of the methods that the agent implements.
     public static let methods: [String] = [
         "GetStatus", "ListKeys", "DescribeKey", "CreateKey", "AdoptKey", "RetireKey", "DeleteKey", "SignNewAccount", "SignAccountUpdate",
         "SignAccountDeactivation", "SignKeyChange", "SignNewOrder", "SignPostAsGet", "SignChallengeResponse",
-        "SignAuthorizationDeactivation", "SignFinalize", "SignRevocation", "SignCertificateRequest", "SignHandshake", "ReadAudit",
+        "SignAuthorizationDeactivation", "SignFinalize", "SignRevocation", "SignCertificateRequest", "SignHandshake",
+        "SignClientHandshake", "SignServerKeyExchange", "ReadAudit",
     ]
 
     /// The call's method, without the interface's name.
@@ -94,7 +95,9 @@ public enum AgentCall: Sendable {
             case .revokeCertificate: "SignRevocation"
             }
         case .signCertificateRequest: "SignCertificateRequest"
-        case .signHandshake: "SignHandshake"
+        case .signHandshake(.serverCertificateVerify, _, _, _): "SignHandshake"
+        case .signHandshake(.clientCertificateVerify, _, _, _): "SignClientHandshake"
+        case .signHandshake(.serverKeyExchange, _, _, _): "SignServerKeyExchange"
         case .readAudit: "ReadAudit"
         }
     }

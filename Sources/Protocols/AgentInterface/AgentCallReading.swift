@@ -31,6 +31,9 @@ public enum CallLimits {
     /// Bytes of a key's PKCS#11 URI: as many as the token's helper accepts.
     public static let uri = 4 * 1_024
     public static let auditRecords = 10_000
+    /// Bytes of a handshake's content. None that is signed has more than 165; longer ones, such as all messages of a TLS
+    /// 1.2 handshake, are read to be refused like every other content that is none, and recorded.
+    public static let handshake = 16 * 1_024
 }
 
 extension AgentCall {
@@ -115,11 +118,9 @@ extension AgentCall {
                 mustStaple: try reader.optionalBool("mustStaple") ?? false)
             try reader.finish(["key", "identifiers", "mustStaple"])
             self = .signCertificateRequest(request)
-        case "SignHandshake":
-            self = .signHandshake(
-                key: try reader.key("key"), content: try reader.base64url("content", limit: CallLimits.text),
-                scheme: try reader.text("scheme"))
-            try reader.finish(["key", "content", "scheme"])
+        case "SignHandshake": self = try reader.handshake(.serverCertificateVerify)
+        case "SignClientHandshake": self = try reader.handshake(.clientCertificateVerify)
+        case "SignServerKeyExchange": self = try reader.handshake(.serverKeyExchange)
         case "ReadAudit":
             let last = try reader.optionalInteger("last") ?? 100
             guard last >= 0, last <= Int64(CallLimits.auditRecords) else {
@@ -191,6 +192,13 @@ struct ParameterReader {
         let name = try key("name")
         try finish(["name"])
         return name
+    }
+
+    func handshake(_ message: HandshakeMessage) throws(InvalidParameter) -> AgentCall {
+        let call = AgentCall.signHandshake(
+            message, key: try key("key"), content: try base64url("content", limit: CallLimits.handshake), scheme: try text("scheme"))
+        try finish(["key", "content", "scheme"])
+        return call
     }
 
     func base64url(_ name: String, limit: Int) throws(InvalidParameter) -> [UInt8] {

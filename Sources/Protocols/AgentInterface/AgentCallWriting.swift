@@ -22,7 +22,7 @@ extension AgentCall {
             json.member("key", request.key.rawValue)
             AgentCall.write(request.identifiers, to: &json)
             if request.mustStaple { json.member("mustStaple", true) }
-        case .signHandshake(let key, let content, let scheme):
+        case .signHandshake(_, let key, let content, let scheme):
             json.member("key", key.rawValue)
             json.member("content", Base64URL.encode(content))
             json.member("scheme", scheme)

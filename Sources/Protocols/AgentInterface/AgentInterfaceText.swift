@@ -26,6 +26,8 @@ public enum AgentInterfaceText {
         # the agent made, the accepted ones for an adopted key ("extractable", "was-extractable", "not-sensitive",
         # "was-not-sensitive", "decrypt", "unwrap", "derive", "sign-recover"). Missing if the key got its name from a
         # version of the agent that did not check.
+        # handshakes: the TLS operations that grants allow with the key: the caller's grants, or for root, the agent's own
+        # user and callers who may read the audit trail, anybody's.
         type Key (
           name: string,
           usage: (account, certificate),
@@ -39,7 +41,8 @@ public enum AgentInterfaceText {
           uri: string,
           directory: ?string,
           created: string,
-          weaknesses: ?[]string
+          weaknesses: ?[]string,
+          handshakes: []string
         )
 
         # A token and its state: "ready", "starting" or "unavailable", the last with a reason, a sentence and a hint. A
@@ -80,7 +83,8 @@ public enum AgentInterfaceText {
         type Problem (what: string, name: string, message: string)
 
         # What the agent is, who it takes the caller for, and what the caller may do. configuration: null for a caller
-        # without a grant, except root and the agent's own user.
+        # without a grant, except root and the agent's own user. serverKeyExchangeKeys: the keys, at most 64, with which a
+        # grant allows SignServerKeyExchange; whose grants, as for a Key's handshakes.
         method GetStatus() -> (
           version: string,
           user: int,
@@ -88,6 +92,7 @@ public enum AgentInterfaceText {
           tokens: []Token,
           grants: []Grant,
           externalAccounts: []string,
+          serverKeyExchangeKeys: []string,
           auditSequence: int,
           auditState: string,
           configuration: ?Configuration,
@@ -170,8 +175,17 @@ public enum AgentInterfaceText {
 
         # A TLS 1.3 server CertificateVerify (RFC 8446 section 4.4.3). content: base64url of exactly the content that
         # section describes, 130 or 146 bytes. scheme: a SignatureScheme of section 4.2.3, such as
-        # "ecdsa_secp256r1_sha256".
+        # "ecdsa_secp256r1_sha256": one of ECDSA with the key's own curve, rsa_pss_rsae_* or ed25519.
         method SignHandshake(key: string, content: string, scheme: string) -> (signature: string)
+
+        # The same for a TLS 1.3 client's CertificateVerify.
+        method SignClientHandshake(key: string, content: string, scheme: string) -> (signature: string)
+
+        # A TLS 1.2 ServerKeyExchange (RFC 8422 section 5.4). content: base64url of the two randoms and the parameters:
+        # exactly 100 bytes (X25519), 133 (secp256r1) or 165 (secp384r1, both uncompressed). scheme: a SignatureScheme as
+        # above, which in TLS 1.2 gives the hash of ECDSA and not the curve (RFC 8446 section 4.2.3), or rsa_pkcs1_sha256,
+        # _sha384 or _sha512. Not for Ed25519 keys.
+        method SignServerKeyExchange(key: string, content: string, scheme: string) -> (signature: string)
 
         # The last records of the audit trail, 100 by default, as the lines on disk. With "more", new ones follow.
         method ReadAudit(last: ?int) -> (records: []string)

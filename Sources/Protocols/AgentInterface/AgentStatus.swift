@@ -172,6 +172,8 @@ public struct AgentStatus: Sendable, Hashable {
     /// Names of the external account credentials that the agent holds and the caller's grants list (RFC 8555 §7.3.4);
     /// never their secrets.
     public var externalAccounts: [String]
+    /// Names of keys with which a grant allows TLS 1.2, at most 64.
+    public var serverKeyExchangeKeys: [String]
     /// Sequence number of the last record of the audit trail.
     public var auditSequence: UInt64
     /// `writable`, or why it is not.
@@ -183,7 +185,8 @@ public struct AgentStatus: Sendable, Hashable {
 
     public init(
         version: String, user: UInt32, groups: [UInt32], tokens: [TokenStatus], grants: [GrantStatus], externalAccounts: [String],
-        auditSequence: UInt64, auditState: String, configuration: ConfigurationStatus? = nil, problems: [ProblemStatus] = []
+        serverKeyExchangeKeys: [String] = [], auditSequence: UInt64, auditState: String, configuration: ConfigurationStatus? = nil,
+        problems: [ProblemStatus] = []
     ) {
         self.version = version
         self.user = user
@@ -191,6 +194,7 @@ public struct AgentStatus: Sendable, Hashable {
         self.tokens = tokens
         self.grants = grants
         self.externalAccounts = externalAccounts
+        self.serverKeyExchangeKeys = serverKeyExchangeKeys
         self.auditSequence = auditSequence
         self.auditState = auditState
         self.configuration = configuration
@@ -214,6 +218,7 @@ public struct AgentStatus: Sendable, Hashable {
         for grant in grants { grant.write(to: &json) }
         json.endArray()
         json.member("externalAccounts", externalAccounts)
+        json.member("serverKeyExchangeKeys", serverKeyExchangeKeys)
         json.member("auditSequence", auditSequence)
         json.member("auditState", auditState)
         if let configuration {
@@ -237,6 +242,7 @@ public struct AgentStatus: Sendable, Hashable {
             self.init(
                 version: try json.string("version"), user: UInt32(truncatingIfNeeded: try json.integer("user")), groups: groups,
                 tokens: tokens, grants: grants, externalAccounts: try json.strings("externalAccounts"),
+                serverKeyExchangeKeys: try json.optionalStrings("serverKeyExchangeKeys") ?? [],
                 auditSequence: UInt64(clamping: try json.integer("auditSequence")), auditState: try json.string("auditState"),
                 configuration: try json.optionalObject("configuration").map { try ConfigurationStatus($0) }, problems: problems)
         } catch {

@@ -26,10 +26,12 @@ public struct KeyDescription: Sendable, Hashable {
     public var created: String
     /// Words for what the private key allows beyond signing; `nil` if that was not checked.
     public var weaknesses: [String]?
+    /// The TLS operations that grants allow with the key, as far as the caller may know.
+    public var handshakes: [String]
 
     public init(
         name: KeyName, usage: KeyUsage, algorithm: KeyAlgorithm, state: KeyState, publicKey: PublicKey, token: String, uri: String,
-        directory: String?, created: String, weaknesses: [String]? = nil
+        directory: String?, created: String, weaknesses: [String]? = nil, handshakes: [String] = []
     ) {
         self.name = name
         self.usage = usage
@@ -41,6 +43,7 @@ public struct KeyDescription: Sendable, Hashable {
         self.directory = directory
         self.created = created
         self.weaknesses = weaknesses
+        self.handshakes = handshakes
     }
 
     /// Lower-case hex of the SHA-256 of the SubjectPublicKeyInfo.
@@ -62,6 +65,7 @@ public struct KeyDescription: Sendable, Hashable {
         json.member("directory", ifPresent: directory)
         json.member("created", created)
         if let weaknesses { json.member("weaknesses", weaknesses) }
+        json.member("handshakes", handshakes)
         json.endObject()
     }
 
@@ -77,7 +81,7 @@ public struct KeyDescription: Sendable, Hashable {
                 name: try KeyName(json.string("name")), usage: usage, algorithm: algorithm, state: state,
                 publicKey: try PublicKey(jwk: json.object("jwk")), token: try json.string("token"), uri: try json.string("uri"),
                 directory: try json.optionalString("directory"), created: try json.string("created"),
-                weaknesses: try json.optionalStrings("weaknesses"))
+                weaknesses: try json.optionalStrings("weaknesses"), handshakes: try json.optionalStrings("handshakes") ?? [])
         } catch let error as AgentReplyError {
             throw error
         } catch {

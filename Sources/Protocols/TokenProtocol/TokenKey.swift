@@ -71,4 +71,6 @@ public enum SigningMechanism: UInt8, CaseIterable, Sendable {
     case rsaPSSSHA384 = 5
     /// CKM_EDDSA: the message in, at most `TokenLimits.message` bytes.
     case ed25519 = 6
+    case rsaPKCS1SHA512 = 7
+    case rsaPSSSHA512 = 8
 }

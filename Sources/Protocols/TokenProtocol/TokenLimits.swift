@@ -43,6 +43,7 @@ extension SigningMechanism {
         case .ecdsa: count == 32 || count == 48
         case .rsaPKCS1SHA256, .rsaPSSSHA256: count == 32
         case .rsaPKCS1SHA384, .rsaPSSSHA384: count == 48
+        case .rsaPKCS1SHA512, .rsaPSSSHA512: count == 64
         case .ed25519: count <= TokenLimits.message
         }
     }

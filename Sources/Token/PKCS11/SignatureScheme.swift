@@ -18,26 +18,51 @@ public enum SignatureScheme: Hashable, Sendable {
         case sha256
         /// SHA-384.
         case sha384
+        /// SHA-512.
+        case sha512
 
         /// Length in bytes.
-        var length: Int { self == .sha256 ? 32 : 48 }
+        var length: Int {
+            switch self {
+            case .sha256: 32
+            case .sha384: 48
+            case .sha512: 64
+            }
+        }
 
         /// DigestInfo up to the digest (RFC 8017 §9.2, note 1).
         var digestInfoPrefix: [UInt8] {
             switch self {
             case .sha256: Self.sha256Prefix
             case .sha384: Self.sha384Prefix
+            case .sha512: Self.sha512Prefix
             }
         }
 
-        var mechanism: CK_MECHANISM_TYPE { self == .sha256 ? CKM_SHA256 : CKM_SHA384 }
-        var maskGeneration: CK_ULONG { self == .sha256 ? CKG_MGF1_SHA256 : CKG_MGF1_SHA384 }
+        var mechanism: CK_MECHANISM_TYPE {
+            switch self {
+            case .sha256: CKM_SHA256
+            case .sha384: CKM_SHA384
+            case .sha512: CKM_SHA512
+            }
+        }
+
+        var maskGeneration: CK_ULONG {
+            switch self {
+            case .sha256: CKG_MGF1_SHA256
+            case .sha384: CKG_MGF1_SHA384
+            case .sha512: CKG_MGF1_SHA512
+            }
+        }
 
         private static let sha256Prefix: [UInt8] = [
             0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20,
         ]
         private static let sha384Prefix: [UInt8] = [
             0x30, 0x41, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02, 0x05, 0x00, 0x04, 0x30,
+        ]
+        private static let sha512Prefix: [UInt8] = [
+            0x30, 0x51, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40,
         ]
     }
 

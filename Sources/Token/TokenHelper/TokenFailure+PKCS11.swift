@@ -138,8 +138,10 @@ extension SignatureScheme {
         case .ecdsa: self = .ecdsa
         case .rsaPKCS1SHA256: self = .rsaPKCS1(.sha256)
         case .rsaPKCS1SHA384: self = .rsaPKCS1(.sha384)
+        case .rsaPKCS1SHA512: self = .rsaPKCS1(.sha512)
         case .rsaPSSSHA256: self = .rsaPSS(.sha256)
         case .rsaPSSSHA384: self = .rsaPSS(.sha384)
+        case .rsaPSSSHA512: self = .rsaPSS(.sha512)
         case .ed25519: self = .ed25519
         }
     }

@@ -45,6 +45,8 @@ import Varlink
         #expect(notices.load(ordering: .relaxed) == 6)
         // A signature may take long: the user gets no notice.
         #expect(try await isTimedOut { _ = try await $0.handshake(key: "web", content: [1], scheme: "ed25519") })
+        #expect(try await isTimedOut { _ = try await $0.clientHandshake(key: "web", content: [1], scheme: "ed25519") })
+        #expect(try await isTimedOut { _ = try await $0.serverKeyExchange(key: "web", content: [1], scheme: "rsa_pkcs1_sha256") })
         #expect(notices.load(ordering: .relaxed) == 6)
     }
 

@@ -58,7 +58,7 @@ import Testing
         ("socket = 1\n", 1, "must be a string"),
         ("sokcet = \"/x\"\n", 1, "is not a setting here"),
         ("\nsocket = \"relative\"\n", 2, "absolute"),
-        ("socket = \"/\(String(repeating: "x", count: 200))\"\n", 1, "longer"),
+        ("socket = \"/\(String(repeating: "x", count: 200))\"\n", 1, "too long"),
         ("connections = 0\n", 1, "must be from"),
         ("socket-mode = \"0999\"\n", 1, "octal"),
         ("verify-signatures = \"none\"\n", 1, "fault-sensitive"),
@@ -182,7 +182,7 @@ import Testing
             name = "all"
             users = [0]
             keys = ["*"]
-            operations = ["sign-handshake"]
+            operations = ["sign-handshake", "sign-server-key-exchange", "sign-client-handshake"]
             identifiers = ["*"]
             [[grant]]
             name = "accounts"
@@ -214,7 +214,7 @@ import Testing
                 grant "all" (line \(line + 9))
                   lets user 0
                   with every key
-                    sign TLS handshakes
+                    sign TLS 1.3 handshakes as the server, sign TLS 1.3 handshakes as a client, sign TLS 1.2 handshakes as the server
                 """,
                 """
                 grant "accounts" (line \(line + 15))

@@ -24,6 +24,8 @@ import Varlink
         ("SignFinalize", #""key":"account-1","certificateKey":NAME,\#(signing),\#(account),\#(identifiers)"#),
         ("SignCertificateRequest", #""key":NAME,\#(identifiers)"#),
         ("SignHandshake", #""key":NAME,"content":"AAAA","scheme":"ecdsa_secp256r1_sha256""#),
+        ("SignClientHandshake", #""key":NAME,"content":"AAAA","scheme":"ecdsa_secp256r1_sha256""#),
+        ("SignServerKeyExchange", #""key":NAME,"content":"AAAA","scheme":"ecdsa_secp256r1_sha256""#),
     ]
 
     /// As JSON; the texts have no quotes.

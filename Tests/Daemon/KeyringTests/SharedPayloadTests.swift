@@ -5,6 +5,8 @@ import SigningPolicy
 import StrictJSON
 import Testing
 
+import struct X509.CertificateSigningRequest
+
 @testable import Keyring
 
 /// Foundation has an `Operation` too.
@@ -143,7 +145,9 @@ private typealias Asked = ACME.Operation
         case .finalize: return has("csr")
         case .revokeCertificate: return has("certificate")
         case .signRequest: return signed.certificateRequest != nil
-        case .createKey, .adoptKey, .retireKey, .deleteKey, .listKeys, .signHandshake, .readAudit: return nil
+        case .createKey, .adoptKey, .retireKey, .deleteKey, .listKeys, .signHandshake, .signClientHandshake, .signServerKeyExchange,
+            .readAudit:
+            return nil
         }
     }
 
@@ -154,7 +158,67 @@ private typealias Asked = ACME.Operation
                 if canBeTaken(signed, for: operation) == true { pairs.insert(Pair(signed: signed.operation, taken: operation)) }
             }
         }
+        // By TLS's grammar alone, every kind of content against every other.
+        for (message, contents) in try handshakes() {
+            for content in contents {
+                for other in HandshakeMessage.allCases where other != message {
+                    if isForm(content, of: other) { pairs.insert(Pair(signed: message.operation, taken: other.operation)) }
+                }
+                if isCertificateRequest(content) { pairs.insert(Pair(signed: message.operation, taken: .signRequest)) }
+                // Printable throughout, as a JWS is before it is signed (RFC 7515 §5.1).
+                if content.allSatisfy({ (0x21...0x7E).contains($0) }) {
+                    pairs.insert(Pair(signed: message.operation, taken: .newAccount))
+                }
+            }
+        }
         return pairs
+    }
+
+    /// Contents of each handshake, with those that a caller builds to have a second meaning.
+    private func handshakes() throws -> [(HandshakeMessage, [[UInt8]])] {
+        let ambiguous = ServerKeyExchangeTests.ambiguousContent(try SoftwareKey.make(.ed25519).spki)
+        return [
+            (.serverCertificateVerify, [32, 48].map { HandshakeTests.content(hash: $0) }),
+            (.clientCertificateVerify, [32, 48].map { HandshakeTests.content(context: HandshakeTests.clientContext, hash: $0) }),
+            (.serverKeyExchange, ServerKeyExchangeTests.Curve.allCases.map { ServerKeyExchangeTests.content($0) } + [ambiguous]),
+        ]
+    }
+
+    /// Whether some scheme makes the content the message's.
+    private func isForm(_ content: [UInt8], of message: HandshakeMessage) -> Bool {
+        TLSSignatureScheme.allCases.contains { (try? HandshakeContent(message, content: content, scheme: $0.rawValue)) != nil }
+    }
+
+    /// Whether the content is a CertificationRequestInfo (RFC 2986 §4.1): completed with any signature, it can be read.
+    private func isCertificateRequest(_ content: [UInt8]) -> Bool {
+        let signature: [UInt8] = [0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x41, 0x00] + [UInt8](repeating: 1, count: 64)
+        let length = content.count + signature.count
+        guard let low = UInt8(exactly: length % 256), length >= 128 else { return false }
+        let head: [UInt8] = length < 256 ? [0x30, 0x81, low] : [0x30, 0x82, 1, low]
+        return (try? CertificateSigningRequest(derEncoded: head + content + signature)) != nil
+    }
+
+    @Test func aHandshakeIsOneMessageOnly() throws {
+        let url = try ACMEURL("https://ca.example/other/1")
+        let jws = SigningPlan.Envelope(key: account.key, url: url, nonce: "bm9uY2U", account: url).signingInput(payload: []).bytes
+        let request = CertificateRequest(key: "web-1", identifiers: [try Identifier(argument: "www.example.org")])
+        let info = try PendingCertificateRequest(request, key: certificate.key).infoBytes
+        let others = try handshakes()
+        for message in HandshakeMessage.allCases {
+            #expect(!isForm(jws, of: message) && !isForm(info, of: message))
+            for (other, contents) in others where other != message {
+                #expect(contents.allSatisfy { !isForm($0, of: message) }, "\(other.operation.rawValue) as \(message.operation.rawValue)")
+            }
+        }
+        // What the table says is refused, is.
+        #expect(isCertificateRequest(info))
+        for (message, contents) in others {
+            for content in contents where isCertificateRequest(content) {
+                #expect(!isForm(content, of: message))
+                #expect(
+                    SharedPayload.all.contains { $0.signed == message.operation && $0.taken == .signRequest && $0.consequence == .refused })
+            }
+        }
     }
 
     @Test func everyPairOfOperationsWhosePayloadsCoincideIsInThePolicysTable() throws {
@@ -188,7 +252,7 @@ private typealias Asked = ACME.Operation
     }
 
     @Test func whatIsSignedForOneKindOfMeaningCannotBeReadAsAnother() throws {
-        // A JWS begins with its header in base64url, a CSR with a SEQUENCE, a handshake with 64 spaces.
+        // A JWS begins with its header in base64url, a CSR with a SEQUENCE, a handshake of TLS 1.3 with 64 spaces.
         let url = try ACMEURL("https://ca.example/other/1")
         let jws = SigningPlan.Envelope(key: account.key, url: url, nonce: "bm9uY2U", account: url).signingInput(payload: []).bytes
         #expect(jws.starts(with: "eyJ".utf8))
@@ -217,6 +281,7 @@ private typealias Asked = ACME.Operation
             case "granted together": consequence = .grantedTogether
             case "no stronger": consequence = .noStronger
             case "kept apart": consequence = .keptApart
+            case "refused": consequence = .refused
             default:
                 Issue.record("\(line)")
                 continue

@@ -146,7 +146,8 @@ import X509
                 .finalize(CertificateRequest(key: "account-1", identifiers: identifiers)), key: key, url: url, nonce: "bm9uY2U",
                 account: account, otherKey: key)
         }
-        let handshake = try ServerHandshake(content: HandshakeTests.content(hash: 32), scheme: "ecdsa_secp256r1_sha256")
+        let handshake = try HandshakeContent(
+            .serverCertificateVerify, content: HandshakeTests.content(hash: 32), scheme: "ecdsa_secp256r1_sha256")
         #expect(throws: CompositionError.self) { try SigningPlan.handshake(handshake, key: key) }
     }
 

@@ -46,6 +46,21 @@ enum SoftwareKey {
         }
     }
 
+    /// As the token does, from what it gets: a digest of the curve's length.
+    func signAsToken(_ task: SigningTask) throws -> [UInt8] {
+        switch (self, task.input) {
+        case (.p256(let key), _): return Array(try key.signature(for: GivenDigest<SHA256>(task.tokenInput)).rawRepresentation)
+        case (.p384(let key), _): return Array(try key.signature(for: GivenDigest<SHA384>(task.tokenInput)).rawRepresentation)
+        case (.rsa(let key), .sha256(let digest)):
+            return Array(try key.signature(for: digest, padding: task.padding.cryptoPadding).rawRepresentation)
+        case (.rsa(let key), .sha384(let digest)):
+            return Array(try key.signature(for: digest, padding: task.padding.cryptoPadding).rawRepresentation)
+        case (.rsa(let key), .sha512(let digest)):
+            return Array(try key.signature(for: digest, padding: task.padding.cryptoPadding).rawRepresentation)
+        default: return try sign(task.input)
+        }
+    }
+
     func signingKey(
         _ name: String, _ usage: KeyUsage, directory: String? = "https://ca.example/directory", state: SigningKey.State = .active
     ) throws -> SigningKey {
@@ -55,4 +70,18 @@ enum SoftwareKey {
             pinned, name: try KeyName(name), usage: usage, directory: usage == .account ? try directory.map { try ACMEURL($0) } : nil,
             token: "t", created: "2026-01-01T00:00:00Z", state: state)
     }
+}
+
+/// A digest given as bytes.
+private struct GivenDigest<Hash: HashFunction>: Digest {
+    static var byteCount: Int { Hash.Digest.byteCount }
+    let bytes: [UInt8]
+
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R { try bytes.withUnsafeBytes(body) }
+    func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
+    static func == (one: Self, other: Self) -> Bool { one.bytes == other.bytes }
+    func makeIterator() -> Array<UInt8>.Iterator { bytes.makeIterator() }
+    var description: String { "digest" }
 }

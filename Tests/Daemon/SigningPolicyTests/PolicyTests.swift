@@ -5,6 +5,23 @@ import Testing
 
 @Suite("Policy decisions")
 struct PolicyTests {
+    @Test func handshakesOfAKeyAreThePeersOrAnybodys() throws {
+        func grant(_ name: String, _ user: UInt32, _ keys: String, _ operations: Set<Operation>) throws -> Grant {
+            Grant(name: name, peers: [.user(user)], keys: [try KeyPattern(keys)], operations: operations)
+        }
+        let policy = try Policy(grants: [
+            grant("a", 1, "web-*", [.signHandshake, .listKeys]), grant("b", 2, "web-1", [.signServerKeyExchange]),
+            grant("c", 1, "*", [.listKeys]),
+        ])
+        func peer(_ uid: UInt32) -> Peer { Peer(uid: uid, gids: []) }
+        #expect(policy.handshakes(key: "web-1", of: peer(1)) == [.serverCertificateVerify])
+        #expect(policy.handshakes(key: "web-1", of: peer(2)) == [.serverKeyExchange])
+        #expect(policy.handshakes(key: "web-2", of: peer(2)).isEmpty)
+        #expect(policy.handshakes(key: "web-1", of: nil) == [.serverCertificateVerify, .serverKeyExchange])
+        #expect(policy.handshakes(key: "mail", of: nil).isEmpty)
+        #expect(policy.handshakes(key: "web-1", of: peer(Peer.unmapped)).isEmpty)
+    }
+
     @Test("A grant that covers all of a request allows it, and is named")
     func allowed() throws {
         let policy = try Policy(grants: [webGrant("other", peers: [.user(2_000)]), webGrant()])

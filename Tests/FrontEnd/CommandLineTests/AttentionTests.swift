@@ -46,6 +46,19 @@ import Testing
         #expect(Status.line(grant(keys: ["*"], operations: ["issue"])).hasPrefix("web: issue with keys *"))
     }
 
+    @Test(
+        arguments: [
+            (["sign-handshake", "sign-client-handshake", "sign-server-key-exchange"], "server 1.3, client 1.3, server 1.2"),
+            ([], "no grant allows a handshake"), (["sign-later"], "sign-later"),
+        ] as [([String], String)])
+    func aKeySaysWhichHandshakesAreGranted(handshakes: [String], words: String) throws {
+        let key = KeyDescription(
+            name: "web-1", usage: .certificate, algorithm: .p256, state: .active, publicKey: SoftwareKey().publicKey, token: "t", uri: "u",
+            directory: nil, created: "2026-01-01T00:00:00Z", weaknesses: [], handshakes: handshakes)
+        let line = try #require(key.fields.split(separator: "\n").first { $0.hasPrefix("TLS") })
+        #expect(line.hasSuffix(words), "\(line)")
+    }
+
     @Test(arguments: [(nil, "unknown: "), ([], "no"), (["decrypt"], "yes: decrypt")] as [([String]?, String)])
     func aKeySaysWhetherItIsWeak(weaknesses: [String]?, words: String) throws {
         let key = KeyDescription(

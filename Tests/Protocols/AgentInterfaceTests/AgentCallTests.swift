@@ -35,7 +35,9 @@ import Testing
                         notAfter: "2026-02-01T00:00:00Z"))), sign(.postAsGet), sign(.respondToChallenge), sign(.deactivateAuthorization),
             sign(.finalize(request)), sign(.revokeCertificate(Revocation(certificate: [1, 2, 3], reason: .keyCompromise))),
             sign(.revokeCertificate(Revocation(certificate: [1, 2, 3])), account: false), .signCertificateRequest(request),
-            .signHandshake(key: "web", content: [1, 2], scheme: "ed25519"), .readAudit(last: 7),
+            .signHandshake(.serverCertificateVerify, key: "web", content: [1, 2], scheme: "ed25519"),
+            .signHandshake(.clientCertificateVerify, key: "web", content: [1, 2], scheme: "ed25519"),
+            .signHandshake(.serverKeyExchange, key: "web", content: [1, 2], scheme: "rsa_pkcs1_sha256"), .readAudit(last: 7),
         ]
     }
 

@@ -19,10 +19,11 @@ struct ProtocolLimitTests {
             .generate(label: "x", id: longID.id, algorithm: .p256),
             .sign(reference, .ed25519, [UInt8](repeating: 0, count: TokenLimits.message + 1)),
         ]
-        for count in [0, 20, 31, 33, 47, 49, 64] {
+        for count in [0, 20, 31, 33, 47, 49, 63, 65] {
             refused.append(.sign(reference, .ecdsa, [UInt8](repeating: 0, count: count)))
             refused.append(.sign(reference, .rsaPKCS1SHA256, [UInt8](repeating: 0, count: count)))
             refused.append(.sign(reference, .rsaPSSSHA384, [UInt8](repeating: 0, count: count)))
+            refused.append(.sign(reference, .rsaPKCS1SHA512, [UInt8](repeating: 0, count: count)))
         }
         for key in [longLabel, longID, longKey] {
             refused.append(.destroy(key))

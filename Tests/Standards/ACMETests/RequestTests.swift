@@ -35,8 +35,8 @@ struct RequestTests {
             Operation.allCases.map(\.rawValue) == [
                 "new-account", "update-account", "deactivate-account", "key-change", "new-order", "post-as-get", "respond-to-challenge",
                 "deactivate-authorization", "finalize", "revoke-certificate", "create-key", "adopt-key", "retire-key", "delete-key",
-                "list-keys",
-                "sign-certificate-request", "sign-handshake", "read-audit",
+                "list-keys", "sign-certificate-request", "sign-handshake", "sign-client-handshake", "sign-server-key-exchange",
+                "read-audit",
             ])
     }
 

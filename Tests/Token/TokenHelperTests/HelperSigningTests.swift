@@ -39,6 +39,7 @@ import TokenTestSupport
         case .rsa2048, .rsa3072, .rsa4096:
             let publicKey = try _RSA.Signing.PublicKey(derRepresentation: spki)
             let digest256 = SHA256.hash(data: message), digest384 = SHA384.hash(data: message)
+            let digest512 = SHA512.hash(data: message)
             func rsa(_ mechanism: SigningMechanism, _ digest: [UInt8]) throws -> _RSA.Signing.RSASignature {
                 _RSA.Signing.RSASignature(rawRepresentation: try helper.signature(key.reference, mechanism, digest))
             }
@@ -50,6 +51,10 @@ import TokenTestSupport
                     try rsa(.rsaPKCS1SHA384, Array(digest384)), for: digest384, padding: .insecurePKCS1v1_5))
             #expect(publicKey.isValidSignature(try rsa(.rsaPSSSHA256, Array(digest256)), for: digest256, padding: .PSS))
             #expect(publicKey.isValidSignature(try rsa(.rsaPSSSHA384, Array(digest384)), for: digest384, padding: .PSS))
+            #expect(
+                publicKey.isValidSignature(
+                    try rsa(.rsaPKCS1SHA512, Array(digest512)), for: digest512, padding: .insecurePKCS1v1_5))
+            #expect(publicKey.isValidSignature(try rsa(.rsaPSSSHA512, Array(digest512)), for: digest512, padding: .PSS))
         }
     }
 

@@ -21,7 +21,12 @@ public enum ProtocolSamples {
             .destroy(reference), .settle(label: "a", id: [UInt8](repeating: 5, count: TokenLimits.uniqueID)),
         ]
         for mechanism in SigningMechanism.allCases {
-            let count = [.rsaPKCS1SHA384, .rsaPSSSHA384].contains(mechanism) ? 48 : 32
+            let count: Int
+            switch mechanism {
+            case .rsaPKCS1SHA384, .rsaPSSSHA384: count = 48
+            case .rsaPKCS1SHA512, .rsaPSSSHA512: count = 64
+            default: count = 32
+            }
             requests.append(.sign(reference, mechanism, [UInt8](repeating: 9, count: count)))
         }
         for algorithm in KeyAlgorithm.allCases { requests.append(.generate(label: "a", id: [0], algorithm: algorithm)) }

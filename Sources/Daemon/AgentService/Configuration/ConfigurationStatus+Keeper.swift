@@ -10,7 +10,7 @@ extension ConfigurationStatus {
     /// Which entries are off, and why a reload was refused, may name other users and files: only root, the agent's own
     /// user and those who may read the audit trail learn that. Root and the agent's own user need no grant.
     init?(_ configuration: LoadedConfiguration, reloadError: String?, user: UInt32, grants: [Grant]) {
-        let knowsAll = user == 0 || user == geteuid() || grants.contains { $0.operations.contains(.readAudit) }
+        let knowsAll = ConfigurationStatus.isForAll(user: user, grants: grants)
         guard knowsAll || !grants.isEmpty else { return nil }
         self.init(
             loaded: RFC3339.string(configuration.loaded / ConfigurationStatus.millisecondsInSecond), sha256: configuration.digest,
@@ -18,6 +18,20 @@ extension ConfigurationStatus {
         guard knowsAll else { return }
         entries = configuration.off.map { Entry(entry: $0.entry, line: $0.line, message: $0.message) }
         self.reloadError = reloadError
+    }
+}
+
+extension ConfigurationStatus {
+    /// Whether this user, who has these grants, may know what others are granted.
+    fileprivate static func isForAll(user: UInt32, grants: [Grant]) -> Bool {
+        user == 0 || user == geteuid() || grants.contains { $0.operations.contains(.readAudit) }
+    }
+}
+
+extension Caller {
+    /// Whether the caller may know what others are granted: root, the agent's own user, and who reads the audit trail.
+    var knowsAllGrants: Bool {
+        ConfigurationStatus.isForAll(user: peer.uid, grants: rules.policy.grants(for: peer.identity))
     }
 }
 

@@ -112,7 +112,9 @@ struct GrantSummary: Sendable, CustomStringConvertible {
         case .deleteKey: "delete keys"
         case .listKeys: "list keys"
         case .signRequest: "sign certificate requests outside of orders"
-        case .signHandshake: "sign TLS handshakes"
+        case .signHandshake: "sign TLS 1.3 handshakes as the server"
+        case .signClientHandshake: "sign TLS 1.3 handshakes as a client"
+        case .signServerKeyExchange: "sign TLS 1.2 handshakes as the server"
         case .readAudit: "read the whole audit trail"
         }
     }

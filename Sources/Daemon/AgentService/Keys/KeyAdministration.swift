@@ -149,7 +149,7 @@ final class KeyAdministration {
             self.conclude(request, result, detail: detail) { key in
                 reply.succeed { json in
                     json.name("key")
-                    KeyDescription(key).write(to: &json)
+                    caller.description(of: key).write(to: &json)
                 }
             }
         }
@@ -265,7 +265,7 @@ final class KeyAdministration {
             self.conclude(request, result) { key in
                 reply.succeed { json in
                     json.name("key")
-                    KeyDescription(key).write(to: &json)
+                    admitted.caller.description(of: key).write(to: &json)
                 }
             }
         }

@@ -22,7 +22,7 @@ final class KeyListing {
     private let names: [KeyName]
     private let inParts: Bool
     private let reply: VarlinkReplier
-    private let visible: (KeyName) -> SigningKey?
+    private let visible: (KeyName) -> KeyDescription?
     private var next = 0
     private var json = JSONWriter()
     private var keys = 0
@@ -30,7 +30,7 @@ final class KeyListing {
     /// - Parameters:
     ///   - names: The names of all keys, in order.
     ///   - visible: The key of that name, if it still exists and the caller may know of it.
-    init(names: [KeyName], inParts: Bool, reply: VarlinkReplier, visible: @escaping (KeyName) -> SigningKey?) {
+    init(names: [KeyName], inParts: Bool, reply: VarlinkReplier, visible: @escaping (KeyName) -> KeyDescription?) {
         self.names = names
         self.inParts = inParts
         self.reply = reply
@@ -43,7 +43,7 @@ final class KeyListing {
         let mostNow = min(keys + KeyListing.keysInTurn, inParts ? KeyListing.part : KeyListing.mostInOneReply + 1)
         while next < end, keys < mostNow {
             if let key = visible(names[next]) {
-                KeyDescription(key).write(to: &json)
+                key.write(to: &json)
                 keys += 1
             }
             next += 1
@@ -73,12 +73,22 @@ final class KeyListing {
     }
 }
 
-extension KeyDescription {
-    init(_ key: SigningKey) {
-        self.init(
+extension Caller {
+    /// The key as this caller may know it.
+    func description(of key: SigningKey) -> KeyDescription {
+        KeyDescription(
             name: key.name, usage: key.usage, algorithm: key.algorithm, state: key.state == .retired ? .retired : .active,
             publicKey: key.publicKey, token: key.token, uri: key.uri, directory: key.directory?.text, created: key.created,
-            weaknesses: key.weaknesses?.names)
+            weaknesses: key.weaknesses?.names, handshakes: handshakes(with: key).map(\.operation.rawValue))
+    }
+
+    /// The handshakes that the key can sign and some grant allows: of the caller's grants, or of all.
+    private func handshakes(with key: SigningKey) -> [HandshakeMessage] {
+        guard key.usage == .certificate, key.state == .active else { return [] }
+        let all = rules.policy.handshakes(key: key.name, of: nil)
+        guard !all.isEmpty else { return [] }
+        let known = knowsAllGrants ? all : rules.policy.handshakes(key: key.name, of: peer.identity)
+        return known.filter { $0.isFor(key.algorithm) }
     }
 }
 

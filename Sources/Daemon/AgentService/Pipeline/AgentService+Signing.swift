@@ -41,15 +41,14 @@ extension AgentService {
             guard otherKey != nil else { return reply.fail(keys.absence(of: otherName)) }
         }
         if let account = call.account, let binding, !binding.covers(account) {
-            return reply.fail(
-                AgentError.invalidRequest(parameter: "account", message: "is not a URL of the CA to which the key is bound"))
+            return refuse(admitted, CompositionError("account", "is not a URL of the CA to which the key is bound"), reply: reply)
         }
         var externalAccount: ExternalAccount?
         if let name = admitted.question.externalAccount {
             guard let loaded = admitted.caller.rules.externalAccounts[name], loaded.directory.origin == key.directory?.origin else {
-                return reply.fail(
-                    AgentError.invalidRequest(
-                        parameter: "externalAccount", message: "no external account of that name is configured for this CA"))
+                return refuse(
+                    admitted, CompositionError("externalAccount", "no external account of that name is configured for this CA"),
+                    reply: reply)
             }
             externalAccount = loaded.account
         }
@@ -85,13 +84,15 @@ extension AgentService {
         }
     }
 
-    /// A TLS 1.3 server handshake.
-    func signHandshake(key name: KeyName, content: [UInt8], scheme: String, of caller: Caller, reply: VarlinkReplier) {
-        let question = PolicyQuestion(peer: caller.peer.identity, operation: .signHandshake, keys: [name])
+    /// A TLS handshake.
+    func sign(
+        _ message: HandshakeMessage, key name: KeyName, content: [UInt8], scheme: String, of caller: Caller, reply: VarlinkReplier
+    ) {
+        let question = PolicyQuestion(peer: caller.peer.identity, operation: message.operation, keys: [name])
         guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
         guard let key = keys.keyring.key(named: name) else { return reply.fail(keys.absence(of: name)) }
         submit(admitted, key: key, waitsForDisk: false, reply: reply) { () throws(CompositionError) in
-            try SigningPlan.handshake(try ServerHandshake(content: content, scheme: scheme), key: key)
+            try SigningPlan.handshake(try HandshakeContent(message, content: content, scheme: scheme), key: key)
         }
     }
 
@@ -121,7 +122,14 @@ extension AgentService {
             let plan = try compose()
             pipeline.submit(SignatureJob(admitted, key: key, waitsForDisk: waitsForDisk, plan: plan, reply: reply))
         } catch {
-            reply.fail(AgentError.invalidRequest(parameter: error.parameter, message: error.description))
+            refuse(admitted, error, reply: reply)
         }
+    }
+
+    /// Answers a request that a grant covers, but that is none that may be signed. The trail has it too: a caller that
+    /// tries other contents is misusing its grant.
+    private func refuse(_ admitted: borrowing Admitted, _ error: CompositionError, reply: VarlinkReplier) {
+        gate.refusals.publish(RefusalReport(admitted, error))
+        reply.fail(AgentError.invalidRequest(parameter: error.parameter, message: error.description))
     }
 }

@@ -1,16 +1,42 @@
 import ACME
 import AgentInterface
 import AuditTrail
+import Keyring
 import Logging
 import SigningPolicy
 
-/// A refusal for the administrator's log and the audit trail, with the grant that came closest.
+/// A refusal for the administrator's log and the audit trail.
 struct RefusalReport {
     let question: PolicyQuestion
-    let refusal: Refusal
     let caller: Caller
+    /// A stable code.
+    private let reason: String
+    /// One line: of policy, with the grant that came closest.
+    private let description: String
+    /// The grant that covers a request which nevertheless may not be signed.
+    private let grant: String?
     /// If the request was refused before its identifiers were read: where to take them from.
-    var unread: CallSubject?
+    private let unread: CallSubject?
+
+    /// By policy.
+    init(question: PolicyQuestion, refusal: Refusal, caller: Caller, unread: CallSubject?) {
+        self.question = question
+        self.caller = caller
+        reason = refusal.reason.rawValue
+        description = refusal.description
+        grant = nil
+        self.unread = unread
+    }
+
+    /// Allowed by policy, but not a request that may be signed.
+    init(_ admitted: borrowing Admitted, _ error: CompositionError) {
+        question = admitted.question
+        caller = admitted.caller
+        reason = "invalid-request"
+        description = "\(error.parameter): \(error)"
+        grant = admitted.grant
+        unread = nil
+    }
 
     /// Identifiers to show if they were not read.
     private static let unreadShown = 16
@@ -19,11 +45,12 @@ struct RefusalReport {
     var record: AuditRecord {
         var record = AuditRecord(.refusal, question: question, caller: caller)
         record.result = "refused"
-        record.error = refusal.reason.rawValue
-        record.detail = refusal.description
+        record.error = reason
+        record.detail = description
+        record.grant = grant
         if let unread = unread?.identifiersAsGiven(first: RefusalReport.unreadShown), unread.count > 0 {
             record.identifiers = unread.first
-            record.detail = "\(refusal.description); \(unread.count) identifiers as the caller wrote them, not read"
+            record.detail = "\(description); \(unread.count) identifiers as the caller wrote them, not read"
         }
         record.shorten()
         return record
@@ -38,7 +65,7 @@ struct RefusalReport {
                 "correlation": "\(caller.correlation)", "uid": "\(caller.peer.uid)", "peer": "\(caller.peer.identity)",
                 "operation": "\(question.operation.rawValue)",
                 "keys": "\(question.keys.map(\.rawValue).joined(separator: ", "))",
-                "identifiers": "\(identifiers.joined(separator: ", "))", "why": "\(refusal)",
+                "identifiers": "\(identifiers.joined(separator: ", "))", "why": "\(description)",
             ])
         // Nothing was signed and nothing will be: a trail that cannot record the refusal does not change the answer.
         do throws(AuditError) { _ = try audit.record(record) } catch {

@@ -170,7 +170,7 @@ final class SigningPipeline {
                 next += 1
                 let task = job.task
                 supervisor.sign(
-                    task.key.reference, task.mechanism, task.input.tokenInput, user: job.record.uid ?? .max,
+                    task.key.reference, task.mechanism, task.tokenInput, user: job.record.uid ?? .max,
                     deadline: now + job.limits.signingDeadline
                 ) { result in self.signed(id, result) }
             }

@@ -69,6 +69,9 @@ struct Status: AgentCommand {
         list.add("tokens", status.tokens.flatMap(Status.lines))
         list.add("you may", status.grants.isEmpty ? [Status.nothing(status)] : status.grants.map(Status.line))
         list.add("external accounts", status.externalAccounts)
+        if !status.serverKeyExchangeKeys.isEmpty {
+            list.add("TLS 1.2", "a grant allows it with " + Wording.list(status.serverKeyExchangeKeys, limit: 8))
+        }
         if let configuration = status.configuration {
             list.add("agent's configuration", "read at \(configuration.loaded), SHA-256 \(configuration.sha256)")
         }

@@ -28,7 +28,11 @@ public enum Operation: String, CaseIterable, Hashable, Sendable {
     case listKeys = "list-keys"
     /// A PKCS#10 request outside an order
     case signRequest = "sign-certificate-request"
-    /// TLS server handshakes
+    /// TLS 1.3 handshakes, as the server
     case signHandshake = "sign-handshake"
+    /// TLS 1.3 handshakes, as a client
+    case signClientHandshake = "sign-client-handshake"
+    /// TLS 1.2 handshakes, as the server
+    case signServerKeyExchange = "sign-server-key-exchange"
     case readAudit = "read-audit"
 }

@@ -79,6 +79,7 @@ extension KeyDescription {
         list.add("usage", usage.rawValue)
         list.add("algorithm", algorithm.rawValue)
         list.add("state", state == .retired ? "retired: signs only its certificate's revocation" : state.rawValue)
+        if usage == .certificate, state == .active { list.add("TLS", handshakeWords ?? "no grant allows a handshake") }
         list.add("token", token)
         list.add("uri", uri)
         list.add("directory", directory)
@@ -90,6 +91,19 @@ extension KeyDescription {
             weaknesses.map { $0.isEmpty ? "no" : "yes: \($0.joined(separator: ", "))" }
                 ?? "unknown: an earlier version of the agent made or adopted it and did not check")
         return list.text
+    }
+
+    /// The handshakes that grants allow with the key: `server 1.3, client 1.3`; `nil` if there is none.
+    var handshakeWords: String? {
+        let words = handshakes.map { name in
+            switch Operation(rawValue: name) {
+            case .signHandshake: "server 1.3"
+            case .signClientHandshake: "client 1.3"
+            case .signServerKeyExchange: "server 1.2"
+            default: TerminalText.safe(name, limit: 40)
+            }
+        }
+        return words.isEmpty ? nil : words.joined(separator: ", ")
     }
 
     /// Writes the member `key` of the current object.

@@ -15,13 +15,16 @@ struct KeysList: AgentCommand {
         if keys.isEmpty, damaged.isEmpty {
             session.output.note("no keys: there is none yet, or no grant gives you one (acme-agent status)")
         }
-        var table = TextTable(["NAME", "USAGE", "ALGORITHM", "STATE", "TOKEN", "CREATED"])
+        var table = TextTable(["NAME", "USAGE", "ALGORITHM", "STATE", "TLS", "TOKEN", "CREATED"])
         for key in keys {
             let state = key.state.rawValue + (key.weaknesses.map { $0.isEmpty ? "" : ", weak" } ?? ", weakness unknown")
             table.add(
-                [key.name.rawValue, key.usage.rawValue, key.algorithm.rawValue, state, key.token, String(key.created.prefix(10))])
+                [
+                    key.name.rawValue, key.usage.rawValue, key.algorithm.rawValue, state, key.handshakeWords ?? "-", key.token,
+                    String(key.created.prefix(10)),
+                ])
         }
-        for key in damaged { table.add([key.name, "-", "-", "damaged", "-", "-"]) }
+        for key in damaged { table.add([key.name, "-", "-", "damaged", "-", "-", "-"]) }
         for key in damaged { session.output.note("\(key.name) is off: \(key.message)") }
         try session.output.result(keys.isEmpty && damaged.isEmpty ? "" : table.text) { json in
             json.name("keys")
