@@ -47,10 +47,12 @@ public final class AgentDaemon: Sendable {
     /// Grants that give nothing or less than they seem to, or a note that there are none, and folders that cannot be
     /// used: one line each, for `--check-config`.
     public var warnings: [String] {
-        let folders = [
-            ("the socket's folder", DurableFile.parent(of: configuration.socket)), ("the state directory", configuration.stateDirectory),
-            ("the audit trail's folder", DurableFile.parent(of: configuration.auditFile)),
-        ].compactMap { what, path in FolderCheck.fault(path).map { "\(what): \($0)" } }
+        let sockets = Set(configuration.listeners.map { DurableFile.parent(of: $0.path) }).sorted()
+        let folders =
+            (sockets.map { ("the socket's folder", $0) } + [
+                ("the state directory", configuration.stateDirectory),
+                ("the audit trail's folder", DurableFile.parent(of: configuration.auditFile)),
+            ]).compactMap { what, path in FolderCheck.fault(path).map { "\(what): \($0)" } }
         guard !configuration.grants.isEmpty else {
             return ["\(configuration.file): there is no [[grant]], so the agent signs nothing"] + folders
         }
@@ -69,7 +71,7 @@ public final class AgentDaemon: Sendable {
         let tokens = configuration.tokens.map(\.name).joined(separator: ", ")
         return """
             configuration: \(configuration.file)
-            socket: \(configuration.socket)
+            \(configuration.listeners.map { "socket: \($0.path)" }.joined(separator: "\n"))
             state: \(configuration.stateDirectory)
             audit trail: \(configuration.auditFile)
             tokens: \(tokens)
@@ -89,8 +91,10 @@ public final class AgentDaemon: Sendable {
     private func run(keepsAudit: Bool, latency: VarlinkLatency? = nil) throws {
         AgentDaemon.ignoreSignals()
         let signals = DaemonSignals()
+        let passed = try PassedSockets.fromEnvironment()
         try run(
-            launcher: ProcessLauncher(path: configuration.helper ?? AgentDaemon.helperBeside()), keepsAudit: keepsAudit, latency: latency
+            launcher: ProcessLauncher(path: configuration.helper ?? AgentDaemon.helperBeside()), passed: passed, keepsAudit: keepsAudit,
+            latency: latency
         ) {
             signals.next()
         }
@@ -122,16 +126,19 @@ public final class AgentDaemon: Sendable {
     }
 
     /// Runs until `next` says to stop; `launcher` starts the helpers.
-    /// - Parameter latency: Records the time of calls.
+    /// - Parameters:
+    ///   - passed: Sockets that systemd has opened.
+    ///   - latency: Records the time of calls.
     func run(
-        launcher: any HelperLauncher, keepsAudit: Bool = true, latency: VarlinkLatency? = nil, until next: () -> DaemonCommand
+        launcher: any HelperLauncher, passed: PassedSockets = .none, keepsAudit: Bool = true, latency: VarlinkLatency? = nil,
+        until next: () -> DaemonCommand
     ) throws {
         // A core dump would contain MAC keys. SCHED_BATCH keeps wake-ups from pre-empting the signers
         // (Docs/decisions/0005-sched-batch.md).
         _ = clinux_make_undumpable()
         _ = clinux_batch_scheduling()
-        let path = try SocketPath(configuration.socket, mode: configuration.socketMode)
-        defer { path.release() }
+        let sockets = try ListeningSockets(configuration.listeners, passed: passed)
+        defer { sockets.release() }
         let rounds = LoopRounds()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1, metricsDelegate: rounds)
         // Long calls are read and composed on this thread, so that none of them blocks the loop.
@@ -149,7 +156,7 @@ public final class AgentDaemon: Sendable {
         }
         let loop = group.next()
         let parts = try loop.submit {
-            let parts = try self.assemble(path, loop, disk, reading, long, launcher, keepsAudit)
+            let parts = try self.assemble(sockets, loop, disk, reading, long, launcher, keepsAudit)
             parts.rounds = rounds
             parts.latency = latency
             return NIOLoopBound(parts, eventLoop: loop)
@@ -161,14 +168,15 @@ public final class AgentDaemon: Sendable {
         logger.info(
             "ready",
             metadata: [
-                "version": "\(AgentVersion.current)", "socket": "\(configuration.socket)", "grants": "\(loaded.rules.policy.grants.count)",
+                "version": "\(AgentVersion.current)", "sockets": "\(configuration.listeners.map(\.path).joined(separator: ", "))",
+                "grants": "\(loaded.rules.policy.grants.count)",
                 "tokens": "\(configuration.tokens.map(\.name).joined(separator: ", "))",
             ])
         notify("READY=1")
         while case .reload = next() { try reload(parts, loop) }
         notify("STOPPING=1")
         logger.info("stopping")
-        path.remove()
+        sockets.remove()
         try loop.flatSubmit { parts.value.stop(within: AgentDaemon.stopTime) }.wait()
     }
 
@@ -191,7 +199,7 @@ public final class AgentDaemon: Sendable {
     private func notify(_ state: String) { _ = clinux_notify(state) }
 
     private func assemble(
-        _ path: SocketPath, _ loop: any EventLoop, _ disk: NIOThreadPool, _ reading: NIOThreadPool, _ long: TurnThread,
+        _ sockets: ListeningSockets, _ loop: any EventLoop, _ disk: NIOThreadPool, _ reading: NIOThreadPool, _ long: TurnThread,
         _ launcher: any HelperLauncher, _ keepsAudit: Bool
     ) throws -> Parts {
         let limit = DescriptorShares.raisedLimit(), pools = configuration.tokens.map(\.pool)
@@ -212,14 +220,14 @@ public final class AgentDaemon: Sendable {
             eventLoop: loop, folder: folder, contents: try folder.contents(), disk: disk, audit: audit, tokens: tokens,
             logger: logger)
         let keeper = ConfigurationKeeper(
-            loaded, gate: gate, tokens: tokens, desk: desk, audit: audit, eventLoop: loop, logger: logger)
+            loaded, gate: gate, tokens: tokens, sockets: sockets, desk: desk, audit: audit, eventLoop: loop, logger: logger)
         let service = try AgentService(
             eventLoop: loop, gate: gate, audit: audit, tokens: tokens,
             pipeline: pipeline, keys: keys,
             trail: AuditReading(path: configuration.auditFile, eventLoop: loop, disk: reading, logger: logger),
             long: long, configuration: keeper, descriptors: DescriptorShares.room(limit: limit, pools: pools), logger: logger)
         return Parts(
-            service: service, audit: audit, path: path, configuration: keeper,
+            service: service, audit: audit, sockets: sockets, configuration: keeper,
             bytes: (configuration.mebibytesPerUser, configuration.mebibytes),
             loop: loop, logger: logger)
     }
@@ -246,8 +254,11 @@ public final class AgentDaemon: Sendable {
         // The agent's user could not open what root creates here.
         guard status.st_uid == geteuid() else { throw FileError(path: configuration.stateDirectory, call: "own", code: EPERM) }
         // Not while a daemon runs: it may still write to the trail that seems to be missing.
-        let lock = try SocketPath.lockIfThere(configuration.socket)
-        defer { lock?.release() }
+        var locks: [FileLock] = []
+        defer { for lock in locks { lock.release() } }
+        for listener in configuration.listeners {
+            if let lock = try SocketPath.lockIfThere(listener.path) { locks.append(lock) }
+        }
         let accepted = try AuditLog.accept(path: configuration.auditFile, memory: auditMemory)
         return accepted ?? "the audit trail matches what was remembered: there is nothing to accept"
     }
@@ -263,12 +274,9 @@ public final class AgentDaemon: Sendable {
 
 /// What lives on the event loop.
 private final class Parts {
-    /// Connections that may wait to be accepted; 4,096 is also Linux's own limit (net.core.somaxconn).
-    private static let backlog: CInt = 4_096
-
     private let service: AgentService
     private let audit: AuditLog
-    private let path: SocketPath
+    private let sockets: ListeningSockets
     let configuration: ConfigurationKeeper
     private let loop: any EventLoop
     private let logger: Logger
@@ -282,12 +290,12 @@ private final class Parts {
     var latency: VarlinkLatency?
 
     init(
-        service: AgentService, audit: AuditLog, path: SocketPath, configuration: ConfigurationKeeper, bytes: (perUser: Int, all: Int),
-        loop: any EventLoop, logger: Logger
+        service: AgentService, audit: AuditLog, sockets: ListeningSockets, configuration: ConfigurationKeeper,
+        bytes: (perUser: Int, all: Int), loop: any EventLoop, logger: Logger
     ) {
         self.service = service
         self.audit = audit
-        self.path = path
+        self.sockets = sockets
         self.configuration = configuration
         self.mebibytes = bytes
         self.loop = loop
@@ -331,21 +339,34 @@ private final class Parts {
                     metadata: ["error": "\(String(cString: strerror(code)))", "pause": "\(pause.nanoseconds / 1_000_000) ms"])
             }
             self.server = server
-            let current = configuration.current
-            let mode = current.configuration.socketMode
-            // Until its group is found, no group has access to the socket.
-            let isGroupMissing = current.configuration.socketGroup != nil && current.socketGroup == nil
-            let descriptor = try path.bind(
-                mode: isGroupMissing ? mode & ~0o070 : mode, group: current.socketGroup, backlog: Parts.backlog)
-            configuration.onSocketGroup = { [path, logger] group in
-                do { try path.give(to: group, mode: mode) } catch {
-                    logger.error("the socket could not be given to its group", metadata: ["error": "\(error)"])
-                }
-            }
+            let opened = try sockets.open(groups: configuration.current.socketGroups, backlog: ConfigurationKeeper.backlog)
+            configuration.onSockets = { [weak self] change in self?.follow(change) }
             configuration.start()
-            return server.listen(on: descriptor, backlog: Parts.backlog)
+            return EventLoopFuture.andAllSucceed(opened.map { listen(on: $0, server) }, on: loop)
         } catch {
             return loop.makeFailedFuture(error)
+        }
+    }
+
+    private func listen(on socket: ListeningSockets.Opened, _ server: VarlinkServer<AgentService>) -> EventLoopFuture<Void> {
+        server.listen(on: socket.descriptor, backlog: ConfigurationKeeper.backlog, named: socket.path)
+    }
+
+    /// After a reload. Connections through a removed socket stay: their users are known, and the rules decide.
+    private func follow(_ change: ListeningSockets.Change) {
+        guard let server else { return }
+        for path in change.closed {
+            server.stopListening(named: path)
+            logger.notice("a socket was removed", metadata: ["socket": "\(path)"])
+        }
+        for socket in change.opened {
+            listen(on: socket, server).assumeIsolated().whenComplete { [logger] result in
+                switch result {
+                case .success: logger.notice("a socket was added", metadata: ["socket": "\(socket.path)"])
+                case .failure(let error):
+                    logger.error("a socket cannot be used", metadata: ["socket": "\(socket.path)", "error": "\(error)"])
+                }
+            }
         }
     }
 

@@ -22,21 +22,24 @@ final class AgentFixture: Sendable {
     static let directory = "https://localhost:14000/dir"
 
     /// - Parameter grants: TOML of the grants; `USER` stands for the user who runs the test.
-    init(grants: String, settings: String = "", token: FakeToken = FakeToken(), desk: LookupDesk = LookupDesk(), logger: Logger? = nil)
-        throws
-    {
+    init(
+        grants: String, settings: String = "", token: FakeToken = FakeToken(), desk: LookupDesk = LookupDesk(),
+        passed: ((_ folder: String) throws -> PassedSockets)? = nil, logger: Logger? = nil
+    ) throws {
         folder = FileManager.default.temporaryDirectory.path + "/agent-\(UUID().uuidString.prefix(13))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         socket = folder + "/agent.sock"
         self.token = token
         self.desk = desk
         self.logger = logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        self.passed = try passed?(folder) ?? .none
         try write(grants: grants, settings: settings)
         try start(file)
     }
 
     private let desk: LookupDesk
     private let logger: Logger
+    private let passed: PassedSockets
     var file: String { folder + "/acme-agentd.toml" }
 
     static let fakeToken = """
@@ -92,7 +95,7 @@ final class AgentFixture: Sendable {
         let daemon = try AgentDaemon(configurationFile: file, logger: logger, desk: desk)
         let thread = Thread { [self] in
             do {
-                try daemon.run(launcher: token) { self.next() }
+                try daemon.run(launcher: token, passed: passed) { self.next() }
             } catch { failure.withLock { $0 = error } }
             stopped.signal()
         }
@@ -110,9 +113,11 @@ final class AgentFixture: Sendable {
     }
 
     /// Stops the daemon and waits for its end.
-    func end() {
+    /// - Parameter look: Called before the folder is removed.
+    func end(_ look: () -> Void = {}) {
         tell(.stop("test"))
         stopped.wait()
+        look()
         try? FileManager.default.removeItem(atPath: folder)
     }
 

@@ -39,8 +39,8 @@ import Testing
             }
         }
         let written = try read(text + ConfigurationTests.token)
-        #expect(written.socket == defaults.socket)
-        #expect(written.socketMode == defaults.socketMode)
+        #expect(written.listeners.map(\.path) == defaults.listeners.map(\.path))
+        #expect(written.listeners.map(\.mode) == defaults.listeners.map(\.mode))
         #expect(written.stateDirectory == defaults.stateDirectory)
         #expect(written.auditFile == defaults.auditFile)
         #expect(written.verification == defaults.verification)

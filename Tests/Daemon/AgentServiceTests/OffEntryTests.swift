@@ -12,7 +12,7 @@ import Testing
 @testable import AgentService
 
 /// A system whose users, groups and files come and go.
-private final class FakeSystem: Sendable {
+final class FakeSystem: Sendable {
     private let answers = Mutex<[Lookup: LookupAnswer]>([:])
     private let hanging = Mutex<Set<Lookup>>([])
     private let asked = Mutex<[Lookup: Int]>([:])

@@ -68,7 +68,7 @@ import Varlink
 
     @Test(arguments: [
         ("connections = 0", "connections", 3), ("sokcet = \"/x\"", "sokcet", 3), ("verify-signatures = \"none\"", "fault-sensitive", 3),
-        ("helper = \"/bin/true\"", "\"helper\" differs from the", 3), ("socket-mode = \"0666\"", "\"socket-mode\" differs from the", 3),
+        ("helper = \"/bin/true\"", "\"helper\" differs from the", 3), ("mebibytes = 64", "\"mebibytes\" differs from the", 3),
         ("[audit]\nfile = \"/tmp/elsewhere.jsonl\"", "\"file\" differs from the", 4),
     ])
     func aConfigurationIsTakenWholeOrNotAtAll(_ setting: String, _ words: String, _ line: Int) async throws {

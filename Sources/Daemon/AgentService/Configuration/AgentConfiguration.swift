@@ -3,7 +3,6 @@ import ConfigurationFile
 import DurableFile
 import Glibc
 import TokenProtocol
-import Varlink
 
 /// The daemon's configuration as it is in force: every default is set here and nowhere else.
 public struct AgentConfiguration: Sendable {
@@ -44,11 +43,8 @@ public struct AgentConfiguration: Sendable {
     }
 
     public var file: String
-    public var socket: String
-    /// Mode of the socket.
-    public var socketMode: UInt32
-    /// Group that owns the socket; `nil` leaves the daemon's own.
-    public var socketGroup: String?
+    /// The sockets, at least one.
+    public var listeners: [ListenSetting]
     public var stateDirectory: String
     public var auditFile: String
     /// Path of `acme-agent-token`; `nil` means next to the daemon.
@@ -75,9 +71,6 @@ public struct AgentConfiguration: Sendable {
         if key == "file" { return audit?.error(key, message, hint: hint) ?? table.error("file of [audit]", message, hint: hint) }
         return table.error(key, message, hint: hint)
     }
-
-    /// The line of a setting outside of all tables.
-    func line(of key: String) -> Int? { table.line(of: key) }
 
     /// Reads a file.
     /// - Throws: `ConfigurationError` with file and line.
@@ -109,17 +102,7 @@ public struct AgentConfiguration: Sendable {
     public init(_ table: ConfigurationTable) throws(ConfigurationError) {
         self.table = table
         file = table.file
-        socket = try table.absolutePath("socket") ?? "/run/acme-agent/agent.sock"
-        let longest = VarlinkAddress.maximumPathLength
-        guard socket.utf8.count <= longest else {
-            throw table.error("socket", "is too long for a socket's path (at most \(longest) bytes)")
-        }
-        let mode = try table.string("socket-mode") ?? "0660"
-        guard let parsed = UInt32(mode, radix: 8), parsed <= 0o777 else {
-            throw table.error("socket-mode", "must be an octal mode, e.g. \"0660\"")
-        }
-        socketMode = parsed
-        socketGroup = try table.string("socket-group")
+        listeners = try ListenSetting.all(table)
         stateDirectory = try table.absolutePath("state-directory") ?? "/var/lib/acme-agentd"
         helper = try table.absolutePath("helper")
         let verification = try table.string("verify-signatures") ?? Verification.all.rawValue
@@ -166,7 +149,7 @@ public struct AgentConfiguration: Sendable {
             }
         }
         try table.finish(known: [
-            "socket", "socket-mode", "socket-group", "state-directory", "helper", "verify-signatures", "connections-per-user",
+            "socket", "socket-mode", "socket-group", "listen", "state-directory", "helper", "verify-signatures", "connections-per-user",
             "connections", "mebibytes-per-user", "mebibytes",
             "signing-deadline-seconds", "audit", "token", "external-account", "grant",
         ])

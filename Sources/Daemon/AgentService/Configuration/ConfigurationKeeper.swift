@@ -18,6 +18,7 @@ final class ConfigurationKeeper {
 
     private let gate: Gate
     private let tokens: TokenSet
+    private let sockets: ListeningSockets
     private let desk: LookupDesk
     private let audit: AuditLog
     private let eventLoop: any EventLoop
@@ -25,16 +26,19 @@ final class ConfigurationKeeper {
     private var pace = RetryPace()
     private var retry: Scheduled<Void>?
     private var isStopped = false
-    /// Called with the socket's group if it is found after the socket was created.
-    var onSocketGroup: ((UInt32) -> Void)?
+    /// Called when a reload has opened or closed sockets.
+    var onSockets: ((ListeningSockets.Change) -> Void)?
+    /// Connections that may wait to be accepted; 4,096 is also Linux's own limit (net.core.somaxconn).
+    static let backlog: CInt = 4_096
 
     init(
-        _ configuration: LoadedConfiguration, gate: Gate, tokens: TokenSet, desk: LookupDesk, audit: AuditLog, eventLoop: any EventLoop,
-        logger: Logger
+        _ configuration: LoadedConfiguration, gate: Gate, tokens: TokenSet, sockets: ListeningSockets, desk: LookupDesk, audit: AuditLog,
+        eventLoop: any EventLoop, logger: Logger
     ) {
         current = configuration
         self.gate = gate
         self.tokens = tokens
+        self.sockets = sockets
         self.desk = desk
         self.audit = audit
         self.eventLoop = eventLoop
@@ -70,16 +74,21 @@ final class ConfigurationKeeper {
         do throws(ConfigurationError) {
             let new = try read.get()
             try current.configuration.refuseWhatNeedsARestart(new.configuration)
+            let change = try sockets.prepare(
+                new.configuration.listeners, groups: new.socketGroups, file: new.configuration.file, backlog: ConfigurationKeeper.backlog)
             var record = AuditRecord(.event)
             record.operation = "reload"
             record.result = "done"
             record.detail = ConfigurationKeeper.bounded("configuration \(current.digest) -> \(new.digest)" + offText(new))
             do throws(AuditError) { _ = try audit.record(record) } catch {
+                sockets.undo(change)
                 throw ConfigurationError(
                     file: new.configuration.file, line: nil,
                     message: "it was not applied, because the audit trail cannot be written: \(error.description)")
             }
             install(new)
+            report(sockets.commit(change))
+            onSockets?(change)
             reloadError = nil
             logger.notice("configuration reloaded", metadata: ["sha256": "\(new.digest)", "off": "\(new.off.count)"])
             for entry in new.off { report(entry) }
@@ -146,7 +155,7 @@ final class ConfigurationKeeper {
                 metadata: ["entry": "\(Self.text(entry, in: new))"])
         }
         for entry in new.off where !former.off.contains(entry) { report(entry) }
-        if former.socketGroup == nil, let group = new.socketGroup { onSocketGroup?(group) }
+        report(sockets.give(new.socketGroups.filter { former.socketGroups[$0.key] == nil }))
         if new.open.isEmpty {
             retry?.cancel()
             retry = nil
@@ -160,6 +169,10 @@ final class ConfigurationKeeper {
                 "entry": "\(entry.entry)", "line": "\(entry.line.map { "\($0)" } ?? "-")", "why": "\(entry.message)",
                 "hint": "the agent looks for it again and switches the entry on by itself",
             ])
+    }
+
+    private func report(_ faults: [String]) {
+        for fault in faults { logger.error("a socket could not get its group and mode", metadata: ["error": "\(fault)"]) }
     }
 
     private func offText(_ configuration: LoadedConfiguration) -> String {
@@ -181,8 +194,6 @@ extension AgentConfiguration {
     /// - Throws: `ConfigurationError` at the setting that differs.
     fileprivate func refuseWhatNeedsARestart(_ new: AgentConfiguration) throws(ConfigurationError) {
         for (key, isSame) in [
-            ("socket", socket == new.socket), ("socket-mode", socketMode == new.socketMode),
-            ("socket-group", socketGroup == new.socketGroup),
             ("state-directory", stateDirectory == new.stateDirectory), ("file", auditFile == new.auditFile),
             ("helper", helper == new.helper), ("mebibytes-per-user", mebibytesPerUser == new.mebibytesPerUser),
             ("mebibytes", mebibytes == new.mebibytes),

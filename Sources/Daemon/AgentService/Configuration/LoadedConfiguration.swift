@@ -35,8 +35,8 @@ struct LoadedConfiguration: Sendable {
     /// When the file was read: milliseconds since 1970-01-01T00:00:00Z.
     let loaded: Int64
     let rules: Rules
-    /// The socket's group, if one is configured and was found.
-    let socketGroup: UInt32?
+    /// The groups of sockets that are configured and were found, by the sockets' paths.
+    let socketGroups: [String: UInt32]
     let off: [OffEntry]
     /// Grants that are valid as text, but give nothing or less than they seem to.
     let warnings: [GrantWarning]
@@ -82,23 +82,20 @@ struct LoadedConfiguration: Sendable {
             limits: Rules.Limits(
                 connectionsPerUser: configuration.connectionsPerUser, connections: configuration.connections,
                 verification: configuration.verification, signingDeadline: .seconds(Int64(configuration.signingDeadline))))
-        var socketGroup: UInt32?
-        if let name = configuration.socketGroup {
+        var socketGroups: [String: UInt32] = [:]
+        for listener in configuration.listeners {
+            guard let name = listener.group else { continue }
             switch PeerName(name) {
-            case .number(let number): socketGroup = number
+            case .number(let number): socketGroups[listener.path] = number
             case .name(let name):
                 switch answers[.group(name)] ?? .pending {
-                case .number(let number): socketGroup = number
-                case .nothing(let message):
-                    off.append(
-                        OffEntry(
-                            entry: "the socket's group", line: configuration.line(of: "socket-group"),
-                            message: "\"socket-group\" \(message)", names: [.group(name)]))
+                case .number(let number): socketGroups[listener.path] = number
+                case .nothing(let message): off.append(listener.offGroup(message, .group(name)))
                 case .account: break
                 }
             }
         }
-        self.socketGroup = socketGroup
+        self.socketGroups = socketGroups
         self.off = off
         warnings = GrantWarning.all(configuration.grants)
     }
@@ -127,7 +124,9 @@ struct LoadedConfiguration: Sendable {
             for case .name(let name) in grant.groups.map({ PeerName($0) }) { lookups.insert(.group(name)) }
         }
         for setting in configuration.externalAccounts { lookups.insert(.account(setting)) }
-        if let group = configuration.socketGroup, case .name(let name) = PeerName(group) { lookups.insert(.group(name)) }
+        for listener in configuration.listeners {
+            if let group = listener.group, case .name(let name) = PeerName(group) { lookups.insert(.group(name)) }
+        }
         return lookups
     }
 

@@ -51,18 +51,21 @@ final class AcceptTurns: ChannelInboundHandler {
     private var pause: RoundPause
     /// The round in which the last turn was given.
     private var round = UInt64.max
-    private let hasRoom: (_ waiting: Int, _ ofUser: Int) -> Bool
+    private let hasRoom: (_ user: UInt32) -> Bool
 
     /// - Parameters:
     ///   - rounds: Counts the rounds of the loop. Without it, a turn may come before the loop has checked the listener
     ///     again.
-    ///   - hasRoom: Whether one more may wait, given how many wait and how many of those belong to the same user.
-    ///     Otherwise it is closed.
-    init(rounds: LoopRounds?, hasRoom: @escaping (_ waiting: Int, _ ofUser: Int) -> Bool) {
+    ///   - hasRoom: Whether one more of this user may wait. Otherwise it is closed.
+    init(rounds: LoopRounds?, hasRoom: @escaping (_ user: UInt32) -> Bool) {
         self.rounds = rounds
         pause = RoundPause(rounds: rounds, uncounted: .microseconds(4))
         self.hasRoom = hasRoom
     }
+
+    /// Connections that wait here.
+    var waiting: Int { queue.count }
+    func waiting(of user: UInt32) -> Int { queue.count(of: user) }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
@@ -73,7 +76,7 @@ final class AcceptTurns: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let channel = unwrapInboundIn(data)
-        guard let user = AcceptTurns.user(of: channel), hasRoom(queue.count, queue.count(of: user)) else {
+        guard let user = AcceptTurns.user(of: channel), hasRoom(user) else {
             return channel.close(promise: nil)
         }
         queue.append(data, of: user)

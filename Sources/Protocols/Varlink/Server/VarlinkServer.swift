@@ -30,9 +30,17 @@ public final class VarlinkServer<Service: VarlinkService> {
     private let rounds: LoopRounds?
     private let admit: (CInt) -> Service.Peer?
 
-    private var listeners: [(channel: any Channel, pacing: AcceptPacing)] = []
+    private var listeners: [Listener] = []
     private var connections: [ObjectIdentifier: any Channel] = [:]
     private var stopped: EventLoopPromise<Void>?
+
+    /// A socket that accepts connections.
+    private struct Listener {
+        let channel: any Channel
+        let pacing: AcceptPacing
+        let turns: AcceptTurns
+        let name: String?
+    }
 
     /// Called on the loop when a connection could not be accepted for lack of descriptors or memory, with the error
     /// number and the pause before the next attempt.
@@ -75,21 +83,22 @@ public final class VarlinkServer<Service: VarlinkService> {
     /// The socket's mode follows from the process's umask: set the umask before; do not change the mode afterwards. The
     /// caller must remove a socket left over from an earlier run.
     public func listen(at address: VarlinkAddress) -> EventLoopFuture<Void> {
-        let pacing = makePacing()
-        return listening(bootstrap(pacing).bind(unixDomainSocketPath: address.path), pacing)
+        let pacing = makePacing(), turns = makeTurns()
+        return listening(bootstrap(pacing, turns).bind(unixDomainSocketPath: address.path), pacing, turns, name: nil)
     }
 
     /// Listens on a socket that is already bound and listening, as passed by systemd. The server takes over the
     /// descriptor.
     /// - Parameter backlog: Connections that may wait to be accepted; the system's limit also applies
     ///   (net.core.somaxconn). `nil` keeps SwiftNIO's value, 128.
-    public func listen(on descriptor: NIOBSDSocket.Handle, backlog: CInt? = nil) -> EventLoopFuture<Void> {
-        let pacing = makePacing()
-        let bound = bootstrap(pacing).withBoundSocket(descriptor).assumeIsolated().flatMapThrowing { channel in
+    /// - Parameter name: For `stopListening(named:)`.
+    public func listen(on descriptor: NIOBSDSocket.Handle, backlog: CInt? = nil, named name: String? = nil) -> EventLoopFuture<Void> {
+        let pacing = makePacing(), turns = makeTurns()
+        let bound = bootstrap(pacing, turns).withBoundSocket(descriptor).assumeIsolated().flatMapThrowing { channel in
             if let backlog { try VarlinkServer.setBacklog(of: channel, backlog) }
             return channel
         }
-        return listening(bound.nonisolated(), pacing)
+        return listening(bound.nonisolated(), pacing, turns, name: name)
     }
 
     /// Again, since a channel made from a listening socket has called `listen` with its own backlog.
@@ -102,6 +111,16 @@ public final class VarlinkServer<Service: VarlinkService> {
 
     private func makePacing() -> AcceptPacing {
         AcceptPacing { [weak self] code, pause in self?.acceptFailed?(code, pause) }
+    }
+
+    private func makeTurns() -> AcceptTurns {
+        AcceptTurns(rounds: rounds) { [weak self] user in self?.mayWait(user) ?? false }
+    }
+
+    /// Closes the listening socket of this name. Connections that it has accepted stay.
+    public func stopListening(named name: String) {
+        for listener in listeners where listener.name == name { listener.channel.close(promise: nil) }
+        listeners.removeAll { $0.name == name }
     }
 
     /// Stops listening, lets every connection finish its current call, and closes those that do not finish in time.
@@ -120,21 +139,24 @@ public final class VarlinkServer<Service: VarlinkService> {
         return promise.futureResult
     }
 
-    private func listening(_ bound: EventLoopFuture<any Channel>, _ pacing: AcceptPacing) -> EventLoopFuture<Void> {
+    private func listening(
+        _ bound: EventLoopFuture<any Channel>, _ pacing: AcceptPacing, _ turns: AcceptTurns, name: String?
+    ) -> EventLoopFuture<Void> {
         bound.assumeIsolated().map { channel in
-            if self.stopped == nil { self.listeners.append((channel, pacing)) } else { channel.close(promise: nil) }
+            guard self.stopped == nil else { return channel.close(promise: nil) }
+            self.listeners.append(Listener(channel: channel, pacing: pacing, turns: turns, name: name))
         }.nonisolated()
     }
 
-    private func bootstrap(_ pacing: AcceptPacing) -> ServerBootstrap {
-        let server = NIOLoopBound(self, eventLoop: eventLoop), pacing = NIOLoopBound(pacing, eventLoop: eventLoop)
+    private func bootstrap(_ pacing: AcceptPacing, _ turns: AcceptTurns) -> ServerBootstrap {
+        let server = NIOLoopBound(self, eventLoop: eventLoop)
+        let handlers = NIOLoopBound((pacing, turns), eventLoop: eventLoop)
         return ServerBootstrap(group: eventLoop)
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.maxMessagesPerRead, value: AcceptTurns.perRound)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let turns = AcceptTurns(rounds: server.value.rounds) { server.value.mayWait(waiting: $0, ofUser: $1) }
-                    try channel.pipeline.syncOperations.addHandlers([pacing.value, turns])
+                    try channel.pipeline.syncOperations.addHandlers([handlers.value.0, handlers.value.1])
                 }
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -154,9 +176,12 @@ public final class VarlinkServer<Service: VarlinkService> {
         AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 8 * 1024)
     }
 
-    /// Connections that wait for admission count. One user's may be a quarter of the limit: at least 16, at most 4,096.
-    private func mayWait(waiting: Int, ofUser: Int) -> Bool {
-        stopped == nil && connections.count + waiting < limits.connections && ofUser < min(max(16, limits.connections / 4), 4_096)
+    /// Connections that wait for admission at any socket count. One user's may be a quarter of the limit: at least 16, at
+    /// most 4,096.
+    private func mayWait(_ user: UInt32) -> Bool {
+        let waiting = listeners.reduce(0) { $0 + $1.turns.waiting }
+        let ofUser = listeners.reduce(0) { $0 + $1.turns.waiting(of: user) }
+        return stopped == nil && connections.count + waiting < limits.connections && ofUser < min(max(16, limits.connections / 4), 4_096)
     }
 
     private func accept(_ channel: any Channel) throws {
