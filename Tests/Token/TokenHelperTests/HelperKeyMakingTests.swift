@@ -18,8 +18,23 @@ import TokenTestSupport
         return (fixture, helper)
     }
 
-    private func make(_ helper: HelperProcess, _ algorithm: KeyAlgorithm = .p256) throws -> HelperReply {
-        try helper.ask(.generate(label: "made", id: id, algorithm: algorithm))
+    private var generation: HelperRequest { .generate(label: "made", id: id, algorithm: .p256) }
+
+    /// Another reply than the expected one.
+    private struct Unexpected: Error {
+        let reply: HelperReply
+    }
+
+    private func made(_ helper: HelperProcess) throws -> TokenKey {
+        let reply = try helper.ask(generation)
+        guard case .key(let key) = reply else { throw Unexpected(reply: reply) }
+        return key
+    }
+
+    private func failure(_ helper: HelperProcess) throws -> TokenFailure {
+        let reply = try helper.ask(generation)
+        guard case .failure(let failure) = reply else { throw Unexpected(reply: reply) }
+        return failure
     }
 
     /// Objects in the token, private and public.
@@ -39,6 +54,17 @@ import TokenTestSupport
         _ = try next.signature(key.reference, .ecdsa, digest)
     }
 
+    /// A key is made, or nothing is left of it and nothing is in doubt.
+    private func expectOnePairOrNone(_ helper: HelperProcess, _ fixture: HelperFixture) throws {
+        switch try helper.ask(generation) {
+        case .key(let key): try expectOneUsablePair(key, fixture)
+        case .failure(let failure):
+            #expect(!failure.mayHaveHappened)
+            #expect(try objects(fixture) == 0)
+        case let reply: throw Unexpected(reply: reply)
+        }
+    }
+
     /// Values that lead to another template, to a new session, or to no retry at all.
     static let answers = [
         "d1", "12", "13", "10", "d0", "130", "140", "70", "b3", "b0", "6", "90", "5", "30", "32", "101", "31", "e0", "e1", "60", "82", "7",
@@ -50,22 +76,13 @@ import TokenTestSupport
     func aCallThatDidItsWorkAndAnsweredWithAnErrorMakesOnePairOrNone(returnValue: String) throws {
         let (fixture, helper) = try opened()
         try fixture.fault("C_GenerateKeyPair.after", "\(returnValue) 1")
-        switch try make(helper) {
-        case .key(let key): try expectOneUsablePair(key, fixture)
-        case .failure(let failure):
-            #expect(!failure.mayHaveHappened)
-            #expect(try objects(fixture) == 0)
-        default: Issue.record("another kind of reply")
-        }
+        try expectOnePairOrNone(helper, fixture)
     }
 
     @Test func sessionsLostBehindTheWorkMakeOnePair() throws {
         let (fixture, helper) = try opened()
         try fixture.fault("made-sessions-lost")
-        guard case .key(let key) = try make(helper) else {
-            Issue.record("no key")
-            return
-        }
+        let key = try made(helper)
         #expect(fixture.calls("C_GenerateKeyPair") == 1)
         try expectOneUsablePair(key, fixture)
     }
@@ -74,23 +91,14 @@ import TokenTestSupport
     func aPairWhoseAttributesCannotBeReadIsUsedOrDestroyed(returnValue: String) throws {
         let (fixture, helper) = try opened()
         try fixture.fault("C_GetAttributeValue", "\(returnValue) 2")
-        switch try make(helper) {
-        case .key(let key): try expectOneUsablePair(key, fixture)
-        case .failure(let failure):
-            #expect(!failure.mayHaveHappened)
-            #expect(try objects(fixture) == 0)
-        default: Issue.record("another kind of reply")
-        }
+        try expectOnePairOrNone(helper, fixture)
     }
 
     @Test func aPairThatIsNotProtectedIsDestroyedWhenTheFirstTryFails() throws {
         let (fixture, helper) = try opened()
         try fixture.fault("extractable")
         try fixture.fault("C_DestroyObject", "5 1")
-        guard case .failure(let failure) = try make(helper) else {
-            Issue.record("a key that can be taken out of the token")
-            return
-        }
+        let failure = try failure(helper)
         #expect(failure.kind == .keyRejected)
         #expect(try objects(fixture) == 0)
     }
@@ -99,10 +107,7 @@ import TokenTestSupport
         let (fixture, helper) = try opened()
         try fixture.fault("C_GenerateKeyPair.after", "31 1")
         try fixture.fault("C_FindObjectsInit", "5 1000")
-        guard case .failure(let failure) = try make(helper) else {
-            Issue.record("a key")
-            return
-        }
+        let failure = try failure(helper)
         #expect(failure.mayHaveHappened)
         #expect(try objects(fixture) == 2)
     }
@@ -113,7 +118,7 @@ import TokenTestSupport
     func whatAKilledHelperLeftIsTheWholePairOrNothing(where fault: String, isWhole: Bool) throws {
         let (fixture, helper) = try opened()
         try fixture.fault(fault)
-        try helper.send([(1, .generate(label: "made", id: id, algorithm: .p256))])
+        try helper.send([(1, generation)])
         _ = helper.wait()
         let next = try HelperProcess()
         _ = try next.open(fixture)
@@ -144,10 +149,7 @@ import TokenTestSupport
 
     @Test func aLoginThatIsLostIsNotTakenForAnEmptyToken() throws {
         let (fixture, helper) = try opened()
-        guard case .key(let key) = try make(helper) else {
-            Issue.record("no key")
-            return
-        }
+        let key = try made(helper)
         // Without a login only the public half can be seen, and it would look like a leftover.
         try fixture.fault("search-logged-out")
         #expect(try helper.ask(.settle(label: "made", id: id)) == .settled(key))
@@ -156,10 +158,7 @@ import TokenTestSupport
 
     @Test func whereTheLoginStaysLostNothingIsFoundOutAndNothingDestroyed() throws {
         let (fixture, helper) = try opened()
-        guard case .key(let key) = try make(helper) else {
-            Issue.record("no key")
-            return
-        }
+        let key = try made(helper)
         try fixture.fault("search-logged-out")
         try fixture.fault("C_Login", "30 1000")
         for request in [HelperRequest.settle(label: "made", id: id), .find(uri: "pkcs11:object=made"), .list, .destroy(key.reference)] {
@@ -172,10 +171,7 @@ import TokenTestSupport
 
     @Test func aKeyThatIsGoneIsDestroyedAlreadyAndItsPublicHalfWithIt() throws {
         let (fixture, helper) = try opened()
-        guard case .key(let key) = try make(helper) else {
-            Issue.record("no key")
-            return
-        }
+        let key = try made(helper)
         // The private half is destroyed, and the call for the public half fails.
         try fixture.fault("C_DestroyObject.after", "5 1")
         #expect(try helper.ask(.destroy(key.reference)) == .done)
@@ -185,10 +181,7 @@ import TokenTestSupport
 
     @Test func aKeyThatCannotBeDestroyedIsNotSaidToBe() throws {
         let (fixture, helper) = try opened()
-        guard case .key(let key) = try make(helper) else {
-            Issue.record("no key")
-            return
-        }
+        let key = try made(helper)
         try fixture.fault("C_DestroyObject", "31 1")
         #expect(try helper.failure(.destroy(key.reference)) != nil)
         _ = try helper.signature(key.reference, .ecdsa, digest)

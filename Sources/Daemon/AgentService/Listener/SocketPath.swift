@@ -28,9 +28,8 @@ final class SocketPath: Sendable {
         try Folder.make(folder, mode: mode & 0o002 == 0 ? 0o750 : 0o755, isExact: true)
         _ = try Folder.open(folder, as: .configuration)
         lock = try SocketPath.lock(path)
-        var status = stat()
-        if lstat(path, &status) == 0 {
-            guard status.st_mode & S_IFMT == S_IFSOCK else { throw ListenError(description: "\(path) exists and is not a socket") }
+        if let status = try? FileStatus(at: path) {
+            guard status.kind == .socket else { throw ListenError(description: "\(path) exists and is not a socket") }
             // Somebody may have removed the lock file of a daemon that still listens.
             guard !SocketPath.isListening(path) else { throw SocketPath.inUse(path, by: nil) }
             unlink(path)
