@@ -27,6 +27,7 @@ import Testing
         let count = read(ends[0], &bytes, bytes.count)
         #expect(
             String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self)
-                == "acme-agent-token: warning: short (before it, \(100 - Int(held) / Log.lineBytes) lines were lost, because nobody read them)\n")
+                == "acme-agent-token: warning: short (before it, \(100 - Int(held) / Log.lineBytes) lines were lost, because nobody read them)\n"
+        )
     }
 }
