@@ -18,6 +18,8 @@ public enum IdentifierPattern: Hashable, Sendable, CustomStringConvertible {
     public init(_ text: String) throws(PatternError) {
         if text.utf8.elementsEqual("*".utf8) {
             self = .any
+        } else if let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")), text.utf8[colon...].starts(with: "://".utf8) {
+            throw PatternError(text, "it is a URL, not a DNS name or an IP address")
         } else if text.utf8.contains(UInt8(ascii: "/")) {
             self = try IdentifierPattern.network(text)
         } else if text.utf8.starts(with: "*.".utf8) {

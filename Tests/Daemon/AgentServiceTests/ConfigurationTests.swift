@@ -208,7 +208,10 @@ import Testing
                     order certificates, finalize orders
                       for \(names)
                       at https://ca.example, https://localhost:*
-                  note: a certificate for mail.example.org needs --key: this grant covers no key of that name
+                  note: a certificate for mail.example.org needs --key: this grant does not cover its key "mail.example.org"
+                  note: a certificate for *.example.net needs --key: this grant does not cover its key "wildcard_.example.net"
+                  note: a certificate for an address in 192.0.2.0/24 needs --key: this grant does not cover its key "192.0.2.0"
+                  note: a certificate for 192.0.3.1 needs --key: this grant does not cover its key "192.0.3.1"
                 """,
                 """
                 grant "all" (line \(line + 9))
@@ -225,6 +228,76 @@ import Testing
                   note: registering an account needs --key: this grant covers no key whose name begins with "account-"
                 """,
             ])
+    }
+
+    @Test(arguments: [
+        ("*.example.org", "wildcard_.example.org", nil), ("*.example.org", "wildcard_*", nil), ("*.example.org", "*", nil),
+        ("*.example.org", "www*", "wildcard_.example.org"), ("*.example.org", "example.org*", "wildcard_.example.org"),
+        ("2001:db8::1", "ipv6_.2001-db8--1", nil), ("2001:db8::1", "2001*", "ipv6_.2001-db8--1"),
+        ("192.0.2.0/24", "192.0.2.*", nil), ("192.0.2.0/24", "192.0.2.1*", "192.0.2.0"), ("192.0.2.0/24", "192.0.2.0", "192.0.2.255"),
+        ("192.0.2.128/25", "192.0.2.1*", "192.0.2.255"), ("2001:db8::/32", "ipv6_.2001-db8*", nil),
+        ("2001:db8::/32", "web", "ipv6_.2001-db8--"), ("192.0.2.1/32", "192.0.2.1", nil), ("0.0.0.0/0", "web", "0.0.0.0"),
+    ])
+    func aKeyThatIsNotCoveredIsNamed(identifier: String, key: String, missing: String?) throws {
+        let grant = """
+            [[grant]]
+            name = "web"
+            users = [0]
+            keys = ["\(key)"]
+            operations = ["issue"]
+            identifiers = ["\(identifier)"]
+            wildcards = true
+            """
+        let summary = try #require(GrantSummary.all(try read(ConfigurationTests.token + grant).grants).first)
+        #expect(summary.contains("needs --key") == (missing != nil), "\(summary)")
+        if let missing { #expect(summary.contains("does not cover its key \"\(missing)\""), "\(summary)") }
+    }
+
+    /// A mistyped setting is reported, not the one that is missing because of it.
+    @Test(arguments: [
+        ("[[grant]]\nnmae = \"web\"\nusers = [0]\noperations = [\"issue\"]\n", "\"nmae\" is not a setting here", "\"name\""),
+        ("[[grant]]\nname = \"web\"\nuser = [0]\noperations = [\"issue\"]\n", "\"user\" is not a setting here", "\"users\""),
+        ("[[token]]\nname = \"u\"\nmodul = \"/m.so\"\nuri = \"pkcs11:token=u\"\n", "\"modul\" is not a setting here", "\"module\""),
+        ("[[listen]]\npth = \"/s\"\n", "\"pth\" is not a setting here", "\"path\""),
+        ("[[external-account]]\nnam = \"e\"\n", "\"nam\" is not a setting here", "\"name\""),
+        ("[audit]\nfiel = \"x\"\n", "\"fiel\" is not a setting here", "\"file\""),
+    ])
+    func aMistypedSettingComesFirst(text: String, message: String, meant: String) {
+        do {
+            _ = try read(ConfigurationTests.token + text)
+            Issue.record("\(text) was taken")
+        } catch {
+            #expect(error.message == message && error.hint?.contains(meant) == true, "\(error)")
+        }
+    }
+
+    @Test func aMistypedTableComesBeforeTheMissingOne() {
+        do {
+            _ = try read(ConfigurationTests.token.replacing("[[token]]", with: "[[tokn]]"))
+            Issue.record("it was taken")
+        } catch { #expect(error.message == "\"tokn\" is not a setting here" && error.hint == "did you mean \"token\"?", "\(error)") }
+    }
+
+    @Test func aTokensNameIsCalledSo() {
+        do {
+            _ = try read(ConfigurationTests.token.replacing("\"t\"", with: "\"HSM\""))
+            Issue.record("it was taken")
+        } catch {
+            #expect(error.message.hasPrefix("\"name\" is not a token's name: \"HSM\": it begins with"), "\(error)")
+            #expect(error.hint == "did you mean \"hsm\"?")
+        }
+    }
+
+    @Test func aURLAmongIdentifiersIsCalledSo() {
+        let grant = "[[grant]]\nname = \"g\"\nusers = [0]\noperations = [\"issue\"]\nidentifiers = [\"https://www.example.org/\"]\n"
+        do {
+            var off: [OffEntry] = []
+            _ = try SigningPolicy.Policy(read(ConfigurationTests.token + grant).grants, answers: [:], off: &off)
+            Issue.record("it was taken")
+        } catch {
+            #expect("\(error)".contains("it is a URL, not a DNS name or an IP address"), "\(error)")
+            #expect(error.hint == "an identifier is only the name: \"www.example.org\"")
+        }
     }
 
     /// The names of the example can be ordered with the keys that `acme-agent` makes for them.

@@ -12,6 +12,13 @@ import TokenProtocol
 @Suite struct KeyEntryTests {
     private func keys(_ agent: AgentFixture) -> String { agent.folder + "/state/keys" }
 
+    @Test func theFunctionThatFailedIsNamed() {
+        let failure = TokenFailure(.device, function: "C_Login", returnValue: 0x30, message: "the token failed")
+        let status = TokenStatus(name: "hsm", off: failure, restarts: 2)
+        #expect(status.message == "the token failed (C_Login returned 0x30)" && status.state == .unavailable && status.restarts == 2)
+        #expect(TokenStatus(name: "hsm", off: TokenFailure(.noToken, message: "no token"), restarts: 0).message == "no token")
+    }
+
     // MARK: One bad entry
 
     @Test(arguments: ["", "{\"version\":1,", "{\"version\":9}"])

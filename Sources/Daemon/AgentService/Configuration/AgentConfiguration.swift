@@ -100,6 +100,12 @@ public struct AgentConfiguration: Sendable {
     }
 
     public init(_ table: ConfigurationTable) throws(ConfigurationError) {
+        // First: a mistyped setting is reported, not the one that is missing because of it.
+        try table.finish(known: [
+            "socket", "socket-mode", "socket-group", "listen", "state-directory", "helper", "verify-signatures", "connections-per-user",
+            "connections", "mebibytes-per-user", "mebibytes",
+            "signing-deadline-seconds", "audit", "token", "external-account", "grant",
+        ])
         self.table = table
         file = table.file
         listeners = try ListenSetting.all(table)
@@ -117,8 +123,8 @@ public struct AgentConfiguration: Sendable {
         signingDeadline = try table.integer("signing-deadline-seconds", in: 1...600) ?? 10
 
         let audit = try table.table("audit")
-        auditFile = try audit?.absolutePath("file") ?? stateDirectory + "/audit/audit.jsonl"
         try audit?.finish(known: ["file"])
+        auditFile = try audit?.absolutePath("file") ?? stateDirectory + "/audit/audit.jsonl"
 
         tokens = []
         for token in try table.tables("token") {
@@ -148,11 +154,6 @@ public struct AgentConfiguration: Sendable {
                     hint: "each needs an [[external-account]] of that name")
             }
         }
-        try table.finish(known: [
-            "socket", "socket-mode", "socket-group", "listen", "state-directory", "helper", "verify-signatures", "connections-per-user",
-            "connections", "mebibytes-per-user", "mebibytes",
-            "signing-deadline-seconds", "audit", "token", "external-account", "grant",
-        ])
     }
 }
 
@@ -189,8 +190,14 @@ extension ConfigurationTable {
 
 extension TokenConfiguration {
     fileprivate init(_ table: ConfigurationTable, stateDirectory: String) throws(ConfigurationError) {
+        try table.finish(known: ["name", "module", "uri", "pin-source", "pool", "environment"])
         let name = try table.requiredString("name")
-        do { _ = try KeyName(name) } catch { throw table.error("name", "\(error)") }
+        do throws(KeyNameError) { _ = try KeyName(name) } catch {
+            let lower = name.lowercased()
+            throw table.error(
+                "name", "is not a token's name: \"\(error.name)\": \(error.reason)",
+                hint: (try? KeyName(lower)).map { "did you mean \"\($0)\"?" })
+        }
         guard let module = try table.absolutePath("module") else { throw table.error(nil, "the setting \"module\" is missing") }
         let uri = try table.requiredString("uri")
         guard uri.hasPrefix("pkcs11:") else { throw table.error("uri", "must be a PKCS#11 URI (RFC 7512), e.g. \"pkcs11:token=acme\"") }
@@ -199,7 +206,6 @@ extension TokenConfiguration {
             name: name, module: module, uri: uri, pinSource: try table.absolutePath("pin-source"),
             pool: try table.integer("pool", in: 1...64) ?? TokenConfiguration.defaultPool, stateDirectory: stateDirectory,
             environment: environment)
-        try table.finish(known: ["name", "module", "uri", "pin-source", "pool", "environment"])
     }
 
     /// One signing session more than there are cores: the token's threads never wait for the daemon's.
@@ -208,6 +214,7 @@ extension TokenConfiguration {
 
 extension AgentConfiguration.ExternalAccountSetting {
     fileprivate init(_ table: ConfigurationTable) throws(ConfigurationError) {
+        try table.finish(known: ["name", "directory", "key-id", "hmac-key-file"])
         name = try table.requiredString("name")
         let text = try table.requiredString("directory")
         do { directory = try ACMEURL(text) } catch { throw table.error("directory", "\(error)") }
@@ -215,12 +222,14 @@ extension AgentConfiguration.ExternalAccountSetting {
         guard let path = try table.absolutePath("hmac-key-file") else { throw table.error(nil, "the setting \"hmac-key-file\" is missing") }
         hmacKeyFile = path
         line = table.line(of: "hmac-key-file")
-        try table.finish(known: ["name", "directory", "key-id", "hmac-key-file"])
     }
 }
 
 extension AgentConfiguration.GrantSetting {
     fileprivate init(_ table: ConfigurationTable) throws(ConfigurationError) {
+        try table.finish(known: [
+            "name", "users", "groups", "keys", "operations", "identifiers", "wildcards", "cas", "external-accounts",
+        ])
         self.table = table
         name = try table.requiredString("name")
         users = try table.peerNames("users")
@@ -233,8 +242,5 @@ extension AgentConfiguration.GrantSetting {
         wildcards = try table.bool("wildcards") ?? false
         cas = try table.strings("cas") ?? []
         externalAccounts = try table.strings("external-accounts") ?? []
-        try table.finish(known: [
-            "name", "users", "groups", "keys", "operations", "identifiers", "wildcards", "cas", "external-accounts",
-        ])
     }
 }

@@ -21,7 +21,7 @@ struct GrantSummary: Sendable, CustomStringConvertible {
         if grant.operations.contains(.newAccount), !grant.keys.isEmpty, !coversAccountKeys {
             lines.append("  note: registering an account needs --key: this grant covers no key whose name begins with \"account-\"")
         }
-        lines += keyless.map { "  note: a certificate for \($0) needs --key: this grant covers no key of that name" }
+        lines += keyless.map { "  note: a certificate for \($0.name) needs --key: this grant does not cover its key \"\($0.key)\"" }
         return lines.joined(separator: "\n")
     }
 
@@ -65,14 +65,40 @@ struct GrantSummary: Sendable, CustomStringConvertible {
     }
 
     /// Names whose certificates would get a key, named by `acme-agent` after the certificate, that this grant does not
-    /// cover; at most three.
-    private var keyless: [String] {
+    /// cover; at most eight.
+    private var keyless: [(name: String, key: KeyName)] {
         guard grant.operations.contains(.finalize), !grant.keys.isEmpty else { return [] }
-        let names = grant.identifiers.compactMap { pattern -> String? in
-            guard case .name = pattern, let key = try? KeyName(pattern.description), !grant.covers(key: key) else { return nil }
-            return pattern.description
+        let names = grant.identifiers.compactMap { pattern -> (name: String, key: KeyName)? in
+            guard let key = keyNames(pattern).first(where: { !grant.covers(key: $0) }) else { return nil }
+            guard case .network = pattern else { return (pattern.description, key) }
+            return ("an address in \(pattern)", key)
         }
-        return Array(names.prefix(3))
+        return Array(names.prefix(8))
+    }
+
+    /// The default names of the keys for certificates that a pattern covers, or of some of them; none if there is no
+    /// telling.
+    private func keyNames(_ pattern: IdentifierPattern) -> [KeyName] {
+        let texts: [String] =
+            switch pattern {
+            case .any: []
+            case .name: [pattern.description]
+            case .subdomains: grant.wildcards ? ["wildcard_." + pattern.description.dropFirst(2)] : []
+            case .address(let address): [Self.keyName(address)]
+            case .network(let address, let length): [Self.keyName(address), Self.keyName(Self.last(of: address, length))]
+            }
+        return texts.compactMap { try? KeyName($0) }
+    }
+
+    /// The last address of a network: if a grant covers the keys of the first and the last one, it covers all by a
+    /// prefix.
+    private static func last(of network: IPAddress, _ length: Int) -> IPAddress {
+        let bytes = network.bytes.enumerated().map { $1 | UInt8(0xFF >> min(8, max(0, length - $0 * 8))) }
+        return (try? IPAddress(bytes: bytes)) ?? network
+    }
+
+    private static func keyName(_ address: IPAddress) -> String {
+        address.isIPv4 ? address.text : "ipv6_." + String(address.text.map { $0 == ":" ? "-" : $0 })
     }
 
     private static func list(_ words: [String], none: String) -> String { words.isEmpty ? none : words.joined(separator: ", ") }

@@ -58,9 +58,9 @@ extension AgentConfiguration {
                 }
             }
             for listen in tables {
+                try listen.finish(known: [Keys.listen.path, Keys.listen.mode, Keys.listen.group])
                 guard let path = try listen.absolutePath("path") else { throw listen.error(nil, "the setting \"path\" is missing") }
                 let setting = try ListenSetting(listen, .listen, path: path)
-                try listen.finish(known: [Keys.listen.path, Keys.listen.mode, Keys.listen.group])
                 // Beside a socket are its lock and, while it is made, its new version.
                 let names = [setting.canonicalPath] + ["lock", "new"].map { "\(setting.canonicalPath).\($0)" }
                 for other in settings {

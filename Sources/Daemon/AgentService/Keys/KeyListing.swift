@@ -109,13 +109,19 @@ extension TokenStatus {
         case .ready(let information):
             self.init(
                 name: name, state: .ready, label: information.label, model: information.model,
-                message: information.pinFault.map { "its next login will fail: \($0.message)" }, hint: information.pinFault?.hint,
+                message: information.pinFault.map { "its next login will fail: \($0.description)" }, hint: information.pinFault?.hint,
                 restarts: restarts)
         case .unavailable(let failure):
-            self.init(
-                name: name, state: .unavailable, reason: "\(failure.kind)", message: failure.message, hint: failure.hint, restarts: restarts
-            )
+            self.init(name: name, off: failure, restarts: restarts)
         case .stopped: self.init(name: name, state: .unavailable, reason: "stopped", message: "the agent is stopping", restarts: restarts)
         }
+    }
+
+    /// Of a token that is off, with the function that failed and its CK_RV, if there is one: who may use a token may
+    /// know what is wrong with it.
+    init(name: String, off failure: TokenFailure, restarts: Int) {
+        self.init(
+            name: name, state: .unavailable, reason: "\(failure.kind)", message: failure.description, hint: failure.hint,
+            restarts: restarts)
     }
 }
