@@ -32,6 +32,10 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
                 socket: socket, "does not exist", hint: "is acme-agentd running? To name another socket, use --socket or ACME_AGENT_SOCKET")
         case let error as IOError where error.errnoCode == EACCES:
             self.init(socket: socket, "cannot be opened: permission denied", hint: "ask the administrator to add you to the socket's group")
+        case let error as IOError where error.errnoCode == ECONNREFUSED && AgentConnectionError.kind(of: socket) != nil:
+            self.init(
+                socket: socket, "is \(AgentConnectionError.kind(of: socket) ?? "no socket"), not a socket",
+                hint: "name the agent's socket by --socket or ACME_AGENT_SOCKET")
         case let error as IOError where error.errnoCode == ECONNREFUSED:
             self.init(socket: socket, "has no listener", hint: "acme-agentd has stopped; its log says why")
         case VarlinkConnectionError.closed, VarlinkConnectionError.unknownPeer:
@@ -43,6 +47,18 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
                 socket: socket, "accepts no connections: its queue is full",
                 hint: "the agent is overloaded or hangs; try again later")
         default: self.init(socket: socket, "cannot be reached: \(cause)", hint: nil)
+        }
+    }
+
+    /// What a path names, if that is no socket: to connect to it fails as if nothing listened.
+    private static func kind(of path: String) -> String? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        switch status.st_mode & S_IFMT {
+        case S_IFSOCK: return nil
+        case S_IFREG: return "a regular file"
+        case S_IFDIR: return "a folder"
+        default: return "a special file"
         }
     }
 }

@@ -71,6 +71,14 @@ import Varlink
         }
     }
 
+    @Test(arguments: [("/etc/passwd", "is a regular file, not a socket"), ("/etc", "is a folder, not a socket")])
+    func whatIsNoSocketIsCalledByItsName(path: String, message: String) async {
+        await #expect { _ = try await AgentClient.connect(socket: path) } throws: { error in
+            guard let error = error as? AgentConnectionError else { return false }
+            return error.description == "the agent's socket \(path) \(message)" && error.hint?.contains("--socket") == true
+        }
+    }
+
     @Test(arguments: [
         (UntrustedServer(uid: 7) as any Error, "is held by another user (uid 7), so it is not trusted"),
         (IOError(errnoCode: 13, reason: "connect"), "cannot be opened: permission denied"),
