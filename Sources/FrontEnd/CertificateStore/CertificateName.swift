@@ -38,12 +38,37 @@ public struct CertificateName: Hashable, Sendable, Comparable, CustomStringConve
 
     /// The name for a certificate with this first identifier.
     public init(_ identifier: Identifier) {
-        let text: String
         switch identifier {
-        case .dns(let name): text = name.isWildcard ? "wildcard_." + name.base : name.text
+        case .dns(let name): self.init(fitting: name.isWildcard ? CertificateName.wildcard + name.base : name.text)
         case .ip(let address):
-            text = address.isIPv4 ? address.text : "ipv6_." + String(address.text.map { $0 == ":" ? "-" : $0 })
+            self.init(fitting: address.isIPv4 ? address.text : "ipv6_." + String(address.text.map { $0 == ":" ? "-" : $0 }))
         }
+    }
+
+    private static let wildcard = "wildcard_."
+
+    /// The names under which a certificate with this first identifier may be stored: today's, then that of earlier
+    /// versions, in which a wildcard's began with `_`.
+    public static func spellings(for identifier: Identifier) -> [CertificateName] {
+        guard case .dns(let name) = identifier, name.isWildcard else { return [CertificateName(identifier)] }
+        return [CertificateName(identifier), CertificateName(fitting: "_" + wildcard + name.base)]
+    }
+
+    /// This name, then the other spelling of a wildcard certificate's name.
+    public var spellings: [CertificateName] {
+        let other: String
+        if rawValue.utf8.starts(with: CertificateName.wildcard.utf8) {
+            other = "_" + rawValue
+        } else if rawValue.utf8.starts(with: ("_" + CertificateName.wildcard).utf8) {
+            other = String(rawValue.dropFirst())
+        } else {
+            return [self]
+        }
+        return [self] + [try? CertificateName(other)].compactMap(\.self)
+    }
+
+    /// A long text is cut.
+    private init(fitting text: String) {
         guard text.utf8.count > CertificateName.maximumLength else {
             rawValue = text
             return

@@ -31,6 +31,11 @@ public protocol CertificateStore: Sendable {
     /// Removes a certificate with all its generations.
     func removeCertificate(named name: CertificateName) async throws(StoreError)
 
+    /// Records that others may have a key. The record stays when the key's certificates are removed.
+    func markCompromised(_ key: CompromisedKey) async throws(StoreError)
+    /// Whether the key with this fingerprint (`KeyReference.fingerprint`) was recorded as compromised.
+    func isCompromised(_ fingerprint: String) async throws(StoreError) -> Bool
+
     /// The journal of an order that is not finished.
     func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal?
     /// Names of all journals, sorted: the orders that were interrupted or have failed.

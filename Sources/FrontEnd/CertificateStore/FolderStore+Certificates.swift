@@ -186,6 +186,17 @@ extension FolderStore {
             order: isThere(layout.order(name)) || isThere("\(layout.orders)/\(Folder.interim("\(name.rawValue).json"))"))
     }
 
+    /// The keys of all generations that are still stored, as far as their files can be read.
+    public func keyNames(of name: CertificateName) -> Set<KeyName> {
+        var keys: Set<KeyName> = []
+        for number in (try? generations(name)) ?? [] {
+            let path = layout.generation(name, number) + "/metadata.json"
+            guard let bytes = try? files.read(path), let metadata = try? CertificateMetadata(bytes, path: path) else { continue }
+            keys.insert(metadata.key.name)
+        }
+        return keys
+    }
+
     private func notFound(_ name: CertificateName) -> StoreError {
         StoreError(.notFound, path: layout.certificate(name), message: "there is no certificate \"\(name)\"")
     }

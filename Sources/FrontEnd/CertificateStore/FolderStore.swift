@@ -67,6 +67,29 @@ public struct FolderStore: CertificateStore {
 
     public func removeAccount(at directory: ACMEURL) async throws(StoreError) { try files.remove(layout.account(directory)) }
 
+    // MARK: Compromised keys
+
+    public func markCompromised(_ key: CompromisedKey) async throws(StoreError) {
+        guard let path = layout.compromisedKey(key.key.fingerprint) else {
+            throw StoreError(.damaged, message: "the fingerprint of key \"\(key.key.name)\" is not a SHA-256")
+        }
+        var key = key
+        if let bytes = try files.read(path) {
+            // The first report's time stays. The file is written again: an earlier attempt may have failed to sync it.
+            do throws(StoreError) { key.reported = try CompromisedKey(bytes, path: path).reported } catch {
+                guard error.reason != .newerFormat else { return }
+            }
+        }
+        try makeFolder(layout.compromisedKeys)
+        try files.replace(path, with: try key.encoded(for: path), mode: FolderLayout.privateFile)
+    }
+
+    /// The file's name says it: a file that is damaged, or in a newer format, counts as well.
+    public func isCompromised(_ fingerprint: String) async throws(StoreError) -> Bool {
+        guard let path = layout.compromisedKey(fingerprint) else { return false }
+        return try files.read(path) != nil
+    }
+
     // MARK: Journal
 
     public func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal? {

@@ -29,14 +29,18 @@ enum Main {
             return ExitStatus.success.rawValue
         }
         let output = Output(command.options)
+        var session: Session?
         do {
             let settings = try Settings(command.options, environment: Environment.current())
             try settings.checkStateDirectory(type(of: command).stateUse)
-            return try await command.run(Session(settings: settings, output: output)).rawValue
+            let begun = Session(settings: settings, output: output)
+            session = begun
+            return try await command.run(begun).rawValue
         } catch is OutputClosed {
             return ExitStatus.success.rawValue
         } catch {
-            let failure = Failure(error)
+            var failure = Failure(error)
+            if let session { failure = await session.explained(failure) }
             output.report(failure)
             return failure.exitStatus.rawValue
         }

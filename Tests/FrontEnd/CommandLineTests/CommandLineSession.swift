@@ -33,16 +33,19 @@ final class CommandLineSession: Sendable {
     /// - Parameters:
     ///   - age: days since it was issued.
     ///   - days: its lifetime.
+    ///   - stored: the name under which it is stored, if it is not the first name's.
     @discardableResult
-    func install(_ name: String, more: [String] = [], age: Int64 = 0, days: Int = 90, isDeployed: Bool = true, order: ACMEURL? = nil)
-        async throws -> StoredCertificate
-    {
-        let key = SoftwareKey(), identifiers = try ([name] + more).map { try Identifier(argument: $0) }
+    func install(
+        _ name: String, more: [String] = [], age: Int64 = 0, days: Int = 90, isDeployed: Bool = true, order: ACMEURL? = nil,
+        key: SoftwareKey = SoftwareKey(), as stored: CertificateName? = nil
+    ) async throws -> StoredCertificate {
+        let identifiers = try ([name] + more).map { try Identifier(argument: $0) }
         let issued = Self.now - age * 86_400
         return try await store.install(
             NewCertificate(
-                name: CertificateName(identifiers[0]),
-                pem: try authority.issue(csr: key.certificateRequest(identifiers), now: issued, days: days), key: KeyName(name),
+                name: stored ?? CertificateName(identifiers[0]),
+                pem: try authority.issue(csr: key.certificateRequest(identifiers), now: issued, days: days),
+                key: KeyName(CertificateName(identifiers[0]).rawValue),
                 spki: key.publicKey.spki, identifiers: identifiers, directory: try ACMEURL("https://ca.example/directory"), order: order,
                 time: issued, isDeployed: isDeployed))
     }

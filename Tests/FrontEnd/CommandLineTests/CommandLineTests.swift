@@ -87,6 +87,16 @@ import Testing
         ("list --state /a", "unknown option '--state'", "did you mean `--state-directory`?"),
         ("show www.example.org --fromat=pem", "unknown option '--fromat'", "did you mean `--format`?"),
         ("list --all", "unknown option '--all'", "did you mean `acme-agent renew --all`?"),
+        ("issue www.example.org", "\"www.example.org\" needs -d", "did you mean `acme-agent issue -d www.example.org`?"),
+        ("issue a.example b.example", "each name needs -d", "did you mean `acme-agent issue -d a.example -d b.example`?"),
+        ("issue -d a.example b.example --quiet", "\"b.example\" needs -d", "did you mean `acme-agent issue -d a.example -d b.example`?"),
+        ("issue --key web --quiet a.example", "\"a.example\" needs -d", "did you mean `acme-agent issue -d a.example`?"),
+        ("renew -d www.example.org", "unknown option '-d'", "did you mean `acme-agent renew www.example.org`?"),
+        ("renew a.example --domain b.example", "unknown option '--domain'", "did you mean `acme-agent renew b.example a.example`?"),
+        ("revoke -d www.example.org", "unknown option '-d'", "did you mean `acme-agent revoke www.example.org`?"),
+        ("show -d www.example.org --json", "unknown option '-d'", "did you mean `acme-agent show www.example.org`?"),
+        ("forget --yes -d www.example.org", "unknown option '-d'", "did you mean `acme-agent forget www.example.org`?"),
+        ("list www.example.org", "unexpected argument 'www.example.org'", "did you mean `acme-agent show www.example.org`?"),
     ]) func whatWasMeantIsSuggested(line: String, message: String, hint: String) throws {
         let failure = try #require(refusal(line))
         #expect(failure.message == message)
@@ -143,6 +153,27 @@ import Testing
         #expect(Arguments.joined(["issue", "-d", "a.example,", "--quiet"]) == ["issue", "-d", "a.example,", "--quiet"])
         #expect(Arguments.joined(["show", "a,", "b"]) == ["show", "a,", "b"])
     }
+
+    @Test(arguments: [
+        ("show www --out ''", "--out"), ("show www --out=", "--out"), ("--config '' list", "--config"), ("list --config ''", "--config"),
+        ("issue -d www.example.org --preferred-chain ''", "--preferred-chain"), ("issue -d ''", "-d"), ("issue --domain=", "--domain"),
+        ("issue -d a.example --profile ''", "--profile"), ("issue -d a.example --name ''", "--name"), ("list --socket ''", "--socket"),
+        ("issue -d a.example --deploy-hook ''", "--deploy-hook"), ("issue -d a.example --token ''", "--token"),
+        ("renew --all --webroot ''", "--webroot"), ("list --state-directory ''", "--state-directory"),
+        ("list --directory ''", "--directory"),
+        ("list --ca-certificate ''", "--ca-certificate"), ("account register --email ''", "--email"),
+        ("account register --eab ''", "--eab"),
+        ("keys adopt pkcs11:object=a --name ''", "--name"), ("audit tail -n ''", "-n"), ("revoke www --reason ''", "--reason"),
+        ("keys create web --token ''", "--token"), ("issue -d a.example --timings ''", "--timings"),
+        ("issue -d a.example --http01-address ''", "--http01-address"), ("issue -d a.example --dns-hook ''", "--dns-hook"),
+        ("audit verify --expect ''", "--expect"),
+    ]) func anEmptyValueIsRefusedByTheOptionsName(line: String, option: String) async throws {
+        let outcome = try await CommandLineSession().run("acme-agent \(line)")
+        #expect(outcome.status == 64 && outcome.error.contains("the value of \(option) is empty"), "\(outcome)")
+    }
+
+    @Test(arguments: [["list", "--json", ""], ["show", "a", "--", "--out", ""], ["---completion", "show", "--out", ""], ["show", ""]])
+    func whatIsNoEmptyValueIsLeftToOthers(words: [String]) throws { try CommandLineFailure.refuseEmptyValues(words) }
 
     @Test func unknownFormatsAreNamedWithTheKnownOnes() throws {
         let failure = try #require(refusal("show x --format doc"))

@@ -97,6 +97,24 @@ import Testing
                 == "the CA answered https://ca.example/order/1 with HTTP status 403 and gives no reason")
     }
 
+    /// What helps depends on the challenge that failed.
+    @Test func theHintIsForTheChallengeThatWasUsed() throws {
+        let name = try Identifier(argument: "www.example.org"), address = try Identifier(argument: "192.0.2.1")
+        func failed(_ challenge: ChallengeType?) -> [IssuanceError.FailedIdentifier] {
+            [.init(identifier: name, problem: nil, challenge: challenge)]
+        }
+        let dns = Failure(IssuanceError.notProven(failed(.dns01))).hint ?? ""
+        #expect(dns.contains("DNS hook") && dns.contains("--dns-wait"))
+        for challenge in [.http01, nil] as [ChallengeType?] {
+            #expect(Failure(IssuanceError.notProven(failed(challenge))).hint?.contains("reach every name from outside") == true)
+        }
+        let timeout = IssuanceError.timedOut(waitingFor: "the CA", after: .seconds(1), problems: failed(.dns01))
+        #expect(timeout.hint?.contains("--dns-wait") == true && timeout.hint?.contains("it resumes where it stopped") == true)
+        let noDNS = IssuanceError.noSolver(address, offered: nil).hint ?? ""
+        #expect(noDNS.contains("dns-01 cannot prove an IP address") && noDNS.contains("--webroot") && noDNS.contains("--http01-address"))
+        #expect(IssuanceError.noSolver(try Identifier(argument: "*.example.org"), offered: nil).hint?.contains("--dns-hook") == true)
+    }
+
     /// Commands in hints name the CA that the user named, and the certificate concerned.
     @Test func hintsNameTheCAAndTheCertificate() throws {
         let directory = try ACMEURL("https://ca.example/directory"), name = try CertificateName("www")
@@ -104,9 +122,9 @@ import Testing
             Failure(IssuanceError.noAccount(directory: directory)).hint
                 == "acme-agent account register --agree-tos --directory https://ca.example/directory")
         let unknown = try failure(Self.problem("accountDoesNotExist", "no", status: 400), status: 400)
-        #expect(unknown.at(directory: nil).hint == "acme-agent account register --agree-tos")
+        #expect(unknown.with(GivenOptions()).hint == "acme-agent account register --agree-tos")
         #expect(
-            unknown.at(directory: directory.text).hint
+            unknown.with(GivenOptions(directory: directory.text)).hint
                 == "acme-agent account register --directory https://ca.example/directory --agree-tos")
         let gone = Failure(IssuanceError.certificateKeyMissing("www-2", of: name))
         #expect(gone.exitStatus == .refused && gone.code == "key-not-found")

@@ -1,3 +1,4 @@
+import ACME
 import CertificateStore
 import DurableFile
 import Foundation
@@ -33,6 +34,8 @@ import Testing
             settings.profile = "short\"lived"
             settings.preferredChain = "Röot"
             settings.mustStaple = false
+            settings.caCertificate = CertificateSettings.CACertificate(
+                directory: try ACMEURL("https://ca.example/dir"), file: "/roots/ca.pem")
             try memory.remember(settings, for: name)
             #expect(try memory.read(name) == settings)
             var other = CertificateSettings()
@@ -47,7 +50,8 @@ import Testing
 
     @Test(arguments: [
         "", "{}", "[]", "{\"version\":0}", "{\"version\":1,\"x\":1}", "{\"version\":1,\"webroot\":\"/a\",\"dnsHook\":\"/b\"}",
-        "{\"version\":1,\"keyType\":\"x\"}",
+        "{\"version\":1,\"keyType\":\"x\"}", #"{"version":3,"caCertificate":"ca.pem","caCertificateFor":"https://ca.example/dir"}"#,
+        #"{"version":3,"caCertificate":"/ca.pem"}"#,
     ])
     func aDamagedFileIsNamed(text: String) throws {
         try withFolder { memory, name in
@@ -69,7 +73,7 @@ import Testing
             var settings = CertificateSettings()
             settings.profile = "classic"
             try memory.remember(settings, for: name)
-            let text = "{\"version\":3,\"profile\":\"classic\",\"profiles\":[\"a\"]}"
+            let text = "{\"version\":4,\"profile\":\"classic\",\"profiles\":[\"a\"]}"
             try DurableFile.replace(memory.path(name), with: Array(text.utf8), mode: 0o600)
             for body in [{ _ = try memory.read(name) }, { try memory.remember(settings, for: name) }] as [() throws -> Void] {
                 #expect { try body() } throws: { ($0 as? Failure)?.code == "settings-newer" }

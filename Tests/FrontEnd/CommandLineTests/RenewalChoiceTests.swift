@@ -47,6 +47,62 @@ import Testing
         #expect(try Renew.request(journal.name, nil, nil, keyAlgorithm: .p256) == nil)
     }
 
+    // MARK: Options
+
+    @Test(arguments: [
+        ("--new-key", "--new-key"), ("--webroot web --profile short", "--webroot and --profile"), ("--old-key delete", "--old-key"),
+        ("--timings t.json", "--timings"), ("--deploy-hook ./hook", "--deploy-hook"), ("--key-type P-384", "--key-type"),
+    ])
+    func anOptionThatHadNoEffectIsNamed(options: String, named: String) async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org")
+        let one = try await session.run("acme-agent renew www.example.org \(options) --quiet")
+        #expect(one.status == 0 && one.error.contains("warning: \(named) had no effect: www.example.org was not renewed"), "\(one)")
+        #expect(one.error.contains("hint: acme-agent renew NAME --force"), "\(one)")
+        let all = try await session.run("acme-agent renew --all \(options)")
+        #expect(all.status == 0 && all.error.contains("\(named) had no effect: nothing is due"), "\(all)")
+        let quiet = try await session.run("acme-agent renew --all \(options) --quiet")
+        #expect(quiet.status == 0 && quiet.error.isEmpty, "\(quiet)")
+    }
+
+    @Test func issueNamesWhatItDoesNotRemember() async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org")
+        let outcome = try await session.run(
+            "acme-agent issue -d www.example.org --directory https://ca.example/directory --old-key keep --timings t.json")
+        #expect(outcome.status == 0 && outcome.error.contains("--old-key and --timings had no effect"), "\(outcome)")
+    }
+
+    // MARK: The CA's own certificate
+
+    @Test func theCACertificateOfAnIssueIsRemembered() async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org")
+        let issued = try await session.run(
+            """
+            mkdir roots; : >roots/ca.pem; cd roots
+            acme-agent issue -d www.example.org --directory https://ca.example/directory --ca-certificate ca.pem
+            """)
+        #expect(issued.status == 0 && issued.error.contains("the new settings take effect"), "\(issued)")
+        let memory = RememberedSettings(stateDirectory: session.folder.file("state"))
+        let settings = try memory.read(try CertificateName("www.example.org"))
+        #expect(settings.caCertificate?.file == session.folder.file("roots/ca.pem"))
+        #expect(settings.caCertificate?.directory.text == "https://ca.example/directory")
+    }
+
+    @Test func theRememberedCACertificateIsForItsOwnCA() throws {
+        var options = GlobalOptions.unset
+        options.stateDirectory = "/state"
+        let settings = try Settings(options, environment: Environment(), configured: SettingsFile(), file: nil)
+        let own = try ACMEURL("https://ca.example/dir"), other = try ACMEURL("https://other.example/dir")
+        let remembered = CertificateSettings.CACertificate(directory: own, file: "/ca.pem")
+        #expect(settings.trustRoots(for: own, remembered: remembered) == .file("/ca.pem"))
+        #expect(settings.trustRoots(for: other, remembered: remembered) == .system)
+        options.caCertificate = "/given.pem"
+        let given = try Settings(options, environment: Environment(), configured: SettingsFile(), file: nil)
+        #expect(given.trustRoots(for: own, remembered: remembered) == .file("/given.pem"))
+    }
+
     @Test func aFailedOrderIsListedLeftAloneByATimerAndDroppedAlone() async throws {
         let session = try CommandLineSession()
         try await session.install("www.example.org")

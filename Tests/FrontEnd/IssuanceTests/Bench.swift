@@ -162,6 +162,10 @@ struct KillableStore: CertificateStore {
         try await killSwitch.around { () async throws(StoreError) in try await base.markRevoked(name, generation: generation) }
     }
     func removeCertificate(named name: CertificateName) async throws(StoreError) { try await base.removeCertificate(named: name) }
+    func markCompromised(_ key: CompromisedKey) async throws(StoreError) {
+        try await killSwitch.around { () async throws(StoreError) in try await base.markCompromised(key) }
+    }
+    func isCompromised(_ fingerprint: String) async throws(StoreError) -> Bool { try await base.isCompromised(fingerprint) }
     func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal? {
         try await killSwitch.around { () async throws(StoreError) in try await base.journal(named: name) }
     }

@@ -20,6 +20,7 @@ import Testing
         await #expect { try await bench.flow().issue(try Bench.request(names)) } throws: { error in
             guard case .notProven(let failures)? = error as? IssuanceError else { return false }
             return failures.map(\.identifier.value) == ["www.example.org"] && failures[0].problem?.detail == "connection refused"
+                && failures[0].challenge == .http01
         }
         #expect(bench.time.uptime() < limit)
         #expect(bench.solver.isEmpty && bench.keys.names.isEmpty)

@@ -54,7 +54,10 @@ public struct DNS01Hook: ChallengeSolver {
         do {
             try await run("present", Self.recordName(answer.identifier), answer.keyAuthorization.dns01Value, answer.identifier)
         } catch let error as ExternalProgramError {
-            throw IssuanceError.solver(answer.identifier, reason: error.description, hint: nil)
+            throw IssuanceError.solver(
+                answer.identifier, reason: error.description,
+                hint: "the DNS hook must end with 0 once the TXT record is in place; to try it: HOOK present "
+                    + "\(Self.recordName(answer.identifier)) VALUE")
         }
     }
 

@@ -2,7 +2,21 @@ import ACME
 import CertificateStore
 
 /// Default names for certificate keys.
-enum CertificateKeyName {
+public enum CertificateKeyName {
+    /// The names that keys of a certificate have had, up to the last one; none if that one was chosen by its user.
+    public static func all(for name: CertificateName, through last: KeyName) -> [KeyName] {
+        /// More than a certificate that gets a new key every week has in a year.
+        let limit = 64
+        guard var next = try? first(for: name) else { return [] }
+        var names = [next]
+        while next != last {
+            guard names.count < limit, let following = try? self.next(after: next) else { return [] }
+            next = following
+            names.append(next)
+        }
+        return names
+    }
+
     /// The certificate's name; a long one is truncated. Leading `_` are dropped: a name given with `--name` may have
     /// them, a key's name may not.
     static func first(for name: CertificateName) throws -> KeyName {

@@ -41,6 +41,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     /// The installed certificate's key is no longer in the agent, or not for this user.
     case certificateKeyMissing(KeyName, of: CertificateName)
     case keyRetired(KeyName)
+    /// The key was reported as compromised: no certificate is ordered for it.
+    case keyCompromised(KeyName, of: CertificateName)
     /// The CA's answer cannot be used, or no key name is free.
     case unexpectedAnswer(String)
     case notFound(CertificateName)
@@ -52,10 +54,13 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     public struct FailedIdentifier: Sendable, Hashable {
         public var identifier: Identifier
         public var problem: Problem?
+        /// The challenge that failed, if it is known.
+        public var challenge: ChallengeType?
 
-        public init(identifier: Identifier, problem: Problem?) {
+        public init(identifier: Identifier, problem: Problem?, challenge: ChallengeType? = nil) {
             self.identifier = identifier
             self.problem = problem
+            self.challenge = challenge
         }
 
         /// `www.example.org: connection refused (connection)`
@@ -94,6 +99,7 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .keyMissing(let name): return "the agent has no key \"\(name)\" that you may use"
         case .certificateKeyMissing(let name, _): return "the agent no longer has a key \"\(name)\" that you may use"
         case .keyRetired(let name): return "the key \"\(name)\" is retired"
+        case .keyCompromised(let name, _): return "the key \"\(name)\" is compromised, so no certificate is ordered for it"
         case .unexpectedAnswer(let reason): return reason
         case .notFound(let name): return "there is no certificate \"\(name)\""
         case .alreadyRevoked(let name): return "the certificate \"\(name)\" is already revoked"
@@ -108,15 +114,24 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         return "; the CA offers " + (named.isEmpty ? "none" : named.map { TerminalText.safe($0, limit: 40) }.joined(separator: ", "))
     }
 
+    private static func isDNS(_ failures: [FailedIdentifier]) -> Bool { failures.contains { $0.challenge == .dns01 } }
+    private static let dnsHint =
+        "the DNS hook must have the TXT record on every server of the zone before it ends; --dns-wait SECONDS waits for slow servers"
+
     /// What the user can do about it.
     public var hint: String? {
         switch self {
-        case .notProven: return "the CA must be able to reach every name from outside"
+        case .notProven(let failures):
+            return IssuanceError.isDNS(failures) ? IssuanceError.dnsHint : "the CA must be able to reach every name from outside"
+        case .noSolver(.ip, _):
+            return "dns-01 cannot prove an IP address (RFC 8738 §7): --webroot FOLDER or --http01-address IP:PORT instead of --dns-hook"
         case .noSolver(let identifier, _):
             return identifier.isWildcard
                 ? "only dns-01 can validate a wildcard: --dns-hook PROGRAM" : "choose --webroot, --http01-address or --dns-hook"
         case .solver(_, _, let hint), .busy(_, let hint): return hint
         case .noEffect(_, let hint): return hint
+        case .timedOut(_, _, let problems) where IssuanceError.isDNS(problems):
+            return "run the command again later; it resumes where it stopped; \(IssuanceError.dnsHint)"
         case .timedOut, .askedToWait: return "run the command again later; it resumes where it stopped"
         case .noAccount(let directory): return "acme-agent account register --agree-tos --directory \(directory)"
         case .termsNotAgreed: return "read them, then add --agree-tos"
@@ -136,6 +151,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
             let shown = offered.prefix(20).map { TerminalText.safe($0, limit: 64) }
             return offered.isEmpty ? "it has no profiles: omit --profile" : "it has: \(shown.joined(separator: ", "))"
         case .keyMissing, .keyRetired: return "acme-agent keys list"
+        case .keyCompromised(_, let certificate):
+            return "omit --key, and another key is made; if an interrupted order is for this one: acme-agent forget --order \(certificate)"
         case .certificateKeyMissing(_, let certificate):
             return "replace it with a certificate for a new key: acme-agent renew \(certificate) --new-key --force"
         case .notFound: return "acme-agent list"

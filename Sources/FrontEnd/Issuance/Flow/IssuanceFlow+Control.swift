@@ -111,14 +111,14 @@ extension IssuanceFlow {
         for authorization in authorizations {
             switch authorization.state {
             case .proven: observer(.authorizationReused(authorization.identifier))
-            case .failed: failures.append(.init(identifier: authorization.identifier, problem: authorization.problem))
+            case .failed: failures.append(.init(authorization))
             case .pending:
                 if let proof = chooseProof(authorization) {
                     observer(.authorizationPending(authorization.identifier))
                     proofs.append(proof)
                 } else if let failed = authorization.challenges.first(where: { $0.status == .invalid }) {
                     // Some CAs leave the authorization pending after its challenge has failed.
-                    failures.append(.init(identifier: authorization.identifier, problem: failed.error))
+                    failures.append(.init(identifier: authorization.identifier, problem: failed.error, challenge: failed.kind))
                 } else {
                     throw IssuanceError.noSolver(authorization.identifier, offered: authorization.challenges.map(\.type))
                 }
@@ -261,9 +261,7 @@ extension IssuanceFlow {
             // The order's own reason is better than none.
             authorizations = []
         }
-        let failures = authorizations.filter { $0.hasFailed }.map {
-            IssuanceError.FailedIdentifier(identifier: $0.identifier, problem: $0.problem)
-        }
+        let failures = authorizations.filter { $0.hasFailed }.map { IssuanceError.FailedIdentifier($0) }
         guard failures.isEmpty else { return report(failures) }
         for subproblem in order.problem?.subproblems ?? [] {
             if let identifier = subproblem.identifier { observer(.failed(identifier, subproblem)) }
@@ -274,5 +272,14 @@ extension IssuanceFlow {
     private func report(_ failures: [IssuanceError.FailedIdentifier]) -> IssuanceError {
         for failure in failures { observer(.failed(failure.identifier, failure.problem)) }
         return .notProven(failures)
+    }
+}
+
+extension IssuanceError.FailedIdentifier {
+    /// A failed authorization, with the challenge that failed in it.
+    fileprivate init(_ authorization: IssuerAuthorization) {
+        self.init(
+            identifier: authorization.identifier, problem: authorization.problem,
+            challenge: authorization.challenges.first { $0.status == .invalid }?.kind)
     }
 }

@@ -36,8 +36,10 @@ extension IssuanceFlow {
             return KeyPlan(
                 name: wanted, isNew: !exists, isKnownMissing: !exists, replaced: current.flatMap { $0 == wanted ? nil : $0 })
         }
-        if let current, !request.newKey, try await keys.key(named: current)?.isRetired != true {
-            return KeyPlan(name: current, isNew: false)
+        if let current, !request.newKey {
+            // A missing key is reported when it is needed, not replaced: a grant may be off.
+            guard let key = try await keys.key(named: current) else { return KeyPlan(name: current, isNew: false) }
+            if try await isUsable(key) { return KeyPlan(name: current, isNew: false) }
         }
         var name = try current.map { try CertificateKeyName.next(after: $0) } ?? CertificateKeyName.first(for: request.name)
         for _ in 0..<Self.maximumNames {
@@ -45,17 +47,24 @@ extension IssuanceFlow {
                 return KeyPlan(name: name, isNew: true, isKnownMissing: true, replaced: current)
             }
             // A key of this name without a certificate: it was made for this purpose, or the store was lost.
-            if current == nil, !key.isRetired, key.algorithm == request.keyAlgorithm { return KeyPlan(name: name, isNew: false) }
+            if current == nil, key.algorithm == request.keyAlgorithm, try await isUsable(key) { return KeyPlan(name: name, isNew: false) }
             name = try CertificateKeyName.next(after: name)
         }
         throw IssuanceError.unexpectedAnswer("no name is free for a new key after \"\(name)\"; choose one with --key")
+    }
+
+    /// Whether certificates may be ordered for a key: it is neither retired nor compromised. A compromised key may be
+    /// active: the grant need not let this user retire keys.
+    private func isUsable(_ key: ManagedKey) async throws -> Bool {
+        if key.isRetired { return false }
+        return try await !store.isCompromised(key.fingerprint)
     }
 
     /// Refuses key options that cannot take effect, before anything is changed.
     private func refuseUselessWishes(_ request: IssuanceRequest, current: KeyName?, earlier: OrderJournal?) async throws {
         guard let wanted = request.key else {
             guard request.isKeyAlgorithmWanted, !request.newKey, let current else { return }
-            guard let key = try await keys.key(named: current), !key.isRetired else { return }
+            guard let key = try await keys.key(named: current), try await isUsable(key) else { return }
             return try expectAlgorithm(key, request)
         }
         guard let key = try await keys.key(named: wanted) else { return }
@@ -64,6 +73,7 @@ extension IssuanceFlow {
                 "the key \"\(wanted)\" is an account key and never signs for a certificate (RFC 8555 §11.1); nothing was ordered",
                 hint: "omit --key, or name a certificate key: acme-agent keys list")
         }
+        if !(request.newKey && wanted == current) { try await refuseCompromised(key, request) }
         guard request.newKey else { return try expectAlgorithm(key, request) }
         // The key in use is replaced; a key that was made for this very order is the new one.
         if wanted == current || (earlier?.key == wanted && earlier?.announcesNewKey == true) { return }
@@ -75,6 +85,11 @@ extension IssuanceFlow {
             hint: isOrdered
                 ? "acme-agent renew \(request.name) resumes the order; acme-agent forget --order \(request.name) drops it"
                 : "omit --new-key to use it, or omit --key to make another one")
+    }
+
+    private func refuseCompromised(_ key: ManagedKey, _ request: IssuanceRequest) async throws {
+        guard try await store.isCompromised(key.fingerprint) else { return }
+        throw IssuanceError.keyCompromised(key.name, of: request.name)
     }
 
     private func expectAlgorithm(_ key: ManagedKey, _ request: IssuanceRequest) throws(IssuanceError) {
@@ -89,7 +104,8 @@ extension IssuanceFlow {
     private func planFromEarlier(_ request: IssuanceRequest, current: KeyName?, earlier: OrderJournal?) async throws -> KeyPlan? {
         guard let earlier, let name = earlier.key, earlier.announcesNewKey, name != current else { return nil }
         let key = try await keys.key(named: name)
-        let fits = key.map { !$0.isRetired && $0.algorithm == request.keyAlgorithm } ?? true
+        var fits = true
+        if let key { fits = key.algorithm == request.keyAlgorithm ? try await isUsable(key) : false }
         if fits, request.key == nil || request.key == name,
             current == nil || request.newKey || request.key == name || isResumable(earlier, request)
         {
@@ -124,6 +140,7 @@ extension IssuanceFlow {
     func obtainKey(_ plan: KeyPlan, _ request: IssuanceRequest, _ keeper: JournalKeeper) async throws -> ManagedKey {
         if !plan.isKnownMissing, let key = try await keys.key(named: plan.name) {
             guard !key.isRetired else { throw IssuanceError.keyRetired(plan.name) }
+            try await refuseCompromised(key, request)
             observer(.keyUsed(key))
             return key
         }

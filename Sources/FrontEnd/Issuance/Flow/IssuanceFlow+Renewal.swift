@@ -32,7 +32,7 @@ extension IssuanceFlow {
         guard let certificate = try await store.certificate(named: name) else { throw IssuanceError.notFound(name) }
         // Before anything else, and even if it is already revoked: an interrupted run must not leave the key in use. A
         // retired key can still sign the revocation of its certificate.
-        if reason == .keyCompromise { await retireCompromised(certificate.metadata.key.name) }
+        if reason == .keyCompromise { try await abandonCompromised(certificate.metadata.key) }
         guard !certificate.isRevoked else { throw IssuanceError.alreadyRevoked(name) }
         // An earlier order must not replace a certificate that the user no longer wants.
         await abandonOrder(of: certificate)
@@ -53,19 +53,22 @@ extension IssuanceFlow {
         observer(.revoked(name, serial: certificate.metadata.serial))
     }
 
-    /// RFC 5280 §5.3.1: keyCompromise says that others have the key. A retired key signs nothing but the revocation,
-    /// and the next certificate gets another one.
-    private func retireCompromised(_ name: KeyName) async {
+    /// RFC 5280 §5.3.1: keyCompromise says that others have the key. The store remembers it, so that no certificate is
+    /// ordered for the key again even if the agent does not let this user retire it. A retired key signs nothing but
+    /// the revocation.
+    private func abandonCompromised(_ reference: KeyReference) async throws {
+        try await store.markCompromised(CompromisedKey(key: reference, reported: time.unixTime()))
+        let name = reference.name
         do {
-            // A deleted key signs nothing either.
-            guard let key = try await keys.key(named: name), !key.isRetired else { return }
+            // A deleted key signs nothing either, and another key may have got its name.
+            guard let key = try await keys.key(named: name), !key.isRetired, key.fingerprint == reference.fingerprint else { return }
             try await keys.retireKey(named: name)
             observer(.keyRetired(name: name))
         } catch {
             observer(
                 .warning(
-                    "the compromised key \"\(name)\" could not be retired (\(error)); the next certificate uses it again unless it is "
-                        + "ordered with --new-key (acme-agent issue --new-key, or renew --new-key --force)"
+                    "the compromised key \"\(name)\" could not be retired (\(error)); no certificate is ordered for it again, but the "
+                        + "agent still signs with it until someone with a grant for retire-key runs: acme-agent keys retire \(name)"
                 ))
         }
     }

@@ -41,7 +41,7 @@ struct ProofWatch: Sendable {
     mutating func fail(_ proof: Proof, _ problem: Problem?) {
         let reason = problem ?? said[proof.identifier]
         close(proof)
-        failures.append(.init(identifier: proof.identifier, problem: reason))
+        failures.append(.init(identifier: proof.identifier, problem: reason, challenge: proof.solver.type))
     }
 
     /// - Returns: Whether this problem is new.
@@ -52,6 +52,8 @@ struct ProofWatch: Sendable {
 
     /// The problems of names that are still open.
     var problems: [IssuanceError.FailedIdentifier] {
-        open.compactMap { proof in said[proof.identifier].map { .init(identifier: proof.identifier, problem: $0) } }
+        open.compactMap { proof in
+            said[proof.identifier].map { .init(identifier: proof.identifier, problem: $0, challenge: proof.solver.type) }
+        }
     }
 }

@@ -45,7 +45,8 @@ enum Verdict {
     private static func isFinal(_ error: IssuanceError) -> Bool {
         switch error {
         case .notProven, .orderFailed, .orderGone, .noSolver, .solver, .noIdentifiers, .noAccount, .profileNotOffered,
-            .externalAccountMissing, .accountClosed, .keyMissing, .certificateKeyMissing, .keyRetired, .unexpectedAnswer:
+            .externalAccountMissing, .accountClosed, .keyMissing, .certificateKeyMissing, .keyRetired, .keyCompromised,
+            .unexpectedAnswer:
             return true
         // The earlier order is unaffected; the next run may resume it.
         case .noEffect, .otherAccount: return false

@@ -31,9 +31,12 @@ struct Status: AgentCommand {
         let count = contents.reports.count + contents.damaged.count
         let certificates = "\(count) in \(settings.stateDirectory)" + (contents.nextExpiry().map { "; \($0)" } ?? "")
         if account?.isDeactivated == true {
-            own.append("account: deactivated (acme-agent account register --agree-tos --key NAME registers another one)")
+            let register = session.output.given.added(to: "acme-agent account register --agree-tos --key NAME")
+            own.append("account: deactivated (\(register) registers another one)")
         }
-        try session.output.result(text(status, settings, account: account?.url?.text, certificates: certificates, attention: own)) { json in
+        let none = session.output.given.added(to: "none yet: acme-agent account register --agree-tos")
+        try session.output.result(text(status, settings, account: account?.url?.text ?? none, certificates: certificates, attention: own)) {
+            json in
             json.name("agent")
             json.beginObject()
             status.writeMembers(to: &json)
@@ -58,7 +61,7 @@ struct Status: AgentCommand {
     private func isWritten(_ status: AgentStatus) -> Bool { ["writable", ""].contains(status.auditState) }
 
     private func text(
-        _ status: AgentStatus, _ settings: Settings, account: String?, certificates: String, attention: [String]
+        _ status: AgentStatus, _ settings: Settings, account: String, certificates: String, attention: [String]
     ) -> String {
         var list = FieldList()
         list.add("agent", "acme-agentd \(status.version) on \(settings.socket)")
@@ -82,7 +85,7 @@ struct Status: AgentCommand {
         }
         list.add("configuration", settings.file ?? "none: defaults")
         list.add("CA", settings.directory.text)
-        list.add("account", account ?? "none yet: acme-agent account register --agree-tos")
+        list.add("account", account)
         list.add("certificates", certificates)
         return list.text(for: .standardOutput)
     }

@@ -44,6 +44,7 @@ extension Failure {
         case .otherAccount:
             self.init("other-account", .usage, TerminalText.safe("\(error.description); nothing was registered"), hint: hint)
         case .keyMissing, .certificateKeyMissing: self.init("key-not-found", .refused, TerminalText.safe(error.description), hint: hint)
+        case .keyCompromised: self.init("key-compromised", .refused, TerminalText.safe(error.description), hint: hint)
         case .keyRetired: self.init("key-retired", .refused, TerminalText.safe(error.description), hint: hint)
         case .profileNotOffered: self.init("ca-refused", .caRefused, error.description, hint: hint)
         case .noEffect: self.init("no-effect", .usage, TerminalText.safe(error.description), hint: hint)

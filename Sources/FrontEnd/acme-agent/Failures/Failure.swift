@@ -48,12 +48,10 @@ struct Failure: Error, Equatable {
         Failure("output", .failed, "the result cannot be written to standard output: \(String(cString: strerror(number)))")
     }
 
-    /// Adds the CA that the command line named to the command in the hint.
-    func at(directory: String?) -> Failure {
-        guard let directory, let hint, !hint.contains("--directory") else { return self }
+    /// With the options of the command line in the commands of the hint.
+    func with(_ options: GivenOptions) -> Failure {
         var failure = self
-        failure.hint = hint.replacing(
-            "acme-agent account register", with: "acme-agent account register --directory \(TerminalText.safe(directory))")
+        failure.hint = hint.map { options.added(to: $0) }
         return failure
     }
 

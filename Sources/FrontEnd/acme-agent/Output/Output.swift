@@ -13,8 +13,8 @@ struct Output: Sendable {
 
     let isJSON: Bool
     let verbosity: Verbosity
-    /// The CA that the command line names: commands in hints must name it, too.
-    var givenDirectory: String?
+    /// What the command line names: commands in hints must name it, too.
+    var given = GivenOptions()
 
     init(json: Bool, verbosity: Verbosity) {
         isJSON = json
@@ -73,7 +73,7 @@ struct Output: Sendable {
 
     /// Prints progress for a person.
     func note(_ text: @autoclosure () -> String) {
-        if verbosity >= .normal { Output.write(text() + "\n", to: STDERR_FILENO) }
+        if verbosity >= .normal { Output.write(given.added(to: text()) + "\n", to: STDERR_FILENO) }
     }
 
     /// Prints a line with `--verbose` only.
@@ -84,12 +84,12 @@ struct Output: Sendable {
     /// Prints a problem that is not an error, even with `--quiet`.
     func warning(_ text: String, hint: String? = nil) {
         Output.write("acme-agent: warning: \(text)\n", to: STDERR_FILENO)
-        if let hint { Output.write("acme-agent: hint: \(hint)\n", to: STDERR_FILENO) }
+        if let hint { Output.write("acme-agent: hint: \(given.added(to: hint))\n", to: STDERR_FILENO) }
     }
 
     /// Reports the failure of a command: on standard error, and with `--json` also as the object on standard output.
     func report(_ failure: Failure, json: Bool = true) {
-        let failure = failure.at(directory: givenDirectory)
+        let failure = failure.with(given)
         Output.write(failure.lines.joined(separator: "\n") + "\n", to: STDERR_FILENO)
         guard isJSON, json else { return }
         try? result("") { json in

@@ -10,6 +10,7 @@ enum Arguments {
             }
             words.append(word)
         }
+        try CommandLineFailure.refuseEmptyValues(words)
         return joined(words)
     }
 

@@ -44,6 +44,7 @@ enum CommandLineFailure {
         if let other = arguments.first(where: { Suggestion.valuesOfOthers[$0] != nil }) {
             return .usage("unknown option '\(other)'", hint: Suggestion.valuesOfOthers[other])
         }
+        if option.map(domainOptions.contains) ?? true, let failure = misplacedName(message, arguments) { return failure }
         if let option {
             let suggested = Suggestion.option(option, among: options(of: arguments))
             let hint = Suggestion.elsewhere[option] ?? suggested.map { "did you mean `\($0)`?" } ?? usage
@@ -59,10 +60,10 @@ enum CommandLineFailure {
         return rest.firstIndex(of: "'").map { String(rest[..<$0]) }
     }
 
-    private static let optionsWithValue = ["--config", "--socket", "--directory", "--ca-certificate", "--state-directory"]
+    static let globalOptionsWithValue = ["--config", "--socket", "--directory", "--ca-certificate", "--state-directory"]
 
     /// The command that a command line names.
-    private struct Place {
+    struct Place {
         var path: [String] = []
         var command: any ParsableCommand.Type = AcmeAgent.self
         /// A word in the place of a command's name that is not a command.
@@ -75,12 +76,12 @@ enum CommandLineFailure {
         }
     }
 
-    private static func place(_ arguments: [String]) -> Place {
+    static func place(_ arguments: [String]) -> Place {
         var place = Place(), words = arguments[...]
         // `help` explains the command that its words name.
         if words.first == "help" { words = words.dropFirst() }
         while let word = words.popFirst(), !place.subcommands.isEmpty {
-            if optionsWithValue.contains(word) {
+            if globalOptionsWithValue.contains(word) {
                 words = words.dropFirst()
             } else if let next = place.subcommands.first(where: { Place.name($0) == word }) {
                 place.path.append(word)

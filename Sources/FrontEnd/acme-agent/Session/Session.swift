@@ -33,16 +33,18 @@ struct Session: Sendable {
     }
 
     /// Runs `body` with a transport to a CA, which is closed afterwards.
+    /// - Parameter remembered: a certificate's own root certificates for the CA.
     func withTransport<Result: Sendable>(
-        to directory: ACMEURL, _ body: (AsyncHTTPTransport) async throws -> Result
+        to directory: ACMEURL, remembered: CertificateSettings.CACertificate? = nil, _ body: (AsyncHTTPTransport) async throws -> Result
     ) async throws -> Result {
         output.detail("CA: \(directory)")
-        let trustRoots = settings.trustRoots(for: directory)
+        let trustRoots = settings.trustRoots(for: directory, remembered: remembered)
         if case .file(let path) = trustRoots {
             do throws(FileError) { _ = try File(reading: path) } catch {
+                let source = trustRoots == settings.trustRoots(for: directory) ? "" : "; this one is remembered from `acme-agent issue`"
                 throw Failure.configuration(
                     "the CA certificate \"\(TerminalText.safe(path))\" cannot be read: \(error.reason)",
-                    hint: "--ca-certificate, or ca-certificate in the configuration, names a PEM file")
+                    hint: "--ca-certificate, or ca-certificate in the configuration, names a PEM file\(source)")
             }
         }
         let proxy = try settings.proxy(for: directory)

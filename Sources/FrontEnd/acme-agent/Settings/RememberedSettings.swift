@@ -12,8 +12,8 @@ struct RememberedSettings {
     private static let folderName = "settings"
     private let store: FolderStore
     private var folder: String { "\(store.folder)/\(RememberedSettings.folderName)" }
-    /// Format 2 added `mustStaple`.
-    private static let version: Int64 = 2
+    /// Format 2 added `mustStaple`, format 3 the CA certificate.
+    private static let version: Int64 = 3
     private static let limit = 64 * 1024
 
     /// - Parameter stateDirectory: the store's folder
@@ -89,6 +89,8 @@ struct RememberedSettings {
         json.member("profile", ifPresent: settings.profile)
         json.member("preferredChain", ifPresent: settings.preferredChain)
         if let mustStaple = settings.mustStaple { json.member("mustStaple", mustStaple) }
+        json.member("caCertificate", ifPresent: settings.caCertificate?.file)
+        json.member("caCertificateFor", ifPresent: settings.caCertificate?.directory.text)
         json.endObject()
         return json.bytes
     }
@@ -101,7 +103,7 @@ struct RememberedSettings {
         guard version >= 1 else { throw JSONError(.invalidValue, offset: 0, member: "version") }
         try object.finish(known: [
             "version", "http01Addresses", "webroot", "dnsHook", "dnsWaitSeconds", "deployHook", "keyType", "profile", "preferredChain",
-            "mustStaple",
+            "mustStaple", "caCertificate", "caCertificateFor",
         ])
         var settings = CertificateSettings()
         settings.challenge = try ChallengeMethod(
@@ -116,6 +118,12 @@ struct RememberedSettings {
         settings.profile = try object.optionalString("profile")
         settings.preferredChain = try object.optionalString("preferredChain")
         settings.mustStaple = try object.optionalBool("mustStaple")
+        if let file = try object.optionalString("caCertificate") {
+            // A relative path would name another file in another folder.
+            guard file.utf8.first == UInt8(ascii: "/") else { throw JSONError(.invalidValue, offset: 0, member: "caCertificate") }
+            settings.caCertificate = CertificateSettings.CACertificate(
+                directory: try ACMEURL(object.string("caCertificateFor")), file: file)
+        }
         return settings
     }
 }

@@ -1,6 +1,7 @@
 import ACME
 import ACMEClient
 import AgentClient
+import CertificateStore
 import DurableFile
 import Glibc
 import JOSE
@@ -122,13 +123,18 @@ struct Settings: Sendable {
     }
 
     /// The root certificates for the CA's own HTTPS certificate.
-    func trustRoots(for directory: ACMEURL) -> TrustRoots {
-        (givenCACertificate ?? ca(at: directory).caCertificate).map { .file($0) } ?? .system
+    /// - Parameter remembered: those with which a certificate was ordered; they count for their own CA alone.
+    func trustRoots(for directory: ACMEURL, remembered: CertificateSettings.CACertificate? = nil) -> TrustRoots {
+        let own = remembered.flatMap { $0.directory.origin == directory.origin ? $0.file : nil }
+        return (givenCACertificate ?? own ?? ca(at: directory).caCertificate).map { .file($0) } ?? .system
     }
 
     /// How a certificate is ordered: the command line overrides the configuration's part for this name, which overrides
     /// the remembered options, which override the configuration's general part.
     func certificate(named name: String, given: CertificateSettings, remembered: CertificateSettings) -> CertificateSettings {
-        given.over(certificates[name] ?? CertificateSettings()).over(remembered).over(certificate)
+        // A wildcard certificate of an earlier version has another name.
+        let spellings = (try? CertificateName(name))?.spellings.map(\.rawValue) ?? [name]
+        let own = spellings.compactMap { certificates[$0] }.first ?? CertificateSettings()
+        return given.over(own).over(remembered).over(certificate)
     }
 }

@@ -94,6 +94,16 @@ struct CertificateSettings: Sendable, Equatable {
     var preferredChain: String?
     /// Only from the command line.
     var mustStaple: Bool?
+    /// Only from the command line.
+    var caCertificate: CACertificate?
+
+    /// The root certificates for one CA's own HTTPS.
+    struct CACertificate: Sendable, Equatable {
+        /// The CA for which they were given; no other one is trusted because of them.
+        var directory: ACMEURL
+        /// An absolute path.
+        var file: String
+    }
 
     init() {}
 
@@ -123,6 +133,7 @@ struct CertificateSettings: Sendable, Equatable {
         result.profile = profile ?? other.profile
         result.preferredChain = preferredChain ?? other.preferredChain
         result.mustStaple = mustStaple ?? other.mustStaple
+        result.caCertificate = caCertificate ?? other.caCertificate
         return result
     }
 }

@@ -40,9 +40,9 @@ struct CertificateOptions: ParsableArguments {
     var newKey = false
 
     @Option(
-        help: ArgumentHelp("What to do with the old key: retire, delete or keep.", valueName: "fate"),
+        help: ArgumentHelp("What to do with the old key: retire, delete or keep. (default: retire)", valueName: "fate"),
         completion: .list(["retire", "delete", "keep"]))
-    var oldKey = "retire"
+    var oldKey: String?
 
     @Option(help: ArgumentHelp("The certificate profile, by the CA's name for it.", valueName: "profile"))
     var profile: String?
@@ -83,13 +83,24 @@ struct CertificateOptions: ParsableArguments {
     var oldKeyChoice: IssuanceRequest.OldKey {
         get throws(Failure) {
             switch oldKey {
-            case "retire": .retire
-            case "delete": .delete
-            case "keep": .keep
-            default:
+            case nil, "retire"?: .retire
+            case "delete"?: .delete
+            case "keep"?: .keep
+            case let oldKey?:
                 throw .usage("--old-key \"\(TerminalText.safe(oldKey, limit: 40))\" is unknown", hint: "--old-key retire, delete or keep")
             }
         }
+    }
+
+    /// The options on the command line, as they are written there.
+    var given: [String] {
+        let options: [(name: String, isGiven: Bool)] = [
+            ("--http01-address", !http01Address.isEmpty), ("--webroot", webroot != nil), ("--dns-hook", dnsHook != nil),
+            ("--dns-wait", dnsWait != nil), ("--key-type", keyType != nil), ("--new-key", newKey), ("--old-key", oldKey != nil),
+            ("--profile", profile != nil), ("--preferred-chain", preferredChain != nil), ("--deploy-hook", deployHook != nil),
+            ("--timings", timings != nil),
+        ]
+        return options.filter(\.isGiven).map(\.name)
     }
 
     static func absolute(_ path: String) throws -> String {
@@ -101,15 +112,5 @@ struct CertificateOptions: ParsableArguments {
             throw Failure.usage("the working folder's name is not valid UTF-8", hint: "give an absolute path, or work elsewhere")
         }
         return name + "/" + path
-    }
-}
-
-extension CertificateName {
-    /// A stored certificate's name, or the first identifier in it.
-    init(argument: String) throws {
-        do { try self.init(argument) } catch let error {
-            guard let identifier = try? Identifier(argument: argument) else { throw error }
-            self.init(identifier)
-        }
     }
 }

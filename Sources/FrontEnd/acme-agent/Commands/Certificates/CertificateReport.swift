@@ -11,6 +11,7 @@ struct CertificateReport: Sendable {
 
     /// Why it needs attention, the worst first.
     enum Concern: String {
+        case keyCompromised = "key-compromised"
         case keyGone = "key-gone"
         case keyRetired = "key-retired"
         case expired
@@ -20,6 +21,7 @@ struct CertificateReport: Sendable {
         /// In a table.
         var word: String {
             switch self {
+            case .keyCompromised: "key compromised"
             case .keyGone: "key gone"
             case .keyRetired: "key retired"
             case .expired: "expired"
@@ -31,10 +33,13 @@ struct CertificateReport: Sendable {
         func sentence(_ report: CertificateReport) -> String {
             let name = report.certificate.name, metadata = report.certificate.metadata
             switch self {
+            case .keyCompromised:
+                return "its key \"\(metadata.key.name)\" is compromised (acme-agent revoke \(name) --reason keyCompromise revokes it; "
+                    + "acme-agent renew \(name) makes another key)"
             case .keyGone:
                 return "the agent no longer has the key \"\(metadata.key.name)\" (acme-agent renew \(name) --new-key --force)"
             case .keyRetired:
-                return "its key \"\(metadata.key.name)\" is retired (acme-agent renew \(name) --force makes another one)"
+                return "its key \"\(metadata.key.name)\" is retired (acme-agent renew \(name) makes another one)"
             case .expired: return "expired \(Wording.moment(metadata.notAfter, from: report.now))"
             case .hookFailed: return "its deploy hook failed or did not finish (acme-agent renew \(name) runs it again)"
             case .overdue:
@@ -45,8 +50,8 @@ struct CertificateReport: Sendable {
     }
 
     let certificate: StoredCertificate
-    /// What the agent says is wrong with its key, if known.
-    enum KeyFault: Sendable { case gone, retired }
+    /// What is wrong with its key, by the store and by what the agent says, if known.
+    enum KeyFault: String, Sendable { case compromised, gone, retired }
     var keyFault: KeyFault?
     /// Unix seconds.
     let now: Int64
@@ -79,6 +84,7 @@ struct CertificateReport: Sendable {
     var concern: Concern? {
         if certificate.isRevoked { return nil }
         switch keyFault {
+        case .compromised?: return .keyCompromised
         case .gone?: return .keyGone
         case .retired?: return .keyRetired
         case nil: break
@@ -141,7 +147,8 @@ struct CertificateReport: Sendable {
             case .notYetValid: "not valid yet"
             }
         switch concern {
-        case .keyGone?, .keyRetired?, .hookFailed?, .overdue?: return text + (concern.map { "; \($0.sentence(self))" } ?? "")
+        case .keyCompromised?, .keyGone?, .keyRetired?, .hookFailed?, .overdue?:
+            return text + (concern.map { "; \($0.sentence(self))" } ?? "")
         case .expired?, nil: return text
         }
     }

@@ -26,7 +26,7 @@ struct Forget: AgentCommand {
     @OptionGroup var options: GlobalOptions
 
     func run(_ session: Session) async throws -> ExitStatus {
-        let name = try CertificateName(argument: name)
+        let name = try session.certificateName(argument: name)
         let store = session.store, memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let traces = store.traces(of: name)
         guard traces.order || !order else {
@@ -57,15 +57,27 @@ struct Forget: AgentCommand {
     /// The keys that stay in the token, as far as the stored files can be read: those that the agent has, or all if it
     /// does not answer.
     private func keys(of name: CertificateName, isWhole: Bool, _ session: Session) async -> [String] {
-        let certificate = try? await session.store.certificate(named: name), journal = try? await session.store.journal(named: name)
-        let current = certificate?.metadata.key.name
+        let store = session.store
+        let current = (try? await store.certificate(named: name))?.metadata.key.name
         // The order's key may be the certificate's, which still uses it.
-        var named = Set([current, journal?.key].compactMap(\.self))
-        if !isWhole, let current { named.remove(current) }
-        guard !named.isEmpty, let agent = try? await session.agent() else { return named.map(\.rawValue).sorted() }
+        var named = Set([current, (try? await store.journal(named: name))?.key].compactMap(\.self))
+        if isWhole { named.formUnion(store.keyNames(of: name)) } else if let current { named.remove(current) }
+        // Generations that are no longer stored had keys, too.
+        let earlier = isWhole ? current.map { CertificateKeyName.all(for: name, through: $0) } ?? [] : []
+        guard !(named.isEmpty && earlier.isEmpty), let agent = try? await session.agent() else { return named.map(\.rawValue).sorted() }
         var there: [String] = []
-        for key in named.sorted() {
-            do { _ = try await agent.key(named: key) } catch AgentError.keyNotFound { continue } catch {}
+        for key in named.union(earlier).sorted() {
+            do {
+                let isCertificates = try await agent.key(named: key).usage == .certificate
+                // A name alone does not say whose key it is.
+                if !named.contains(key) {
+                    guard isCertificates, try await KeyUse(key, in: store, besides: name).users.isEmpty else { continue }
+                }
+            } catch AgentError.keyNotFound {
+                continue
+            } catch {
+                guard named.contains(key) else { continue }
+            }
             there.append(key.rawValue)
         }
         return there

@@ -26,9 +26,13 @@ struct Issue: AgentCommand {
     func run(_ session: Session) async throws -> ExitStatus {
         let asked = try Issue.identifiers(subject.domains)
         guard let first = asked.first else { throw Failure.usage("a certificate needs a name", hint: "-d NAME") }
-        let name = try subject.name.map { try CertificateName($0) } ?? CertificateName(first)
+        let spellings = try subject.name.map { try CertificateName($0).spellings } ?? CertificateName.spellings(for: first)
+        let name = session.stored(spellings) ?? spellings.first ?? CertificateName(first)
         var given = try certificate.settings
         given.mustStaple = subject.mustStaple
+        given.caCertificate = try options.caCertificate.map {
+            CertificateSettings.CACertificate(directory: session.settings.directory, file: try CertificateOptions.absolute($0))
+        }
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let remembered = subject.resetSettings ? CertificateSettings() : try Issue.remembered(memory, name, session.output)
         let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: remembered)
@@ -47,14 +51,20 @@ struct Issue: AgentCommand {
             mustStaple: settings.mustStaple ?? stored?.chain.leaf.mustStaple ?? false, preferredRoot: settings.preferredChain)
         request.isKeyAlgorithmWanted = given.keyType != nil
         if subject.token != nil {
-            let key = certificate.newKey ? nil : request.key ?? stored?.metadata.key.name
+            var key = certificate.newKey ? nil : request.key
+            // A compromised key is replaced.
+            if !certificate.newKey, key == nil, let current = stored?.metadata.key,
+                try await !session.store.isCompromised(current.fingerprint)
+            {
+                key = current.name
+            }
             try await session.keys(token: subject.token).expectToken(for: key)
         }
         let wish = CertificateWish(request, given: given, remembered: remembered, directory: session.settings.directory)
         var isWanted = subject.force
         if let stored, !isWanted, wish.isMet(by: stored, journal, now: Session.now) {
             // A certificate whose key cannot sign is useless, however long it is valid.
-            isWanted = await Issue.isKeyLost(stored.metadata.key.name, session)
+            isWanted = try await Issue.isKeyLost(stored.metadata.key, session)
             if !isWanted { return try unchanged(stored, journal, kept, remembered, memory, session) }
         }
         let display = ProgressDisplay(session.output)
@@ -110,6 +120,9 @@ struct Issue: AgentCommand {
         session.output.note(
             "the certificate \(name) is valid and as requested: nothing was ordered (--force orders a new one)"
                 + (isChanged ? "; the new settings take effect at its next renewal" : ""))
+        // Not remembered, as opposed to the others.
+        let useless = certificate.given.filter { ["--old-key", "--timings"].contains($0) }
+        if !useless.isEmpty { session.output.note("\(Wording.list(useless)) had no effect") }
         if let journal {
             let what = journal.hasFailed ? "a failed" : "an interrupted"
             let resume = journal.hasFailed ? "" : "acme-agent renew \(name) resumes it, "
@@ -131,10 +144,13 @@ struct Issue: AgentCommand {
         }
     }
 
-    /// Whether the agent says that the key is retired or gone.
-    private static func isKeyLost(_ name: KeyName, _ session: Session) async -> Bool {
+    /// Whether the key is compromised, or the agent says that it is retired or gone.
+    private static func isKeyLost(_ key: KeyReference, _ session: Session) async throws -> Bool {
+        if try await session.store.isCompromised(key.fingerprint) { return true }
         guard let agent = try? await session.agent() else { return false }
-        do { return try await agent.key(named: name).state == .retired } catch AgentError.keyNotFound { return true } catch { return false }
+        do { return try await agent.key(named: key.name).state == .retired } catch AgentError.keyNotFound { return true } catch {
+            return false
+        }
     }
 
     // MARK: Names

@@ -24,7 +24,7 @@ struct List: AgentCommand {
         if isEmpty { session.output.note("no certificates in \(TerminalText.safe(session.settings.stateDirectory))") }
         for (name, failure) in contents.damaged { session.output.reportPart(failure, of: name.rawValue) }
         for report in contents.reports {
-            guard let concern = report.concern, [.keyGone, .keyRetired, .hookFailed].contains(concern) else { continue }
+            guard let concern = report.concern, [.keyCompromised, .keyGone, .keyRetired, .hookFailed].contains(concern) else { continue }
             let lines = Wording.wrapped(
                 "\(report.certificate.name): \(concern.sentence(report))", width: Terminal.standardOutput.width ?? .max)
             session.output.note(lines.joined(separator: "\n"))

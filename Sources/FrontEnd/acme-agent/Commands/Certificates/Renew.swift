@@ -11,7 +11,8 @@ struct Renew: AgentCommand {
         abstract: "Renew certificates that are due, and resume interrupted orders.",
         discussion: """
             A certificate is due after two thirds of its lifetime, or after half if the lifetime is below ten days. It \
-            keeps its names, profile, key and settings. Run `acme-agent renew --all` from a timer.
+            keeps its names, profile, key and settings. A certificate whose key is retired or compromised is due at \
+            once, and gets a new key. Run `acme-agent renew --all` from a timer.
 
             Example: acme-agent renew --all --quiet
             """)
@@ -48,55 +49,114 @@ struct Renew: AgentCommand {
     func run(_ session: Session) async throws -> ExitStatus {
         let store = session.store
         var names: [CertificateName] = []
-        for text in self.names { names.append(try CertificateName(argument: text)) }
+        for text in self.names { names.append(try session.certificateName(argument: text)) }
         if all { names = Set(try await store.certificateNames() + store.journalNames()).sorted() }
-        // Agent and CA are contacted only if there is something to do.
         var report = Report()
-        var due: [CertificateName] = []
+        var found: [Found] = []
         for name in names {
-            let stored: StoredCertificate?, journal: OrderJournal?
             do throws(StoreError) {
-                stored = try await store.certificate(named: name)
-                journal = try await store.journal(named: name)
-            } catch {
-                report.add(Failure(error), of: name, session.output)
-                continue
-            }
-            if isToDo(stored, journal) {
-                due.append(name)
-            } else if let stored {
+                found.append(Found(name, stored: try await store.certificate(named: name), journal: try await store.journal(named: name)))
+            } catch { report.add(Failure(error), of: name, session.output) }
+        }
+        // The CA is contacted only if there is something to do.
+        let lost = await lostKeys(of: found, session)
+        var due: [CertificateName] = []
+        for entry in found {
+            if isToDo(entry.stored, entry.journal, lost) {
+                due.append(entry.name)
+                guard let key = entry.stored?.metadata.key, let fault = lost[key.fingerprint] else { continue }
+                session.output.note("\(entry.name): its key \"\(key.name)\" is \(fault.rawValue); it gets a new one")
+            } else if let stored = entry.stored {
                 if !stored.isRevoked || !all { report.notDue.append(stored) }
             } else if !all {
-                throw IssuanceError.notFound(name)
+                throw IssuanceError.notFound(entry.name)
             }
         }
         if !due.isEmpty {
-            do { report = try await renew(due, report, session) } catch let error as AgentConnectionError {
+            do { report = try await renew(due, report, lost, session) } catch let error as AgentConnectionError {
                 // Reported once for all certificates; those that are not due, or damaged, are reported as well.
                 let failure = Failure(error)
                 session.output.report(failure, json: false)
                 report.failed += due.map { ($0, failure) }
             }
         }
+        warnOfUselessOptions(report, session.output)
         return try finish(report, session.output)
     }
 
-    private func isToDo(_ stored: StoredCertificate?, _ journal: OrderJournal?) -> Bool {
-        Renew.isToDo(stored, journal, isNamed: !all, force: force, now: Session.now)
+    /// Says which options had no effect, because what they are for was not renewed.
+    private func warnOfUselessOptions(_ report: Report, _ output: Output) {
+        let options = certificate.given
+        guard !options.isEmpty, !report.notDue.isEmpty else { return }
+        let hint = "acme-agent renew NAME --force renews now; `acme-agent issue` remembers its options for renewals"
+        guard all else {
+            let names = Wording.list(report.notDue.map(\.name.rawValue)), verb = report.notDue.count == 1 ? "was" : "were"
+            return output.warning("\(Wording.list(options)) had no effect: \(names) \(verb) not renewed", hint: hint)
+        }
+        // Not with --quiet: a timer's command line may have options.
+        if report.renewed.isEmpty, report.failed.isEmpty {
+            output.note("\(Wording.list(options)) had no effect: nothing is due\nacme-agent: hint: \(hint)")
+        }
+    }
+
+    /// What the store has under a name.
+    private struct Found {
+        let name: CertificateName
+        let stored: StoredCertificate?
+        let journal: OrderJournal?
+
+        init(_ name: CertificateName, stored: StoredCertificate?, journal: OrderJournal?) {
+            self.name = name
+            self.stored = stored
+            self.journal = journal
+        }
+    }
+
+    /// What is wrong with keys, by fingerprint: their certificates are replaced before they are due.
+    private typealias LostKeys = [String: CertificateReport.KeyFault]
+
+    /// The compromised keys and, as far as the agent answers, the retired ones. A key that is gone is no reason: a
+    /// grant may be off for a while.
+    private func lostKeys(of found: [Found], _ session: Session) async -> LostKeys {
+        var lost: LostKeys = [:], others: [KeyReference] = []
+        for entry in found {
+            guard let stored = entry.stored, !stored.isRevoked else { continue }
+            let key = stored.metadata.key
+            if (try? await session.store.isCompromised(key.fingerprint)) ?? false {
+                lost[key.fingerprint] = .compromised
+            } else if !isToDo(stored, entry.journal, [:]) {
+                others.append(key)
+            }
+        }
+        guard !others.isEmpty else { return lost }
+        let faults = await StoreContents.keyFaults(Set(others.map(\.name)), session)
+        for key in others where faults[key.name] == .retired { lost[key.fingerprint] = .retired }
+        return lost
+    }
+
+    private func isToDo(_ stored: StoredCertificate?, _ journal: OrderJournal?, _ lost: LostKeys) -> Bool {
+        let isKeyLost = stored.map { lost[$0.metadata.key.fingerprint] != nil } ?? false
+        return Renew.isToDo(stored, journal, isNamed: !all, force: force, isKeyLost: isKeyLost, now: Session.now)
     }
 
     /// Whether there is something to do for a certificate.
-    /// - Parameter isNamed: The user named it; otherwise a timer may be running.
-    static func isToDo(_ stored: StoredCertificate?, _ journal: OrderJournal?, isNamed: Bool, force: Bool, now: Int64) -> Bool {
+    /// - Parameters:
+    ///   - isNamed: The user named it; otherwise a timer may be running.
+    ///   - isKeyLost: Its key is retired or compromised.
+    static func isToDo(
+        _ stored: StoredCertificate?, _ journal: OrderJournal?, isNamed: Bool, force: Bool, isKeyLost: Bool = false, now: Int64
+    ) -> Bool {
         // An interrupted order is resumed. A failed one is tried again only if it is named.
         if let journal, isNamed || !journal.hasFailed { return true }
         guard let stored else { return false }
         // A timer does not replace a revoked certificate; the user must ask for it.
         if stored.isRevoked { return force && isNamed }
-        return force || RenewalRule(stored).isDue(now)
+        return force || isKeyLost || RenewalRule(stored).isDue(now)
     }
 
-    private func renew(_ names: [CertificateName], _ before: Report, _ session: Session) async throws -> Report {
+    private func renew(
+        _ names: [CertificateName], _ before: Report, _ lost: LostKeys, _ session: Session
+    ) async throws -> Report {
         let display = ProgressDisplay(session.output)
         let given = try certificate.settings
         let oldKey = try certificate.oldKeyChoice
@@ -108,7 +168,7 @@ struct Renew: AgentCommand {
             while let name = names.popFirst() {
                 do {
                     if isPutOff.contains(name) { try await unlocked(name, session) }
-                    if let outcome = try await renew(name, given, oldKey, keys, display, timings, session) {
+                    if let outcome = try await renew(name, given, oldKey, keys, lost, display, timings, session) {
                         report.renewed.append(outcome)
                     } else if let stored = try await session.store.certificate(named: name) {
                         // Another run was first.
@@ -120,7 +180,7 @@ struct Renew: AgentCommand {
                     try Task.checkCancellation()
                     await IssuanceFlow.endOrder(named: name, in: session.store, after: error)
                     display.erase()
-                    report.add(Failure(error), of: name, session.output)
+                    report.add(await session.explained(Failure(error)), of: name, session.output)
                 }
             }
             return report
@@ -144,7 +204,7 @@ struct Renew: AgentCommand {
 
     private func renew(
         _ name: CertificateName, _ given: CertificateSettings, _ oldKey: IssuanceRequest.OldKey, _ keys: AgentKeyProvider,
-        _ display: ProgressDisplay, _ timings: Timings?, _ session: Session
+        _ lost: LostKeys, _ display: ProgressDisplay, _ timings: Timings?, _ session: Session
     ) async throws -> IssuanceOutcome? {
         let store = session.store
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
@@ -157,6 +217,9 @@ struct Renew: AgentCommand {
                 name, stored, journal, keyAlgorithm: key?.algorithm ?? settings.keyType ?? Settings.defaultKeyType,
                 mustStaple: settings.mustStaple)
         else { throw IssuanceError.notFound(name) }
+        if given.dnsWait != nil, !all, !(settings.challenge?.isDNS ?? false) {
+            throw Failure.usage("--dns-wait has no effect without a DNS hook", hint: "--dns-hook PROGRAM")
+        }
         if let hook = settings.deployHook {
             // A certificate without its hook is better than an expired one; the next run tries the hook again.
             do throws(Failure) { try Hooks.check(hook) } catch {
@@ -167,17 +230,14 @@ struct Renew: AgentCommand {
         if session.settings.isDirectoryGiven { directory = session.settings.directory }
         request.newKey = certificate.newKey
         request.oldKey = oldKey
-        if certificate.newKey || given.keyType != nil, let type = settings.keyType {
-            // Another type requires another key.
-            if type != request.keyAlgorithm { request.newKey = true }
-            request.keyAlgorithm = type
-        }
+        if certificate.newKey || given.keyType != nil, let type = settings.keyType { request.keyAlgorithm = type }
+        request.isKeyAlgorithmWanted = given.keyType != nil
         request.profile = given.profile ?? request.profile
         request.isProfileInherited = request.isProfileInherited && settings.profile != request.profile
         request.preferredRoot = settings.preferredChain
         return try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) { [request] in
             // Checked again under the lock: of two concurrent runs the second finds it renewed.
-            try await $0.issue(request, ifStill: isToDo)
+            try await $0.issue(request) { isToDo($0, $1, lost) }
         }
     }
 

@@ -8,8 +8,9 @@ struct Revoke: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Revoke a certificate.",
         discussion: """
-            This cannot be undone. Certificate and key stay where they are; with --reason keyCompromise the key is \
-            retired first. On a terminal the command asks first; elsewhere it does not.
+            This cannot be undone. Certificate and key stay where they are; with --reason keyCompromise no certificate \
+            is ordered for the key again, and it is retired first. On a terminal the command asks first; elsewhere it \
+            does not.
 
             Example: acme-agent revoke www.example.org --reason superseded
             """)
@@ -31,7 +32,7 @@ struct Revoke: AgentCommand {
     @OptionGroup var options: GlobalOptions
 
     func run(_ session: Session) async throws -> ExitStatus {
-        let name = try CertificateName(argument: name)
+        let name = try session.certificateName(argument: name)
         let reason = try reason.map { text in
             guard let reason = RevocationReason(argument: text) else {
                 let all = RevocationReason.allCases.map(\.name).joined(separator: ", ")
@@ -42,13 +43,22 @@ struct Revoke: AgentCommand {
         guard let stored = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
         try session.confirm(
             "permanently revoke certificate \(name), serial \(stored.metadata.serial)", yes: yes || !session.canAsk)
+        let sharing = reason == .keyCompromise ? try await Revoke.sharing(stored, session.store) : []
+        if let first = sharing.first {
+            let isOne = sharing.count == 1
+            session.output.warning(
+                "\(Wording.list(sharing.map(\.rawValue), limit: .max)) \(isOne ? "has" : "have") the same key, which is compromised",
+                hint: "acme-agent revoke \(isOne ? first.rawValue : "NAME") --reason keyCompromise" + (isOne ? "" : ", for each of them"))
+        }
         let directory = session.settings.isDirectoryGiven ? session.settings.directory : stored.metadata.directory
         let display = ProgressDisplay(session.output)
+        var settings = CertificateSettings()
+        settings.caCertificate = (try? RememberedSettings(stateDirectory: session.settings.stateDirectory).read(name))?.caCertificate
         let key = byCertificateKey ? stored.metadata.key.name : nil
         do {
-            try await session.followed(display) { _ in
+            try await session.followed(display) { [settings] _ in
                 let keys = try await session.keys()
-                try await session.withFlow(at: directory, keys: keys, CertificateSettings(), display, revokingBy: key) {
+                try await session.withFlow(at: directory, keys: keys, settings, display, revokingBy: key) {
                     try await $0.revoke(name, reason: reason, byCertificateKey: key != nil)
                 }
             }
@@ -64,9 +74,20 @@ struct Revoke: AgentCommand {
             json.member("generation", stored.metadata.generation)
             json.member("reason", ifPresent: reason?.name)
             json.member("signedBy", byCertificateKey ? "certificate" : "account")
+            if !sharing.isEmpty { json.member("sameKey", sharing.map(\.rawValue)) }
             json.endObject()
         }
         return .success
+    }
+
+    /// The other certificates with the same key that are not revoked. One that cannot be read is reported by `list`.
+    private static func sharing(_ certificate: StoredCertificate, _ store: FolderStore) async throws -> [CertificateName] {
+        var names: [CertificateName] = []
+        for name in try await store.certificateNames() where name != certificate.name {
+            guard let other = try? await store.certificate(named: name), !other.isRevoked else { continue }
+            if other.metadata.key.fingerprint == certificate.metadata.key.fingerprint { names.append(name) }
+        }
+        return names
     }
 
     /// Why the account could not revoke the certificate, with the alternative if there is one: an account may revoke

@@ -13,7 +13,7 @@ extension Session {
         at directory: ACMEURL, keys: any KeyProvider, _ certificate: CertificateSettings, _ display: ProgressDisplay,
         revokingBy certificateKey: KeyName? = nil, timings: Timings? = nil, _ body: (IssuanceFlow) async throws -> Result
     ) async throws -> Result {
-        try await withTransport(to: directory) { connection in
+        try await withTransport(to: directory, remembered: certificate.caCertificate) { connection in
             let method = certificate.challenge ?? .standard
             var store: any CertificateStore = store, transport: any HTTPTransport = connection, keys = keys
             var time: any Timekeeping = SystemTime(),

@@ -32,7 +32,7 @@ struct Show: AgentCommand {
     @OptionGroup var options: GlobalOptions
 
     func run(_ session: Session) async throws -> ExitStatus {
-        let name = try CertificateName(argument: name)
+        let name = try session.certificateName(argument: name)
         guard let certificate = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
         let report = CertificateReport(certificate)
         let bytes = format.export.map { certificate.chain.exported(as: $0) } ?? Array((report.text + "\n").utf8)

@@ -27,7 +27,11 @@ struct StoreContents: Sendable {
         }
         guard !reports.isEmpty else { return }
         let faults = await StoreContents.keyFaults(Set(reports.map(\.certificate.metadata.key.name)), session)
-        for index in reports.indices { reports[index].keyFault = faults[reports[index].certificate.metadata.key.name] }
+        for index in reports.indices {
+            let key = reports[index].certificate.metadata.key
+            let isCompromised = (try? await store.isCompromised(key.fingerprint)) ?? false
+            reports[index].keyFault = isCompromised ? .compromised : faults[key.name]
+        }
     }
 
     /// How long to wait for the agent; the stored files can be shown without it.
@@ -35,7 +39,7 @@ struct StoreContents: Sendable {
 
     /// The keys that are retired, and those that the agent does not have although a grant would show them to this user.
     /// None if the agent does not answer.
-    private static func keyFaults(_ names: Set<KeyName>, _ session: Session) async -> [KeyName: CertificateReport.KeyFault] {
+    static func keyFaults(_ names: Set<KeyName>, _ session: Session) async -> [KeyName: CertificateReport.KeyFault] {
         await withTaskGroup(of: [KeyName: CertificateReport.KeyFault].self) { group in
             group.addTask {
                 guard let agent = try? await session.agent(), let grants = try? await agent.status().grants,

@@ -36,6 +36,11 @@ struct TimedStore: CertificateStore {
     }
     func removeCertificate(named name: CertificateName) async throws(StoreError) { try await base.removeCertificate(named: name) }
 
+    func markCompromised(_ key: CompromisedKey) async throws(StoreError) { try await base.markCompromised(key) }
+    func isCompromised(_ fingerprint: String) async throws(StoreError) -> Bool {
+        try await timed("read key") { () async throws(StoreError) in try await base.isCompromised(fingerprint) }
+    }
+
     func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal? {
         try await timed("read journal") { () async throws(StoreError) in try await base.journal(named: name) }
     }
