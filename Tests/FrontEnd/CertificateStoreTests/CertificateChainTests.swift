@@ -150,9 +150,9 @@ struct CertificateChainTests {
         let secret = folder.key.pemRepresentation
         let texts: [(String, String)] = [
             (pem + secret + "\n", "PRIVATE KEY"), (secret + "\n" + pem, "PRIVATE KEY"), ("", "no certificate"), ("hello\n", "text outside"),
-            (pem + "x", "text outside"), (String(pem.dropLast(5)), "does not end"),
+            (pem + "x", "text outside"), (String(pem.dropLast(5)), "wrong END line"),
             (pem.replacing("CERTIFICATE", with: "X509 CRL"), "X509 CRL"),
-            (pem.replacing("END CERTIFICATE", with: "END PRIVATE KEY"), "does not end"),
+            (pem.replacing("END CERTIFICATE", with: "END PRIVATE KEY"), "wrong END line"),
             ("-----BEGIN CERTIFICATE-----\n" + pem, "within another"),
             ("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "not base64"),
             ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "not valid DER"),
