@@ -36,6 +36,13 @@ public protocol CertificateStore: Sendable {
     /// Whether the key with this fingerprint (`KeyReference.fingerprint`) was recorded as compromised.
     func isCompromised(_ fingerprint: String) async throws(StoreError) -> Bool
 
+    /// Records that a replaced key will be retired or deleted. An earlier record of the same key stays.
+    func markOutgoing(_ key: OutgoingKey) async throws(StoreError)
+    /// The records of replaced keys, in no order.
+    /// - Throws: `StoreError` if the folder cannot be read. A record that cannot be read is left out; see `damaged`.
+    func outgoingKeys(damaged: (StoreError) -> Void) async throws(StoreError) -> [OutgoingKey]
+    func removeOutgoing(_ key: OutgoingKey) async throws(StoreError)
+
     /// The journal of an order that is not finished.
     func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal?
     /// Names of all journals, sorted: the orders that were interrupted or have failed.

@@ -13,6 +13,7 @@ import JOSE
 /// | `certificates/<name>/state.json` | which generation was deployed, which revoked |
 /// | `orders/<name>.json` | the journal of an unfinished order |
 /// | `compromised/<SHA-256 of the SPKI>.json` | a key that is not used again |
+/// | `outgoing/<SHA-256 of the SPKI>.json` | a replaced key that will be retired or deleted |
 /// | `locks/<name>.lock` | held while a process works on the certificate, then removed; names the process |
 ///
 /// The modes do not depend on the umask. All users may read certificates, so that servers can; owner and group may read
@@ -23,7 +24,7 @@ import JOSE
 /// | the state directory, `certificates` and the folders below it | 0755 |
 /// | certificates, `metadata.json`, `state.json` | 0644 |
 /// | `key.pem`: no secret, but libpq and others refuse a key file that all users may read | 0640 |
-/// | `accounts`, `orders`, `compromised`, `locks` | 0700 |
+/// | `accounts`, `orders`, `compromised`, `outgoing`, `locks` | 0700 |
 /// | their files | 0600 |
 ///
 /// An existing folder keeps its mode. A program that reads several files of one generation opens the folder that
@@ -53,6 +54,7 @@ struct FolderLayout: Sendable {
     var certificates: String { root + "/certificates" }
     var orders: String { root + "/orders" }
     var compromisedKeys: String { root + "/compromised" }
+    var outgoingKeys: String { root + "/outgoing" }
     var locks: String { root + "/locks" }
 
     func account(_ directory: ACMEURL) -> String {
@@ -68,10 +70,13 @@ struct FolderLayout: Sendable {
     func generation(_ name: CertificateName, _ number: Int) -> String { "\(generations(name))/\(number)" }
     func state(_ name: CertificateName) -> String { certificate(name) + "/" + FolderLayout.stateFile }
     func order(_ name: CertificateName) -> String { "\(orders)/\(name.rawValue).json" }
+    func compromisedKey(_ fingerprint: String) -> String? { FolderLayout.file(of: fingerprint).map { "\(compromisedKeys)/\($0)" } }
+    func outgoingKey(_ fingerprint: String) -> String? { FolderLayout.file(of: fingerprint).map { "\(outgoingKeys)/\($0)" } }
+
     /// - Returns: `nil` for a text that is no fingerprint, and so no safe file name.
-    func compromisedKey(_ fingerprint: String) -> String? {
+    private static func file(of fingerprint: String) -> String? {
         guard fingerprint.utf8.count == 2 * SHA256.byteCount, let digest = Hexadecimal.decode(fingerprint) else { return nil }
-        return "\(compromisedKeys)/\(Hexadecimal.encode(digest)).json"
+        return Hexadecimal.encode(digest) + ".json"
     }
     func lock(_ name: CertificateName) -> String { "\(locks)/\(name.rawValue).lock" }
 

@@ -90,6 +90,34 @@ public struct FolderStore: CertificateStore {
         return try files.read(path) != nil
     }
 
+    // MARK: Outgoing keys
+
+    public func markOutgoing(_ key: OutgoingKey) async throws(StoreError) {
+        guard let path = layout.outgoingKey(key.key.fingerprint) else {
+            throw StoreError(.damaged, message: "the fingerprint of key \"\(key.key.name)\" is not a SHA-256")
+        }
+        var key = key
+        // The first time stays. The file is written again: an earlier attempt may have failed to sync it.
+        if let bytes = try files.read(path) { key.due = try OutgoingKey(bytes, path: path).due }
+        try makeFolder(layout.outgoingKeys)
+        try files.replace(path, with: try key.encoded(for: path), mode: FolderLayout.privateFile)
+    }
+
+    public func outgoingKeys(damaged: (StoreError) -> Void) async throws(StoreError) -> [OutgoingKey] {
+        var result: [OutgoingKey] = []
+        for name in try files.names(in: layout.outgoingKeys) where name.hasSuffix(".json") {
+            let path = "\(layout.outgoingKeys)/\(name)"
+            do throws(StoreError) {
+                if let bytes = try files.read(path) { result.append(try OutgoingKey(bytes, path: path)) }
+            } catch { damaged(error) }
+        }
+        return result
+    }
+
+    public func removeOutgoing(_ key: OutgoingKey) async throws(StoreError) {
+        if let path = layout.outgoingKey(key.key.fingerprint) { try files.remove(path) }
+    }
+
     // MARK: Journal
 
     public func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal? {

@@ -29,7 +29,7 @@ final class Bench: Sendable {
 
     func flow(
         killedBy killSwitch: KillSwitch = KillSwitch(), onFullDisk isFull: Bool = false, deploy: IssuanceFlow.DeployHook? = nil,
-        solvers: [any ChallengeSolver]? = nil,
+        grace: Duration = .zero, solvers: [any ChallengeSolver]? = nil,
         limits: IssuanceLimits = IssuanceLimits(), transport: (any HTTPTransport)? = nil, keys: (any KeyProvider)? = nil,
         signer: (any AccountSigner)? = nil
     ) throws -> IssuanceFlow {
@@ -42,7 +42,7 @@ final class Bench: Sendable {
             issuer: try ACMEIssuer(client: client), store: KillableStore(base: store, killSwitch, isFull: isFull),
             keys: KillableKeys(base: keys ?? self.keys, killSwitch), solvers: solvers ?? [KillableSolver(base: solver, killSwitch)],
             limits: limits,
-            time: time, deploy: deploy, observer: { [self] event in record(event) })
+            time: time, deploy: deploy, oldKeyGrace: grace, observer: { [self] event in record(event) })
     }
 
     private func record(_ event: IssuanceEvent) { events.withLock { $0.append(event) } }
@@ -166,6 +166,14 @@ struct KillableStore: CertificateStore {
         try await killSwitch.around { () async throws(StoreError) in try await base.markCompromised(key) }
     }
     func isCompromised(_ fingerprint: String) async throws(StoreError) -> Bool { try await base.isCompromised(fingerprint) }
+    func markOutgoing(_ key: OutgoingKey) async throws(StoreError) {
+        try await killSwitch.around { () async throws(StoreError) in try await base.markOutgoing(key) }
+    }
+    func outgoingKeys(damaged: (StoreError) -> Void) async throws(StoreError) -> [OutgoingKey] {
+        try await base.outgoingKeys(damaged: damaged)
+    }
+    func removeOutgoing(_ key: OutgoingKey) async throws(StoreError) { try await base.removeOutgoing(key) }
+
     func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal? {
         try await killSwitch.around { () async throws(StoreError) in try await base.journal(named: name) }
     }

@@ -35,6 +35,8 @@ public enum IssuanceEvent: Sendable {
     case downloaded(ACMEURL)
     case installed(StoredCertificate)
     case deployed(CertificateName)
+    /// A replaced key stays active until servers have loaded the new certificate. `due` is in Unix seconds.
+    case keyOutgoing(name: KeyName, fate: OutgoingKey.Fate, due: Int64)
     case keyRetired(name: KeyName)
     case keyDeleted(name: KeyName)
     /// The command does what was asked, but something else went wrong.
@@ -69,6 +71,7 @@ public enum IssuanceEvent: Sendable {
         case .downloaded: "downloaded"
         case .installed: "installed"
         case .deployed: "deployed"
+        case .keyOutgoing: "key-outgoing"
         case .keyRetired: "key-retired"
         case .keyDeleted: "key-deleted"
         case .warning: "warning"

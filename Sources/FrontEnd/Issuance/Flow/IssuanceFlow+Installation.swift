@@ -95,9 +95,9 @@ extension IssuanceFlow {
         return certificates.contains { $0.issuerCommonNames.contains(root) }
     }
 
-    /// The last steps: settle old keys, run the deploy hook, remove the journal.
+    /// The last steps: run the deploy hook, settle old keys, remove the journal. If the hook fails, servers still use
+    /// the old key.
     private func takeIntoUse(_ stored: StoredCertificate, journal: OrderJournal, oldKey: IssuanceRequest.OldKey) async throws {
-        await settleOldKeys(journal, oldKey)
         if let deploy {
             do { try await deploy(stored) } catch let error as CancellationError { throw error } catch {
                 throw IssuanceError.deployFailed(stored.name, reason: "\(error)")
@@ -105,6 +105,7 @@ extension IssuanceFlow {
             observer(.deployed(stored.name))
         }
         if !stored.isDeployed { try await store.markDeployed(stored.name, generation: stored.metadata.generation) }
+        try await settleOldKeys(journal, oldKey)
         try await store.removeJournal(named: stored.name)
     }
 

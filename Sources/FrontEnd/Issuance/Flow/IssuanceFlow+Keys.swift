@@ -214,30 +214,31 @@ extension IssuanceFlow {
         await giveUp(KeyPlan(name: key, isNew: journal.announcesNewKey && key != certificate.metadata.key.name), keeper)
     }
 
-    /// Retires or deletes the keys that the installed one has replaced.
-    func settleOldKeys(_ journal: OrderJournal, _ choice: IssuanceRequest.OldKey) async {
+    /// Lets the keys go that the installed one has replaced.
+    /// - Throws: `StoreError` if that cannot be recorded.
+    func settleOldKeys(_ journal: OrderJournal, _ choice: IssuanceRequest.OldKey) async throws {
+        guard let fate = choice.fate else { return }
+        let outgoing = OutgoingKeys(store: store, keys: keys, time: time, observer: observer)
         for case .intentKey(let old, false) in journal.steps where old != journal.key {
-            guard choice != .keep else { continue }
+            let key: ManagedKey
             do {
-                guard let key = try await keys.key(named: old) else { continue }
-                let users = try await KeyUse(old, in: store, besides: journal.name).users
-                guard users.isEmpty else {
-                    observer(.warning("the old key \"\(old)\" is kept: it is the key of \(users.joined(separator: ", "))"))
-                    continue
-                }
-                switch choice {
-                case .keep: break
-                case .retire where key.isRetired: break
-                case .retire:
-                    try await keys.retireKey(named: old)
-                    observer(.keyRetired(name: old))
-                case .delete:
-                    try await keys.deleteKey(named: old)
-                    observer(.keyDeleted(name: old))
-                }
+                guard let found = try await keys.key(named: old) else { continue }
+                key = found
             } catch {
-                observer(.warning("the old key \"\(old)\" was not retired: \(error)"))
+                observer(.warning("the old key \"\(old)\" was not \(fate.participle): \(error)"))
+                continue
             }
+            try await outgoing.replaced(key, of: journal.name, fate, grace: oldKeyGrace)
+        }
+    }
+}
+
+extension IssuanceRequest.OldKey {
+    fileprivate var fate: OutgoingKey.Fate? {
+        switch self {
+        case .retire: .retire
+        case .delete: .delete
+        case .keep: nil
         }
     }
 }

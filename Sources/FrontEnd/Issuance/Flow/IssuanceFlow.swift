@@ -19,15 +19,17 @@ public struct IssuanceFlow: Sendable {
     let limits: IssuanceLimits
     let time: any Timekeeping
     let deploy: DeployHook?
+    let oldKeyGrace: Duration
     let observer: IssuanceObserver
 
     /// - Parameters:
     ///   - solvers: in order of preference; the first one that can solve an offered challenge is used.
     ///   - deploy: called for each installed generation.
+    ///   - oldKeyGrace: How long a replaced key stays active after that; `OutgoingKeys` then retires it.
     public init(
         issuer: any CertificateIssuer, store: any CertificateStore, keys: any KeyProvider, solvers: [any ChallengeSolver],
         limits: IssuanceLimits = IssuanceLimits(), time: any Timekeeping = SystemTime(), deploy: DeployHook? = nil,
-        observer: @escaping IssuanceObserver = { _ in }
+        oldKeyGrace: Duration = .zero, observer: @escaping IssuanceObserver = { _ in }
     ) {
         self.issuer = issuer
         self.store = store
@@ -36,6 +38,7 @@ public struct IssuanceFlow: Sendable {
         self.limits = limits
         self.time = time
         self.deploy = deploy
+        self.oldKeyGrace = oldKeyGrace
         self.observer = observer
     }
 

@@ -132,6 +132,8 @@ struct ProgressModel: Sendable {
         case .orderCreated(let url, let identifiers): return "ordered \(Wording.list(identifiers)): \(url)"
         case .installed(let certificate): return "installed \(certificate.name), generation \(certificate.metadata.generation)"
         case .deployed(let name): return "ran the deploy hook for \(name)"
+        case .keyOutgoing(let name, let fate, let due):
+            return "the old key \(name) is \(fate.participle) after \(RFC3339.string(due)), by `acme-agent renew`"
         case .keyRetired(let name): return "retired key \(name)"
         case .keyDeleted(let name): return "destroyed key \(name)"
         case .accountRegistered(let url, _, let isNew):

@@ -12,7 +12,7 @@ struct RememberedSettings {
     private static let folderName = "settings"
     private let store: FolderStore
     private var folder: String { "\(store.folder)/\(RememberedSettings.folderName)" }
-    /// Format 2 added `mustStaple`, format 3 the CA certificate.
+    /// Format 2 added `mustStaple`, format 3 the CA certificate and the old key's grace period.
     private static let version: Int64 = 3
     private static let limit = 64 * 1024
 
@@ -86,6 +86,7 @@ struct RememberedSettings {
         json.member("dnsWaitSeconds", ifPresent: settings.dnsWait.map { Int64($0) })
         json.member("deployHook", ifPresent: settings.deployHook)
         json.member("keyType", ifPresent: settings.keyType?.rawValue)
+        json.member("oldKeyGraceSeconds", ifPresent: settings.oldKeyGrace.map { Int64($0) })
         json.member("profile", ifPresent: settings.profile)
         json.member("preferredChain", ifPresent: settings.preferredChain)
         if let mustStaple = settings.mustStaple { json.member("mustStaple", mustStaple) }
@@ -102,17 +103,19 @@ struct RememberedSettings {
         guard version <= self.version else { throw NewerFormat(version: version) }
         guard version >= 1 else { throw JSONError(.invalidValue, offset: 0, member: "version") }
         try object.finish(known: [
-            "version", "http01Addresses", "webroot", "dnsHook", "dnsWaitSeconds", "deployHook", "keyType", "profile", "preferredChain",
+            "version", "http01Addresses", "webroot", "dnsHook", "dnsWaitSeconds", "deployHook", "keyType",
+            "oldKeyGraceSeconds", "profile", "preferredChain",
             "mustStaple", "caCertificate", "caCertificateFor",
         ])
         var settings = CertificateSettings()
         settings.challenge = try ChallengeMethod(
             addresses: object.optionalStrings("http01Addresses") ?? [], webroot: object.optionalString("webroot"),
             dnsHook: object.optionalString("dnsHook"))
-        settings.dnsWait = try object.optionalInteger("dnsWaitSeconds").map {
-            let range = CertificateSettings.dnsWaitRange
-            return Int(min(max($0, Int64(range.lowerBound)), Int64(range.upperBound)))
+        func seconds(_ name: String, in range: ClosedRange<Int>) throws -> Int? {
+            try object.optionalInteger(name).map { Int(min(max($0, Int64(range.lowerBound)), Int64(range.upperBound))) }
         }
+        settings.dnsWait = try seconds("dnsWaitSeconds", in: CertificateSettings.dnsWaitRange)
+        settings.oldKeyGrace = try seconds("oldKeyGraceSeconds", in: CertificateSettings.oldKeyGraceRange)
         settings.deployHook = try object.optionalString("deployHook")
         settings.keyType = try object.optionalString("keyType").map { try KeyAlgorithm(argument: $0) }
         settings.profile = try object.optionalString("profile")

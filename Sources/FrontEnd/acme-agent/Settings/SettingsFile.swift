@@ -15,7 +15,8 @@ struct SettingsFile: Sendable {
     var certificates: [String: CertificateSettings] = [:]
 
     static let certificateSettings = [
-        "http01-address", "webroot", "dns-hook", "dns-wait-seconds", "deploy-hook", "key-type", "profile", "preferred-chain",
+        "http01-address", "webroot", "dns-hook", "dns-wait-seconds", "deploy-hook", "key-type", "old-key-grace-seconds",
+        "profile", "preferred-chain",
     ]
     static let settings =
         [
@@ -90,6 +91,11 @@ struct CertificateSettings: Sendable, Equatable {
     static let dnsWaitRange = 0...3600
     var deployHook: String?
     var keyType: KeyAlgorithm?
+    /// Seconds for which a replaced key stays active after the deploy hook.
+    var oldKeyGrace: Int?
+    static let defaultOldKeyGrace = 3600
+    /// Thirty days: as long as an old certificate may still be served.
+    static let oldKeyGraceRange = 0...2_592_000
     var profile: String?
     var preferredChain: String?
     /// Only from the command line.
@@ -119,6 +125,7 @@ struct CertificateSettings: Sendable, Equatable {
         dnsWait = try table.integer("dns-wait-seconds", in: CertificateSettings.dnsWaitRange)
         deployHook = try table.path("deploy-hook")
         keyType = try table.parsed("key-type") { try KeyAlgorithm(argument: $0) }
+        oldKeyGrace = try table.integer("old-key-grace-seconds", in: CertificateSettings.oldKeyGraceRange)
         profile = try table.string("profile")
         preferredChain = try table.string("preferred-chain")
     }
@@ -130,6 +137,7 @@ struct CertificateSettings: Sendable, Equatable {
         result.dnsWait = dnsWait ?? other.dnsWait
         result.deployHook = deployHook ?? other.deployHook
         result.keyType = keyType ?? other.keyType
+        result.oldKeyGrace = oldKeyGrace ?? other.oldKeyGrace
         result.profile = profile ?? other.profile
         result.preferredChain = preferredChain ?? other.preferredChain
         result.mustStaple = mustStaple ?? other.mustStaple

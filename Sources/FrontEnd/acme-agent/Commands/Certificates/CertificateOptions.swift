@@ -44,6 +44,12 @@ struct CertificateOptions: ParsableArguments {
         completion: .list(["retire", "delete", "keep"]))
     var oldKey: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "How long the old key stays active after the deploy hook. (default: \(CertificateSettings.defaultOldKeyGrace))",
+            valueName: "seconds"))
+    var oldKeyGrace: Int?
+
     @Option(help: ArgumentHelp("The certificate profile, by the CA's name for it.", valueName: "profile"))
     var profile: String?
 
@@ -62,6 +68,10 @@ struct CertificateOptions: ParsableArguments {
         if let dnsWait, !range.contains(dnsWait) {
             throw ValidationError("--dns-wait must be from \(range.lowerBound) to \(range.upperBound) seconds")
         }
+        let grace = CertificateSettings.oldKeyGraceRange
+        if let oldKeyGrace, !grace.contains(oldKeyGrace) {
+            throw ValidationError("--old-key-grace must be from \(grace.lowerBound) to \(grace.upperBound) seconds")
+        }
     }
 
     /// The settings; relative paths become absolute, since a renewal runs in another folder.
@@ -74,6 +84,7 @@ struct CertificateOptions: ParsableArguments {
             settings.dnsWait = dnsWait
             settings.deployHook = try deployHook.map(CertificateOptions.absolute)
             settings.keyType = try keyType.map { try KeyAlgorithm(argument: $0) }
+            settings.oldKeyGrace = oldKeyGrace
             settings.profile = profile
             settings.preferredChain = preferredChain
             return settings
@@ -97,6 +108,7 @@ struct CertificateOptions: ParsableArguments {
         let options: [(name: String, isGiven: Bool)] = [
             ("--http01-address", !http01Address.isEmpty), ("--webroot", webroot != nil), ("--dns-hook", dnsHook != nil),
             ("--dns-wait", dnsWait != nil), ("--key-type", keyType != nil), ("--new-key", newKey), ("--old-key", oldKey != nil),
+            ("--old-key-grace", oldKeyGrace != nil),
             ("--profile", profile != nil), ("--preferred-chain", preferredChain != nil), ("--deploy-hook", deployHook != nil),
             ("--timings", timings != nil),
         ]

@@ -36,7 +36,8 @@ extension Session {
             }
             let flow = IssuanceFlow(
                 issuer: issuer, store: store, keys: keys, solvers: [solver], time: time,
-                deploy: certificate.deployHook.map(Hooks.deploy), observer: display.observer)
+                deploy: certificate.deployHook.map(Hooks.deploy),
+                oldKeyGrace: .seconds(certificate.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace), observer: display.observer)
             return try await body(flow)
         }
     }

@@ -41,6 +41,14 @@ struct TimedStore: CertificateStore {
         try await timed("read key") { () async throws(StoreError) in try await base.isCompromised(fingerprint) }
     }
 
+    func markOutgoing(_ key: OutgoingKey) async throws(StoreError) {
+        try await timed("write key") { () async throws(StoreError) in try await base.markOutgoing(key) }
+    }
+    func outgoingKeys(damaged: (StoreError) -> Void) async throws(StoreError) -> [OutgoingKey] {
+        try await base.outgoingKeys(damaged: damaged)
+    }
+    func removeOutgoing(_ key: OutgoingKey) async throws(StoreError) { try await base.removeOutgoing(key) }
+
     func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal? {
         try await timed("read journal") { () async throws(StoreError) in try await base.journal(named: name) }
     }

@@ -1,0 +1,156 @@
+import ACME
+import CertificateStore
+import JOSE
+import TestSupport
+import Testing
+
+@testable import Issuance
+
+/// A replaced key stays active until servers have loaded the new certificate.
+@Suite struct OutgoingKeyTests {
+    private static let grace = Duration.seconds(3_600)
+    private let name: CertificateName
+
+    init() throws { name = try CertificateName("www.example.org") }
+
+    /// A bench whose certificate has just got a new key.
+    private func renewed(_ choice: IssuanceRequest.OldKey = .retire) async throws -> Bench {
+        let bench = try Bench()
+        _ = try await bench.flow().issue(try Bench.request())
+        _ = try await bench.flow(grace: Self.grace).renew(name) {
+            $0.newKey = true
+            $0.oldKey = choice
+        }
+        return bench
+    }
+
+    private func settle(_ bench: Bench, keys: (any KeyProvider)? = nil) async throws {
+        let outgoing = OutgoingKeys(
+            store: bench.store, keys: keys ?? bench.keys, time: bench.time, observer: { event in bench.events.withLock { $0.append(event) } })
+        for key in try await OutgoingKeys.due(in: bench.store, at: bench.time.unixTime(), observer: { _ in }) { await outgoing.settle(key) }
+    }
+
+    private func warnings(_ bench: Bench) -> [String] {
+        bench.events.withLock { events in
+            events.compactMap { event -> String? in
+                if case .warning(let text) = event { return text }
+                return nil
+            }
+        }
+    }
+
+    @Test(arguments: [IssuanceRequest.OldKey.retire, .delete])
+    func aReplacedKeyIsEndedWhenItsTimeIsOver(_ choice: IssuanceRequest.OldKey) async throws {
+        let bench = try await renewed(choice)
+        #expect(bench.eventNames.contains("key-outgoing"))
+        try await bench.time.sleep(for: Self.grace - .seconds(1))
+        try await settle(bench)
+        #expect(bench.keys.retired.isEmpty && bench.keys.names.contains("www.example.org"))
+        try await bench.time.sleep(for: .seconds(1))
+        try await settle(bench)
+        #expect(choice == .retire ? bench.keys.retired == ["www.example.org"] : !bench.keys.names.contains("www.example.org"))
+        #expect(bench.keys.names.contains("www.example.org-2"))
+        #expect(try await bench.store.outgoingKeys { _ in }.isEmpty)
+    }
+
+    /// Servers still serve with the old key.
+    @Test func aDeployHookThatFailsLeavesTheOldKeyAlone() async throws {
+        let bench = try Bench()
+        struct Broken: Error {}
+        _ = try await bench.flow().issue(try Bench.request())
+        for grace in [Self.grace, .zero] {
+            await #expect(throws: IssuanceError.self) {
+                try await bench.flow(deploy: { _ in throw Broken() }, grace: grace).renew(name) { $0.newKey = true }
+            }
+            #expect(bench.keys.retired.isEmpty)
+            #expect(try await bench.store.outgoingKeys { _ in }.isEmpty)
+        }
+        // The hook's time, not the installation's, is when the old key begins to go.
+        try await bench.time.sleep(for: Self.grace)
+        _ = try await bench.flow(deploy: { _ in }, grace: Self.grace).renew(name) { $0.newKey = true }
+        #expect(try await bench.store.outgoingKeys { _ in }.map(\.due) == [bench.time.unixTime() + 3_600])
+    }
+
+    @Test func aCompromisedKeyGoesAtOnce() async throws {
+        let bench = try Bench()
+        let first = try await bench.flow().issue(try Bench.request())
+        try await bench.store.markCompromised(CompromisedKey(key: first.certificate.metadata.key, reported: bench.time.unixTime()))
+        _ = try await bench.flow(grace: Self.grace).renew(name)
+        #expect(bench.keys.retired == ["www.example.org"])
+        #expect(try await bench.store.outgoingKeys { _ in }.isEmpty)
+    }
+
+    @Test func aKeyThatIsInUseAgainStays() async throws {
+        let bench = try await renewed()
+        var request = try Bench.request()
+        request.key = "www.example.org"
+        _ = try await bench.flow(grace: Self.grace).issue(request)
+        try await bench.time.sleep(for: Self.grace)
+        try await settle(bench)
+        #expect(bench.keys.retired == ["www.example.org-2"])
+        #expect(warnings(bench).contains { $0.contains("\"www.example.org\" is kept") }, "\(warnings(bench))")
+        #expect(try await bench.store.outgoingKeys { _ in }.isEmpty)
+    }
+
+    /// A run that was cut off after the record is written repeats it.
+    @Test func theFirstTimeStays() async throws {
+        let bench = try await renewed()
+        let record = try #require(try await bench.store.outgoingKeys { _ in }.first)
+        var later = record
+        later.due += 100
+        try await bench.store.markOutgoing(later)
+        #expect(try await bench.store.outgoingKeys { _ in } == [record])
+    }
+
+    @Test func aRefusalIsSaidOnceAndAnOutageIsTriedAgain() async throws {
+        let bench = try await renewed()
+        try await bench.time.sleep(for: Self.grace)
+        try await settle(bench, keys: BrokenRetiring(base: bench.keys, isRefusal: false))
+        #expect(try await bench.store.outgoingKeys { _ in }.count == 1)
+        try await settle(bench, keys: BrokenRetiring(base: bench.keys, isRefusal: true))
+        #expect(try await bench.store.outgoingKeys { _ in }.isEmpty)
+        #expect(warnings(bench).filter { $0.contains("\"www.example.org\"") }.count == 2, "\(warnings(bench))")
+    }
+
+    @Test func aDamagedRecordHoldsUpNoOther() async throws {
+        let bench = try await renewed()
+        _ = try bench.folder.write("state/outgoing/\(String(repeating: "0", count: 64)).json", "{")
+        var seen = 0
+        #expect(try await bench.store.outgoingKeys { _ in seen += 1 }.count == 1)
+        #expect(seen == 1)
+    }
+
+    /// Wherever a renewal is killed, the next run leaves no old key active for ever.
+    @Test func noKillLosesAnOldKey() async throws {
+        var limit = 1
+        while true {
+            let bench = try Bench()
+            _ = try await bench.flow().issue(try Bench.request())
+            let killSwitch = KillSwitch(after: limit)
+            let isOver = (try? await bench.flow(killedBy: killSwitch, grace: Self.grace).renew(name) { $0.newKey = true }) != nil
+            if try await bench.store.certificate(named: name)?.metadata.key.name == "www.example.org-2" {
+                let renewal = try await bench.flow(grace: Self.grace).issue(try Bench.request())
+                #expect(renewal.key.name == "www.example.org-2")
+                #expect(try await bench.store.outgoingKeys { _ in }.map(\.key.name) == ["www.example.org"], "killed after \(limit) steps")
+            }
+            if isOver { break }
+            limit += 1
+        }
+        #expect(limit > 20)
+    }
+}
+
+/// An agent that does not retire keys.
+private struct BrokenRetiring: KeyProvider {
+    struct Failure: PolicyRefusal { var isPolicyRefusal: Bool }
+    let base: SoftwareKeys
+    let isRefusal: Bool
+
+    func key(named name: KeyName) async throws -> ManagedKey? { try await base.key(named: name) }
+    func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
+        try await base.createKey(named: name, algorithm: algorithm, purpose: purpose)
+    }
+    func retireKey(named name: KeyName) async throws { throw Failure(isPolicyRefusal: isRefusal) }
+    func deleteKey(named name: KeyName) async throws { try await base.deleteKey(named: name) }
+    func signer(for key: ManagedKey) async throws -> any AccountSigner { try await base.signer(for: key) }
+}
