@@ -35,7 +35,7 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
         case let error as IOError where error.errnoCode == ECONNREFUSED && AgentConnectionError.kind(of: socket) != nil:
             self.init(
                 socket: socket, "is \(AgentConnectionError.kind(of: socket) ?? "no socket"), not a socket",
-                hint: "name the agent's socket by --socket or ACME_AGENT_SOCKET")
+                hint: "name the agent's socket with --socket or ACME_AGENT_SOCKET")
         case let error as IOError where error.errnoCode == ECONNREFUSED:
             self.init(socket: socket, "has no listener", hint: "acme-agentd has stopped; its log says why")
         case VarlinkConnectionError.closed, VarlinkConnectionError.unknownPeer:
@@ -50,7 +50,7 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
         }
     }
 
-    /// What a path names, if that is no socket: to connect to it fails as if nothing listened.
+    /// What a path names if it is not a socket: connecting to it fails as if nothing listened.
     private static func kind(of path: String) -> String? {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }

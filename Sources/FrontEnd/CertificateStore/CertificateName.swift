@@ -67,7 +67,7 @@ public struct CertificateName: Hashable, Sendable, Comparable, CustomStringConve
         return [self] + [try? CertificateName(other)].compactMap(\.self)
     }
 
-    /// A long text is cut.
+    /// A long text is truncated.
     private init(fitting text: String) {
         guard text.utf8.count > CertificateName.maximumLength else {
             rawValue = text

@@ -73,7 +73,7 @@ struct FolderLayout: Sendable {
     func compromisedKey(_ fingerprint: String) -> String? { FolderLayout.file(of: fingerprint).map { "\(compromisedKeys)/\($0)" } }
     func outgoingKey(_ fingerprint: String) -> String? { FolderLayout.file(of: fingerprint).map { "\(outgoingKeys)/\($0)" } }
 
-    /// - Returns: `nil` for a text that is no fingerprint, and so no safe file name.
+    /// - Returns: `nil` for a text that is not a fingerprint, and so not a safe file name.
     private static func file(of fingerprint: String) -> String? {
         guard fingerprint.utf8.count == 2 * SHA256.byteCount, let digest = Hexadecimal.decode(fingerprint) else { return nil }
         return Hexadecimal.encode(digest) + ".json"

@@ -186,7 +186,7 @@ extension FolderStore {
             order: isThere(layout.order(name)) || isThere("\(layout.orders)/\(Folder.interim("\(name.rawValue).json"))"))
     }
 
-    /// The keys of all generations that are still stored, as far as their files can be read.
+    /// The keys of all stored generations whose files can be read.
     public func keyNames(of name: CertificateName) -> Set<KeyName> {
         var keys: Set<KeyName> = []
         for number in (try? generations(name)) ?? [] {

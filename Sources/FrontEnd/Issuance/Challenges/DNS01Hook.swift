@@ -56,7 +56,7 @@ public struct DNS01Hook: ChallengeSolver {
         } catch let error as ExternalProgramError {
             throw IssuanceError.solver(
                 answer.identifier, reason: error.description,
-                hint: "the DNS hook must end with 0 once the TXT record is in place; to try it: HOOK present "
+                hint: "the DNS hook must exit with 0 once the TXT record is in place; to try it: HOOK present "
                     + "\(Self.recordName(answer.identifier)) VALUE")
         }
     }

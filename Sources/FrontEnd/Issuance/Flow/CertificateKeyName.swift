@@ -3,7 +3,7 @@ import CertificateStore
 
 /// Default names for certificate keys.
 public enum CertificateKeyName {
-    /// The names that keys of a certificate have had, up to the last one; none if that one was chosen by its user.
+    /// The names that keys of a certificate have had, up to the last one; none if its user chose that one.
     public static func all(for name: CertificateName, through last: KeyName) -> [KeyName] {
         /// More than a certificate that gets a new key every week has in a year.
         let limit = 64

@@ -116,7 +116,7 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
 
     private static func isDNS(_ failures: [FailedIdentifier]) -> Bool { failures.contains { $0.challenge == .dns01 } }
     private static let dnsHint =
-        "the DNS hook must have the TXT record on every server of the zone before it ends; --dns-wait SECONDS waits for slow servers"
+        "the TXT record must be on every server of the zone before the DNS hook exits; --dns-wait SECONDS waits for slow servers"
 
     /// What the user can do about it.
     public var hint: String? {

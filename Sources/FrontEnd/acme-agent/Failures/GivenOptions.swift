@@ -41,7 +41,7 @@ struct GivenOptions: Sendable {
         return !(next.isLetter || next.isNumber || next == "-")
     }
 
-    /// As a shell takes it for one word.
+    /// Quoted so that a shell takes it as one word.
     private static func quoted(_ value: String) -> String {
         let isPlain = !value.isEmpty && value.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "/.-_:,=@%+".contains($0)) }
         let value = TerminalText.safe(value)

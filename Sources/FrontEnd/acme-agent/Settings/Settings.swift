@@ -123,7 +123,7 @@ struct Settings: Sendable {
     }
 
     /// The root certificates for the CA's own HTTPS certificate.
-    /// - Parameter remembered: those with which a certificate was ordered; they count for their own CA alone.
+    /// - Parameter remembered: those with which a certificate was ordered; they apply only to their own CA.
     func trustRoots(for directory: ACMEURL, remembered: CertificateSettings.CACertificate? = nil) -> TrustRoots {
         let own = remembered.flatMap { $0.directory.origin == directory.origin ? $0.file : nil }
         return (givenCACertificate ?? own ?? ca(at: directory).caCertificate).map { .file($0) } ?? .system

@@ -1,4 +1,4 @@
-/// What a certificate is for (RFC 8555 §9.7.7, RFC 8738 §7), always in canonical form.
+/// What a certificate is for (RFC 8555 §9.7.7, RFC 8738 §3), always in canonical form.
 public enum Identifier: Hashable, Sendable, Comparable, CustomStringConvertible {
     case dns(DNSName)
     case ip(IPAddress)

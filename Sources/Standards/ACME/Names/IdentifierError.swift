@@ -3,7 +3,7 @@ public enum IdentifierError: Error, Hashable, Sendable, CustomStringConvertible 
     /// The text (made printable) and what is wrong with it.
     case invalidName(String, reason: String)
     case invalidAddress(String, reason: String)
-    /// Neither `dns` nor `ip` (RFC 8555 §9.7.7, RFC 8738 §7).
+    /// Neither `dns` nor `ip` (RFC 8555 §9.7.7, RFC 8738 §3).
     case unknownType(String)
 
     public var description: String {

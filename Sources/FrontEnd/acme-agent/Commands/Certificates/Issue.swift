@@ -120,7 +120,7 @@ struct Issue: AgentCommand {
         session.output.note(
             "the certificate \(name) is valid and as requested: nothing was ordered (--force orders a new one)"
                 + (isChanged ? "; the new settings take effect at its next renewal" : ""))
-        // Not remembered, as opposed to the others.
+        // Not remembered, unlike the others.
         let useless = certificate.given.filter { ["--old-key", "--timings"].contains($0) }
         if !useless.isEmpty { session.output.note("\(Wording.list(useless)) had no effect") }
         if let journal {
