@@ -27,7 +27,8 @@ import Testing
         /// The command that a user or a timer runs after a failure.
         func again(_ name: String) -> [String] {
             switch self {
-            case .renew, .renewWithNewKey: ["renew", "--all"]
+            case .renew: ["renew", "--all"]
+            case .renewWithNewKey: ["renew", "--all", "--old-key-grace", "1"]
             default: arguments(name)
             }
         }
