@@ -14,6 +14,8 @@ public protocol CertificateStore: Sendable {
 
     /// The current generation of a certificate.
     func certificate(named name: CertificateName) async throws(StoreError) -> StoredCertificate?
+    /// The generations before the current one that are still stored and can be read, oldest first.
+    func earlierGenerations(of name: CertificateName) async throws(StoreError) -> [StoredCertificate]
     /// Names of all certificates, sorted.
     func certificateNames() async throws(StoreError) -> [CertificateName]
     /// Does the part of `install` that needs no certificate, while the order is under way. It MUST NOT change what a
@@ -36,12 +38,13 @@ public protocol CertificateStore: Sendable {
     /// Whether the key with this fingerprint (`KeyReference.fingerprint`) was recorded as compromised.
     func isCompromised(_ fingerprint: String) async throws(StoreError) -> Bool
 
-    /// Records that a replaced key will be retired or deleted. An earlier record of the same key stays.
+    /// Records that a replaced key will be retired or deleted, in place of an earlier record of the same key.
     func markOutgoing(_ key: OutgoingKey) async throws(StoreError)
     /// The records of replaced keys, in no order.
     /// - Throws: `StoreError` if the folder cannot be read. A record that cannot be read is left out; see `damaged`.
     func outgoingKeys(damaged: (StoreError) -> Void) async throws(StoreError) -> [OutgoingKey]
-    func removeOutgoing(_ key: OutgoingKey) async throws(StoreError)
+    /// - Parameter fingerprint: of the key, as in `KeyReference`.
+    func removeOutgoing(_ fingerprint: String) async throws(StoreError)
 
     /// The journal of an order that is not finished.
     func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal?

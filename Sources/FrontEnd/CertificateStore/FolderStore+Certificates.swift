@@ -20,6 +20,15 @@ extension FolderStore {
 
     private func read(_ name: CertificateName) throws(StoreError) -> StoredCertificate? {
         guard let number = try currentGeneration(name) else { return nil }
+        return try read(name, number)
+    }
+
+    public func earlierGenerations(of name: CertificateName) async throws(StoreError) -> [StoredCertificate] {
+        guard let current = try currentGeneration(name) else { return [] }
+        return try generations(name).filter { $0 < current }.compactMap { try? read(name, $0) }
+    }
+
+    private func read(_ name: CertificateName, _ number: Int) throws(StoreError) -> StoredCertificate {
         let folder = layout.generation(name, number)
         func required(_ file: String) throws(StoreError) -> [UInt8] {
             guard let bytes = try files.read("\(folder)/\(file)") else {
@@ -91,17 +100,18 @@ extension FolderStore {
         // Below the certificate's folder.
         let generations = FolderLayout.generationsFolder, interim = FolderLayout.newGeneration
         let interimState = Folder.interim(FolderLayout.stateFile)
-        var new = zip(FolderLayout.files, contents).map { (name: "\(generations)/\(interim)/\($0)", bytes: $1) }
-        if let state { new.append((interimState, try state.encoded(for: layout.state(name)))) }
+        var new = zip(FolderLayout.files, contents).map {
+            (name: "\(generations)/\(interim)/\($0)", bytes: $1, mode: FolderLayout.publicFile)
+        }
+        new.append(("\(generations)/\(interim)/\(FolderLayout.keyFile)", keyFile, FolderLayout.keyFileMode))
+        if let state { new.append((interimState, try state.encoded(for: layout.state(name)), FolderLayout.publicFile)) }
         try files.stored { () throws(FileError) in
             let certificate = try Folder(layout.certificate(name), calls: files.calls)
             let inner = try certificate.folder(generations)
             try inner.removeTree(interim, depth: FolderLayout.depth)
             do throws(FileError) {
                 try inner.makeFolder(interim, mode: FolderLayout.publicFolder)
-                try certificate.write(new, mode: FolderLayout.publicFile)
-                try certificate.write(
-                    [("\(generations)/\(interim)/\(FolderLayout.keyFile)", keyFile)], mode: FolderLayout.keyFileMode)
+                try certificate.write(new)
                 try inner.folder(interim).synchronize()
                 try inner.rename(interim, to: String(metadata.generation))
                 if state != nil { try certificate.rename(interimState, to: FolderLayout.stateFile) }

@@ -96,9 +96,6 @@ public struct FolderStore: CertificateStore {
         guard let path = layout.outgoingKey(key.key.fingerprint) else {
             throw StoreError(.damaged, message: "the fingerprint of key \"\(key.key.name)\" is not a SHA-256")
         }
-        var key = key
-        // The first time stays. The file is written again: an earlier attempt may have failed to sync it.
-        if let bytes = try files.read(path) { key.due = try OutgoingKey(bytes, path: path).due }
         try makeFolder(layout.outgoingKeys)
         try files.replace(path, with: try key.encoded(for: path), mode: FolderLayout.privateFile)
     }
@@ -114,8 +111,8 @@ public struct FolderStore: CertificateStore {
         return result
     }
 
-    public func removeOutgoing(_ key: OutgoingKey) async throws(StoreError) {
-        if let path = layout.outgoingKey(key.key.fingerprint) { try files.remove(path) }
+    public func removeOutgoing(_ fingerprint: String) async throws(StoreError) {
+        if let path = layout.outgoingKey(fingerprint) { try files.remove(path) }
     }
 
     // MARK: Journal

@@ -16,10 +16,10 @@ import Testing
         var new = try folder.new()
         new.isDeployed = true
         #expect(try await store.install(new).isDeployed)
-        // Five files and the state; these six and their folder; generation, state and five links under their new names;
+        // Six files and the state; these seven and their folder; generation, state and six links under their new names;
         // the two folders with these; the switch and its folder.
-        let files: [FaultyDisk.Call] = Array(repeating: .write, count: 6) + Array(repeating: .synchronize, count: 7)
-        let names: [FaultyDisk.Call] = Array(repeating: .rename, count: 7) + [.synchronize, .synchronize]
+        let files: [FaultyDisk.Call] = Array(repeating: .write, count: 7) + Array(repeating: .synchronize, count: 8)
+        let names: [FaultyDisk.Call] = Array(repeating: .rename, count: 8) + [.synchronize, .synchronize]
         #expect(disk.made == files + names + [.rename, .synchronize])
     }
 

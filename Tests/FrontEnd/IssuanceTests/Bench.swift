@@ -151,6 +151,9 @@ struct KillableStore: CertificateStore {
     func certificate(named name: CertificateName) async throws(StoreError) -> StoredCertificate? {
         try await killSwitch.around { () async throws(StoreError) in try await base.certificate(named: name) }
     }
+    func earlierGenerations(of name: CertificateName) async throws(StoreError) -> [StoredCertificate] {
+        try await base.earlierGenerations(of: name)
+    }
     func certificateNames() async throws(StoreError) -> [CertificateName] { try await base.certificateNames() }
     func install(_ certificate: NewCertificate) async throws(StoreError) -> StoredCertificate {
         try await killSwitch.around { () async throws(StoreError) in try await base.install(certificate) }
@@ -172,7 +175,7 @@ struct KillableStore: CertificateStore {
     func outgoingKeys(damaged: (StoreError) -> Void) async throws(StoreError) -> [OutgoingKey] {
         try await base.outgoingKeys(damaged: damaged)
     }
-    func removeOutgoing(_ key: OutgoingKey) async throws(StoreError) { try await base.removeOutgoing(key) }
+    func removeOutgoing(_ fingerprint: String) async throws(StoreError) { try await base.removeOutgoing(fingerprint) }
 
     func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal? {
         try await killSwitch.around { () async throws(StoreError) in try await base.journal(named: name) }

@@ -24,14 +24,18 @@ import Testing
         #expect(try await bench.flow().renew(try CertificateName("www.example.org")).key.name == "www.example.org-2")
     }
 
-    @Test func aWarningSaysThatTheAgentStillSigns() async throws {
-        let bench = try await compromised()
-        let warnings = bench.events.withLock { events in
+    private func warnings(_ bench: Bench) -> [String] {
+        bench.events.withLock { events in
             events.compactMap { event -> String? in
                 if case .warning(let text) = event { return text }
                 return nil
             }
         }
+    }
+
+    @Test func aWarningSaysThatTheAgentStillSigns() async throws {
+        let bench = try await compromised()
+        let warnings = warnings(bench)
         #expect(warnings.contains { $0.contains("acme-agent keys retire www.example.org") }, "\(warnings)")
     }
 
@@ -71,6 +75,26 @@ import Testing
         let name = try CertificateName("www.example.org")
         try await bench.store.removeCertificate(named: name)
         #expect(try await bench.flow().issue(try Bench.request()).key.name == "www.example.org-2")
+    }
+
+    /// The CA was down when the compromise was reported, and a timer replaced the certificate before the next try.
+    @Test func theReportIsStillAboutTheReplacedCertificate() async throws {
+        let bench = try Bench()
+        let first = try await bench.flow().issue(try Bench.request()), name = first.certificate.name
+        try await bench.store.markCompromised(CompromisedKey(key: first.certificate.metadata.key, reported: bench.time.unixTime()))
+        let second = try await bench.flow().renew(name)
+        #expect(warnings(bench).contains { $0.contains("is not revoked: acme-agent revoke www.example.org --reason keyCompromise") })
+        try await bench.flow().revoke(name, reason: .keyCompromise)
+        #expect(bench.ca.revocations == [first.certificate.chain.leafDER])
+        #expect(try await bench.store.certificate(named: name)?.isRevoked == false)
+        #expect(try await !bench.store.isCompromised(second.key.fingerprint))
+        #expect(!bench.keys.retired.contains(second.key.name.rawValue))
+        // The next report is about the current one.
+        try await bench.flow().revoke(name, reason: .keyCompromise)
+        #expect(bench.ca.revocations.last == second.certificate.chain.leafDER)
+        #expect(try await bench.store.certificate(named: name)?.isRevoked == true)
+        await #expect(throws: IssuanceError.self) { try await bench.flow().revoke(name, reason: .keyCompromise) }
+        #expect(bench.ca.revocations.count == 2)
     }
 
     @Test func anInterruptedOrderForTheKeyIsNotResumed() async throws {

@@ -77,7 +77,7 @@ struct ReplaceTests {
     @Test("Several files are written before the first is synced; the folder is not")
     func several() throws {
         let folder = try PrivateFolder(), disk = FaultyDisk()
-        try Folder(folder.path, calls: disk.calls).write([("a", [1]), ("b", [2]), ("c", [])], mode: 0o644)
+        try Folder(folder.path, calls: disk.calls).write([("a", [1], 0o644), ("b", [2], 0o644), ("c", [], 0o640)])
         #expect(disk.made == [.write, .write, .synchronize, .synchronize, .synchronize])
         #expect(folder.names == ["a", "b", "c"])
     }

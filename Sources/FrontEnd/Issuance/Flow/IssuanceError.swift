@@ -118,6 +118,12 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     private static let dnsHint =
         "the TXT record must be on every server of the zone before the DNS hook exits; --dns-wait SECONDS waits for slow servers"
 
+    /// Whether a shell takes a text as one plain word.
+    private static func isPlainWord(_ text: some StringProtocol) -> Bool {
+        guard let first = text.first, first != "-", text.utf8.count <= Contact.maximumLength else { return false }
+        return text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "@._+-".contains($0)) }
+    }
+
     /// What the user can do about it.
     public var hint: String? {
         switch self {
@@ -137,8 +143,9 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .termsNotAgreed: return "read them, then add --agree-tos"
         case .externalAccountRequired: return "name the credential that the agent's administrator has configured: --eab NAME"
         case .accountClosed(_, _, let contact, let directory):
-            let contacts = contact.map { " --email " + TerminalText.safe($0.hasPrefix("mailto:") ? $0.dropFirst(7) : $0[...], limit: 300) }
-            let command = "acme-agent account register --agree-tos\(contacts.joined()) --directory \(directory) --key NAME"
+            // From the CA: what a shell could take for more than a word is left out.
+            let addresses = contact.map { $0.hasPrefix("mailto:") ? $0.dropFirst(7) : $0[...] }.filter(Self.isPlainWord)
+            let command = "acme-agent account register --agree-tos\(addresses.map { " --email \($0)" }.joined()) --directory \(directory) --key NAME"
             return "register another account with a new key: \(command)"
         case .otherAccount(let name, let wanted, _):
             return "--key \(name) keeps it; --yes registers another account with the key \"\(wanted)\" and uses it from now on"

@@ -23,6 +23,7 @@ extension IssuanceFlow {
                 certificate: chain.url, profile: order.profile ?? request.profile, time: time.unixTime(), isDeployed: deploy == nil))
         for warning in stored.chain.warnings { observer(.warning(warning)) }
         observer(.installed(stored))
+        await warnOfCompromised(keeper.installed)
         // Not written: the certificate's metadata names its order, so that the next run knows it without the journal.
         await keeper.note([.installed(generation: stored.metadata.generation)])
         try await takeIntoUse(stored, journal: await keeper.journal, oldKey: request.oldKey)
@@ -95,6 +96,17 @@ extension IssuanceFlow {
         return certificates.contains { $0.issuerCommonNames.contains(root) }
     }
 
+    /// Others can still pose as the certificate's names until it is revoked.
+    private func warnOfCompromised(_ replaced: StoredCertificate?) async {
+        guard let replaced, !replaced.isRevoked,
+            (try? await store.isCompromised(replaced.metadata.key.fingerprint)) ?? false
+        else { return }
+        observer(
+            .warning(
+                "the replaced certificate, serial \(replaced.metadata.serial), has a compromised key and is not revoked: "
+                    + "acme-agent revoke \(replaced.name) --reason keyCompromise"))
+    }
+
     /// The last steps: run the deploy hook, settle old keys, remove the journal. If the hook fails, servers still use
     /// the old key.
     private func takeIntoUse(_ stored: StoredCertificate, journal: OrderJournal, oldKey: IssuanceRequest.OldKey) async throws {
@@ -105,6 +117,8 @@ extension IssuanceFlow {
             observer(.deployed(stored.name))
         }
         if !stored.isDeployed { try await store.markDeployed(stored.name, generation: stored.metadata.generation) }
+        // After a rollback: it is in use again.
+        try await store.removeOutgoing(stored.metadata.key.fingerprint)
         try await settleOldKeys(journal, oldKey)
         try await store.removeJournal(named: stored.name)
     }

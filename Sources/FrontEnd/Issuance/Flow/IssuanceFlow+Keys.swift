@@ -217,7 +217,6 @@ extension IssuanceFlow {
     /// Lets the keys go that the installed one has replaced.
     /// - Throws: `StoreError` if that cannot be recorded.
     func settleOldKeys(_ journal: OrderJournal, _ choice: IssuanceRequest.OldKey) async throws {
-        guard let fate = choice.fate else { return }
         let outgoing = OutgoingKeys(store: store, keys: keys, time: time, observer: observer)
         for case .intentKey(let old, false) in journal.steps where old != journal.key {
             let key: ManagedKey
@@ -225,10 +224,12 @@ extension IssuanceFlow {
                 guard let found = try await keys.key(named: old) else { continue }
                 key = found
             } catch {
-                observer(.warning("the old key \"\(old)\" was not \(fate.participle): \(error)"))
+                if choice != .keep { observer(.warning("the old key \"\(old)\" stays active: \(error)")) }
                 continue
             }
-            try await outgoing.replaced(key, of: journal.name, fate, grace: oldKeyGrace)
+            // An earlier renewal may have decided otherwise about this key.
+            try await store.removeOutgoing(key.fingerprint)
+            if let fate = choice.fate { try await outgoing.replaced(key, of: journal.name, fate, grace: oldKeyGrace) }
         }
     }
 }

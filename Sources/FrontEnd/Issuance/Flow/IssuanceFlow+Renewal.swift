@@ -23,19 +23,38 @@ extension IssuanceFlow {
         try? await JournalKeeper(store: store, journal: journal).record(.failed)
     }
 
-    /// Revokes the current generation of a certificate (RFC 8555 §7.6).
+    /// The generation that a revocation is for: the current one. But if a key was reported as compromised and its
+    /// certificate replaced before it was revoked, a report of a compromised key is still about that one.
+    /// - Returns: `nil` if there is no such certificate.
+    public static func revocable(
+        _ name: CertificateName, reason: RevocationReason?, in store: any CertificateStore, at now: Int64
+    ) async throws(StoreError) -> StoredCertificate? {
+        guard let current = try await store.certificate(named: name) else { return nil }
+        guard reason == .keyCompromise else { return current }
+        // Generations are revoked in their order.
+        for earlier in try await store.earlierGenerations(of: name)
+        where earlier.metadata.generation > current.revokedGeneration ?? 0 && earlier.metadata.notAfter > now {
+            if try await store.isCompromised(earlier.metadata.key.fingerprint) { return earlier }
+        }
+        return current
+    }
+
+    /// Revokes a certificate (RFC 8555 §7.6): the generation that `revocable` names.
     /// - Parameter byCertificateKey: signs with the certificate's key, in case the account is lost.
     /// - Throws: as `issue`; `IssuanceError.alreadyRevoked` if it is revoked according to the store.
     public func revoke(_ name: CertificateName, reason: RevocationReason?, byCertificateKey: Bool = false) async throws {
         let lock = try await store.lock(name)
         defer { lock.release() }
-        guard let certificate = try await store.certificate(named: name) else { throw IssuanceError.notFound(name) }
+        guard let certificate = try await Self.revocable(name, reason: reason, in: store, at: time.unixTime()) else {
+            throw IssuanceError.notFound(name)
+        }
+        let isCurrent = try await store.certificate(named: name)?.metadata.generation == certificate.metadata.generation
         // Before anything else, and even if it is already revoked: an interrupted run must not leave the key in use. A
         // retired key can still sign the revocation of its certificate.
         if reason == .keyCompromise { try await abandonCompromised(certificate.metadata.key) }
         guard !certificate.isRevoked else { throw IssuanceError.alreadyRevoked(name) }
         // An earlier order must not replace a certificate that the user no longer wants.
-        await abandonOrder(of: certificate)
+        if isCurrent { await abandonOrder(of: certificate) }
         var signer: (any AccountSigner)?
         if byCertificateKey {
             let name = certificate.metadata.key.name
@@ -51,6 +70,9 @@ extension IssuanceFlow {
         }
         try await store.markRevoked(name, generation: certificate.metadata.generation)
         observer(.revoked(name, serial: certificate.metadata.serial))
+        if !isCurrent {
+            observer(.warning("an earlier certificate was revoked; the current one has another key and stays valid"))
+        }
     }
 
     /// RFC 5280 §5.3.1: keyCompromise says that others have the key. The store remembers it, so that no certificate is
@@ -60,8 +82,14 @@ extension IssuanceFlow {
         try await store.markCompromised(CompromisedKey(key: reference, reported: time.unixTime()))
         let name = reference.name
         do {
-            // A deleted key signs nothing either, and another key may have got its name.
-            guard let key = try await keys.key(named: name), !key.isRetired, key.fingerprint == reference.fingerprint else { return }
+            guard let key = try await keys.key(named: name) else {
+                return observer(
+                    .warning(
+                        "the agent shows you no key \"\(name)\"; if it still has the compromised key, it signs with it until someone with a "
+                            + "grant for retire-key runs: acme-agent keys retire \(name)"))
+            }
+            // Another key may have got its name.
+            guard !key.isRetired, key.fingerprint == reference.fingerprint else { return }
             try await keys.retireKey(named: name)
             observer(.keyRetired(name: name))
         } catch {

@@ -29,27 +29,39 @@ public struct OutgoingKeys: Sendable {
             .filter { $0.due <= now }
     }
 
+    /// How long a key is tried again that the agent does not show or end, in seconds: a grant may be off for a while.
+    private static let patience: Int64 = 7 * 86_400
+
     /// Retires or deletes the key of a record whose time has come, and removes the record. If that fails, a warning
-    /// says so, and the record stays for the next run.
+    /// says so, and the record stays for the next run, for some days.
     public func settle(_ outgoing: OutgoingKey) async {
         let name = outgoing.key.name
         do {
             let lock = try await store.lock(outgoing.certificate)
             defer { lock.release() }
-            // Another key may have got its name.
-            if let key = try await keys.key(named: name), key.fingerprint == outgoing.key.fingerprint {
-                guard try await end(key, outgoing.fate, besides: nil) else { return }
-            }
-            try await store.removeOutgoing(outgoing)
+            if try await isSettled(outgoing) { try await store.removeOutgoing(outgoing.key.fingerprint) }
         } catch let error as StoreError where error.reason == .locked {
             // The run that holds the lock, or the next one, finds the record.
-        } catch let error as any PolicyRefusal where error.isPolicyRefusal {
-            // The next run would be refused too.
-            observer(.warning("the old key \"\(name)\" stays active: \(error)"))
-            try? await store.removeOutgoing(outgoing)
         } catch {
-            observer(.warning("the old key \"\(name)\" could not be \(outgoing.fate.participle): \(error)"))
+            let isGivenUp = time.unixTime() - outgoing.due > Self.patience
+            observer(
+                .warning(
+                    "the old key \"\(name)\" could not be \(outgoing.fate.participle): \(error)"
+                        + (isGivenUp ? "; it stays active: acme-agent keys \(outgoing.fate.rawValue) \(name)" : "")))
+            if isGivenUp { try? await store.removeOutgoing(outgoing.key.fingerprint) }
         }
+    }
+
+    /// Ends the key, unless it is needed again.
+    /// - Returns: Whether the record has done its duty.
+    private func isSettled(_ outgoing: OutgoingKey) async throws -> Bool {
+        guard let key = try await keys.key(named: outgoing.key.name) else {
+            // It is gone, or the grant that shows it is off.
+            return time.unixTime() - outgoing.due > Self.patience
+        }
+        // Another key may have got its name.
+        guard key.fingerprint == outgoing.key.fingerprint else { return true }
+        return try await end(key, outgoing.fate, besides: nil)
     }
 
     /// Lets a replaced key go: after the grace period, or at once if there is none or if others may have the key.

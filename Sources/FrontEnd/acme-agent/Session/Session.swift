@@ -12,7 +12,9 @@ struct Session: Sendable {
     let output: Output
 
     var store: FolderStore {
-        FolderStore(folder: settings.stateDirectory, socket: settings.socket == AgentClient.defaultSocket ? nil : settings.socket)
+        // Key files are read by programs in other folders.
+        let socket = settings.socket == AgentClient.defaultSocket ? nil : try? AbsolutePath.of(settings.socket)
+        return FolderStore(folder: settings.stateDirectory, socket: socket)
     }
 
     /// A connection to the agent. If the agent is slow to answer, a line says so.

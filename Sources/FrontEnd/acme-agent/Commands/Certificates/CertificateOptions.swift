@@ -1,7 +1,6 @@
 import ACME
 import ArgumentParser
 import CertificateStore
-import Glibc
 import Issuance
 import JOSE
 
@@ -79,10 +78,10 @@ struct CertificateOptions: ParsableArguments {
         get throws {
             var settings = CertificateSettings()
             settings.challenge = try ChallengeMethod(
-                addresses: http01Address, webroot: webroot.map(CertificateOptions.absolute),
-                dnsHook: dnsHook.map(CertificateOptions.absolute))
+                addresses: http01Address, webroot: webroot.map(AbsolutePath.of),
+                dnsHook: dnsHook.map(AbsolutePath.of))
             settings.dnsWait = dnsWait
-            settings.deployHook = try deployHook.map(CertificateOptions.absolute)
+            settings.deployHook = try deployHook.map(AbsolutePath.of)
             settings.keyType = try keyType.map { try KeyAlgorithm(argument: $0) }
             settings.oldKeyGrace = oldKeyGrace
             settings.profile = profile
@@ -113,16 +112,5 @@ struct CertificateOptions: ParsableArguments {
             ("--timings", timings != nil),
         ]
         return options.filter(\.isGiven).map(\.name)
-    }
-
-    static func absolute(_ path: String) throws -> String {
-        guard !path.isEmpty else { throw Failure.usage("a path is empty") }
-        guard !path.hasPrefix("/") else { return path }
-        guard let folder = getcwd(nil, 0) else { throw Failure.usage("the working folder is gone; give an absolute path") }
-        defer { free(folder) }
-        guard let name = String(validatingCString: folder) else {
-            throw Failure.usage("the working folder's name is not valid UTF-8", hint: "give an absolute path, or work elsewhere")
-        }
-        return name + "/" + path
     }
 }

@@ -31,7 +31,7 @@ struct Issue: AgentCommand {
         var given = try certificate.settings
         given.mustStaple = subject.mustStaple
         given.caCertificate = try options.caCertificate.map {
-            CertificateSettings.CACertificate(directory: session.settings.directory, file: try CertificateOptions.absolute($0))
+            CertificateSettings.CACertificate(directory: session.settings.directory, file: try AbsolutePath.of($0))
         }
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let remembered = subject.resetSettings ? CertificateSettings() : try Issue.remembered(memory, name, session.output)

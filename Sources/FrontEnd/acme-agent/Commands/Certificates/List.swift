@@ -25,8 +25,9 @@ struct List: AgentCommand {
         for (name, failure) in contents.damaged { session.output.reportPart(failure, of: name.rawValue) }
         for report in contents.reports {
             guard let concern = report.concern, [.keyCompromised, .keyGone, .keyRetired, .hookFailed].contains(concern) else { continue }
-            let lines = Wording.wrapped(
-                "\(report.certificate.name): \(concern.sentence(report))", width: Terminal.standardOutput.width ?? .max)
+            // Wrapped last: a command in it gets this command's global options.
+            let sentence = session.output.given.added(to: "\(report.certificate.name): \(concern.sentence(report))")
+            let lines = Wording.wrapped(sentence, width: Terminal.standardOutput.width ?? .max)
             session.output.note(lines.joined(separator: "\n"))
         }
         let failed = interrupted.filter(\.hasFailed), cutOff = interrupted.filter { !$0.hasFailed }

@@ -80,22 +80,25 @@ struct Renew: AgentCommand {
                 report.failed += due.map { ($0, failure) }
             }
         }
-        try await settleOutgoingKeys(session)
+        await settleOutgoingKeys(session)
         warnOfUselessOptions(report, session.output)
         return try finish(report, session.output)
     }
 
     /// Retires or deletes the replaced keys whose grace period is over. The agent is contacted only if there are any.
-    private func settleOutgoingKeys(_ session: Session) async throws {
+    private func settleOutgoingKeys(_ session: Session) async {
         let display = ProgressDisplay(session.output)
-        let due = try await OutgoingKeys.due(in: session.store, at: Session.now, observer: display.observer)
-        guard !due.isEmpty else { return }
+        var due: [OutgoingKey] = []
         do {
+            due = try await OutgoingKeys.due(in: session.store, at: Session.now, observer: display.observer)
+            guard !due.isEmpty else { return }
             let outgoing = OutgoingKeys(store: session.store, keys: try await session.keys(), observer: display.observer)
             for key in due { await outgoing.settle(key) }
-        } catch let error as AgentConnectionError {
-            let names = Wording.list(due.map(\.key.name.rawValue))
-            session.output.warning("\(names) could not be retired: \(Failure(error).message)", hint: "the next `acme-agent renew` tries again")
+        } catch {
+            // The renewals are done: this is no reason to lose their report.
+            let names = due.isEmpty ? "replaced keys" : Wording.list(due.map(\.key.name.rawValue))
+            session.output.warning(
+                "\(names) could not be retired: \(Failure(error).message)", hint: "the next `acme-agent renew` tries again")
         }
         display.finish(summary: false)
     }

@@ -40,7 +40,9 @@ struct Revoke: AgentCommand {
             }
             return reason
         }
-        guard let stored = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
+        guard let stored = try await IssuanceFlow.revocable(name, reason: reason, in: session.store, at: Session.now) else {
+            throw IssuanceError.notFound(name)
+        }
         try session.confirm(
             "permanently revoke certificate \(name), serial \(stored.metadata.serial)", yes: yes || !session.canAsk)
         let sharing = reason == .keyCompromise ? try await Revoke.sharing(stored, session.store) : []

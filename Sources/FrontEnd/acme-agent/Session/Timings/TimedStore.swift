@@ -22,6 +22,9 @@ struct TimedStore: CertificateStore {
     func certificate(named name: CertificateName) async throws(StoreError) -> StoredCertificate? {
         try await timed("read certificate") { () async throws(StoreError) in try await base.certificate(named: name) }
     }
+    func earlierGenerations(of name: CertificateName) async throws(StoreError) -> [StoredCertificate] {
+        try await base.earlierGenerations(of: name)
+    }
     func certificateNames() async throws(StoreError) -> [CertificateName] { try await base.certificateNames() }
     func prepare(_ name: CertificateName) async { await timings.measure(.store, "make folders") { await base.prepare(name) } }
     func withdraw(_ name: CertificateName) async { await base.withdraw(name) }
@@ -47,7 +50,7 @@ struct TimedStore: CertificateStore {
     func outgoingKeys(damaged: (StoreError) -> Void) async throws(StoreError) -> [OutgoingKey] {
         try await base.outgoingKeys(damaged: damaged)
     }
-    func removeOutgoing(_ key: OutgoingKey) async throws(StoreError) { try await base.removeOutgoing(key) }
+    func removeOutgoing(_ fingerprint: String) async throws(StoreError) { try await base.removeOutgoing(fingerprint) }
 
     func journal(named name: CertificateName) async throws(StoreError) -> OrderJournal? {
         try await timed("read journal") { () async throws(StoreError) in try await base.journal(named: name) }
