@@ -27,7 +27,7 @@ import Varlink
         defer { server.close() }
         let given = Atomic<Int>(0)
         let patience = AgentClient.Patience(
-            signature: .milliseconds(120), answer: .milliseconds(60), notice: .milliseconds(20))
+            signature: .milliseconds(500), answer: .milliseconds(400), notice: .milliseconds(50))
         /// How many notices a call had before it was given up; `nil` if it was not. Connecting may have some of its own.
         func notices(_ body: (AgentClient) async throws -> Void) async throws -> Int? {
             let agent = try await AgentClient.connect(socket: socket, patience: patience) { given.add(1, ordering: .relaxed) }
