@@ -145,7 +145,8 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         case .accountClosed(_, _, let contact, let directory):
             // From the CA: what a shell could take for more than a word is left out.
             let addresses = contact.map { $0.hasPrefix("mailto:") ? $0.dropFirst(7) : $0[...] }.filter(Self.isPlainWord)
-            let command = "acme-agent account register --agree-tos\(addresses.map { " --email \($0)" }.joined()) --directory \(directory) --key NAME"
+            let emails = addresses.map { " --email \($0)" }.joined()
+            let command = "acme-agent account register --agree-tos\(emails) --directory \(directory) --key NAME"
             return "register another account with a new key: \(command)"
         case .otherAccount(let name, let wanted, _):
             return "--key \(name) keeps it; --yes registers another account with the key \"\(wanted)\" and uses it from now on"
