@@ -103,6 +103,11 @@ static int is_own(const struct connection *connection) {
         status.st_ino == connection->number;
 }
 
+/* Whether this process opened it as its present user. */
+static int is_callers(const struct connection *connection) {
+    return connection->process == getpid() && connection->user == geteuid();
+}
+
 static void connection_close(struct connection *connection) {
     if (is_own(connection)) close(connection->descriptor);
     OPENSSL_free(connection);
@@ -123,13 +128,14 @@ void agents_free(struct provider *provider) {
 
 /* An idle connection that can be used: this process opened it as its present user, the agent has not closed it, and no
    bytes wait in it, which could only be an answer to something else. A parent process's connection stays open there;
-   only this process's descriptor of it is closed. */
+   only this process's descriptor of it is closed. The first call that is sent after a fork or a change of the user
+   closes all that were idle before, because none of them can be used. */
 static struct connection *take_idle(struct agent *agent) {
     for (int i = 0; i < IDLE_MAXIMUM; i++) {
         struct connection *connection = atomic_exchange(&agent->idle[i], NULL);
         char byte;
         if (connection == NULL) continue;
-        if (connection->process == getpid() && connection->user == geteuid() && is_own(connection) &&
+        if (is_callers(connection) && is_own(connection) &&
             recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN) {
             return connection;
         }
@@ -138,8 +144,9 @@ static struct connection *take_idle(struct agent *agent) {
     return NULL;
 }
 
+/* A connection of a call during which the process has changed its user is not kept. */
 static void keep_idle(struct agent *agent, struct connection *connection) {
-    for (int i = 0; i < IDLE_MAXIMUM; i++) {
+    for (int i = 0; i < IDLE_MAXIMUM && is_callers(connection); i++) {
         struct connection *none = NULL;
         if (atomic_compare_exchange_strong(&agent->idle[i], &none, connection)) return;
     }
@@ -300,7 +307,8 @@ static void breaker_opens(struct agent *agent, int64_t deadline) {
     atomic_compare_exchange_strong(&agent->closed_until, &until, time + pause);
 }
 
-int agent_call(struct provider *provider, struct agent *agent, struct json call, struct json *answer) {
+int agent_call(
+    struct provider *provider, struct agent *agent, struct json call, enum connection_use use, struct json *answer) {
     int64_t start = now(), deadline = start + (atomic_load(&agent->misses) == 0 ? AGENT_DEADLINE : RETRY_DEADLINE);
     if (!breaker_admits(provider, agent, start, deadline)) return 0;
     enum outcome outcome = FAILED;
@@ -322,7 +330,8 @@ int agent_call(struct provider *provider, struct agent *agent, struct json call,
         case DONE:
             atomic_store(&agent->misses, 0);
             atomic_store(&agent->closed_until, 0);
-            keep_idle(agent, connection);
+            if (use == CONNECTION_KEPT) keep_idle(agent, connection);
+            else connection_close(connection);
             return 1;
         case LATE:
             breaker_opens(agent, deadline);

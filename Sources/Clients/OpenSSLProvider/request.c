@@ -89,10 +89,11 @@ static void report_error(struct provider *provider, const char *key, struct json
 
 /* Sends a call and finds its reply's parameters in `answer`, which the caller frees. */
 static int call_agent(
-    struct provider *provider, struct agent *agent, const char *key, const char *call, struct json *answer, struct json *parameters) {
+    struct provider *provider, struct agent *agent, const char *key, const char *call, enum connection_use use, struct json *answer,
+    struct json *parameters) {
     struct json error;
     *parameters = (struct json){"{}", 2};
-    if (!agent_call(provider, agent, (struct json){call, strlen(call)}, answer)) return 0;
+    if (!agent_call(provider, agent, (struct json){call, strlen(call)}, use, answer)) return 0;
     if (!json_is_valid(*answer)) {
         FAIL(provider, REASON_MALFORMED, "it is not JSON");
     } else {
@@ -122,7 +123,7 @@ int request_signature(
         method_for(content, length), key->name, scheme);
     size_t written = (size_t)begin + base64url_encode(content, length, call + begin);
     memcpy(call + written, "\"}}", 4);
-    int done = call_agent(key->provider, key->agent, key->name, call, &answer, &parameters);
+    int done = call_agent(key->provider, key->agent, key->name, call, CONNECTION_KEPT, &answer, &parameters);
     OPENSSL_free(call);
     if (!done) return 0;
     done = json_member(parameters, "signature", &value) && json_string(value, text, sizeof text) &&
@@ -181,7 +182,7 @@ struct key *request_key(
     struct agent *agent = agent_at(provider, socket, socket_length);
     if (agent == NULL) return NULL;
     snprintf(call, sizeof call, "{\"method\":\"" INTERFACE ".DescribeKey\",\"parameters\":{\"name\":\"%s\"}}", text);
-    if (!call_agent(provider, agent, text, call, &answer, &parameters)) return NULL;
+    if (!call_agent(provider, agent, text, call, CONNECTION_CLOSED, &answer, &parameters)) return NULL;
     if (json_member(parameters, "key", &description))
         key = key_from_description(provider, name, name_length, socket, socket_length, description);
     else FAIL(provider, REASON_MALFORMED, "it has no key");

@@ -10,7 +10,8 @@
      provider-test threads KEY          threads sign at the same time
      provider-test contexts KEY         two library contexts, one of them freed while the other is used
      provider-test reused KEY           a file gets the number of the connection's descriptor
-     provider-test user UID KEY         a signature, then the process becomes that user, who may not use the key
+     provider-test user USER KEY        threads sign, then the process becomes that user, who may not use the key
+     provider-test inherit KEY          loads a key, then forks: the child has no connection of the parent
      provider-test keygen               keys of every kind are made as without the provider
 
    KEY is a file or a URI. The provider comes from OPENSSL_CONF. Exits with 1 if a check fails. */
@@ -18,6 +19,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <openssl/conf.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -25,6 +27,7 @@
 #include <openssl/provider.h>
 #include <openssl/store.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +111,13 @@ static int open_descriptors(void) {
     DIR *folder = opendir("/proc/self/fd");
     while (folder != NULL && readdir(folder) != NULL) count++;
     closedir(folder);
+    return count;
+}
+
+static int open_sockets(void) {
+    struct stat status;
+    int count = 0;
+    for (int descriptor = 0; descriptor < 1024; descriptor++) count += fstat(descriptor, &status) == 0 && S_ISSOCK(status.st_mode);
     return count;
 }
 
@@ -337,13 +347,32 @@ static int check_reused(const char *name) {
 }
 
 /* Like a server that starts as root. The agent must see who asks now, not who asked first. */
-static int check_user(uid_t user, const char *name) {
-    EVP_PKEY *key = load_key(NULL, name);
-    if (!sign(NULL, key, 0, 1)) fail("the first signature");
-    if (seteuid(user) != 0) fail("seteuid");
-    if (sign(NULL, key, 1, 0)) fail("the connection of the former user was used");
+static int check_user(const char *user, const char *name) {
+    struct work work = {NULL, load_key(NULL, name)};
+    const struct passwd *entry = getpwnam(user);
+    int sockets = open_sockets();
+    if (entry == NULL) fail("no such user");
+    run_threads(&work);
+    if (open_sockets() == sockets) fail("no connection is kept");
+    if (setgroups(1, &entry->pw_gid) != 0 || setegid(entry->pw_gid) != 0 || seteuid(entry->pw_uid) != 0) fail("another user");
+    if (sign(NULL, work.key, 1, 0)) fail("the connection of the former user was used");
     const char *reason = ERR_reason_error_string(ERR_peek_error());
     if (reason == NULL || strstr(reason, "no such key") == NULL) fail("not for that reason");
+    if (open_sockets() != sockets + 1) fail("a connection of the former user is still open");
+    EVP_PKEY_free(work.key);
+    return 0;
+}
+
+/* Like a server that reads its keys as root and has workers of another user: one that is broken into must not find a
+   connection on which the agent takes it for root. */
+static int check_inherit(const char *name) {
+    int status, sockets = open_sockets();
+    EVP_PKEY *key = load_key(NULL, name);
+    pid_t child = fork();
+    if (child == 0) _exit(open_sockets() != sockets);
+    if (child < 0 || waitpid(child, &status, 0) != child) fail("fork");
+    if (status != 0) fail("the child has a connection of the parent");
+    if (!sign(NULL, key, 0, 1)) fail("a signature");
     EVP_PKEY_free(key);
     return 0;
 }
@@ -389,7 +418,8 @@ int main(int count, char **arguments) {
     if (count == 3 && strcmp(mode, "threads") == 0) return check_threads(arguments[2]);
     if (count == 3 && strcmp(mode, "contexts") == 0) return check_contexts(arguments[2]);
     if (count == 3 && strcmp(mode, "reused") == 0) return check_reused(arguments[2]);
-    if (count == 4 && strcmp(mode, "user") == 0) return check_user((uid_t)atoi(arguments[2]), arguments[3]);
+    if (count == 4 && strcmp(mode, "user") == 0) return check_user(arguments[2], arguments[3]);
+    if (count == 3 && strcmp(mode, "inherit") == 0) return check_inherit(arguments[2]);
     fprintf(stderr, "provider-test: see its source for the arguments\n");
     return 2;
 }
