@@ -166,7 +166,7 @@ static void report_connection(const struct provider *provider, const struct agen
     switch (code) {
         case ENOENT: FAIL(provider, REASON_SOCKET_MISSING, "socket %s", path); break;
         case ECONNREFUSED: FAIL(provider, REASON_SOCKET_REFUSED, "socket %s", path); break;
-        case EACCES: FAIL(provider, REASON_SOCKET_DENIED, "socket %s, user %u", path, (unsigned int)geteuid()); break;
+        case EACCES: FAIL(provider, REASON_SOCKET_DENIED, "socket %s, user %u, group %u", path, (unsigned int)geteuid(), (unsigned int)getegid()); break;
         default: FAIL(provider, REASON_SOCKET_FAILED, "socket %s: %s", path, strerrorname_np(code)); break;
     }
 }

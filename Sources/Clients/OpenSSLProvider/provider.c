@@ -9,7 +9,8 @@
 static const OSSL_ITEM reason_strings[] = {
     {REASON_SOCKET_MISSING, "the socket of acme-agentd does not exist: is it running?"},
     {REASON_SOCKET_REFUSED, "nothing listens on the socket of acme-agentd: its log says why it stopped"},
-    {REASON_SOCKET_DENIED, "this user may not open the socket of acme-agentd: add it to the socket's group"},
+    {REASON_SOCKET_DENIED,
+     "this process may not open the socket of acme-agentd: add its user to the socket's group, or run the server in that group"},
     {REASON_SOCKET_OWNER, "the socket of acme-agentd is held by an untrusted user"},
     {REASON_SOCKET_PATH, "invalid socket path"},
     {REASON_SOCKET_FAILED, "the socket of acme-agentd cannot be reached"},
