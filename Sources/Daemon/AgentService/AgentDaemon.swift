@@ -128,16 +128,18 @@ public final class AgentDaemon: Sendable {
     /// Runs until `next` says to stop; `launcher` starts the helpers.
     /// - Parameters:
     ///   - passed: Sockets that systemd has opened.
+    ///   - changeGroup: Gives a socket to a group.
     ///   - latency: Records the time of calls.
     func run(
-        launcher: any HelperLauncher, passed: PassedSockets = .none, keepsAudit: Bool = true, latency: VarlinkLatency? = nil,
+        launcher: any HelperLauncher, passed: PassedSockets = .none,
+        changeGroup: @escaping SocketPath.ChangeGroup = SocketPath.changeGroup, keepsAudit: Bool = true, latency: VarlinkLatency? = nil,
         until next: () -> DaemonCommand
     ) throws {
         // A core dump would contain MAC keys. SCHED_BATCH keeps wake-ups from pre-empting the signers
         // (Docs/decisions/0005-sched-batch.md).
         _ = clinux_make_undumpable()
         _ = clinux_batch_scheduling()
-        let sockets = try ListeningSockets(configuration.listeners, passed: passed)
+        let sockets = try ListeningSockets(configuration.listeners, passed: passed, changeGroup: changeGroup)
         defer { sockets.release() }
         let rounds = LoopRounds()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1, metricsDelegate: rounds)
@@ -352,7 +354,8 @@ private final class Parts {
         server.listen(on: socket.descriptor, backlog: ConfigurationKeeper.backlog, named: socket.path)
     }
 
-    /// After a reload. Connections through a removed socket stay: their users are known, and the rules decide.
+    /// After a reload. Connections that were admitted through a removed socket stay: their users are known, and the rules
+    /// decide. Those that still wait for admission are closed.
     private func follow(_ change: ListeningSockets.Change) {
         guard let server else { return }
         for path in change.closed {

@@ -213,25 +213,29 @@ final class AgentService: VarlinkService {
     private static let keysInStatus = 64
     private static let namesInStatus = 1_024
 
-    /// The keys with which grants allow TLS 1.2: an administrator should know of each.
+    /// The keys with which grants allow TLS 1.2: an administrator should know of each. Among more than 1,024 keys that
+    /// the grants cover, some may be missed.
     private func serverKeyExchangeKeys(for caller: Caller) -> [String] {
         let message = HandshakeMessage.serverKeyExchange, keyring = keys.keyring
+        let patterns = caller.rules.policy.keys(for: message, of: caller.knowsAllGrants ? nil : caller.peer.identity)
         var found: Set<KeyName> = []
-        var left = AgentService.namesInStatus
-        for pattern in caller.rules.policy.keys(for: message, of: caller.knowsAllGrants ? nil : caller.peer.identity) {
-            let names: [KeyName] =
-                switch pattern {
-                case .name(let name): [name]
-                case .prefix(let prefix): keyring.names(withPrefix: prefix, limit: left)
-                }
-            left -= names.count
-            for name in names where found.count < AgentService.keysInStatus {
-                if let key = keyring.key(named: name), key.usage == .certificate, key.state == .active, message.isFor(key.algorithm) {
-                    found.insert(name)
-                }
+        for name in AgentService.names(of: patterns, limit: AgentService.namesInStatus, withPrefix: keyring.names(withPrefix:limit:)) {
+            guard found.count < AgentService.keysInStatus else { break }
+            if let key = keyring.key(named: name), key.usage == .certificate, key.state == .active, message.isFor(key.algorithm) {
+                found.insert(name)
             }
-            guard left > 0 else { break }
         }
         return found.map(\.rawValue).sorted()
+    }
+
+    /// Names that patterns cover, at most `limit`. Those that a pattern names in full come first, since a prefix may
+    /// cover more names than that.
+    static func names(of patterns: [KeyPattern], limit: Int, withPrefix: (_ prefix: String, _ limit: Int) -> [KeyName]) -> [KeyName] {
+        var names: [KeyName] = []
+        // Several grants may have the same pattern.
+        let patterns = Set(patterns)
+        for case .name(let name) in patterns where names.count < limit { names.append(name) }
+        for case .prefix(let prefix) in patterns where names.count < limit { names += withPrefix(prefix, limit - names.count) }
+        return names
     }
 }

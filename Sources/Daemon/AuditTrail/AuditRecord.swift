@@ -46,7 +46,7 @@ public struct AuditRecord: Hashable, Sendable {
     public var url: String?
     /// DNS names and IP addresses in their canonical form.
     public var identifiers: [String] = []
-    /// The digest of what is signed, as `sha256:` or `sha384:` and lower-case hex.
+    /// The digest of what is signed, as `sha256:`, `sha384:` or `sha512:` and lower-case hex.
     public var digest: String?
     /// How it ended, in one word: `signed`, `done`, `failed`, `refused`, `on`.
     public var result: String?

@@ -24,7 +24,8 @@ final class AgentFixture: Sendable {
     /// - Parameter grants: TOML of the grants; `USER` stands for the user who runs the test.
     init(
         grants: String, settings: String = "", token: FakeToken = FakeToken(), desk: LookupDesk = LookupDesk(),
-        passed: ((_ folder: String) throws -> PassedSockets)? = nil, logger: Logger? = nil
+        passed: ((_ folder: String) throws -> PassedSockets)? = nil,
+        changeGroup: @escaping SocketPath.ChangeGroup = SocketPath.changeGroup, logger: Logger? = nil
     ) throws {
         folder = FileManager.default.temporaryDirectory.path + "/agent-\(UUID().uuidString.prefix(13))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -33,6 +34,7 @@ final class AgentFixture: Sendable {
         self.desk = desk
         self.logger = logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         self.passed = try passed?(folder) ?? .none
+        self.changeGroup = changeGroup
         try write(grants: grants, settings: settings)
         try start(file)
     }
@@ -40,6 +42,7 @@ final class AgentFixture: Sendable {
     private let desk: LookupDesk
     private let logger: Logger
     private let passed: PassedSockets
+    private let changeGroup: SocketPath.ChangeGroup
     var file: String { folder + "/acme-agentd.toml" }
 
     static let fakeToken = """
@@ -95,7 +98,7 @@ final class AgentFixture: Sendable {
         let daemon = try AgentDaemon(configurationFile: file, logger: logger, desk: desk)
         let thread = Thread { [self] in
             do {
-                try daemon.run(launcher: token, passed: passed) { self.next() }
+                try daemon.run(launcher: token, passed: passed, changeGroup: changeGroup) { self.next() }
             } catch { failure.withLock { $0 = error } }
             stopped.signal()
         }

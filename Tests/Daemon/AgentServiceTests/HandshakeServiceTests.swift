@@ -169,6 +169,19 @@ import Testing
         #expect(try await client.status().serverKeyExchangeKeys.isEmpty)
     }
 
+    /// A prefix may cover more names than a status looks at.
+    @Test func namesWrittenInFullAreLookedAtFirst() {
+        let many = (0..<1_100).map { KeyName(stringLiteral: "account-\($0)") }
+        let names = AgentService.names(of: [.prefix(""), .name("web-1"), .prefix(""), .prefix("x")], limit: 1_024) { prefix, limit in
+            Array((prefix.isEmpty ? many : ["x-1"]).prefix(limit))
+        }
+        #expect(names.count == 1_024 && names.first == "web-1")
+        let few = AgentService.names(of: [.prefix("web-"), .prefix("web-"), .prefix("x")], limit: 4) { prefix, _ in
+            [KeyName(stringLiteral: prefix + "1")]
+        }
+        #expect(few.sorted() == ["web-1", "x1"])
+    }
+
     /// Version and role, message, scheme, hash.
     @Test func theTrailSaysWhichHandshakeWasSigned() async throws {
         let agent = try AgentFixture(grants: Self.grant(HandshakeMessage.allCases.map(\.operation.rawValue)))

@@ -3,6 +3,7 @@ import AgentInterface
 import ConfigurationFile
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 import Varlink
 
@@ -75,6 +76,7 @@ import Varlink
         ("[[listen]]\npath = \"/b/\"\n", 2, "ends in a slash"),
         ("[[listen]]\npath = \"/b\\u0000c\"\n", 2, "control character"),
         ("[[listen]]\npath = \"/\(String(repeating: "x", count: 200))\"\n", 2, "too long"),
+        ("[[listen]]\npath = \"/\(String(repeating: "x", count: 103))\"\n", 2, "too long for a socket's path (at most 103 bytes)"),
         ("[[listen]]\npath = \"/b\"\nmode = \"660x\"\n", 3, "\"mode\" must be an octal mode"),
         ("[[listen]]\npath = \"/b\"\nmode = 660\n", 3, "\"mode\" must be a string"),
         ("[[listen]]\npath = \"/b\"\nsocket-mode = \"0600\"\n", 3, "is not a setting here"),
@@ -92,6 +94,17 @@ import Varlink
     func aFaultHasItsLine(_ text: String, _ line: Int, _ words: String) {
         let error = #expect(throws: ConfigurationError.self, "\(text)") { try listeners(text) }
         #expect(error?.line == line && error?.message.contains(words) == true, "\(String(describing: error))")
+    }
+
+    /// The longest path that is accepted is one that can be made: its name is longer until the socket is ready.
+    @Test func aSocketOfTheLongestPathIsMade() throws {
+        let folder = FileManager.default.temporaryDirectory.path + "/listen-\(UUID().uuidString.prefix(8))"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let path = folder + "/" + String(repeating: "x", count: 102 - folder.utf8.count)
+        let sockets = try ListeningSockets(try listeners("socket = \"\(path)\"\n"))
+        defer { sockets.release() }
+        for opened in try sockets.open(groups: [:], backlog: 16) { close(opened.descriptor) }
+        #expect(path.utf8.count == 103 && status(path)?.mode == 0o660)
     }
 
     // MARK: The daemon
@@ -212,6 +225,116 @@ import Varlink
         #expect(status(folder + "/b.sock")?.mode == 0o660)
     }
 
+    /// Changes of groups, which may be refused as to a daemon that is not in the group.
+    private final class Groups: Sendable {
+        let given = Mutex<[UInt32]>([])
+        let refuses = Mutex(false)
+
+        var change: SocketPath.ChangeGroup {
+            { [self] path, group in
+                if refuses.withLock({ $0 }) {
+                    errno = EPERM
+                    return -1
+                }
+                given.withLock { $0.append(group) }
+                return 0
+            }
+        }
+    }
+
+    private func wait(_ condition: () async throws -> Bool) async throws {
+        for _ in 0..<800 {
+            if try await condition() { return }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        Issue.record("it did not happen within 8 seconds")
+    }
+
+    /// Nobody keeps an access that a reload takes away, `status` says so, and the agent tries again by itself.
+    @Test(arguments: ["", "group = \"4710\"\n"])
+    func aSocketThatCannotBeGivenToItsGroupIsItsOwnersAlone(_ former: String) async throws {
+        let groups = Groups()
+        let agent = try AgentFixture(grants: AgentFixture.everything, changeGroup: groups.change)
+        defer { agent.end() }
+        let client = try await agent.client()
+        let path = agent.folder + "/b.sock"
+        try agent.write(grants: AgentFixture.everything, settings: listen(agent, "b.sock", "mode = \"0666\"\n" + former))
+        try await agent.reload()
+        #expect(status(path)?.mode == 0o666)
+        groups.refuses.withLock { $0 = true }
+        try agent.write(
+            grants: AgentFixture.everything, settings: listen(agent, "b.sock", "mode = \"0660\"\ngroup = \"4711\"\n"))
+        for _ in 0..<2 {
+            try await agent.reload()
+            #expect(status(path)?.mode == 0o600)
+            let configuration = try #require(try await client.status().configuration)
+            #expect(configuration.reloadError == nil && configuration.off == 1)
+            let entry = try #require(configuration.entries.first)
+            #expect(entry.entry == "the group of the socket \(path)" && entry.line == 6)
+            #expect(entry.message.contains("cannot be given to the group 4711") && entry.message.contains("SupplementaryGroups="))
+        }
+        #expect(!groups.given.withLock { $0.contains(4_711) })
+        groups.refuses.withLock { $0 = false }
+        try await wait { try await client.status().configuration?.off == 0 }
+        #expect(status(path)?.mode == 0o660)
+        #expect(groups.given.withLock { $0.last } == 4_711)
+    }
+
+    /// The same name may mean another group at the next reload, or none.
+    @Test func aReloadFollowsTheNumberOfAGroup() async throws {
+        let system = FakeSystem(), groups = Groups()
+        system.set(.group("callers"), .number(4_710))
+        let agent = try AgentFixture(grants: AgentFixture.everything, desk: system.desk, changeGroup: groups.change)
+        defer { agent.end() }
+        let client = try await agent.client()
+        let path = agent.folder + "/b.sock"
+        try agent.write(grants: AgentFixture.everything, settings: listen(agent, "b.sock", "group = \"callers\"\n"))
+        try await agent.reload()
+        #expect(status(path)?.mode == 0o660)
+        #expect(groups.given.withLock { $0 } == [4_710])
+        system.set(.group("callers"), .number(4_711))
+        try await agent.reload()
+        #expect(status(path)?.mode == 0o660)
+        #expect(groups.given.withLock { $0 } == [4_710, 4_711])
+        system.set(.group("callers"), nil)
+        try await agent.reload()
+        #expect(status(path)?.mode == 0o600)
+        #expect(try await client.status().configuration?.off == 1)
+        system.set(.group("callers"), .number(4_712))
+        try await wait { status(path)?.mode == 0o660 }
+        #expect(groups.given.withLock { $0 } == [4_710, 4_711, 4_712])
+    }
+
+    /// Whether this process has the socket open, under the name with which it was made.
+    private func isOpen(_ path: String) throws -> Bool {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { CInt($0) }.contains { descriptor in
+            var address = sockaddr_un()
+            var length = socklen_t(MemoryLayout<sockaddr_un>.size)
+            let named = withUnsafeMutablePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+            }
+            guard named == 0, address.sun_family == sa_family_t(AF_UNIX) else { return false }
+            return withUnsafeBytes(of: address.sun_path) { Array($0.prefix { $0 != 0 }) } == Array((path + ".new").utf8)
+        }
+    }
+
+    @Test func aSocketIsClosedHoweverItsPathWasWritten() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        let path = agent.folder + "/b.sock"
+        for spelling in ["b.sock", "/./b.sock"] {
+            try agent.write(grants: AgentFixture.everything, settings: listen(agent, spelling))
+            try await agent.reload()
+            #expect(try await client.status().configuration?.reloadError == nil)
+            #expect(try isOpen(path) && status(path) != nil)
+        }
+        try agent.write(grants: AgentFixture.everything)
+        try await agent.reload()
+        try await wait { try !isOpen(path) }
+        #expect(status(path) == nil)
+    }
+
     // MARK: Sockets of systemd's
 
     /// A listening socket, as systemd makes it.
@@ -281,6 +404,39 @@ import Varlink
             try ListeningSockets(
                 try listeners("socket = \"\(folder)/other.sock\"\n"), passed: PassedSockets(first: descriptor, count: 1))
         }
+    }
+
+    /// Clients trust root, themselves and the owner of the folder, and systemd makes folders as root.
+    @Test func theFolderOfAPassedSocketMustBeTheDaemonsOwn() throws {
+        let folder = FileManager.default.temporaryDirectory.path + "/listen-\(UUID().uuidString.prefix(8))"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let descriptor = try Self.bound(folder + "/agent.sock")
+        defer { close(descriptor) }
+        let settings = try listeners("socket = \"\(folder)/agent.sock\"\n")
+        let passed = try PassedSockets(first: descriptor, count: 1)
+        let error = #expect(throws: ListenError.self) { try ListeningSockets(settings, passed: passed, user: 4_711) }
+        #expect(error?.description.contains("belongs to uid \(geteuid()) and not to the daemon's user (uid 4711)") == true)
+        #expect(error?.hint?.hasPrefix("chown 4711 \(folder), and ") == true)
+        try ListeningSockets(settings, passed: passed).release()
+    }
+
+    /// A daemon that systemd passed its socket holds no lock, but an earlier one may have left its file.
+    @Test func aLeftoverLockDoesNotHideADaemonThatListens() throws {
+        let folder = FileManager.default.temporaryDirectory.path + "/listen-\(UUID().uuidString.prefix(8))"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let path = folder + "/agent.sock"
+        let descriptor = try Self.bound(path)
+        try "".write(toFile: path + ".lock", atomically: false, encoding: .utf8)
+        for _ in 0..<2 {
+            let error = #expect(throws: ListenError.self) { try SocketPath.lockIfThere(path) }
+            #expect(error?.description == "another acme-agentd listens on \(path)")
+            #expect(error?.hint?.contains("and its socket unit") == true)
+        }
+        close(descriptor)
+        let lock = try #require(try SocketPath.lockIfThere(path))
+        lock.release()
     }
 
     @Test func whatSystemdMayNotPassIsRefused() throws {

@@ -15,6 +15,8 @@ final class ConfigurationKeeper {
     private(set) var current: LoadedConfiguration
     /// Why the last reload was refused; `nil` after one that was not.
     private(set) var reloadError: String?
+    /// Sockets that could not get their group and mode. They are tried again like other entries that are off.
+    private(set) var socketFaults: [OffEntry] = []
 
     private let gate: Gate
     private let tokens: TokenSet
@@ -86,22 +88,19 @@ final class ConfigurationKeeper {
                     file: new.configuration.file, line: nil,
                     message: "it was not applied, because the audit trail cannot be written: \(error.description)")
             }
-            install(new)
-            report(sockets.commit(change))
+            current = new
+            gate.rules = new.rules
+            tokens.change(to: new.configuration.tokens)
+            sockets.commit(change)
+            settleSockets()
             onSockets?(change)
+            pace = RetryPace()
+            retryLater()
             reloadError = nil
             logger.notice("configuration reloaded", metadata: ["sha256": "\(new.digest)", "off": "\(new.off.count)"])
             for entry in new.off { report(entry) }
             warn(new)
         } catch { refuse(error) }
-    }
-
-    private func install(_ new: LoadedConfiguration) {
-        current = new
-        gate.rules = new.rules
-        tokens.change(to: new.configuration.tokens)
-        pace = RetryPace()
-        retryLater()
     }
 
     private func refuse(_ error: ConfigurationError) {
@@ -123,12 +122,16 @@ final class ConfigurationKeeper {
     private func retryLater() {
         retry?.cancel()
         retry = nil
-        guard !isStopped, !current.open.isEmpty else { return }
+        guard !isStopped, isIncomplete else { return }
         retry = eventLoop.assumeIsolated().scheduleTask(in: pace.next()) {
+            if !self.socketFaults.isEmpty { self.settleSockets() }
             self.desk.ask(self.current.open)
             self.retryLater()
         }
     }
+
+    /// Whether something is to be tried again.
+    private var isIncomplete: Bool { !current.open.isEmpty || !socketFaults.isEmpty }
 
     private func received(_ lookup: Lookup, _ answer: LookupAnswer) {
         guard !isStopped, current.open.contains(lookup) else { return }
@@ -155,8 +158,8 @@ final class ConfigurationKeeper {
                 metadata: ["entry": "\(Self.text(entry, in: new))"])
         }
         for entry in new.off where !former.off.contains(entry) { report(entry) }
-        report(sockets.give(new.socketGroups.filter { former.socketGroups[$0.key] == nil }))
-        if new.open.isEmpty {
+        settleSockets()
+        if !isIncomplete {
             retry?.cancel()
             retry = nil
         }
@@ -171,8 +174,16 @@ final class ConfigurationKeeper {
             ])
     }
 
-    private func report(_ faults: [String]) {
-        for fault in faults { logger.error("a socket could not get its group and mode", metadata: ["error": "\(fault)"]) }
+    /// Gives the sockets the groups and modes of the configuration in force.
+    private func settleSockets() {
+        let former = socketFaults
+        socketFaults = sockets.settle(groups: current.socketGroups)
+        for fault in socketFaults where !former.contains(fault) {
+            logger.error(
+                "a socket could not get its group and mode; the agent tries again",
+                metadata: ["entry": "\(fault.entry)", "error": "\(fault.message)"])
+        }
+        if socketFaults.isEmpty, !former.isEmpty { logger.notice("all sockets have their groups and modes") }
     }
 
     private func offText(_ configuration: LoadedConfiguration) -> String {

@@ -9,14 +9,15 @@ extension ConfigurationStatus {
     /// What a caller learns about the configuration: with a grant, when it was read and how many entries are off.
     /// Which entries are off, and why a reload was refused, may name other users and files: only root, the agent's own
     /// user and those who may read the audit trail learn that. Root and the agent's own user need no grant.
-    init?(_ configuration: LoadedConfiguration, reloadError: String?, user: UInt32, grants: [Grant]) {
+    /// - Parameter sockets: Those that could not get their group and mode.
+    init?(_ configuration: LoadedConfiguration, sockets: [OffEntry] = [], reloadError: String?, user: UInt32, grants: [Grant]) {
         let knowsAll = ConfigurationStatus.isForAll(user: user, grants: grants)
         guard knowsAll || !grants.isEmpty else { return nil }
         self.init(
             loaded: RFC3339.string(configuration.loaded / ConfigurationStatus.millisecondsInSecond), sha256: configuration.digest,
-            off: configuration.off.count)
+            off: configuration.off.count + sockets.count)
         guard knowsAll else { return }
-        entries = configuration.off.map { Entry(entry: $0.entry, line: $0.line, message: $0.message) }
+        entries = (configuration.off + sockets).map { Entry(entry: $0.entry, line: $0.line, message: $0.message) }
         self.reloadError = reloadError
     }
 }
@@ -61,6 +62,7 @@ extension ConfigurationKeeper {
 
     func status(for caller: Caller) -> ConfigurationStatus? {
         ConfigurationStatus(
-            current, reloadError: reloadError, user: caller.peer.uid, grants: caller.rules.policy.grants(for: caller.peer.identity))
+            current, sockets: socketFaults, reloadError: reloadError, user: caller.peer.uid,
+            grants: caller.rules.policy.grants(for: caller.peer.identity))
     }
 }

@@ -30,7 +30,8 @@ extension AgentConfiguration {
             self.table = table
             self.keys = keys
             self.path = path
-            let longest = VarlinkAddress.maximumPathLength
+            // While the socket is made, its name is longer.
+            let longest = VarlinkAddress.maximumPathLength - SocketPath.temporarySuffix.utf8.count
             guard path.utf8.count <= longest else {
                 throw table.error(keys.path, "is too long for a socket's path (at most \(longest) bytes)")
             }
@@ -86,8 +87,18 @@ extension AgentConfiguration {
         /// What is off while the group cannot be found.
         func offGroup(_ message: String, _ lookup: Lookup) -> OffEntry {
             OffEntry(
-                entry: keys.path == Keys.single.path ? "the socket's group" : "the group of the socket \(path)",
-                line: table.line(of: keys.group), message: "\"\(keys.group)\" \(message)", names: [lookup])
+                entry: entry("group"), line: table.line(of: keys.group), message: "\"\(keys.group)\" \(message)", names: [lookup])
+        }
+
+        /// What is off while the socket cannot get its group and mode.
+        func offAccess(_ message: String) -> OffEntry {
+            OffEntry(
+                entry: entry(group == nil ? "mode" : "group"), line: table.line(of: group == nil ? keys.mode : keys.group),
+                message: message)
+        }
+
+        private func entry(_ what: String) -> String {
+            keys.path == Keys.single.path ? "the socket's \(what)" : "the \(what) of the socket \(path)"
         }
     }
 }

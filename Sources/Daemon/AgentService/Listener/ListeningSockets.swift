@@ -8,7 +8,7 @@ import Synchronization
 final class ListeningSockets: Sendable {
     typealias Setting = AgentConfiguration.ListenSetting
 
-    /// A socket by its path in the configuration, ready for connections.
+    /// A socket by its canonical path, ready for connections.
     struct Opened: Sendable {
         let path: String
         let descriptor: CInt
@@ -18,16 +18,24 @@ final class ListeningSockets: Sendable {
         var setting: Setting
         /// `nil` for a socket of systemd's: mode, group, folder and removal are systemd's too.
         let claim: SocketPath?
+        /// What the socket has; `nil` before it is made, and after a change that failed.
+        var access: SocketPath.Access?
     }
 
     private let entries: Mutex<[Entry]>
     /// By canonical path.
     private let passed: [String: CInt]
+    private let changeGroup: SocketPath.ChangeGroup
 
     /// Takes the paths.
+    /// - Parameter user: As which the daemon runs.
     /// - Throws: `ListenError`, also for a passed socket that the configuration does not name; `OwnershipError`.
-    init(_ settings: [Setting], passed: PassedSockets = .none) throws {
+    init(
+        _ settings: [Setting], passed: PassedSockets = .none, user: UInt32 = geteuid(),
+        changeGroup: @escaping SocketPath.ChangeGroup = SocketPath.changeGroup
+    ) throws {
         self.passed = passed.descriptors
+        self.changeGroup = changeGroup
         let known = Set(settings.map(\.canonicalPath))
         if let stranger = passed.descriptors.keys.filter({ !known.contains($0) }).min() {
             throw ListenError(
@@ -36,7 +44,10 @@ final class ListeningSockets: Sendable {
         }
         var entries: [Entry] = []
         do {
-            for setting in settings { entries.append(try ListeningSockets.claim(setting, self.passed)) }
+            for setting in settings {
+                let isPassed = passed.descriptors[setting.canonicalPath] != nil
+                entries.append(try isPassed ? ListeningSockets.passed(setting, user) : ListeningSockets.claim(setting, changeGroup))
+            }
         } catch {
             for entry in entries { entry.claim?.release() }
             throw error
@@ -44,12 +55,21 @@ final class ListeningSockets: Sendable {
         self.entries = Mutex(entries)
     }
 
-    private static func claim(_ setting: Setting, _ passed: [String: CInt]) throws -> Entry {
-        guard passed[setting.canonicalPath] != nil else {
-            return Entry(setting: setting, claim: try SocketPath(setting.path, mode: setting.mode))
-        }
+    private static func claim(_ setting: Setting, _ changeGroup: @escaping SocketPath.ChangeGroup) throws -> Entry {
+        Entry(setting: setting, claim: try SocketPath(setting.path, mode: setting.mode, changeGroup: changeGroup))
+    }
+
+    private static func passed(_ setting: Setting, _ user: UInt32) throws -> Entry {
+        let path = DurableFile.parent(of: setting.path)
         // Who can write there could put another socket in this one's place.
-        _ = try Folder.open(DurableFile.parent(of: setting.path), as: .configuration)
+        let owner = try Folder.open(path, as: .configuration).status().owner
+        // A folder that systemd makes for a socket is root's. The daemon listens too, so that clients see its user.
+        guard owner == user else {
+            throw ListenError(
+                description: "the folder \(path) of the socket that systemd passed belongs to uid \(owner) and not to the daemon's user "
+                    + "(uid \(user)), so clients would not trust the daemon",
+                hint: "chown \(user) \(path), and make the folder with a line in tmpfiles.d, so that systemd finds it")
+        }
         return Entry(setting: setting, claim: nil)
     }
 
@@ -60,7 +80,7 @@ final class ListeningSockets: Sendable {
         try entries.withLock { entries in
             var opened: [Opened] = []
             do {
-                for entry in entries { opened.append(try open(entry, groups, backlog)) }
+                for index in entries.indices { opened.append(try open(&entries[index], groups, backlog)) }
                 return opened
             } catch {
                 for socket in opened { close(socket.descriptor) }
@@ -69,29 +89,40 @@ final class ListeningSockets: Sendable {
         }
     }
 
-    private func open(_ entry: Entry, _ groups: [String: UInt32], _ backlog: CInt) throws -> Opened {
+    private func open(_ entry: inout Entry, _ groups: [String: UInt32], _ backlog: CInt) throws -> Opened {
         let setting = entry.setting
         guard let claim = entry.claim, passed[setting.canonicalPath] == nil else {
             guard let descriptor = passed[setting.canonicalPath] else {
                 throw ListenError(description: "the socket \(setting.path) was not passed")
             }
-            return Opened(path: setting.path, descriptor: descriptor)
+            return Opened(path: setting.canonicalPath, descriptor: descriptor)
         }
-        let group = groups[setting.path]
-        return Opened(
-            path: setting.path,
-            descriptor: try claim.bind(mode: setting.mode(isGroupFound: group != nil), group: group, backlog: backlog))
+        let access = setting.access(groups)
+        let descriptor = try claim.bind(access, backlog: backlog)
+        entry.access = access
+        return Opened(path: setting.canonicalPath, descriptor: descriptor)
     }
 
-    /// Gives sockets to their groups, which were not known when they were made.
-    /// - Returns: What failed, in sentences.
-    func give(_ groups: [String: UInt32]) -> [String] {
+    /// Gives each of the daemon's own sockets the mode and group that it should have, if it has others. What fails is
+    /// tried again by the next call.
+    /// - Parameter groups: The groups that were found, by path.
+    /// - Returns: What failed.
+    func settle(groups: [String: UInt32]) -> [OffEntry] {
         entries.withLock { entries in
-            entries.compactMap { entry in
-                guard let claim = entry.claim, let group = groups[entry.setting.path] else { return nil }
-                do { try claim.give(to: group, mode: entry.setting.mode) } catch { return "\(error)" }
-                return nil
+            var faults: [OffEntry] = []
+            for index in entries.indices {
+                let setting = entries[index].setting, access = setting.access(groups)
+                guard let claim = entries[index].claim, entries[index].access != access else { continue }
+                entries[index].access = nil
+                do {
+                    try claim.give(access)
+                    entries[index].access = access
+                } catch {
+                    let hint = (error as? ListenError)?.hint
+                    faults.append(setting.offAccess("\(error)" + (hint.map { " (\($0))" } ?? "")))
+                }
             }
+            return faults
         }
     }
 
@@ -102,11 +133,10 @@ final class ListeningSockets: Sendable {
         fileprivate var entries: [Entry] = []
         fileprivate var added: [Entry] = []
         fileprivate var removed: [Entry] = []
-        fileprivate var groups: [String: UInt32] = [:]
         /// Sockets on which to listen from now on.
         var opened: [Opened] = []
-        /// Paths of sockets on which to listen no more.
-        var closed: [String] { removed.map(\.setting.path) }
+        /// Canonical paths of sockets on which to listen no more.
+        var closed: [String] { removed.map(\.setting.canonicalPath) }
     }
 
     /// - Throws: `ConfigurationError` at the socket that cannot be opened, or if a passed one is to be closed.
@@ -115,7 +145,6 @@ final class ListeningSockets: Sendable {
     ) throws(ConfigurationError) -> Change {
         let current = entries.withLock { $0 }
         var change = Change()
-        change.groups = groups
         let wanted = Set(settings.map(\.canonicalPath))
         change.removed = current.filter { !wanted.contains($0.setting.canonicalPath) }
         if let kept = change.removed.first(where: { $0.claim == nil }) {
@@ -130,8 +159,8 @@ final class ListeningSockets: Sendable {
                 continue
             }
             do {
-                let entry = try ListeningSockets.claim(setting, [:])
-                do { change.opened.append(try open(entry, groups, backlog)) } catch {
+                var entry = try ListeningSockets.claim(setting, changeGroup)
+                do { change.opened.append(try open(&entry, groups, backlog)) } catch {
                     entry.claim?.release()
                     throw error
                 }
@@ -153,27 +182,13 @@ final class ListeningSockets: Sendable {
         }
     }
 
-    /// Puts the change into effect, with modes and groups of the sockets that stay. The caller closes the removed ones.
-    /// - Returns: What failed, in sentences.
-    func commit(_ change: Change) -> [String] {
+    /// Puts the change into effect. The caller closes the removed sockets, and settles those that stay.
+    func commit(_ change: Change) {
         for entry in change.removed {
             entry.claim?.remove()
             entry.claim?.release()
         }
-        let former = entries.withLock { entries in
-            defer { entries = change.entries }
-            return entries
-        }
-        return change.entries.compactMap { entry in
-            guard let claim = entry.claim, let before = former.first(where: { $0.claim === claim })?.setting,
-                before.mode != entry.setting.mode || before.group != entry.setting.group
-            else { return nil }
-            let group = entry.setting.group == nil ? getegid() : change.groups[entry.setting.path]
-            do {
-                try claim.give(to: group ?? getegid(), mode: entry.setting.mode(isGroupFound: group != nil))
-            } catch { return "\(error)" }
-            return nil
-        }
+        entries.withLock { $0 = change.entries }
     }
 
     // MARK: End
@@ -196,5 +211,9 @@ final class ListeningSockets: Sendable {
 
 extension AgentConfiguration.ListenSetting {
     /// Until its group is found, no group has access.
-    fileprivate func mode(isGroupFound: Bool) -> UInt32 { group == nil || isGroupFound ? mode : mode & ~0o070 }
+    fileprivate func access(_ groups: [String: UInt32]) -> SocketPath.Access {
+        guard group != nil else { return SocketPath.Access(mode: mode, group: nil) }
+        guard let found = groups[path] else { return SocketPath.Access(mode: mode & ~0o070, group: nil) }
+        return SocketPath.Access(mode: mode, group: found)
+    }
 }

@@ -11,8 +11,23 @@ struct ListenError: Error, CustomStringConvertible {
 /// The daemon's claim on its socket's path: a lock next to it, held while the daemon runs. A second daemon cannot take
 /// the path from the first, and a socket left over from a crash is known to be unused.
 final class SocketPath: Sendable {
+    /// Who may connect.
+    struct Access: Hashable {
+        var mode: UInt32
+        /// `nil` is the daemon's own.
+        var group: UInt32?
+    }
+
+    /// Changes the group of what a path names, not of what a link leads to. The result is the system's: -1 and `errno`.
+    typealias ChangeGroup = @Sendable (_ path: String, _ group: UInt32) -> CInt
+    static let changeGroup: ChangeGroup = { lchown($0, uid_t.max, $1) }
+
+    /// Added to the path while the socket is made. The two must fit into a socket's address.
+    static let temporarySuffix = ".new"
+
     let path: String
     private let lock: FileLock
+    private let changeGroup: ChangeGroup
 
     /// Creates the folder if it is missing, takes the lock and removes a leftover socket.
     ///
@@ -21,8 +36,9 @@ final class SocketPath: Sendable {
     ///   if the socket is open to everybody.
     /// - Throws: `ListenError` if another daemon has the socket, or if something at the path is not a socket;
     ///   `OwnershipError`.
-    init(_ path: String, mode: UInt32) throws {
+    init(_ path: String, mode: UInt32, changeGroup: @escaping ChangeGroup = SocketPath.changeGroup) throws {
         self.path = path
+        self.changeGroup = changeGroup
         let folder = DurableFile.parent(of: path)
         // The process's umask must not decide who reaches the socket.
         try Folder.make(folder, mode: mode & 0o002 == 0 ? 0o750 : 0o755, isExact: true)
@@ -51,7 +67,7 @@ final class SocketPath: Sendable {
         let number = process.map { " (process \($0))" } ?? ""
         return ListenError(
             description: "another acme-agentd listens on \(path)",
-            hint: "stop it first\(number), or give this one its own socket and state-directory")
+            hint: "stop it first\(number), and its socket unit if it has one, or give this one its own socket and state-directory")
     }
 
     /// Whether a process listens on the socket: it accepts a connection, or its queue is full.
@@ -79,18 +95,22 @@ final class SocketPath: Sendable {
 
     /// The lock of a socket that some daemon has created, for work that must not run next to a daemon; `nil` if none
     /// has.
-    /// - Throws: `ListenError` if a daemon holds it, or listens without it.
+    /// - Throws: `ListenError` if a daemon holds it, or listens without it. A daemon that systemd passed the socket holds
+    ///   no lock, but the lock file of an earlier one may be there.
     static func lockIfThere(_ path: String) throws(ListenError) -> FileLock? {
-        if access(path + ".lock", F_OK) == 0 { return try lock(path) }
-        if isListening(path) { throw inUse(path, by: nil) }
-        return nil
+        let lock = access(path + ".lock", F_OK) == 0 ? try lock(path) : nil
+        if isListening(path) {
+            lock?.release()
+            throw inUse(path, by: nil)
+        }
+        return lock
     }
 
     /// Binds and listens. The socket gets its group and mode before anybody can connect to its path: it is created
     /// under another name in the same folder, with a mode that admits only the owner, and then renamed.
     /// - Returns: The listening descriptor.
-    func bind(mode: UInt32, group: UInt32?, backlog: Int32) throws -> CInt {
-        let temporary = path + ".new"
+    func bind(_ access: Access, backlog: Int32) throws -> CInt {
+        let temporary = path + SocketPath.temporarySuffix
         unlink(temporary)
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw failure("socket") }
@@ -108,8 +128,8 @@ final class SocketPath: Sendable {
         umask(mask)
         do {
             guard bound == 0 else { throw failure("bind") }
-            if let group { guard chown(temporary, uid_t.max, group) == 0 else { throw failure("chown") } }
-            guard chmod(temporary, mode) == 0 else { throw failure("chmod") }
+            if let group = access.group { guard changeGroup(temporary, group) == 0 else { throw groupFailure(group) } }
+            guard chmod(temporary, access.mode) == 0 else { throw failure("chmod") }
             guard listen(descriptor, backlog) == 0 else { throw failure("listen") }
             guard rename(temporary, path) == 0 else { throw failure("rename") }
         } catch {
@@ -120,11 +140,18 @@ final class SocketPath: Sendable {
         return descriptor
     }
 
-    /// Gives the bound socket to its group, which was not known when it was bound.
-    func give(to group: UInt32, mode: UInt32) throws {
+    /// Changes group and mode of the bound socket. While the group changes, and if it cannot be changed, only the owner
+    /// has access: no group ever has what is meant for another.
+    func give(_ access: Access) throws {
         // No other user can change a name in this folder.
-        guard lchown(path, uid_t.max, group) == 0 else { throw failure("chown") }
-        guard chmod(path, mode) == 0 else { throw failure("chmod") }
+        let status = try FileStatus(at: path)
+        guard status.kind == .socket else { throw ListenError(description: "\(path) is not a socket any more") }
+        let group = access.group ?? getegid()
+        if status.group != group {
+            guard chmod(path, access.mode & ~0o077) == 0 else { throw failure("chmod") }
+            guard changeGroup(path, group) == 0 else { throw groupFailure(group) }
+        }
+        guard chmod(path, access.mode) == 0 else { throw failure("chmod") }
     }
 
     /// Lets another daemon use the path.
@@ -132,6 +159,13 @@ final class SocketPath: Sendable {
 
     /// Removes the socket, so that clients learn at once that the agent is gone.
     func remove() { unlink(path) }
+
+    private func groupFailure(_ group: UInt32) -> ListenError {
+        let code = errno
+        return ListenError(
+            description: "the socket \(path) cannot be given to the group \(group): \(String(cString: strerror(code)))",
+            hint: code == EPERM ? "the daemon must be in the group: add it to SupplementaryGroups= of its unit and restart it" : nil)
+    }
 
     private func failure(_ call: String) -> ListenError {
         ListenError(description: "\(call) of the socket \(path): \(String(cString: strerror(errno)))")

@@ -117,7 +117,8 @@ public final class VarlinkServer<Service: VarlinkService> {
         AcceptTurns(rounds: rounds) { [weak self] user in self?.mayWait(user) ?? false }
     }
 
-    /// Closes the listening socket of this name. Connections that it has accepted stay.
+    /// Closes the listening socket of this name. Connections that were admitted stay; those that still wait for admission
+    /// are closed.
     public func stopListening(named name: String) {
         for listener in listeners where listener.name == name { listener.channel.close(promise: nil) }
         listeners.removeAll { $0.name == name }
