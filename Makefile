@@ -25,7 +25,7 @@ test: ## build and run every test; the last line counts them
 	@Tests/run
 
 test-long: ## run the tests that are too slow for every run: a loaded loop, a fault at each writing call, a bare Debian
-	@ACME_AGENT_LONG_TESTS=1 Tests/run --filter 'LoopFairnessTests|HelperOutageTests|WriteFaultTests|InterruptionTests'
+	@ACME_AGENT_LONG_TESTS=1 Tests/run --filter 'LoopFairnessTests|HelperOutageTests|WriteFaultTests|InterruptionTests|FirstUseTests'
 	@Tests/Sandbox/bare-debian
 
 check: ## check format, warnings, the walls between the parts, and the documents

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Docs/operations.md and README.md, followed word for word by somebody who has nothing else.
-@Suite(.timeLimit(.minutes(4))) struct FirstUseTests {
+@Suite(.timeLimit(.minutes(10))) struct FirstUseTests {
     @Test(.enabled(if: geteuid() == 0, "needs root")) func whoFollowsTheDocumentHasACertificate() async throws {
         try await follow("first-use")
     }
@@ -11,7 +11,7 @@ import Testing
         try await follow("readme")
     }
 
-    /// Changing the configuration, a full disk, the audit trail, backup and restoring.
+    /// Changing the configuration, a full disk, backup and restoring; in `make test-long` also the audit trail.
     @Test(.enabled(if: geteuid() == 0, "needs root")) func whoFollowsTheDocumentLaterLosesNothing() async throws {
         try await follow("later")
     }
