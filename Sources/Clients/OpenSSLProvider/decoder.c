@@ -49,7 +49,8 @@ static int decode_pem(
     }
     OPENSSL_free(label);
     OPENSSL_free(header);
-    OPENSSL_free(der);
+    /* It may be another private key. */
+    OPENSSL_clear_free(der, (size_t)length);
     BIO_free(file);
     return result;
 }
@@ -70,6 +71,8 @@ static int decode_der(
     ERR_set_mark();
     struct key *key = key_from_der(provider, der, length);
     ERR_pop_to_mark();
+    /* It may be another private key, which must not stay in the stack. */
+    OPENSSL_cleanse(der, length);
     if (key == NULL) return 1;
     int type = OSSL_OBJECT_PKEY;
     OSSL_PARAM params[] = {
