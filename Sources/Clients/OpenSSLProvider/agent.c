@@ -166,7 +166,9 @@ static void report_connection(const struct provider *provider, const struct agen
     switch (code) {
         case ENOENT: FAIL(provider, REASON_SOCKET_MISSING, "socket %s", path); break;
         case ECONNREFUSED: FAIL(provider, REASON_SOCKET_REFUSED, "socket %s", path); break;
-        case EACCES: FAIL(provider, REASON_SOCKET_DENIED, "socket %s, user %u, group %u", path, (unsigned int)geteuid(), (unsigned int)getegid()); break;
+        case EACCES:
+            FAIL(provider, REASON_SOCKET_DENIED, "socket %s, user %u, group %u", path, (unsigned int)geteuid(), (unsigned int)getegid());
+            break;
         default: FAIL(provider, REASON_SOCKET_FAILED, "socket %s: %s", path, strerrorname_np(code)); break;
     }
 }
@@ -214,7 +216,9 @@ static struct connection *open_connection(struct provider *provider, struct agen
             return NULL;
         }
         if (!full && !(absent && patient && !too_late) && code != EINTR) {
-            if (absent && patient) atomic_fetch_add(&agent->misses, 1);
+            /* Threads that waited together count once. */
+            int none = 0;
+            if (absent && patient) atomic_compare_exchange_strong(&agent->misses, &none, 1);
             report_connection(provider, agent, code);
             return NULL;
         }
