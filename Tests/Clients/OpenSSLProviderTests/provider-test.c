@@ -8,10 +8,13 @@
      provider-test methods KEY          prints why contents of each form are not signed
      provider-test fork KEY             parent and children sign at the same time, after the parent has signed
      provider-test threads KEY          threads sign at the same time
+     provider-test stray KEY            signs each time after bytes have arrived that are no answer
+     provider-test crowd SOCKET KEY     threads wait for an absent agent together; then one that does not answer appears
      provider-test contexts KEY         two library contexts, one of them freed while the other is used
      provider-test reused KEY           a file gets the number of the connection's descriptor
      provider-test user USER KEY        threads sign, then the process becomes that user, who may not use the key
      provider-test inherit KEY          loads a key, then forks: the child has no connection of the parent
+     provider-test stack                a private key that is not the agent's is read, and is not left on the stack
      provider-test keygen               keys of every kind are made as without the provider
 
    KEY is a file or a URI. The provider comes from OPENSSL_CONF. Exits with 1 if a check fails. */
@@ -26,6 +29,7 @@
 #include <openssl/pem.h>
 #include <openssl/provider.h>
 #include <openssl/store.h>
+#include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -309,6 +313,46 @@ static int check_threads(const char *name) {
     return 0;
 }
 
+static int check_stray(const char *name) {
+    EVP_PKEY *key = load_key(NULL, name);
+    for (unsigned int i = 0; i < 20; i++) {
+        struct stat status;
+        struct pollfd waited = {3, POLLIN, 0};
+        if (!sign(NULL, key, i, 0)) fail("a signature after a stray answer");
+        while (waited.fd < 64 && !(fstat(waited.fd, &status) == 0 && S_ISSOCK(status.st_mode))) waited.fd++;
+        if (poll(&waited, 1, 5000) != 1) fail("no stray answer");
+    }
+    EVP_PKEY_free(key);
+    return 0;
+}
+
+static void *fail_in_thread(void *argument) {
+    if (sign(NULL, argument, 0, 0)) fail("an absent agent has signed");
+    return NULL;
+}
+
+/* Prints the pause after the first deadline that is missed then: it doubles with each missed deadline. */
+static int wait_in_crowd(const char *socket, const char *name) {
+    EVP_PKEY *key = load_key(NULL, name);
+    pthread_t threads[8];
+    for (int i = 0; i < 8; i++) pthread_create(&threads[i], NULL, fail_in_thread, key);
+    for (int i = 0; i < 8; i++) pthread_join(threads[i], NULL);
+    printf("waited\n");
+    fflush(stdout);
+    while (access(socket, F_OK) != 0) usleep(10000);
+    if (sign(NULL, key, 0, 0)) fail("an agent that does not answer has signed");
+    long pause_begin = milliseconds(), start;
+    do {
+        usleep(10000);
+        start = milliseconds();
+        if (sign(NULL, key, 0, 0)) fail("an agent that does not answer has signed");
+        /* A call that is sent takes a second. */
+    } while (milliseconds() - start < 500);
+    printf("pause %ld ms\n", start - pause_begin);
+    EVP_PKEY_free(key);
+    return 0;
+}
+
 static int check_contexts(const char *name) {
     struct work first = {OSSL_LIB_CTX_new(), NULL}, second = {OSSL_LIB_CTX_new(), NULL};
     const char *configuration = getenv("OPENSSL_CONF");
@@ -377,6 +421,37 @@ static int check_inherit(const char *name) {
     return 0;
 }
 
+static void *load_in_thread(void *uri) { return load_key(NULL, uri); }
+
+/* The decoders are offered other private keys too: none of one may stay on the stack. */
+static int check_stack(void) {
+    static unsigned char stack[1 << 20];
+    unsigned char number[32];
+    char path[] = "/tmp/provider-test.XXXXXX", uri[sizeof path + 5];
+    void *again = NULL;
+    BIGNUM *secret = NULL;
+    pthread_t thread;
+    pthread_attr_t attributes;
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    close(mkstemp(path));
+    BIO *out = BIO_new_file(path, "w");
+    if (!PEM_write_bio_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL)) fail("writing a key");
+    BIO_free(out);
+    snprintf(uri, sizeof uri, "file:%s", path);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstack(&attributes, stack, sizeof stack);
+    if (pthread_create(&thread, &attributes, load_in_thread, uri) != 0) fail("thread");
+    pthread_join(thread, &again);
+    unlink(path);
+    if (EVP_PKEY_eq(again, key) != 1) fail("a key of a store");
+    if (!EVP_PKEY_get_bn_param(key, "priv", &secret) || BN_bn2binpad(secret, number, sizeof number) != sizeof number) fail("number");
+    if (memmem(stack, sizeof stack, number, sizeof number) != NULL) fail("a private key stays on the stack");
+    BN_clear_free(secret);
+    EVP_PKEY_free(again);
+    EVP_PKEY_free(key);
+    return 0;
+}
+
 static int check_keygen(void) {
     EVP_PKEY *keys[] = {EVP_EC_gen("P-256"), EVP_EC_gen("P-384"), EVP_RSA_gen(2048), EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -410,12 +485,15 @@ static int check_keygen(void) {
 int main(int count, char **arguments) {
     const char *mode = count > 1 ? arguments[1] : "";
     if (count == 4 && strcmp(mode, "sign") == 0) return sign_often(arguments[3], atoi(arguments[2]));
+    if (count == 2 && strcmp(mode, "stack") == 0) return check_stack();
     if (count == 2 && strcmp(mode, "keygen") == 0) return check_keygen();
     if (count == 3 && strcmp(mode, "refused") == 0) return check_refused(arguments[2]);
     if (count == 3 && strcmp(mode, "outage") == 0) return wait_for_end_of_outage(arguments[2]);
     if (count == 3 && strcmp(mode, "methods") == 0) return print_methods(arguments[2]);
     if (count == 3 && strcmp(mode, "fork") == 0) return check_fork(arguments[2]);
     if (count == 3 && strcmp(mode, "threads") == 0) return check_threads(arguments[2]);
+    if (count == 3 && strcmp(mode, "stray") == 0) return check_stray(arguments[2]);
+    if (count == 4 && strcmp(mode, "crowd") == 0) return wait_in_crowd(arguments[2], arguments[3]);
     if (count == 3 && strcmp(mode, "contexts") == 0) return check_contexts(arguments[2]);
     if (count == 3 && strcmp(mode, "reused") == 0) return check_reused(arguments[2]);
     if (count == 4 && strcmp(mode, "user") == 0) return check_user(arguments[2], arguments[3]);
