@@ -324,6 +324,12 @@ import Testing
             return true
         }
         let requests = bench.ca.log.count
+        // A run that does not know the hook does not pass over it.
+        await #expect { try await bench.flow().issue(try Bench.request()) } throws: { error in
+            guard case .deployFailed? = error as? IssuanceError else { return false }
+            return true
+        }
+        #expect(try await bench.store.certificate(named: try CertificateName("www.example.org"))?.isDeployed == false)
         let deployed = Mutex(0)
         let outcome = try await bench.flow(deploy: { _ in deployed.withLock { $0 += 1 } }).issue(try Bench.request())
         #expect(deployed.withLock { $0 } == 1)

@@ -115,6 +115,12 @@ extension IssuanceFlow {
                 throw IssuanceError.deployFailed(stored.name, reason: "\(error)")
             }
             observer(.deployed(stored.name))
+        } else if !stored.isDeployed {
+            // Without its hook, servers would go on with the old key until it is retired.
+            throw IssuanceError.deployFailed(
+                stored.name,
+                reason: "it was ordered with a hook that no option or setting names now: repeat --deploy-hook PROGRAM, "
+                    + "or let `acme-agent issue` remember it")
         }
         if !stored.isDeployed { try await store.markDeployed(stored.name, generation: stored.metadata.generation) }
         // After a rollback: it is in use again.
