@@ -19,8 +19,14 @@ extension FolderStore {
     }
 
     private func read(_ name: CertificateName) throws(StoreError) -> StoredCertificate? {
-        guard let number = try currentGeneration(name) else { return nil }
-        return try read(name, number)
+        guard var number = try currentGeneration(name) else { return nil }
+        while true {
+            do throws(StoreError) { return try read(name, number) } catch {
+                // While this process waited, others may have installed so many that this generation was removed.
+                guard let now = try currentGeneration(name), now != number else { throw error }
+                number = now
+            }
+        }
     }
 
     public func earlierGenerations(of name: CertificateName) async throws(StoreError) -> [StoredCertificate] {
