@@ -2,6 +2,8 @@
 
      provider-test sign COUNT KEY       signs COUNT times; prints how many failed, the longest time, the reason for the
                                         last failure and how many more descriptors are open than after the first
+     provider-test handshakes COUNT CERTIFICATE KEY
+                                        TLS 1.3 handshakes, with server and client in this process; prints the same
      provider-test refused KEY          a digest, SHA-1, an update in pieces, a private export: none is possible
      provider-test outage KEY           signs until that succeeds; prints how long it took, the first time and the longest of
                                         the others
@@ -28,6 +30,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/provider.h>
+#include <openssl/ssl.h>
 #include <openssl/store.h>
 #include <poll.h>
 #include <pthread.h>
@@ -131,27 +134,84 @@ static long milliseconds(void) {
     return time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
+/* What happened in a number of calls. */
+struct tally {
+    int calls, failed, descriptors;
+    long longest;
+    char reason[1024];
+};
+
+/* Counts a call that began at `start`, with the reason for a failure from libcrypto's first error. */
+static void count_call(struct tally *tally, int done, long start) {
+    if (!done) {
+        const char *data = "";
+        int flags = 0;
+        unsigned long error = ERR_peek_error_data(&data, &flags);
+        const char *words = ERR_reason_error_string(error);
+        snprintf(tally->reason, sizeof tally->reason, "%s (%s)", words == NULL ? "no reason" : words, data);
+        tally->failed++;
+    }
+    ERR_clear_error();
+    long took = milliseconds() - start;
+    if (took > tally->longest) tally->longest = took;
+    if (tally->calls++ == 0) tally->descriptors = open_descriptors();
+}
+
+static void print_tally(const struct tally *tally) {
+    printf(
+        "failed %d of %d, longest %ld ms, descriptors %+d, %s\n", tally->failed, tally->calls, tally->longest,
+        open_descriptors() - tally->descriptors, tally->reason);
+}
+
 static int sign_often(const char *name, int count) {
     EVP_PKEY *key = load_key(NULL, name);
-    int failed = 0, descriptors = 0;
-    long longest = 0;
-    char reason[1024] = "-";
+    struct tally tally = {.reason = "-"};
     for (int i = 0; i < count; i++) {
         long start = milliseconds();
-        if (!sign(NULL, key, (unsigned int)i, 0)) {
-            const char *data = "";
-            int flags = 0;
-            unsigned long error = ERR_peek_error_data(&data, &flags);
-            const char *words = ERR_reason_error_string(error);
-            snprintf(reason, sizeof reason, "%s (%s)", words == NULL ? "no reason" : words, data);
-            failed++;
-        }
-        ERR_clear_error();
-        long took = milliseconds() - start;
-        if (took > longest) longest = took;
-        if (i == 0) descriptors = open_descriptors();
+        count_call(&tally, sign(NULL, key, (unsigned int)i, 0), start);
     }
-    printf("failed %d of %d, longest %ld ms, descriptors %+d, %s\n", failed, count, longest, open_descriptors() - descriptors, reason);
+    print_tally(&tally);
+    EVP_PKEY_free(key);
+    return 0;
+}
+
+/* One handshake through memory. */
+static int shake_hands(SSL_CTX *server_context, SSL_CTX *client_context) {
+    SSL *ends[] = {SSL_new(server_context), SSL_new(client_context)};
+    BIO *server_bio = NULL, *client_bio = NULL;
+    int done[] = {0, 0}, failed = 0;
+    if (ends[0] == NULL || ends[1] == NULL || !BIO_new_bio_pair(&server_bio, 0, &client_bio, 0)) fail("a connection");
+    SSL_set_bio(ends[0], server_bio, server_bio);
+    SSL_set_bio(ends[1], client_bio, client_bio);
+    SSL_set_accept_state(ends[0]);
+    SSL_set_connect_state(ends[1]);
+    while (!failed && !(done[0] && done[1])) {
+        for (int i = 0; i < 2; i++) {
+            int result = SSL_do_handshake(ends[i]), error = SSL_get_error(ends[i], result);
+            done[i] = result == 1;
+            if (!done[i] && error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) failed = 1;
+            if (failed) break;
+        }
+    }
+    SSL_free(ends[0]);
+    SSL_free(ends[1]);
+    return !failed;
+}
+
+static int shake_often(const char *certificate, const char *name, int count) {
+    EVP_PKEY *key = load_key(NULL, name);
+    SSL_CTX *server = SSL_CTX_new(TLS_server_method()), *client = SSL_CTX_new(TLS_client_method());
+    struct tally tally = {.reason = "-"};
+    if (server == NULL || client == NULL || SSL_CTX_use_certificate_chain_file(server, certificate) != 1 ||
+        SSL_CTX_use_PrivateKey(server, key) != 1)
+        fail("certificate and key");
+    for (int i = 0; i < count; i++) {
+        long start = milliseconds();
+        count_call(&tally, shake_hands(server, client), start);
+    }
+    print_tally(&tally);
+    SSL_CTX_free(server);
+    SSL_CTX_free(client);
     EVP_PKEY_free(key);
     return 0;
 }
@@ -485,6 +545,7 @@ static int check_keygen(void) {
 int main(int count, char **arguments) {
     const char *mode = count > 1 ? arguments[1] : "";
     if (count == 4 && strcmp(mode, "sign") == 0) return sign_often(arguments[3], atoi(arguments[2]));
+    if (count == 5 && strcmp(mode, "handshakes") == 0) return shake_often(arguments[3], arguments[4], atoi(arguments[2]));
     if (count == 2 && strcmp(mode, "stack") == 0) return check_stack();
     if (count == 2 && strcmp(mode, "keygen") == 0) return check_keygen();
     if (count == 3 && strcmp(mode, "refused") == 0) return check_refused(arguments[2]);
