@@ -24,8 +24,9 @@ sandbox-stop: ## stop what `make sandbox` started
 test: ## build and run every test; the last line counts them
 	@Tests/run
 
-test-long: ## run the tests that are too slow for every run: a loaded loop, a fault at each writing call, a bare Debian
+test-long: ## run the tests that are too slow for every run: loads, a fault at each writing call, a bare Debian
 	@ACME_AGENT_LONG_TESTS=1 Tests/run --filter 'LoopFairnessTests|HelperOutageTests|WriteFaultTests|InterruptionTests|FirstUseTests'
+	@ACME_AGENT_LONG_TESTS=1 Tests/Clients/OpenSSLProviderTests/run load memory
 	@Tests/Sandbox/bare-debian
 
 check: ## check format, warnings, the walls between the parts, and the documents
