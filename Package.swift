@@ -149,6 +149,8 @@ let package = Package(
         // Tests, in the same folders.
         // A disk that fails on demand.
         .target(name: "FaultyDisk", dependencies: ["DurableFile"], path: "Tests/System/FaultyDisk", swiftSettings: settings),
+        // Waits for other programs.
+        .target(name: "ProcessWaiting", path: "Tests/System/ProcessWaiting", swiftSettings: settings),
         tests("DurableFileTests", in: "System", ["DurableFile", "FaultyDisk"]),
         tests("TOMLTests", in: "System", ["TOML"]),
         tests("ConfigurationFileTests", in: "System", ["ConfigurationFile"]),
@@ -161,10 +163,11 @@ let package = Package(
             name: "varlink-certification", dependencies: ["Varlink", "StrictJSON", nioCore, nioPosix],
             path: "Tests/Protocols/VarlinkCertification", exclude: ["run"], swiftSettings: settings),
         tests("VarlinkTests", in: "Protocols", ["Varlink", "StrictJSON", "varlink-certification", nioCore, nioPosix, nioEmbedded]),
-        tests("PKCS11Tests", in: "Token", ["PKCS11", "CPKCS11", "CP11Kit", crypto]),
+        tests("PKCS11Tests", in: "Token", ["ProcessWaiting", "PKCS11", "CPKCS11", "CP11Kit", crypto]),
         // A token of SoftHSM with faults, and a message of each kind.
         .target(
-            name: "TokenTestSupport", dependencies: ["JOSE", "TokenProtocol", crypto], path: "Tests/Token/TokenTestSupport",
+            name: "TokenTestSupport", dependencies: ["ProcessWaiting", "JOSE", "TokenProtocol", crypto],
+            path: "Tests/Token/TokenTestSupport",
             swiftSettings: settings),
         tests("TokenProtocolTests", in: "Protocols", ["TokenTestSupport", "JOSE", "TokenProtocol"]),
         tests(
@@ -202,7 +205,8 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "KeyNameLiterals", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", x509, swiftASN1, crypto,
+                "ProcessWaiting", "KeyNameLiterals", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", x509,
+                swiftASN1, crypto,
             ],
             path: "Tests/FrontEnd/TestSupport", swiftSettings: settings),
         tests("ACMEClientTests", in: "FrontEnd", ["TestSupport", "ACMEClient", "ACME", "JOSE", "StrictJSON", crypto, nioHTTP1, nioSSL]),
@@ -219,7 +223,8 @@ let package = Package(
         tests(
             "CommandLineTests", in: "FrontEnd",
             [
-                "SilentServer", "TestSupport", "acme-agent", "StrictJSON", "ConfigurationFile", "DurableFile", "JOSE", "ACME", "AuditTrail",
+                "ProcessWaiting", "SilentServer", "TestSupport", "acme-agent", "StrictJSON", "ConfigurationFile", "DurableFile", "JOSE",
+                "ACME", "AuditTrail",
                 "AgentInterface",
                 "ACMEClient", "CertificateStore", "Issuance", argumentParser,
             ]),
@@ -227,7 +232,9 @@ let package = Package(
         tests(
             "EndToEndTests", in: "EndToEnd",
             [
-                "KeyNameLiterals", "acme-agent", "acme-agentd", "acme-agent-token", "AgentClient", "AgentInterface", "ACME", "JOSE", x509,
+                "ProcessWaiting", "KeyNameLiterals", "acme-agent", "acme-agentd", "acme-agent-token", "AgentClient", "AgentInterface",
+                "ACME",
+                "JOSE", x509,
                 crypto,
             ]),
     ]

@@ -1,4 +1,5 @@
 import Foundation
+import ProcessWaiting
 
 /// The result of a program that has ended.
 struct Outcome: CustomStringConvertible {
@@ -69,7 +70,7 @@ enum Program {
         func end() async -> Outcome {
             await withCheckedContinuation { continuation in
                 DispatchQueue.global().async { [self] in
-                    process.waitUntilExit()
+                    process.waitAsleep()
                     continuation.resume()
                 }
             }

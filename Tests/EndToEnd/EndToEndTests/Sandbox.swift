@@ -1,4 +1,5 @@
 import Foundation
+import ProcessWaiting
 import Testing
 
 /// A sandbox as made by `make sandbox`, in its own folder: SoftHSM token, Pebble, its DNS server, the daemon.
@@ -42,7 +43,7 @@ final class Sandbox: Sendable {
         guard FileManager.default.fileExists(atPath: folder) else { return }
         var variables = Sandbox.plain
         variables["SANDBOX_DIR"] = folder
-        if let down = try? Program.start("/bin/bash", ["Tests/Sandbox/down"], environment: variables) { down.process.waitUntilExit() }
+        if let down = try? Program.start("/bin/bash", ["Tests/Sandbox/down"], environment: variables) { down.process.waitAsleep() }
         try? FileManager.default.removeItem(atPath: folder)
     }
 

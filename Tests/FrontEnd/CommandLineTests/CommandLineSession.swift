@@ -2,6 +2,7 @@ import ACME
 import CertificateStore
 import Foundation
 import JOSE
+import ProcessWaiting
 import TestSupport
 
 /// The output and status of a shell.
@@ -79,7 +80,7 @@ final class CommandLineSession: Sendable {
         try process.run()
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
-                process.waitUntilExit()
+                process.waitAsleep()
                 continuation.resume()
             }
         }

@@ -2,6 +2,7 @@ import ACME
 import ACMEClient
 import Foundation
 import Glibc
+import ProcessWaiting
 import StrictJSON
 
 /// Debian's Pebble and its DNS server on free loopback ports, with the test's own CA for HTTPS. For tests only.
@@ -107,7 +108,7 @@ public final class PebbleFixture: Sendable {
 
     private static func stop(_ processes: [Process]) {
         for process in processes where process.isRunning { kill(process.processIdentifier, SIGKILL) }
-        for process in processes { process.waitUntilExit() }
+        for process in processes { process.waitAsleep() }
     }
 
     /// Ports that are free now. All are kept open until the last is found, so that they differ.
@@ -155,7 +156,7 @@ public final class PebbleFixture: Sendable {
         process.standardError = FileHandle.nullDevice
         process.standardInput = FileHandle.nullDevice
         try process.run()
-        process.waitUntilExit()
+        process.waitAsleep()
         guard process.terminationStatus == 0 else { throw PebbleError(message: "openssl \(arguments[0]) failed") }
     }
 

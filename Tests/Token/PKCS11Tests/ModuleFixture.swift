@@ -1,5 +1,6 @@
 import Foundation
 import PKCS11
+import ProcessWaiting
 import Testing
 
 extension KeyProtection {
@@ -27,7 +28,7 @@ final class ModuleFixture: Sendable {
             process.arguments = [folder, label, "271828"]
             process.standardOutput = FileHandle.nullDevice
             try process.run()
-            process.waitUntilExit()
+            process.waitAsleep()
             try #require(process.terminationStatus == 0)
         }
         // SoftHSM reads it once, in C_Initialize; nothing else in this process needs it.

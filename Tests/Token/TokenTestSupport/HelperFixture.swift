@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import ProcessWaiting
 import TokenProtocol
 
 /// A folder with a SoftHSM token, a PIN file and the fault module, for one test. Removed with the value.
@@ -134,7 +135,7 @@ public final class HelperFixture {
         process.arguments = arguments
         process.standardOutput = FileHandle.nullDevice
         try process.run()
-        process.waitUntilExit()
+        process.waitAsleep()
         guard process.terminationStatus == 0 else { throw Failure(description: "\(program) \(arguments)") }
     }
 }
