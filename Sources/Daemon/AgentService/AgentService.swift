@@ -119,14 +119,15 @@ final class AgentService: VarlinkService {
 
     /// - Parameter read: The call as read off the loop; `nil` if it was not.
     func handle(_ call: VarlinkCall, read: Result<AgentCall?, InvalidParameter>?, peer: AgentPeer, reply: VarlinkReplier) {
-        let caller = Caller(peer: peer, correlation: "\(peer.connection)-\(peer.calls.next())", rules: gate.rules)
+        let caller = Caller(peer: peer, correlation: peer.calls.next(), rules: gate.rules)
+        let method = call.method.memberName
         do throws(InvalidParameter) {
-            if let subject = try CallSubject(method: call.method.memberName, parameters: call.parameters) {
+            if let subject = try CallSubject(method: method, parameters: call.parameters) {
                 guard gate.mayAsk(subject, of: caller, reply: reply) else { return }
             }
-            guard let agentCall = try (read ?? AgentService.read(call)).get() else {
-                return reply.fail(.methodNotImplemented(call.method.description))
-            }
+            let agentCall: AgentCall?
+            if let read { agentCall = try read.get() } else { agentCall = try AgentCall(method: method, parameters: call.parameters) }
+            guard let agentCall else { return reply.fail(.methodNotImplemented(call.method.description)) }
             dispatch(consume agentCall, of: caller, wantsMore: call.wantsMore, reply: reply)
         } catch {
             logger.debug(

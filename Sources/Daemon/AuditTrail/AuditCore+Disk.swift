@@ -230,6 +230,7 @@ extension AuditCore {
             let sequence = state.appended &+ 1
             state.appendedHash = AuditLine.append(record, sequence: sequence, previous: state.appendedHash, to: &state.pending)
             state.pending.append(UInt8(ascii: "\n"))
+            state.announces = true
             state.appended = sequence
             do throws(AuditError) {
                 try write(&state)
@@ -249,7 +250,7 @@ extension AuditCore {
             state.lookAt = WakeSignal.now() &+ AuditLimits.lookPause
             // During an outage each try to write checks the file.
             guard state.failure == nil, state.file != nil, state.outage?.isOver != false else { return }
-            guard let fault = fault(of: state, byPath: true) else { return }
+            guard let fault = fault(state.identity, state.size, byPath: true) else { return }
             noteOutage(&state, fault)
         }
     }

@@ -25,6 +25,8 @@ final class AuditCore: Sendable {
         var appended: UInt64
         var appendedHash: AuditHash
         var pending: [UInt8] = []
+        /// Whether a pending record announces something: more than outcomes.
+        var announces = false
         /// Counts batches that were lost.
         var generation: UInt64 = 0
         var lastFailure: AuditError?
@@ -117,6 +119,7 @@ final class AuditCore: Sendable {
             state.pending.append(UInt8(ascii: "\n"))
             state.appended = sequence
             state.appendedHash = hash
+            if record.kind != .outcome { state.announces = true }
             // The writer's flush notices a failure here, since the generation has changed.
             if state.pending.count > AuditLimits.pending { try? write(&state) }
             return (sequence, generation)
@@ -135,8 +138,10 @@ final class AuditCore: Sendable {
 
     func write(_ state: inout State) throws(AuditError) {
         guard !state.pending.isEmpty, let file = state.file else { return }
+        // Outcomes alone need no check: the file was checked before their intents, and is again before the next one.
         // The thread checks the path once a second; the next batch must not forget what it found.
-        if let failure = fault(of: state, byPath: state.outage?.isOver == false) {
+        let isOutage = state.outage?.isOver == false
+        if state.announces || isOutage, let failure = fault(state.identity, state.size, byPath: isOutage) {
             takeBack(&state, failure)
             throw failure
         }
@@ -160,14 +165,14 @@ final class AuditCore: Sendable {
     /// Why the file under the trail's name is not the one being written, with its last known size, its owner and no second
     /// name, and writable by nobody else; `nil` if it is. One system call.
     /// - Parameter byPath: Resolves the whole path, which also finds a folder that was moved, but costs more.
-    func fault(of state: State, byPath: Bool) -> AuditError? {
+    func fault(_ identity: FileStatus.Identity?, _ size: Int, byPath: Bool) -> AuditError? {
         let status: FileStatus
         do throws(FileError) { status = try byPath ? FileStatus(at: path) : directory.status(of: opening.folder.name) } catch {
             return replaced("the audit trail's file is gone", error.code)
         }
-        if status.identity != state.identity { return replaced("another file has taken the place of the audit trail") }
-        if status.size < state.size { return replaced("the audit trail was cut from \(state.size) to \(status.size) bytes") }
-        if status.size > state.size { return replaced("somebody else wrote \(status.size - state.size) bytes to the audit trail") }
+        if status.identity != identity { return replaced("another file has taken the place of the audit trail") }
+        if status.size < size { return replaced("the audit trail was cut from \(size) to \(status.size) bytes") }
+        if status.size > size { return replaced("somebody else wrote \(status.size - size) bytes to the audit trail") }
         if status.owner != owner { return replaced("the audit trail's file was given to another user (uid \(status.owner))") }
         if status.mode & AuditOpening.forbidden != 0 { return replaced("the audit trail's file can be written by other users") }
         if status.names != 1 { return replaced("the audit trail's file has \(status.names) names (hard links) and must have one") }
@@ -182,6 +187,7 @@ final class AuditCore: Sendable {
     private func takeBack(_ state: inout State, _ failure: AuditError) {
         let lost = state.appended &- state.written
         state.pending.removeAll(keepingCapacity: true)
+        state.announces = false
         state.appended = state.written
         state.appendedHash = state.writtenHash
         state.generation &+= 1
@@ -213,6 +219,7 @@ final class AuditCore: Sendable {
         state.written = state.appended
         state.writtenHash = state.appendedHash
         state.pending.removeAll(keepingCapacity: true)
+        state.announces = false
         if wasSynced { state.unsyncedSince = WakeSignal.now() }
         if state.outage?.isOver == false {
             state.outage?.isOver = true
@@ -301,7 +308,7 @@ final class AuditCore: Sendable {
         let (known, fault) = state.withLock { state -> (AuditError?, AuditError?) in
             let outage = state.outage.flatMap { $0.isOver ? nil : $0.error }
             let isWriting = state.failure == nil && keepsRecords && state.file != nil
-            return (state.failure ?? outage, isWriting ? self.fault(of: state, byPath: true) : nil)
+            return (state.failure ?? outage, isWriting ? self.fault(state.identity, state.size, byPath: true) : nil)
         }
         if let known = known ?? fault { return known }
         guard let room = opening.room(opening.folder.folder), room == 0 else { return nil }

@@ -39,9 +39,9 @@ public struct Policy: Sendable {
     /// - Parameter otherKey: The request's second key, if it has one.
     public func mayAsk(_ operation: Operation, key: KeyName, otherKey: KeyName?, peer: Peer) -> Bool {
         !Policy.isNobody(peer)
-            && grants.contains { grant in
-                grant.operations.contains(operation) && grant.covers(peer) && grant.covers(key: key)
-                    && (otherKey.map { grant.covers(key: $0) } ?? true)
+            && grants.indices.contains { index in
+                grants[index].operations.contains(operation) && grants[index].covers(peer) && grants[index].covers(key: key)
+                    && (otherKey.map { grants[index].covers(key: $0) } ?? true)
             }
     }
 

@@ -42,37 +42,35 @@ public struct FrameDecoder: Sendable {
         _ parse: (inout FrameReader) throws(FrameError) -> Message
     ) throws(FrameError) -> (UInt32, Message)? {
         if let failure { throw failure }
-        let start = start
-        let result: Result<(length: Int, id: UInt32, message: Message)?, FrameError> = buffer.withUnsafeBytes { bytes in
-            let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
-            return Result { () throws(FrameError) in try FrameDecoder.frame(at: rest, parse) }
-        }
-        switch result {
-        case .success(nil): return nil
-        case .success(let frame?):
-            self.start += frame.length
-            return (frame.id, frame.message)
-        case .failure(let error):
+        do throws(FrameError) {
+            guard let frame = try wholeFrame() else { return nil }
+            start = frame.upperBound
+            return try buffer.withUnsafeBufferPointer { (bytes) throws(FrameError) -> (UInt32, Message) in
+                var frame = FrameReader(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[frame]))
+                let id = try frame.integer()
+                let message = try parse(&frame)
+                try frame.finish()
+                return (id, message)
+            }
+        } catch {
             failure = error
             buffer = []
-            self.start = 0
+            start = 0
             throw error
         }
     }
 
-    private static func frame<Message>(
-        at bytes: UnsafeRawBufferPointer, _ parse: (inout FrameReader) throws(FrameError) -> Message
-    ) throws(FrameError) -> (length: Int, id: UInt32, message: Message)? {
-        guard bytes.count >= 4 else { return nil }
-        var head = FrameReader(UnsafeRawBufferPointer(rebasing: bytes[..<4]))
-        let length = Int(try head.integer())
+    /// Where the next frame is, without its length; `nil` until it is complete.
+    private func wholeFrame() throws(FrameError) -> Range<Int>? {
+        let available = buffer.count - start
+        guard available >= 4 else { return nil }
+        let length = try buffer.withUnsafeBufferPointer { (bytes) throws(FrameError) -> Int in
+            var head = FrameReader(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[start..<(start + 4)]))
+            return Int(try head.integer())
+        }
         // Checked before the frame is complete, so that a wrong length never makes us buffer gigabytes.
         guard length >= 5, length <= TokenLimits.frame else { throw FrameError("a frame of \(length) bytes") }
-        guard bytes.count - 4 >= length else { return nil }
-        var frame = FrameReader(UnsafeRawBufferPointer(rebasing: bytes[4..<(4 + length)]))
-        let id = try frame.integer()
-        let message = try parse(&frame)
-        try frame.finish()
-        return (4 + length, id, message)
+        guard available - 4 >= length else { return nil }
+        return (start + 4)..<(start + 4 + length)
     }
 }

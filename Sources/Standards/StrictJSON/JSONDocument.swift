@@ -38,7 +38,7 @@ public struct JSONDocument: Sendable {
     /// Parses another text into this document and its memory. Values taken from the old text stay valid: while any
     /// exist, the new text gets new memory.
     /// - Throws: like ``init(parsing:limits:)``; the document is then `{}`.
-    public mutating func parse(_ text: some Collection<UInt8>, limits: JSONLimits = .default) throws(JSONError) {
+    public mutating func parse(_ text: ArraySlice<UInt8>, limits: JSONLimits = .default) throws(JSONError) {
         bytes.removeAll(keepingCapacity: true)
         bytes.append(contentsOf: text)
         do throws(JSONError) { try read(limits) } catch {

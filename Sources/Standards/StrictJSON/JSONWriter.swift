@@ -54,7 +54,10 @@ public struct JSONWriter: Sendable {
     }
 
     /// A string of bytes that need no escaping (base64url, digits).
-    public mutating func plainString(_ value: some Collection<UInt8>) {
+    public mutating func plainString(_ value: [UInt8]) { plainString(value[...]) }
+
+    /// Not generic: most of a reply is written by this, and a generic function of another module is slow.
+    public mutating func plainString(_ value: ArraySlice<UInt8>) {
         separate()
         bytes.append(UInt8(ascii: "\""))
         bytes.append(contentsOf: value)

@@ -97,16 +97,16 @@ import Testing
     @Test("A reused document leaves values of its earlier text unchanged, and is {} after an invalid text")
     func usedAgain() throws {
         var document = JSONDocument.emptyObject
-        try document.parse(Array(#"{"a":{"b":["first",1]}}"#.utf8))
+        try document.parse(Array(#"{"a":{"b":["first",1]}}"#.utf8)[...])
         let former = try document.root.object().object("a")
         try document.parse(Array(#"[1,{"a":"second"},[[]]]"#.utf8)[...])
         #expect(try former.array("b").first?.string() == "first")
         #expect(try document.root.array().map(\.kindName) == ["number", "object", "array"])
         for text in [#"{"a":[{"b":1}"#, #"{"a":1,"a":2}"#, "", "[[[[[[[[[]]]]]]]]]"] {
-            #expect(throws: JSONError.self) { try document.parse(Array(text.utf8)) }
+            #expect(throws: JSONError.self) { try document.parse(Array(text.utf8)[...]) }
             #expect(try document.root.object().count == 0)
         }
-        try document.parse(Array(#""third""#.utf8))
+        try document.parse(Array(#""third""#.utf8)[...])
         #expect(try document.root.string() == "third")
     }
 }

@@ -15,7 +15,7 @@ import Testing
         writer.null()
         writer.bool(true)
         writer.raw("[0]".utf8)
-        writer.plainString("abc".utf8)
+        writer.plainString(Array("abc".utf8))
         writer.endArray()
         writer.member("d", raw: "{}".utf8)
         writer.endObject()

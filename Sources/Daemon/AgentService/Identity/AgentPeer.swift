@@ -12,7 +12,7 @@ struct AgentPeer {
     let gid: UInt32
     /// What policy knows about the peer: primary and supplementary groups.
     let identity: Peer
-    /// Calls of this connection so far: the second half of a correlation.
+    /// Numbers the calls of this connection.
     let calls: CallCounter
 
     /// Asks the kernel (SO_PEERCRED, SO_PEERGROUPS).
@@ -24,17 +24,21 @@ struct AgentPeer {
         gid = credentials.gid
         guard let groups = PeerGroups.of(descriptor) else { return nil }
         identity = Peer(uid: credentials.uid, gids: groups.contains(credentials.gid) ? groups : [credentials.gid] + groups)
-        calls = CallCounter()
+        calls = CallCounter(connection: connection)
     }
 }
 
 /// Counts the calls of one connection.
 final class CallCounter {
     private var count: UInt64 = 0
+    private let connection: String
 
-    func next() -> UInt64 {
+    init(connection: UInt64) { self.connection = "\(connection)-" }
+
+    /// The next call's correlation, `CONNECTION-CALL`.
+    func next() -> String {
         count &+= 1
-        return count
+        return connection + String(count)
     }
 }
 

@@ -48,7 +48,8 @@ struct SignatureRound: Hashable {
         case notAwaited
         /// The record of this sequence, and all before it, must be synced first.
         case awaited(UInt64)
-        case failed(AuditError)
+        /// A sync failed; ``error(of:)`` says how.
+        case failed
     }
 
     /// What to do, in this order. Each action is answered by an event; those of one job come one after another.
@@ -65,8 +66,8 @@ struct SignatureRound: Hashable {
         case synchronize(upTo: UInt64)
         /// Give the answer that the signing produced. Followed by `answered`.
         case reply(Job)
-        /// Give out no signature: the trail lacks what it must have. Followed by `answered`.
-        case withhold(Job, AuditError)
+        /// Give out no signature: the trail lacks what it must have, and ``error(of:)`` says why. Followed by `answered`.
+        case withhold(Job)
     }
 
     private struct Entry: Hashable {
@@ -90,15 +91,27 @@ struct SignatureRound: Hashable {
     /// Jobs whose reply waits for a sync.
     private var awaiting: [Job] = []
     private var isFlushAsked = false
+    /// Why jobs get no signature, by slot. Apart from the entries and actions, which every signature copies.
+    private var errors: [Int: AuditError] = [:]
 
-    /// What to do. Take the actions in order, including those added meanwhile, then clear them; the memory is reused.
+    /// What to do, in this order.
     private(set) var actions: [Action] = []
 
     init(requestsPerUser: Int) { self.requestsPerUser = requestsPerUser }
 
-    mutating func clearActions() { actions.removeAll(keepingCapacity: true) }
+    /// Takes what is to be done; what that adds is taken by the next call.
+    /// - Parameter taken: Its content is replaced and its memory reused.
+    /// - Returns: Whether there is anything.
+    mutating func takeActions(into taken: inout [Action]) -> Bool {
+        taken.removeAll(keepingCapacity: true)
+        swap(&taken, &actions)
+        return !taken.isEmpty
+    }
 
     func state(of job: Job) -> State { isCurrent(job) ? entries[job.slot].state : .vacant }
+
+    /// Why a job's signature is withheld; `nil` if it is not.
+    func error(of job: Job) -> AuditError? { isCurrent(job) ? errors[job.slot] : nil }
 
     func requestsUnderWay(of user: UInt32) -> Int { underWay[user, default: 0] }
 
@@ -171,9 +184,9 @@ struct SignatureRound: Hashable {
         // The disk works while the token does.
         if newest > 0 { actions.append(.synchronize(upTo: newest)) }
         for job in intended {
-            if case .failed(let error) = entries[job.slot].disk {
+            if entries[job.slot].disk == .failed {
                 // The sync of an earlier signature's intent failed: no further one is made.
-                withhold(job, error)
+                withhold(job)
                 continue
             }
             entries[job.slot].state = .atToken
@@ -216,18 +229,19 @@ struct SignatureRound: Hashable {
     mutating func synced(upTo sequence: UInt64) {
         endWaiting { disk in
             guard case .awaited(let awaited) = disk, awaited <= sequence else { return nil }
-            return .notAwaited
+            return .success(())
         }
     }
 
     /// A sync failed: it is unknown what of the trail is on disk, so every job that waits for it fails.
-    mutating func syncFailed(_ error: AuditError) { endWaiting { _ in .failed(error) } }
+    mutating func syncFailed(_ error: AuditError) { endWaiting { _ in .failure(error) } }
 
     /// The answer was given.
     mutating func answered(_ job: Job) {
         guard state(of: job) == .answering else { return }
         let user = entries[job.slot].user
         entries[job.slot] = Entry()
+        if !errors.isEmpty { errors[job.slot] = nil }
         vacant.append(job.slot)
         underWay[user] = underWay[user].flatMap { $0 > 1 ? $0 - 1 : nil }
     }
@@ -254,14 +268,19 @@ struct SignatureRound: Hashable {
         return intent
     }
 
-    private mutating func endWaiting(_ outcome: (Disk) -> Disk?) {
+    private mutating func endWaiting(_ outcome: (Disk) -> Result<Void, AuditError>?) {
         var kept = 0
         for index in awaiting.indices {
             let job = awaiting[index]
             // Answered already, because the trail failed in another way.
             guard isCurrent(job) else { continue }
-            if let disk = outcome(entries[job.slot].disk) {
-                entries[job.slot].disk = disk
+            if let outcome = outcome(entries[job.slot].disk) {
+                switch outcome {
+                case .success: entries[job.slot].disk = .notAwaited
+                case .failure(let error):
+                    entries[job.slot].disk = .failed
+                    errors[job.slot] = error
+                }
                 answerIfReady(job)
             } else {
                 awaiting[kept] = job
@@ -275,7 +294,7 @@ struct SignatureRound: Hashable {
         guard case .recorded = entries[job.slot].state else { return }
         switch entries[job.slot].disk {
         case .awaited: break
-        case .failed(let error): withhold(job, error)
+        case .failed: withhold(job)
         case .notAwaited:
             entries[job.slot].state = .answering
             actions.append(.reply(job))
@@ -283,7 +302,12 @@ struct SignatureRound: Hashable {
     }
 
     private mutating func withhold(_ job: Job, _ error: AuditError) {
+        errors[job.slot] = error
+        withhold(job)
+    }
+
+    private mutating func withhold(_ job: Job) {
         entries[job.slot].state = .answering
-        actions.append(.withhold(job, error))
+        actions.append(.withhold(job))
     }
 }

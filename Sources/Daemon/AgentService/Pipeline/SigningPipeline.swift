@@ -21,6 +21,8 @@ final class SigningPipeline {
     /// Indexed by the slots of `round`.
     private var jobs: [SignatureJob?] = []
     private var isPerforming = false
+    /// Kept for its memory.
+    private var spareActions: [SignatureRound.Action] = []
     /// A quarter of the 4,096 requests that may wait for a token: one user's flood must leave room for the others.
     static let requestsPerUser = 1_024
 
@@ -59,31 +61,35 @@ final class SigningPipeline {
     private func perform(repliesTogether: Bool = true) {
         guard !isPerforming else { return }
         isPerforming = true
-        var next = 0
-        while next < round.actions.count {
-            switch round.actions[next] {
-            case .appendIntent(let id):
-                appendIntent(id)
-                next += 1
-            case .appendOutcome(let id, let ending):
-                appendOutcome(id, ending)
-                next += 1
-            case .flush:
-                eventLoop.assumeIsolated().execute { self.endRound() }
-                next += 1
-            case .synchronize(let newest):
-                synchronize(upTo: newest)
-                next += 1
-            case .sendToToken(let id): sendToToken(id, &next)
-            case .reply(let id), .withhold(let id, _):
-                if repliesTogether, let first = job(id) {
-                    first.reply.together { while answer(&next) {} }
-                } else {
-                    _ = answer(&next)
+        var actions: [SignatureRound.Action] = []
+        swap(&actions, &spareActions)
+        while round.takeActions(into: &actions) {
+            var next = 0
+            while next < actions.count {
+                switch actions[next] {
+                case .appendIntent(let id):
+                    appendIntent(id)
+                    next += 1
+                case .appendOutcome(let id, let ending):
+                    appendOutcome(id, ending)
+                    next += 1
+                case .flush:
+                    eventLoop.assumeIsolated().execute { self.endRound() }
+                    next += 1
+                case .synchronize(let newest):
+                    synchronize(upTo: newest)
+                    next += 1
+                case .sendToToken(let id): sendToToken(id, actions, &next)
+                case .reply(let id), .withhold(let id):
+                    if repliesTogether, let first = job(id) {
+                        first.reply.together { while answer(actions, &next) {} }
+                    } else {
+                        _ = answer(actions, &next)
+                    }
                 }
             }
         }
-        round.clearActions()
+        swap(&actions, &spareActions)
         isPerforming = false
     }
 
@@ -156,7 +162,7 @@ final class SigningPipeline {
     }
 
     /// Hands jobs to their token; consecutive jobs of one token share a write.
-    private func sendToToken(_ id: SignatureRound.Job, _ next: inout Int) {
+    private func sendToToken(_ id: SignatureRound.Job, _ actions: [SignatureRound.Action], _ next: inout Int) {
         guard let token = job(id)?.task.key.token, let supervisor = tokens[token] else {
             // A request's second key may belong to a token that is no longer configured.
             next += 1
@@ -164,7 +170,7 @@ final class SigningPipeline {
         }
         let now = NIODeadline.now()
         supervisor.inOneWrite {
-            while next < round.actions.count, case .sendToToken(let id) = round.actions[next], let job = job(id),
+            while next < actions.count, case .sendToToken(let id) = actions[next], let job = job(id),
                 job.task.key.token == token
             {
                 next += 1
@@ -178,16 +184,17 @@ final class SigningPipeline {
     }
 
     /// Gives an answer if that is the next action.
-    private func answer(_ next: inout Int) -> Bool {
-        guard next < round.actions.count else { return false }
-        let action = round.actions[next]
+    private func answer(_ actions: [SignatureRound.Action], _ next: inout Int) -> Bool {
+        guard next < actions.count else { return false }
+        let action = actions[next]
         switch action {
-        case .reply(let id), .withhold(let id, _):
+        case .reply(let id), .withhold(let id):
             next += 1
             guard let job = job(id) else { return true }
+            let error = round.error(of: id)
             jobs[id.slot] = nil
             round.answered(id)
-            if case .withhold(_, let error) = action {
+            if let error {
                 job.reply.fail(AgentError(error))
             } else {
                 switch job.answer {

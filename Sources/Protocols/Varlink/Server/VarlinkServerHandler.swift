@@ -118,7 +118,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         flushFollows = true
         let buffer = unwrapInboundIn(data)
-        state.received(buffer.readableBytesView)
+        buffer.withUnsafeReadableBytes { state.received($0) }
         deadlines.sawActivity(eventLoop)
         if core.latency != nil { times.read() }
         run(isTurn: false, extra: VarlinkServerHandler.receiveTime)
