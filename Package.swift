@@ -49,6 +49,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "AgentClient", targets: ["AgentClient"]),
+        .library(name: "AgentTLS", targets: ["AgentTLS"]),
         .library(name: "Varlink", targets: ["Varlink"]),
         .executable(name: "acme-agent", targets: ["acme-agent"]),
         .executable(name: "acme-agentd", targets: ["acme-agentd"]),
@@ -69,7 +70,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         // Sockets and event loops; HTTP/1 for the http-01 listener.
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
-        // TLS to the CA, in the front end alone.
+        // TLS to the CA in the front end, and of servers that link AgentTLS.
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
         // HTTPS to the CA, with proxies, in the front end alone.
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
@@ -117,6 +118,11 @@ let package = Package(
 
         // Clients: what callers link.
         library("AgentClient", in: "Clients", ["StrictJSON", "AgentInterface", "Varlink", "ACME", "JOSE", nioCore]),
+        library(
+            "AgentTLS", in: "Clients",
+            [
+                "AgentClient", "AgentInterface", "Varlink", "ACME", "JOSE", "DurableFile", nioCore, nioPosix, nioSSL, x509, swiftASN1,
+            ]),
 
         // Front end: HTTPS, challenges, certificates. No key.
         library(
@@ -186,6 +192,12 @@ let package = Package(
         // A socket that answers nothing.
         .target(name: "SilentServer", path: "Tests/Protocols/SilentServer", swiftSettings: settings),
         tests("AgentClientTests", in: "Clients", ["SilentServer", "AgentClient", "Varlink", "ACME", "KeyNameLiterals", nioCore]),
+        tests(
+            "AgentTLSTests", in: "Clients",
+            [
+                "KeyNameLiterals", "acme-agentd", "acme-agent-token", "AgentTLS", "AgentClient", "AgentInterface", "ACME", "JOSE", nioCore,
+                nioPosix, nioSSL, x509, swiftASN1, crypto,
+            ]),
         tests("AgentInterfaceTests", in: "Protocols", ["AgentInterface", "ACME", "JOSE", "StrictJSON", "KeyNameLiterals"]),
         tests("SigningPolicyTests", in: "Daemon", ["KeyNameLiterals", "SigningPolicy", "ACME"]),
         tests("AuditTrailTests", in: "Daemon", ["KeyNameLiterals", "AuditTrail", "ACME", "DurableFile", "FaultyDisk"]),

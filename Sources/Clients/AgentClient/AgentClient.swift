@@ -28,6 +28,8 @@ public final class AgentClient: Sendable {
         /// The agent answers from memory within milliseconds. It answers the calls of a connection in order, so an
         /// answer may have to wait for a signature.
         var answer: Duration = .seconds(15)
+        /// While the agent's queue of connections is full, connecting is tried again.
+        var connection: Duration = .seconds(10)
         /// Delay after which `whenSlow` reports that the agent has not answered yet.
         var notice: Duration = .seconds(2)
     }
@@ -44,13 +46,17 @@ public final class AgentClient: Sendable {
 
     /// Connects, and checks who listens: root, this user, or the owner of the socket's folder if nobody else may write
     /// to it.
-    /// - Parameter whenSlow: Called when the connection or the answer to a call has not come after two seconds; not for
-    ///   signatures.
+    /// - Parameters:
+    ///   - timeout: For connecting only.
+    ///   - whenSlow: Called when the connection or the answer to a call has not come after two seconds; not for
+    ///     signatures.
     /// - Throws: `AgentConnectionError` with a hint.
     public static func connect(
-        socket: String = AgentClient.defaultSocket, whenSlow: (@Sendable () -> Void)? = nil
+        socket: String = AgentClient.defaultSocket, timeout: Duration = .seconds(10), whenSlow: (@Sendable () -> Void)? = nil
     ) async throws -> AgentClient {
-        try await connect(socket: socket, patience: Patience(), whenSlow: whenSlow)
+        var patience = Patience()
+        patience.connection = timeout
+        return try await connect(socket: socket, patience: patience, whenSlow: whenSlow)
     }
 
     static func connect(socket: String, patience: Patience, whenSlow: (@Sendable () -> Void)? = nil) async throws -> AgentClient {
@@ -60,7 +66,7 @@ public final class AgentClient: Sendable {
         let trusted = SocketOwner.trusted(socket)
         do {
             let connection = try await noticing(whenSlow, after: patience.notice) {
-                try await VarlinkConnection.connect(to: address) { server, _ in
+                try await VarlinkConnection.connect(to: address, timeout: patience.connection) { server, _ in
                     guard trusted.contains(server.uid) else { throw UntrustedServer(uid: server.uid) }
                 }
             }
@@ -169,7 +175,7 @@ public final class AgentClient: Sendable {
     ///   - content: Exactly what that section describes, 130 or 146 bytes.
     ///   - scheme: A SignatureScheme's name (§4.2.3), e.g. `ecdsa_secp256r1_sha256`.
     public func handshake(key: KeyName, content: [UInt8], scheme: String) async throws -> [UInt8] {
-        try await bytes("signature", .signHandshake(.serverCertificateVerify, key: key, content: content, scheme: scheme))
+        try await signature(.serverCertificateVerify, key: key, content: content, scheme: scheme)
     }
 
     /// Signs a TLS 1.3 client CertificateVerify (RFC 8446 §4.4.3). Its content does not name the server.
@@ -177,7 +183,7 @@ public final class AgentClient: Sendable {
     ///   - content: Exactly what that section describes, 130 or 146 bytes.
     ///   - scheme: A SignatureScheme's name (§4.2.3), e.g. `ecdsa_secp256r1_sha256`.
     public func clientHandshake(key: KeyName, content: [UInt8], scheme: String) async throws -> [UInt8] {
-        try await bytes("signature", .signHandshake(.clientCertificateVerify, key: key, content: content, scheme: scheme))
+        try await signature(.clientCertificateVerify, key: key, content: content, scheme: scheme)
     }
 
     /// Signs a TLS 1.2 ServerKeyExchange (RFC 8422 §5.4) with an ECDSA or RSA key.
@@ -186,7 +192,16 @@ public final class AgentClient: Sendable {
     ///     or 165 bytes.
     ///   - scheme: A SignatureScheme's name (RFC 8446 §4.2.3), e.g. `rsa_pkcs1_sha256`. For ECDSA it gives the hash only.
     public func serverKeyExchange(key: KeyName, content: [UInt8], scheme: String) async throws -> [UInt8] {
-        try await bytes("signature", .signHandshake(.serverKeyExchange, key: key, content: content, scheme: scheme))
+        try await signature(.serverKeyExchange, key: key, content: content, scheme: scheme)
+    }
+
+    /// Signs any of the three.
+    /// - Parameter timeout: `nil` waits as long as for other signatures, 150 seconds.
+    /// - Throws: `VarlinkConnectionError.timedOut` after that time.
+    public func signature(
+        _ message: HandshakeMessage, key: KeyName, content: [UInt8], scheme: String, timeout: Duration? = nil
+    ) async throws -> [UInt8] {
+        try await bytes("signature", .signHandshake(message, key: key, content: content, scheme: scheme), timeout: timeout)
     }
 
     /// The last records of the audit trail, each a line of JSON. With `follow`, new records come as they are written.
@@ -216,6 +231,9 @@ public final class AgentClient: Sendable {
     /// An account signer for the ACME client that uses the agent's `key`.
     public func signer(for key: KeyDescription) -> AgentAccountSigner { AgentAccountSigner(client: self, key: key) }
 
+    /// Whether calls can still be made: the agent has not closed the connection.
+    public var isOpen: Bool { connection.isOpen }
+
     /// Closes the connection; pending calls fail.
     public func close() async { await connection.close() }
 
@@ -228,8 +246,8 @@ public final class AgentClient: Sendable {
         }
     }
 
-    private func bytes(_ member: String, _ call: AgentCall) async throws -> [UInt8] {
-        let reply = try await answer(to: call, within: patience.signature)
+    private func bytes(_ member: String, _ call: AgentCall, timeout: Duration? = nil) async throws -> [UInt8] {
+        let reply = try await answer(to: call, within: timeout ?? patience.signature)
         guard let text = try? reply.string(member), let bytes = Base64URL.decode(text) else { throw AgentReplyError("no \(member)") }
         return bytes
     }

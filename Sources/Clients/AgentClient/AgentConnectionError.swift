@@ -14,8 +14,11 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
     public var socket: String
     public var description: String
     public var hint: String?
+    /// Whether it passes while the agent is being restarted: nothing listens, or the connection was closed at once.
+    public private(set) var mayPass = false
 
-    init(socket: String, _ message: String, hint: String?) {
+    init(socket: String, _ message: String, hint: String?, mayPass: Bool = false) {
+        self.mayPass = mayPass
         self.socket = socket
         self.description = "the agent's socket \(socket) \(message)"
         self.hint = hint
@@ -29,7 +32,8 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
                 hint: "the agent runs as root, as you, or as the owner of the socket's folder")
         case let error as IOError where error.errnoCode == ENOENT:
             self.init(
-                socket: socket, "does not exist", hint: "is acme-agentd running? To name another socket, use --socket or ACME_AGENT_SOCKET")
+                socket: socket, "does not exist",
+                hint: "is acme-agentd running? To name another socket, use --socket or ACME_AGENT_SOCKET", mayPass: true)
         case let error as IOError where error.errnoCode == EACCES:
             self.init(socket: socket, "cannot be opened: permission denied", hint: "ask the administrator to add you to the socket's group")
         case let error as IOError where error.errnoCode == ECONNREFUSED && AgentConnectionError.kind(of: socket) != nil:
@@ -37,11 +41,11 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
                 socket: socket, "is \(AgentConnectionError.kind(of: socket) ?? "no socket"), not a socket",
                 hint: "name the agent's socket with --socket or ACME_AGENT_SOCKET")
         case let error as IOError where error.errnoCode == ECONNREFUSED:
-            self.init(socket: socket, "has no listener", hint: "acme-agentd has stopped; its log says why")
+            self.init(socket: socket, "has no listener", hint: "acme-agentd has stopped; its log says why", mayPass: true)
         case VarlinkConnectionError.closed, VarlinkConnectionError.unknownPeer:
             self.init(
                 socket: socket, "accepted the connection and closed it at once",
-                hint: "the agent refuses users that it cannot identify, and more connections than its configuration allows")
+                hint: "the agent refuses users that it cannot identify, and more connections than its configuration allows", mayPass: true)
         case ChannelError.connectTimeout:
             self.init(
                 socket: socket, "accepts no connections: its queue is full",

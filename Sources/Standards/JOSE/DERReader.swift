@@ -10,6 +10,9 @@ struct DERReader {
 
     var isAtEnd: Bool { at == bytes.endIndex }
 
+    /// What has not been read.
+    var rest: [UInt8] { Array(bytes[at...]) }
+
     /// Returns the content of the next element and moves past it, if it has this tag.
     mutating func content(tag: DERTag) -> ArraySlice<UInt8>? {
         guard bytes.endIndex - at >= 2, bytes[at] == tag.rawValue else { return nil }
@@ -42,6 +45,9 @@ struct DERReader {
         guard let second = content.dropFirst().first, second >= 0x80 else { return nil }
         return content.dropFirst()
     }
+
+    /// A UTF8String; `nil` also if it is not UTF-8.
+    mutating func text() -> String? { content(tag: .utf8String).flatMap { String(validating: $0, as: UTF8.self) } }
 
     /// A BIT STRING of whole bytes.
     mutating func bitString() -> ArraySlice<UInt8>? {

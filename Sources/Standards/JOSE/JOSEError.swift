@@ -10,6 +10,8 @@ public enum JOSEError: Error, Hashable, Sendable, CustomStringConvertible {
     case invalidJWS(String)
     /// The secret is not an HMAC key for HS256 (RFC 7518 §3.2). The reason never discloses the secret's bytes.
     case invalidHMACKey(String)
+    /// The file does not name a key of the agent (`KeyFile`).
+    case invalidKeyFile(String)
 
     public var description: String {
         switch self {
@@ -18,6 +20,7 @@ public enum JOSEError: Error, Hashable, Sendable, CustomStringConvertible {
         case .invalidJWK(let reason): "not a public JWK: \(reason)"
         case .invalidJWS(let reason): "not a flattened JWS: \(reason)"
         case .invalidHMACKey(let reason): "not an HMAC key: \(reason)"
+        case .invalidKeyFile(let reason): "not a key file: \(reason)"
         }
     }
 }

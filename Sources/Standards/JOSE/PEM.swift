@@ -17,4 +17,24 @@ public enum PEM {
         text.append(contentsOf: "-----END \(label)-----\n".utf8)
         return String(decoding: text, as: UTF8.self)
     }
+
+    /// The blocks of a text that have this label, in its order; `nil` for one that is not base64. A block without an end
+    /// is none. Blanks at the end of a line do not count.
+    static func blocks(_ text: [UInt8], label: String) -> [[UInt8]?] {
+        let begin = Array("-----BEGIN \(label)-----".utf8), end = Array("-----END \(label)-----".utf8)
+        var result: [[UInt8]?] = []
+        var letters: [UInt8]?
+        for var line in text.split(separator: UInt8(ascii: "\n")) {
+            while let last = line.last, last == 0x0D || last == 0x20 || last == 0x09 { line.removeLast() }
+            if line.elementsEqual(begin) {
+                letters = []
+            } else if line.elementsEqual(end), let body = letters {
+                result.append(Base64.decode(body))
+                letters = nil
+            } else {
+                letters?.append(contentsOf: line)
+            }
+        }
+        return result
+    }
 }

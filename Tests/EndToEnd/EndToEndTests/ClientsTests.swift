@@ -39,15 +39,7 @@ import Testing
         #expect(try await sandbox.agent("keys", "create", "www.example.org").status == 0)
         let listed = try await sandbox.shell(
             """
-            venv='\(Program.root)/.build/varlink-client-venv'
-            (
-                flock 9
-                if ! "$venv/bin/python" -c 'import varlink' 2>/dev/null; then
-                    rm -rf "$venv"
-                    python3 -m venv "$venv"
-                    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check varlink==31.0.0
-                fi
-            ) 9>"$venv.lock"
+            \(ReadyMadeClient.environment)
             "$venv/bin/python" -m varlink.cli call "unix:$ACME_AGENT_SOCKET/org.acmeagent.Agent.ListKeys"
             "$venv/bin/python" -m varlink.cli info "unix:$ACME_AGENT_SOCKET"
             "$venv/bin/python" -m varlink.cli help "unix:$ACME_AGENT_SOCKET/org.acmeagent.Agent"

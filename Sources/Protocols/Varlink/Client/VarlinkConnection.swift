@@ -50,8 +50,8 @@ public final class VarlinkConnection: Sendable {
     ///     retried.
     ///   - verify: Checks the server's credentials and, if those are not enough, the descriptor, which is valid only
     ///     during the call. If it throws, the error is rethrown and the connection closed.
-    /// - Throws: `IOError` from the system, `ChannelError.connectTimeout`, ``VarlinkConnectionError/unknownPeer``, or
-    ///   what `verify` throws.
+    /// - Throws: `IOError` from the system, `ChannelError.connectTimeout`, ``VarlinkConnectionError/unknownPeer``,
+    ///   ``VarlinkConnectionError/closed``, or what `verify` throws.
     public static func connect(
         to address: VarlinkAddress, on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         limits: VarlinkClientLimits = VarlinkClientLimits(), timeout: Duration = .seconds(10),
@@ -60,6 +60,8 @@ public final class VarlinkConnection: Sendable {
         let channel = try await connected(to: address, on: group, limits, within: timeout)
         do {
             return try await channel.eventLoop.submit {
+                // The server may have closed it already, and with it the descriptor.
+                guard channel.isActive else { throw VarlinkConnectionError.closed }
                 let pipeline = channel.pipeline.syncOperations
                 let credentials = try pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { descriptor in
                     let credentials = VarlinkPeerCredentials(descriptor: descriptor)
