@@ -217,7 +217,9 @@ public final class AgentDaemon: Sendable {
         let folder = try KeyFolder(path: configuration.stateDirectory + "/keys")
         let pipeline = SigningPipeline(
             eventLoop: loop, audit: audit, tokens: tokens, logger: logger)
-        let gate = Gate(rules: loaded.rules, refusals: RefusalLog(audit: audit, eventLoop: loop, logger: logger))
+        let gate = Gate(
+            rules: loaded.rules, refusals: RefusalLog(audit: audit, eventLoop: loop, logger: logger),
+            rates: try RateKeeper(file: configuration.stateDirectory + "/rates", disk: disk, eventLoop: loop, logger: logger))
         let keys = KeyAdministration(
             eventLoop: loop, folder: folder, contents: try folder.contents(), disk: disk, audit: audit, tokens: tokens,
             logger: logger)
@@ -378,6 +380,8 @@ private final class Parts {
         let connections = server?.shutDown(within: time) ?? loop.makeSucceededVoidFuture()
         return connections.assumeIsolated().flatMap {
             self.service.tokens.stop()
+        }.flatMap {
+            self.service.gate.rates.close()
         }.map {
             do {
                 self.service.gate.refusals.close()

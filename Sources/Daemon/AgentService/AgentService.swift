@@ -202,7 +202,7 @@ final class AgentService: VarlinkService {
         return AgentStatus(
             version: AgentVersion.current, user: caller.peer.uid, groups: caller.peer.identity.gids,
             tokens: tokens.names.compactMap { name in tokens[name].map { TokenStatus(name: name, $0) } },
-            grants: grants.map { GrantStatus($0) },
+            grants: grants.map { GrantStatus($0, rates: gate.rates.status(of: $0)) },
             externalAccounts: caller.rules.policy.externalAccounts(for: caller.peer.identity)
                 .filter { caller.rules.externalAccounts[$0] != nil },
             serverKeyExchangeKeys: serverKeyExchangeKeys(for: caller),

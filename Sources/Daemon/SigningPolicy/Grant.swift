@@ -12,10 +12,12 @@ public struct Grant: Hashable, Sendable {
     public var cas: [CAPattern]
     /// Names of the external account credentials (RFC 8555 §7.3.4) that a registration may use.
     public var externalAccounts: [String]
+    /// How often it may be used; `nil` for as often as its users like.
+    public var rate: GrantRate?
 
     public init(
         name: String, peers: [PeerPattern], keys: [KeyPattern], operations: Set<Operation>, identifiers: [IdentifierPattern] = [],
-        wildcards: Bool = false, cas: [CAPattern] = [], externalAccounts: [String] = []
+        wildcards: Bool = false, cas: [CAPattern] = [], externalAccounts: [String] = [], rate: GrantRate? = nil
     ) {
         self.name = name
         self.peers = peers
@@ -25,6 +27,7 @@ public struct Grant: Hashable, Sendable {
         self.wildcards = wildcards
         self.cas = cas
         self.externalAccounts = externalAccounts
+        self.rate = rate
     }
 
     public func covers(_ peer: Peer) -> Bool { peers.contains { $0.covers(peer) } }

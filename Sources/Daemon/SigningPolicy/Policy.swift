@@ -11,6 +11,8 @@ public struct Policy: Sendable {
     public let grants: [Grant]
     /// Those for handshakes: few, and asked for each key of a listing.
     private let handshakeGrants: [Grant]
+    /// By the names of the grants that have one.
+    private let rates: [String: GrantRate]
 
     /// - Throws: `PatternError` if two grants have one name, a grant has no name, or one gives an operation without the
     ///   stronger one whose payload it shares.
@@ -26,13 +28,20 @@ public struct Policy: Sendable {
         }
         self.grants = grants
         handshakeGrants = grants.filter { grant in HandshakeMessage.allCases.contains { grant.operations.contains($0.operation) } }
+        rates = Dictionary(grants.compactMap { grant in grant.rate.map { (grant.name, $0) } }) { first, _ in first }
     }
 
     /// The policy that refuses everything.
     public init() {
         grants = []
         handshakeGrants = []
+        rates = [:]
     }
+
+    /// Whether some grant has a rate.
+    public var hasRates: Bool { !rates.isEmpty }
+
+    public func rate(ofGrant name: String) -> GrantRate? { rates[name] }
 
     /// Whether some grant has peer, operation and keys. Asked before the rest of a request is read, so that a caller
     /// without such a grant costs nothing more.

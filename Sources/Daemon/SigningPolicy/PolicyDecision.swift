@@ -27,6 +27,8 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
         case urlNotOfCA = "url-not-of-ca"
         /// An order or a CSR without identifiers.
         case noIdentifiers = "no-identifiers"
+        /// The grant's rate allows no more for now.
+        case rateExceeded = "rate-exceeded"
     }
 
     /// The grant that came closest and what it lacked.
@@ -43,17 +45,21 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
     public var reason: Reason
     /// `nil` if there are no grants, or no grant would help.
     public var nearestGrant: NearestGrant?
+    /// The grant that covers the request and whose rate is used up.
+    public var grant: String?
     /// What the caller may be told.
     public var forCaller: CallerRefusal
 
-    public init(_ reason: Reason, nearestGrant: NearestGrant? = nil, forCaller: CallerRefusal) {
+    public init(_ reason: Reason, nearestGrant: NearestGrant? = nil, grant: String? = nil, forCaller: CallerRefusal) {
         self.reason = reason
+        self.grant = grant
         self.nearestGrant = nearestGrant
         self.forCaller = forCaller
     }
 
     /// One line for the administrator's log.
     public var description: String {
+        if grant != nil { return "\(reason.rawValue): \(forCaller.message)" }
         guard let nearestGrant, !nearestGrant.lacks.isEmpty else { return reason.rawValue }
         let lacks = nearestGrant.lacks.map(\.description).joined(separator: "; ")
         return "\(reason.rawValue): nearest is grant \"\(nearestGrant.name)\", which lacks \(lacks)"
@@ -72,6 +78,8 @@ public struct CallerRefusal: Hashable, Sendable {
         case identifierRefused = "identifier-refused"
         /// A CA that the caller's grant does not cover, or a URL that is not the key's CA's.
         case urlRefused = "url-refused"
+        /// The grant's rate allows no more for now.
+        case rateExceeded = "rate-exceeded"
     }
 
     public var code: Code

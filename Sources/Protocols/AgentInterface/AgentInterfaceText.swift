@@ -58,6 +58,10 @@ public enum AgentInterfaceText {
           restarts: int
         )
 
+        # How often a grant may be used, by all its users together. what: "handshakes", "orders", "revocations" or "keys".
+        # count in seconds, burst at once; left: how many more now.
+        type Rate (what: string, count: int, seconds: int, burst: int, left: int)
+
         # What one grant of the policy allows the calling user.
         type Grant (
           name: string,
@@ -66,7 +70,8 @@ public enum AgentInterfaceText {
           identifiers: []string,
           wildcards: bool,
           cas: []string,
-          externalAccounts: []string
+          externalAccounts: []string,
+          rates: []Rate
         )
 
         # A configuration entry that is off until what it names exists: a user, a group, a secret. line: from 1.

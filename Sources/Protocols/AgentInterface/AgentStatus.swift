@@ -49,6 +49,43 @@ public struct TokenStatus: Sendable, Hashable {
     }
 }
 
+/// How often a grant may be used: type `Rate` of the interface.
+public struct RateStatus: Sendable, Hashable {
+    /// `handshakes`, `orders`, `revocations` or `keys`.
+    public var what: String
+    /// `count` in `seconds`.
+    public var count: Int
+    public var seconds: Int
+    /// As many at once.
+    public var burst: Int
+    /// How many more may be asked for now.
+    public var left: Int
+
+    public init(what: String, count: Int, seconds: Int, burst: Int, left: Int) {
+        self.what = what
+        self.count = count
+        self.seconds = seconds
+        self.burst = burst
+        self.left = left
+    }
+
+    func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("what", what)
+        json.member("count", count)
+        json.member("seconds", seconds)
+        json.member("burst", burst)
+        json.member("left", left)
+        json.endObject()
+    }
+
+    init(_ json: JSONObject) throws(JSONError) {
+        self.init(
+            what: try json.string("what"), count: Int(try json.integer("count")), seconds: Int(try json.integer("seconds")),
+            burst: Int(try json.integer("burst")), left: Int(try json.integer("left")))
+    }
+}
+
 /// What one grant allows the caller: type `Grant` of the interface, with the patterns of the configuration.
 public struct GrantStatus: Sendable, Hashable {
     public var name: String
@@ -58,10 +95,12 @@ public struct GrantStatus: Sendable, Hashable {
     public var wildcards: Bool
     public var cas: [String]
     public var externalAccounts: [String]
+    /// Empty without limits.
+    public var rates: [RateStatus]
 
     public init(
         name: String, keys: [String], operations: [String], identifiers: [String], wildcards: Bool, cas: [String],
-        externalAccounts: [String] = []
+        externalAccounts: [String] = [], rates: [RateStatus] = []
     ) {
         self.name = name
         self.keys = keys
@@ -70,6 +109,7 @@ public struct GrantStatus: Sendable, Hashable {
         self.wildcards = wildcards
         self.cas = cas
         self.externalAccounts = externalAccounts
+        self.rates = rates
     }
 
     func write(to json: inout JSONWriter) {
@@ -81,14 +121,20 @@ public struct GrantStatus: Sendable, Hashable {
         json.member("wildcards", wildcards)
         json.member("cas", cas)
         json.member("externalAccounts", externalAccounts)
+        json.name("rates")
+        json.beginArray()
+        for rate in rates { rate.write(to: &json) }
+        json.endArray()
         json.endObject()
     }
 
     init(_ json: JSONObject) throws(JSONError) {
+        var rates: [RateStatus] = []
+        for rate in try json.optional("rates")?.array("rates") ?? [] { rates.append(try RateStatus(rate.object())) }
         self.init(
             name: try json.string("name"), keys: try json.strings("keys"), operations: try json.strings("operations"),
             identifiers: try json.strings("identifiers"), wildcards: try json.bool("wildcards"), cas: try json.strings("cas"),
-            externalAccounts: try json.optionalStrings("externalAccounts") ?? [])
+            externalAccounts: try json.optionalStrings("externalAccounts") ?? [], rates: rates)
     }
 }
 

@@ -2,6 +2,7 @@ import ACME
 import ConfigurationFile
 import DurableFile
 import Glibc
+import SigningPolicy
 import TokenProtocol
 
 /// The daemon's configuration as it is in force: every default is set here and nowhere else.
@@ -38,6 +39,7 @@ public struct AgentConfiguration: Sendable {
         public var cas: [String]
         /// Names of `[[external-account]]`s.
         public var externalAccounts: [String]
+        public var rate: GrantRate?
         /// For messages.
         var table: ConfigurationTable
     }
@@ -228,7 +230,7 @@ extension AgentConfiguration.ExternalAccountSetting {
 extension AgentConfiguration.GrantSetting {
     fileprivate init(_ table: ConfigurationTable) throws(ConfigurationError) {
         try table.finish(known: [
-            "name", "users", "groups", "keys", "operations", "identifiers", "wildcards", "cas", "external-accounts",
+            "name", "users", "groups", "keys", "operations", "identifiers", "wildcards", "cas", "external-accounts", "rate",
         ])
         self.table = table
         name = try table.requiredString("name")
@@ -242,5 +244,6 @@ extension AgentConfiguration.GrantSetting {
         wildcards = try table.bool("wildcards") ?? false
         cas = try table.strings("cas") ?? []
         externalAccounts = try table.strings("external-accounts") ?? []
+        if let rate = try table.table("rate") { self.rate = try GrantRate(rate) }
     }
 }

@@ -121,6 +121,6 @@ extension Grant {
             operations: operations,
             identifiers: try patterns("identifiers", setting.identifiers) { text throws(PatternError) in try IdentifierPattern(text) },
             wildcards: setting.wildcards, cas: try patterns("cas", setting.cas) { text throws(PatternError) in try CAPattern(text) },
-            externalAccounts: setting.externalAccounts)
+            externalAccounts: setting.externalAccounts, rate: setting.rate)
     }
 }

@@ -11,9 +11,11 @@ final class Gate {
     /// The rules for calls from now on; a call in progress keeps those under which it arrived.
     var rules: Rules
     let refusals: RefusalLog
+    let rates: RateKeeper
 
-    init(rules: Rules, refusals: RefusalLog) {
+    init(rules: Rules, refusals: RefusalLog, rates: RateKeeper) {
         self.rules = rules
+        self.rates = rates
         self.refusals = refusals
     }
 
@@ -35,7 +37,12 @@ final class Gate {
     /// - Returns: `nil` if the request was refused; the call is then answered.
     func admit(_ question: PolicyQuestion, of caller: Caller, reply: VarlinkReplier) -> Admitted? {
         switch caller.rules.policy.decide(question) {
-        case .allowed(let grant): return Admitted(question: question, grant: grant, caller: caller)
+        case .allowed(let grant):
+            if let refusal = rates.refusal(of: question.operation, by: grant, in: caller.rules.policy) {
+                refuse(question, refusal, of: caller, reply: reply)
+                return nil
+            }
+            return Admitted(question: question, grant: grant, caller: caller)
         case .refused(let refusal):
             refuse(question, refusal, of: caller, reply: reply)
             return nil

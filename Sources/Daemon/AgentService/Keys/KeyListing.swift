@@ -93,11 +93,11 @@ extension Caller {
 }
 
 extension GrantStatus {
-    init(_ grant: Grant) {
+    init(_ grant: Grant, rates: [RateStatus]) {
         self.init(
             name: grant.name, keys: grant.keys.map(\.description), operations: grant.operations.map(\.rawValue).sorted(),
             identifiers: grant.identifiers.map(\.description), wildcards: grant.wildcards, cas: grant.cas.map(\.description),
-            externalAccounts: grant.externalAccounts)
+            externalAccounts: grant.externalAccounts, rates: rates)
     }
 }
 

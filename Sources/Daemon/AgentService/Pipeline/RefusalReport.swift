@@ -13,7 +13,7 @@ struct RefusalReport {
     private let reason: String
     /// One line: of policy, with the grant that came closest.
     private let description: String
-    /// The grant that covers a request which nevertheless may not be signed.
+    /// The grant that covers a request which nevertheless may not be signed, or not now.
     private let grant: String?
     /// If the request was refused before its identifiers were read: where to take them from.
     private let unread: CallSubject?
@@ -24,7 +24,7 @@ struct RefusalReport {
         self.caller = caller
         reason = refusal.reason.rawValue
         description = refusal.description
-        grant = nil
+        grant = refusal.grant
         self.unread = unread
     }
 
@@ -82,6 +82,8 @@ extension AgentError {
             let own = policy.grants(for: question.peer)
             let missing = question.keys.first { key in !own.contains { $0.covers(key: key) } }
             self = .keyNotFound(name: (missing ?? question.keys.first)?.rawValue ?? "")
+        } else if caller.code == .rateExceeded, GrantRate.Kind(question.operation) == .handshakes {
+            self = .overloaded(message: [caller.message, caller.hint].compactMap(\.self).joined(separator: "; "))
         } else {
             self = .refused(reason: caller.code.rawValue, message: caller.message, hint: caller.hint)
         }

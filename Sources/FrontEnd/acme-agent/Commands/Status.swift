@@ -141,6 +141,11 @@ struct Status: AgentCommand {
         if grant.wildcards { parts.append("and wildcards") }
         if !grant.cas.isEmpty { parts.append("at \(grant.cas.joined(separator: " "))") }
         if !grant.externalAccounts.isEmpty { parts.append("with external account \(grant.externalAccounts.joined(separator: " "))") }
+        let rates = grant.rates.map { rate in
+            rate.seconds == 1
+                ? "\(rate.count) \(rate.what) a second" : "\(rate.count) \(rate.what) in \(rate.seconds / 3_600) h (\(rate.left) left)"
+        }
+        if !rates.isEmpty { parts.append("at most " + rates.joined(separator: ", ")) }
         return parts.joined(separator: " ")
     }
 }

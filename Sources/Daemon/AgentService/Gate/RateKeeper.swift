@@ -1,0 +1,188 @@
+import ACME
+import AgentInterface
+import DurableFile
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import SigningPolicy
+import StrictJSON
+
+/// Counts what grants are used for, and keeps what is limited by the day in the state directory.
+///
+/// Confined to one event loop; the file is written on another thread.
+final class RateKeeper {
+    private var use: RateUse
+    private let file: String
+    private let disk: NIOThreadPool
+    private let eventLoop: any EventLoop
+    private let logger: Logger
+    private var isWriting = false
+    private var isChanged = false
+    private var closing: EventLoopPromise<Void>?
+
+    /// - Throws: ``NewerFormat``.
+    init(file: String, disk: NIOThreadPool, eventLoop: any EventLoop, logger: Logger) throws {
+        self.file = file
+        self.disk = disk
+        self.eventLoop = eventLoop
+        self.logger = logger
+        do {
+            use = RateUse(times: try RateKeeper.read(file))
+        } catch let error as NewerFormat {
+            throw error
+        } catch let error as FileError where error.isMissing {
+            use = RateUse()
+        } catch {
+            // The limits are a second line behind the grants: without the file the agent serves.
+            logger.error(
+                "what grants with a rate were used for is not known, and is counted from now on",
+                metadata: ["file": "\(file)", "error": "\(error)"])
+            use = RateUse()
+        }
+    }
+
+    /// Counts a use that a grant covers.
+    /// - Returns: Why it may not be done now; then it does not count. `nil` if it may.
+    func refusal(of operation: Operation, by grant: String, in policy: Policy) -> Refusal? {
+        guard policy.hasRates, let kind = GrantRate.Kind(operation), let limit = policy.rate(ofGrant: grant)?.limits[kind] else {
+            return nil
+        }
+        let wall = RateKeeper.wall()
+        switch use.take(kind, of: grant, limit, wall: wall, monotonic: RateKeeper.monotonic()) {
+        case .taken:
+            if kind != .handshakes { write() }
+            return nil
+        case .exceeded(let wait):
+            let message = "grant \"\(grant)\" allows \(limit.count) \(RateKeeper.name(kind, limit.count)) "
+            let hint =
+                limit.count == 0
+                ? "its administrator can raise the rate"
+                : limit.seconds == 1 ? "try again in \(wait) ms" : "try again at \(RFC3339.string((wall + wait + 999) / 1_000))"
+            return Refusal(
+                .rateExceeded, grant: grant,
+                forCaller: CallerRefusal(
+                    .rateExceeded, message: message + (limit.seconds == 1 ? "a second" : "in 24 hours"), hint: hint))
+        }
+    }
+
+    private static func name(_ kind: GrantRate.Kind, _ count: Int) -> String {
+        switch kind {
+        case .handshakes: count == 1 ? "handshake" : "handshakes"
+        case .orders: count == 1 ? "order" : "orders"
+        case .revocations: count == 1 ? "revocation" : "revocations"
+        case .keys: count == 1 ? "new key" : "new keys"
+        }
+    }
+
+    /// What is left of a grant's limits.
+    func status(of grant: Grant) -> [RateStatus] {
+        let wall = RateKeeper.wall(), monotonic = RateKeeper.monotonic()
+        return GrantRate.Kind.allCases.compactMap { kind in
+            grant.rate?.limits[kind].map { limit in
+                RateStatus(
+                    what: kind.rawValue, count: limit.count, seconds: limit.seconds, burst: limit.burst,
+                    left: use.left(kind, of: grant.name, limit, wall: wall, monotonic: monotonic))
+            }
+        }
+    }
+
+    /// Succeeds once everything counted is in the file, or could not be written.
+    func close() -> EventLoopFuture<Void> {
+        guard isWriting else { return eventLoop.makeSucceededVoidFuture() }
+        let promise = closing ?? eventLoop.makePromise(of: Void.self)
+        closing = promise
+        return promise.futureResult
+    }
+
+    private func write() {
+        isChanged = true
+        guard !isWriting else { return }
+        isWriting = true
+        isChanged = false
+        use.forget(wall: RateKeeper.wall())
+        let times = use.times, file = file
+        let keeper = NIOLoopBound(self, eventLoop: eventLoop)
+        disk.runIfActive(eventLoop: eventLoop) { try RateKeeper.write(times, to: file) }.whenComplete { result in
+            let keeper = keeper.value
+            keeper.isWriting = false
+            if case .failure(let error) = result { keeper.report(error) }
+            if keeper.isChanged { return keeper.write() }
+            keeper.closing?.succeed()
+        }
+    }
+
+    private func report(_ error: any Error) {
+        logger.error(
+            "what grants with a rate were used for could not be written; a restart would forget it",
+            metadata: ["file": "\(file)", "error": "\(error)"])
+    }
+
+    private static func wall() -> Int64 {
+        var moment = timespec()
+        clock_gettime(CLOCK_REALTIME, &moment)
+        return Int64(moment.tv_sec) &* 1_000 &+ Int64(moment.tv_nsec) / 1_000_000
+    }
+
+    private static func monotonic() -> Int64 { Int64(clamping: NIODeadline.now().uptimeNanoseconds) }
+}
+
+// MARK: The file
+
+extension RateKeeper {
+    /// The file was written by a newer version, which may count what this one would forget.
+    struct NewerFormat: Error, CustomStringConvertible {
+        let file: String
+        let format: Int64
+
+        var description: String {
+            "\(file): written by a newer acme-agent: format \(format), and this one reads formats up to \(RateKeeper.format); "
+                + "use the newer version"
+        }
+    }
+
+    private struct Malformed: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private static let format: Int64 = 1
+    /// Far more than 16 grants with 10,000 uses of each kind.
+    private static let sizeLimit = 16 * 1024 * 1024
+
+    private static func write(_ times: [RateUse.Counted: [Int64]], to file: String) throws(FileError) {
+        var json = JSONWriter()
+        json.beginObject()
+        json.member("format", format)
+        json.name("uses")
+        json.beginArray()
+        for (counted, times) in times.sorted(by: { ($0.key.grant, $0.key.kind.rawValue) < ($1.key.grant, $1.key.kind.rawValue) })
+        where !times.isEmpty {
+            json.beginObject()
+            json.member("grant", counted.grant)
+            json.member("what", counted.kind.rawValue)
+            json.name("times")
+            json.beginArray()
+            for time in times { json.integer(time) }
+            json.endArray()
+            json.endObject()
+        }
+        json.endArray()
+        json.endObject()
+        try DurableFile.replace(file, with: json.bytes + [UInt8(ascii: "\n")], mode: 0o600)
+    }
+
+    private static func read(_ file: String) throws -> [RateUse.Counted: [Int64]] {
+        let root = try JSONDocument(parsing: try DurableFile.read(file, limit: sizeLimit)).root.object()
+        let format = try root.integer("format")
+        guard format <= RateKeeper.format else { throw NewerFormat(file: file, format: format) }
+        var times: [RateUse.Counted: [Int64]] = [:]
+        for value in try root.array("uses") {
+            let entry = try value.object()
+            guard let kind = GrantRate.Kind(rawValue: try entry.string("what")) else {
+                throw Malformed(description: "an unknown kind of use")
+            }
+            times[RateUse.Counted(grant: try entry.string("grant"), kind: kind)] = try entry.array("times").map { try $0.integer() }
+        }
+        return times
+    }
+}
