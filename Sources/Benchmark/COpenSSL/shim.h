@@ -4,3 +4,4 @@
 #include <openssl/evp.h>
 #include <openssl/obj_mac.h>
 #include <openssl/rsa.h>
+#include <openssl/ssl.h>

@@ -33,6 +33,13 @@ final class Workshop {
         ["PATH": getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin", "HOME": folder, "LC_ALL": "C.UTF-8"]
     }
 
+    /// The package's folder.
+    func root() throws -> String {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        guard getcwd(&buffer, buffer.count) != nil else { throw BenchError.system("getcwd") }
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     /// Runs a program; throws unless it succeeds.
     func run(_ arguments: [String], environment extra: [String: String] = [:]) throws {
         let log = "\(folder)/\(arguments.first?.split(separator: "/").last ?? "program").log"

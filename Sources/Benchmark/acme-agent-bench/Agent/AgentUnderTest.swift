@@ -78,7 +78,7 @@ final class AgentUnderTest {
             name = "bench"
             users = [\(([getuid()] + settings.users).map { "\"\($0)\"" }.joined(separator: ", "))]
             keys = ["*"]
-            operations = ["issue", "account", "administer"]
+            operations = ["issue", "account", "administer", "sign-handshake"]
             identifiers = ["*.example.org"]
             cas = ["https://localhost:*"]
             """ + "\n"

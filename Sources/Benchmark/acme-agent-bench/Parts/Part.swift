@@ -4,6 +4,8 @@ import ArgumentParser
 enum Part: String, CaseIterable, ExpressibleByArgument {
     /// Signatures, compared with everything else that signs.
     case signing
+    /// TLS handshakes of nginx, compared with other places for its key.
+    case handshakes
     /// Many keys, a slow token, many connections, start-up.
     case scale
     /// Certificates, compared with other ACME clients.
@@ -15,6 +17,7 @@ enum Part: String, CaseIterable, ExpressibleByArgument {
     func run(in workshop: Workshop, measure: (Plan) -> Void) throws {
         switch self {
         case .signing: try SigningPart(workshop).run(measure)
+        case .handshakes: try HandshakesPart(workshop).run(measure)
         case .scale: try ScalePart(workshop).run(measure)
         case .issuance: try IssuancePart(workshop).run(measure)
         case .endurance: try EndurancePart(workshop).run(measure)
