@@ -195,7 +195,8 @@ let package = Package(
         tests(
             "AgentTLSTests", in: "Clients",
             [
-                "KeyNameLiterals", "acme-agentd", "acme-agent-token", "AgentTLS", "AgentClient", "AgentInterface", "ACME", "JOSE", nioCore,
+                "ProcessWaiting", "KeyNameLiterals", "acme-agentd", "acme-agent-token", "AgentTLS", "AgentClient", "AgentInterface", "ACME",
+                "JOSE", nioCore,
                 nioPosix, nioSSL, x509, swiftASN1, crypto,
             ]),
         tests("AgentInterfaceTests", in: "Protocols", ["AgentInterface", "ACME", "JOSE", "StrictJSON", "KeyNameLiterals"]),

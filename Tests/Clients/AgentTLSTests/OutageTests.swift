@@ -7,6 +7,7 @@ import KeyNameLiterals
 import NIOCore
 import NIOPosix
 import NIOSSL
+import ProcessWaiting
 import Testing
 
 @testable import AgentTLS
@@ -179,7 +180,7 @@ final class HostileAgent: Sendable {
     deinit {
         // It may have inherited a mask that blocks SIGTERM.
         kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
+        process.waitAsleep()
         try? FileManager.default.removeItem(atPath: folder)
     }
 }

@@ -5,6 +5,7 @@ import Crypto
 import Foundation
 import JOSE
 import KeyNameLiterals
+import ProcessWaiting
 import SwiftASN1
 import Synchronization
 import Testing
@@ -73,7 +74,7 @@ final class TestAgent: Sendable {
 
     deinit {
         daemon.withLock { $0 }?.terminate()
-        daemon.withLock { $0 }?.waitUntilExit()
+        daemon.withLock { $0 }?.waitAsleep()
         try? FileManager.default.removeItem(atPath: folder)
     }
 
@@ -103,7 +104,7 @@ final class TestAgent: Sendable {
     func stop() {
         guard let process = daemon.withLock({ $0 }) else { return }
         process.terminate()
-        process.waitUntilExit()
+        process.waitAsleep()
     }
 
     func hold() { _ = kill(processIdentifier, SIGSTOP) }
@@ -148,7 +149,7 @@ final class TestAgent: Sendable {
         process.standardInput = FileHandle.nullDevice
         try process.run()
         let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
+        process.waitAsleep()
         guard process.terminationStatus == 0 else { throw TestFailure("\(path) ended with \(process.terminationStatus)") }
         return String(decoding: output, as: UTF8.self)
     }
