@@ -196,8 +196,7 @@ let package = Package(
             "AgentTLSTests", in: "Clients",
             [
                 "ProcessWaiting", "KeyNameLiterals", "acme-agentd", "acme-agent-token", "AgentTLS", "AgentClient", "AgentInterface", "ACME",
-                "JOSE", nioCore,
-                nioPosix, nioSSL, x509, swiftASN1, crypto,
+                "JOSE", nioCore, nioPosix, nioSSL, x509, swiftASN1, crypto,
             ]),
         tests("AgentInterfaceTests", in: "Protocols", ["AgentInterface", "ACME", "JOSE", "StrictJSON", "KeyNameLiterals"]),
         tests("SigningPolicyTests", in: "Daemon", ["KeyNameLiterals", "SigningPolicy", "ACME"]),

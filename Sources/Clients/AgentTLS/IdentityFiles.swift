@@ -2,6 +2,14 @@ import DurableFile
 import JOSE
 import NIOSSL
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// The certificate chain and the key file of one certificate, as they were at one moment.
 struct IdentityFiles: Hashable, Sendable {
     private var chain: [UInt8]
@@ -24,17 +32,21 @@ struct IdentityFiles: Hashable, Sendable {
             chain = try IdentityFiles.read(IdentityFiles.chainFile, in: place, limit: IdentityFiles.chainMaximum)
             key = try IdentityFiles.read(IdentityFiles.keyFile, in: place, limit: AgentPrivateKey.fileMaximum)
         } catch {
-            throw AgentTLSError(
-                .files, "the certificate cannot be read: \(error)",
-                hint: error.isMissing
-                    ? "`acme-agent issue` makes the folder, by default /var/lib/acme-agent/certificates/NAME"
-                    : "\(IdentityFiles.keyFile) has mode 0640: the server's user must be in the file's group")
+            throw AgentTLSError(.files, "the certificate cannot be read: \(error)", hint: IdentityFiles.hint(error))
+        }
+    }
+
+    private static func hint(_ error: FileError) -> String? {
+        switch error.code {
+        case ENOENT: "`acme-agent issue` makes the folder, by default /var/lib/acme-agent/certificates/NAME"
+        case EACCES: "\(keyFile) has mode 0640: give it the group of the server's user"
+        default: nil
         }
     }
 
     private static func read(_ name: String, in folder: Folder, limit: Int) throws(FileError) -> [UInt8] {
         guard let bytes = try folder.read(name, limit: limit) else {
-            throw FileError(path: "\(folder.path)/\(name)", call: "open", cause: .system(2))
+            throw FileError(path: "\(folder.path)/\(name)", call: "open", cause: .system(ENOENT))
         }
         return bytes
     }

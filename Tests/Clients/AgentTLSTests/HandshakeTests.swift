@@ -136,6 +136,25 @@ import Testing
         try await server.close()
     }
 
+    /// Docs/clients.md says how.
+    @Test func theServerNameChoosesTheCertificate() async throws {
+        let agent = try await TestAgent()
+        let other = try AgentIdentity(folder: await agent.issue("other", .rsa2048))
+        let server = try await TestServer(folder: agent.issue("www")) { configuration in
+            let usual = configuration.sslContextCallback
+            configuration.sslContextCallback = { values, promise in
+                if values.serverHostname == "other.example.org" { promise.succeed(other.current) } else { usual?(values, promise) }
+            }
+        }
+        let client = try TestClient(trusting: agent.authority) { $0.certificateVerification = .noHostnameVerification }
+        let names = ["localhost": KeyAlgorithm.p256, "other.example.org": .rsa2048]
+        for (name, algorithm) in names {
+            #expect(try await PublicKey(spki: client.greet(port: server.port, name: name).spki).algorithm == algorithm)
+        }
+        try await server.close()
+        #expect(server.failures.isEmpty)
+    }
+
     @Test func hundredsOfHandshakesShareFewConnections() async throws {
         let agent = try await TestAgent()
         let server = try await TestServer(folder: agent.issue("www"), deadline: .seconds(60))

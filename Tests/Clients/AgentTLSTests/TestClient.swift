@@ -35,7 +35,7 @@ struct TestClient: Sendable {
     }
 
     /// - Throws: What the client's pipeline failed with.
-    func greet(port: Int, within timeout: TimeAmount = .seconds(20)) async throws -> Greeting {
+    func greet(port: Int, name: String = "localhost", within timeout: TimeAmount = .seconds(20)) async throws -> Greeting {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let greeting = loop.makePromise(of: Greeting.self)
         let context = context
@@ -44,7 +44,7 @@ struct TestClient: Sendable {
             channel = try await ClientBootstrap(group: loop)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        let tls = try NIOSSLClientHandler(context: context, serverHostname: "localhost")
+                        let tls = try NIOSSLClientHandler(context: context, serverHostname: name)
                         try channel.pipeline.syncOperations.addHandler(tls)
                         try channel.pipeline.syncOperations.addHandler(Listener(tls, greeting))
                     }
