@@ -119,6 +119,29 @@ import Testing
         #expect(failures.all.count == 5)
     }
 
+    /// What waits costs memory, so it has a limit.
+    @Test func moreHandshakesThanMayWaitFailAtOnce() async throws {
+        let agent = try HostileAgent("silent")
+        try await agent.ready()
+        let signer = AgentSigner(socket: agent.socket, deadline: .seconds(5))
+        let pem = KeyFile.encode(name: "www", socket: nil, spki: PublicKey.ed25519([UInt8](repeating: 1, count: 32)).spki)
+        let key = try AgentPrivateKey(pem: pem, signer: signer)
+        let reasons = await withTaskGroup(of: AgentTLSError.Reason?.self) { group in
+            for _ in 0..<(AgentConnections.waitingMaximum + 10) {
+                group.addTask {
+                    do throws(AgentTLSError) { _ = try await signer.signature(key, content: Self.content, scheme: "ed25519") } catch {
+                        return error.reason
+                    }
+                    return nil
+                }
+            }
+            return await group.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+        }
+        // On a slow machine the first may have ended before the last begin.
+        let refused = reasons[.busy, default: 0]
+        #expect((1...10).contains(refused) && reasons[.deadline] == AgentConnections.waitingMaximum + 10 - refused, "\(reasons)")
+    }
+
     @Test func wordsOfTheAgentAreSafeForALog() {
         let error = AgentError.refused(reason: "x", message: "\u{1B}[31m\nno\u{9B}1m", hint: "a\rb\u{202E}c")
         let failure = AgentTLSError(error, socket: "/s")
