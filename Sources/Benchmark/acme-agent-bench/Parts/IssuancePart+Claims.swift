@@ -20,7 +20,9 @@ extension IssuancePart {
                 return own / fastest
             },
             .figure("\(at), acme-agent with daemon and helper: CPU", "s", "own.\(store).cpu"),
-            .atMost("\(at), acme-agent with daemon and helper: CPU / uacme's", "×", 0.6) { $0.ratio("own.\(store).cpu", "uacme.\(store).cpu") },
+            .atMost("\(at), acme-agent with daemon and helper: CPU / uacme's", "×", 0.6) {
+                $0.ratio("own.\(store).cpu", "uacme.\(store).cpu")
+            },
             .atMost("\(at), acme-agent: requests", "", 9) { $0["own.\(store).requests"] },
             .figure("\(at), acme-agent: peak resident memory", "MB", "own.\(store).memory"),
             .figure("\(at), bare client: CPU", "s", "bare.\(store).cpu"),

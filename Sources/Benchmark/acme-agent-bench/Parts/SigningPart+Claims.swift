@@ -18,7 +18,8 @@ extension SigningPart {
             for (name, limit) in [("unverified", 1.4), ("verified", 2.4)] {
                 plan.claims += [
                     .figure("P-256, \(name), 1 connection, \(placement): p50", "µs", "\(name).1\(at).p50"),
-                    .atMost("P-256, \(name), 1 connection, \(placement): p50 without 2 bare round trips / SoftHSM's", "×", limit) { figures in
+                    .atMost("P-256, \(name), 1 connection, \(placement): p50 without 2 bare round trips / SoftHSM's", "×", limit) {
+                        figures in
                         guard let all = figures["\(name).1\(at).p50"], let token = figures["softhsm.1\(at).p50"],
                             let bare = figures["bare\(at).p50"]
                         else { return nil }
