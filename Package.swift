@@ -137,7 +137,7 @@ let package = Package(
             "acme-agent", in: "FrontEnd",
             [
                 "StrictJSON", "AgentClient", "AgentInterface", "Issuance", "ACMEClient", "CertificateStore", "AuditTrail", "ACME", "JOSE",
-                "ConfigurationFile", "DurableFile", argumentParser, crypto,
+                "CLinux", "ConfigurationFile", "DurableFile", argumentParser, crypto,
             ]),
 
         // Benchmark: the agent compared with its peers.

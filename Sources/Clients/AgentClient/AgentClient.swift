@@ -76,6 +76,25 @@ public final class AgentClient: Sendable {
         }
     }
 
+    /// Uses a connection that was made as another user, whom the agent then takes this process for. Checks who listens,
+    /// as that user would.
+    /// - Parameters:
+    ///   - descriptor: A connected socket; it is closed with the connection.
+    ///   - socket: The path it was connected to, from this process's root.
+    ///   - user: Who connected it.
+    /// - Throws: `AgentConnectionError` with a hint.
+    public static func connect(over descriptor: CInt, socket: String, as user: UInt32) async throws -> AgentClient {
+        let trusted = SocketOwner.trusted(socket, by: user)
+        do {
+            let connection = try await VarlinkConnection.connect(over: descriptor) { server, _ in
+                guard trusted.contains(server.uid) else { throw UntrustedServer(uid: server.uid) }
+            }
+            return AgentClient(connection, Patience(), whenSlow: nil)
+        } catch {
+            throw AgentConnectionError(socket: socket, cause: error)
+        }
+    }
+
     /// What the agent is, which user it takes this process for, and what that user may do.
     /// - Throws: `VarlinkConnectionError.timedOut` if the agent does not answer within 15 seconds, as do `keys`, `key`,
     ///   `retireKey`, and `audit` without `follow`.

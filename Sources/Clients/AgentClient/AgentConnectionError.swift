@@ -24,6 +24,11 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
         self.hint = hint
     }
 
+    /// For an error of connect(2) in a program that does not use NIO.
+    public init(socket: String, code: Int32) {
+        self.init(socket: socket, cause: IOError(errnoCode: code, reason: "connect"))
+    }
+
     init(socket: String, cause: any Error) {
         switch cause {
         case let error as UntrustedServer:

@@ -6,10 +6,10 @@
 
 /// The users that a client accepts as the agent.
 enum SocketOwner {
-    /// Root, this process's user, and the owner of the socket's folder unless others may write to it: anyone who can
+    /// Root, the connecting user, and the owner of the socket's folder unless others may write to it: anyone who can
     /// write there can put another socket in its place.
-    static func trusted(_ socket: String) -> Set<UInt32> {
-        var users: Set<UInt32> = [0, geteuid()]
+    static func trusted(_ socket: String, by user: UInt32 = geteuid()) -> Set<UInt32> {
+        var users: Set<UInt32> = [0, user]
         guard let slash = socket.lastIndex(of: "/") else { return users }
         let folder = slash == socket.startIndex ? "/" : String(socket[..<slash])
         var status = stat()

@@ -10,11 +10,12 @@ struct ChildProcess: ~Copyable {
 
     private let pid: pid_t
     private let pipe: Int32
+    private let outputLimit: Int
     /// The last bytes of standard output and standard error.
     private(set) var output: [UInt8] = []
 
     /// - Throws: `ExternalProgramError`.
-    init(path: String, arguments: [String], environment: ProgramEnvironment, input: [UInt8]) throws {
+    init(path: String, arguments: [String], environment: ProgramEnvironment, input: [UInt8], outputLimit: Int) throws {
         var ends: [Int32] = [-1, -1]
         guard clinux_pipe(&ends) == 0 else { throw ExternalProgramError(path, .notStarted(errno: errno)) }
         defer { close(ends[1]) }
@@ -63,6 +64,7 @@ struct ChildProcess: ~Copyable {
         }
         pid = child
         pipe = ends[0]
+        self.outputLimit = outputLimit
     }
 
     deinit { close(pipe) }
@@ -116,7 +118,7 @@ struct ChildProcess: ~Copyable {
             let count = read(pipe, &buffer, buffer.count)
             guard count > 0 else { return count < 0 && (errno == EAGAIN || errno == EINTR) }
             output.append(contentsOf: buffer[..<count])
-            if output.count > ExternalProgram.outputLimit { output.removeFirst(output.count - ExternalProgram.outputLimit) }
+            if output.count > outputLimit { output.removeFirst(output.count - outputLimit) }
         }
         return true
     }

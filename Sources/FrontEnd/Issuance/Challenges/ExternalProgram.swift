@@ -1,4 +1,5 @@
 import ACME
+import DurableFile
 import Glibc
 import NIOPosix
 import Synchronization
@@ -26,7 +27,8 @@ public struct ExternalProgram: Sendable {
         self.timeout = timeout
     }
 
-    /// Checks that it can be started: it must be a regular file that this user may execute.
+    /// Checks that it can be started: it must be a regular file that this user may execute, and a script must name an
+    /// interpreter that exists.
     public func check() throws(ExternalProgramError) {
         var status = stat()
         guard stat(path, &status) == 0 else { throw ExternalProgramError(path, .notStarted(errno: errno)) }
@@ -34,43 +36,80 @@ public struct ExternalProgram: Sendable {
             throw ExternalProgramError(path, .notStarted(errno: status.st_mode & S_IFMT == S_IFDIR ? EISDIR : EACCES))
         }
         guard access(path, X_OK) == 0 else { throw ExternalProgramError(path, .notStarted(errno: errno)) }
+        if let fault = Self.scriptFault(path) { throw ExternalProgramError(path, fault) }
+    }
+
+    /// More than a first line has.
+    private static let headLength = 256
+
+    /// What keeps the kernel from running a script (execve(2)); `nil` for anything that is not text, and for a file that
+    /// this user may only execute.
+    private static func scriptFault(_ path: String) -> ExternalProgramError.Kind? {
+        guard let head = try? File(reading: path).read(at: 0, count: headLength) else { return nil }
+        guard head.starts(with: "#!".utf8) else { return head.contains(0) ? nil : .noInterpreter }
+        let line = head.dropFirst(2).prefix { $0 != UInt8(ascii: "\n") }.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
+        let name = line.prefix { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+        guard let interpreter = String(validating: name, as: UTF8.self) else { return nil }
+        guard !interpreter.isEmpty else { return .noInterpreter }
+        return access(interpreter, X_OK) == 0 ? nil : .missingInterpreter(interpreter)
+    }
+
+    /// Runs it until it ends, whatever its exit code.
+    /// - Parameter limit: how many bytes of its output are kept, the last ones.
+    /// - Throws: `ExternalProgramError` if it does not end by itself; `CancellationError`.
+    public func output(of arguments: [String], limit: Int) async throws -> (status: Int32, output: [UInt8]) {
+        let (end, output) = try await end(arguments, environment, [], limit: limit)
+        guard case .exited(let status) = end else { throw failure(end, output) }
+        return (status, output)
     }
 
     /// Runs it until it ends. If the task is cancelled, the program is terminated.
     /// - Parameter input: its standard input.
     /// - Throws: `ExternalProgramError` unless it exits with 0; `CancellationError`.
     public func run(_ arguments: [String], environment additions: [String: String] = [:], input: [UInt8] = []) async throws {
+        let (end, output) = try await end(arguments, environment.merging(additions), input, limit: Self.outputLimit)
+        guard end == .exited(0) else { throw failure(end, output) }
+    }
+
+    private func end(
+        _ arguments: [String], _ environment: ProgramEnvironment, _ input: [UInt8], limit: Int
+    ) async throws -> (ChildProcess.End, [UInt8]) {
         let flag = CancellationFlag()
-        let environment = self.environment.merging(additions)
-        try await withTaskCancellationHandler {
+        return try await withTaskCancellationHandler {
             // On a thread that may block: poll and waitpid must not block the cooperative pool.
             try await NIOThreadPool.singleton.runIfActive {
-                var child = try start(arguments, environment, input)
+                var child = try start(arguments, environment, input, limit: limit)
                 let end = child.wait(timeout: timeout, grace: Self.grace, flag)
-                switch end {
-                case .exited(0): break
-                case .cancelled: throw CancellationError()
-                case .exited(let code): throw ExternalProgramError(path, .exit(code), output: child.output)
-                case .signalled(let signal): throw ExternalProgramError(path, .signal(signal), output: child.output)
-                case .timedOut: throw ExternalProgramError(path, .timeout(seconds: timeout.components.seconds), output: child.output)
-                }
+                if end == .cancelled { throw CancellationError() }
+                return (end, child.output)
             }
         } onCancel: {
             flag.set()
         }
     }
 
+    private func failure(_ end: ChildProcess.End, _ output: [UInt8]) -> any Error {
+        switch end {
+        case .cancelled: CancellationError()
+        case .exited(let code): ExternalProgramError(path, .exit(code), output: output)
+        case .signalled(let signal): ExternalProgramError(path, .signal(signal), output: output)
+        case .timedOut: ExternalProgramError(path, .timeout(seconds: timeout.components.seconds), output: output)
+        }
+    }
+
     /// A script that was just written may still be open in another thread's child, between fork and exec: ETXTBSY is
     /// temporary.
-    private func start(_ arguments: [String], _ environment: ProgramEnvironment, _ input: [UInt8]) throws -> ChildProcess {
+    private func start(
+        _ arguments: [String], _ environment: ProgramEnvironment, _ input: [UInt8], limit: Int
+    ) throws -> ChildProcess {
         for _ in 0..<Self.busyAttempts {
             do {
-                return try ChildProcess(path: path, arguments: arguments, environment: environment, input: input)
+                return try ChildProcess(path: path, arguments: arguments, environment: environment, input: input, outputLimit: limit)
             } catch let error as ExternalProgramError where error.kind == .notStarted(errno: ETXTBSY) {
                 usleep(10_000)
             }
         }
-        return try ChildProcess(path: path, arguments: arguments, environment: environment, input: input)
+        return try ChildProcess(path: path, arguments: arguments, environment: environment, input: input, outputLimit: limit)
     }
 }
 
@@ -82,6 +121,10 @@ public struct ExternalProgramError: Error, Hashable, Sendable, CustomStringConve
         case exit(Int32)
         case signal(Int32)
         case timeout(seconds: Int64)
+        /// A text file without `#!`.
+        case noInterpreter
+        /// What a script names after `#!`.
+        case missingInterpreter(String)
     }
 
     public var path: String
@@ -96,6 +139,12 @@ public struct ExternalProgramError: Error, Hashable, Sendable, CustomStringConve
         self.output = text.split(separator: "\n").suffix(ExternalProgram.outputLines).map { TerminalText.safe($0, limit: 300) }
     }
 
+    /// A file with Windows' line ends names an interpreter that ends in a carriage return.
+    private static func shown(_ interpreter: String) -> String {
+        let text = interpreter.hasSuffix("\r") ? interpreter.dropLast() + "<CR>" : interpreter[...]
+        return TerminalText.safe(text, limit: 100)
+    }
+
     public var description: String {
         let what =
             switch kind {
@@ -103,6 +152,9 @@ public struct ExternalProgramError: Error, Hashable, Sendable, CustomStringConve
             case .exit(let code): "ended with exit code \(code)"
             case .signal(let signal): "was killed by signal \(signal)"
             case .timeout(let seconds): "did not end within \(seconds) s"
+            case .noInterpreter: "could not be started: it is a text file whose first line does not begin with #! (such as #!/bin/sh)"
+            case .missingInterpreter(let interpreter):
+                "could not be started: its first line names the interpreter \"\(ExternalProgramError.shown(interpreter))\", which cannot be executed"
             }
         let name = TerminalText.safe(path, limit: 200)
         return output.isEmpty ? "\(name) \(what)" : "\(name) \(what):\n" + output.map { "  | \($0)" }.joined(separator: "\n")

@@ -11,7 +11,7 @@ struct GivenOptions: Sendable {
         ("account register", true), ("account show", true), ("account update", true), ("account deactivate", true), ("issue", true),
         ("renew", false), ("revoke", false), ("list", false), ("show", false), ("forget", false), ("keys create", false),
         ("keys adopt", false), ("keys list", false), ("keys show", false), ("keys retire", false), ("keys delete", false),
-        ("audit verify", false), ("audit tail", false), ("status", false),
+        ("audit verify", false), ("audit tail", false), ("status", false), ("deploy", false),
     ]
 
     /// A text with these options added to each command in it.
@@ -42,7 +42,7 @@ struct GivenOptions: Sendable {
     }
 
     /// Quoted so that a shell takes it as one word.
-    private static func quoted(_ value: String) -> String {
+    static func quoted(_ value: String) -> String {
         let isPlain = !value.isEmpty && value.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "/.-_:,=@%+".contains($0)) }
         let value = TerminalText.safe(value)
         return isPlain ? value : "'" + value.replacing("'", with: "'\\''") + "'"

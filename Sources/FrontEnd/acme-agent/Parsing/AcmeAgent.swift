@@ -18,7 +18,8 @@ struct AcmeAgent: AsyncParsableCommand {
             """,
         version: Version.text,
         groupedSubcommands: [
-            CommandGroup(name: "Certificates:", subcommands: [Issue.self, Renew.self, Revoke.self, List.self, Show.self, Forget.self]),
+            CommandGroup(
+                name: "Certificates:", subcommands: [Issue.self, Renew.self, Revoke.self, List.self, Show.self, Forget.self, Deploy.self]),
             CommandGroup(name: "The agent:", subcommands: [AccountCommand.self, Keys.self, Audit.self, Status.self]),
         ])
 

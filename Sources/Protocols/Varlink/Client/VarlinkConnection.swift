@@ -57,7 +57,26 @@ public final class VarlinkConnection: Sendable {
         limits: VarlinkClientLimits = VarlinkClientLimits(), timeout: Duration = .seconds(10),
         verify: @escaping @Sendable (_ server: VarlinkPeerCredentials, _ descriptor: CInt) throws -> Void = { _, _ in }
     ) async throws -> VarlinkConnection {
-        let channel = try await connected(to: address, on: group, limits, within: timeout)
+        try await verified(connected(to: address, on: group, limits, within: timeout), limits, verify)
+    }
+
+    /// Uses a Unix socket that is already connected, for example by another process; checks the server's identity before
+    /// anything is sent.
+    /// - Parameter descriptor: It is the connection's from now on, and is closed with it.
+    /// - Throws: as ``connect(to:on:limits:timeout:verify:)``.
+    public static func connect(
+        over descriptor: CInt, on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        limits: VarlinkClientLimits = VarlinkClientLimits(),
+        verify: @escaping @Sendable (_ server: VarlinkPeerCredentials, _ descriptor: CInt) throws -> Void = { _, _ in }
+    ) async throws -> VarlinkConnection {
+        let channel = try await bootstrap(on: group, limits).withConnectedSocket(descriptor).get()
+        return try await verified(channel, limits, verify)
+    }
+
+    private static func verified(
+        _ channel: any Channel, _ limits: VarlinkClientLimits,
+        _ verify: @escaping @Sendable (_ server: VarlinkPeerCredentials, _ descriptor: CInt) throws -> Void
+    ) async throws -> VarlinkConnection {
         do {
             return try await channel.eventLoop.submit {
                 // The server may have closed it already, and with it the descriptor.
@@ -88,19 +107,22 @@ public final class VarlinkConnection: Sendable {
         var pause = pauses.lowerBound
         while true {
             do {
-                return try await ClientBootstrap(group: group)
+                return try await bootstrap(on: group, limits)
                     .connectTimeout(TimeAmount(clock.now.duration(to: end)))
-                    .channelInitializer { channel in
-                        channel.eventLoop.makeCompletedFuture {
-                            let handler = VarlinkClientHandler(eventLoop: channel.eventLoop, limits: limits)
-                            try channel.pipeline.syncOperations.addHandler(handler)
-                        }
-                    }
                     .connect(unixDomainSocketPath: address.path).get()
             } catch let error as IOError where error.errnoCode == EAGAIN {
                 guard clock.now + pause < end else { throw ChannelError.connectTimeout(TimeAmount(timeout)) }
                 try await Task.sleep(for: pause)
                 pause = min(pause * 2, pauses.upperBound)
+            }
+        }
+    }
+
+    private static func bootstrap(on group: any EventLoopGroup, _ limits: VarlinkClientLimits) -> ClientBootstrap {
+        ClientBootstrap(group: group).channelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture {
+                let handler = VarlinkClientHandler(eventLoop: channel.eventLoop, limits: limits)
+                try channel.pipeline.syncOperations.addHandler(handler)
             }
         }
     }

@@ -8,4 +8,5 @@
 #include "clinux_hook.h"
 #include "clinux_credential.h"
 #include "clinux_lock.h"
+#include "clinux_connect.h"
 #include "helper_process.h"

@@ -1,0 +1,367 @@
+import ACME
+import AgentClient
+import AgentInterface
+import CLinux
+import CertificateStore
+import DurableFile
+import Glibc
+import JOSE
+
+/// Looks whether a server can serve with the agent's key, as the server itself would find out.
+struct DeploymentCheck {
+    let deployment: Deployment
+    /// Where the server listens.
+    let address: ServerAddress
+    let session: Session
+
+    private var template: ServerTemplate { deployment.template }
+    private var title: String { template.title }
+    private var isRoot: Bool { geteuid() == 0 }
+    /// The command that prints the steps.
+    private var plan: String { "acme-agent deploy \(deployment.kind.rawValue) \(deployment.certificate.name)" }
+    private var restart: String { "systemctl daemon-reload && systemctl restart \(template.unit)" }
+    private static let asRoot = "run the check as root"
+
+    func findings() async throws -> [DeploymentFinding] {
+        let environment = try await environment()
+        let provider = try await provider(environment)
+        let connection = await connection()
+        var findings = [provider, connection.finding]
+        findings += try await agentFindings(connection.agent)
+        await connection.agent?.close()
+        findings.append(certificate())
+        findings.append(try await keyFile(environment, provider))
+        findings.append(try await served())
+        return findings
+    }
+
+    // MARK: Provider
+
+    private static let module = "tls-acme-agent.so"
+    private static let variable = "OPENSSL_CONF"
+
+    /// The server's variables that OpenSSL reads.
+    private struct OpenSSLEnvironment {
+        /// `nil` if they cannot be seen.
+        var configuration: String?
+        var modules: String?
+        /// Where they come from, in a sentence.
+        var source: String
+
+        var entries: [String] {
+            [("OPENSSL_CONF", configuration), ("OPENSSL_MODULES", modules)].compactMap { name, value in
+                value.flatMap { $0.isEmpty ? nil : "\(name)=\($0)" }
+            }
+        }
+    }
+
+    private func environment() async throws -> OpenSSLEnvironment {
+        if case .setting(let name, _, _) = template.environment {
+            let words = deployment.environmentSetting.map { $0.split(separator: " ") }
+            func value(_ variable: String) -> String? {
+                words.map { words in words.first { $0.hasPrefix(variable + "=") }.map { String($0.dropFirst(variable.count + 1)) } ?? "" }
+            }
+            return OpenSSLEnvironment(
+                configuration: value(Self.variable), modules: value("OPENSSL_MODULES").flatMap { $0.isEmpty ? nil : $0 }, source: name)
+        }
+        if let main = deployment.processes?.main, isTrusted(main), let configuration = main.variable(Self.variable) {
+            return OpenSSLEnvironment(
+                configuration: configuration, modules: main.variable("OPENSSL_MODULES").flatMap { $0.isEmpty ? nil : $0 },
+                source: "the environment of process \(main.id)")
+        }
+        // The process does not run, or has overwritten its variables.
+        let shown = try await SystemProgram.line(of: ["systemctl", "show", "--property=Environment", "--value", template.unit + ".service"])
+        guard let words = shown?.split(separator: " ") else { return OpenSSLEnvironment(source: "the unit") }
+        func value(_ variable: String) -> String? {
+            words.first { $0.hasPrefix(variable + "=") }.map { String($0.dropFirst(variable.count + 1)) }
+        }
+        return OpenSSLEnvironment(
+            configuration: value(Self.variable) ?? "", modules: value("OPENSSL_MODULES"), source: "the unit \(template.unit).service")
+    }
+
+    /// Whether OpenSSL may be run with a process's environment, which can name a module: not as root with a user's.
+    private func isTrusted(_ process: ServerProcess) -> Bool { process.isRoots || !isRoot }
+
+    private func provider(_ environment: OpenSSLEnvironment) async throws -> DeploymentFinding {
+        let main = deployment.processes?.main
+        if case .unit = template.environment, let main, let path = main.loaded(module: Self.module), !path.isEmpty {
+            return .ok(.provider, "\(title), process \(main.id), has loaded \(path)")
+        }
+        if case .unit = template.environment, let main, !main.isVisible {
+            return .unknown(.provider, "this user may not see what \(title), process \(main.id), has loaded", hint: Self.asRoot)
+        }
+        guard let openssl = SystemProgram("openssl", environment: environment.entries) else {
+            return .unknown(.provider, "there is no openssl(1) to ask", hint: "install the package openssl")
+        }
+        let modules = try await modulesFolder(environment)
+        let listed = try await openssl.run(["list", "-providers"])?.output.contains("tls-acme-agent") ?? false
+        if !listed {
+            if let modules, access("\(modules)/\(Self.module)", F_OK) != 0 {
+                return .failed(
+                    .provider, "OpenSSL's modules folder, \(modules), has no \(Self.module)",
+                    hint: "`make install` of acme-agent puts it there; OPENSSL_MODULES names another folder")
+            }
+            if let configuration = environment.configuration, !configuration.isEmpty {
+                guard access(configuration, R_OK) == 0 else {
+                    return .failed(
+                        .provider, "the OpenSSL configuration \(configuration), which \(environment.source) names, cannot be read",
+                        hint: "\(plan) prints where it is; then \(restart)")
+                }
+                return .failed(
+                    .provider, "OpenSSL does not load the provider with the configuration \(configuration)",
+                    hint: "OPENSSL_CONF=\(configuration) openssl list -providers shows what it loads; compare it with "
+                        + deployment.configuration)
+            }
+            if environment.configuration != nil {
+                return .failed(
+                    .provider, "\(environment.source) has no \(Self.variable), so \(title) does not load the provider",
+                    hint: "\(plan) prints how to set it; then \(restart)")
+            }
+        }
+        guard case .unit = template.environment else {
+            return .ok(.provider, "\(environment.source) has \(Self.variable), with which OpenSSL loads the provider")
+        }
+        guard let main else { return .unknown(.provider, "\(title) does not run", hint: "systemctl restart \(template.unit)") }
+        return .failed(
+            .provider, "\(title), process \(main.id), runs without the provider",
+            hint: "\(plan) prints how it is loaded; a reload is not enough: \(restart)")
+    }
+
+    private func modulesFolder(_ environment: OpenSSLEnvironment) async throws -> String? {
+        if let own = environment.modules { return own }
+        let prefix = "MODULESDIR: \""
+        guard let line = try await SystemProgram.line(of: ["openssl", "version", "-m"]), line.hasPrefix(prefix) else { return nil }
+        return String(line.dropFirst(prefix.count).dropLast())
+    }
+
+    // MARK: Agent
+
+    /// Connects as the server's processes do.
+    private func connection() async -> (finding: DeploymentFinding, agent: AgentClient?) {
+        let worker = deployment.worker, user = deployment.user, socket = deployment.serverSocket
+        do {
+            let agent: AgentClient
+            if isRoot {
+                agent = try await AgentClient.connect(
+                    over: try descriptor(for: worker), socket: socket, as: worker?.user ?? user.id)
+            } else if geteuid() == user.id, deployment.chroot == nil {
+                agent = try await AgentClient.connect(socket: socket)
+            } else {
+                return (.unknown(.socket, "only root can try the socket \(socket) as the user \(user.name)", hint: Self.asRoot), nil)
+            }
+            let source = worker.map { "process \($0.id) of \(title)" } ?? "\(title) when it starts"
+            return (.ok(.socket, "the user \(user.name), with the groups of \(source), reaches the agent at \(socket)"), agent)
+        } catch let error as AgentConnectionError {
+            return (.failed(.socket, "\(error.description), as the user \(user.name)", hint: hint(error)), nil)
+        } catch {
+            return (.unknown(.socket, "the socket \(socket) cannot be tried as the user \(user.name): \(Failure(error).message)"), nil)
+        }
+    }
+
+    private func hint(_ error: AgentConnectionError) -> String {
+        let socket = deployment.serverSocket
+        if access(socket, F_OK) != 0 {
+            return deployment.chroot == nil
+                ? "systemctl status acme-agentd says whether it runs; its log says why not" : "\(plan) prints the socket that it needs"
+        }
+        guard error.description.contains("permission") else { return error.hint ?? "systemctl status acme-agentd" }
+        return "\(plan) prints how the user gets the socket's group; groups count only after systemctl restart \(template.unit)"
+    }
+
+    /// The agent's socket, connected as the server's worker or, if none runs, as one that would be started.
+    private func descriptor(for worker: ServerProcess?) throws -> Int32 {
+        let user = deployment.user
+        var groups = worker?.groups ?? user.groups
+        if worker == nil, case .ownSocket = template.access { groups = [user.group] }
+        let path = deployment.socket
+        var descriptor: Int32 = -1, isConnecting: Int32 = 0
+        let code = groups.withUnsafeBufferPointer { groups in
+            func connect(_ root: UnsafePointer<CChar>?) -> Int32 {
+                var identity = clinux_user(
+                    user: worker?.user ?? user.id, group: worker?.group ?? user.group, groups: groups.baseAddress,
+                    group_count: groups.count, root: root)
+                return clinux_connect_as(&identity, path, &descriptor, &isConnecting)
+            }
+            return deployment.chroot.map { $0.withCString { connect($0) } } ?? connect(nil)
+        }
+        guard code == 0 else {
+            if isConnecting != 0 { throw AgentConnectionError(socket: deployment.serverSocket, code: code) }
+            throw Failure("failed", .failed, String(cString: strerror(code)))
+        }
+        return descriptor
+    }
+
+    /// Whether the grant is there, and the key signs: the agent is asked for a handshake's signature, as that user.
+    private func agentFindings(_ agent: AgentClient?) async throws -> [DeploymentFinding] {
+        let key = deployment.keyName, user = deployment.user.name
+        guard let agent else {
+            return [
+                .unknown(.grant, "needs a connection to the agent as the user \(user)"),
+                .unknown(.key, "needs a connection to the agent as the user \(user)"),
+            ]
+        }
+        let status: AgentStatus
+        do { status = try await agent.status() } catch {
+            let failure = Failure(error)
+            return [
+                .failed(.grant, failure.message, hint: failure.hint ?? "the agent's log says more"),
+                .unknown(.key, "needs an answer of the agent"),
+            ]
+        }
+        let operation = Operation.signHandshake.rawValue
+        let covering = status.grants.filter { $0.covers(key) }
+        guard let grant = covering.first(where: { $0.operations.contains(operation) }) else {
+            return [grantFinding(status, covering), .unknown(.key, "needs a grant")]
+        }
+        let granted = DeploymentFinding.ok(.grant, "grant \"\(grant.name)\" lets the user \(user) sign handshakes with the key \(key)")
+        return [granted, try await keyFinding(agent)]
+    }
+
+    private func grantFinding(_ status: AgentStatus, _ covering: [GrantStatus]) -> DeploymentFinding {
+        let key = deployment.keyName, user = deployment.user.name, operation = Operation.signHandshake.rawValue
+        let hint = "\(plan) prints the grant; systemctl reload acme-agentd applies it"
+        if let grant = covering.first {
+            return .failed(.grant, "grant \"\(grant.name)\" covers the key \(key), but its operations lack \(operation)", hint: hint)
+        }
+        if let problem = status.problems.first(where: { $0.what == "grant" || $0.what == "grants" }) {
+            return .failed(
+                .grant, "no grant that is on gives the user \(user) the key \(key), and \(Status.line(problem))",
+                hint: "acme-agentd --check-config says what is off, and why")
+        }
+        if let grant = status.grants.first {
+            return .failed(
+                .grant,
+                "grant \"\(grant.name)\" names the user \(user), but does not cover the key \(key): it has "
+                    + Wording.list(grant.keys), hint: hint)
+        }
+        return .failed(.grant, "no grant names the user \(user)", hint: hint)
+    }
+
+    /// The form of a CertificateVerify's content (RFC 8446 §4.4.3), with random bytes in place of a transcript's hash:
+    /// nobody's handshake.
+    private static var content: [UInt8] {
+        [UInt8](repeating: 0x20, count: 64) + Array("TLS 1.3, server CertificateVerify".utf8) + [0]
+            + (0..<32).map { _ in UInt8.random(in: .min ... .max) }
+    }
+
+    private func keyFinding(_ agent: AgentClient) async throws -> DeploymentFinding {
+        let key = deployment.keyName, name = deployment.certificate.name
+        guard let algorithm = deployment.certificate.keyAlgorithm else {
+            return .unknown(.key, "the certificate's key is of a kind that this version does not know")
+        }
+        do {
+            _ = try await agent.handshake(key: key, content: Self.content, scheme: algorithm.serverScheme)
+            return .ok(.key, "the agent signs a handshake with the key \(key) for this user")
+        } catch AgentError.invalidRequest(parameter: "key", let message) where message.contains("retired") {
+            return .failed(
+                .key, "the key \(key) is retired",
+                hint: "acme-agent renew \(name) makes another one; its deploy hook, or a reload, has \(title) take it into use")
+        } catch {
+            let failure = Failure(error)
+            return .failed(
+                .key, "the agent does not sign with the key \(key): \(failure.message)", hint: failure.hint ?? "its log says why")
+        }
+    }
+
+    // MARK: Files
+
+    /// Whether the key file is that of the certificate's key.
+    private func certificate() -> DeploymentFinding {
+        let name = deployment.certificate.name
+        guard let spki = deployment.certificate.chain.spki else {
+            return .unknown(.certificate, "the certificate's key cannot be read")
+        }
+        let bytes: [UInt8]
+        do { bytes = try DurableFile.read(deployment.keyFile, limit: Self.keyFileLimit) } catch {
+            guard error.code == EACCES else {
+                return .failed(
+                    .certificate, "\(deployment.keyFile): \(error.reason)", hint: "acme-agent renew \(name) --force writes it again")
+            }
+            return .unknown(.certificate, "this user may not read \(deployment.keyFile)", hint: Self.asRoot)
+        }
+        let body = bytes.split(separator: UInt8(ascii: "\n")).filter { $0.first != UInt8(ascii: "-") }.flatMap { $0 }
+        // The public key is the file's last element.
+        guard let der = Base64.decode(body), der.count > spki.count, der.suffix(spki.count).elementsEqual(spki) else {
+            return .failed(
+                .certificate, "the key file \(deployment.keyFile) is not for the key of its certificate",
+                hint: "acme-agent renew \(name) --force writes both again")
+        }
+        return .ok(.certificate, "certificate and key file belong together")
+    }
+
+    private static let keyFileLimit = 64 * 1024
+
+    /// Whether the server's main process can read the key file, and OpenSSL takes it.
+    private func keyFile(_ environment: OpenSSLEnvironment, _ provider: DeploymentFinding) async throws -> DeploymentFinding {
+        let path = deployment.keyFile
+        // Servers read keys before they give up root.
+        let reader = deployment.processes?.main
+        if let reader, reader.user != 0 {
+            guard let obstacle = FileAccess.obstacle(to: path, user: reader.user, groups: [reader.group] + reader.groups) else {
+                return .ok(.keyFile, "\(title), which runs as uid \(reader.user), may read \(path)")
+            }
+            return .failed(
+                .keyFile, "\(title), which runs as uid \(reader.user), may not read \(path) because of \(obstacle)",
+                hint: "start \(title) as root, or give it the group of these files")
+        }
+        guard isRoot else { return .unknown(.keyFile, "only root can read \(path) as \(title) does", hint: Self.asRoot) }
+        guard provider.state == .ok else { return .unknown(.keyFile, "needs the provider") }
+        var environment = environment
+        // nginx loads the provider, and hides with which configuration.
+        if environment.configuration?.isEmpty ?? true { environment.configuration = deployment.configuration }
+        if environment.modules == nil, let reader, isTrusted(reader), case let path? = reader.loaded(module: Self.module), !path.isEmpty {
+            environment.modules = DurableFile.parent(of: path)
+        }
+        guard let openssl = SystemProgram("openssl", environment: environment.entries),
+            let answer = try await openssl.run(["pkey", "-in", path, "-pubout"])
+        else { return .unknown(.keyFile, "there is no openssl(1) to try it with", hint: "install the package openssl") }
+        guard answer.isSuccess else {
+            let line =
+                answer.output.split(separator: "\n").last { $0.contains("error:") }.map { TerminalText.safe($0, limit: 300) } ?? "no reason"
+            return .failed(
+                .keyFile, "OpenSSL does not load \(path): \(line)", hint: "acme-agent renew \(deployment.certificate.name) --force")
+        }
+        return .ok(.keyFile, "OpenSSL loads \(path)")
+    }
+
+    // MARK: Port
+
+    private func served() async throws -> DeploymentFinding {
+        let certificate = deployment.certificate
+        let answer = try await ServedCertificate.fetch(
+            from: address, startTLS: template.startTLS, for: certificate.metadata.identifiers.first)
+        switch answer {
+        case .noProgram: return .unknown(.served, "there is no openssl(1) to connect with", hint: "install the package openssl")
+        case .refused(let why):
+            return .failed(
+                .served, "no TLS server answers at \(address): \(why)",
+                hint: "journalctl -u \(template.unit) says why; --connect HOST:PORT names another address")
+        case .unfinished(let why):
+            return .failed(
+                .served, "the TLS handshake with \(address) fails: \(why)",
+                hint: "the log of \(title) has the provider's reason: journalctl -u \(template.unit)")
+        case .certificate(let der) where der == certificate.chain.leafDER:
+            return .ok(.served, "\(address) serves the stored certificate, serial \(certificate.metadata.serial)")
+        case .certificate(let der):
+            let serial = (try? CertificateChain(der: [der]))?.serialNumber
+            let other = serial.map { "serial \(Hexadecimal.encode($0))" } ?? "one that cannot be read"
+            return .failed(
+                .served, "\(address) serves another certificate, \(other); the stored one has serial \(certificate.metadata.serial)",
+                hint: template.hookWritesFile
+                    ? "\(deployment.hook) \(certificate.name) \(deployment.folder) writes HAProxy's file and reloads it"
+                    : "systemctl reload \(template.unit); if it stays, another file is configured: \(plan)")
+        }
+    }
+}
+
+extension KeyAlgorithm {
+    /// A SignatureScheme of RFC 8446 §4.2.3 for a server's CertificateVerify.
+    fileprivate var serverScheme: String {
+        switch self {
+        case .p256: "ecdsa_secp256r1_sha256"
+        case .p384: "ecdsa_secp384r1_sha384"
+        case .rsa2048, .rsa3072, .rsa4096: "rsa_pss_rsae_sha256"
+        case .ed25519: "ed25519"
+        }
+    }
+}

@@ -1,0 +1,62 @@
+import StrictJSON
+
+/// One step of a deployment: files to write, commands to run.
+struct DeploymentStep: Equatable {
+    struct File: Equatable {
+        enum Change: String { case write, add }
+        /// Whether the text is the whole file, or added to it.
+        var change: Change
+        /// A path, or where in the server's configuration.
+        var place: String
+        var text: String
+    }
+
+    /// Stable, for programs.
+    var name: String
+    /// A sentence without a full stop.
+    var title: String
+    var files: [File] = []
+    var commands: [String] = []
+    var note: String?
+
+    /// For a person: what is to be copied is indented further than the rest.
+    func text(number: Int) -> String {
+        var lines = Self.paragraph("\(title).", first: "\(number). ")
+        for file in files {
+            lines += ["", Self.indent + "\(file.change == .write ? "Write" : "Add to") \(file.place):", ""]
+            lines += Self.copied(file.text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init))
+        }
+        if !commands.isEmpty { lines += ["", Self.indent + "Run:", ""] + Self.copied(commands) }
+        if let note { lines += [""] + Self.paragraph("Note: \(note).", first: Self.indent) }
+        return lines.joined(separator: "\n")
+    }
+
+    private static let width = 80
+    private static let indent = "   "
+
+    private static func paragraph(_ text: String, first: String) -> [String] {
+        let lines = Wording.wrapped(text, width: width - indent.count).map { String($0.drop { $0 == " " }) }
+        return lines.enumerated().map { ($0 == 0 ? first : indent) + $1 }
+    }
+
+    private static func copied(_ lines: [String]) -> [String] { lines.map { $0.isEmpty ? "" : indent + "    " + $0 } }
+
+    func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("name", name)
+        json.member("title", title)
+        json.name("files")
+        json.beginArray()
+        for file in files {
+            json.beginObject()
+            json.member("change", file.change.rawValue)
+            json.member("place", file.place)
+            json.member("text", file.text)
+            json.endObject()
+        }
+        json.endArray()
+        json.member("commands", commands)
+        json.member("note", ifPresent: note)
+        json.endObject()
+    }
+}

@@ -1,0 +1,131 @@
+import DurableFile
+import Glibc
+
+/// A running process of a server, as the kernel shows it (proc(5)).
+struct ServerProcess: Sendable {
+    var id: Int32
+    var parent: Int32
+    var name: String
+    /// Effective ones.
+    var user: UInt32
+    var group: UInt32
+    var groups: [UInt32]
+    /// Whether root started it. The name and the environment of a process say nothing if another user chose them, also
+    /// those of a program that then became root.
+    var isRoots: Bool
+
+    private static let statusLimit = 64 * 1024
+    private static let tableLimit = 16 << 20
+
+    /// - Returns: `nil` if it has ended.
+    init?(id: Int32) {
+        guard let bytes = try? DurableFile.read("/proc/\(id)/status", limit: Self.statusLimit) else { return nil }
+        self.init(id: id, status: String(decoding: bytes, as: UTF8.self))
+    }
+
+    init?(id: Int32, status: String) {
+        var fields: [Substring: [Substring]] = [:]
+        for line in status.split(separator: "\n") {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            fields[line[..<colon]] = line[line.index(after: colon)...].split { $0 == "\t" || $0 == " " }
+        }
+        // A zombie has nothing left to see. The first number is the real one, the second the effective one.
+        guard fields["State"]?.first != "Z", let name = fields["Name"]?.joined(separator: " "),
+            let parent = fields["PPid"]?.first.flatMap({ Int32($0) }),
+            let real = fields["Uid"]?.first.flatMap({ UInt32($0) }), let user = fields["Uid"]?.dropFirst().first.flatMap({ UInt32($0) }),
+            let group = fields["Gid"]?.dropFirst().first.flatMap({ UInt32($0) })
+        else { return nil }
+        self.id = id
+        self.parent = parent
+        self.name = name
+        self.user = user
+        self.group = group
+        isRoots = real == 0 && user == 0
+        groups = fields["Groups"]?.compactMap { UInt32($0) } ?? []
+    }
+
+    /// The processes with one of these names.
+    static func all(named names: [String]) -> [ServerProcess] {
+        let numbers = (try? DurableFile.names(in: "/proc"))?.compactMap { Int32($0) } ?? []
+        return numbers.compactMap { ServerProcess(id: $0) }.filter { names.contains($0.name) }
+    }
+
+    /// Its root, if this user may know it; "/" counts as none.
+    var root: String? {
+        guard let root = link("root"), root != "/" else { return nil }
+        return root
+    }
+
+    /// Whether this user may see the process's root, memory map and descriptors.
+    var isVisible: Bool { link("root") != nil }
+
+    private func link(_ name: String) -> String? { (try? Folder("/proc/\(id)"))?.target(ofLink: name) }
+
+    /// The path of a module that it has loaded; "" if it has not, `nil` if this user may not know.
+    func loaded(module: String) -> String? {
+        guard let bytes = try? DurableFile.read("/proc/\(id)/maps", limit: Self.tableLimit) else { return nil }
+        for line in bytes.split(separator: UInt8(ascii: "\n")) {
+            guard let slash = line.firstIndex(of: UInt8(ascii: "/")) else { continue }
+            let path = String(decoding: line[slash...], as: UTF8.self)
+            if path.hasSuffix("/" + module) || path.hasSuffix("/\(module) (deleted)") { return path }
+        }
+        return ""
+    }
+
+    /// A variable of the environment that it was started with; "" if it had none. `nil` if this user may not know, or
+    /// the process has overwritten it, as nginx does with its title.
+    func variable(_ name: String) -> String? {
+        guard let bytes = try? DurableFile.read("/proc/\(id)/environ", limit: Self.tableLimit) else { return nil }
+        let entries = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+        guard entries.contains(where: { $0.contains("=") }) else { return nil }
+        return entries.first { $0.hasPrefix(name + "=") }.map { String($0.dropFirst(name.count + 1)) } ?? ""
+    }
+
+    /// The sockets that listen on a TCP port of this machine, by their numbers.
+    fileprivate static func listeners(on port: UInt16) -> Set<String> {
+        var found: Set<String> = []
+        for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+            guard let bytes = try? DurableFile.read(table, limit: tableLimit) else { continue }
+            for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n").dropFirst() {
+                let fields = line.split(separator: " ")
+                // The local address ends in the port, in hexadecimal; 0A is TCP_LISTEN.
+                guard fields.count > 9, fields[3] == "0A", let local = fields[1].split(separator: ":").last,
+                    UInt16(local, radix: 16) == port
+                else { continue }
+                found.insert("socket:[\(fields[9])]")
+            }
+        }
+        return found
+    }
+
+    /// Whether it holds one of these sockets.
+    fileprivate func holds(_ sockets: Set<String>) -> Bool {
+        guard !sockets.isEmpty, let folder = try? Folder("/proc/\(id)/fd"), let names = try? folder.names() else { return false }
+        return names.contains { folder.target(ofLink: $0).map(sockets.contains) ?? false }
+    }
+}
+
+/// The processes of one server.
+struct ServerProcesses: Sendable {
+    var main: ServerProcess
+    /// One that signs: a child of the main process that has given up root; the main process if there is none.
+    var worker: ServerProcess
+
+    /// The server that listens on the port.
+    /// - Parameters:
+    ///   - names: of its processes, the main one first.
+    ///   - isLocal: whether the port is this machine's. If not, or if this user may not know who listens, the only server
+    ///     with such a name is taken.
+    init?(named names: [String], port: UInt16, isLocal: Bool) {
+        let all = ServerProcess.all(named: names), ids = Set(all.map(\.id))
+        var mains = all.filter { !ids.contains($0.parent) }
+        // Children may outlive their main process, and other programs may have the same names.
+        if let own = names.first, mains.contains(where: { $0.name == own }) { mains.removeAll { $0.name != own } }
+        let sockets = ServerProcess.listeners(on: port)
+        let listening = mains.first { main in all.contains { ($0.id == main.id || $0.parent == main.id) && $0.holds(sockets) } }
+        let isKnown = isLocal && mains.allSatisfy(\.isVisible)
+        guard let main = listening ?? (mains.count == 1 && !isKnown ? mains.first : nil) else { return nil }
+        self.main = main
+        worker = all.first { $0.parent == main.id && $0.user != 0 } ?? main
+    }
+}
