@@ -81,8 +81,17 @@ struct Renew: AgentCommand {
             }
         }
         await settleOutgoingKeys(session)
+        noteForgottenHook(report, session.output)
         warnOfUselessOptions(report, session.output)
         return try finish(report, session.output)
+    }
+
+    /// Unlike those of `issue`, options of `renew` are for this run only.
+    private func noteForgottenHook(_ report: Report, _ output: Output) {
+        guard certificate.deployHook != nil, !report.renewed.isEmpty else { return }
+        output.note(
+            "the deploy hook is not remembered: `acme-agent issue`, with the certificate's names and --deploy-hook, sets it for all renewals"
+        )
     }
 
     /// Retires or deletes the replaced keys whose grace period is over. The agent is contacted only if there are any.
@@ -245,6 +254,13 @@ struct Renew: AgentCommand {
                 guard given.deployHook == nil else { throw error }
                 session.output.warning("\(name): \(error.message)")
             }
+        }
+        if settings.deployHook == nil, stored != nil, certificate.newKey, oldKey != .keep {
+            let grace = settings.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace
+            session.output.warning(
+                "\(name) gets a new key, but has no deploy hook: servers use the old one until they are reloaded, and it is retired "
+                    + (grace > 0 ? "in \(Wording.duration(seconds: Int64(grace)))" : "at once"),
+                hint: "acme-agent deploy SERVER \(name) prints the hook for a server")
         }
         if session.settings.isDirectoryGiven { directory = session.settings.directory }
         request.newKey = certificate.newKey

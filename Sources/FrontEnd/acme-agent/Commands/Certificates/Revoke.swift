@@ -68,6 +68,7 @@ struct Revoke: AgentCommand {
             let account = try? await session.store.account(at: directory)
             throw Revoke.failure(error, name, orderedBy: stored.metadata.account, account: account?.url)
         }
+        if reason == .keyCompromise { await warnOfServers(stored, session) }
         try session.output.result("revoked \(name), serial \(stored.metadata.serial)" + (reason.map { " (\($0.name))" } ?? "")) { json in
             json.name("revoked")
             json.beginObject()
@@ -80,6 +81,19 @@ struct Revoke: AgentCommand {
             json.endObject()
         }
         return .success
+    }
+
+    /// Says what servers do without the key, and how they get another one.
+    private func warnOfServers(_ certificate: StoredCertificate, _ session: Session) async {
+        // A key that could not be retired still signs; a warning has said so.
+        if let key = try? await session.agent().key(named: certificate.metadata.key.name), key.state == .active { return }
+        let names = certificate.metadata.identifiers.map { "-d \(GivenOptions.quoted($0.value))" }.joined(separator: " ")
+        let isFirst = certificate.metadata.identifiers.first.map { CertificateName($0) == certificate.name } ?? false
+        let name = isFirst ? "" : " --name \(GivenOptions.quoted(certificate.name.rawValue))"
+        session.output.warning(
+            "servers that use the key \(certificate.metadata.key.name) fail from now on, until they have loaded another certificate",
+            hint:
+                "acme-agent issue \(names)\(name) makes another key and certificate; then its deploy hook, or you, must reload the servers")
     }
 
     /// The other certificates with the same key that are not revoked. One that cannot be read is reported by `list`.
