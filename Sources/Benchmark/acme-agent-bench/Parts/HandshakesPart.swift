@@ -87,7 +87,7 @@ final class HandshakesPart {
         try workshop.run(["openssl", "pkey", "-in", key, "-pubout", "-out", "\(folder)/\(name).pub"])
         let nginx = try NginxPeer(name, certificate: try makeCertificate(name), key: key, variables: [:], workshop: workshop)
         ends.append { nginx.stop() }
-        probes(&plan, nginx, "file.\(kind.name)", "key file, \(kind.shown)")
+        try probes(&plan, nginx, "file.\(kind.name)", "key file, \(kind.shown)")
     }
 
     private func provider(_ plan: inout Plan, _ kind: Kind, _ agent: AgentUnderTest, _ verification: String) throws {
@@ -110,7 +110,7 @@ final class HandshakesPart {
             variables: ["OPENSSL_CONF": root + "/Config/openssl-acme-agent.cnf", "OPENSSL_MODULES": root + "/.build/provider"],
             workshop: workshop)
         ends.append { nginx.stop() }
-        probes(&plan, nginx, "\(verification).\(kind.name)", "agent, \(verification), \(kind.shown)") { agent.processes }
+        try probes(&plan, nginx, "\(verification).\(kind.name)", "agent, \(verification), \(kind.shown)") { agent.processes }
     }
 
     /// libp11's engine, with the token's PIN in nginx's configuration.
@@ -144,17 +144,20 @@ final class HandshakesPart {
         let nginx = try NginxPeer(
             name, certificate: try makeCertificate(name), key: "engine:pkcs11:\(uri)", variables: variables, workshop: workshop)
         ends.append { nginx.stop() }
-        probes(&plan, nginx, "engine.\(kind.name)", "SoftHSM in nginx's worker, \(kind.shown)")
+        try probes(&plan, nginx, "engine.\(kind.name)", "SoftHSM in nginx's worker, \(kind.shown)")
     }
 
     private func probes(
         _ plan: inout Plan, _ nginx: NginxPeer, _ figure: String, _ shown: String, signers: @escaping () -> [pid_t] = { [] }
-    ) {
+    ) throws {
+        // Before many connections at the same time make the worker's heap grow by a random amount.
+        _ = try nginx.load(connections: 1, seconds: 0.1, signers: [])
+        let memory = nginx.residentMemory
         for connections in HandshakesPart.connections {
             plan.probe("\(shown), \(connections) connections") { [seconds] in
                 var figures = try nginx.load(connections: connections, seconds: seconds, signers: signers())
                     .figures("\(figure).\(connections)")
-                figures["\(figure).memory"] = nginx.residentMemory
+                figures["\(figure).memory"] = memory
                 return figures
             }
         }
