@@ -109,7 +109,8 @@ extension FolderStore {
         var new = zip(FolderLayout.files, contents).map {
             (name: "\(generations)/\(interim)/\($0)", bytes: $1, mode: FolderLayout.publicFile)
         }
-        new.append(("\(generations)/\(interim)/\(FolderLayout.keyFile)", keyFile, FolderLayout.keyFileMode))
+        let keyFileName = "\(generations)/\(interim)/\(FolderLayout.keyFile)"
+        new.append((keyFileName, keyFile, FolderLayout.keyFileMode))
         if let state { new.append((interimState, try state.encoded(for: layout.state(name)), FolderLayout.publicFile)) }
         try files.stored { () throws(FileError) in
             let certificate = try Folder(layout.certificate(name), calls: files.calls)
@@ -117,7 +118,7 @@ extension FolderStore {
             try inner.removeTree(interim, depth: FolderLayout.depth)
             do throws(FileError) {
                 try inner.makeFolder(interim, mode: FolderLayout.publicFolder)
-                try certificate.write(new)
+                try certificate.write(new, groups: keyFileGroup.map { [keyFileName: $0] } ?? [:])
                 try inner.folder(interim).synchronize()
                 try inner.rename(interim, to: String(metadata.generation))
                 if state != nil { try certificate.rename(interimState, to: FolderLayout.stateFile) }

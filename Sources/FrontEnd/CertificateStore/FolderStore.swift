@@ -9,14 +9,20 @@ public struct FolderStore: CertificateStore {
     let files: StoreFiles
     /// The agent's socket for new key files; `nil` if it is the default one.
     let socket: String?
+    /// The group of new key files; `nil` for the process's.
+    let keyFileGroup: UInt32?
 
     /// - Parameters:
     ///   - folder: The state directory; created by the first write.
     ///   - socket: The agent's socket, which new key files name; `nil` for the default one.
-    public init(folder: String, socket: String? = nil) { self.init(folder: folder, socket: socket, calls: .real) }
+    ///   - keyFileGroup: The group of new key files; `nil` for the process's.
+    public init(folder: String, socket: String? = nil, keyFileGroup: UInt32? = nil) {
+        self.init(folder: folder, socket: socket, keyFileGroup: keyFileGroup, calls: .real)
+    }
 
-    init(folder: String, socket: String? = nil, calls: FileCalls) {
+    init(folder: String, socket: String? = nil, keyFileGroup: UInt32? = nil, calls: FileCalls) {
         self.socket = socket
+        self.keyFileGroup = keyFileGroup
         var root = folder
         while root.utf8.count > 1, root.utf8.last == UInt8(ascii: "/") { root.removeLast() }
         layout = FolderLayout(root: root)

@@ -119,5 +119,10 @@ public final class File: Sendable {
         guard fchmod(descriptor, mode) == 0 else { throw failure("fchmod") }
     }
 
+    /// Needs root, or the file's owner as a member of the group.
+    func setGroup(_ group: UInt32) throws(FileError) {
+        guard fchown(descriptor, uid_t.max, group) == 0 else { throw failure("fchown") }
+    }
+
     private func failure(_ call: String) -> FileError { FileError(path: path, call: call, code: errno) }
 }

@@ -182,10 +182,12 @@ public final class Folder: Sendable {
 
     /// Writes files and syncs them, but not this folder. All are written before the first is synced, so that the file
     /// system commits one transaction instead of one per file. After an error some may exist.
-    public func write(_ files: [(name: String, bytes: [UInt8], mode: UInt32)]) throws(FileError) {
+    /// - Parameter groups: of those that do not get the process's group, by name.
+    public func write(_ files: [(name: String, bytes: [UInt8], mode: UInt32)], groups: [String: UInt32] = [:]) throws(FileError) {
         var begun: [File] = []
         for (name, bytes, mode) in files {
             let file = try begin(name, mode: mode)
+            if let group = groups[name] { try file.setGroup(group) }
             try file.write(bytes)
             file.beginWriting()
             begun.append(file)

@@ -29,4 +29,14 @@ import Testing
             for (path, mode) in expected { #expect(try FileStatus(at: "\(folder.state)/\(path)").mode == mode, "\(path)") }
         }
     }
+
+    /// Only root can give a file to any group.
+    @Test(.enabled(if: geteuid() == 0)) func onlyTheKeyFileHasTheGroupThatIsConfigured() async throws {
+        let folder = try StoreFolder(), store = FolderStore(folder: folder.state, keyFileGroup: 12_345)
+        _ = try await store.install(folder.new())
+        let generation = "\(folder.state)/certificates/www.example.org/generations/1"
+        let key = try FileStatus(at: generation + "/key.pem")
+        #expect(key.group == 12_345 && key.owner == 0 && key.mode == 0o640)
+        for file in FolderLayout.files { #expect(try FileStatus(at: "\(generation)/\(file)").group == getegid(), "\(file)") }
+    }
 }

@@ -35,6 +35,15 @@ import Testing
         #expect(!settings.isDirectoryGiven)
     }
 
+    @Test func theGroupOfKeyFilesIsANameOrANumber() throws {
+        #expect(try settings().keyFileGroup == nil)
+        #expect(try settings([], "key-file-group = \"root\"").keyFileGroup == 0)
+        #expect(try settings([], "key-file-group = \"12345\"").keyFileGroup == 12_345)
+        for group in ["no-such-group", "4294967295", "-1"] {
+            #expect(error("key-file-group = \"\(group)\"")?.contains("a group that does not exist") == true, "\(group)")
+        }
+    }
+
     @Test func stateDirectoryFollowsRootAndXDG() throws {
         #expect(try settings([], "") { $0.isRoot = true }.stateDirectory == "/var/lib/acme-agent")
         #expect(try settings([], "") { $0.stateHome = "/state" }.stateDirectory == "/state/acme-agent")

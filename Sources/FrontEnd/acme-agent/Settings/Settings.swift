@@ -27,6 +27,8 @@ struct Settings: Sendable {
     /// needs it.
     var isStateDirectoryNamed: Bool
     var auditFile: String
+    /// The group of new key files; `nil` for the process's.
+    var keyFileGroup: UInt32?
     private var configuredProxy: ProxyChoice?
     private var environmentProxy: String?
     private var proxyExceptions: String?
@@ -63,6 +65,7 @@ struct Settings: Sendable {
         stateDirectory = state
         isStateDirectoryNamed = options.stateDirectory != nil
         auditFile = configured.auditFile ?? Settings.defaultAuditFile
+        keyFileGroup = configured.keyFileGroup
         configuredProxy = configured.proxy
         environmentProxy = environment.proxy
         proxyExceptions = environment.proxyExceptions

@@ -1,6 +1,7 @@
 import ACME
 import ACMEClient
 import ConfigurationFile
+import Glibc
 import JOSE
 
 /// The settings in `acme-agent.toml`; Config/acme-agent.toml explains each.
@@ -8,6 +9,8 @@ struct SettingsFile: Sendable {
     var socket: String?
     var stateDirectory: String?
     var auditFile: String?
+    /// The group's number.
+    var keyFileGroup: UInt32?
     var proxy: ProxyChoice?
     var ca = CASettings()
     var certificate = CertificateSettings()
@@ -20,8 +23,8 @@ struct SettingsFile: Sendable {
     ]
     static let settings =
         [
-            "socket", "state-directory", "audit-file", "proxy", "directory", "ca-certificate", "account-key", "external-account", "contact",
-            "certificate",
+            "socket", "state-directory", "audit-file", "key-file-group", "proxy", "directory", "ca-certificate", "account-key",
+            "external-account", "contact", "certificate",
         ]
         + certificateSettings
 
@@ -33,6 +36,13 @@ struct SettingsFile: Sendable {
         socket = try table.path("socket")
         stateDirectory = try table.path("state-directory")
         auditFile = try table.path("audit-file")
+        if let group = try table.string("key-file-group") {
+            // A number need not be a group's.
+            guard let number = UInt32(group) ?? getgrnam(group)?.pointee.gr_gid, number != .max else {
+                throw table.error("key-file-group", "names a group that does not exist: \"\(TerminalText.safe(group, limit: 80))\"")
+            }
+            keyFileGroup = number
+        }
         proxy = try table.parsed("proxy") { try ProxyChoice($0) }
         ca = try CASettings(table)
         certificate = try CertificateSettings(table)
