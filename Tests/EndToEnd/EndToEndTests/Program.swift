@@ -44,7 +44,7 @@ enum Program {
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle(forWritingAtPath: files[0])
         process.standardError = FileHandle(forWritingAtPath: files[1])
-        try process.run()
+        try process.runAlone()
         return Running(process: process, files: files)
     }
 

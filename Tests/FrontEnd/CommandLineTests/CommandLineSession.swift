@@ -77,7 +77,7 @@ final class CommandLineSession: Sendable {
         for name in names { try folder.write(name, "") }
         process.standardOutput = FileHandle(forWritingAtPath: folder.file(names[0]))
         process.standardError = FileHandle(forWritingAtPath: folder.file(names[1]))
-        try process.run()
+        try process.runAlone()
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
                 process.waitAsleep()

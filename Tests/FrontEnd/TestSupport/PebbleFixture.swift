@@ -102,7 +102,7 @@ public final class PebbleFixture: Sendable {
         process.standardOutput = output
         process.standardError = output
         process.standardInput = FileHandle.nullDevice
-        try process.run()
+        try process.runAlone()
         return process
     }
 
