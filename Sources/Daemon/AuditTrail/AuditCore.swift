@@ -138,14 +138,15 @@ final class AuditCore: Sendable {
 
     func write(_ state: inout State) throws(AuditError) {
         guard !state.pending.isEmpty, let file = state.file else { return }
-        // Outcomes alone need no check: the file was checked before their intents, and is again before the next one.
+        // Outcomes alone need no check: the file was checked before their intents, and is again before the next one. A
+        // file that is rotated away is not checked again.
         // The thread checks the path once a second; the next batch must not forget what it found.
-        let isOutage = state.outage?.isOver == false
-        if state.announces || isOutage, let failure = fault(state.identity, state.size, byPath: isOutage) {
+        let isOutage = state.outage?.isOver == false, isRotation = state.size >= state.rotateAt
+        if state.announces || isOutage || isRotation, let failure = fault(state.identity, state.size, byPath: isOutage) {
             takeBack(&state, failure)
             throw failure
         }
-        if state.size >= state.rotateAt, try rotate(&state, file) { return }
+        if isRotation, try rotate(&state, file) { return }
         state.statistics.writes &+= 1
         do throws(FileError) { try file.write(state.pending) } catch {
             let failure = AuditError(

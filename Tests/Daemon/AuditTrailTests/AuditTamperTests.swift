@@ -57,6 +57,24 @@ struct AuditTamperTests {
         #expect(log.statistics.records == 1)
     }
 
+    @Test("Outcomes alone are written without a check; the next intent, and a rotation, notice the change", arguments: possible)
+    func outcomes(_ change: Change) throws {
+        for rotates in [false, true] {
+            let trail = try TrailFolder()
+            let log = try AuditLog(path: trail.path, limits: AuditLimits(fileSize: rotates ? 100 : 1 << 20))
+            let writer = log.writer()
+            try writer.append(sample(1))
+            try writer.flush()
+            try make(change, trail)
+            var outcome = sample(1)
+            outcome.kind = .outcome
+            try writer.append(outcome)
+            #expect(reason { try writer.flush() } == (rotates ? .replaced : nil))
+            _ = try? writer.append(sample(2))
+            #expect(reason { try writer.flush() } == .replaced)
+        }
+    }
+
     @Test("Who may read the file is not a change by others")
     func narrowedOrRead() throws {
         let trail = try TrailFolder()

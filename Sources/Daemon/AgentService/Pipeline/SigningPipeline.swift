@@ -194,8 +194,8 @@ final class SigningPipeline {
             let error = round.error(of: id)
             jobs[id.slot] = nil
             round.answered(id)
-            if let error {
-                job.reply.fail(AgentError(error))
+            if case .withhold = action {
+                job.reply.fail(error.map { AgentError($0) } ?? .signingFailed(message: "the audit trail lacks a record", hint: nil))
             } else {
                 switch job.answer {
                 case .success(let meaning)?: job.reply.succeed { json in meaning.writeMembers(to: &json) }
