@@ -14,7 +14,8 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
     public var socket: String
     public var description: String
     public var hint: String?
-    /// Whether it passes while the agent is being restarted: nothing listens, or the connection was closed at once.
+    /// Whether it may pass by itself, above all while the agent is being restarted: nothing listens, the connection was
+    /// closed at once, or the queue is full.
     public private(set) var mayPass = false
 
     init(socket: String, _ message: String, hint: String?, mayPass: Bool = false) {
@@ -54,7 +55,7 @@ public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
         case ChannelError.connectTimeout:
             self.init(
                 socket: socket, "accepts no connections: its queue is full",
-                hint: "the agent is overloaded or hangs; try again later")
+                hint: "the agent is overloaded or hangs; try again later", mayPass: true)
         default: self.init(socket: socket, "cannot be reached: \(cause)", hint: nil)
         }
     }

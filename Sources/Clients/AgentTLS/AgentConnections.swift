@@ -12,6 +12,8 @@ actor AgentConnections {
     static let waitingMaximum = 1_024
     /// New connections for one handshake. An agent that stops closes those that wait in its queue.
     private static let attempts = 3
+    /// For one attempt to connect. Whoever waits for it may have less time left, and waits at most this much longer.
+    private static let attempt = Duration.milliseconds(250)
     /// Between two attempts to connect to an agent that is being restarted.
     private static let pause = Duration.milliseconds(20)
 
@@ -87,23 +89,18 @@ actor AgentConnections {
             let attempt = opening ?? open(until: end)
             do { try await attempt.value } catch {
                 // It may have been another handshake's, whose time was over earlier.
-                guard (error as? AgentConnectionError)?.mayPass == true, clock.now + AgentConnections.pause < end else { throw error }
+                let mayPass = (error as? AgentConnectionError)?.mayPass ?? ((error as? AgentTLSError)?.reason == .deadline)
+                guard mayPass, clock.now + AgentConnections.pause < end else { throw error }
+                try await Task.sleep(for: AgentConnections.pause)
             }
-            _ = try left(until: end)
         }
     }
 
     private func open(until end: ContinuousClock.Instant) -> Task<Void, any Error> {
         let attempt = Task {
             defer { opening = nil }
-            while true {
-                do {
-                    connections.append(Connection(try await AgentClient.connect(socket: socket, timeout: left(until: end))))
-                    return
-                } catch let error as AgentConnectionError where error.mayPass && clock.now + AgentConnections.pause < end {
-                    try await Task.sleep(for: AgentConnections.pause)
-                }
-            }
+            let time = min(try left(until: end), AgentConnections.attempt)
+            connections.append(Connection(try await AgentClient.connect(socket: socket, timeout: time)))
         }
         opening = attempt
         return attempt

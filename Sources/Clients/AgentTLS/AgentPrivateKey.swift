@@ -82,13 +82,7 @@ extension AgentPrivateKey: NIOSSLCustomPrivateKey {
                     throw AgentTLSError(.unsupported, "the agent does not sign with \(algorithm)")
                 }
                 promise.succeed(ByteBuffer(bytes: try await signer.signature(self, content: content, scheme: scheme)))
-            } catch {
-                channel.eventLoop.execute {
-                    // NIOSSL drops the reason.
-                    channel.pipeline.fireErrorCaught(error)
-                    promise.fail(error)
-                }
-            }
+            } catch { promise.fail(error) }
         }
         return promise.futureResult
     }

@@ -5,8 +5,8 @@ import Varlink
 
 /// Why a handshake was not signed, or why a certificate and key file were not taken into use.
 ///
-/// NIOSSL tells a server only that the handshake failed. So a handshake's error is also passed through the pipeline of
-/// its channel (`errorCaught`) and to the signer's `onFailure`.
+/// Handlers after NIOSSL's get it (`errorCaught`) just before NIOSSL's own error, which says only that the handshake
+/// failed. The signer's `onFailure` gets it too.
 public struct AgentTLSError: Error, Sendable, CustomStringConvertible {
     public enum Reason: Hashable, Sendable {
         /// The agent is not there, or is not who it should be.

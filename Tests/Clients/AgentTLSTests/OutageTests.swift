@@ -100,7 +100,8 @@ import Testing
         let agent = try HostileAgent(mode)
         try await agent.ready()
         let failures = Failures()
-        let signer = AgentSigner(socket: agent.socket, deadline: .milliseconds(700), onFailure: failures.add)
+        let deadline = reason == .deadline ? Duration.milliseconds(700) : .seconds(5)
+        let signer = AgentSigner(socket: agent.socket, deadline: deadline, onFailure: failures.add)
         let pem = KeyFile.encode(name: "www", socket: nil, spki: PublicKey.ed25519([UInt8](repeating: 1, count: 32)).spki)
         let key = try AgentPrivateKey(pem: pem, signer: signer)
         let clock = ContinuousClock()
@@ -114,9 +115,27 @@ import Testing
             #expect(isExpected, "\(mode): \(failure.map { "\($0)" } ?? "none")")
             #expect(failure?.hint != nil || reason == .refused)
             #expect(failure?.description.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) } == true)
-            #expect(clock.now - start < .seconds(3))
+            #expect(clock.now - start < .seconds(6))
         }
         #expect(failures.all.count == 5)
+    }
+
+    /// They wait for the same attempts to connect, each until its own deadline.
+    @Test func eachHandshakeOfAnOutageFailsAtItsOwnDeadline() async throws {
+        let deadline = Duration.seconds(4)
+        let signer = AgentSigner(socket: "/nonexistent/agent.sock", deadline: deadline)
+        let pem = KeyFile.encode(name: "www", socket: nil, spki: PublicKey.ed25519([UInt8](repeating: 1, count: 32)).spki)
+        let key = try AgentPrivateKey(pem: pem, signer: signer)
+        let times = await withTaskGroup(of: Duration.self) { group in
+            for _ in 0..<80 {
+                group.addTask {
+                    await ContinuousClock().measure { _ = try? await signer.signature(key, content: Self.content, scheme: "ed25519") }
+                }
+                try? await Task.sleep(for: .milliseconds(50))
+            }
+            return await group.reduce(into: [Duration]()) { $0.append($1) }
+        }
+        #expect(times.allSatisfy { $0 > .seconds(3) && $0 < deadline + .seconds(2) }, "\(times.max().map { "\($0)" } ?? "")")
     }
 
     /// What waits costs memory, so it has a limit.
@@ -168,7 +187,7 @@ import Testing
 
     @Test func whatIsNoSocketIsNamedAtOnce() async throws {
         let failures = Failures()
-        let signer = AgentSigner(socket: "/proc/self/status", onFailure: failures.add)
+        let signer = AgentSigner(socket: "/proc/self/status", deadline: .seconds(20), onFailure: failures.add)
         let pem = KeyFile.encode(name: "www", socket: nil, spki: PublicKey.ed25519([UInt8](repeating: 1, count: 32)).spki)
         let key = try AgentPrivateKey(pem: pem, signer: signer)
         let failure = await #expect(throws: AgentTLSError.self) {
