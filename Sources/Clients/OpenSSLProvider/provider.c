@@ -26,7 +26,7 @@ static const OSSL_ITEM reason_strings[] = {
     {REASON_TOKEN_UNAVAILABLE, "the key's token cannot be used now: `acme-agent status` says why"},
     {REASON_SIGNING_FAILED, "the token failed to sign: the log of acme-agentd says why"},
     {REASON_AUDIT_UNAVAILABLE, "the agent's audit trail cannot be written, so nothing is signed"},
-    {REASON_OVERLOADED, "the agent has too much work from this user"},
+    {REASON_OVERLOADED, "the agent has too much work from this user, or its grant's rate is used up"},
     {REASON_AGENT_OLD, "acme-agentd is older than this provider and lacks the method: update it"},
     {REASON_DIGEST, "this key never signs with this digest"},
     {REASON_PADDING, "this key never signs with this padding"},

@@ -79,7 +79,9 @@ public struct RateUse: Hashable, Sendable {
     ) -> Verdict {
         guard kind == .handshakes else { return takeOfDay(Counted(grant: grant, kind: kind), limit, wall: wall) }
         let one = RateUse.interval(limit)
-        let next = max(full[grant] ?? monotonic, monotonic) + one
+        let owed = owed(grant, limit, monotonic), next = monotonic + owed + one
+        // Also if it is refused: otherwise a bucket that a reload has made smaller would stay empty.
+        full[grant] = monotonic + owed
         let wait = next - monotonic - one * Int64(limit.burst)
         guard wait <= 0 else { return .exceeded(wait: (wait + 999_999) / 1_000_000) }
         full[grant] = next
@@ -115,8 +117,13 @@ public struct RateUse: Hashable, Sendable {
             return max(0, limit.count - used)
         }
         let one = RateUse.interval(limit)
-        let used = max(0, (full[grant] ?? monotonic) - monotonic)
-        return max(0, Int(clamping: (one * Int64(limit.burst) - used) / one))
+        return Int(clamping: (one * Int64(limit.burst) - owed(grant, limit, monotonic)) / one)
+    }
+
+    /// Nanoseconds until the bucket is full again: at most what all of it takes, since a reload may have made it smaller or
+    /// faster.
+    private func owed(_ grant: String, _ limit: GrantRate.Limit, _ monotonic: Int64) -> Int64 {
+        min(max(0, (full[grant] ?? monotonic) - monotonic), RateUse.interval(limit) * Int64(limit.burst))
     }
 
     /// Nanoseconds between two in the long run.

@@ -131,6 +131,44 @@ import Testing
         #expect(try await client.status().grants.first?.rates.first?.left == 1)
     }
 
+    @Test func whatCannotBeWrittenIsWrittenAsSoonAsThatIsPossible() async throws {
+        let agent = try AgentFixture(grants: Self.grant("orders-per-day = 2"))
+        defer { agent.end() }
+        var client = try await agent.client()
+        _ = try await client.accountKey()
+        let file = agent.folder + "/state/rates"
+        // A folder cannot be replaced by a file.
+        try FileManager.default.createDirectory(atPath: file + "/x", withIntermediateDirectories: true)
+        try await order(client)
+        try await order(client)
+        try FileManager.default.removeItem(atPath: file)
+        for _ in 0..<1_000 where !FileManager.default.fileExists(atPath: file) { try await Task.sleep(for: .milliseconds(10)) }
+        try agent.restart()
+        client = try await agent.client()
+        _ = try await refused { try await order(client) }
+    }
+
+    @Test func asManyUsesAsTheRatesAllowAreReadAgain() async throws {
+        let grants = (0..<16).map { index in
+            Self.grant("orders-per-day = 10000, revocations-per-day = 10000, new-keys-per-day = 10000")
+                .replacingOccurrences(of: "name = \"web\"", with: "name = \"web-\(index)\"")
+        }
+        let agent = try AgentFixture(grants: grants.joined(separator: "\n"))
+        defer { agent.end() }
+        _ = try await agent.client()
+        let now = Int64(Date().timeIntervalSince1970 * 1_000)
+        let times = (0..<10_000).map { String(now - Int64($0)) }.joined(separator: ",")
+        let uses = (0..<16).flatMap { index in
+            ["orders", "revocations", "keys"].map { #"{"grant":"web-\#(index)","what":"\#($0)","times":[\#(times)]}"# }
+        }
+        try agent.restart {
+            try #"{"format":1,"uses":[\#(uses.joined(separator: ","))]}"#
+                .write(toFile: agent.folder + "/state/rates", atomically: false, encoding: .utf8)
+        }
+        let status = try await agent.client().status()
+        #expect(status.grants.count == 16 && status.grants.allSatisfy { $0.rates.count == 3 && $0.rates.allSatisfy { $0.left == 0 } })
+    }
+
     @Test(arguments: [
         ("", "the rate limits nothing"), ("handshake-burst = 3", "needs \"handshakes-per-second\""),
         ("orders-per-day = 10001", "must be from 0 to 10000"), ("handshakes-per-second = 0", "must be from 1 to 1000000"),

@@ -70,6 +70,21 @@ import Testing
         #expect(use.times.isEmpty)
     }
 
+    @Test("A reload that changes the rate of handshakes holds at once: what was used before costs no more than the new burst")
+    func changed() {
+        var use = RateUse()
+        func take(_ limit: GrantRate.Limit, at seconds: Int64 = 1) -> RateUse.Verdict {
+            use.take(.handshakes, of: "web", limit, wall: 0, monotonic: seconds * 1_000_000_000)
+        }
+        let slow = GrantRate.Limit(count: 1, seconds: 1, burst: 2_000), fast = GrantRate.Limit(count: 500, seconds: 1, burst: 100)
+        for _ in 0..<2_000 { #expect(take(slow) == .taken) }
+        #expect(take(slow) == .exceeded(wait: 1_000))
+        #expect(use.left(.handshakes, of: "web", fast, wall: 0, monotonic: 1_000_000_000) == 0)
+        #expect(take(fast) == .exceeded(wait: 2))
+        for _ in 0..<100 { #expect(take(fast, at: 2) == .taken) }
+        #expect(take(fast, at: 2) == .exceeded(wait: 2))
+    }
+
     @Test("Over ten minutes of asking without pause as many are allowed as the rate says")
     func longRun() {
         var use = RateUse(), taken = 0

@@ -19,6 +19,8 @@ final class RateKeeper {
     private let logger: Logger
     private var isWriting = false
     private var isChanged = false
+    /// The last write failed.
+    private var isFailing = false
     private var closing: EventLoopPromise<Void>?
 
     /// - Throws: ``NewerFormat``.
@@ -89,9 +91,10 @@ final class RateKeeper {
 
     /// Succeeds once everything counted is in the file, or could not be written.
     func close() -> EventLoopFuture<Void> {
-        guard isWriting else { return eventLoop.makeSucceededVoidFuture() }
+        guard isWriting || isChanged else { return eventLoop.makeSucceededVoidFuture() }
         let promise = closing ?? eventLoop.makePromise(of: Void.self)
         closing = promise
+        if !isWriting { write() }
         return promise.futureResult
     }
 
@@ -104,18 +107,31 @@ final class RateKeeper {
         let times = use.times, file = file
         let keeper = NIOLoopBound(self, eventLoop: eventLoop)
         disk.runIfActive(eventLoop: eventLoop) { try RateKeeper.write(times, to: file) }.whenComplete { result in
-            let keeper = keeper.value
-            keeper.isWriting = false
-            if case .failure(let error) = result { keeper.report(error) }
-            if keeper.isChanged { return keeper.write() }
-            keeper.closing?.succeed()
+            keeper.value.wrote(result)
         }
     }
 
-    private func report(_ error: any Error) {
-        logger.error(
-            "what grants with a rate were used for could not be written; a restart would forget it",
-            metadata: ["file": "\(file)", "error": "\(error)"])
+    private func wrote(_ result: Result<Void, any Error>) {
+        isWriting = false
+        switch result {
+        case .success:
+            if isFailing { logger.notice("what grants with a rate are used for is written again", metadata: ["file": "\(file)"]) }
+            isFailing = false
+            if isChanged { return write() }
+        case .failure(let error):
+            if !isFailing {
+                logger.error(
+                    "what grants with a rate are used for cannot be written; until it is, a restart forgets it",
+                    metadata: ["file": "\(file)", "error": "\(error)", "hint": "make room in the state directory"])
+            }
+            isFailing = true
+            isChanged = true
+            guard closing != nil else {
+                eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { if self.closing == nil, !self.isWriting { self.write() } }
+                return
+            }
+        }
+        closing?.succeed()
     }
 
     private static func wall() -> Int64 {
@@ -148,6 +164,7 @@ extension RateKeeper {
     private static let format: Int64 = 1
     /// Far more than 16 grants with 10,000 uses of each kind.
     private static let sizeLimit = 16 * 1024 * 1024
+    private static let limits = JSONLimits(values: 1_000_000)
 
     private static func write(_ times: [RateUse.Counted: [Int64]], to file: String) throws(FileError) {
         var json = JSONWriter()
@@ -172,7 +189,7 @@ extension RateKeeper {
     }
 
     private static func read(_ file: String) throws -> [RateUse.Counted: [Int64]] {
-        let root = try JSONDocument(parsing: try DurableFile.read(file, limit: sizeLimit)).root.object()
+        let root = try JSONDocument(parsing: try DurableFile.read(file, limit: sizeLimit), limits: limits).root.object()
         let format = try root.integer("format")
         guard format <= RateKeeper.format else { throw NewerFormat(file: file, format: format) }
         var times: [RateUse.Counted: [Int64]] = [:]
