@@ -57,7 +57,7 @@ struct AuditTamperTests {
         #expect(log.statistics.records == 1)
     }
 
-    @Test("Outcomes alone are written without a check; the next intent, and a rotation, notice the change", arguments: possible)
+    @Test("Outcomes alone may be written without a check; the next intent, and a rotation, notice the change", arguments: possible)
     func outcomes(_ change: Change) throws {
         for rotates in [false, true] {
             let trail = try TrailFolder()
@@ -69,7 +69,9 @@ struct AuditTamperTests {
             var outcome = sample(1)
             outcome.kind = .outcome
             try writer.append(outcome)
-            #expect(reason { try writer.flush() } == (rotates ? .replaced : nil))
+            let noticed = reason { try writer.flush() }
+            // The thread that looks once a second may have been faster.
+            #expect(rotates ? noticed == .replaced : noticed == nil || noticed == .replaced)
             _ = try? writer.append(sample(2))
             #expect(reason { try writer.flush() } == .replaced)
         }
