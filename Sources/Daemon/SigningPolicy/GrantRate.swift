@@ -18,6 +18,16 @@ public struct GrantRate: Hashable, Sendable {
                 return nil
             }
         }
+
+        /// What so many of them are called.
+        public func name(_ count: Int) -> String {
+            switch self {
+            case .handshakes: count == 1 ? "handshake" : "handshakes"
+            case .orders: count == 1 ? "order" : "orders"
+            case .revocations: count == 1 ? "revocation" : "revocations"
+            case .keys: count == 1 ? "new key" : "new keys"
+            }
+        }
     }
 
     /// A limit: `count` in `seconds`. Of handshakes, as many as `burst` at once.
@@ -64,6 +74,8 @@ public struct RateUse: Hashable, Sendable {
     public private(set) var times: [Counted: [Int64]] = [:]
     /// When each bucket is full again, in nanoseconds of a monotonic clock.
     private var full: [String: Int64] = [:]
+    /// Since when uses are in the future, in nanoseconds of the monotonic clock.
+    private var ahead: [Counted: Int64] = [:]
 
     public init() {}
 
@@ -77,7 +89,7 @@ public struct RateUse: Hashable, Sendable {
     public mutating func take(
         _ kind: GrantRate.Kind, of grant: String, _ limit: GrantRate.Limit, wall: Int64, monotonic: Int64
     ) -> Verdict {
-        guard kind == .handshakes else { return takeOfDay(Counted(grant: grant, kind: kind), limit, wall: wall) }
+        guard kind == .handshakes else { return takeOfDay(Counted(grant: grant, kind: kind), limit, wall: wall, monotonic: monotonic) }
         let one = RateUse.interval(limit)
         let owed = owed(grant, limit, monotonic), next = monotonic + owed + one
         // Also if it is refused: otherwise a bucket that a reload has made smaller would stay empty.
@@ -88,17 +100,24 @@ public struct RateUse: Hashable, Sendable {
         return .taken
     }
 
-    private mutating func takeOfDay(_ counted: Counted, _ limit: GrantRate.Limit, wall: Int64) -> Verdict {
+    private mutating func takeOfDay(_ counted: Counted, _ limit: GrantRate.Limit, wall: Int64, monotonic: Int64) -> Verdict {
         let window = Int64(limit.seconds) * 1_000
-        // A clock that was turned back must not lock the grant for as long: what seems to be in the future is now.
-        var recent = (times[counted] ?? []).map { min($0, wall) }.filter { $0 > wall - window }
-        defer { times[counted] = recent }
         guard limit.count > 0 else { return .exceeded(wait: window) }
+        var recent = (times[counted] ?? []).filter { $0 > wall - window }
+        // The clock was set back: now, or it was ahead before. Until that is over, or for a day by the other clock, what
+        // is in the future counts as of now.
+        if let newest = recent.last, newest > wall {
+            let since = ahead[counted] ?? monotonic
+            ahead[counted] = since
+            if monotonic - since >= window * 1_000_000 { recent.removeAll { $0 > wall } }
+        } else {
+            ahead[counted] = nil
+        }
         // If a reload has lowered the limit, as many must end as there are too many.
         if recent.count >= limit.count, let last = recent.suffix(limit.count).first {
-            return .exceeded(wait: last + window - wall)
+            return .exceeded(wait: min(last, wall) + window - wall)
         }
-        recent.append(wall)
+        times[counted] = (recent + [wall]).sorted()
         return .taken
     }
 

@@ -60,7 +60,8 @@ public struct Policy: Sendable {
     }
 
     /// Decides. Keys are judged by name, whether they exist or not, so that the two cases look the same.
-    public func decide(_ question: PolicyQuestion) -> PolicyDecision {
+    /// - Parameter passedOver: Names of grants that are not asked.
+    public func decide(_ question: PolicyQuestion, passedOver: [String] = []) -> PolicyDecision {
         guard !Policy.isNobody(question.peer) else {
             return .refused(
                 Refusal(
@@ -69,7 +70,7 @@ public struct Policy: Sendable {
         }
         // By index: a copy of a grant would count several references for every signature.
         var covering: Int?
-        for index in grants.indices where grants[index].covers(question) {
+        for index in grants.indices where grants[index].covers(question) && !passedOver.contains(grants[index].name) {
             covering = index
             break
         }

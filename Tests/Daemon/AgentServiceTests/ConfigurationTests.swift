@@ -190,6 +190,7 @@ import Testing
             keys = ["web-*"]
             operations = ["new-account"]
             cas = ["https://ca.example"]
+            rate = { handshakes-per-second = 5, handshake-burst = 9, orders-per-day = 1, new-keys-per-day = 2 }
             """
         let names =
             "www.example.org, mail.example.org, names with one label before example.net, addresses in 192.0.2.0/24, 192.0.3.1; wildcards too"
@@ -225,6 +226,7 @@ import Testing
                   with keys whose names begin with "web-"
                     register accounts
                       at https://ca.example
+                  at most 5 handshakes a second, 9 at once; 1 order in 24 hours; 2 new keys in 24 hours
                   note: registering an account needs --key: this grant covers no key whose name begins with "account-"
                 """,
             ])

@@ -88,6 +88,21 @@ import Testing
         try await order(client)
     }
 
+    @Test func aGrantOfOnesOwnServesWhenASharedOneIsUsedUp() async throws {
+        let shared = Self.grant("orders-per-day = 1").replacingOccurrences(of: "\"web\"", with: "\"shared\"")
+        let agent = try AgentFixture(grants: shared + "\n" + Self.grant("orders-per-day = 2"))
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        for _ in 0..<3 { try await order(client) }
+        let grants = try agent.trail.map { try AuditEntry(line: Array($0.utf8)).record }
+            .filter { $0.operation == "new-order" && $0.kind == .intent }.map(\.grant)
+        #expect(grants == ["shared", "web", "web"])
+        // The first grant's, and both are used up.
+        #expect(try await refused { try await order(client) }?.message == "grant \"shared\" allows 1 order in 24 hours")
+        #expect(try await client.status().grants.map { $0.rates.first?.left } == [0, 0])
+    }
+
     @Test func handshakesBeyondTheBurstAreAnsweredWithOverloaded() async throws {
         let agent = try AgentFixture(grants: Self.grant("handshakes-per-second = 1, handshake-burst = 3"))
         defer { agent.end() }

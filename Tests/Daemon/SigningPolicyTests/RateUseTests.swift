@@ -43,12 +43,27 @@ import Testing
         #expect(take(&use, one, at: Self.start + 100 * Self.hour) == .taken)
     }
 
-    @Test("A clock that is set back locks a grant for a day at most, and one that is set forward frees it")
+    @Test("A clock that is set back locks a grant for a day at most")
     func clock() {
         var use = RateUse()
         for _ in 0..<3 { #expect(take(&use, at: Self.start + 1_000 * Self.hour) == .taken) }
-        #expect(take(&use, at: Self.start) == .exceeded(wait: 24 * Self.hour))
-        #expect(take(&use, at: Self.start + 24 * Self.hour) == .taken)
+        func later(_ hours: Int64) -> RateUse.Verdict {
+            use.take(.orders, of: "web", Self.day, wall: Self.start + hours * Self.hour, monotonic: hours * 3_600_000_000_000)
+        }
+        #expect(later(0) == .exceeded(wait: 24 * Self.hour))
+        #expect(later(23) == .exceeded(wait: 24 * Self.hour))
+        #expect(later(24) == .taken)
+    }
+
+    @Test("A refusal while the clock is in the past does not free the grant afterwards")
+    func pastForAMoment() {
+        var use = RateUse()
+        for _ in 0..<3 { #expect(take(&use, at: Self.start + 1_000 * Self.hour) == .taken) }
+        guard case .exceeded = take(&use, at: Self.start) else {
+            Issue.record("the clock freed the grant")
+            return
+        }
+        #expect(take(&use, at: Self.start + 1_001 * Self.hour) == .exceeded(wait: 23 * Self.hour))
     }
 
     @Test("Handshakes refill steadily, up to the burst")

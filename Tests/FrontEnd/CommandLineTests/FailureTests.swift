@@ -35,6 +35,12 @@ import Testing
             ])
     }
 
+    /// The same command may succeed later, unlike after other refusals.
+    @Test func aRateThatIsUsedUpIsTemporary() {
+        let failure = Failure(AgentError.refused(reason: "rate-exceeded", message: "m", hint: "try again at 2026-11-29T08:53:18Z"))
+        #expect(failure.exitStatus == .temporary && failure.code == "rate-exceeded")
+    }
+
     @Test(arguments: [
         ("certificateKey", "is retired", "the certificate's key is retired"), ("account", "is missing", "the account's URL is missing"),
         ("algorithm", "is missing", "the request's algorithm is missing"), ("token", "there is no token \"x\"", "there is no token \"x\""),

@@ -18,6 +18,7 @@ struct GrantSummary: Sendable, CustomStringConvertible {
         if grant.operations.contains(.readAudit) { lines.append("  " + Self.words(.readAudit)) }
         lines += limited
         if !grant.externalAccounts.isEmpty { lines.append("  with external accounts \(grant.externalAccounts.joined(separator: ", "))") }
+        if let rate = grant.rate { lines.append("  " + Self.words(rate)) }
         if grant.operations.contains(.newAccount), !grant.keys.isEmpty, !coversAccountKeys {
             lines.append("  note: registering an account needs --key: this grant covers no key whose name begins with \"account-\"")
         }
@@ -102,6 +103,15 @@ struct GrantSummary: Sendable, CustomStringConvertible {
     }
 
     private static func list(_ words: [String], none: String) -> String { words.isEmpty ? none : words.joined(separator: ", ") }
+
+    private static func words(_ rate: GrantRate) -> String {
+        let limits = GrantRate.Kind.allCases.compactMap { kind in
+            rate.limits[kind].map { limit in
+                "\(limit.count) \(kind.name(limit.count)) " + (kind == .handshakes ? "a second, \(limit.burst) at once" : "in 24 hours")
+            }
+        }
+        return "at most " + limits.joined(separator: "; ")
+    }
 
     private static func words(_ pattern: KeyPattern) -> String {
         switch pattern {

@@ -38,15 +38,29 @@ final class Gate {
     func admit(_ question: PolicyQuestion, of caller: Caller, reply: VarlinkReplier) -> Admitted? {
         switch caller.rules.policy.decide(question) {
         case .allowed(let grant):
-            if let refusal = rates.refusal(of: question.operation, by: grant, in: caller.rules.policy) {
-                refuse(question, refusal, of: caller, reply: reply)
-                return nil
+            guard let refusal = rates.refusal(of: question.operation, by: grant, in: caller.rules.policy) else {
+                return Admitted(question: question, grant: grant, caller: caller)
             }
-            return Admitted(question: question, grant: grant, caller: caller)
+            if let other = otherGrant(question, than: grant, caller.rules.policy) {
+                return Admitted(question: question, grant: other, caller: caller)
+            }
+            refuse(question, refusal, of: caller, reply: reply)
+            return nil
         case .refused(let refusal):
             refuse(question, refusal, of: caller, reply: reply)
             return nil
         }
+    }
+
+    /// A further grant that covers a request and whose rate is not used up: one user's use of a shared grant must not take
+    /// from another what a grant of its own gives.
+    private func otherGrant(_ question: PolicyQuestion, than grant: String, _ policy: Policy) -> String? {
+        var exhausted = [grant]
+        while case .allowed(let other) = policy.decide(question, passedOver: exhausted) {
+            if rates.refusal(of: question.operation, by: other, in: policy) == nil { return other }
+            exhausted.append(other)
+        }
+        return nil
     }
 
     /// Whether the current rules still admit a request that was admitted before: for calls that run long.

@@ -56,7 +56,7 @@ final class RateKeeper {
             if kind != .handshakes { write() }
             return nil
         case .exceeded(let wait):
-            let message = "grant \"\(grant)\" allows \(limit.count) \(RateKeeper.name(kind, limit.count)) "
+            let message = "grant \"\(grant)\" allows \(limit.count) \(kind.name(limit.count)) "
             let hint =
                 limit.count == 0
                 ? "its administrator can raise the rate"
@@ -65,15 +65,6 @@ final class RateKeeper {
                 .rateExceeded, grant: grant,
                 forCaller: CallerRefusal(
                     .rateExceeded, message: message + (limit.seconds == 1 ? "a second" : "in 24 hours"), hint: hint))
-        }
-    }
-
-    private static func name(_ kind: GrantRate.Kind, _ count: Int) -> String {
-        switch kind {
-        case .handshakes: count == 1 ? "handshake" : "handshakes"
-        case .orders: count == 1 ? "order" : "orders"
-        case .revocations: count == 1 ? "revocation" : "revocations"
-        case .keys: count == 1 ? "new key" : "new keys"
         }
     }
 

@@ -142,10 +142,12 @@ struct Status: AgentCommand {
         if !grant.cas.isEmpty { parts.append("at \(grant.cas.joined(separator: " "))") }
         if !grant.externalAccounts.isEmpty { parts.append("with external account \(grant.externalAccounts.joined(separator: " "))") }
         let rates = grant.rates.map { rate in
-            rate.seconds == 1
-                ? "\(rate.count) \(rate.what) a second" : "\(rate.count) \(rate.what) in \(rate.seconds / 3_600) h (\(rate.left) left)"
+            let what = rate.what == "keys" ? "new keys" : rate.what, counted = rate.count == 1 ? String(what.dropLast()) : what
+            return rate.seconds == 1
+                ? "\(rate.count) \(counted) a second, \(rate.burst) at once"
+                : "\(rate.count) \(counted) in \(rate.seconds / 3_600) hours (\(rate.left) left)"
         }
-        if !rates.isEmpty { parts.append("at most " + rates.joined(separator: ", ")) }
-        return parts.joined(separator: " ")
+        let limits = rates.isEmpty ? "" : "; at most " + rates.joined(separator: "; ")
+        return parts.joined(separator: " ") + limits
     }
 }

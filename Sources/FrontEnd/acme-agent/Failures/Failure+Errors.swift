@@ -63,6 +63,7 @@ extension Failure {
         let code: String
         let status: ExitStatus
         switch error {
+        case .refused("rate-exceeded", _, _): (code, status) = ("rate-exceeded", .temporary)
         case .refused: (code, status) = ("refused", .refused)
         case .keyNotFound: (code, status) = ("key-not-found", .refused)
         case .keyExists: (code, status) = ("key-exists", .failed)

@@ -41,6 +41,11 @@ struct SettingsFile: Sendable {
             guard let number = UInt32(group) ?? getgrnam(group)?.pointee.gr_gid, number != .max else {
                 throw table.error("key-file-group", "names a group that does not exist: \"\(TerminalText.safe(group, limit: 80))\"")
             }
+            guard geteuid() == 0 || SettingsFile.isOwn(number) else {
+                throw table.error(
+                    "key-file-group", "is a group that this user is not in: \"\(TerminalText.safe(group, limit: 80))\"",
+                    hint: "only root can give a file to any group")
+            }
             keyFileGroup = number
         }
         proxy = try table.parsed("proxy") { try ProxyChoice($0) }
@@ -52,6 +57,14 @@ struct SettingsFile: Sendable {
             guard certificates[name] == nil else { throw entry.error("name", "occurs twice: \(TerminalText.safe(name, limit: 80))") }
             certificates[name] = try CertificateSettings(entry)
         }
+    }
+
+    /// Whether the process has a group.
+    private static func isOwn(_ group: UInt32) -> Bool {
+        if group == getegid() { return true }
+        var groups = [gid_t](repeating: 0, count: max(0, Int(getgroups(0, nil))))
+        let count = getgroups(Int32(groups.count), &groups)
+        return groups.prefix(max(0, Int(count))).contains(group)
     }
 
     static func load(_ path: String) throws(ConfigurationError) -> SettingsFile { try SettingsFile(ConfigurationFile.load(path)) }
