@@ -2,6 +2,8 @@
 #include "clinux_connect.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -50,7 +52,15 @@ static void send_report(int channel, struct report report, int descriptor) {
     (void)sendmsg(channel, &message, MSG_NOSIGNAL);
 }
 
+/* The child does what takes no time. Its user can stop it. */
+static const int patience_ms = 5000;
+
 static struct report receive_report(int channel, int *descriptor) {
+    struct pollfd waiting = {channel, POLLIN, 0};
+    int ready;
+    do ready = poll(&waiting, 1, patience_ms);
+    while (ready < 0 && errno == EINTR);
+    if (ready <= 0) return (struct report){ready < 0 ? errno : ETIMEDOUT, 0};
     struct report report;
     struct iovec data = {&report, sizeof report};
     union control control;
@@ -85,6 +95,8 @@ int clinux_connect_as(const struct clinux_user *user, const char *path, int *des
         struct report report = receive_report(channels[0], descriptor);
         code = report.code;
         *connecting = report.connecting;
+        /* Also if it was stopped after its report. */
+        kill(child, SIGKILL);
         while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {}
     }
     close(channels[0]);

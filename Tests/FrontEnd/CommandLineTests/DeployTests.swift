@@ -98,6 +98,8 @@ import Testing
         // Without an agent, and without a server on the port.
         #expect(states["socket"] != "ok" && states["grant"] == "unknown" && states["key"] == "unknown", "\(states)")
         #expect(states["certificate"] == "ok" && states["served"] == "failed", "\(states)")
+        // The key file names no socket, and the agent's is not the default one.
+        #expect(states["key-file"] == "failed" && outcome.output.contains("names no socket"), "\(outcome)")
         #expect(outcome.error.contains("acme-agent: hint: "), "\(outcome)")
     }
 
@@ -138,11 +140,54 @@ import Testing
         #expect(own.variable("ACME_AGENT_NO_SUCH_VARIABLE") == "")
     }
 
+    /// A name is not enough: any user can give it to any program.
+    @Test func aProcessIsTheServerOnlyIfItsProgramIs() async throws {
+        let session = try CommandLineSession()
+        let link = session.folder.file("nginx"), copy = session.folder.file("haproxy")
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "/bin/sleep")
+        try FileManager.default.copyItem(atPath: "/bin/sleep", toPath: copy)
+        for (path, mode, isServer) in [(link, mode_t(0o755), false), (copy, 0o755, geteuid() == 0), (copy, 0o777, false)] {
+            if path == copy { chmod(path, mode) }
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: path)
+            process.arguments = ["60"]
+            try process.run()
+            defer { process.terminate() }
+            let found = try #require(ServerProcess(id: process.processIdentifier))
+            #expect(found.isGenuine(named: ["nginx", "haproxy"]) == isServer, "\(path) \(mode)")
+            #expect(!found.isGenuine(named: ["apache2"]))
+        }
+    }
+
+    @Test func nothingThatIsPrintedActsOnTheTerminal() {
+        let step = DeploymentStep(
+            name: "hook", title: "Use \u{1B}[2Jx", files: [.init(change: .write, place: "/a\nb", text: "c\u{1B}]0;d\u{7}\ne")],
+            commands: ["f\ng"], note: "h\n\n   Run:")
+        let text = step.text(number: 1)
+        #expect(!text.unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" })
+        #expect(!text.contains("\ng") && !text.contains("\n   Run:\n\n       h") && text.contains("       e"))
+    }
+
     @Test func theFirstCertificateIsTaken() {
         let text = "CONNECTED\n-----BEGIN CERTIFICATE-----\nAQID\nBA==\n-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\nBQ==\n"
         #expect(ServedCertificate.first(in: text) == [1, 2, 3, 4])
         #expect(ServedCertificate.first(in: "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n") == nil)
         #expect(ServedCertificate.first(in: "nothing") == nil)
+    }
+
+    @Test func theReasonOfOpenSSLIsRead() {
+        let chain = "verify error:num=20:unable to get local issuer certificate\nVerification error: self-signed certificate in chain\n"
+        let alert = "40D7:error:0A000438:SSL routines:ssl3_read_bytes:tlsv1 alert internal error:../ssl/rec.c:1584:SSL alert number 80\n"
+        let ended = OpenSSLReason(output: "CONNECTED(00000003)\n" + alert + chain)
+        #expect(ended?.text == "the server ended the handshake (internal error)" && ended?.isAlert == true)
+        #expect(OpenSSLReason(output: chain) == nil && OpenSSLReason(output: "") == nil)
+        let refused = "40F7:error:8000006F:system library:BIO_connect:Connection refused:../crypto/bio/bio_sock2.c:125:calling connect()\n"
+        let consequence = "40F7:error:10000067:BIO routines:BIO_connect:connect error:../crypto/bio/bio_sock2.c:127:\nconnect:errno=111\n"
+        #expect(OpenSSLReason(output: refused + consequence)?.text == "Connection refused")
+        let unknown = "40F7:error:10080002:BIO routines:BIO_lookup_ex:system lib:../crypto/bio/bio_addr.c:738:Name or service not known\n"
+        #expect(OpenSSLReason(output: unknown)?.text == "Name or service not known")
+        #expect(OpenSSLReason(output: "write:errno=104\n")?.text == "Connection reset by peer")
+        #expect(OpenSSLReason(output: "read:errno=0\n")?.text == "the connection was closed")
     }
 
     @Test func modesDecideWhoMayRead() throws {
@@ -156,6 +201,10 @@ import Testing
         chmod(folder.path, 0o700)
         #expect(FileAccess.obstacle(to: path, user: 33, groups: [33, 4]).map { !$0.hasSuffix("/key.pem") } == true)
         #expect(FileAccess.obstacle(to: path, user: 0, groups: []) == nil)
+        let closed = FileAccess.closedFolder(on: path, root: nil, user: 33, groups: [33])
+        #expect(closed?.description.hasSuffix(" (mode 0700, owner root, group root)") == true, "\(String(describing: closed))")
+        chmod(folder.path, 0o755)
+        #expect(FileAccess.closedFolder(on: "/key.pem", root: folder.path, user: 33, groups: [33]) == nil)
     }
 }
 

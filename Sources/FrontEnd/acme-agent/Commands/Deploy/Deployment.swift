@@ -63,13 +63,17 @@ struct Deployment: Sendable {
         let isSocketThere = stat(socket, &status) == 0
         agentGroup = isSocketThere ? LocalUser.group(status.st_gid) : Deployment.standardName
         agentUser = isSocketThere ? LocalUser(id: status.st_uid)?.name ?? "\(status.st_uid)" : Deployment.standardName
-        processes = ServerProcesses(named: template.processes, port: choices.address.port, isLocal: choices.address.isLocal)
+        processes = ServerProcesses(named: template.processes, port: choices.address.port)
         // One that is still root may become another user later.
         let worker = processes.flatMap { $0.worker.user == 0 ? nil : $0.worker }
         let user = try Deployment.user(template, choices, worker)
         self.user = user
         self.worker = worker?.user == user.id ? worker : nil
         chroot = try await Deployment.chroot(template, choices, worker)
+        if let chroot, !Deployment.isPlain(chroot) {
+            let shown = TerminalText.safe(chroot, limit: 200)
+            throw Failure.usage("the server's root \"\(shown)\" has characters that mean something else in units and configurations")
+        }
         let shared = Deployment.sharedFolder
         configuration = shared + "/doc/acme-agent/openssl-acme-agent.cnf"
         hook = shared + "/acme-agent/deploy-hooks/" + template.hook
@@ -123,6 +127,18 @@ struct Deployment: Sendable {
         return user
     }
 
+    /// Whether a path can be written into units and configurations as it is.
+    private static func isPlain(_ path: String) -> Bool {
+        path.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-")...UInt8(ascii: "9"),
+                UInt8(ascii: "_"), UInt8(ascii: "+"), UInt8(ascii: "@"):
+                true
+            default: false
+            }
+        }
+    }
+
     private static func chroot(_ template: ServerTemplate, _ choices: Choices, _ worker: ServerProcess?) async throws -> String? {
         if let given = choices.chroot { return given == "/" || given == "none" ? nil : try AbsolutePath.of(given) }
         guard case .ownSocket(let source) = template.access else { return nil }
@@ -145,7 +161,7 @@ struct Deployment: Sendable {
     }
 
     /// A path without symbolic links, such as /var/run; as it is if it does not exist.
-    private static func resolved(_ path: String) -> String {
+    static func resolved(_ path: String) -> String {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
         return realpath(path, &buffer).flatMap { String(validatingCString: $0) } ?? path
     }

@@ -30,7 +30,8 @@ struct DeploymentCheck {
         findings += try await agentFindings(connection.agent)
         await connection.agent?.close()
         findings.append(certificate())
-        findings.append(try await keyFile(environment, provider))
+        let keyFile = try await keyFile(environment, provider)
+        findings.append(keyFile.state == .failed ? keyFile : otherSocket(environment) ?? keyFile)
         findings.append(try await served())
         return findings
     }
@@ -87,8 +88,8 @@ struct DeploymentCheck {
         if case .unit = template.environment, let main, let path = main.loaded(module: Self.module), !path.isEmpty {
             return .ok(.provider, "\(title), process \(main.id), has loaded \(path)")
         }
-        if case .unit = template.environment, let main, !main.isVisible {
-            return .unknown(.provider, "this user may not see what \(title), process \(main.id), has loaded", hint: Self.asRoot)
+        if case .unit = template.environment, !isRoot, main?.isVisible != true {
+            return .unknown(.provider, "this user may not see what \(title) has loaded", hint: Self.asRoot)
         }
         guard let openssl = SystemProgram("openssl", environment: environment.entries) else {
             return .unknown(.provider, "there is no openssl(1) to ask", hint: "install the package openssl")
@@ -152,10 +153,31 @@ struct DeploymentCheck {
             let source = worker.map { "process \($0.id) of \(title)" } ?? "\(title) when it starts"
             return (.ok(.socket, "the user \(user.name), with the groups of \(source), reaches the agent at \(socket)"), agent)
         } catch let error as AgentConnectionError {
-            return (.failed(.socket, "\(error.description), as the user \(user.name)", hint: hint(error)), nil)
+            return (socketFinding(error, worker), nil)
         } catch {
             return (.unknown(.socket, "the socket \(socket) cannot be tried as the user \(user.name): \(Failure(error).message)"), nil)
         }
+    }
+
+    private func socketFinding(_ error: AgentConnectionError, _ worker: ServerProcess?) -> DeploymentFinding {
+        let user = deployment.user, message = "\(error.description), as the user \(user.name)"
+        guard error.description.contains("permission"),
+            let folder = FileAccess.closedFolder(
+                on: deployment.socket, root: deployment.chroot, user: worker?.user ?? user.id,
+                groups: [worker?.group ?? user.group] + groups(of: worker)),
+            // The agent's own folder is for the group that the steps give to the user.
+            folder.group != deployment.agentGroup || folder.mode & 0o010 == 0
+        else { return .failed(.socket, message, hint: hint(error)) }
+        return .failed(
+            .socket, "\(message), who may not enter the folder \(folder)",
+            hint: "chmod o+x \(GivenOptions.quoted(folder.path)) lets every user enter it; or give it a group that \(user.name) has")
+    }
+
+    /// The groups of the server's worker or, if none runs, of one that would be started.
+    private func groups(of worker: ServerProcess?) -> [UInt32] {
+        if let worker { return worker.groups }
+        if case .ownSocket = template.access { return [deployment.user.group] }
+        return deployment.user.groups
     }
 
     private func hint(_ error: AgentConnectionError) -> String {
@@ -170,10 +192,8 @@ struct DeploymentCheck {
 
     /// The agent's socket, connected as the server's worker or, if none runs, as one that would be started.
     private func descriptor(for worker: ServerProcess?) throws -> Int32 {
-        let user = deployment.user
-        var groups = worker?.groups ?? user.groups
-        if worker == nil, case .ownSocket = template.access { groups = [user.group] }
-        let path = deployment.socket
+        let user = deployment.user, path = deployment.socket
+        let groups = groups(of: worker)
         var descriptor: Int32 = -1, isConnecting: Int32 = 0
         let code = groups.withUnsafeBufferPointer { groups in
             func connect(_ root: UnsafePointer<CChar>?) -> Int32 {
@@ -291,6 +311,38 @@ struct DeploymentCheck {
 
     private static let keyFileLimit = 64 * 1024
 
+    /// That the provider looks for the agent at another socket, if it does.
+    private func otherSocket(_ environment: OpenSSLEnvironment) -> DeploymentFinding? {
+        guard let bytes = try? DurableFile.read(deployment.keyFile, limit: Self.keyFileLimit), let file = try? KeyFile(pem: bytes) else {
+            return nil
+        }
+        let agent = deployment.socket, renewal = "acme-agent renew \(deployment.certificate.name) --force"
+        func isAgents(_ socket: String) -> Bool { Deployment.resolved(socket) == Deployment.resolved(agent) }
+        if let named = file.socket {
+            guard !isAgents(named) else { return nil }
+            return .failed(
+                .keyFile, "key.pem names the socket \(TerminalText.safe(named)), the agent is at \(TerminalText.safe(agent))",
+                hint: renewal)
+        }
+        let configuration = environment.configuration.flatMap { $0.isEmpty ? nil : $0 } ?? deployment.configuration
+        let configured = Self.socket(inConfiguration: configuration), used = configured ?? AgentClient.defaultSocket
+        guard !isAgents(used) else { return nil }
+        return .failed(
+            .keyFile,
+            "key.pem names no socket, so the provider takes \(TerminalText.safe(used)); the agent is at \(TerminalText.safe(agent))",
+            hint: configured == nil ? renewal : "correct `socket` in \(configuration); then \(restart)")
+    }
+
+    /// The socket for key files that name none, in the provider's section of an OpenSSL configuration.
+    private static func socket(inConfiguration path: String) -> String? {
+        guard let bytes = try? DurableFile.read(path, limit: keyFileLimit) else { return nil }
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+            let words = line.split { $0 == " " || $0 == "\t" || $0 == "=" }
+            if words.count > 1, words[0] == "socket" { return String(words[1]) }
+        }
+        return nil
+    }
+
     /// Whether the server's main process can read the key file, and OpenSSL takes it.
     private func keyFile(_ environment: OpenSSLEnvironment, _ provider: DeploymentFinding) async throws -> DeploymentFinding {
         let path = deployment.keyFile
@@ -307,29 +359,59 @@ struct DeploymentCheck {
         guard isRoot else { return .unknown(.keyFile, "only root can read \(path) as \(title) does", hint: Self.asRoot) }
         guard provider.state == .ok else { return .unknown(.keyFile, "needs the provider") }
         var environment = environment
+        var arguments = ["pkey", "-in", path, "-pubout"]
         // nginx loads the provider, and hides with which configuration.
-        if environment.configuration?.isEmpty ?? true { environment.configuration = deployment.configuration }
+        let isHidden = environment.configuration?.isEmpty ?? true
+        if isHidden { environment.configuration = deployment.configuration }
         if environment.modules == nil, let reader, isTrusted(reader), case let path? = reader.loaded(module: Self.module), !path.isEmpty {
             environment.modules = DurableFile.parent(of: path)
+            // The configuration tried in its place may not be there.
+            if isHidden { arguments += ["-provider", "tls-acme-agent", "-provider", "default"] }
         }
-        guard let openssl = SystemProgram("openssl", environment: environment.entries),
-            let answer = try await openssl.run(["pkey", "-in", path, "-pubout"])
-        else { return .unknown(.keyFile, "there is no openssl(1) to try it with", hint: "install the package openssl") }
+        guard let openssl = SystemProgram("openssl", environment: environment.entries), let answer = try await openssl.run(arguments) else {
+            return .unknown(.keyFile, "there is no openssl(1) to try it with", hint: "install the package openssl")
+        }
         guard answer.isSuccess else {
-            let line =
-                answer.output.split(separator: "\n").last { $0.contains("error:") }.map { TerminalText.safe($0, limit: 300) } ?? "no reason"
+            let reason = OpenSSLReason(output: answer.output)?.text ?? "no reason"
+            // No provider reads the file: another file would not help.
+            let isUnread = reason.contains("unsupported")
+            let isSeen = reader?.variable(Self.variable) != nil
+            // The server may have another configuration than the one tried.
+            if let reader, isHidden || (isUnread && !isSeen) {
+                let what = isSeen ? "has no \(Self.variable)" : "cannot be seen"
+                return .unknown(
+                    .keyFile, "the environment of process \(reader.id) \(what), so \(path) cannot be tried as \(title) loads it",
+                    hint: "\(plan) prints how its unit names the OpenSSL configuration; then \(restart)")
+            }
+            let list = "OPENSSL_CONF=\(environment.configuration ?? "") openssl list -providers"
             return .failed(
-                .keyFile, "OpenSSL does not load \(path): \(line)", hint: "acme-agent renew \(deployment.certificate.name) --force")
+                .keyFile, "OpenSSL does not load \(path): \(reason)",
+                hint: isUnread ? "\(list) must show tls-acme-agent" : "acme-agent renew \(deployment.certificate.name) --force")
         }
         return .ok(.keyFile, "OpenSSL loads \(path)")
     }
 
     // MARK: Port
 
+    /// That the server is not at the address, as far as this machine's processes show it.
+    private var elsewhere: DeploymentFinding? {
+        guard address.isLocal, !(deployment.processes?.isListening ?? false) else { return nil }
+        let hint = "--connect HOST:PORT names where \(title) listens"
+        if let other = ServerProcess.listening(on: address.port) {
+            guard !template.processes.contains(other.name) else { return nil }
+            return .failed(
+                .served, "\(address) belongs to another program: \(TerminalText.safe(other.name, limit: 40)), process \(other.id)",
+                hint: hint)
+        }
+        guard let main = deployment.processes?.main, !ServerProcess.isTaken(address.port) else { return nil }
+        return .failed(.served, "\(title), process \(main.id), does not listen at \(address)", hint: hint)
+    }
+
     private func served() async throws -> DeploymentFinding {
         let certificate = deployment.certificate
         let answer = try await ServedCertificate.fetch(
             from: address, startTLS: template.startTLS, for: certificate.metadata.identifiers.first)
+        if answer != .noProgram, answer != .certificate(certificate.chain.leafDER), let elsewhere { return elsewhere }
         switch answer {
         case .noProgram: return .unknown(.served, "there is no openssl(1) to connect with", hint: "install the package openssl")
         case .refused(let why):

@@ -9,6 +9,7 @@ struct DeploymentPlan {
     private static let agentConfiguration = "/etc/acme-agent/acme-agentd.toml"
     /// Settings after a table's header belong to that table.
     private static let top = agentConfiguration + ", above its first table, unless it is there"
+    private static let table = agentConfiguration + ", unless it is there already"
     private static let rootGroup = "root"
 
     let deployment: Deployment
@@ -116,7 +117,7 @@ struct DeploymentPlan {
                     change: .add, place: Self.top,
                     text: "socket = \(toml(deployment.socket))"),
                 .init(
-                    change: .add, place: Self.agentConfiguration,
+                    change: .add, place: Self.table,
                     text: "[[listen]]\npath = \(toml(path))\nmode = \"0660\"\ngroup = \(toml(group))"),
                 .init(change: .write, place: "/etc/tmpfiles.d/\(label).conf", text: folders.joined(separator: "\n")),
                 .init(
@@ -133,7 +134,7 @@ struct DeploymentPlan {
             title: "A grant lets \(deployment.user.name) sign TLS 1.3 handshakes of a server with this key, and nothing else",
             files: [
                 .init(
-                    change: .add, place: Self.agentConfiguration,
+                    change: .add, place: Self.table,
                     text: """
                         [[grant]]
                         name = \(toml("\(template.unit)-\(deployment.certificate.name)"))
@@ -145,7 +146,8 @@ struct DeploymentPlan {
                         """)
             ],
             note: mayServe12
-                ? "for TLS 1.2, add \"\(Operation.signServerKeyExchange.rawValue)\" to the operations, and allow it in the next step"
+                ? "for TLS 1.2 as well, write operations = [\"\(Operation.signHandshake.rawValue)\", "
+                    + "\"\(Operation.signServerKeyExchange.rawValue)\"] instead, and allow it in the next step"
                 : nil)
     }
 
@@ -188,6 +190,7 @@ struct DeploymentPlan {
         if template.hookWritesFile {
             commands.append(filled("{hook} {name} {folder}") { GivenOptions.quoted($0) })
         }
+        if let test = template.test { commands.append("OPENSSL_CONF=\(GivenOptions.quoted(configuration)) \(test)") }
         // A reload keeps the old environment and groups.
         commands.append("systemctl restart \(template.unit)")
         return DeploymentStep(name: "effect", title: "All of this takes effect", commands: commands)

@@ -1,3 +1,4 @@
+import ACME
 import StrictJSON
 
 /// One step of a deployment: files to write, commands to run.
@@ -23,7 +24,7 @@ struct DeploymentStep: Equatable {
     func text(number: Int) -> String {
         var lines = Self.paragraph("\(title).", first: "\(number). ")
         for file in files {
-            lines += ["", Self.indent + "\(file.change == .write ? "Write" : "Add to") \(file.place):", ""]
+            lines += ["", Self.indent + TerminalText.safe("\(file.change == .write ? "Write" : "Add to") \(file.place):"), ""]
             lines += Self.copied(file.text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init))
         }
         if !commands.isEmpty { lines += ["", Self.indent + "Run:", ""] + Self.copied(commands) }
@@ -34,12 +35,13 @@ struct DeploymentStep: Equatable {
     private static let width = 80
     private static let indent = "   "
 
+    /// Values come from the store and from other programs: nothing in them may end a line or act on the terminal.
     private static func paragraph(_ text: String, first: String) -> [String] {
-        let lines = Wording.wrapped(text, width: width - indent.count).map { String($0.drop { $0 == " " }) }
+        let lines = Wording.wrapped(TerminalText.safe(text), width: width - indent.count).map { String($0.drop { $0 == " " }) }
         return lines.enumerated().map { ($0 == 0 ? first : indent) + $1 }
     }
 
-    private static func copied(_ lines: [String]) -> [String] { lines.map { $0.isEmpty ? "" : indent + "    " + $0 } }
+    private static func copied(_ lines: [String]) -> [String] { lines.map { $0.isEmpty ? "" : indent + "    " + TerminalText.safe($0) } }
 
     func write(to json: inout JSONWriter) {
         json.beginObject()

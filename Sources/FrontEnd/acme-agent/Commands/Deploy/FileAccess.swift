@@ -1,8 +1,37 @@
 import Glibc
 
-/// Whether another user may read a file, by the modes on the way to it.
+/// What another user may read and enter, by the modes on the way to it. Access control lists are not looked at.
 enum FileAccess {
-    /// The first folder that the user may not enter, or the file if it is that. Access control lists are not looked at.
+    /// A folder that a user may not enter.
+    struct ClosedFolder: CustomStringConvertible {
+        var path: String
+        var mode: UInt32
+        var owner: String
+        var group: String
+
+        var description: String { "\(path) (mode 0\(String(mode, radix: 8)), owner \(owner), group \(group))" }
+    }
+
+    /// The first folder on the way to a path that the user may not enter.
+    /// - Parameter root: The folder that the user's process sees as "/", if it is another.
+    static func closedFolder(on path: String, root: String?, user: UInt32, groups: [UInt32]) -> ClosedFolder? {
+        guard user != 0 else { return nil }
+        let names = (root == nil ? Deployment.resolved(path) : path).split(separator: "/").dropLast().map(String.init)
+        var way = root ?? ""
+        for folder in [""] + names {
+            way += folder.isEmpty ? "" : "/" + folder
+            let place = way.isEmpty ? "/" : way
+            guard !isAllowed(place, 0o1, user, groups) else { continue }
+            var status = stat()
+            guard stat(place, &status) == 0 else { return nil }
+            return ClosedFolder(
+                path: place, mode: status.st_mode & 0o7777, owner: LocalUser(id: status.st_uid)?.name ?? "\(status.st_uid)",
+                group: LocalUser.group(status.st_gid))
+        }
+        return nil
+    }
+
+    /// The first folder that the user may not enter, or the file if it is that.
     static func obstacle(to path: String, user: UInt32, groups: [UInt32]) -> String? {
         guard user != 0 else { return nil }
         var resolved = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)

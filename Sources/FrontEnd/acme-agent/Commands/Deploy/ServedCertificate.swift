@@ -42,7 +42,7 @@ struct ServerAddress: Equatable, CustomStringConvertible {
 /// The certificate that a port serves.
 enum ServedCertificate: Equatable {
     case certificate([UInt8])
-    /// The server sent it, but the handshake failed, with openssl's reason.
+    /// The handshake failed, with openssl's reason.
     case unfinished(String)
     /// With openssl's reason.
     case refused(String)
@@ -58,11 +58,13 @@ enum ServedCertificate: Equatable {
         if let startTLS { arguments += ["-starttls", startTLS] }
         if let name = serverName(identifier) { arguments += ["-servername", name] } else { arguments.append("-noservername") }
         guard let answer = try await openssl.run(arguments) else { return .refused("it does not answer in time") }
-        let lines = answer.output.split(separator: "\n").filter { $0.contains("error") || $0.contains("errno") }
-        let reason = lines.last.map { TerminalText.safe($0, limit: 200) }
-        guard let der = first(in: answer.output) else { return .refused(reason ?? "it sends no certificate") }
+        let reason = OpenSSLReason(output: answer.output)
+        guard let der = first(in: answer.output) else {
+            guard let reason else { return .refused("it sends no certificate") }
+            return reason.isAlert ? .unfinished(reason.text) : .refused(reason.text)
+        }
         // openssl does not verify the chain here: this says that the server could not sign.
-        return answer.isSuccess ? .certificate(der) : .unfinished(reason ?? "the server ends it")
+        return answer.isSuccess ? .certificate(der) : .unfinished(reason?.text ?? "the server ends it")
     }
 
     /// For a wildcard, a name that it covers. Addresses are no server names (RFC 6066 §3).

@@ -10,9 +10,11 @@ struct ServerProcess: Sendable {
     var user: UInt32
     var group: UInt32
     var groups: [UInt32]
-    /// Whether root started it. The name and the environment of a process say nothing if another user chose them, also
-    /// those of a program that then became root.
+    /// Whether it is root's in every respect. The name and the environment of a process say nothing if another user chose
+    /// them, also those of a program that then became root.
     var isRoots: Bool
+    /// Whether it is this user's own.
+    private var isOwn: Bool
 
     private static let statusLimit = 64 * 1024
     private static let tableLimit = 16 << 20
@@ -32,22 +34,41 @@ struct ServerProcess: Sendable {
         // A zombie has nothing left to see. The first number is the real one, the second the effective one.
         guard fields["State"]?.first != "Z", let name = fields["Name"]?.joined(separator: " "),
             let parent = fields["PPid"]?.first.flatMap({ Int32($0) }),
-            let real = fields["Uid"]?.first.flatMap({ UInt32($0) }), let user = fields["Uid"]?.dropFirst().first.flatMap({ UInt32($0) }),
+            let users = fields["Uid"]?.compactMap({ UInt32($0) }), users.count == 4,
             let group = fields["Gid"]?.dropFirst().first.flatMap({ UInt32($0) })
         else { return nil }
         self.id = id
         self.parent = parent
         self.name = name
-        self.user = user
+        user = users[1]
         self.group = group
-        isRoots = real == 0 && user == 0
+        isRoots = users.allSatisfy { $0 == 0 }
+        isOwn = users.allSatisfy { $0 == geteuid() }
         groups = fields["Groups"]?.compactMap { UInt32($0) } ?? []
     }
 
     /// The processes with one of these names.
-    static func all(named names: [String]) -> [ServerProcess] {
+    static func all(named names: [String]) -> [ServerProcess] { all().filter { names.contains($0.name) } }
+
+    private static func all() -> [ServerProcess] {
         let numbers = (try? DurableFile.names(in: "/proc"))?.compactMap { Int32($0) } ?? []
-        return numbers.compactMap { ServerProcess(id: $0) }.filter { names.contains($0.name) }
+        return numbers.compactMap { ServerProcess(id: $0) }
+    }
+
+    /// Whether it is the server that its name says, and not a program that another user has given this name: it is root's
+    /// or this user's own, runs a program of one of the names that only root can write, and is in no container.
+    func isGenuine(named names: [String]) -> Bool {
+        guard isRoots || isOwn, let program = link("exe") else { return false }
+        // After an update the running program is another file.
+        let deleted = " (deleted)", path = program.hasSuffix(deleted) ? String(program.dropLast(deleted.count)) : program
+        guard names.contains(where: { path.hasSuffix("/" + $0) }) else { return false }
+        var status = stat()
+        guard stat("/proc/\(id)/exe", &status) == 0, status.st_uid == 0, status.st_mode & 0o022 == 0 else { return false }
+        let own = try? Folder("/proc/self")
+        return ["ns/pid", "ns/user"].allSatisfy { name in
+            guard let theirs = link(name) else { return false }
+            return theirs == own?.target(ofLink: name)
+        }
     }
 
     /// Its root, if this user may know it; "/" counts as none.
@@ -98,6 +119,16 @@ struct ServerProcess: Sendable {
         return found
     }
 
+    /// Whether some process listens on a TCP port of this machine.
+    static func isTaken(_ port: UInt16) -> Bool { !listeners(on: port).isEmpty }
+
+    /// The process that listens on a TCP port of this machine, the first one if it has children; `nil` if there is none,
+    /// or this user may not know it.
+    static func listening(on port: UInt16) -> ServerProcess? {
+        let sockets = listeners(on: port)
+        return sockets.isEmpty ? nil : all().filter { $0.holds(sockets) }.min { $0.id < $1.id }
+    }
+
     /// Whether it holds one of these sockets.
     fileprivate func holds(_ sockets: Set<String>) -> Bool {
         guard !sockets.isEmpty, let folder = try? Folder("/proc/\(id)/fd"), let names = try? folder.names() else { return false }
@@ -110,22 +141,21 @@ struct ServerProcesses: Sendable {
     var main: ServerProcess
     /// One that signs: a child of the main process that has given up root; the main process if there is none.
     var worker: ServerProcess
+    /// Whether they are seen to listen on the port.
+    var isListening: Bool
 
-    /// The server that listens on the port.
-    /// - Parameters:
-    ///   - names: of its processes, the main one first.
-    ///   - isLocal: whether the port is this machine's. If not, or if this user may not know who listens, the only server
-    ///     with such a name is taken.
-    init?(named names: [String], port: UInt16, isLocal: Bool) {
+    /// The server that listens on the port, or else one that runs.
+    /// - Parameter names: of its processes, the main one first.
+    init?(named names: [String], port: UInt16) {
         let all = ServerProcess.all(named: names), ids = Set(all.map(\.id))
-        var mains = all.filter { !ids.contains($0.parent) }
+        var mains = all.filter { !ids.contains($0.parent) && $0.isGenuine(named: names) }
         // Children may outlive their main process, and other programs may have the same names.
         if let own = names.first, mains.contains(where: { $0.name == own }) { mains.removeAll { $0.name != own } }
         let sockets = ServerProcess.listeners(on: port)
         let listening = mains.first { main in all.contains { ($0.id == main.id || $0.parent == main.id) && $0.holds(sockets) } }
-        let isKnown = isLocal && mains.allSatisfy(\.isVisible)
-        guard let main = listening ?? (mains.count == 1 && !isKnown ? mains.first : nil) else { return nil }
+        guard let main = listening ?? mains.first else { return nil }
         self.main = main
+        isListening = listening != nil
         worker = all.first { $0.parent == main.id && $0.user != 0 } ?? main
     }
 }

@@ -58,6 +58,8 @@ struct ServerTemplate: Sendable {
     var commands: [String] = []
     /// What its lines need in addition, as a sentence.
     var note: String?
+    /// The command that tests its configuration.
+    var test: String?
     /// Whether the deploy hook also writes a file that the server loads, and so must run before the first start.
     var hookWritesFile = false
     var port: UInt16
@@ -81,7 +83,7 @@ extension ServerKind {
                     ssl_certificate {certificate};
                     ssl_certificate_key {key};
                     """,
-                port: 443)
+                test: "nginx -t", port: 443)
         case .haproxy:
             ServerTemplate(
                 title: "HAProxy", unit: "haproxy", processes: ["haproxy"], users: ["haproxy"], environment: .unit,
@@ -92,7 +94,7 @@ extension ServerKind {
                     error-log-format "%ci:%cp %[fc_err_str] %[ssl_fc_err_str]"
                     """,
                 note: "HAProxy loads one file with the chain and the key file, which the deploy hook writes",
-                hookWritesFile: true, port: 443)
+                test: "haproxy -c -f /etc/haproxy/haproxy.cfg", hookWritesFile: true, port: 443)
         case .apache:
             ServerTemplate(
                 title: "Apache", unit: "apache2", processes: ["apache2", "httpd"], users: ["www-data", "apache"], environment: .unit,
