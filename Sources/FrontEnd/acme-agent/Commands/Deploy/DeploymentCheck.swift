@@ -65,9 +65,11 @@ struct DeploymentCheck {
             return OpenSSLEnvironment(
                 configuration: value(Self.variable), modules: value("OPENSSL_MODULES").flatMap { $0.isEmpty ? nil : $0 }, source: name)
         }
-        if let main = deployment.processes?.main, isTrusted(main), let configuration = main.variable(Self.variable) {
+        if let main = deployment.processes?.main, isTrusted(main), let configuration = main.variable(Self.variable),
+            case let modules = main.variable("OPENSSL_MODULES"), isTrusted(configuration: configuration), isTrusted(modules: modules ?? "")
+        {
             return OpenSSLEnvironment(
-                configuration: configuration, modules: main.variable("OPENSSL_MODULES").flatMap { $0.isEmpty ? nil : $0 },
+                configuration: configuration, modules: modules.flatMap { $0.isEmpty ? nil : $0 },
                 source: "the environment of process \(main.id)")
         }
         // The process does not run, or has overwritten its variables.
@@ -82,6 +84,19 @@ struct DeploymentCheck {
 
     /// Whether OpenSSL may be run with a process's environment, which can name a module: not as root with a user's.
     private func isTrusted(_ process: ServerProcess) -> Bool { process.isRoots || !isRoot }
+
+    /// The process may see other files at these paths than root does here, as in a container.
+    private func isTrusted(configuration path: String) -> Bool {
+        guard isRoot, !path.isEmpty else { return true }
+        do throws(OwnershipError) { _ = try File.open(path, as: .configuration) } catch { return error.isMissing }
+        return true
+    }
+
+    private func isTrusted(modules path: String) -> Bool {
+        guard isRoot, !path.isEmpty else { return true }
+        do throws(OwnershipError) { _ = try Folder.open(path, as: .configuration) } catch { return error.isMissing }
+        return true
+    }
 
     private func provider(_ environment: OpenSSLEnvironment) async throws -> DeploymentFinding {
         let main = deployment.processes?.main
@@ -363,7 +378,9 @@ struct DeploymentCheck {
         // nginx loads the provider, and hides with which configuration.
         let isHidden = environment.configuration?.isEmpty ?? true
         if isHidden { environment.configuration = deployment.configuration }
-        if environment.modules == nil, let reader, isTrusted(reader), case let path? = reader.loaded(module: Self.module), !path.isEmpty {
+        if environment.modules == nil, let reader, isTrusted(reader), case let path? = reader.loaded(module: Self.module),
+            path.hasSuffix("/" + Self.module), isTrusted(modules: DurableFile.parent(of: path))
+        {
             environment.modules = DurableFile.parent(of: path)
             // The configuration tried in its place may not be there.
             if isHidden { arguments += ["-provider", "tls-acme-agent", "-provider", "default"] }

@@ -15,17 +15,21 @@ struct ServerProcess: Sendable {
     var isRoots: Bool
     /// Whether it is this user's own.
     private var isOwn: Bool
+    /// Its folder in /proc, held open: that is never the folder of a later process with the same number.
+    private let folder: Folder?
 
     private static let statusLimit = 64 * 1024
     private static let tableLimit = 16 << 20
 
     /// - Returns: `nil` if it has ended.
     init?(id: Int32) {
-        guard let bytes = try? DurableFile.read("/proc/\(id)/status", limit: Self.statusLimit) else { return nil }
-        self.init(id: id, status: String(decoding: bytes, as: UTF8.self))
+        guard let folder = try? Folder("/proc/\(id)"), let bytes = try? folder.read("status", limit: Self.statusLimit) else { return nil }
+        self.init(id: id, status: String(decoding: bytes, as: UTF8.self), folder: folder)
     }
 
-    init?(id: Int32, status: String) {
+    /// - Parameter folder: `nil` if there is nothing to see but the status.
+    init?(id: Int32, status: String, folder: Folder? = nil) {
+        self.folder = folder
         var fields: [Substring: [Substring]] = [:]
         for line in status.split(separator: "\n") {
             guard let colon = line.firstIndex(of: ":") else { continue }
@@ -48,22 +52,23 @@ struct ServerProcess: Sendable {
     }
 
     /// The processes with one of these names.
-    static func all(named names: [String]) -> [ServerProcess] { all().filter { names.contains($0.name) } }
+    static func all(named names: [String]) -> [ServerProcess] { all { names.contains($0.name) } }
 
-    private static func all() -> [ServerProcess] {
+    /// Each holds a descriptor while it is looked at.
+    private static func all(where isMeant: (ServerProcess) -> Bool) -> [ServerProcess] {
         let numbers = (try? DurableFile.names(in: "/proc"))?.compactMap { Int32($0) } ?? []
-        return numbers.compactMap { ServerProcess(id: $0) }
+        return numbers.compactMap { ServerProcess(id: $0).flatMap { isMeant($0) ? $0 : nil } }
     }
 
     /// Whether it is the server that its name says, and not a program that another user has given this name: it is root's
     /// or this user's own, runs a program of one of the names that only root can write, and is in no container.
     func isGenuine(named names: [String]) -> Bool {
-        guard isRoots || isOwn, let program = link("exe") else { return false }
+        guard isRoots || isOwn, let folder, let program = link("exe") else { return false }
         // After an update the running program is another file.
         let deleted = " (deleted)", path = program.hasSuffix(deleted) ? String(program.dropLast(deleted.count)) : program
         guard names.contains(where: { path.hasSuffix("/" + $0) }) else { return false }
         var status = stat()
-        guard stat("/proc/\(id)/exe", &status) == 0, status.st_uid == 0, status.st_mode & 0o022 == 0 else { return false }
+        guard stat(folder.kernelPath + "/exe", &status) == 0, status.st_uid == 0, status.st_mode & 0o022 == 0 else { return false }
         let own = try? Folder("/proc/self")
         return ["ns/pid", "ns/user"].allSatisfy { name in
             guard let theirs = link(name) else { return false }
@@ -80,11 +85,11 @@ struct ServerProcess: Sendable {
     /// Whether this user may see the process's root, memory map and descriptors.
     var isVisible: Bool { link("root") != nil }
 
-    private func link(_ name: String) -> String? { (try? Folder("/proc/\(id)"))?.target(ofLink: name) }
+    private func link(_ name: String) -> String? { folder?.target(ofLink: name) }
 
     /// The path of a module that it has loaded; "" if it has not, `nil` if this user may not know.
     func loaded(module: String) -> String? {
-        guard let bytes = try? DurableFile.read("/proc/\(id)/maps", limit: Self.tableLimit) else { return nil }
+        guard let bytes = try? folder?.read("maps", limit: Self.tableLimit) else { return nil }
         for line in bytes.split(separator: UInt8(ascii: "\n")) {
             guard let slash = line.firstIndex(of: UInt8(ascii: "/")) else { continue }
             let path = String(decoding: line[slash...], as: UTF8.self)
@@ -96,7 +101,7 @@ struct ServerProcess: Sendable {
     /// A variable of the environment that it was started with; "" if it had none. `nil` if this user may not know, or
     /// the process has overwritten it, as nginx does with its title.
     func variable(_ name: String) -> String? {
-        guard let bytes = try? DurableFile.read("/proc/\(id)/environ", limit: Self.tableLimit) else { return nil }
+        guard let bytes = try? folder?.read("environ", limit: Self.tableLimit) else { return nil }
         let entries = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
         guard entries.contains(where: { $0.contains("=") }) else { return nil }
         return entries.first { $0.hasPrefix(name + "=") }.map { String($0.dropFirst(name.count + 1)) } ?? ""
@@ -126,13 +131,19 @@ struct ServerProcess: Sendable {
     /// or this user may not know it.
     static func listening(on port: UInt16) -> ServerProcess? {
         let sockets = listeners(on: port)
-        return sockets.isEmpty ? nil : all().filter { $0.holds(sockets) }.min { $0.id < $1.id }
+        guard !sockets.isEmpty else { return nil }
+        // A user may have any number of descriptors.
+        let end = ContinuousClock.now + .seconds(5)
+        return all { ContinuousClock.now < end && $0.holds(sockets, until: end) }.min { $0.id < $1.id }
     }
 
     /// Whether it holds one of these sockets.
-    fileprivate func holds(_ sockets: Set<String>) -> Bool {
-        guard !sockets.isEmpty, let folder = try? Folder("/proc/\(id)/fd"), let names = try? folder.names() else { return false }
-        return names.contains { folder.target(ofLink: $0).map(sockets.contains) ?? false }
+    fileprivate func holds(_ sockets: Set<String>, until end: ContinuousClock.Instant? = nil) -> Bool {
+        guard !sockets.isEmpty, let files = try? folder?.folder("fd"), let names = try? files.names() else { return false }
+        return names.contains { name in
+            if let end, ContinuousClock.now > end { return false }
+            return files.target(ofLink: name).map(sockets.contains) ?? false
+        }
     }
 }
 
@@ -156,6 +167,7 @@ struct ServerProcesses: Sendable {
         guard let main = listening ?? mains.first else { return nil }
         self.main = main
         isListening = listening != nil
-        worker = all.first { $0.parent == main.id && $0.user != 0 } ?? main
+        // Every orphan is a child of process 1.
+        worker = main.id == 1 ? main : all.first { $0.parent == main.id && $0.user != 0 } ?? main
     }
 }

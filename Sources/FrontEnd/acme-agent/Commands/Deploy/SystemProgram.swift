@@ -24,10 +24,12 @@ struct SystemProgram: Sendable {
             path: path, environment: ProgramEnvironment(Array(all.joined(separator: "\0").utf8)), timeout: Self.timeout)
     }
 
-    /// Its output, errors included; `nil` if it does not end.
+    /// Its output, errors included; `nil` if it does not end, or writes too much.
     func run(_ arguments: [String]) async throws -> (isSuccess: Bool, output: String)? {
         do {
             let (status, output) = try await program.output(of: arguments, limit: Self.outputLimit)
+            // Its beginning is lost.
+            guard output.count < Self.outputLimit else { return nil }
             return (status == 0, String(decoding: output, as: UTF8.self))
         } catch is ExternalProgramError {
             return nil
