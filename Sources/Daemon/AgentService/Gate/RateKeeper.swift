@@ -1,7 +1,7 @@
 import ACME
 import AgentInterface
+import AuditTrail
 import DurableFile
-import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -50,7 +50,7 @@ final class RateKeeper {
         guard policy.hasRates, let kind = GrantRate.Kind(operation), let limit = policy.rate(ofGrant: grant)?.limits[kind] else {
             return nil
         }
-        let wall = RateKeeper.wall()
+        let wall = AuditRecord.now()
         switch use.take(kind, of: grant, limit, wall: wall, monotonic: RateKeeper.monotonic()) {
         case .taken:
             if kind != .handshakes { write() }
@@ -70,7 +70,7 @@ final class RateKeeper {
 
     /// What is left of a grant's limits.
     func status(of grant: Grant) -> [RateStatus] {
-        let wall = RateKeeper.wall(), monotonic = RateKeeper.monotonic()
+        let wall = AuditRecord.now(), monotonic = RateKeeper.monotonic()
         return GrantRate.Kind.allCases.compactMap { kind in
             grant.rate?.limits[kind].map { limit in
                 RateStatus(
@@ -94,7 +94,7 @@ final class RateKeeper {
         guard !isWriting else { return }
         isWriting = true
         isChanged = false
-        use.forget(wall: RateKeeper.wall())
+        use.forget(wall: AuditRecord.now())
         let times = use.times, file = file
         let keeper = NIOLoopBound(self, eventLoop: eventLoop)
         disk.runIfActive(eventLoop: eventLoop) { try RateKeeper.write(times, to: file) }.whenComplete { result in
@@ -123,12 +123,6 @@ final class RateKeeper {
             }
         }
         closing?.succeed()
-    }
-
-    private static func wall() -> Int64 {
-        var moment = timespec()
-        clock_gettime(CLOCK_REALTIME, &moment)
-        return Int64(moment.tv_sec) &* 1_000 &+ Int64(moment.tv_nsec) / 1_000_000
     }
 
     private static func monotonic() -> Int64 { Int64(clamping: NIODeadline.now().uptimeNanoseconds) }

@@ -133,6 +133,9 @@ struct DeploymentCheck {
                     .provider, "\(environment.source) has no \(Self.variable), so \(title) does not load the provider",
                     hint: "\(plan) prints how to set it; then \(restart)")
             }
+            if case .setting(let name, let read, _) = template.environment {
+                return .unknown(.provider, "`\(read.joined(separator: " "))` does not print \(name)", hint: "\(plan) prints how to set it")
+            }
         }
         guard case .unit = template.environment else {
             return .ok(.provider, "\(environment.source) has \(Self.variable), with which OpenSSL loads the provider")
@@ -314,9 +317,7 @@ struct DeploymentCheck {
             }
             return .unknown(.certificate, "this user may not read \(deployment.keyFile)", hint: Self.asRoot)
         }
-        let body = bytes.split(separator: UInt8(ascii: "\n")).filter { $0.first != UInt8(ascii: "-") }.flatMap { $0 }
-        // The public key is the file's last element.
-        guard let der = Base64.decode(body), der.count > spki.count, der.suffix(spki.count).elementsEqual(spki) else {
+        guard (try? KeyFile(pem: bytes))?.publicKey.spki == spki else {
             return .failed(
                 .certificate, "the key file \(deployment.keyFile) is not for the key of its certificate",
                 hint: "acme-agent renew \(name) --force writes both again")
