@@ -4,9 +4,13 @@ import NIOCore
 import TokenProtocol
 
 /// Starts `acme-agent-token` as a child process: links as descriptors 3 and up, and only the configured environment,
-/// with systemd's folder of this service's credentials.
+/// with systemd's folder of this service's credentials and the settings of the C library's allocator.
 public struct ProcessLauncher: HelperLauncher {
     private let path: String
+
+    /// For each signature a module allocates and frees dozens of blocks of one size, and glibc's threads keep only
+    /// seven of each for themselves (Docs/decisions/0017-allocator-of-the-helper.md).
+    private static let allocator = ["GLIBC_TUNABLES": "glibc.malloc.tcache_count=64"]
 
     /// - Parameter path: Path of `acme-agent-token`.
     public init(path: String) { self.path = path }
@@ -28,7 +32,7 @@ public struct ProcessLauncher: HelperLauncher {
             theirs.append(pair[1])
         }
         var process: pid_t = -1
-        var variables = configuration.environment
+        var variables = ProcessLauncher.allocator.merging(configuration.environment) { $1 }
         // Only systemd may name the folder of the credentials, not the configuration.
         variables["CREDENTIALS_DIRECTORY"] = getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) }
         let environment = variables.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }

@@ -90,6 +90,14 @@ struct SupervisorTokenTests {
 
     fileprivate static func digest(_ number: Int) -> SHA256Digest { withUnsafeBytes(of: number) { SHA256.hash(data: $0) } }
 
+    private static func environment(of process: pid_t) -> Set<String> {
+        let file = open("/proc/\(process)/environ", O_RDONLY)
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: 8192)
+        let count = read(file, &bytes, bytes.count)
+        return Set(bytes.prefix(max(0, count)).split(separator: 0).map { String(decoding: $0, as: UTF8.self) })
+    }
+
     private static func verifies(_ signature: [UInt8], _ number: Int, _ key: TokenKey) -> Bool {
         guard let publicKey = try? P256.Signing.PublicKey(derRepresentation: key.reference.spki),
             let signature = try? P256.Signing.ECDSASignature(rawRepresentation: signature)
@@ -112,6 +120,21 @@ struct SupervisorTokenTests {
         #expect(launcher.exits == [.exited(code: 0)])
         #expect(kill(try #require(launcher.processes.first), 0) == -1)
         #expect(errno == ESRCH)
+    }
+
+    @Test(
+        "The helper has the configured environment, and allocator settings unless these are configured too",
+        arguments: [nil, "glibc.malloc.arena_max=1"])
+    func environment(tunables: String?) async throws {
+        var configuration = configuration()
+        configuration.environment["GLIBC_TUNABLES"] = tunables
+        let harness = try await harness(configuration)
+        let process = try #require(launcher.processes.last)
+        #expect(
+            Self.environment(of: process) == [
+                "SOFTHSM2_CONF=\(fixture.configurationFile)", "GLIBC_TUNABLES=\(tunables ?? "glibc.malloc.tcache_count=64")",
+            ])
+        try await harness.stop()
     }
 
     @Test("A helper is killed again and again under load: every signature is made, exactly once")

@@ -10,6 +10,11 @@ final class HandshakesPart {
     private let seconds = 0.8
 
     private static let connections = [1, 8, 64]
+    /// One worker is where waiting for a signature costs most: it does nothing else meanwhile. Debian's configuration has
+    /// as many as there are CPUs.
+    private static let moreWorkers = max(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    /// Connections at which the server has more workers.
+    private static let connectionsOfMoreWorkers = 8
 
     /// A kind of key: its name in figures and rows, in the agent, and how openssl makes one.
     private struct Kind {
@@ -85,9 +90,7 @@ final class HandshakesPart {
         let name = "file-" + kind.name, key = "\(folder)/\(name).key"
         try workshop.run(["openssl", "genpkey", "-algorithm"] + kind.generation + ["-out", key])
         try workshop.run(["openssl", "pkey", "-in", key, "-pubout", "-out", "\(folder)/\(name).pub"])
-        let nginx = try NginxPeer(name, certificate: try makeCertificate(name), key: key, variables: [:], workshop: workshop)
-        ends.append { nginx.stop() }
-        try probes(&plan, nginx, "file.\(kind.name)", "key file, \(kind.shown)")
+        try serve(&plan, name, key: key, variables: [:], figure: "file.\(kind.name)", shown: "key file, \(kind.shown)")
     }
 
     private func provider(_ plan: inout Plan, _ kind: Kind, _ agent: AgentUnderTest, _ verification: String) throws {
@@ -105,12 +108,11 @@ final class HandshakesPart {
             """, "-", workshop.programs + "/acme-agent", name, agent.socket, pem, key,
         ])
         let root = try workshop.root()
-        let nginx = try NginxPeer(
-            name, certificate: try makeCertificate(name), key: key,
+        try serve(
+            &plan, name, key: key,
             variables: ["OPENSSL_CONF": root + "/Config/openssl-acme-agent.cnf", "OPENSSL_MODULES": root + "/.build/provider"],
-            workshop: workshop)
-        ends.append { nginx.stop() }
-        try probes(&plan, nginx, "\(verification).\(kind.name)", "agent, \(verification), \(kind.shown)") { agent.processes }
+            figure: "\(verification).\(kind.name)", shown: "agent, \(verification), \(kind.shown)"
+        ) { agent.processes }
     }
 
     /// libp11's engine, with the token's PIN in nginx's configuration.
@@ -141,15 +143,20 @@ final class HandshakesPart {
         try workshop.run(
             ["openssl", "pkey", "-engine", "pkcs11", "-inform", "engine", "-in", uri, "-pubout", "-out", "\(folder)/\(name).pub"],
             environment: variables)
-        let nginx = try NginxPeer(
-            name, certificate: try makeCertificate(name), key: "engine:pkcs11:\(uri)", variables: variables, workshop: workshop)
-        ends.append { nginx.stop() }
-        try probes(&plan, nginx, "engine.\(kind.name)", "SoftHSM in nginx's worker, \(kind.shown)")
+        try serve(
+            &plan, name, key: "engine:pkcs11:\(uri)", variables: variables, figure: "engine.\(kind.name)",
+            shown: "SoftHSM in nginx's worker, \(kind.shown)")
     }
 
-    private func probes(
-        _ plan: inout Plan, _ nginx: NginxPeer, _ figure: String, _ shown: String, signers: @escaping () -> [pid_t] = { [] }
+    /// Starts nginx with one worker and with more, and adds what is measured of both.
+    /// - Parameter signers: processes whose CPU time is counted with nginx's.
+    private func serve(
+        _ plan: inout Plan, _ name: String, key: String, variables: [String: String], figure: String, shown: String,
+        signers: @escaping () -> [pid_t] = { [] }
     ) throws {
+        let certificate = try makeCertificate(name)
+        let nginx = try NginxPeer(name, certificate: certificate, key: key, variables: variables, workshop: workshop)
+        ends.append { nginx.stop() }
         // Before many connections at the same time make the worker's heap grow by a random amount.
         _ = try nginx.load(connections: 1, seconds: 0.1, signers: [])
         let memory = nginx.residentMemory
@@ -160,6 +167,13 @@ final class HandshakesPart {
                 figures["\(figure).memory"] = memory
                 return figures
             }
+        }
+        let workers = HandshakesPart.moreWorkers, connections = HandshakesPart.connectionsOfMoreWorkers
+        let larger = try NginxPeer(
+            name + "-workers", certificate: certificate, key: key, variables: variables, workers: workers, workshop: workshop)
+        ends.append { larger.stop() }
+        plan.probe("\(shown), \(connections) connections, \(workers) workers") { [seconds] in
+            try larger.load(connections: connections, seconds: seconds, signers: signers()).figures("\(figure).workers")
         }
     }
 
@@ -172,22 +186,20 @@ final class HandshakesPart {
                 ("file", "key file"), ("verified", "agent, verified"), ("unverified", "agent, unverified"),
                 ("engine", "SoftHSM in nginx's worker"),
             ].filter { key == "p256" || $0.0 != "unverified" }
-            for connections in HandshakesPart.connections {
-                let at = "\(connections) \(connections == 1 ? "connection" : "connections")"
+            var loads = HandshakesPart.connections.map { (figure: "\($0)", shown: "\($0) \($0 == 1 ? "connection" : "connections")") }
+            loads.append(("workers", "\(HandshakesPart.connectionsOfMoreWorkers) connections, \(HandshakesPart.moreWorkers) workers"))
+            for (load, at) in loads {
                 for (server, shown) in servers {
                     plan.claims += [
-                        .figure("\(kind.shown), \(shown), \(at)", "1/s", "\(server).\(key).\(connections).rate"),
-                        .figure(
-                            "\(kind.shown), \(shown), \(at): CPU of the server a handshake", "µs", "\(server).\(key).\(connections).cpu"),
+                        .figure("\(kind.shown), \(shown), \(at)", "1/s", "\(server).\(key).\(load).rate"),
+                        .figure("\(kind.shown), \(shown), \(at): CPU of the server a handshake", "µs", "\(server).\(key).\(load).cpu"),
                     ]
                 }
                 for (server, shown) in servers where server != "file" {
-                    let ratio: (Figures) -> Double? = {
-                        $0.ratio("\(server).\(key).\(connections).rate", "file.\(key).\(connections).rate")
-                    }
+                    let ratio: (Figures) -> Double? = { $0.ratio("\(server).\(key).\(load).rate", "file.\(key).\(load).rate") }
                     let row = "\(kind.shown), \(shown), \(at) / key file"
                     plan.claims.append(
-                        server == "verified" && connections == 8
+                        server == "verified" && load == "8"
                             ? .atLeast(row, "×", kind.share, ratio) : Claim(name: row, unit: "×", bound: nil, value: ratio, limit: nil))
                 }
             }

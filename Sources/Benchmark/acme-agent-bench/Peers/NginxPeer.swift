@@ -1,6 +1,6 @@
 import Glibc
 
-/// nginx with one worker, which serves TLS 1.3 with a key from wherever `ssl_certificate_key` finds it.
+/// nginx that serves TLS 1.3 with a key from wherever `ssl_certificate_key` finds it.
 final class NginxPeer {
     private let server: ChildProcess
     private let load: HandshakeLoad
@@ -8,8 +8,11 @@ final class NginxPeer {
     /// - Parameters:
     ///   - name: of its folder.
     ///   - key: the value of `ssl_certificate_key`.
-    ///   - variables: environment variables; the worker has them too.
-    init(_ name: String, certificate: String, key: String, variables: [String: String], workshop: Workshop) throws {
+    ///   - variables: environment variables; the workers have them too.
+    ///   - workers: number of worker processes.
+    init(
+        _ name: String, certificate: String, key: String, variables: [String: String], workers: Int = 1, workshop: Workshop
+    ) throws {
         let folder = workshop.folder + "/nginx-" + name
         try Files.makeFolder(folder)
         let port = try NginxPeer.freePort()
@@ -18,7 +21,7 @@ final class NginxPeer {
             folder + "/nginx.conf",
             """
             \(getuid() == 0 ? "user root;" : "")
-            worker_processes 1;
+            worker_processes \(workers);
             daemon off;
             \(variables.keys.sorted().map { "env \($0);" }.joined(separator: " "))
             pid \(folder)/pid;
@@ -56,7 +59,7 @@ final class NginxPeer {
     func stop() { server.stop() }
 
     var processes: [pid_t] { [server.process] + server.children }
-    /// Of the worker, MB.
+    /// Of the workers, MB.
     var residentMemory: Double { Placement.residentMemory(server.children) }
 
     /// - Parameter signers: processes whose CPU time is counted with nginx's.
