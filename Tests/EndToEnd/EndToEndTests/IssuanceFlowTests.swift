@@ -208,6 +208,7 @@ import Testing
             "for i in $(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/$HTTP01_PORT) 2>/dev/null && break; sleep 0.05; done")
         let webroot = try await sandbox.agent("issue", "-d", "www.example.org", "--webroot", web)
         server.process.terminate()
+        _ = await server.end()
         #expect(webroot.status == 0, "\(webroot)")
 
         let hook = sandbox.folder + "/hook"

@@ -32,8 +32,17 @@ enum Program {
         return root + "/.build/debug"
     }()
 
+    /// The environment of programs: of this process's own only what they need.
+    static var environment: [String: String] {
+        let own = ProcessInfo.processInfo.environment
+        return ["PATH": own["PATH"] ?? "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": own["HOME"] ?? "/", "LC_ALL": "C.UTF-8"]
+    }
+
     /// Starts a program; its output goes into files, so that no pipe fills up.
-    static func start(_ path: String, _ arguments: [String], environment: [String: String], folder: String = root) throws -> Running {
+    static func start(
+        _ path: String, _ arguments: [String], environment: [String: String], folder: String = root,
+        input: FileHandle = FileHandle.nullDevice
+    ) throws -> Running {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
@@ -41,7 +50,7 @@ enum Program {
         process.currentDirectoryURL = URL(fileURLWithPath: folder)
         let files = ["out", "err"].map { FileManager.default.temporaryDirectory.path + "/run-\(UUID().uuidString).\($0)" }
         for file in files { _ = FileManager.default.createFile(atPath: file, contents: nil) }
-        process.standardInput = FileHandle.nullDevice
+        process.standardInput = input
         process.standardOutput = FileHandle(forWritingAtPath: files[0])
         process.standardError = FileHandle(forWritingAtPath: files[1])
         try process.runAlone()
@@ -65,17 +74,17 @@ enum Program {
         }
 
         /// Not every program's output is read.
-        deinit { for file in files { try? FileManager.default.removeItem(atPath: file) } }
+        deinit { removeFiles() }
+
+        /// What it wrote cannot be read any more.
+        func removeFiles() { for file in files { try? FileManager.default.removeItem(atPath: file) } }
 
         func end() async -> Outcome {
-            await withCheckedContinuation { continuation in
-                DispatchQueue.global().async { [self] in
-                    process.waitAsleep()
-                    continuation.resume()
-                }
+            let status = await withCheckedContinuation { continuation in
+                DispatchQueue.global().async { [self] in continuation.resume(returning: process.statusAtEnd()) }
             }
             func text(_ file: String) -> String { (try? String(contentsOfFile: file, encoding: .utf8)) ?? "" }
-            return Outcome(status: process.terminationStatus, output: text(files[0]), error: text(files[1]))
+            return Outcome(status: status, output: text(files[0]), error: text(files[1]))
         }
     }
 }

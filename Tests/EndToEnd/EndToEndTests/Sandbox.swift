@@ -7,44 +7,49 @@ final class Sandbox: Sendable {
     let folder: String
     /// What `.sandbox/env` exports, with the process's own PATH appended.
     let environment: [String: String]
+    private let authorities: Authorities
+    private let isBorrowing: Bool
+    /// Where the log of the CA, which may have served other sandboxes before, begins.
+    private let logStart: UInt64
 
-    /// - Parameter pebble: Variables for Pebble, such as `PEBBLE_WFE_NONCEREJECT`.
-    init(pebble: [String: String] = [:]) async throws {
-        folder = FileManager.default.temporaryDirectory.path + "/sandbox-\(UUID().uuidString.prefix(13))"
-        var variables = Sandbox.plain
+    /// - Parameter pebble: Variables for a Pebble of its own, such as `PEBBLE_WFE_NONCEREJECT`. Without them it may
+    ///   share Pebble and the DNS server with sandboxes before and after it.
+    init(pebble: [String: String]? = nil) async throws {
+        isBorrowing = pebble == nil
+        authorities = if let pebble { try await Authorities(pebble: pebble) } else { try await Authorities.borrow() }
+        logStart = authorities.logSize
+        folder = authorities.nextFolder()
+        var variables = Program.environment
         variables["SANDBOX_DIR"] = folder
         variables["ACME_AGENT_PROGRAMS"] = Program.folder
-        variables["PEBBLE_VA_NOSLEEP"] = "1"
-        variables["PEBBLE_WFE_NONCEREJECT"] = "0"
-        variables["PEBBLE_AUTHZREUSE"] = "0"
-        variables.merge(pebble) { _, new in new }
-        let up = try await Program.run("/bin/bash", ["Tests/Sandbox/up", "--no-build"], environment: variables)
+        let up = try await Program.run(
+            "/bin/bash", ["Tests/Sandbox/up", "--no-build", "--authorities=\(authorities.folder)"], environment: variables)
         try #require(up.status == 0, "\(up)")
-        var environment = Sandbox.plain
+        var environment = Program.environment
         for line in try String(contentsOfFile: folder + "/env", encoding: .utf8).split(separator: "\n") where line.hasPrefix("export ") {
             let pair = line.dropFirst(7).split(separator: "=", maxSplits: 1)
             if pair.count == 2, pair[0] != "PATH" { environment[String(pair[0])] = String(pair[1]) }
         }
         self.environment = environment
-    }
-
-    private static var plain: [String: String] {
-        let own = ProcessInfo.processInfo.environment
-        return ["PATH": own["PATH"] ?? "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": own["HOME"] ?? "/", "LC_ALL": "C.UTF-8"]
+        guard !isBorrowing else { return }
+        // It can be stopped by name, like the daemon.
+        for name in ["/run/pebble.pid", "/run/pebble-eab.pid", "/run/challtestsrv.pid"] {
+            try FileManager.default.copyItem(atPath: authorities.folder + name, toPath: folder + name)
+        }
     }
 
     /// Stops everything and removes the folder.
-    func end() async { stop() }
-
-    /// Also if a test ended early.
-    deinit { stop() }
-
-    private func stop() {
+    func end() async {
         guard FileManager.default.fileExists(atPath: folder) else { return }
-        var variables = Sandbox.plain
-        variables["SANDBOX_DIR"] = folder
-        if let down = try? Program.start("/bin/bash", ["Tests/Sandbox/down"], environment: variables) { down.process.waitAsleep() }
+        let down = try? await Program.run("/bin/bash", ["Tests/Sandbox/down"], environment: environment)
         try? FileManager.default.removeItem(atPath: folder)
+        let isGone = down?.status == 0 && !FileManager.default.fileExists(atPath: folder)
+        if isBorrowing, isGone { authorities.giveBack() } else { authorities.end() }
+    }
+
+    /// If a test ended early: what it has left running might disturb the next, so nothing is given back.
+    deinit {
+        if FileManager.default.fileExists(atPath: folder) { authorities.end() }
     }
 
     /// Runs `acme-agent`.
@@ -58,7 +63,9 @@ final class Sandbox: Sendable {
     }
 
     /// Starts `acme-agent` and leaves it running.
-    func start(_ arguments: String...) throws -> Program.Running {
+    func start(_ arguments: String...) throws -> Program.Running { try start(arguments) }
+
+    func start(_ arguments: [String]) throws -> Program.Running {
         try Program.start(Program.folder + "/acme-agent", arguments, environment: environment)
     }
 
@@ -107,10 +114,12 @@ final class Sandbox: Sendable {
         try #require(started.status == 0, "\(started)")
     }
 
-    /// Requests that the CA has counted since its start.
+    /// What the CA has logged for this sandbox.
+    func caLog() throws -> String { try authorities.log(from: logStart) }
+
+    /// Requests that the CA has counted for this sandbox.
     func requests() throws -> Int {
-        let log = try String(contentsOfFile: folder + "/log/pebble.log", encoding: .utf8)
-        return log.split(separator: "\n").filter { $0.contains("calling handler()") }.count
+        try caLog().split(separator: "\n").count { $0.contains("calling handler()") }
     }
 
     var daemonLog: String { (try? String(contentsOfFile: folder + "/log/agentd.log", encoding: .utf8)) ?? "" }

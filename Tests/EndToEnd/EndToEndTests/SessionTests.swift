@@ -14,8 +14,9 @@ import Testing
 
     @Test(arguments: names) func session(name: String) async throws {
         let file = "\(Self.folder)/\(name).txt"
-        var session = try Session(String(contentsOfFile: file, encoding: .utf8))
-        let sandbox = try await Sandbox()
+        let text = try String(contentsOfFile: file, encoding: .utf8)
+        var session = try Session(text)
+        let sandbox = try await Sandbox(pebble: text.contains("$ stop pebble") ? [:] : nil)
         let place = sandbox.folder + "/session"
         try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
         let environment = sandbox.environment.merging([

@@ -14,9 +14,28 @@ extension Process {
         for case let file as FileHandle in [standardOutput, standardError] where file !== FileHandle.nullDevice { try? file.close() }
     }
 
+    /// Waits until the process has ended, and returns its exit status or the signal that ended it. Foundation need not
+    /// have noticed: it does so only when also no process that was started at the same moment, and inherited a socket of
+    /// Foundation's, has it any more.
+    public func statusAtEnd() -> Int32 {
+        var information = siginfo_t()
+        repeat {
+            if waitid(P_PID, id_t(processIdentifier), &information, WEXITED | WNOWAIT) == 0 {
+                return information._sifields._sigchld.si_status
+            }
+        } while errno == EINTR
+        // Foundation has taken the status.
+        while isRunning { usleep(500) }
+        return terminationStatus
+    }
+
     /// Waits until the process has ended. Foundation's `waitUntilExit` does the same, but takes a whole CPU for it on a
     /// thread whose run loop has nothing to do.
     public func waitAsleep() {
-        while isRunning { usleep(1_000) }
+        guard isRunning else { return }
+        // The kernel says when it has ended, to whoever asks; Foundation, which takes the status, notices it soon after.
+        var information = siginfo_t()
+        while waitid(P_PID, id_t(processIdentifier), &information, WEXITED | WNOWAIT) == -1, errno == EINTR {}
+        while isRunning { usleep(500) }
     }
 }
