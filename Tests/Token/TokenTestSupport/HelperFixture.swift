@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import ProcessWaiting
+import Synchronization
 import TokenProtocol
 
 /// A folder with a SoftHSM token, a PIN file and the fault module, for one test. Removed with the value.
@@ -14,7 +15,7 @@ public final class HelperFixture {
 
     public init(label: String = "unit") throws {
         folder = FileManager.default.temporaryDirectory.path + "/acme-agent-token-\(UUID().uuidString)"
-        try Self.run(Self.repository + "/softhsm/token-up", [folder + "/token", label, "271828"])
+        try Self.makeToken(folder + "/token", label)
         configurationFile = folder + "/token/softhsm2.conf"
         pinFile = folder + "/token/\(label).pin"
         uri = "pkcs11:token=\(label)"
@@ -31,6 +32,36 @@ public final class HelperFixture {
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+    /// The files of tokens as softhsm/token-up has made them, by label and path: tokens of one label differ only in where
+    /// they are.
+    private static let tokens = Mutex<[String: [String: Data]]>([:])
+
+    private static func makeToken(_ folder: String, _ label: String) throws {
+        let manager = FileManager.default
+        let placeholder = "/the/folder"
+        guard let files = tokens.withLock({ $0[label] }) else {
+            try run(repository + "/softhsm/token-up", [folder, label, "271828"])
+            var files: [String: Data] = [:]
+            for path in try manager.subpathsOfDirectory(atPath: folder) {
+                files[path] = manager.contents(atPath: "\(folder)/\(path)")
+            }
+            let configuration = String(decoding: files["softhsm2.conf"] ?? Data(), as: UTF8.self)
+            files["softhsm2.conf"] = Data(configuration.replacingOccurrences(of: folder, with: placeholder).utf8)
+            tokens.withLock { $0[label] = files }
+            return
+        }
+        for (path, content) in files {
+            let file = URL(fileURLWithPath: "\(folder)/\(path)")
+            try manager.createDirectory(
+                at: file.deletingLastPathComponent(), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            let text = path == "softhsm2.conf" ? String(decoding: content, as: UTF8.self) : ""
+            let own = text.isEmpty ? content : Data(text.replacingOccurrences(of: placeholder, with: folder).utf8)
+            guard manager.createFile(atPath: file.path, contents: own, attributes: [.posixPermissions: 0o600]) else {
+                throw Failure(description: "\(file.path) cannot be written")
+            }
+        }
+    }
 
     public static var repository: String {
         URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
@@ -56,15 +87,23 @@ public final class HelperFixture {
             stateDirectory: folder + "/state", environment: ["SOFTHSM2_CONF": configurationFile, "FAULT_DIRECTORY": folder + "/faults"])
     }
 
-    /// SoftHSM with the fault module, built for this test.
+    /// SoftHSM with the fault module: a copy for this test.
     public func faultModule() throws -> String {
         let path = folder + "/module/fault-module.so"
         if !FileManager.default.fileExists(atPath: path) {
-            try Self.run(
-                "/usr/bin/env",
-                ["cc", "-shared", "-fPIC", "-I/usr/include/p11-kit-1", "-o", path, Self.repository + "/softhsm/fault-module.c", "-ldl"])
+            try Self.compiledFaultModule.get().write(to: URL(fileURLWithPath: path))
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
         }
         return path
+    }
+
+    private static let compiledFaultModule = Result<Data, any Error> {
+        let path = FileManager.default.temporaryDirectory.path + "/fault-module-\(UUID().uuidString).so"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try run(
+            "/usr/bin/env",
+            ["cc", "-shared", "-fPIC", "-I/usr/include/p11-kit-1", "-o", path, repository + "/softhsm/fault-module.c", "-ldl"])
+        return try Data(contentsOf: URL(fileURLWithPath: path))
     }
 
     public func write(_ text: String, to path: String, mode: Int = 0o600) throws {
