@@ -170,7 +170,7 @@ import Testing
         #expect(server.failures.isEmpty)
     }
 
-    @Test func nothingGrowsOverAThousandHandshakes() async throws {
+    @Test func nothingGrowsOverManyHandshakes() async throws {
         let agent = try await TestAgent()
         let server = try await TestServer(folder: agent.issue("www"), deadline: .seconds(60))
         let client = try TestClient(trusting: agent.authority)
@@ -183,15 +183,16 @@ import Testing
                 try await group.waitForAll()
             }
         }
-        try await handshakes(300)
+        let isLong = ProcessInfo.processInfo.environment["ACME_AGENT_LONG_TESTS"] != nil
+        try await handshakes(isLong ? 300 : 100)
         try await Task.sleep(for: .milliseconds(200))
         let (descriptors, memory) = (try openDescriptors(), try residentKiB())
-        try await handshakes(1_000)
+        try await handshakes(isLong ? 1_000 : 300)
         try await Task.sleep(for: .milliseconds(200))
         let (more, grown) = (try openDescriptors() - descriptors, try residentKiB() - memory)
         // Other tests may run in this process, and memory comes in large pieces.
         #expect(more <= 32, "\(more) descriptors more")
-        #expect(grown < 40 * 1024, "\(grown) KiB more")
+        #expect(grown < (isLong ? 40 : 24) * 1024, "\(grown) KiB more")
         try await server.close()
         #expect(server.failures.isEmpty)
     }

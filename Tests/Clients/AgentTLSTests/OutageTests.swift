@@ -100,7 +100,13 @@ import Testing
         let agent = try HostileAgent(mode)
         try await agent.ready()
         let failures = Failures()
-        let deadline = reason == .deadline ? Duration.milliseconds(700) : .seconds(5)
+        // The two that are tried until then.
+        let deadline: Duration =
+            switch reason {
+            case .deadline: .milliseconds(700)
+            case .unreachable: .seconds(2)
+            default: .seconds(5)
+            }
         let signer = AgentSigner(socket: agent.socket, deadline: deadline, onFailure: failures.add)
         let pem = KeyFile.encode(name: "www", socket: nil, spki: PublicKey.ed25519([UInt8](repeating: 1, count: 32)).spki)
         let key = try AgentPrivateKey(pem: pem, signer: signer)

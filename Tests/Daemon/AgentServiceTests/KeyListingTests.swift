@@ -42,16 +42,16 @@ import Varlink
 
     @Test func amongManyOnlyTheCallersAreListed() async throws {
         let agent = try await AgentFixture.withKeys(
-            1_200,
+            500,
             grants: """
                 [[grant]]
                 name = "few"
                 users = [USER]
-                keys = ["web-0000", "web-11*"]
+                keys = ["web-0000", "web-04*"]
                 operations = ["create-key", "list-keys"]
                 """)
         defer { agent.end() }
         let names = try await parts(connect(agent)).flatMap { $0 }
-        #expect(names == ["web-0000"] + (1_100..<1_200).map(AgentFixture.keyName))
+        #expect(names == ["web-0000"] + (400..<500).map(AgentFixture.keyName))
     }
 }

@@ -128,7 +128,8 @@ import Testing
     }
 
     @Test func manyKeysAreListedFast() throws {
-        let count = 300
+        let isLong = ProcessInfo.processInfo.environment["ACME_AGENT_LONG_TESTS"] != nil
+        let count = isLong ? 300 : 120
         var made: Set<[UInt8]> = []
         for number in 0..<count {
             made.insert(try session.generateKeyPair(.p256, id: Array("many \(number)".utf8), label: Array("many".utf8)).spki)
@@ -138,7 +139,7 @@ import Testing
         let elapsed = try clock.measure { keys = try session.keys() }
         #expect(Set(keys.map(\.spki)).isSuperset(of: made))
         // A fortieth of that on an idle machine; all tests share two cores.
-        #expect(elapsed < .seconds(2))
+        #expect(elapsed < .milliseconds(isLong ? 2_000 : 800))
     }
 
     @Test func thePoolGivesOutWhatItHasAndBeginsGenerations() throws {
