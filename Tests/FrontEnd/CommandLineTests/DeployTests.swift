@@ -21,6 +21,20 @@ import Testing
             let hook = try #require(steps[4]["commands"] as? [String])
             #expect(hook[0].contains("-d www.example.org -d example.org --deploy-hook"), "\(hook)")
             #expect(hook[0].hasSuffix("/deploy-hooks/reload-\(server.rawValue)"), "\(hook)")
+            // For TLS 1.2 something takes the place of a line or a command that is there.
+            for (index, words) in [(2, "sign-server-key-exchange"), (3, "1.2")] {
+                let variant = try #require(steps[index]["variant"] as? [String: Any])
+                let replaced = try #require(variant["replaced"] as? String), text = try #require(variant["text"] as? String)
+                #expect(text.contains(words), "\(variant)")
+                let files = steps[index]["files"] as? [[String: Any]] ?? [], commands = steps[index]["commands"] as? [String] ?? []
+                let lines = files.compactMap { $0["text"] as? String }.flatMap { $0.split(separator: "\n") }
+                let isCommand = try #require(variant["isCommand"] as? Bool)
+                let isThere = isCommand ? commands.last == replaced : lines.contains { $0.hasPrefix(replaced + " ") }
+                #expect(isThere, "\(steps[index])")
+            }
+            // The configuration is tested before the server ends.
+            let effect = try #require(steps[5]["commands"] as? [String])
+            #expect(effect.suffix(2).first?.hasPrefix("OPENSSL_CONF=") == true && effect.last?.hasPrefix("systemctl restart") == true)
         }
     }
 

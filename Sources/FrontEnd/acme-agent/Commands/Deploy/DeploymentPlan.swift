@@ -127,9 +127,11 @@ struct DeploymentPlan {
             commands: ["systemd-tmpfiles --create \(label).conf"])
     }
 
+    /// With an Ed25519 key the agent signs no handshake of TLS 1.2.
+    private var mayServe12: Bool { deployment.certificate.keyAlgorithm != .ed25519 }
+
     private var grant: DeploymentStep {
-        let mayServe12 = deployment.certificate.keyAlgorithm != .ed25519
-        return DeploymentStep(
+        var step = DeploymentStep(
             name: "grant",
             title: "A grant lets \(deployment.user.name) sign TLS 1.3 handshakes of a server with this key, and nothing else",
             files: [
@@ -144,20 +146,38 @@ struct DeploymentPlan {
                         identifiers = []
                         cas = []
                         """)
-            ],
-            note: mayServe12
-                ? "for TLS 1.2 as well, write operations = [\"\(Operation.signHandshake.rawValue)\", "
-                    + "\"\(Operation.signServerKeyExchange.rawValue)\"] instead, and allow it in the next step"
-                : nil)
+            ])
+        if mayServe12 {
+            step.variant = .init(
+                purpose: "For TLS 1.2 as well",
+                text: "operations = [\"\(Operation.signHandshake.rawValue)\", \"\(Operation.signServerKeyExchange.rawValue)\"]",
+                replaced: "operations")
+        }
+        return step
     }
 
     private var server: DeploymentStep {
         var step = DeploymentStep(
             name: "server", title: "\(title) serves with the certificate, and with its key file in place of a private key",
-            commands: template.commands.map { filled($0) { GivenOptions.quoted($0) } }, note: template.note)
+            commands: template.commands.map { filled($0) { GivenOptions.quoted($0) } })
         if !template.lines.isEmpty {
             step.files = [.init(change: .add, place: template.file, text: filled(template.lines, Self.configured))]
         }
+        let condition: String
+        if mayServe12 {
+            let purpose = "If the grant has \(Operation.signServerKeyExchange.rawValue), for TLS 1.2 as well"
+            switch template.tls12 {
+            case .line(let line):
+                let text = filled(line, Self.configured)
+                step.variant = .init(purpose: purpose, text: text, replaced: text.split(separator: " ").first.map(String.init) ?? text)
+            case .command(let command):
+                step.variant = .init(purpose: purpose, text: command, replaced: step.commands.last ?? command, isCommand: true)
+            }
+            condition = "without that operation in the grant, leave \(title) limited to TLS 1.3"
+        } else {
+            condition = "with an Ed25519 key, leave \(title) limited to TLS 1.3"
+        }
+        step.note = [template.note, "\(condition): its handshakes of TLS 1.2 would fail"].compactMap(\.self).joined(separator: "; ")
         return step
     }
 
@@ -190,7 +210,8 @@ struct DeploymentPlan {
         if template.hookWritesFile {
             commands.append(filled("{hook} {name} {folder}") { GivenOptions.quoted($0) })
         }
-        if let test = template.test { commands.append("OPENSSL_CONF=\(GivenOptions.quoted(configuration)) \(test)") }
+        // A server that is running goes on if it would not start again.
+        commands.append("OPENSSL_CONF=\(GivenOptions.quoted(configuration)) \(template.test)")
         // A reload keeps the old environment and groups.
         commands.append("systemctl restart \(template.unit)")
         return DeploymentStep(name: "effect", title: "All of this takes effect", commands: commands)

@@ -12,12 +12,23 @@ struct DeploymentStep: Equatable {
         var text: String
     }
 
+    /// What replaces a line or a command of the step, on a condition.
+    struct Variant: Equatable {
+        /// What it is for, as the beginning of a sentence.
+        var purpose: String
+        /// The line, or the command, that takes the place of the one that begins with `replaced`.
+        var text: String
+        var replaced: String
+        var isCommand = false
+    }
+
     /// Stable, for programs.
     var name: String
     /// A sentence without a full stop.
     var title: String
     var files: [File] = []
     var commands: [String] = []
+    var variant: Variant?
     var note: String?
 
     /// For a person: what is to be copied is indented further than the rest.
@@ -28,6 +39,10 @@ struct DeploymentStep: Equatable {
             lines += Self.copied(file.text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init))
         }
         if !commands.isEmpty { lines += ["", Self.indent + "Run:", ""] + Self.copied(commands) }
+        if let variant {
+            let what = variant.isCommand ? "run instead of `\(variant.replaced)`" : "write instead of the line with \(variant.replaced)"
+            lines += [""] + Self.paragraph("\(variant.purpose), \(what):", first: Self.indent) + [""] + Self.copied([variant.text])
+        }
         if let note { lines += [""] + Self.paragraph("Note: \(note).", first: Self.indent) }
         return lines.joined(separator: "\n")
     }
@@ -58,6 +73,15 @@ struct DeploymentStep: Equatable {
         }
         json.endArray()
         json.member("commands", commands)
+        if let variant {
+            json.name("variant")
+            json.beginObject()
+            json.member("purpose", variant.purpose)
+            json.member("replaced", variant.replaced)
+            json.member("text", variant.text)
+            json.member("isCommand", variant.isCommand)
+            json.endObject()
+        }
         json.member("note", ifPresent: note)
         json.endObject()
     }

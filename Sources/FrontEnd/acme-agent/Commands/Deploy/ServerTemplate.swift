@@ -34,6 +34,14 @@ struct ServerTemplate: Sendable {
         case ownSocket(chroot: Chroot)
     }
 
+    /// What allows TLS 1.2 as well: the lines and commands above are for TLS 1.3 alone.
+    enum TLS12: Sendable {
+        /// In place of the line that begins with the same word.
+        case line(String)
+        /// In place of the last command.
+        case command(String)
+    }
+
     /// Where the root of the server's processes is configured.
     enum Chroot: Sendable {
         /// The word after a keyword in a file; Debian's default if the file cannot be read.
@@ -56,10 +64,12 @@ struct ServerTemplate: Sendable {
     /// The lines of its configuration, or commands that write them.
     var lines: String = ""
     var commands: [String] = []
+    /// What allows TLS 1.2 as well.
+    var tls12: TLS12
     /// What its lines need in addition, as a sentence.
     var note: String?
     /// The command that tests its configuration.
-    var test: String?
+    var test: String
     /// Whether the deploy hook also writes a file that the server loads, and so must run before the first start.
     var hookWritesFile = false
     var port: UInt16
@@ -83,7 +93,7 @@ extension ServerKind {
                     ssl_certificate {certificate};
                     ssl_certificate_key {key};
                     """,
-                test: "nginx -t", port: 443)
+                tls12: .line("ssl_protocols TLSv1.2 TLSv1.3;"), test: "nginx -t", port: 443)
         case .haproxy:
             ServerTemplate(
                 title: "HAProxy", unit: "haproxy", processes: ["haproxy"], users: ["haproxy"], environment: .unit,
@@ -93,6 +103,7 @@ extension ServerKind {
                     bind :443 ssl crt /etc/haproxy/tls/{name}.pem ssl-min-ver TLSv1.3
                     error-log-format "%ci:%cp %[fc_err_str] %[ssl_fc_err_str]"
                     """,
+                tls12: .line("bind :443 ssl crt /etc/haproxy/tls/{name}.pem ssl-min-ver TLSv1.2"),
                 note: "HAProxy loads one file with the chain and the key file, which the deploy hook writes",
                 test: "haproxy -c -f /etc/haproxy/haproxy.cfg", hookWritesFile: true, port: 443)
         case .apache:
@@ -105,7 +116,8 @@ extension ServerKind {
                     SSLCertificateFile {certificate}
                     SSLCertificateKeyFile {key}
                     """,
-                note: "the module ssl must be enabled: a2enmod ssl", port: 443)
+                tls12: .line("SSLProtocol -all +TLSv1.2 +TLSv1.3"), note: "the module ssl must be enabled: a2enmod ssl",
+                test: "apachectl configtest", port: 443)
         case .postfix:
             ServerTemplate(
                 title: "Postfix", unit: "postfix", processes: ["master", "smtpd"], users: ["postfix"],
@@ -123,7 +135,9 @@ extension ServerKind {
                     "postconf -e smtpd_tls_cert_file={certificate} smtpd_tls_key_file={key} smtpd_tls_chain_files=",
                     "postconf -e smtpd_tls_security_level=may 'smtpd_tls_protocols=>=TLSv1.3'",
                 ],
-                note: "smtpd_tls_chain_files must be empty: it does not take key files", port: 25, startTLS: "smtp")
+                tls12: .command("postconf -e smtpd_tls_security_level=may 'smtpd_tls_protocols=>=TLSv1.2'"),
+                note: "smtpd_tls_chain_files must be empty: it does not take key files", test: "postfix check", port: 25,
+                startTLS: "smtp")
         case .dovecot:
             ServerTemplate(
                 title: "Dovecot", unit: "dovecot", processes: ["dovecot", "imap-login", "pop3-login"], users: ["dovenull"],
@@ -140,7 +154,7 @@ extension ServerKind {
                     ssl_cert = <{certificate}
                     ssl_key = <{key}
                     """,
-                port: 993)
+                tls12: .line("ssl_min_protocol = TLSv1.2"), test: "doveconf -n >/dev/null", port: 993)
         }
     }
 }
