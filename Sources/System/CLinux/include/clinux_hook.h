@@ -5,7 +5,7 @@
 /// What the start of a user's program needs from Linux beyond Swift's Glibc module (which is imported without
 /// _GNU_SOURCE).
 
-/// pipe2 with O_CLOEXEC | O_NONBLOCK. Returns 0, or -1 with errno.
+/// A pipe that is closed on exec, and whose reading end does not block. Returns 0, or -1 with errno.
 int clinux_pipe(int ends[2]);
 
 /// Creates an empty file in memory, close-on-exec. Returns its descriptor, or -1 with errno.

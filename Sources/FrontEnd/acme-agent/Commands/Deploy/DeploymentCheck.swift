@@ -65,8 +65,9 @@ struct DeploymentCheck {
             return OpenSSLEnvironment(
                 configuration: value(Self.variable), modules: value("OPENSSL_MODULES").flatMap { $0.isEmpty ? nil : $0 }, source: name)
         }
+        // The process may see other files at these paths than root does here, as in a container.
         if let main = deployment.processes?.main, isTrusted(main), let configuration = main.variable(Self.variable),
-            case let modules = main.variable("OPENSSL_MODULES"), isTrusted(configuration: configuration), isTrusted(modules: modules ?? "")
+            case let modules = main.variable("OPENSSL_MODULES"), !isRoot || Self.distrusted(configuration, modules) == nil
         {
             return OpenSSLEnvironment(
                 configuration: configuration, modules: modules.flatMap { $0.isEmpty ? nil : $0 },
@@ -85,17 +86,16 @@ struct DeploymentCheck {
     /// Whether OpenSSL may be run with a process's environment, which can name a module: not as root with a user's.
     private func isTrusted(_ process: ServerProcess) -> Bool { process.isRoots || !isRoot }
 
-    /// The process may see other files at these paths than root does here, as in a container.
-    private func isTrusted(configuration path: String) -> Bool {
-        guard isRoot, !path.isEmpty else { return true }
-        do throws(OwnershipError) { _ = try File.open(path, as: .configuration) } catch { return error.isMissing }
-        return true
-    }
-
-    private func isTrusted(modules path: String) -> Bool {
-        guard isRoot, !path.isEmpty else { return true }
-        do throws(OwnershipError) { _ = try Folder.open(path, as: .configuration) } catch { return error.isMissing }
-        return true
+    /// What keeps root from running OpenSSL with these files: it can be changed by other users, and so can what OpenSSL
+    /// then does. What does not exist is not loaded.
+    static func distrusted(_ configuration: String?, _ modules: String?) -> OwnershipError? {
+        do throws(OwnershipError) {
+            if let configuration, !configuration.isEmpty { _ = try File.open(configuration, as: .configuration) }
+        } catch { if !error.isMissing { return error } }
+        do throws(OwnershipError) {
+            if let modules, !modules.isEmpty { _ = try Folder.open(modules, as: .configuration) }
+        } catch { if !error.isMissing { return error } }
+        return nil
     }
 
     private func provider(_ environment: OpenSSLEnvironment) async throws -> DeploymentFinding {
@@ -105,6 +105,12 @@ struct DeploymentCheck {
         }
         if case .unit = template.environment, !isRoot, main?.isVisible != true {
             return .unknown(.provider, "this user may not see what \(title) has loaded", hint: Self.asRoot)
+        }
+        if isRoot, let error = Self.distrusted(environment.configuration, environment.modules) {
+            return .unknown(
+                .provider,
+                "OpenSSL is not tried as root with what \(environment.source) has: \(TerminalText.safe(error.description, limit: 300))",
+                hint: "\(title) loads code from there as root: only root may be able to write the file and every folder on its path")
         }
         guard let openssl = SystemProgram("openssl", environment: environment.entries) else {
             return .unknown(.provider, "there is no openssl(1) to ask", hint: "install the package openssl")
@@ -380,7 +386,7 @@ struct DeploymentCheck {
         let isHidden = environment.configuration?.isEmpty ?? true
         if isHidden { environment.configuration = deployment.configuration }
         if environment.modules == nil, let reader, isTrusted(reader), case let path? = reader.loaded(module: Self.module),
-            path.hasSuffix("/" + Self.module), isTrusted(modules: DurableFile.parent(of: path))
+            path.hasSuffix("/" + Self.module), !isRoot || Self.distrusted(nil, DurableFile.parent(of: path)) == nil
         {
             environment.modules = DurableFile.parent(of: path)
             // The configuration tried in its place may not be there.

@@ -108,7 +108,7 @@ struct ServerProcess: Sendable {
     }
 
     /// The sockets that listen on a TCP port of this machine, by their numbers.
-    fileprivate static func listeners(on port: UInt16) -> Set<String> {
+    static func listeners(on port: UInt16) -> Set<String> {
         var found: Set<String> = []
         for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
             guard let bytes = try? DurableFile.read(table, limit: tableLimit) else { continue }
@@ -132,18 +132,21 @@ struct ServerProcess: Sendable {
     static func listening(on port: UInt16) -> ServerProcess? {
         let sockets = listeners(on: port)
         guard !sockets.isEmpty else { return nil }
-        // A user may have any number of descriptors.
-        let end = ContinuousClock.now + .seconds(5)
+        let end = ContinuousClock.now + searchTime
         return all { ContinuousClock.now < end && $0.holds(sockets, until: end) }.min { $0.id < $1.id }
     }
 
-    /// Whether it holds one of these sockets.
-    fileprivate func holds(_ sockets: Set<String>, until end: ContinuousClock.Instant? = nil) -> Bool {
+    /// How long descriptors are looked through: a user may have any number of them.
+    fileprivate static let searchTime: Duration = .seconds(5)
+
+    /// Whether it is seen to hold one of these sockets before a point in time.
+    func holds(_ sockets: Set<String>, until end: ContinuousClock.Instant) -> Bool {
         guard !sockets.isEmpty, let files = try? folder?.folder("fd"), let names = try? files.names() else { return false }
-        return names.contains { name in
-            if let end, ContinuousClock.now > end { return false }
-            return files.target(ofLink: name).map(sockets.contains) ?? false
+        for name in names {
+            guard ContinuousClock.now < end else { return false }
+            if files.target(ofLink: name).map(sockets.contains) ?? false { return true }
         }
+        return false
     }
 }
 
@@ -163,11 +166,18 @@ struct ServerProcesses: Sendable {
         // Children may outlive their main process, and other programs may have the same names.
         if let own = names.first, mains.contains(where: { $0.name == own }) { mains.removeAll { $0.name != own } }
         let sockets = ServerProcess.listeners(on: port)
-        let listening = mains.first { main in all.contains { ($0.id == main.id || $0.parent == main.id) && $0.holds(sockets) } }
+        let end = ContinuousClock.now + ServerProcess.searchTime
+        let listening = mains.first { main in
+            all.contains { ($0.id == main.id || $0.parent == main.id) && $0.holds(sockets, until: end) }
+        }
         guard let main = listening ?? mains.first else { return nil }
         self.main = main
         isListening = listening != nil
-        // Every orphan is a child of process 1.
-        worker = main.id == 1 ? main : all.first { $0.parent == main.id && $0.user != 0 } ?? main
+        worker = Self.worker(of: main, among: all)
+    }
+
+    static func worker(of main: ServerProcess, among all: [ServerProcess]) -> ServerProcess {
+        // Every orphan is a child of process 1, whoever started it.
+        main.id == 1 ? main : all.first { $0.parent == main.id && $0.user != 0 } ?? main
     }
 }
