@@ -89,9 +89,12 @@ public struct CallerRefusal: Hashable, Sendable {
     public var hint: String?
     /// The identifiers concerned, in canonical form.
     public var identifiers: [String]
+    /// When the grant's rate allows the request again, Unix seconds; `nil` if it never does.
+    public var retryAt: Int64?
 
-    public init(_ code: Code, message: String, hint: String? = nil, identifiers: [String] = []) {
+    public init(_ code: Code, message: String, hint: String? = nil, identifiers: [String] = [], retryAt: Int64? = nil) {
         self.code = code
+        self.retryAt = retryAt
         self.message = message
         self.hint = hint
         self.identifiers = identifiers

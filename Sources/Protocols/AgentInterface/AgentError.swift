@@ -4,6 +4,9 @@ import StrictJSON
 /// An error of the agent's interface: a stable name on the wire, a sentence and a hint for a person.
 public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
     case refused(reason: String, message: String, hint: String?)
+    /// `Refused` with the reason `rate-exceeded`: the same request may be allowed later.
+    /// - Parameter retryAt: When it may be tried again, Unix seconds; `nil` if only a change of the policy helps.
+    case rateExceeded(message: String, hint: String?, retryAt: Int64?)
     case keyNotFound(name: String)
     case keyExists(name: String)
     case keyUnusable(name: String, message: String)
@@ -16,7 +19,7 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The error's name without the interface name.
     public var member: String {
         switch self {
-        case .refused: "Refused"
+        case .refused, .rateExceeded: "Refused"
         case .keyNotFound: "KeyNotFound"
         case .keyExists: "KeyExists"
         case .keyUnusable: "KeyUnusable"
@@ -33,8 +36,9 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var message: String {
         switch self {
-        case .refused(_, let message, _), .invalidRequest(_, let message), .tokenUnavailable(_, _, let message, _),
-            .signingFailed(let message, _), .auditUnavailable(let message, _), .overloaded(let message), .keyUnusable(_, let message):
+        case .refused(_, let message, _), .rateExceeded(let message, _, _), .invalidRequest(_, let message),
+            .tokenUnavailable(_, _, let message, _), .signingFailed(let message, _), .auditUnavailable(let message, _),
+            .overloaded(let message), .keyUnusable(_, let message):
             message
         case .keyNotFound(let name): "there is no key \"\(name)\" that you may use"
         case .keyExists(let name): "a key named \"\(name)\" already exists"
@@ -43,7 +47,8 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var hint: String? {
         switch self {
-        case .refused(_, _, let hint), .tokenUnavailable(_, _, _, let hint), .signingFailed(_, let hint), .auditUnavailable(_, let hint):
+        case .refused(_, _, let hint), .rateExceeded(_, let hint, _), .tokenUnavailable(_, _, _, let hint), .signingFailed(_, let hint),
+            .auditUnavailable(_, let hint):
             hint
         case .keyNotFound: "`acme-agent keys list` shows the keys that the agent's policy lets you use"
         case .keyExists: "choose another name, or use the existing key"
@@ -60,6 +65,8 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String { message }
 
+    private static let rateReason = "rate-exceeded"
+
     /// Writes the error's parameters as members of the open object.
     public func writeMembers(to json: inout JSONWriter) {
         switch self {
@@ -67,6 +74,11 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
             json.member("reason", reason)
             json.member("message", message)
             json.member("hint", ifPresent: hint)
+        case .rateExceeded(let message, let hint, let retryAt):
+            json.member("reason", AgentError.rateReason)
+            json.member("message", message)
+            json.member("hint", ifPresent: hint)
+            json.member("retryAt", ifPresent: retryAt.map { RFC3339.string($0) })
         case .keyNotFound(let name), .keyExists(let name), .keyUnusable(let name, _):
             json.member("name", name)
             json.member("message", message)
@@ -91,6 +103,9 @@ public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
         func text(_ member: String) -> String? { (try? parameters?.optionalString(member)) ?? nil }
         let message = text("message") ?? "the agent gave no reason"
         switch name.dropFirst(AgentInterfaceText.name.utf8.count + 1) {
+        // Earlier versions of the agent say the time only in the hint.
+        case "Refused" where text("reason") == AgentError.rateReason:
+            self = .rateExceeded(message: message, hint: text("hint"), retryAt: text("retryAt").flatMap { RFC3339.seconds($0) })
         case "Refused": self = .refused(reason: text("reason") ?? "refused", message: message, hint: text("hint"))
         case "KeyNotFound": self = .keyNotFound(name: text("name") ?? "")
         case "KeyExists": self = .keyExists(name: text("name") ?? "")
@@ -112,7 +127,7 @@ extension AgentError: PolicyRefusal {
         switch self {
         // A taken name or an invalid request fails the same way the next time.
         case .refused, .keyNotFound, .keyExists, .invalidRequest: true
-        case .keyUnusable, .tokenUnavailable, .signingFailed, .auditUnavailable, .overloaded: false
+        case .rateExceeded, .keyUnusable, .tokenUnavailable, .signingFailed, .auditUnavailable, .overloaded: false
         }
     }
 }

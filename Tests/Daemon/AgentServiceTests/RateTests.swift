@@ -34,14 +34,14 @@ import Testing
                 request: .newOrder(try NewOrder(identifiers: [Identifier(argument: "www.example.org")]))))
     }
 
-    /// Message and hint of a refusal.
-    private func refused(_ body: () async throws -> Void) async throws -> (message: String, hint: String?)? {
+    /// Message and hint of a refusal, and the time that it gives to programs.
+    private func refused(_ body: () async throws -> Void) async throws -> (message: String, hint: String?, retryAt: Int64?)? {
         let error = await #expect(throws: AgentError.self) { try await body() }
-        guard case .refused("rate-exceeded", let message, let hint)? = error else {
+        guard case .rateExceeded(let message, let hint, let retryAt)? = error else {
             Issue.record("\(String(describing: error))")
             return nil
         }
-        return (message, hint)
+        return (message, hint, retryAt)
     }
 
     @Test func ordersOfADayAreCountedOverARestartAndAReload() async throws {
@@ -58,7 +58,10 @@ import Testing
         try await order(client)
         let refusal = try await refused { try await order(client) }
         #expect(refusal?.message == "grant \"web\" allows 2 orders in 24 hours")
-        #expect(refusal?.hint?.hasPrefix("try again at 20") == true)
+        // A day after the first order.
+        let retryAt = try #require(refusal?.retryAt)
+        #expect(abs(retryAt - Int64(Date().timeIntervalSince1970) - 86_400) < 600)
+        #expect(refusal?.hint == "try again at \(RFC3339.string(retryAt))")
         let record = try #require(try agent.trail.map { try AuditEntry(line: Array($0.utf8)).record }.last)
         #expect(record.kind == .refusal && record.error == "rate-exceeded" && record.grant == "web" && record.operation == "new-order")
         #expect(record.identifiers == ["www.example.org"])
@@ -84,7 +87,7 @@ import Testing
                     key: "account-1", url: ACMEURL("https://localhost:14000/revoke"), nonce: "bm9uY2U",
                     account: ACMEURL("https://localhost:14000/account/1"), request: .revokeCertificate(Revocation(certificate: [0x30, 0]))))
         }
-        #expect(revocation?.hint == "its administrator can raise the rate")
+        #expect(revocation?.hint == "its administrator can raise the rate" && revocation?.retryAt == nil)
         try await order(client)
     }
 

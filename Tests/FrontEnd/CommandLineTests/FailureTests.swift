@@ -36,9 +36,17 @@ import Testing
     }
 
     /// The same command may succeed later, unlike after other refusals.
-    @Test func aRateThatIsUsedUpIsTemporary() {
-        let failure = Failure(AgentError.refused(reason: "rate-exceeded", message: "m", hint: "try again at 2026-11-29T08:53:18Z"))
+    @Test func aRateThatIsUsedUpIsTemporary() throws {
+        let failure = Failure(AgentError.rateExceeded(message: "m", hint: "h", retryAt: 1_795_942_398))
         #expect(failure.exitStatus == .temporary && failure.code == "rate-exceeded")
+        func json(_ failure: Failure) throws -> JSONObject {
+            var json = JSONWriter()
+            failure.write(to: &json)
+            return try JSONDocument(parsing: json.bytes).root.object()
+        }
+        #expect(try json(failure).string("retryAt") == "2026-11-29T08:53:18Z")
+        let never = Failure(AgentError.rateExceeded(message: "m", hint: nil, retryAt: nil))
+        #expect(try json(never).optionalString("retryAt") == nil && never.exitStatus == .temporary)
     }
 
     @Test(arguments: [
@@ -57,6 +65,7 @@ import Testing
         let passing: [AgentError] = [
             .tokenUnavailable(token: "t", reason: "r", message: "m", hint: nil), .signingFailed(message: "m", hint: nil),
             .auditUnavailable(message: "m", hint: nil), .overloaded(message: "m"), .keyUnusable(name: "k", message: "m"),
+            .rateExceeded(message: "m", hint: nil, retryAt: nil),
         ]
         #expect(final.allSatisfy(\.isPolicyRefusal) && !passing.contains(where: \.isPolicyRefusal))
     }

@@ -26,6 +26,20 @@ import Testing
         }
     }
 
+    /// A failed order is not resumed, but its certificate would expire: while it is due, each run orders it anew.
+    @Test func aTimerOrdersAFailedRenewalAnew() async throws {
+        let session = try CommandLineSession()
+        let failed = try journal([.intentKey(name: "www", isNew: true), .finalized, .failed])
+        let due = try await session.install("www.example.org", age: 70, days: 90)
+        let early = try await session.install("mail.example.org", age: 1, days: 90)
+        for journal in [failed, nil] {
+            #expect(Renew.isToDo(due, journal, isNamed: false, force: false, now: CommandLineSession.now))
+            #expect(!Renew.isToDo(early, journal, isNamed: false, force: false, now: CommandLineSession.now))
+        }
+        let request = try #require(try Renew.request(due.name, due, failed, keyAlgorithm: .p384)).0
+        #expect(request.identifiers == due.metadata.identifiers && request.key == nil)
+    }
+
     @Test func anInterruptedOrderIsForItsOwnNamesAndKey() async throws {
         let session = try CommandLineSession()
         let stored = try await session.install("www.example.org", age: 1)

@@ -56,6 +56,9 @@ import Testing
         await #expect(throws: Refused.self) { try await bench.flow(signer: signer).renew(first.certificate.name) { $0.newKey = true } }
         #expect(bench.keys.names == ["www.example.org"] && bench.keys.retired.isEmpty)
         #expect(try await bench.store.journalNames().isEmpty)
+        // The certificate is still due, so the next run orders it anew.
+        _ = try await bench.flow().renew(first.certificate.name)
+        #expect(try await bench.store.certificate(named: first.certificate.name)?.metadata.generation == 2)
     }
 
     /// A key that already existed belongs to somebody, whatever happens to the order.
@@ -119,6 +122,30 @@ import Testing
         try await expectNothing(bench, "known")
     }
 
+    /// A rate of new keys is temporary, and nothing is left that a timer would resume.
+    @Test func aRateOfKeysThatIsUsedUpShowsBeforeTheOrder() async throws {
+        let bench = try Bench()
+        let keys = RefusedKeys(base: bench.keys, isKnown: true, refusal: NotNow())
+        await #expect(throws: NotNow.self) { try await bench.flow(keys: keys).issue(try Bench.request()) }
+        #expect(bench.ca.orderCount == 0)
+        try await expectNothing(bench, "a first order")
+        let first = try await bench.flow().issue(try Bench.request())
+        await #expect(throws: NotNow.self) { try await bench.flow(keys: keys).renew(first.certificate.name) { $0.newKey = true } }
+        #expect(bench.ca.orderCount == 1 && bench.keys.names == ["www.example.org"] && bench.keys.retired.isEmpty)
+        #expect(try await bench.store.journalNames().isEmpty)
+    }
+
+    /// Unlike a refusal, it passes: the next run goes on with what was begun.
+    @Test func anOrderWhoseRateIsUsedUpStaysOpen() async throws {
+        let bench = try Bench()
+        let signer = RefusingSigner(base: bench.accountKey, operation: .newOrder, refusal: NotNow())
+        await #expect(throws: NotNow.self) { try await bench.flow(signer: signer).issue(try Bench.request()) }
+        #expect(bench.keys.made == 0 && bench.ca.orderCount == 0)
+        #expect(try await bench.store.journalNames().count == 1)
+        _ = try await bench.flow().issue(try Bench.request())
+        #expect(bench.keys.made == 1 && bench.ca.orderCount == 1)
+    }
+
     @Test func aKeyThatIsRefusedLeavesNoJournal() async throws {
         let bench = try Bench()
         let keys = RefusedKeys(base: bench.keys, isKnown: false)
@@ -161,16 +188,22 @@ private struct Refused: PolicyRefusal {
     var isPolicyRefusal: Bool { true }
 }
 
+/// A rate that is used up.
+private struct NotNow: PolicyRefusal {
+    var isPolicyRefusal: Bool { false }
+}
+
 /// An agent whose policy allows every operation but one.
 private struct RefusingSigner: AccountSigner {
     let base: SoftwareSigner
     let operation: ACME.Operation
+    var refusal: any PolicyRefusal = Refused()
 
     var keyName: KeyName { base.keyName }
     var publicKey: PublicKey { base.publicKey }
 
     func sign(_ request: ACMERequest, url: ACMEURL, nonce: String, account: ACMEURL?) async throws -> FlattenedJWS {
-        guard request.operation != operation else { throw Refused() }
+        guard request.operation != operation else { throw refusal }
         return try await base.sign(request, url: url, nonce: nonce, account: account)
     }
 }
@@ -179,10 +212,11 @@ private struct RefusedKeys: KeyProvider {
     let base: SoftwareKeys
     /// Whether it is announced beforehand.
     let isKnown: Bool
+    var refusal: any PolicyRefusal = Refused()
 
     func key(named name: KeyName) async throws -> ManagedKey? { try await base.key(named: name) }
     func mayCreateKey(named name: KeyName) async -> Bool { !isKnown }
-    func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey { throw Refused() }
+    func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey { throw refusal }
     func retireKey(named name: KeyName) async throws { throw Refused() }
     func deleteKey(named name: KeyName) async throws { throw Refused() }
     func signer(for key: ManagedKey) async throws -> any AccountSigner { try await base.signer(for: key) }

@@ -96,6 +96,7 @@ import Testing
         .keyUnusable(name: "web", message: "damaged"), .invalidRequest(parameter: "uri", message: "no"),
         .tokenUnavailable(token: "t", reason: "locked", message: "no", hint: nil), .signingFailed(message: "no", hint: nil),
         .auditUnavailable(message: "no", hint: "room"), .overloaded(message: "no"),
+        .rateExceeded(message: "no", hint: "later", retryAt: 1_795_942_398), .rateExceeded(message: "no", hint: nil, retryAt: nil),
     ]) func anErrorIsReadAsItWasWritten(error: AgentError) throws {
         var json = JSONWriter(reservingCapacity: 256)
         json.beginObject()
@@ -103,5 +104,17 @@ import Testing
         json.endObject()
         #expect(AgentError(name: error.name, parameters: try JSONDocument(parsing: json.bytes).root.object()) == error)
         #expect(AgentError(name: "org.example.Refused", parameters: nil) == nil)
+    }
+
+    /// An earlier version of the agent names no time, and a later one may name more than that.
+    @Test(
+        arguments: [
+            (#"{"reason":"rate-exceeded","message":"m"}"#, nil), (#"{"reason":"rate-exceeded","message":"m","retryAt":"soon"}"#, nil),
+            (#"{"reason":"rate-exceeded","message":"m","retryAt":"2026-11-29T08:53:18Z","more":1}"#, 1_795_942_398),
+        ] as [(String, Int64?)]) func aRateOfAnotherVersionIsRead(parameters: String, retryAt: Int64?) throws
+    {
+        let error = AgentError(
+            name: "org.acmeagent.Agent.Refused", parameters: try JSONDocument(parsing: Array(parameters.utf8)).root.object())
+        #expect(error == .rateExceeded(message: "m", hint: nil, retryAt: retryAt))
     }
 }

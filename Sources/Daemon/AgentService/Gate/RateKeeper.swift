@@ -57,14 +57,15 @@ final class RateKeeper {
             return nil
         case .exceeded(let wait):
             let message = "grant \"\(grant)\" allows \(limit.count) \(kind.name(limit.count)) "
+            // Rounded up, so that the request is not refused again at that time.
+            let retryAt = limit.count == 0 ? nil : (wall + wait + 999) / 1_000
             let hint =
-                limit.count == 0
-                ? "its administrator can raise the rate"
-                : limit.seconds == 1 ? "try again in \(wait) ms" : "try again at \(RFC3339.string((wall + wait + 999) / 1_000))"
+                retryAt.map { limit.seconds == 1 ? "try again in \(wait) ms" : "try again at \(RFC3339.string($0))" }
+                ?? "its administrator can raise the rate"
             return Refusal(
                 .rateExceeded, grant: grant,
                 forCaller: CallerRefusal(
-                    .rateExceeded, message: message + (limit.seconds == 1 ? "a second" : "in 24 hours"), hint: hint))
+                    .rateExceeded, message: message + (limit.seconds == 1 ? "a second" : "in 24 hours"), hint: hint, retryAt: retryAt))
         }
     }
 

@@ -84,6 +84,8 @@ extension AgentError {
             self = .keyNotFound(name: (missing ?? question.keys.first)?.rawValue ?? "")
         } else if caller.code == .rateExceeded, GrantRate.Kind(question.operation) == .handshakes {
             self = .overloaded(message: [caller.message, caller.hint].compactMap(\.self).joined(separator: "; "))
+        } else if caller.code == .rateExceeded {
+            self = .rateExceeded(message: caller.message, hint: caller.hint, retryAt: caller.retryAt)
         } else {
             self = .refused(reason: caller.code.rawValue, message: caller.message, hint: caller.hint)
         }

@@ -103,7 +103,7 @@ public struct IssuanceFlow: Sendable {
         do {
             return try await obtain(plan, request, known, keeper)
         } catch {
-            // A final refusal is not an interruption: no timer tries it again.
+            // A final refusal is not an interruption: no timer resumes it. A certificate that is still due is ordered anew.
             if Verdict.isFinal(error) { await giveUp(plan, keeper) }
             throw error
         }

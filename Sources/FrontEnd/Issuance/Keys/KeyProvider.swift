@@ -51,7 +51,7 @@ public protocol KeyProvider: Sendable {
     /// fails or returns it without `isNew`: it is someone else's, or a killed run requested it.
     func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey
 
-    /// Whether this user may make a key of that name; `true` if that is unknown. Makes nothing. If not, the key is
+    /// Whether this user may make a key of that name now; `true` if that is unknown. Makes nothing. If not, the key is
     /// requested before the order is placed, so that no order is left without a key.
     func mayCreateKey(named name: KeyName) async -> Bool
 

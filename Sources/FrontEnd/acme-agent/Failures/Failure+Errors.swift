@@ -63,7 +63,7 @@ extension Failure {
         let code: String
         let status: ExitStatus
         switch error {
-        case .refused("rate-exceeded", _, _): (code, status) = ("rate-exceeded", .temporary)
+        case .rateExceeded: (code, status) = ("rate-exceeded", .temporary)
         case .refused: (code, status) = ("refused", .refused)
         case .keyNotFound: (code, status) = ("key-not-found", .refused)
         case .keyExists: (code, status) = ("key-exists", .failed)
@@ -75,6 +75,7 @@ extension Failure {
         case .overloaded: (code, status) = ("overloaded", .temporary)
         }
         self.init(code, status, TerminalText.safe(Failure.sentence(error)), hint: error.hint.map { TerminalText.safe($0) })
+        if case .rateExceeded(_, _, let time) = error { retryAt = time }
     }
 
     /// The agent's message about a parameter, such as "is retired", leaves out the parameter's name: a person needs

@@ -14,6 +14,8 @@ struct Failure: Error, Equatable {
     var hint: String?
     /// The CA's explanation, if there is one.
     var problem: Problem?
+    /// When the same command may succeed, if that is known: Unix seconds.
+    var retryAt: Int64?
     /// Further lines, such as what a hook printed; each safe for a terminal.
     var details: [String] = []
     /// What the CA says about individual identifiers.
@@ -91,6 +93,7 @@ struct Failure: Error, Equatable {
         json.member("message", message)
         json.member("hint", ifPresent: hint)
         json.member("exitStatus", exitStatus.rawValue)
+        json.member("retryAt", ifPresent: retryAt.map { RFC3339.string($0) })
         if !details.isEmpty { json.member("details", details) }
         if let problem {
             json.name("problem")

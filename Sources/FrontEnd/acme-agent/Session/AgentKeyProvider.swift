@@ -32,7 +32,7 @@ final class AgentKeyProvider: KeyProvider {
 
     func mayCreateKey(named name: KeyName) async -> Bool {
         guard let grants = try? await agent.status().grants else { return true }
-        return grants.contains { $0.operations.contains(Operation.createKey.rawValue) && $0.covers(name) }
+        return grants.contains { $0.allowsNewKey(named: name) }
     }
 
     /// Refuses a token that cannot be used for a new key, before anything is ordered.
@@ -137,6 +137,12 @@ final class AgentKeyProvider: KeyProvider {
 }
 
 extension GrantStatus {
+    /// Whether the agent makes a key of that name now: the operation and the name are granted, and the rate of new keys
+    /// is not used up. If it is, the agent's own refusal says when it can be tried again.
+    func allowsNewKey(named name: KeyName) -> Bool {
+        operations.contains(Operation.createKey.rawValue) && covers(name) && !rates.contains { $0.what == "keys" && $0.left == 0 }
+    }
+
     /// A grant's keys are names, or prefixes followed by `*`. This is an estimate: the agent decides when the key is
     /// requested.
     func covers(_ name: KeyName) -> Bool {
