@@ -98,6 +98,16 @@ public struct ConfigurationTable: Sendable {
         }
     }
 
+    /// A string or an integer, as text: a user or a group by name or number; `nil` if the key is absent.
+    /// - Throws: `ConfigurationError` with file and line if it is anything else.
+    public func name(_ key: String) throws(ConfigurationError) -> String? {
+        switch value(key) {
+        case nil, .string?: return try string(key)
+        case .integer(let number)?: return String(number)
+        case let value?: throw error(key, "must be a name or a number, not \(value.kind)")
+        }
+    }
+
     /// Strings and integers, both as text: users and groups by name or number.
     public func names(_ key: String) throws(ConfigurationError) -> [String]? {
         guard case .array(let elements)? = value(key) else { return try strings(key) }

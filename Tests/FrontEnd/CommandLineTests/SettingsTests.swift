@@ -1,6 +1,7 @@
 import ACME
 import ACMEClient
 import ConfigurationFile
+import Glibc
 import JOSE
 import Testing
 
@@ -37,10 +38,35 @@ import Testing
 
     @Test func theGroupOfKeyFilesIsANameOrANumber() throws {
         #expect(try settings().keyFileGroup == nil)
-        #expect(try settings([], "key-file-group = \"root\"").keyFileGroup == 0)
-        #expect(try settings([], "key-file-group = \"12345\"").keyFileGroup == 12_345)
-        for group in ["no-such-group", "4294967295", "-1"] {
-            #expect(error("key-file-group = \"\(group)\"")?.contains("a group that does not exist") == true, "\(group)")
+        #expect(try settings([], "key-file-group = \"root\"").keyFileGroup?.get() == 0)
+        for number in ["\"12345\"", "12345"] where geteuid() == 0 {
+            #expect(try settings([], "key-file-group = \(number)").keyFileGroup?.get() == 12_345)
+        }
+        for group in ["\"no-such-group\"", "\"4294967295\"", "4294967295", "\"-1\"", "-1"] {
+            // Only commands that write key files look at it.
+            let settings = try settings([], "key-file-group = \(group)")
+            let error = #expect(throws: ConfigurationError.self, "\(group)") { try settings.checkKeyFileGroup() }
+            #expect(error?.description.hasPrefix("t.toml:1: ") == true && error?.hint != nil, "\(group)")
+            #expect(error?.description.contains("a group that does not exist") == true, "\(group)")
+        }
+        #expect(error("key-file-group = true")?.contains("must be a name or a number") == true)
+    }
+
+    /// A group that was removed keeps nobody from looking at certificates.
+    @Test func aGroupThatWasRemovedConcernsOnlyCommandsThatWriteKeyFiles() async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org")
+        let made = try await session.run("echo 'key-file-group = \"removed-group\"' | cat - acme-agent.toml >new && mv new acme-agent.toml")
+        #expect(made.status == 0)
+        let same = "issue -d www.example.org --directory https://ca.example/directory"
+        for command in ["list", "show www.example.org", "renew --all", same] {
+            let outcome = try await session.run("acme-agent \(command)")
+            #expect(outcome.status == 0 && !outcome.error.contains("removed-group"), "\(command): \(outcome)")
+        }
+        for command in ["renew www.example.org --force", "issue -d www.example.org --force", "issue -d new.example.org"] {
+            let outcome = try await session.run("acme-agent \(command)")
+            #expect(outcome.status == 78 && outcome.error.contains("does not exist: \"removed-group\""), "\(command): \(outcome)")
+            #expect(outcome.error.contains("nothing was ordered") && outcome.error.contains("hint: make the group"), "\(outcome)")
         }
     }
 
@@ -155,15 +181,18 @@ import Testing
             return try Settings(.unset, environment: environment, configured: file, file: nil).proxy(for: directory)?.description
         }
         #expect(try proxy("") == nil)
-        environment.proxy = "http://variable.test:1"
+        environment.proxy = Environment.Variable(name: "https_proxy", value: "http://variable.test:1")
         #expect(try proxy("") == "variable.test:1")
         #expect(try proxy("proxy = \"socks5://file.test:2\"") == "file.test:2")
         #expect(try proxy("proxy = \"none\"") == nil)
         environment.proxyExceptions = ".test"
         #expect(try proxy("") == nil)
         #expect(try proxy("proxy = \"socks5://file.test:2\"") == nil)
-        environment.proxy = "https://variable.test"
-        #expect(throws: Failure.self) { try proxy("") }
+        for name in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+            environment.proxy = Environment.Variable(name: name, value: "https://variable.test")
+            let failure = #expect(throws: Failure.self) { try proxy("") }
+            #expect(failure?.message.hasPrefix("\(name): ") == true && failure?.hint?.hasPrefix("\(name)=http://") == true)
+        }
         #expect(throws: ConfigurationError.self) { try proxy("proxy = \"https://file.test\"") }
     }
 }

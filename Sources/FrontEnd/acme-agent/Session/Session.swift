@@ -14,7 +14,7 @@ struct Session: Sendable {
     var store: FolderStore {
         // Key files are read by programs in other folders.
         let socket = settings.socket == AgentClient.defaultSocket ? nil : try? AbsolutePath.of(settings.socket)
-        return FolderStore(folder: settings.stateDirectory, socket: socket, keyFileGroup: settings.keyFileGroup)
+        return FolderStore(folder: settings.stateDirectory, socket: socket, keyFileGroup: try? settings.keyFileGroup?.get())
     }
 
     /// A connection to the agent. If the agent is slow to answer, a line says so.

@@ -7,8 +7,14 @@ struct Environment: Sendable, Equatable {
     var directory: String?
     var home: String?
     var stateHome: String?
+    /// A variable that may have one of several names.
+    struct Variable: Sendable, Equatable {
+        var name: String
+        var value: String
+    }
+
     /// `https_proxy` or `all_proxy`, and `no_proxy`; see `ProxySettings`.
-    var proxy: String?
+    var proxy: Variable?
     var proxyExceptions: String?
     /// `LC_ALL`, `LC_MESSAGES` or `LANG`.
     var locale: String?
@@ -30,14 +36,14 @@ struct Environment: Sendable, Equatable {
         environment.directory = try variable("ACME_DIRECTORY")
         environment.home = try variable("HOME")
         environment.stateHome = try variable("XDG_STATE_HOME")
-        func first(_ names: [String]) throws(Failure) -> String? {
-            for name in names { if let value = try variable(name) { return value } }
+        func first(_ names: [String]) throws(Failure) -> Variable? {
+            for name in names { if let value = try variable(name) { return Variable(name: name, value: value) } }
             return nil
         }
         environment.proxy = try first(["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
-        environment.proxyExceptions = try first(["no_proxy", "NO_PROXY"])
+        environment.proxyExceptions = try first(["no_proxy", "NO_PROXY"])?.value
         // A locale that is not UTF-8 is ignored.
-        environment.locale = try? first(["LC_ALL", "LC_MESSAGES", "LANG"])
+        environment.locale = try? first(["LC_ALL", "LC_MESSAGES", "LANG"])?.value
         environment.isRoot = geteuid() == 0
         return environment
     }

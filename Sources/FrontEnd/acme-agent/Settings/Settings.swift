@@ -2,6 +2,7 @@ import ACME
 import ACMEClient
 import AgentClient
 import CertificateStore
+import ConfigurationFile
 import DurableFile
 import Glibc
 import JOSE
@@ -27,10 +28,10 @@ struct Settings: Sendable {
     /// needs it.
     var isStateDirectoryNamed: Bool
     var auditFile: String
-    /// The group of new key files; `nil` for the process's.
-    var keyFileGroup: UInt32?
+    /// The group of new key files, or why it cannot be used; `nil` for the process's.
+    var keyFileGroup: Result<UInt32, ConfigurationError>?
     private var configuredProxy: ProxyChoice?
-    private var environmentProxy: String?
+    private var environmentProxy: Environment.Variable?
     private var proxyExceptions: String?
     /// The user's locale, from the environment.
     var locale: String?
@@ -86,6 +87,9 @@ struct Settings: Sendable {
         return try ACMEURL(defaultDirectory)
     }
 
+    /// Refuses to write key files for a group that does not exist, before anything is ordered.
+    func checkKeyFileGroup() throws(ConfigurationError) { _ = try keyFileGroup?.get() }
+
     /// Refuses a named state directory that does not exist: a mistyped one would look like an empty store.
     func checkStateDirectory(_ use: StateUse) throws(Failure) {
         guard use != .none else { return }
@@ -111,9 +115,9 @@ struct Settings: Sendable {
         case .direct?: return nil
         case .server(let proxy)?: settings.proxy = proxy
         case nil:
-            guard let text = environmentProxy else { return nil }
-            do { settings.proxy = try Proxy(text) } catch {
-                throw .configuration("https_proxy: \(error)", hint: "https_proxy=http://HOST:PORT, or proxy in the configuration")
+            guard let variable = environmentProxy else { return nil }
+            do { settings.proxy = try Proxy(variable.value) } catch {
+                throw .configuration("\(variable.name): \(error)", hint: "\(variable.name)=http://HOST:PORT, or proxy in the configuration")
             }
         }
         return settings.proxy(for: directory.origin)

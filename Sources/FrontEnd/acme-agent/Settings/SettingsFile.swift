@@ -9,8 +9,8 @@ struct SettingsFile: Sendable {
     var socket: String?
     var stateDirectory: String?
     var auditFile: String?
-    /// The group's number.
-    var keyFileGroup: UInt32?
+    /// The group's number; or why it cannot be used, which concerns only commands that write key files.
+    var keyFileGroup: Result<UInt32, ConfigurationError>?
     var proxy: ProxyChoice?
     var ca = CASettings()
     var certificate = CertificateSettings()
@@ -36,18 +36,7 @@ struct SettingsFile: Sendable {
         socket = try table.path("socket")
         stateDirectory = try table.path("state-directory")
         auditFile = try table.path("audit-file")
-        if let group = try table.string("key-file-group") {
-            // A number need not be a group's.
-            guard let number = UInt32(group) ?? getgrnam(group)?.pointee.gr_gid, number != .max else {
-                throw table.error("key-file-group", "names a group that does not exist: \"\(TerminalText.safe(group, limit: 80))\"")
-            }
-            guard geteuid() == 0 || SettingsFile.isOwn(number) else {
-                throw table.error(
-                    "key-file-group", "is a group that this user is not in: \"\(TerminalText.safe(group, limit: 80))\"",
-                    hint: "only root can give a file to any group")
-            }
-            keyFileGroup = number
-        }
+        keyFileGroup = try table.name("key-file-group").map { SettingsFile.keyFileGroup($0, table) }
         proxy = try table.parsed("proxy") { try ProxyChoice($0) }
         ca = try CASettings(table)
         certificate = try CertificateSettings(table)
@@ -57,6 +46,24 @@ struct SettingsFile: Sendable {
             guard certificates[name] == nil else { throw entry.error("name", "occurs twice: \(TerminalText.safe(name, limit: 80))") }
             certificates[name] = try CertificateSettings(entry)
         }
+    }
+
+    private static func keyFileGroup(_ group: String, _ table: ConfigurationTable) -> Result<UInt32, ConfigurationError> {
+        let shown = TerminalText.safe(group, limit: 80)
+        // A number need not be a group's.
+        guard let number = UInt32(group) ?? getgrnam(group)?.pointee.gr_gid, number != .max else {
+            return .failure(
+                table.error(
+                    "key-file-group", "names a group that does not exist: \"\(shown)\"; nothing was ordered",
+                    hint: "make the group, or name the one of the server that reads the key files; without the setting they get yours"))
+        }
+        guard geteuid() == 0 || SettingsFile.isOwn(number) else {
+            return .failure(
+                table.error(
+                    "key-file-group", "is a group that this user is not in: \"\(shown)\"; nothing was ordered",
+                    hint: "only root can give a file to any group"))
+        }
+        return .success(number)
     }
 
     /// Whether the process has a group.

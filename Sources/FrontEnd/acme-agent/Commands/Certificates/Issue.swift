@@ -67,6 +67,7 @@ struct Issue: AgentCommand {
             isWanted = try await Issue.isKeyLost(stored.metadata.key, session)
             if !isWanted { return try unchanged(stored, journal, kept, remembered, memory, session) }
         }
+        try session.settings.checkKeyFileGroup()
         let display = ProgressDisplay(session.output)
         let outcome = try await session.followed(display, timings: certificate.timings) {
             [token = subject.token, request, isWanted] timings in

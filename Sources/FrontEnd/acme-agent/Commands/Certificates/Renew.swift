@@ -185,6 +185,7 @@ struct Renew: AgentCommand {
     private func renew(
         _ names: [CertificateName], _ before: Report, _ lost: LostKeys, _ session: Session
     ) async throws -> Report {
+        try session.settings.checkKeyFileGroup()
         let display = ProgressDisplay(session.output)
         let given = try certificate.settings
         let oldKey = try certificate.oldKeyChoice
