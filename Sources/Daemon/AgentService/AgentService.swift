@@ -145,7 +145,7 @@ final class AgentService: VarlinkService {
         case .getStatus: reply.succeed { json in status(for: caller).writeMembers(to: &json) }
         case .listKeys: listKeys(of: caller, wantsMore: wantsMore, reply: reply)
         case .describeKey(let name):
-            guard caller.mayList(name) else { return reply.fail(AgentError.keyNotFound(name: name.rawValue)) }
+            guard caller.mayList(name) else { return gate.refuseDescription(of: name, to: caller, reply: reply) }
             guard let key = keys.keyring.key(named: name) else { return reply.fail(keys.absence(of: name)) }
             reply.succeed { json in
                 json.name("key")

@@ -5,6 +5,8 @@ import AuditTrail
 import Crypto
 import Foundation
 import JOSE
+import KeyNameLiterals
+import Logging
 import Testing
 
 @testable import AgentService
@@ -78,9 +80,45 @@ import Testing
             }
             let refusal = try #require(try refusals(agent).last)
             #expect(refusal.operation == message.operation.rawValue && refusal.error == "operation-not-granted")
+            #expect(refusal.detail == Self.lack(message.operation.rawValue))
         }
         #expect(try refusals(agent).count == 2)
         #expect(agent.token.signatures == 1)
+    }
+
+    /// What log and trail say about an operation that a grant with the key does not have.
+    private static func lack(_ operation: String) -> String {
+        "operation-not-granted: nearest is grant \"web\", which lacks the operation \"\(operation)\""
+    }
+
+    /// A server that names its key by URI needs list-keys to load it. The caller learns nothing of the key; the
+    /// administrator learns what is missing.
+    @Test func aKeyThatMayNotBeListedIsRefusedWithTheGrantThatCameClosest() async throws {
+        let other = """
+
+            [[grant]]
+            name = "mail"
+            users = ["4242"]
+            keys = ["*"]
+            operations = ["list-keys"]
+            """
+        let grant = Self.grant(["sign-handshake"]).replacingOccurrences(of: "\"list-keys\", ", with: "")
+            .replacingOccurrences(of: "[\"*\"]", with: "[\"web-*\"]")
+        let lines = LogRecorder.Lines()
+        let agent = try AgentFixture(grants: grant + other, logger: Logger(label: "test") { _ in LogRecorder(lines: lines) })
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.createKey(named: "web-1", usage: .certificate, algorithm: .p256)
+        for name: KeyName in ["web-1", "web-none"] {
+            await #expect(throws: AgentError.keyNotFound(name: name.rawValue)) { try await client.key(named: name) }
+        }
+        #expect(try refusals(agent).map(\.detail) == [Self.lack("list-keys"), Self.lack("list-keys")])
+        #expect(try refusals(agent).map(\.key) == ["web-1", "web-none"])
+        let logged = lines.texts.withLock { $0.filter { $0.hasPrefix("refused ") } }
+        #expect(logged.count == 2 && logged.allSatisfy { $0.contains(Self.lack("list-keys")) && $0.contains("list-keys") }, "\(logged)")
+        // A name that no grant covers may be free: programs look for such names.
+        await #expect(throws: AgentError.keyNotFound(name: "mail-1")) { try await client.key(named: "mail-1") }
+        #expect(try refusals(agent).count == 2)
     }
 
     /// Whatever is asked for, with all three granted: a content is its own message's only.

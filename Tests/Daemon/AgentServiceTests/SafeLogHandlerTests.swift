@@ -5,31 +5,11 @@ import Testing
 @testable import AgentService
 
 @Suite struct SafeLogHandlerTests {
-    private final class Lines: Sendable {
-        let texts = Mutex<[String]>([])
-    }
-
-    private struct Recorder: LogHandler {
-        let lines: Lines
-        var metadata: Logger.Metadata = [:]
-        var logLevel = Logger.Level.trace
-
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-
-        func log(event: LogEvent) {
-            let all = metadata.merging(event.metadata ?? [:]) { $1 }
-            lines.texts.withLock { $0.append("\(event.message) \(all.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: " "))") }
-        }
-    }
-
     /// A line feed forges a line, ESC and U+009B start an escape sequence, U+202E shows a name backwards.
     @Test(arguments: ["\n", "\r", "\u{1B}[2J", "\u{9B}2J", "\u{202E}", "\u{2066}", "\u{7F}", "\0", "\u{2028}", "\u{E000}"])
     func noTextOfALineReachesTheLogUnescaped(_ bad: String) {
-        let lines = Lines()
-        var logger = Logger(label: "test") { _ in SafeLogHandler(Recorder(lines: lines)) }
+        let lines = LogRecorder.Lines()
+        var logger = Logger(label: "test") { _ in SafeLogHandler(LogRecorder(lines: lines)) }
         logger.logLevel = .trace
         logger[metadataKey: "own"] = "a\(bad)b"
         let label = "a\(bad)b"
@@ -53,8 +33,8 @@ import Testing
     }
 
     @Test func anOrdinaryLineIsLeftAsItIs() {
-        let lines = Lines()
-        let logger = Logger(label: "test") { _ in SafeLogHandler(Recorder(lines: lines)) }
+        let lines = LogRecorder.Lines()
+        let logger = Logger(label: "test") { _ in SafeLogHandler(LogRecorder(lines: lines)) }
         logger.info("token ready", metadata: ["label": "Schlüssel 1", "keys": "*.example.org"])
         #expect(lines.texts.withLock { $0 } == ["token ready keys=*.example.org label=Schlüssel 1"])
     }

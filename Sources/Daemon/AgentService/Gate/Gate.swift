@@ -52,6 +52,17 @@ final class Gate {
         }
     }
 
+    /// Answers a caller who may not know of a key. If a grant gives the key, but not `list-keys`, that is logged and
+    /// recorded: a server that names its key by URI cannot load it. A name that no grant of the caller covers is not:
+    /// programs ask for names that may be free.
+    func refuseDescription(of key: KeyName, to caller: Caller, reply: VarlinkReplier) {
+        let question = PolicyQuestion(peer: caller.peer.identity, operation: .listKeys, keys: [key])
+        if case .refused(let refusal) = caller.rules.policy.decide(question), refusal.reason == .operationNotGranted {
+            refusals.publish(RefusalReport(question: question, refusal: refusal, caller: caller, unread: nil))
+        }
+        reply.fail(AgentError.keyNotFound(name: key.rawValue))
+    }
+
     /// A further grant that covers a request and whose rate is not used up: one user's use of a shared grant must not take
     /// from another what a grant of its own gives.
     private func otherGrant(_ question: PolicyQuestion, than grant: String, _ policy: Policy) -> String? {
