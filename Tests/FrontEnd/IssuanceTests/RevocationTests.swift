@@ -41,6 +41,31 @@ import Testing
         #expect(bench.ca.revocations.count == 1)
     }
 
+    /// A certificate that was replaced is valid until it expires.
+    @Test func anEarlierCertificateIsRevokedByItsSerialNumber() async throws {
+        let bench = try Bench()
+        let first = try await bench.flow().issue(try Bench.request()).certificate
+        let second = try await bench.flow().renew(first.name).certificate
+        func revoke(_ serial: String) async throws { try await bench.flow().revoke(first.name, reason: .superseded, serial: serial) }
+        let serial = first.metadata.serial.uppercased()
+        // As openssl(1) prints it.
+        try await revoke(stride(from: 0, to: serial.count, by: 2).map { serial.dropFirst($0).prefix(2) }.joined(separator: ":"))
+        #expect(bench.ca.revocations.count == 1)
+        // The one in use is another, and stays in use.
+        #expect(try await bench.store.certificate(named: first.name)?.isRevoked == false)
+        for serial in ["00", "", "zz", second.metadata.serial + "00"] {
+            let error = await #expect(throws: IssuanceError.self, "\(serial)") { try await revoke(serial) }
+            #expect(error?.hint == "stored are: \(first.metadata.serial), \(second.metadata.serial)")
+        }
+        try await revoke("00" + second.metadata.serial)
+        #expect(bench.ca.revocations.count == 2)
+        #expect(try await bench.store.certificate(named: first.name)?.isRevoked == true)
+        // An expired one needs no revocation.
+        try await bench.time.sleep(for: .seconds(first.metadata.notAfter - bench.time.unixTime() + 1))
+        await #expect(throws: IssuanceError.self) { try await revoke(first.metadata.serial) }
+        #expect(bench.ca.revocations.count == 2)
+    }
+
     @Test func aRetiredKeySignsTheRevocationOfItsCertificate() async throws {
         let bench = try Bench()
         let name = try await bench.flow().issue(try Bench.request()).certificate.name

@@ -23,13 +23,23 @@ extension IssuanceFlow {
         try? await JournalKeeper(store: store, journal: journal).record(.failed)
     }
 
-    /// The generation that a revocation is for: the current one. But if a key was reported as compromised and its
-    /// certificate replaced before it was revoked, a report of a compromised key is still about that one.
+    /// The generation that a revocation is for: the one with the serial number; without one, the current one. But if a
+    /// key was reported as compromised and its certificate replaced before it was revoked, a report of a compromised key
+    /// is still about that one.
+    /// - Parameter serial: hexadecimal, as other programs write it.
     /// - Returns: `nil` if there is no such certificate.
+    /// - Throws: `StoreError`; `IssuanceError.noEffect` if no stored generation has the serial number, or it has expired.
     public static func revocable(
-        _ name: CertificateName, reason: RevocationReason?, in store: any CertificateStore, at now: Int64
-    ) async throws(StoreError) -> StoredCertificate? {
+        _ name: CertificateName, reason: RevocationReason?, serial: String? = nil, in store: any CertificateStore, at now: Int64
+    ) async throws -> StoredCertificate? {
         guard let current = try await store.certificate(named: name) else { return nil }
+        if let serial {
+            let valid = try await store.earlierGenerations(of: name).filter { $0.metadata.notAfter > now } + [current]
+            if let found = valid.first(where: { plain($0.metadata.serial) == plain(serial) }) { return found }
+            throw IssuanceError.noEffect(
+                "no stored certificate of \(name) that is still valid has the serial number \(TerminalText.safe(serial, limit: 80)); "
+                    + "nothing was revoked", hint: "stored are: \(valid.map(\.metadata.serial).joined(separator: ", "))")
+        }
         guard reason == .keyCompromise else { return current }
         // Generations are revoked in their order.
         for earlier in try await store.earlierGenerations(of: name)
@@ -39,13 +49,20 @@ extension IssuanceFlow {
         return current
     }
 
+    /// A serial number in lower case, without colons and leading zeros.
+    private static func plain(_ serial: String) -> Substring { serial.lowercased().filter { $0 != ":" }.drop { $0 == "0" } }
+
     /// Revokes a certificate (RFC 8555 §7.6): the generation that `revocable` names.
-    /// - Parameter byCertificateKey: signs with the certificate's key, in case the account is lost.
+    /// - Parameters:
+    ///   - serial: of an earlier generation, if that is meant.
+    ///   - byCertificateKey: signs with the certificate's key, in case the account is lost.
     /// - Throws: as `issue`; `IssuanceError.alreadyRevoked` if it is revoked according to the store.
-    public func revoke(_ name: CertificateName, reason: RevocationReason?, byCertificateKey: Bool = false) async throws {
+    public func revoke(
+        _ name: CertificateName, reason: RevocationReason?, serial: String? = nil, byCertificateKey: Bool = false
+    ) async throws {
         let lock = try await store.lock(name)
         defer { lock.release() }
-        guard let certificate = try await Self.revocable(name, reason: reason, in: store, at: time.unixTime()) else {
+        guard let certificate = try await Self.revocable(name, reason: reason, serial: serial, in: store, at: time.unixTime()) else {
             throw IssuanceError.notFound(name)
         }
         let isCurrent = try await store.certificate(named: name)?.metadata.generation == certificate.metadata.generation
@@ -68,10 +85,12 @@ extension IssuanceFlow {
             // requested.
             observer(.warning("the CA had already revoked the certificate"))
         }
-        try await store.markRevoked(name, generation: certificate.metadata.generation)
+        // The store remembers one generation, up to which those with compromised keys are revoked. The CA knows of any
+        // other one that it is revoked.
+        if isCurrent || serial == nil { try await store.markRevoked(name, generation: certificate.metadata.generation) }
         observer(.revoked(name, serial: certificate.metadata.serial))
         if !isCurrent {
-            observer(.warning("an earlier certificate was revoked; the current one has another key and stays valid"))
+            observer(.warning("an earlier certificate was revoked; the current one stays valid"))
         }
     }
 

@@ -10,7 +10,7 @@ struct Revoke: AgentCommand {
         discussion: """
             This cannot be undone. Certificate and key stay where they are; with --reason keyCompromise no certificate \
             is ordered for the key again, and it is retired first. On a terminal the command asks first; elsewhere it \
-            does not.
+            does not. --serial names an earlier certificate of that name that is still valid.
 
             Example: acme-agent revoke www.example.org --reason superseded
             """)
@@ -22,6 +22,12 @@ struct Revoke: AgentCommand {
         help: ArgumentHelp("The reason, by RFC 5280's name or number, e.g. keyCompromise or superseded.", valueName: "reason"),
         completion: .list(RevocationReason.allCases.map(\.name)))
     var reason: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Revoke the certificate with this serial number, an earlier one that is still valid. (default: the current one)",
+            valueName: "hex"))
+    var serial: String?
 
     @Flag(help: "Sign with the certificate's own key instead of the account's.")
     var byCertificateKey = false
@@ -40,7 +46,8 @@ struct Revoke: AgentCommand {
             }
             return reason
         }
-        guard let stored = try await IssuanceFlow.revocable(name, reason: reason, in: session.store, at: Session.now) else {
+        let found = try await IssuanceFlow.revocable(name, reason: reason, serial: serial, in: session.store, at: Session.now)
+        guard let stored = found else {
             throw IssuanceError.notFound(name)
         }
         try session.confirm(
@@ -58,10 +65,10 @@ struct Revoke: AgentCommand {
         settings.caCertificate = (try? RememberedSettings(stateDirectory: session.settings.stateDirectory).read(name))?.caCertificate
         let key = byCertificateKey ? stored.metadata.key.name : nil
         do {
-            try await session.followed(display) { [settings] _ in
+            try await session.followed(display) { [settings, serial] _ in
                 let keys = try await session.keys()
                 try await session.withFlow(at: directory, keys: keys, settings, display, revokingBy: key) {
-                    try await $0.revoke(name, reason: reason, byCertificateKey: key != nil)
+                    try await $0.revoke(name, reason: reason, serial: serial, byCertificateKey: key != nil)
                 }
             }
         } catch  where !byCertificateKey {
