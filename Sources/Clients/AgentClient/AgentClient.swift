@@ -291,17 +291,31 @@ public final class AgentClient: Sendable {
         } catch { throw AgentClient.agentError(error) }
     }
 
-    /// Runs `body`, and calls `whenSlow` once if it takes long.
-    private static func noticing<Result: Sendable>(
+    /// Runs `body`, and calls `whenSlow` once if it takes long: never after it has ended.
+    static func noticing<Result: Sendable>(
         _ whenSlow: (@Sendable () -> Void)?, after delay: Duration, _ body: () async throws -> Result
     ) async throws -> Result {
         guard let whenSlow else { return try await body() }
+        // A cancellation comes too late for a task that has just woken.
+        let running = Running()
         let notice = Task {
             try await Task.sleep(for: delay)
-            whenSlow()
+            running.now(whenSlow)
         }
-        defer { notice.cancel() }
+        defer {
+            notice.cancel()
+            running.end()
+        }
         return try await body()
+    }
+
+    /// Whether something still runs.
+    private final class Running: Sendable {
+        private let isRunning = Mutex(true)
+
+        /// Calls `body` unless it has ended; `end` waits for that.
+        func now(_ body: () -> Void) { isRunning.withLock { if $0 { body() } } }
+        func end() { isRunning.withLock { $0 = false } }
     }
 
     /// The agent's own errors as `AgentError`; others as they are.
