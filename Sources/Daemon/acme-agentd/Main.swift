@@ -24,6 +24,11 @@ struct Daemon: ParsableCommand {
     @Option(name: .long, help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = Logger.Level.info
 
+    func validate() throws {
+        guard config.isEmpty else { return }
+        throw ValidationError("the value of --config is empty: name a file, or omit it for \(AgentConfiguration.defaultPath)")
+    }
+
     func run() throws {
         // Until the daemon handles it: a reload requested during the start has nothing to do, and must not end the
         // process.

@@ -48,7 +48,7 @@ public enum PKCS11Error: Error, Hashable, Sendable, CustomStringConvertible {
         case .otherToken(let label, let serial): "the URI names a token other than \"\(label)\" with serial number \"\(serial)\""
         case .keyUnusable(let reason): "the token's private key cannot be used: \(reason)"
         case .noKey: "the token has no such key"
-        case .severalKeys(let count): "\(count) keys of the token have this id and label"
+        case .severalKeys(let count): "\(count) keys of the token have this id and label, so it is not certain which one is meant"
         case .publicKeyUnreadable(let reason): "the public key cannot be read: \(reason)"
         case .keyNotProtected(let attribute): "the token made a key with the wrong \(attribute)"
         case .unsupported(let reason): reason

@@ -19,7 +19,10 @@ extension TokenFailure {
         case .otherToken: self.init(.invalidRequest, message: error.description + "; say which configured token is meant")
         case .keyUnusable: self.init(.invalidRequest, message: error.description)
         case .noKey: self.init(.noKey, message: error.description)
-        case .severalKeys: self.init(.severalKeys, message: error.description, hint: "remove or relabel all but one")
+        case .severalKeys:
+            self.init(
+                .severalKeys, message: error.description,
+                hint: "`pkcs11-tool --login --list-objects` lists them: delete all but one, or give the others another id or label")
         case .publicKeyUnreadable: self.init(.unsupported, message: error.description)
         case .keyNotProtected: self.init(.keyRejected, message: error.description + "; it was destroyed")
         case .unsupported: self.init(.unsupported, message: error.description)

@@ -27,6 +27,19 @@ import TokenProtocol
         _ = try await client.postAsGet()
     }
 
+    /// With several tokens, the caller must know which one failed.
+    @Test func aFailureNamesTheToken() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        agent.token.failMaking(with: inDoubt, isDone: false)
+        let error = await #expect(throws: AgentError.self) { try await client.accountKey() }
+        guard case .tokenUnavailable("fake", "device", _, _)? = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+
     @Test func aKeyThatWasMadeAndDeniedHasItsNameWhenThatIsAskedForAgain() async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }

@@ -3,6 +3,11 @@ import Testing
 
 /// The configuration of the real daemon: reloaded on a signal, and checked beforehand.
 @Suite(.timeLimit(.minutes(2))) struct ConfigurationTests {
+    @Test func anEmptyNameIsNoFile() async throws {
+        let outcome = try await Program.run(Program.folder + "/acme-agentd", ["--config", ""], environment: [:])
+        #expect(outcome.status == 64 && outcome.error.contains("the value of --config is empty"), "\(outcome)")
+    }
+
     @Test func aHangUpReloadsAndStatusSaysHowItWent() async throws {
         let sandbox = try await Sandbox()
         let file = sandbox.folder + "/acme-agentd.toml"

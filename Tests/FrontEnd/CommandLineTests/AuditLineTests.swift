@@ -1,3 +1,4 @@
+import AgentInterface
 import AuditTrail
 import Testing
 
@@ -23,6 +24,20 @@ import Testing
     @Test func aTimeThatCannotBeIsNoTrap() {
         _ = AuditTail.text(AuditRecord(.event, time: .max))
         _ = AuditTail.text(AuditRecord(.event, time: .min))
+    }
+
+    /// The agent puts 2 MiB of records into one reply, and refuses to answer with fewer than it was asked for.
+    @Test func ofMoreThanFitsAsManyAreShownAsFit() async throws {
+        var asked: [Int] = []
+        let shown = try await AuditTail.fitting(10_000) { count in
+            asked.append(count)
+            if count > 700 { throw AgentError.invalidRequest(parameter: "last", message: "too many") }
+        }
+        #expect(shown == 625 && asked == [10_000, 5_000, 2_500, 1_250, 625])
+        #expect(try await AuditTail.fitting(0) { _ in } == 0)
+        for error in [AgentError.invalidRequest(parameter: "last", message: "m"), .overloaded(message: "m")] {
+            await #expect(throws: error) { try await AuditTail.fitting(100) { _ in throw error } }
+        }
     }
 
     @Test func whatIsNoRecordIsShownSafely() { #expect(AuditTail.text("no\u{1B}record") == "no\u{FFFD}record") }

@@ -172,6 +172,18 @@ import Testing
         #expect(outcome.status == 64 && outcome.error.contains("the value of \(option) is empty"), "\(outcome)")
     }
 
+    /// What the parser refuses has no parsed options; the command in its hint needs them all the same.
+    @Test(arguments: [
+        ("--state-directory /var/tmp/s isue -d a.example", "did you mean `acme-agent issue --state-directory /var/tmp/s`?"),
+        ("issue --config='a b.toml' --socket /s www.example.org", "acme-agent issue --config 'a b.toml' --socket /s -d www.example.org"),
+        ("renew --directory https://ca.example/dir -d a.example", "did you mean `acme-agent renew a.example`?"),
+        ("issue --directory https://ca.example/dir a.example", "acme-agent issue --directory https://ca.example/dir -d a.example"),
+        ("renew --socket /s", "usage: acme-agent renew [<options>] [<name> ...]"),
+    ]) func hintsForMistypedCommandsRepeatTheGivenOptions(line: String, hint: String) async throws {
+        let outcome = try await CommandLineSession().run("acme-agent \(line)")
+        #expect(outcome.status == 64 && outcome.error.contains(hint), "\(outcome)")
+    }
+
     @Test(arguments: [["list", "--json", ""], ["show", "a", "--", "--out", ""], ["---completion", "show", "--out", ""], ["show", ""]])
     func whatIsNoEmptyValueIsLeftToOthers(words: [String]) throws { try CommandLineFailure.refuseEmptyValues(words) }
 

@@ -45,6 +45,7 @@ struct RenewalInformationTests {
         ])
     func none(json: String) throws {
         let json = try value(json)
-        #expect(throws: ACMEDocumentError.self) { try RenewalInformation(json: json) }
+        let error = #expect(throws: ACMEDocumentError.self) { try RenewalInformation(json: json) }
+        #expect(error?.description.hasPrefix("the CA's renewal information does not follow RFC 9773") == true)
     }
 }

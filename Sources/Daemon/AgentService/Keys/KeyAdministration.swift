@@ -108,7 +108,7 @@ final class KeyAdministration {
             return settled.assumeIsolated().whenComplete { result in
                 switch result {
                 case .success: self.create(creation, admitted, reply: reply, isSettled: true)
-                case .failure(let error): reply.fail(AgentError(cause: UnsettledKey(token: begun.token, cause: error)))
+                case .failure(let error): reply.fail(AgentError(cause: UnsettledKey(token: begun.token, cause: error), token: begun.token))
                 }
             }
         }
@@ -146,7 +146,7 @@ final class KeyAdministration {
             let weaknesses = (try? result.get())?.weaknesses ?? []
             let detail =
                 weaknesses.isEmpty || creation.uri == nil ? nil : "a weak key was accepted: " + weaknesses.names.joined(separator: ", ")
-            self.conclude(request, result, detail: detail) { key in
+            self.conclude(request, result, token: token, detail: detail) { key in
                 reply.succeed { json in
                     json.name("key")
                     caller.description(of: key).write(to: &json)
@@ -262,7 +262,7 @@ final class KeyAdministration {
         let retired = intend(request).assumeIsolated().flatMap { self.finish(key.with(.retired)) }
         retired.whenComplete { result in
             self.underWay.remove(key.name)
-            self.conclude(request, result) { key in
+            self.conclude(request, result, token: key.token) { key in
                 reply.succeed { json in
                     json.name("key")
                     admitted.caller.description(of: key).write(to: &json)
@@ -285,7 +285,7 @@ final class KeyAdministration {
             .flatMap { self.free(key.name) }
         deleted.whenComplete { result in
             self.underWay.remove(key.name)
-            self.conclude(request, result) { _ in reply.succeed() }
+            self.conclude(request, result, token: key.token) { _ in reply.succeed() }
         }
     }
 
@@ -331,14 +331,15 @@ final class KeyAdministration {
         return promise.futureResult
     }
 
+    /// - Parameter token: the key's token.
     private func conclude<Value>(
-        _ request: Request, _ result: Result<Value, any Error>, detail: String? = nil, _ succeed: (Value) -> Void
+        _ request: Request, _ result: Result<Value, any Error>, token: String, detail: String? = nil, _ succeed: (Value) -> Void
     ) {
         var record = request.record
         record.kind = .outcome
         record.time = AuditRecord.now()
         var failure: AgentError?
-        if case .failure(let error) = result { failure = AgentError(cause: error) }
+        if case .failure(let error) = result { failure = AgentError(cause: error, token: token) }
         record.result = failure == nil ? "done" : "failed"
         record.error = failure?.member
         record.detail = detail
@@ -386,16 +387,18 @@ extension SigningKey {
 
 extension AgentError {
     /// What the caller learns about a failed key operation.
-    init(cause error: any Error) {
+    /// - Parameter token: the key's token.
+    init(cause error: any Error, token: String) {
         switch error {
         case let error as AgentError: self = error
-        case let error as MadeKeyNotWritten: self = AgentError(cause: error.cause)
+        case let error as MadeKeyNotWritten: self = AgentError(cause: error.cause, token: token)
         case let error as UnsettledKey:
+            let cause = AgentError(cause: error.cause, token: error.token).message
             self = .tokenUnavailable(
                 token: error.token, reason: "keyUnsettled",
-                message: "cannot find out whether a key of this name was made before: \(AgentError(cause: error.cause).message)",
+                message: "cannot find out whether a key of this name was made before: \(cause)",
                 hint: "the agent looks again by itself; try again in a moment")
-        case let error as TokenFailure: self = AgentError(error, token: "")
+        case let error as TokenFailure: self = AgentError(error, token: token)
         case let error as AuditError: self = AgentError(error)
         case let error as FileError:
             self = .signingFailed(

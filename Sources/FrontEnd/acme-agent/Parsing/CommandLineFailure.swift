@@ -19,8 +19,11 @@ enum CommandLineFailure {
             Output(json: false, verbosity: .normal).report(failure)
             return failure.exitStatus.rawValue
         }
-        let output = Output(json: arguments.contains("--json"), verbosity: .normal)
-        output.report(failure(error, arguments: arguments))
+        var output = Output(json: arguments.contains("--json"), verbosity: .normal)
+        let failure = failure(error, arguments: arguments)
+        // A usage line shows the command as such.
+        if failure.hint?.hasPrefix("usage: ") != true { output.given = given(arguments) }
+        output.report(failure)
         return ExitStatus.usage.rawValue
     }
 
@@ -58,6 +61,20 @@ enum CommandLineFailure {
         guard let range = text.firstRange(of: beginning + "'") else { return nil }
         let rest = text[range.upperBound...]
         return rest.firstIndex(of: "'").map { String(rest[..<$0]) }
+    }
+
+    /// The options of every command among words that are no whole command line.
+    static func given(_ arguments: [String]) -> GivenOptions {
+        var given = GivenOptions()
+        let words = Array(arguments.prefix { $0 != "--" })
+        for (index, word) in words.enumerated() {
+            let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            guard globalOptionsWithValue.contains(parts[0]) else { continue }
+            let next = words.indices.contains(index + 1) ? words[index + 1] : nil
+            guard let value = parts.count > 1 ? parts[1] : next, !value.isEmpty else { continue }
+            if parts[0] == "--directory" { given.directory = value } else { given.others.append((name: parts[0], value: value)) }
+        }
+        return given
     }
 
     static let globalOptionsWithValue = ["--config", "--socket", "--directory", "--ca-certificate", "--state-directory"]

@@ -21,8 +21,11 @@ public struct ACMEDocumentError: Error, Hashable, Sendable, CustomStringConverti
 
     public var description: String {
         let place = member.map { ", member \"\($0)\"" } ?? ""
-        return "the CA's \(object) does not follow RFC 8555\(place): \(reason)"
+        return "the CA's \(object) does not follow \(standard)\(place): \(reason)"
     }
+
+    /// The one that defines the object.
+    private var standard: String { object == RenewalInformation.object ? "RFC 9773" : "RFC 8555" }
 }
 
 /// Reads the members of one object, so that each error names the object and the member.

@@ -10,6 +10,9 @@ public struct RenewalInformation: Hashable, Sendable {
     /// For a person. Not safe for a terminal.
     public var explanationURL: String?
 
+    /// Its name in errors.
+    static let object = "renewal information"
+
     /// Checks nothing.
     public init(start: Int64, end: Int64, explanationURL: String? = nil) {
         self.start = start
@@ -20,10 +23,10 @@ public struct RenewalInformation: Hashable, Sendable {
     /// - Throws: if the window is missing, is not a pair of timestamps or does not end after its start, or the
     ///   explanation's URL is not a string.
     public init(json: JSONValue) throws(ACMEDocumentError) {
-        let reader = try DocumentReader("renewal information", json)
+        let reader = try DocumentReader(RenewalInformation.object, json)
         let value: JSONValue
-        do { value = try reader.object.required("suggestedWindow") } catch { throw ACMEDocumentError("renewal information", error) }
-        let window = try DocumentReader("renewal information", value)
+        do { value = try reader.object.required("suggestedWindow") } catch { throw ACMEDocumentError(RenewalInformation.object, error) }
+        let window = try DocumentReader(RenewalInformation.object, value)
         guard let start = RFC3339.seconds(try window.string("start")) else { throw window.failure("start", "not a timestamp") }
         guard let end = RFC3339.seconds(try window.string("end")) else { throw window.failure("end", "not a timestamp") }
         // RFC 9773 §4.2: a window that does not end after its start counts as missing.

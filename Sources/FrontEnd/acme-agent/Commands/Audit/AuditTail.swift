@@ -29,11 +29,36 @@ struct AuditTail: AgentCommand {
 
     func run(_ session: Session) async throws -> ExitStatus {
         let agent = try await session.agent()
-        for try await line in try agent.audit(last: last, follow: follow) {
-            let text = session.output.isJSON ? Output.withoutControls(Array(line.utf8)) : Array(AuditTail.text(line).utf8)
-            try session.output.write(text + [0x0A])
+        let shown = try await AuditTail.fitting(last) { count in
+            for try await line in try agent.audit(last: count, follow: follow) {
+                let text = session.output.isJSON ? Output.withoutControls(Array(line.utf8)) : Array(AuditTail.text(line).utf8)
+                try session.output.write(text + [0x0A])
+            }
+        }
+        if shown < last {
+            session.output.warning(
+                "only the last \(Wording.count(shown, "record")) instead of \(last) \(shown == 1 ? "is" : "are") shown: "
+                    + "more do not fit in one reply of the agent",
+                hint: "`acme-agent audit tail -n \(last) --follow` shows all of them, and then new ones")
         }
         return .success
+    }
+
+    /// Shows as many of the last records as fit in one reply of the agent, which refuses to answer with fewer than it was
+    /// asked for.
+    /// - Parameter show: asks for so many and shows them.
+    /// - Returns: for how many it was asked at last.
+    static func fitting(_ last: Int, show: (Int) async throws -> Void) async throws -> Int {
+        var count = last
+        while true {
+            do {
+                try await show(count)
+                return count
+            } catch AgentError.invalidRequest(parameter: "last", _) where count > 1 {
+                // Nothing was shown.
+                count /= 2
+            }
+        }
     }
 
     /// One line for a person; a line that is not a record is shown as it is.
