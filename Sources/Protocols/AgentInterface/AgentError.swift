@@ -5,7 +5,7 @@ import StrictJSON
 public enum AgentError: Error, Hashable, Sendable, CustomStringConvertible {
     case refused(reason: String, message: String, hint: String?)
     /// `Refused` with the reason `rate-exceeded`: the same request may be allowed later.
-    /// - Parameter retryAt: When it may be tried again, Unix seconds; `nil` if only a change of the policy helps.
+    /// - Parameter retryAt: When it may be tried again, Unix seconds; `nil` if the agent is of a version that does not say.
     case rateExceeded(message: String, hint: String?, retryAt: Int64?)
     case keyNotFound(name: String)
     case keyExists(name: String)

@@ -196,8 +196,7 @@ public enum AgentInterfaceText {
         method ReadAudit(last: ?int) -> (records: []string)
 
         # Policy, or the state of the key, does not allow it. reason is stable; message and hint are for a person.
-        # retryAt: with the reason "rate-exceeded", when the grant's rate allows the request again, RFC 3339; missing if it
-        # never does.
+        # retryAt: with the reason "rate-exceeded", when the grant's rate allows the request again, RFC 3339.
         error Refused (reason: string, message: string, hint: ?string, retryAt: ?string)
 
         # There is no such key, or the caller may not use it: the error does not say which.

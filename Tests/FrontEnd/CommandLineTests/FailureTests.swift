@@ -146,18 +146,19 @@ import Testing
         #expect(gone.hint?.hasSuffix("acme-agent renew www --new-key --force") == true)
         let unauthorized = ACMEClientError.problem(
             Self.problem("unauthorized", "not yours"), status: 403, url: try #require(Self.url), retryAfter: nil)
-        let other = Failure(Revoke.failure(unauthorized, name, orderedBy: nil, account: nil))
+        let other = Failure(Revoke.failure(unauthorized, again: "acme-agent revoke www --by-certificate-key", orderedBy: nil, account: nil))
         #expect(other.hint?.hasSuffix("acme-agent revoke www --by-certificate-key") == true && other.exitStatus == .caRefused)
     }
 
     /// RFC 8555 §7.6: the certificate's own key revokes it, whosever account it is.
     @Test func aRevocationByAnotherAccountThanTheOneThatOrderedHasAHint() throws {
-        let url = try #require(Self.url), own = try ACMEURL("https://ca.example/acct/1"), name = try CertificateName("www")
+        let url = try #require(Self.url), own = try ACMEURL("https://ca.example/acct/1")
+        let again = "acme-agent revoke www --by-certificate-key --serial 0a --reason superseded"
         func hint(_ error: any Error, orderedBy owner: ACMEURL?, account: ACMEURL?) -> String? {
-            Failure(Revoke.failure(error, name, orderedBy: owner, account: account)).hint
+            Failure(Revoke.failure(error, again: again, orderedBy: owner, account: account)).hint
         }
         let malformed = ACMEClientError.problem(Self.problem("malformed", "no", status: 400), status: 400, url: url, retryAfter: nil)
-        let command = "the certificate's own key can revoke it: acme-agent revoke www --by-certificate-key"
+        let command = "the certificate's own key can revoke it: \(again)"
         #expect(hint(malformed, orderedBy: url, account: own) == "another account ordered this certificate; \(command)")
         #expect(hint(malformed, orderedBy: own, account: own)?.contains("--by-certificate-key") != true)
         #expect(hint(IssuanceError.noAccount(directory: url), orderedBy: own, account: nil) == "this needs no account; \(command)")

@@ -57,13 +57,36 @@ import Testing
             let error = await #expect(throws: IssuanceError.self, "\(serial)") { try await revoke(serial) }
             #expect(error?.hint == "stored are: \(first.metadata.serial), \(second.metadata.serial)")
         }
-        try await revoke("00" + second.metadata.serial)
+        try await revoke("0x00 " + second.metadata.serial)
         #expect(bench.ca.revocations.count == 2)
         #expect(try await bench.store.certificate(named: first.name)?.isRevoked == true)
         // An expired one needs no revocation.
         try await bench.time.sleep(for: .seconds(first.metadata.notAfter - bench.time.unixTime() + 1))
         await #expect(throws: IssuanceError.self) { try await revoke(first.metadata.serial) }
         #expect(bench.ca.revocations.count == 2)
+    }
+
+    /// Renewals keep the key: with an earlier certificate's key the current one's is compromised.
+    @Test func theCurrentCertificateWithTheCompromisedKeyIsNamed() async throws {
+        for isNewKey in [false, true] {
+            let bench = try Bench()
+            let first = try await bench.flow().issue(try Bench.request()).certificate
+            let second = try await bench.flow().renew(first.name) { $0.newKey = isNewKey }.certificate
+            #expect((first.metadata.key.fingerprint == second.metadata.key.fingerprint) == !isNewKey)
+            try await bench.flow().revoke(first.name, reason: .keyCompromise, serial: first.metadata.serial)
+            let warnings = bench.events.withLock { events in
+                events.compactMap { event -> String? in
+                    guard case .warning(let text) = event, text.hasPrefix("an earlier certificate was revoked") else { return nil }
+                    return text
+                }
+            }
+            let end =
+                isNewKey
+                ? "stays valid"
+                : "has the same key, which is compromised: acme-agent revoke \(first.name) --serial \(second.metadata.serial) "
+                    + "--reason keyCompromise"
+            #expect(warnings == ["an earlier certificate was revoked; the current one \(end)"])
+        }
     }
 
     @Test func aRetiredKeySignsTheRevocationOfItsCertificate() async throws {

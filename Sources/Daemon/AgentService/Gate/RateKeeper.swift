@@ -62,10 +62,12 @@ final class RateKeeper {
             let hint =
                 retryAt.map { limit.seconds == 1 ? "try again in \(wait) ms" : "try again at \(RFC3339.string($0))" }
                 ?? "its administrator can raise the rate"
+            // A rate of 0 is never exceeded later: the caller must not try again.
             return Refusal(
                 .rateExceeded, grant: grant,
                 forCaller: CallerRefusal(
-                    .rateExceeded, message: message + (limit.seconds == 1 ? "a second" : "in 24 hours"), hint: hint, retryAt: retryAt))
+                    limit.count == 0 ? .notPermitted : .rateExceeded, message: message + (limit.seconds == 1 ? "a second" : "in 24 hours"),
+                    hint: hint, retryAt: retryAt))
         }
     }
 

@@ -49,8 +49,11 @@ extension IssuanceFlow {
         return current
     }
 
-    /// A serial number in lower case, without colons and leading zeros.
-    private static func plain(_ serial: String) -> Substring { serial.lowercased().filter { $0 != ":" }.drop { $0 == "0" } }
+    /// A serial number in lower case, without `0x`, separators and leading zeros.
+    private static func plain(_ serial: String) -> Substring {
+        let text = serial.lowercased().filter { $0 != ":" && !$0.isWhitespace }
+        return (text.hasPrefix("0x") ? text.dropFirst(2) : text[...]).drop { $0 == "0" }
+    }
 
     /// Revokes a certificate (RFC 8555 §7.6): the generation that `revocable` names.
     /// - Parameters:
@@ -65,7 +68,8 @@ extension IssuanceFlow {
         guard let certificate = try await Self.revocable(name, reason: reason, serial: serial, in: store, at: time.unixTime()) else {
             throw IssuanceError.notFound(name)
         }
-        let isCurrent = try await store.certificate(named: name)?.metadata.generation == certificate.metadata.generation
+        let current = try await store.certificate(named: name)
+        let isCurrent = current?.metadata.generation == certificate.metadata.generation
         // Before anything else, and even if it is already revoked: an interrupted run must not leave the key in use. A
         // retired key can still sign the revocation of its certificate.
         if reason == .keyCompromise { try await abandonCompromised(certificate.metadata.key) }
@@ -89,8 +93,15 @@ extension IssuanceFlow {
         // other one that it is revoked.
         if isCurrent || serial == nil { try await store.markRevoked(name, generation: certificate.metadata.generation) }
         observer(.revoked(name, serial: certificate.metadata.serial))
-        if !isCurrent {
-            observer(.warning("an earlier certificate was revoked; the current one stays valid"))
+        if let current, !isCurrent {
+            let isCompromised = reason == .keyCompromise && current.metadata.key.fingerprint == certificate.metadata.key.fingerprint
+            observer(
+                .warning(
+                    "an earlier certificate was revoked; the current one "
+                        + (isCompromised
+                            ? "has the same key, which is compromised: acme-agent revoke \(name) --serial \(current.metadata.serial) "
+                                + "--reason keyCompromise"
+                            : "stays valid")))
         }
     }
 

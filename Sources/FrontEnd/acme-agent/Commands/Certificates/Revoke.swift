@@ -73,7 +73,10 @@ struct Revoke: AgentCommand {
             }
         } catch  where !byCertificateKey {
             let account = try? await session.store.account(at: directory)
-            throw Revoke.failure(error, name, orderedBy: stored.metadata.account, account: account?.url)
+            let again =
+                "acme-agent revoke \(name) --by-certificate-key" + (serial == nil ? "" : " --serial \(stored.metadata.serial)")
+                + (reason.map { " --reason \($0.name)" } ?? "")
+            throw Revoke.failure(error, again: again, orderedBy: stored.metadata.account, account: account?.url)
         }
         if reason == .keyCompromise { await warnOfServers(stored, session) }
         try session.output.result("revoked \(name), serial \(stored.metadata.serial)" + (reason.map { " (\($0.name))" } ?? "")) { json in
@@ -115,8 +118,10 @@ struct Revoke: AgentCommand {
 
     /// Why the account could not revoke the certificate, with the alternative if there is one: an account may revoke
     /// the certificates that it ordered, and a certificate's own key needs no account (RFC 8555 §7.6).
-    /// - Parameter account: the account that asked; `nil` if there is none.
-    static func failure(_ error: any Error, _ name: CertificateName, orderedBy owner: ACMEURL?, account: ACMEURL?) -> any Error {
+    /// - Parameters:
+    ///   - again: the command that signs with the certificate's key.
+    ///   - account: the account that asked; `nil` if there is none.
+    static func failure(_ error: any Error, again: String, orderedBy owner: ACMEURL?, account: ACMEURL?) -> any Error {
         let isOthers = owner.map { $0 != account } ?? false
         let reason: String
         switch error {
@@ -129,7 +134,7 @@ struct Revoke: AgentCommand {
         default: return error
         }
         var failure = Failure(error)
-        failure.hint = "\(reason); the certificate's own key can revoke it: acme-agent revoke \(name) --by-certificate-key"
+        failure.hint = "\(reason); the certificate's own key can revoke it: \(again)"
         return failure
     }
 }

@@ -65,12 +65,9 @@ struct DeploymentCheck {
             return OpenSSLEnvironment(
                 configuration: value(Self.variable), modules: value("OPENSSL_MODULES").flatMap { $0.isEmpty ? nil : $0 }, source: name)
         }
-        // The process may see other files at these paths than root does here, as in a container.
-        if let main = deployment.processes?.main, isTrusted(main), let configuration = main.variable(Self.variable),
-            case let modules = main.variable("OPENSSL_MODULES"), !isRoot || Self.distrusted(configuration, modules) == nil
-        {
+        if let main = deployment.processes?.main, isTrusted(main), let configuration = main.variable(Self.variable) {
             return OpenSSLEnvironment(
-                configuration: configuration, modules: modules.flatMap { $0.isEmpty ? nil : $0 },
+                configuration: configuration, modules: main.variable("OPENSSL_MODULES").flatMap { $0.isEmpty ? nil : $0 },
                 source: "the environment of process \(main.id)")
         }
         // The process does not run, or has overwritten its variables.
@@ -87,7 +84,8 @@ struct DeploymentCheck {
     private func isTrusted(_ process: ServerProcess) -> Bool { process.isRoots || !isRoot }
 
     /// What keeps root from running OpenSSL with these files: it can be changed by other users, and so can what OpenSSL
-    /// then does. What does not exist is not loaded.
+    /// then does. A server in a container may also see other files at these paths than root does here. What does not
+    /// exist is not loaded.
     static func distrusted(_ configuration: String?, _ modules: String?) -> OwnershipError? {
         do throws(OwnershipError) {
             if let configuration, !configuration.isEmpty { _ = try File.open(configuration, as: .configuration) }
@@ -98,6 +96,15 @@ struct DeploymentCheck {
         return nil
     }
 
+    /// Before each run of OpenSSL with an environment that is not this command's own.
+    private func untried(_ subject: DeploymentFinding.Condition, _ environment: OpenSSLEnvironment) -> DeploymentFinding? {
+        guard isRoot, let error = Self.distrusted(environment.configuration, environment.modules) else { return nil }
+        return .unknown(
+            subject,
+            "OpenSSL is not tried as root with what \(environment.source) has: \(TerminalText.safe(error.description, limit: 300))",
+            hint: "\(title) loads code from there as root: only root may be able to write the file and every folder on its path")
+    }
+
     private func provider(_ environment: OpenSSLEnvironment) async throws -> DeploymentFinding {
         let main = deployment.processes?.main
         if case .unit = template.environment, let main, let path = main.loaded(module: Self.module), !path.isEmpty {
@@ -106,12 +113,7 @@ struct DeploymentCheck {
         if case .unit = template.environment, !isRoot, main?.isVisible != true {
             return .unknown(.provider, "this user may not see what \(title) has loaded", hint: Self.asRoot)
         }
-        if isRoot, let error = Self.distrusted(environment.configuration, environment.modules) {
-            return .unknown(
-                .provider,
-                "OpenSSL is not tried as root with what \(environment.source) has: \(TerminalText.safe(error.description, limit: 300))",
-                hint: "\(title) loads code from there as root: only root may be able to write the file and every folder on its path")
-        }
+        if let untried = untried(.provider, environment) { return untried }
         guard let openssl = SystemProgram("openssl", environment: environment.entries) else {
             return .unknown(.provider, "there is no openssl(1) to ask", hint: "install the package openssl")
         }
@@ -392,6 +394,7 @@ struct DeploymentCheck {
             // The configuration tried in its place may not be there.
             if isHidden { arguments += ["-provider", "tls-acme-agent", "-provider", "default"] }
         }
+        if let untried = untried(.keyFile, environment) { return untried }
         guard let openssl = SystemProgram("openssl", environment: environment.entries), let answer = try await openssl.run(arguments) else {
             return .unknown(.keyFile, "there is no openssl(1) to try it with", hint: "install the package openssl")
         }
