@@ -38,7 +38,7 @@ struct AuditTail: AgentCommand {
         if shown < last {
             session.output.warning(
                 "only the last \(Wording.count(shown, "record")) instead of \(last) \(shown == 1 ? "is" : "are") shown: "
-                    + "more do not fit in one reply of the agent",
+                    + "about that many fit in one reply of the agent",
                 hint: "`acme-agent audit tail -n \(last) --follow` shows all of them, and then new ones")
         }
         return .success
@@ -55,8 +55,8 @@ struct AuditTail: AgentCommand {
                 try await show(count)
                 return count
             } catch AgentError.invalidRequest(parameter: "last", _) where count > 1 {
-                // Nothing was shown.
-                count /= 2
+                // Nothing was shown. In small steps: what fits and is not shown would be missed.
+                count -= max(1, count / 8)
             }
         }
     }

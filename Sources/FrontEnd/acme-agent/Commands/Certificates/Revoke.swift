@@ -71,7 +71,13 @@ struct Revoke: AgentCommand {
                     try await $0.revoke(name, reason: reason, serial: serial, byCertificateKey: key != nil)
                 }
             }
-        } catch  where !byCertificateKey {
+        } catch {
+            // The key is retired before the CA is asked.
+            let key = try? await session.agent().key(named: stored.metadata.key.name)
+            if reason == .keyCompromise, key?.state == .retired, key?.fingerprint == stored.metadata.key.fingerprint {
+                await warnOfServers(stored, session)
+            }
+            guard !byCertificateKey else { throw error }
             let account = try? await session.store.account(at: directory)
             let again =
                 "acme-agent revoke \(name) --by-certificate-key" + (serial == nil ? "" : " --serial \(stored.metadata.serial)")
@@ -97,6 +103,12 @@ struct Revoke: AgentCommand {
     private func warnOfServers(_ certificate: StoredCertificate, _ session: Session) async {
         // A key that could not be retired still signs; a warning has said so.
         if let key = try? await session.agent().key(named: certificate.metadata.key.name), key.state == .active { return }
+        let current = try? await session.store.certificate(named: certificate.name)
+        if let current, current.metadata.key.fingerprint != certificate.metadata.key.fingerprint {
+            return session.output.warning(
+                "servers that still use the key \(certificate.metadata.key.name) fail, until they have loaded the current certificate",
+                hint: "it has another key: run its deploy hook, or reload the servers")
+        }
         let names = certificate.metadata.identifiers.map { "-d \(GivenOptions.quoted($0.value))" }.joined(separator: " ")
         let isFirst = certificate.metadata.identifiers.first.map { CertificateName($0) == certificate.name } ?? false
         let name = isFirst ? "" : " --name \(GivenOptions.quoted(certificate.name.rawValue))"
