@@ -73,8 +73,9 @@ struct Revoke: AgentCommand {
             }
         } catch {
             // The key is retired before the CA is asked.
-            let key = try? await session.agent().key(named: stored.metadata.key.name)
-            if reason == .keyCompromise, key?.state == .retired, key?.fingerprint == stored.metadata.key.fingerprint {
+            if reason == .keyCompromise, let key = try? await session.agent().key(named: stored.metadata.key.name),
+                key.state == .retired, key.fingerprint == stored.metadata.key.fingerprint
+            {
                 await warnOfServers(stored, session)
             }
             guard !byCertificateKey else { throw error }
