@@ -25,6 +25,8 @@ final class SupervisorFakeHelper: HelperLauncher {
         /// Of each helper.
         var open: [Int: [CInt]] = [:]
         var seen: [HelperRequest] = []
+        /// The same of each link, by its descriptor.
+        var seenOnLink: [CInt: [HelperRequest]] = [:]
     }
 
     private let state = Mutex(State())
@@ -39,6 +41,8 @@ final class SupervisorFakeHelper: HelperLauncher {
     var launches: Int { state.withLock { $0.launches } }
     var ends: Int { state.withLock { $0.ends } }
     var seen: [HelperRequest] { state.withLock { $0.seen } }
+    /// Of each link in order, while no link was closed.
+    var seenOnLinks: [[HelperRequest]] { state.withLock { Array($0.seenOnLink.values) } }
 
     static func usual(_ request: HelperRequest) -> Answer {
         switch request {
@@ -93,7 +97,10 @@ final class SupervisorFakeHelper: HelperLauncher {
             guard count > 0 else { return }
             chunk[..<count].withUnsafeBytes { decoder.append($0) }
             while let (id, request) = try? decoder.nextRequest() {
-                state.withLock { $0.seen.append(request) }
+                state.withLock { state in
+                    state.seen.append(request)
+                    state.seenOnLink[descriptor, default: []].append(request)
+                }
                 var bytes: [UInt8] = []
                 switch answer(request, launch) {
                 case .reply(let reply): reply.encode(id: id, to: &bytes)
