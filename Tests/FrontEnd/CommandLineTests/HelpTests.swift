@@ -56,6 +56,6 @@ import Testing
     }
 
     @Test func theListenersDefaultIsWhatTheHelpSays() throws {
-        #expect(try ChallengeMethod(addresses: [ChallengeMethod.standardAddress], webroot: nil, dnsHook: nil) == .standard)
+        #expect(.listener(try ChallengeMethod.addresses(ChallengeMethod.standardAddress)) == ChallengeMethod.standard)
     }
 }

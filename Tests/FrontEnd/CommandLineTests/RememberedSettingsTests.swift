@@ -3,6 +3,7 @@ import CertificateStore
 import DurableFile
 import Foundation
 import Glibc
+import Issuance
 import JOSE
 import Testing
 
@@ -27,7 +28,7 @@ import Testing
         try withFolder { memory, name in
             #expect(try memory.read(name) == CertificateSettings())
             var settings = CertificateSettings()
-            settings.challenge = try ChallengeMethod(addresses: ["127.0.0.1:5002", "[::1]:5002"], webroot: nil, dnsHook: nil)
+            settings.challenges = [.listener([try ListenAddress("127.0.0.1:5002"), try ListenAddress("[::1]:5002")]), .dnsHook("/both")]
             settings.dnsWait = 7
             settings.deployHook = "/hook"
             settings.keyType = .rsa3072
@@ -39,7 +40,7 @@ import Testing
             try memory.remember(settings, for: name)
             #expect(try memory.read(name) == settings)
             var other = CertificateSettings()
-            other.challenge = .dnsHook("/dns")
+            other.challenges = [.dnsHook("/dns")]
             try memory.remember(other, for: name)
             #expect(try memory.read(name) == other)
             try memory.forget(name)
@@ -49,7 +50,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "{}", "[]", "{\"version\":0}", "{\"version\":1,\"x\":1}", "{\"version\":1,\"webroot\":\"/a\",\"dnsHook\":\"/b\"}",
+        "", "{}", "[]", "{\"version\":0}", "{\"version\":1,\"x\":1}", "{\"version\":1,\"webroot\":\"/a\",\"http01Addresses\":[\"*:80\"]}",
         "{\"version\":1,\"keyType\":\"x\"}", #"{"version":3,"caCertificate":"ca.pem","caCertificateFor":"https://ca.example/dir"}"#,
         #"{"version":3,"caCertificate":"/ca.pem"}"#,
     ])
@@ -73,7 +74,7 @@ import Testing
             var settings = CertificateSettings()
             settings.profile = "classic"
             try memory.remember(settings, for: name)
-            let text = "{\"version\":4,\"profile\":\"classic\",\"profiles\":[\"a\"]}"
+            let text = "{\"version\":5,\"profile\":\"classic\",\"profiles\":[\"a\"]}"
             try DurableFile.replace(memory.path(name), with: Array(text.utf8), mode: 0o600)
             for body in [{ _ = try memory.read(name) }, { try memory.remember(settings, for: name) }] as [() throws -> Void] {
                 #expect { try body() } throws: { ($0 as? Failure)?.code == "settings-newer" }

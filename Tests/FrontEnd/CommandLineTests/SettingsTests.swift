@@ -2,6 +2,7 @@ import ACME
 import ACMEClient
 import ConfigurationFile
 import Glibc
+import Issuance
 import JOSE
 import Testing
 
@@ -128,23 +129,59 @@ import Testing
             """
         let settings = try settings([], toml)
         var remembered = CertificateSettings()
-        remembered.challenge = .dnsHook("/remembered")
+        remembered.challenges = [.dnsHook("/remembered")]
         remembered.deployHook = "/remembered-hook"
         let own = settings.certificate(named: "www.example.org", given: CertificateSettings(), remembered: remembered)
-        #expect(own.challenge == (try ChallengeMethod(addresses: ["127.0.0.1:5002"], webroot: nil, dnsHook: nil)))
+        #expect(own.challenges == [.listener([try ListenAddress("127.0.0.1:5002")])])
         #expect(own.deployHook == "/remembered-hook")
         #expect(own.keyType == .p384)
         let other = settings.certificate(named: "other", given: CertificateSettings(), remembered: CertificateSettings())
-        #expect(other.challenge == .webroot("/general"))
+        #expect(other.challenges == nil && other.generalChallenges == [.webroot("/general")])
         var given = CertificateSettings()
-        given.challenge = .webroot("/given")
-        #expect(settings.certificate(named: "www.example.org", given: given, remembered: remembered).challenge == .webroot("/given"))
+        given.challenges = [.webroot("/given")]
+        #expect(settings.certificate(named: "www.example.org", given: given, remembered: remembered).challenges == [.webroot("/given")])
+    }
+
+    /// The first rule that covers a name has its ways alone; what no rule covers has the general ones.
+    @Test func challengesAreChosenByName() throws {
+        let toml = """
+            webroot = "/general"
+            dns-hook = "/general-hook"
+            [[challenge]]
+            names = ["www.internal.example"]
+            http01-address = "127.0.0.1:5002"
+            [[challenge]]
+            names = ["*.internal.example", "192.0.2.0/24"]
+            dns-hook = "/internal-hook"
+            http01-address = "127.0.0.1:5003"
+            """
+        let settings = try settings([], toml).certificate(named: "x", given: CertificateSettings(), remembered: CertificateSettings())
+        let solvers = settings.solvers()
+        func chosen(_ name: String) throws -> [Int] {
+            let identifier = try Identifier(argument: name)
+            return solvers.indices.filter { solvers[$0].canSolve(identifier) }
+        }
+        #expect(solvers.map(\.type) == [.http01, .http01, .dns01, .http01, .dns01])
+        #expect(try chosen("www.internal.example") == [0])
+        #expect(try chosen("a.internal.example") == [1, 2])
+        #expect(try chosen("*.internal.example") == [2])
+        #expect(try chosen("192.0.2.7") == [1])
+        #expect(try chosen("www.example.org") == [3, 4])
+        #expect(try chosen("*.example.org") == [4])
+        #expect(try chosen("a.b.internal.example") == [3, 4])
+        #expect(settings.hasDNSHook)
     }
 
     @Test(arguments: [
         ("\nsokket = \"/x\"", "t.toml:2: \"sokket\" is not a setting here"),
         ("webroot = \"www\"", "t.toml:1: \"webroot\" must be an absolute path"),
-        ("\n\nwebroot = \"/a\"\ndns-hook = \"/b\"", "t.toml:3: webroot and dns-hook cannot be combined"),
+        ("\n\nwebroot = \"/a\"\nhttp01-address = \"*:80\"", "t.toml:4: http01-address and webroot cannot be combined"),
+        ("[[challenge]]\nwebroot = \"/a\"", "t.toml:1: \"names\" is missing: it lists the names that this part is for"),
+        ("[[challenge]]\nnames = [\"*.a.example\"]", "t.toml:2: \"names\" has no way to answer challenges"),
+        (
+            "[[challenge]]\nnames = [\"*.*.example\"]\nwebroot = \"/a\"",
+            "t.toml:2: \"names\" is refused: \"*.*.example\": a star stands for one label, before a DNS name without another star"
+        ),
         ("key-type = \"P-512\"", "t.toml:1: \"key-type\" is refused: \"P-512\" is not a key type"),
         ("http01-address = \"80\"", "t.toml:1: \"80\" is not an address and port"),
         ("http01-address = [1]", "t.toml:1: \"http01-address\" must contain strings, not an integer"),
@@ -158,14 +195,10 @@ import Testing
     ]) func errorsHaveAFileAndALine(toml: String, message: String) { #expect(error(toml) == message) }
 
     @Test func everyAddress() throws {
-        let method = try #require(try ChallengeMethod(addresses: ["*:5002"], webroot: nil, dnsHook: nil))
-        guard case .listener(let addresses) = method else {
-            Testing.Issue.record("no listener")
-            return
-        }
+        let addresses = try ChallengeMethod.addresses("*:5002")
         #expect(addresses.map(\.description).contains("0.0.0.0:5002"))
         for text in ["*:0", "*:", "127.0.0.1:0", "127.0.0.1", "::1:80x", "[::1:80", "*:70000", "localhost:80"] {
-            #expect(throws: Failure.self, "\(text)") { try ChallengeMethod(addresses: [text], webroot: nil, dnsHook: nil) }
+            #expect(throws: Failure.self, "\(text)") { try ChallengeMethod.addresses(text) }
         }
     }
 

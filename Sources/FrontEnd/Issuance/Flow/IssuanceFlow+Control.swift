@@ -7,6 +7,8 @@ struct Proof: Sendable {
     var authorization: IssuerAuthorization
     var challenge: Challenge
     var answer: ChallengeAnswer
+    /// Its place among the flow's solvers.
+    var solverIndex: Int
     var solver: any ChallengeSolver
 
     var identifier: Identifier { authorization.identifier }
@@ -39,15 +41,15 @@ extension IssuanceFlow {
         }
         let inUse = distinctSolvers(proofs)
         do {
-            for solver in inUse { try await solver.prepare() }
+            for (_, solver) in inUse { try await solver.prepare() }
             try await keeper.record(proofs.map { .challengeSetUp($0.answer) })
             var watch = ProofWatch(proofs, since: time.uptime())
             try await present(proofs, &watch)
             async let announced: Void = announceFinalize(keeper)
             var hasLooked = true
             let quiet = min(PollingSchedule.firstStep(behind: issuer.roundTrip), Self.longestQuiet)
-            for solver in inUse {
-                let own = proofs.filter { $0.solver.type == solver.type }.map(\.answer)
+            for (index, solver) in inUse {
+                let own = proofs.filter { $0.solverIndex == index }.map(\.answer)
                 hasLooked = await solver.waitForValidation(of: own, quiet: quiet, limit: Self.longestWatch) && hasLooked
             }
             try await announced
@@ -129,22 +131,21 @@ extension IssuanceFlow {
     }
 
     private func chooseProof(_ authorization: IssuerAuthorization) -> Proof? {
-        for solver in solvers where solver.canSolve(authorization.identifier) {
+        for (index, solver) in solvers.enumerated() where solver.canSolve(authorization.identifier) {
             guard let challenge = authorization.challenges.first(where: { $0.kind == solver.type && $0.status != .invalid }),
                 let keyAuthorization = issuer.keyAuthorization(of: challenge)
             else { continue }
             let answer = ChallengeAnswer(
                 type: solver.type, identifier: authorization.identifier, keyAuthorization: keyAuthorization,
                 target: solver.target(of: authorization.identifier, keyAuthorization))
-            return Proof(authorization: authorization, challenge: challenge, answer: answer, solver: solver)
+            return Proof(authorization: authorization, challenge: challenge, answer: answer, solverIndex: index, solver: solver)
         }
         return nil
     }
 
-    /// The solvers in use, each once. There is at most one of each type: see `chooseProof`.
-    private func distinctSolvers(_ proofs: [Proof]) -> [any ChallengeSolver] {
-        var types: Set<ChallengeType> = []
-        return proofs.compactMap { types.insert($0.solver.type).inserted ? $0.solver : nil }
+    /// The solvers in use, each once, by their places.
+    private func distinctSolvers(_ proofs: [Proof]) -> [(index: Int, solver: any ChallengeSolver)] {
+        Set(proofs.map(\.solverIndex)).sorted().map { ($0, solvers[$0]) }
     }
 
     /// Presents all answers and tells the CA that they are ready. Its answer may already be a failure.
@@ -213,7 +214,7 @@ extension IssuanceFlow {
 
     /// Removes everything that was or may have been presented, even if this task is cancelled.
     /// - Returns: journal steps for what was removed.
-    private func cleanUp(_ proofs: [Proof], _ solvers: [any ChallengeSolver]) async -> [JournalStep] {
+    private func cleanUp(_ proofs: [Proof], _ solvers: [(index: Int, solver: any ChallengeSolver)]) async -> [JournalStep] {
         // A separate task does not inherit the cancellation.
         await Task {
             let steps = await withTaskGroup(of: JournalStep?.self) { group in
@@ -224,7 +225,7 @@ extension IssuanceFlow {
                 for await step in group { if let step { steps.append(step) } }
                 return steps
             }
-            for solver in solvers { await solver.finish() }
+            for (_, solver) in solvers { await solver.finish() }
             return steps
         }.value
     }

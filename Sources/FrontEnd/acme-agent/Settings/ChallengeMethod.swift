@@ -11,7 +11,26 @@ enum ChallengeMethod: Sendable, Equatable {
     /// dns-01 with a program that creates the TXT record.
     case dnsHook(String)
 
-    var isDNS: Bool {
+    /// What it solves: a certificate has at most one method of each kind.
+    enum Kind: String, Sendable { case http01 = "http-01", dns01 = "dns-01" }
+
+    var kind: Kind {
+        switch self {
+        case .listener, .webroot: .http01
+        case .dnsHook: .dns01
+        }
+    }
+
+    /// Its setting in the configuration.
+    var setting: String {
+        switch self {
+        case .listener: "http01-address"
+        case .webroot: "webroot"
+        case .dnsHook: "dns-hook"
+        }
+    }
+
+    var isHook: Bool {
         if case .dnsHook = self { return true }
         return false
     }
@@ -29,35 +48,12 @@ enum ChallengeMethod: Sendable, Equatable {
     }
 
     /// `IP:PORT`, an IPv6 address in brackets, or `*:PORT`.
-    private static func addresses(_ text: String) throws(Failure) -> [ListenAddress] {
+    static func addresses(_ text: String) throws(Failure) -> [ListenAddress] {
         if text.hasPrefix("*:"), let port = UInt16(text.dropFirst(2)), port > 0 { return everyAddress(port: port) }
         if let address = try? ListenAddress(text), address.port > 0 { return [address] }
         throw .usage(
             "\"\(TerminalText.safe(text, limit: 80))\" is not an address and port",
             hint: "write 192.0.2.1:80 or [2001:db8::1]:80, or *:80 for all addresses")
-    }
-
-    /// At most one of the three may be given.
-    /// - Throws: a usage `Failure` if several are given.
-    init?(addresses: [String], webroot: String?, dnsHook: String?) throws(Failure) {
-        let given = [addresses.isEmpty ? nil : "http01-address", webroot == nil ? nil : "webroot", dnsHook == nil ? nil : "dns-hook"]
-            .compactMap(\.self)
-        guard given.count < 2 else {
-            throw .usage("\(given[0]) and \(given[1]) cannot be combined", hint: "choose one way to answer challenges")
-        }
-        if let webroot {
-            self = .webroot(webroot)
-        } else if let dnsHook {
-            self = .dnsHook(dnsHook)
-        } else if !addresses.isEmpty {
-            var parsed: [ListenAddress] = []
-            for text in addresses {
-                parsed += try ChallengeMethod.addresses(text)
-            }
-            self = .listener(parsed)
-        } else {
-            return nil
-        }
     }
 
     /// The solver of `Issuance`.
@@ -67,6 +63,46 @@ enum ChallengeMethod: Sendable, Equatable {
         case .listener(let addresses): HTTP01Listener(addresses: addresses)
         case .webroot(let folder): HTTP01Webroot(root: folder)
         case .dnsHook(let program): DNS01Hook(program: Hooks.program(program), settle: .seconds(dnsWait))
+        }
+    }
+}
+
+/// The methods as they are written: in options, in the configuration, in the remembered file.
+struct ChallengeTexts: Sendable, Equatable {
+    var http01Address: [String] = []
+    var webroot: String?
+    var dnsHook: String?
+
+    /// In order of preference: what needs no DNS first.
+    /// - Returns: `nil` if none is given.
+    /// - Throws: a usage `Failure` if two of the same kind are given.
+    func methods() throws(Failure) -> [ChallengeMethod]? {
+        var methods: [ChallengeMethod] = []
+        if !http01Address.isEmpty {
+            var parsed: [ListenAddress] = []
+            for text in http01Address { parsed += try ChallengeMethod.addresses(text) }
+            methods.append(.listener(parsed))
+        }
+        if let webroot { methods.append(.webroot(webroot)) }
+        if let dnsHook { methods.append(.dnsHook(dnsHook)) }
+        for (index, method) in methods.enumerated() {
+            guard let other = methods[..<index].first(where: { $0.kind == method.kind }) else { continue }
+            throw .usage(
+                "\(other.setting) and \(method.setting) cannot be combined",
+                hint: "both answer \(method.kind.rawValue) challenges; choose one of them")
+        }
+        return methods.isEmpty ? nil : methods
+    }
+
+    init() {}
+
+    init(_ methods: [ChallengeMethod]) {
+        for method in methods {
+            switch method {
+            case .listener(let addresses): http01Address = addresses.map(\.description)
+            case .webroot(let folder): webroot = folder
+            case .dnsHook(let program): dnsHook = program
+            }
         }
     }
 }

@@ -12,8 +12,9 @@ struct RememberedSettings {
     private static let folderName = "settings"
     private let store: FolderStore
     private var folder: String { "\(store.folder)/\(RememberedSettings.folderName)" }
-    /// Format 2 added `mustStaple`, format 3 the CA certificate and the old key's grace period.
-    private static let version: Int64 = 3
+    /// Format 2 added `mustStaple`, format 3 the CA certificate and the old key's grace period,
+    /// format 4 several ways to answer challenges.
+    private static let version: Int64 = 4
     private static let limit = 64 * 1024
 
     /// - Parameter stateDirectory: the store's folder
@@ -77,12 +78,10 @@ struct RememberedSettings {
         var json = JSONWriter()
         json.beginObject()
         json.member("version", version)
-        switch settings.challenge {
-        case .listener(let addresses)?: json.member("http01Addresses", addresses.map(\.description))
-        case .webroot(let folder)?: json.member("webroot", folder)
-        case .dnsHook(let program)?: json.member("dnsHook", program)
-        case nil: break
-        }
+        let challenges = ChallengeTexts(settings.challenges ?? [])
+        if !challenges.http01Address.isEmpty { json.member("http01Addresses", challenges.http01Address) }
+        json.member("webroot", ifPresent: challenges.webroot)
+        json.member("dnsHook", ifPresent: challenges.dnsHook)
         json.member("dnsWaitSeconds", ifPresent: settings.dnsWait.map { Int64($0) })
         json.member("deployHook", ifPresent: settings.deployHook)
         json.member("keyType", ifPresent: settings.keyType?.rawValue)
@@ -108,9 +107,11 @@ struct RememberedSettings {
             "mustStaple", "caCertificate", "caCertificateFor",
         ])
         var settings = CertificateSettings()
-        settings.challenge = try ChallengeMethod(
-            addresses: object.optionalStrings("http01Addresses") ?? [], webroot: object.optionalString("webroot"),
-            dnsHook: object.optionalString("dnsHook"))
+        var challenges = ChallengeTexts()
+        challenges.http01Address = try object.optionalStrings("http01Addresses") ?? []
+        challenges.webroot = try object.optionalString("webroot")
+        challenges.dnsHook = try object.optionalString("dnsHook")
+        settings.challenges = try challenges.methods()
         func seconds(_ name: String, in range: ClosedRange<Int>) throws -> Int? {
             try object.optionalInteger(name).map { Int(min(max($0, Int64(range.lowerBound)), Int64(range.upperBound))) }
         }

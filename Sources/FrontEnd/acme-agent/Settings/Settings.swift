@@ -41,6 +41,7 @@ struct Settings: Sendable {
     private var givenCACertificate: String?
     /// For all certificates; the command line overrides it.
     var certificate: CertificateSettings
+    private var challengeRules: [ChallengeRule]
     /// For single certificates, by name.
     var certificates: [String: CertificateSettings]
 
@@ -72,6 +73,7 @@ struct Settings: Sendable {
         proxyExceptions = environment.proxyExceptions
         locale = environment.locale
         certificate = configured.certificate
+        challengeRules = configured.challengeRules
         certificates = configured.certificates
     }
 
@@ -142,6 +144,15 @@ struct Settings: Sendable {
         // A wildcard certificate of an earlier version has another name.
         let spellings = (try? CertificateName(name))?.spellings.map(\.rawValue) ?? [name]
         let own = spellings.compactMap { certificates[$0] }.first ?? CertificateSettings()
-        return given.over(own).over(remembered).over(certificate)
+        var settings = given.over(own).over(remembered)
+        // The rules come before the general part.
+        let isChosen = settings.challenges != nil
+        settings = settings.over(certificate)
+        if !isChosen {
+            settings.challenges = nil
+            settings.challengeRules = challengeRules
+            settings.generalChallenges = certificate.challenges
+        }
+        return settings
     }
 }

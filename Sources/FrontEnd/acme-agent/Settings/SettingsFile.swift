@@ -14,17 +14,20 @@ struct SettingsFile: Sendable {
     var proxy: ProxyChoice?
     var ca = CASettings()
     var certificate = CertificateSettings()
+    /// In their order.
+    var challengeRules: [ChallengeRule] = []
     /// By the certificate's name.
     var certificates: [String: CertificateSettings] = [:]
 
-    static let certificateSettings = [
-        "http01-address", "webroot", "dns-hook", "dns-wait-seconds", "deploy-hook", "key-type", "old-key-grace-seconds",
-        "profile", "preferred-chain",
-    ]
+    static let certificateSettings =
+        ChallengeTexts.settings + [
+            "dns-wait-seconds", "deploy-hook", "key-type", "old-key-grace-seconds", "profile", "preferred-chain",
+        ]
     static let settings =
         [
             "socket", "state-directory", "audit-file", "key-file-group", "proxy", "directory", "ca-certificate", "account-key",
             "external-account", "contact", "certificate",
+            "challenge",
         ]
         + certificateSettings
 
@@ -40,6 +43,7 @@ struct SettingsFile: Sendable {
         proxy = try table.parsed("proxy") { try ProxyChoice($0) }
         ca = try CASettings(table)
         certificate = try CertificateSettings(table)
+        for entry in try table.tables("challenge") { challengeRules.append(try ChallengeRule(entry)) }
         for entry in try table.tables("certificate") {
             try entry.finish(known: ["name"] + SettingsFile.certificateSettings)
             let name = try entry.requiredString("name")
@@ -113,7 +117,12 @@ struct CASettings: Sendable {
 
 /// How certificates, or a single one, are ordered.
 struct CertificateSettings: Sendable, Equatable {
-    var challenge: ChallengeMethod?
+    /// In order of preference, at most one of each kind. They answer for every name.
+    var challenges: [ChallengeMethod]?
+    /// Where `challenges` is not set: for the names that they cover.
+    var challengeRules: [ChallengeRule] = []
+    /// Where `challenges` is not set: for the other names.
+    var generalChallenges: [ChallengeMethod]?
     /// Seconds to wait after the DNS hook before telling the CA.
     var dnsWait: Int?
     static let defaultDNSWait = 0
@@ -144,14 +153,7 @@ struct CertificateSettings: Sendable, Equatable {
     init() {}
 
     init(_ table: ConfigurationTable) throws(ConfigurationError) {
-        let webroot = try table.path("webroot"), dnsHook = try table.path("dns-hook")
-        let addresses = try table.oneOrMore("http01-address")
-        do throws(Failure) {
-            challenge = try ChallengeMethod(addresses: addresses, webroot: webroot, dnsHook: dnsHook)
-        } catch {
-            let key = addresses.isEmpty ? "webroot" : "http01-address"
-            throw ConfigurationError(file: table.file, line: table.line(of: key), message: error.message, hint: error.hint)
-        }
+        challenges = try ChallengeTexts.methods(table)
         dnsWait = try table.integer("dns-wait-seconds", in: CertificateSettings.dnsWaitRange)
         deployHook = try table.path("deploy-hook")
         keyType = try table.parsed("key-type") { try KeyAlgorithm(argument: $0) }
@@ -163,7 +165,7 @@ struct CertificateSettings: Sendable, Equatable {
     /// These settings, with missing ones taken from `other`.
     func over(_ other: CertificateSettings) -> CertificateSettings {
         var result = self
-        result.challenge = challenge ?? other.challenge
+        result.challenges = challenges ?? other.challenges
         result.dnsWait = dnsWait ?? other.dnsWait
         result.deployHook = deployHook ?? other.deployHook
         result.keyType = keyType ?? other.keyType
@@ -173,6 +175,16 @@ struct CertificateSettings: Sendable, Equatable {
         result.mustStaple = mustStaple ?? other.mustStaple
         result.caCertificate = caCertificate ?? other.caCertificate
         return result
+    }
+}
+
+extension ChallengeTexts {
+    static let settings = ["http01-address", "webroot", "dns-hook"]
+
+    init(_ table: ConfigurationTable) throws(ConfigurationError) {
+        http01Address = try table.oneOrMore("http01-address")
+        webroot = try table.path("webroot")
+        dnsHook = try table.path("dns-hook")
     }
 }
 

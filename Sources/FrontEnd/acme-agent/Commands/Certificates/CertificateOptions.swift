@@ -77,9 +77,11 @@ struct CertificateOptions: ParsableArguments {
     var settings: CertificateSettings {
         get throws {
             var settings = CertificateSettings()
-            settings.challenge = try ChallengeMethod(
-                addresses: http01Address, webroot: webroot.map(AbsolutePath.of),
-                dnsHook: dnsHook.map(AbsolutePath.of))
+            var challenges = ChallengeTexts()
+            challenges.http01Address = http01Address
+            challenges.webroot = try webroot.map(AbsolutePath.of)
+            challenges.dnsHook = try dnsHook.map(AbsolutePath.of)
+            settings.challenges = try challenges.methods()
             settings.dnsWait = dnsWait
             settings.deployHook = try deployHook.map(AbsolutePath.of)
             settings.keyType = try keyType.map { try KeyAlgorithm(argument: $0) }

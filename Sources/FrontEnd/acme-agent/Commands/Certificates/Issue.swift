@@ -37,7 +37,7 @@ struct Issue: AgentCommand {
         let remembered = subject.resetSettings ? CertificateSettings() : try Issue.remembered(memory, name, session.output)
         let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: remembered)
         let kept = given.over(remembered)
-        if given.dnsWait != nil, !(settings.challenge?.isDNS ?? false) {
+        if given.dnsWait != nil, !settings.hasDNSHook {
             throw Failure.usage("--dns-wait has no effect without a DNS hook", hint: "--dns-hook PROGRAM")
         }
         if let hook = settings.deployHook { try Hooks.check(hook) }

@@ -246,7 +246,7 @@ struct Renew: AgentCommand {
                 name, stored, journal, keyAlgorithm: key?.algorithm ?? settings.keyType ?? Settings.defaultKeyType,
                 mustStaple: settings.mustStaple)
         else { throw IssuanceError.notFound(name) }
-        if given.dnsWait != nil, !all, !(settings.challenge?.isDNS ?? false) {
+        if given.dnsWait != nil, !all, !settings.hasDNSHook {
             throw Failure.usage("--dns-wait has no effect without a DNS hook", hint: "--dns-hook PROGRAM")
         }
         if let hook = settings.deployHook {

@@ -14,16 +14,14 @@ extension Session {
         revokingBy certificateKey: KeyName? = nil, timings: Timings? = nil, _ body: (IssuanceFlow) async throws -> Result
     ) async throws -> Result {
         try await withTransport(to: directory, remembered: certificate.caCertificate) { connection in
-            let method = certificate.challenge ?? .standard
             var store: any CertificateStore = store, transport: any HTTPTransport = connection, keys = keys
-            var time: any Timekeeping = SystemTime(),
-                solver = method.solver(dnsWait: certificate.dnsWait ?? CertificateSettings.defaultDNSWait)
+            var time: any Timekeeping = SystemTime(), solvers = certificate.solvers()
             if let timings {
                 store = TimedStore(base: store, timings: timings)
                 transport = TimedTransport(base: transport, timings: timings)
                 keys = TimedKeys(base: keys, timings: timings)
                 time = TimedTime(base: time, timings: timings)
-                solver = TimedSolver(base: solver, timings: timings)
+                solvers = solvers.map { TimedSolver(base: $0, timings: timings) }
             }
             let accounts = AccountFlow(store: store, keys: keys, transport: transport, time: time, observer: display.observer)
             let issuer: ACMEIssuer
@@ -35,7 +33,7 @@ extension Session {
                 issuer = try ACMEIssuer(client: client)
             }
             let flow = IssuanceFlow(
-                issuer: issuer, store: store, keys: keys, solvers: [solver], time: time,
+                issuer: issuer, store: store, keys: keys, solvers: solvers, time: time,
                 deploy: certificate.deployHook.map(Hooks.deploy),
                 oldKeyGrace: .seconds(certificate.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace), observer: display.observer)
             return try await body(flow)

@@ -1,6 +1,4 @@
-import ACME
-
-/// A text in a grant that is not a pattern. The daemon adds file and line.
+/// A text in a configuration that is not a pattern. Who reads the file adds its name and the line.
 public struct PatternError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The text as configured, made printable.
     public var text: String
@@ -15,5 +13,5 @@ public struct PatternError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String { "\"\(text)\": \(message)" }
 
     /// A configured or requested text, made safe for a log line or an answer.
-    static func printable(_ text: String) -> String { TerminalText.safe(text, limit: 128) }
+    public static func printable(_ text: String) -> String { TerminalText.safe(text, limit: 128) }
 }

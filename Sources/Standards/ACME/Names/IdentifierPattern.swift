@@ -1,6 +1,4 @@
-import ACME
-
-/// Which identifiers a grant is for. Compared in canonical form, byte by byte.
+/// Which identifiers a grant or a setting is for. Compared in canonical form, byte by byte.
 public enum IdentifierPattern: Hashable, Sendable, CustomStringConvertible {
     /// `*`: any name and any address. Only if written explicitly.
     case any
@@ -59,7 +57,7 @@ public enum IdentifierPattern: Hashable, Sendable, CustomStringConvertible {
         return bits == 0 ? 0 : UInt8(truncatingIfNeeded: 0xFF00 >> bits)
     }
 
-    /// Whether the identifier is covered. The grant checks whether a wildcard name is allowed.
+    /// Whether the identifier is covered. A grant also checks whether a wildcard name is allowed.
     public func covers(_ identifier: Identifier) -> Bool {
         switch (self, identifier) {
         case (.any, _): return true

@@ -1,0 +1,72 @@
+import ACME
+import ConfigurationFile
+import Issuance
+
+/// How the challenges of some names are answered: a `[[challenge]]` of the configuration.
+struct ChallengeRule: Sendable, Equatable {
+    static let settings = ["names"] + ChallengeTexts.settings + ["dns-wait-seconds"]
+
+    var names: [IdentifierPattern]
+    var methods: [ChallengeMethod]
+    /// Seconds to wait after the DNS hook.
+    var dnsWait: Int?
+
+    /// - Throws: `ConfigurationError` with file and line.
+    init(_ table: ConfigurationTable) throws(ConfigurationError) {
+        try table.finish(known: ChallengeRule.settings)
+        guard let texts = try table.strings("names"), !texts.isEmpty else {
+            throw table.error("names", "is missing: it lists the names that this part is for", hint: "names = [\"*.example.org\"]")
+        }
+        names = []
+        for text in texts {
+            do { names.append(try IdentifierPattern(text)) } catch { throw table.error("names", "is refused: \(error)") }
+        }
+        guard let methods = try ChallengeTexts.methods(table) else {
+            throw table.error(
+                "names", "has no way to answer challenges", hint: "add one of \(ChallengeTexts.settings.joined(separator: ", "))")
+        }
+        self.methods = methods
+        dnsWait = try table.integer("dns-wait-seconds", in: CertificateSettings.dnsWaitRange)
+    }
+
+    func covers(_ identifier: Identifier) -> Bool { names.contains { $0.covers(identifier) } }
+}
+
+extension ChallengeTexts {
+    /// The methods of a part of the configuration.
+    static func methods(_ table: ConfigurationTable) throws(ConfigurationError) -> [ChallengeMethod]? {
+        let texts = try ChallengeTexts(table)
+        do throws(Failure) { return try texts.methods() } catch {
+            let line = settings.compactMap { table.line(of: $0) }.max()
+            throw ConfigurationError(file: table.file, line: line, message: error.message, hint: error.hint)
+        }
+    }
+}
+
+extension CertificateSettings {
+    /// The solvers for an order, in order of preference. A name has those of the first rule that covers it.
+    func solvers() -> [any ChallengeSolver] {
+        let wait = dnsWait ?? CertificateSettings.defaultDNSWait
+        if let challenges { return challenges.map { $0.solver(dnsWait: wait) } }
+        var solvers: [any ChallengeSolver] = []
+        for (index, rule) in challengeRules.enumerated() {
+            let earlier = challengeRules[..<index]
+            solvers += rule.methods.map { method in
+                ScopedSolver(method.solver(dnsWait: rule.dnsWait ?? wait)) { name in
+                    rule.covers(name) && !earlier.contains { $0.covers(name) }
+                }
+            }
+        }
+        let rules = challengeRules, others = generalChallenges ?? [.standard]
+        return solvers
+            + others.map { method in
+                let solver = method.solver(dnsWait: wait)
+                return rules.isEmpty ? solver : ScopedSolver(solver) { name in !rules.contains { $0.covers(name) } }
+            }
+    }
+
+    /// Whether a DNS hook may answer, so that there is something to wait for.
+    var hasDNSHook: Bool {
+        (challenges ?? challengeRules.flatMap(\.methods) + (generalChallenges ?? [])).contains { $0.isHook }
+    }
+}
