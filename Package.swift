@@ -14,6 +14,7 @@ let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "s
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
@@ -70,7 +71,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         // Sockets and event loops; HTTP/1 for the http-01 listener.
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
-        // TLS to the CA in the front end, and of servers that link AgentTLS.
+        // TLS to the CA and of the tls-alpn-01 listener in the front end, and of servers that link AgentTLS.
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
         // HTTPS to the CA, with proxies, in the front end alone.
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
@@ -132,6 +133,7 @@ let package = Package(
             "Issuance", in: "FrontEnd",
             [
                 "StrictJSON", "DurableFile", "ACMEClient", "CertificateStore", "ACME", "JOSE", "CLinux", nioCore, nioHTTP1, nioPosix,
+                nioSSL, nioTLS, x509, swiftASN1, crypto,
             ]),
         program(
             "acme-agent", in: "FrontEnd",
@@ -229,8 +231,7 @@ let package = Package(
             "IssuanceTests", in: "FrontEnd",
             [
                 "TestSupport", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", nioCore, nioHTTP1, nioPosix,
-                x509,
-                crypto,
+                nioSSL, nioTLS, nioEmbedded, x509, swiftASN1, crypto,
             ]),
         tests(
             "CommandLineTests", in: "FrontEnd",

@@ -86,6 +86,22 @@ struct PebbleTests {
         await user.end()
     }
 
+    @Test(arguments: [
+        (["www.example.org"], 9), ((0..<10).map { "n\($0).example.org" }, 27), (["127.0.0.1", "mail.example.org"], 13),
+    ]) func namesAndAddressesAreProvenByTLS(names: [String], requests: Int) async throws {
+        let user = try await User()
+        _ = try await user.register()
+        for _ in 0..<2 {
+            let listener = TLSALPN01Listener(addresses: [try ListenAddress("127.0.0.1:\(user.pebble.tlsALPN01Port)")])
+            let (flow, client) = try await user.flow([listener])
+            let request = try Bench.request(names)
+            let outcome = try await flow.issue(request)
+            #expect(Set(try outcome.certificate.chain.identifiers()) == Set(request.identifiers))
+            #expect(client.requestCount <= requests)
+        }
+        await user.end()
+    }
+
     @Test func severalNamesAndAnAddressAreRenewedAndRevoked() async throws {
         let user = try await User()
         _ = try await user.register()

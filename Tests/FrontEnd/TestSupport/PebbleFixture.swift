@@ -30,6 +30,8 @@ public final class PebbleFixture: Sendable {
     public let caCertificate: String
     /// The port on 127.0.0.1 that Pebble validates http-01 on.
     public let http01Port: Int
+    /// The port on 127.0.0.1 that Pebble validates tls-alpn-01 on.
+    public let tlsALPN01Port: Int
     public let managementPort: Int
     /// Management interface of the DNS server.
     public let dnsManagementPort: Int
@@ -47,7 +49,7 @@ public final class PebbleFixture: Sendable {
         folder = try TemporaryFolder()
         let ports = try Self.freePorts(6)
         let listen = ports[0], management = ports[1], dns = ports[2], dnsManagement = ports[3], http = ports[4], tls = ports[5]
-        (managementPort, dnsManagementPort, http01Port) = (management, dnsManagement, http)
+        (managementPort, dnsManagementPort, http01Port, tlsALPN01Port) = (management, dnsManagement, http, tls)
         directory = try ACMEURL("https://localhost:\(listen)/dir")
         caCertificate = folder.file("ca.pem")
         try Self.makeCertificates(folder)

@@ -1,4 +1,4 @@
-/// The challenge types known here (RFC 8555 §8.3 and §8.4, RFC 8737). tls-alpn-01 is parsed, but has no solver yet.
+/// The challenge types known here (RFC 8555 §8.3 and §8.4, RFC 8737).
 public enum ChallengeType: String, CaseIterable, Hashable, Sendable {
     case http01 = "http-01"
     case dns01 = "dns-01"

@@ -1,0 +1,167 @@
+import ACME
+import Glibc
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// The listening sockets of a challenge type: binds them for an order, and admits a bounded number of connections for a
+/// bounded time each.
+public final class ChallengeServer: Sendable, CustomStringConvertible {
+    /// A CA opens a handful of connections for each name; more than this come from scanners.
+    static let maximumConnections = 512
+    /// A CA sends its request at once; Let's Encrypt itself waits 10 s.
+    static let connectionTimeout: TimeAmount = .seconds(10)
+
+    /// How long to wait for another order's listener: most names are validated in less.
+    public static let patience: Duration = .seconds(10)
+    /// Milliseconds between two attempts; random, so that no waiting order is always the last.
+    private static let retryInterval = 40...120
+
+    /// What the user can do where listening fails; it differs between challenge types.
+    struct Advice: Sendable {
+        /// Another program has the port.
+        var busy: String
+        /// This user may not have the port.
+        var forbidden: String
+    }
+
+    private let addresses: [ListenAddress]
+    private let patience: Duration
+    private let advice: Advice
+    private let channels = Mutex<[any Channel]>([])
+    private let connections = Mutex(0)
+
+    init(_ addresses: [ListenAddress], patience: Duration, advice: Advice) {
+        self.addresses = addresses
+        self.patience = patience
+        self.advice = advice
+    }
+
+    public var description: String { addresses.map(\.description).joined(separator: ",") }
+
+    /// The bound port of the first address; `nil` before `listen`.
+    var port: Int? { channels.withLock { $0.first?.localAddress?.port } }
+
+    /// Checks only that this user may bind the ports; another program may be listening on them.
+    func check() throws {
+        for address in addresses where address.port > 0 && address.port < 1_024 {
+            let socket = try SocketAddress(ipAddress: address.address.text, port: address.port)
+            let descriptor = Glibc.socket(address.address.isIPv4 ? AF_INET : AF_INET6, Int32(SOCK_STREAM.rawValue), 0)
+            guard descriptor >= 0 else { continue }
+            defer { Glibc.close(descriptor) }
+            let result = socket.withSockAddr { Glibc.bind(descriptor, $0, socklen_t($1)) }
+            guard result != 0, errno == EACCES else { continue }
+            throw explain(IOError(errnoCode: EACCES, reason: "bind"), address)
+        }
+    }
+
+    /// Listens on all addresses; does nothing if it already does.
+    /// - Parameter handlers: makes those of one connection, which end it when they are done.
+    func listen(_ handlers: @escaping @Sendable () throws -> [any ChannelHandler]) async throws {
+        guard channels.withLock({ $0.isEmpty }) else { return }
+        let end = ContinuousClock.now + patience
+        while let (address, error) = await bindAll(handlers) {
+            // Hold none while waiting: two orders that hold one address each would wait for each other.
+            await close()
+            guard (error as? IOError)?.errnoCode == EADDRINUSE, ContinuousClock.now < end else { throw explain(error, address) }
+            try await Task.sleep(for: .milliseconds(Int.random(in: Self.retryInterval)))
+        }
+    }
+
+    /// - Returns: The first address on which it cannot listen, and why.
+    private func bindAll(_ handlers: @escaping @Sendable () throws -> [any ChannelHandler]) async -> (ListenAddress, any Error)? {
+        for address in addresses {
+            do {
+                let channel = try await bind(address, handlers)
+                channels.withLock { $0.append(channel) }
+            } catch { return (address, error) }
+        }
+        return nil
+    }
+
+    private func bind(
+        _ address: ListenAddress, _ handlers: @escaping @Sendable () throws -> [any ChannelHandler]
+    ) async throws -> any Channel {
+        let socket = try SocketAddress(ipAddress: address.address.text, port: address.port)
+        var bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(ChannelOptions.backlog, value: 256)
+            .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(ChannelOptions.maxMessagesPerRead, value: 1)
+            .childChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers([ChallengeAdmission(self)] + handlers())
+                }
+            }
+        if !address.address.isIPv4 {
+            // Allows listening on both [::] and 0.0.0.0, whatever the system's default is.
+            bootstrap = bootstrap.serverChannelOption(ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 1)
+        }
+        return try await bootstrap.bind(to: socket).get()
+    }
+
+    private func explain(_ error: any Error, _ address: ListenAddress) -> IssuanceError {
+        let reason: String
+        var hint: String?
+        switch (error as? IOError)?.errnoCode {
+        case EADDRINUSE:
+            let time = patience >= .seconds(1) ? " (waited \(patience.components.seconds) s)" : ""
+            return .busy("another program listens on \(address)\(time)", hint: advice.busy)
+        case EACCES:
+            reason = "this user may not listen on \(address)"
+            hint =
+                "run it in a systemd unit with AmbientCapabilities=CAP_NET_BIND_SERVICE, or \(advice.forbidden) (operations.md has both)"
+        case EADDRNOTAVAIL:
+            reason = "this machine has no address \(address.address)"
+        default: reason = "cannot listen on \(address): \(error)"
+        }
+        return .solver(nil, reason: reason, hint: hint)
+    }
+
+    /// Listens no longer.
+    func close() async {
+        let open = channels.withLock { channels in
+            defer { channels = [] }
+            return channels
+        }
+        for channel in open { try? await channel.close().get() }
+    }
+
+    fileprivate func admit() -> Bool {
+        connections.withLock { count in
+            guard count < Self.maximumConnections else { return false }
+            count += 1
+            return true
+        }
+    }
+
+    fileprivate func leave() { connections.withLock { $0 -= 1 } }
+}
+
+/// The first handler of a connection: closes it if there are too many, and after its time.
+private final class ChallengeAdmission: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let server: ChallengeServer
+    private var isAdmitted = false
+    private var timeout: Scheduled<Void>?
+
+    init(_ server: ChallengeServer) { self.server = server }
+
+    func channelActive(context: ChannelHandlerContext) {
+        isAdmitted = server.admit()
+        guard isAdmitted else { return context.close(promise: nil) }
+        let channel = context.channel
+        timeout = context.eventLoop.scheduleTask(in: ChallengeServer.connectionTimeout) { channel.close(promise: nil) }
+        context.fireChannelActive()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        timeout?.cancel()
+        if isAdmitted { server.leave() }
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if isAdmitted { context.fireChannelRead(data) }
+    }
+}
