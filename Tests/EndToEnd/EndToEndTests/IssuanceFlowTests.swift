@@ -75,6 +75,20 @@ import Testing
         await sandbox.end()
     }
 
+    /// tls-alpn-01, and for the renewal the remembered address.
+    @Test func aNameAndAnAddressAreProvenByTLS() async throws {
+        let sandbox = try await Sandbox()
+        #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
+        let address = "127.0.0.1:" + (sandbox.environment["TLSALPN01_PORT"] ?? "")
+        let issued = try await sandbox.agent("issue", "-d", "tls.example.org", "-d", "127.0.0.1", "--tls-alpn01-address", address)
+        #expect(issued.status == 0, "\(issued)")
+        let renewed = try await sandbox.agent("renew", "tls.example.org", "--force", "--new-key", "--verbose")
+        #expect(renewed.status == 0 && !renewed.error.contains("http-01"), "\(renewed)")
+        let wildcard = try await sandbox.agent("issue", "-d", "*.example.org", "--tls-alpn01-address", address)
+        #expect(wildcard.status != 0 && wildcard.error.contains("only dns-01 can validate a wildcard"), "\(wildcard)")
+        await sandbox.end()
+    }
+
     @Test func renewingAllWaitsForAnotherRun() async throws {
         let sandbox = try await Sandbox()
         #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)

@@ -127,6 +127,7 @@ import Testing
         #expect(timeout.hint?.contains("--dns-wait") == true && timeout.hint?.contains("it resumes where it stopped") == true)
         let noDNS = IssuanceError.noSolver(address, offered: nil).hint ?? ""
         #expect(noDNS.contains("dns-01 cannot validate an IP address") && noDNS.contains("--webroot") && noDNS.contains("--http01-address"))
+        #expect(noDNS.contains("--tls-alpn01-address"))
         #expect(IssuanceError.noSolver(try Identifier(argument: "*.example.org"), offered: nil).hint?.contains("--dns-hook") == true)
     }
 

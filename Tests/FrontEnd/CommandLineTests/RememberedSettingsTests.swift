@@ -28,7 +28,11 @@ import Testing
         try withFolder { memory, name in
             #expect(try memory.read(name) == CertificateSettings())
             var settings = CertificateSettings()
-            settings.challenges = [.listener([try ListenAddress("127.0.0.1:5002"), try ListenAddress("[::1]:5002")]), .dnsHook("/both")]
+            settings.challenges = [
+                .listener([try ListenAddress("127.0.0.1:5002"), try ListenAddress("[::1]:5002")]),
+                .tlsListener([try ListenAddress("[::1]:5003")]),
+                .dnsHook("/both"),
+            ]
             settings.dnsWait = 7
             settings.deployHook = "/hook"
             settings.keyType = .rsa3072

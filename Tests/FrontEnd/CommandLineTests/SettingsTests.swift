@@ -150,6 +150,7 @@ import Testing
             [[challenge]]
             names = ["www.internal.example"]
             http01-address = "127.0.0.1:5002"
+            tls-alpn01-address = ["127.0.0.1:5004", "[::1]:5004"]
             [[challenge]]
             names = ["*.internal.example", "192.0.2.0/24"]
             dns-hook = "/internal-hook"
@@ -161,14 +162,14 @@ import Testing
             let identifier = try Identifier(argument: name)
             return solvers.indices.filter { solvers[$0].canSolve(identifier) }
         }
-        #expect(solvers.map(\.type) == [.http01, .http01, .dns01, .http01, .dns01])
-        #expect(try chosen("www.internal.example") == [0])
-        #expect(try chosen("a.internal.example") == [1, 2])
-        #expect(try chosen("*.internal.example") == [2])
-        #expect(try chosen("192.0.2.7") == [1])
-        #expect(try chosen("www.example.org") == [3, 4])
-        #expect(try chosen("*.example.org") == [4])
-        #expect(try chosen("a.b.internal.example") == [3, 4])
+        #expect(solvers.map(\.type) == [.http01, .tlsALPN01, .http01, .dns01, .http01, .dns01])
+        #expect(try chosen("www.internal.example") == [0, 1])
+        #expect(try chosen("a.internal.example") == [2, 3])
+        #expect(try chosen("*.internal.example") == [3])
+        #expect(try chosen("192.0.2.7") == [2])
+        #expect(try chosen("www.example.org") == [4, 5])
+        #expect(try chosen("*.example.org") == [5])
+        #expect(try chosen("a.b.internal.example") == [4, 5])
         #expect(settings.hasDNSHook)
     }
 
@@ -184,6 +185,7 @@ import Testing
         ),
         ("key-type = \"P-512\"", "t.toml:1: \"key-type\" is refused: \"P-512\" is not a key type"),
         ("http01-address = \"80\"", "t.toml:1: \"80\" is not an address and port"),
+        ("tls-alpn01-address = \"443\"", "t.toml:1: \"443\" is not an address and port"),
         ("http01-address = [1]", "t.toml:1: \"http01-address\" must contain strings, not an integer"),
         (
             "account-key = \"../x\"",
@@ -200,6 +202,8 @@ import Testing
         for text in ["*:0", "*:", "127.0.0.1:0", "127.0.0.1", "::1:80x", "[::1:80", "*:70000", "localhost:80"] {
             #expect(throws: Failure.self, "\(text)") { try ChallengeMethod.addresses(text) }
         }
+        let failure = #expect(throws: Failure.self) { try ChallengeMethod.addresses("x", port: ChallengeMethod.standardTLSPort) }
+        #expect(failure?.hint?.contains("*:443") == true)
     }
 
     @Test(arguments: [("p256", KeyAlgorithm.p256), ("P-384", .p384), ("RSA4096", .rsa4096), ("rsa-2048", .rsa2048), ("ed25519", .ed25519)])

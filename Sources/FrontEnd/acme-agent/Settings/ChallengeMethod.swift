@@ -8,15 +8,18 @@ enum ChallengeMethod: Sendable, Equatable {
     case listener([ListenAddress])
     /// http-01 with files in the folder that a running web server serves.
     case webroot(String)
+    /// tls-alpn-01 with a built-in listener on these addresses.
+    case tlsListener([ListenAddress])
     /// dns-01 with a program that creates the TXT record.
     case dnsHook(String)
 
     /// What it solves: a certificate has at most one method of each kind.
-    enum Kind: String, Sendable { case http01 = "http-01", dns01 = "dns-01" }
+    enum Kind: String, Sendable { case http01 = "http-01", tlsALPN01 = "tls-alpn-01", dns01 = "dns-01" }
 
     var kind: Kind {
         switch self {
         case .listener, .webroot: .http01
+        case .tlsListener: .tlsALPN01
         case .dnsHook: .dns01
         }
     }
@@ -26,6 +29,7 @@ enum ChallengeMethod: Sendable, Equatable {
         switch self {
         case .listener: "http01-address"
         case .webroot: "webroot"
+        case .tlsListener: "tls-alpn01-address"
         case .dnsHook: "dns-hook"
         }
     }
@@ -40,6 +44,8 @@ enum ChallengeMethod: Sendable, Equatable {
     static let standardPort: UInt16 = 80
     /// As it is written in options and the configuration.
     static let standardAddress = "*:\(standardPort)"
+    /// Where a CA connects for tls-alpn-01 (RFC 8737 §3).
+    static let standardTLSPort: UInt16 = 443
 
     /// Includes IPv6 only if this host has it.
     private static func everyAddress(port: UInt16) -> [ListenAddress] {
@@ -48,12 +54,13 @@ enum ChallengeMethod: Sendable, Equatable {
     }
 
     /// `IP:PORT`, an IPv6 address in brackets, or `*:PORT`.
-    static func addresses(_ text: String) throws(Failure) -> [ListenAddress] {
+    /// - Parameter port: the one that a public CA connects to, for the hint.
+    static func addresses(_ text: String, port standard: UInt16 = standardPort) throws(Failure) -> [ListenAddress] {
         if text.hasPrefix("*:"), let port = UInt16(text.dropFirst(2)), port > 0 { return everyAddress(port: port) }
         if let address = try? ListenAddress(text), address.port > 0 { return [address] }
         throw .usage(
             "\"\(TerminalText.safe(text, limit: 80))\" is not an address and port",
-            hint: "write 192.0.2.1:80 or [2001:db8::1]:80, or *:80 for all addresses")
+            hint: "write 192.0.2.1:\(standard) or [2001:db8::1]:\(standard), or *:\(standard) for all addresses")
     }
 
     /// The solver of `Issuance`.
@@ -62,6 +69,7 @@ enum ChallengeMethod: Sendable, Equatable {
         switch self {
         case .listener(let addresses): HTTP01Listener(addresses: addresses)
         case .webroot(let folder): HTTP01Webroot(root: folder)
+        case .tlsListener(let addresses): TLSALPN01Listener(addresses: addresses)
         case .dnsHook(let program): DNS01Hook(program: Hooks.program(program), settle: .seconds(dnsWait))
         }
     }
@@ -71,6 +79,7 @@ enum ChallengeMethod: Sendable, Equatable {
 struct ChallengeTexts: Sendable, Equatable {
     var http01Address: [String] = []
     var webroot: String?
+    var tlsALPN01Address: [String] = []
     var dnsHook: String?
 
     /// In order of preference: what needs no DNS first.
@@ -84,6 +93,11 @@ struct ChallengeTexts: Sendable, Equatable {
             methods.append(.listener(parsed))
         }
         if let webroot { methods.append(.webroot(webroot)) }
+        if !tlsALPN01Address.isEmpty {
+            var parsed: [ListenAddress] = []
+            for text in tlsALPN01Address { parsed += try ChallengeMethod.addresses(text, port: ChallengeMethod.standardTLSPort) }
+            methods.append(.tlsListener(parsed))
+        }
         if let dnsHook { methods.append(.dnsHook(dnsHook)) }
         for (index, method) in methods.enumerated() {
             guard let other = methods[..<index].first(where: { $0.kind == method.kind }) else { continue }
@@ -101,6 +115,7 @@ struct ChallengeTexts: Sendable, Equatable {
             switch method {
             case .listener(let addresses): http01Address = addresses.map(\.description)
             case .webroot(let folder): webroot = folder
+            case .tlsListener(let addresses): tlsALPN01Address = addresses.map(\.description)
             case .dnsHook(let program): dnsHook = program
             }
         }

@@ -81,6 +81,7 @@ struct RememberedSettings {
         let challenges = ChallengeTexts(settings.challenges ?? [])
         if !challenges.http01Address.isEmpty { json.member("http01Addresses", challenges.http01Address) }
         json.member("webroot", ifPresent: challenges.webroot)
+        if !challenges.tlsALPN01Address.isEmpty { json.member("tlsALPN01Addresses", challenges.tlsALPN01Address) }
         json.member("dnsHook", ifPresent: challenges.dnsHook)
         json.member("dnsWaitSeconds", ifPresent: settings.dnsWait.map { Int64($0) })
         json.member("deployHook", ifPresent: settings.deployHook)
@@ -102,7 +103,7 @@ struct RememberedSettings {
         guard version <= self.version else { throw NewerFormat(version: version) }
         guard version >= 1 else { throw JSONError(.invalidValue, offset: 0, member: "version") }
         try object.finish(known: [
-            "version", "http01Addresses", "webroot", "dnsHook", "dnsWaitSeconds", "deployHook", "keyType",
+            "version", "http01Addresses", "webroot", "tlsALPN01Addresses", "dnsHook", "dnsWaitSeconds", "deployHook", "keyType",
             "oldKeyGraceSeconds", "profile", "preferredChain",
             "mustStaple", "caCertificate", "caCertificateFor",
         ])
@@ -110,6 +111,7 @@ struct RememberedSettings {
         var challenges = ChallengeTexts()
         challenges.http01Address = try object.optionalStrings("http01Addresses") ?? []
         challenges.webroot = try object.optionalString("webroot")
+        challenges.tlsALPN01Address = try object.optionalStrings("tlsALPN01Addresses") ?? []
         challenges.dnsHook = try object.optionalString("dnsHook")
         settings.challenges = try challenges.methods()
         func seconds(_ name: String, in range: ClosedRange<Int>) throws -> Int? {

@@ -179,11 +179,12 @@ struct CertificateSettings: Sendable, Equatable {
 }
 
 extension ChallengeTexts {
-    static let settings = ["http01-address", "webroot", "dns-hook"]
+    static let settings = ["http01-address", "webroot", "tls-alpn01-address", "dns-hook"]
 
     init(_ table: ConfigurationTable) throws(ConfigurationError) {
         http01Address = try table.oneOrMore("http01-address")
         webroot = try table.path("webroot")
+        tlsALPN01Address = try table.oneOrMore("tls-alpn01-address")
         dnsHook = try table.path("dns-hook")
     }
 }

@@ -18,6 +18,13 @@ struct CertificateOptions: ParsableArguments {
     var webroot: String?
 
     @Option(
+        name: .customLong("tls-alpn01-address"),
+        help: ArgumentHelp(
+            "Answer tls-alpn-01 challenges with a listener on this address, such as *:\(ChallengeMethod.standardTLSPort); may be repeated.",
+            valueName: "ip:port"))
+    var tlsALPN01Address: [String] = []
+
+    @Option(
         help: ArgumentHelp("Answer dns-01 challenges with this program, called with present|cleanup NAME VALUE.", valueName: "program"),
         completion: .file())
     var dnsHook: String?
@@ -80,6 +87,7 @@ struct CertificateOptions: ParsableArguments {
             var challenges = ChallengeTexts()
             challenges.http01Address = http01Address
             challenges.webroot = try webroot.map(AbsolutePath.of)
+            challenges.tlsALPN01Address = tlsALPN01Address
             challenges.dnsHook = try dnsHook.map(AbsolutePath.of)
             settings.challenges = try challenges.methods()
             settings.dnsWait = dnsWait
@@ -107,7 +115,8 @@ struct CertificateOptions: ParsableArguments {
     /// The options on the command line, as they are written there.
     var given: [String] {
         let options: [(name: String, isGiven: Bool)] = [
-            ("--http01-address", !http01Address.isEmpty), ("--webroot", webroot != nil), ("--dns-hook", dnsHook != nil),
+            ("--http01-address", !http01Address.isEmpty), ("--webroot", webroot != nil),
+            ("--tls-alpn01-address", !tlsALPN01Address.isEmpty), ("--dns-hook", dnsHook != nil),
             ("--dns-wait", dnsWait != nil), ("--key-type", keyType != nil), ("--new-key", newKey), ("--old-key", oldKey != nil),
             ("--old-key-grace", oldKeyGrace != nil),
             ("--profile", profile != nil), ("--preferred-chain", preferredChain != nil), ("--deploy-hook", deployHook != nil),
