@@ -28,11 +28,12 @@ enum Main {
             do { try command.run() } catch { return CommandLineFailure.report(error, arguments: words) }
             return ExitStatus.success.rawValue
         }
-        let output = Output(command.options)
+        var output = Output(command.options)
         var session: Session?
         do {
             let settings = try Settings(command.options, environment: Environment.current())
             try settings.checkStateDirectory(type(of: command).stateUse)
+            output = output.naming(settings.cas)
             let begun = Session(settings: settings, output: output)
             session = begun
             return try await command.run(begun).rawValue

@@ -24,12 +24,11 @@ import Testing
         }
         let general = settings.prefix { !$0.hasPrefix("[[") }
         let names = Set(general.map { String($0.prefix { $0 != " " }) })
-        #expect(names.union(["certificate", "challenge"]) == Set(SettingsFile.settings))
+        #expect(names.union(["certificate", "challenge", "ca"]) == Set(SettingsFile.settings))
         // Of the same kind: one at a time.
-        let alternatives = ["webroot", "http01-address"]
         let parts = settings.dropFirst(general.count)
-        for chosen in alternatives {
-            let toml = general.filter { line in !alternatives.contains { $0 != chosen && line.hasPrefix($0 + " ") } } + parts
+        for others in [["webroot", "directory"], ["http01-address", "default-ca"]] {
+            let toml = general.filter { line in !others.contains { line.hasPrefix($0 + " ") } } + parts
             _ = try SettingsFile(ConfigurationFile.parse(Array(toml.joined(separator: "\n").utf8), file: Self.path))
         }
     }
@@ -37,7 +36,7 @@ import Testing
     @Test func defaultsAreTheProgramsOwn() throws {
         let text = try text()
         for line in [
-            "#socket = \"/run/acme-agent/agent.sock\"", "#directory = \"\(Settings.defaultDirectory)\"",
+            "#socket = \"/run/acme-agent/agent.sock\"", "#default-ca = \"\(PublicCA.standard)\"",
             "#audit-file = \"\(Settings.defaultAuditFile)\"", "#key-type = \"\(Settings.defaultKeyType.rawValue)\"",
             "#http01-address = \"*:80\"",
             "#dns-wait-seconds = 0",

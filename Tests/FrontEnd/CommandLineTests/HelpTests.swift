@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("status", AgentClient.defaultSocket), ("status", Settings.defaultFile), ("status", Settings.defaultDirectory),
+        ("status", AgentClient.defaultSocket), ("status", Settings.defaultFile), ("status", PublicCA.standard),
         ("status", Environment.rootStateDirectory), ("account register", Settings.defaultKeyType.rawValue),
         ("keys create", Settings.defaultKeyType.rawValue), ("issue", Settings.defaultKeyType.rawValue),
         ("issue", ChallengeMethod.standardAddress), ("issue", "\(CertificateSettings.defaultDNSWait)"), ("issue", "retire"),

@@ -31,7 +31,8 @@ import Testing
     @Test func defaults() throws {
         let settings = try settings()
         #expect(settings.socket == "/run/acme-agent/agent.sock")
-        #expect(settings.directory.text == Settings.defaultDirectory)
+        #expect(settings.directory.text == "https://acme-v02.api.letsencrypt.org/directory")
+        #expect(settings.ca.name == "letsencrypt" && settings.ca.limits.orders?.count == 300)
         #expect(settings.stateDirectory == "/home/u/.local/state/acme-agent")
         #expect(settings.trustRoots(for: settings.directory) == .system)
         #expect(!settings.isDirectoryGiven)

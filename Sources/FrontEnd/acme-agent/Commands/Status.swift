@@ -46,6 +46,7 @@ struct Status: AgentCommand {
             json.member("version", Version.number)
             json.member("configuration", ifPresent: settings.file)
             json.member("socket", settings.socket)
+            json.member("ca", ifPresent: settings.ca.name)
             json.member("directory", settings.directory.text)
             json.member("stateDirectory", settings.stateDirectory)
             json.member("account", ifPresent: account?.url?.text)
@@ -84,7 +85,7 @@ struct Status: AgentCommand {
             list.add("audit trail", "\(status.auditState), last record \(status.auditSequence)\(hint)")
         }
         list.add("configuration", settings.file ?? "none: defaults")
-        list.add("CA", settings.directory.text)
+        list.add("CA", settings.ca.text)
         list.add("account", account)
         list.add("certificates", certificates)
         return list.text(for: .standardOutput)

@@ -53,7 +53,8 @@ struct Failure: Error, Equatable {
     /// With the options of the command line in the commands of the hint.
     func with(_ options: GivenOptions) -> Failure {
         var failure = self
-        failure.hint = hint.map { options.added(to: $0) }
+        failure.message = options.named(message)
+        failure.hint = hint.map { options.named(options.added(to: $0)) }
         return failure
     }
 

@@ -73,7 +73,7 @@ struct Output: Sendable {
 
     /// Prints progress for a person.
     func note(_ text: @autoclosure () -> String) {
-        if verbosity >= .normal { Output.write(given.added(to: text()) + "\n", to: STDERR_FILENO) }
+        if verbosity >= .normal { Output.write(given.named(given.added(to: text())) + "\n", to: STDERR_FILENO) }
     }
 
     /// Prints a line with `--verbose` only.
@@ -83,8 +83,8 @@ struct Output: Sendable {
 
     /// Prints a problem that is not an error, even with `--quiet`.
     func warning(_ text: String, hint: String? = nil) {
-        Output.write("acme-agent: warning: \(text)\n", to: STDERR_FILENO)
-        if let hint { Output.write("acme-agent: hint: \(given.added(to: hint))\n", to: STDERR_FILENO) }
+        Output.write("acme-agent: warning: \(given.named(text))\n", to: STDERR_FILENO)
+        if let hint { Output.write("acme-agent: hint: \(given.named(given.added(to: hint)))\n", to: STDERR_FILENO) }
     }
 
     /// Reports the failure of a command: on standard error, and with `--json` also as the object on standard output.

@@ -77,7 +77,8 @@ final class ProgressDisplay: Sendable {
                 let isFirst = state.lastNotice == state.lastEvent && since >= 2
                 guard isFirst || now &- state.lastNotice >= ProgressDisplay.plainInterval else { return }
                 state.lastNotice = now
-                Output.write("waiting for \(reason), \(Wording.duration(seconds: Int64(since))) so far\n", to: STDERR_FILENO)
+                Output.write(
+                    "waiting for \(output.given.named(reason)), \(Wording.duration(seconds: Int64(since))) so far\n", to: STDERR_FILENO)
             }
         }
     }
@@ -86,7 +87,7 @@ final class ProgressDisplay: Sendable {
 
     private func draw(_ lines: [ProgressModel.Line], _ state: inout State) {
         guard isLive else {
-            if !lines.isEmpty { Output.write(lines.map { $0.text + "\n" }.joined(), to: STDERR_FILENO) }
+            if !lines.isEmpty { Output.write(lines.map { output.given.named($0.text) + "\n" }.joined(), to: STDERR_FILENO) }
             return
         }
         erase(&state)

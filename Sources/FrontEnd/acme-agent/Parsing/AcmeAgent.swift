@@ -20,7 +20,7 @@ struct AcmeAgent: AsyncParsableCommand {
         groupedSubcommands: [
             CommandGroup(
                 name: "Certificates:", subcommands: [Issue.self, Renew.self, Revoke.self, List.self, Show.self, Forget.self, Deploy.self]),
-            CommandGroup(name: "The agent:", subcommands: [AccountCommand.self, Keys.self, Audit.self, Status.self]),
+            CommandGroup(name: "The agent:", subcommands: [AccountCommand.self, CACommand.self, Keys.self, Audit.self, Status.self]),
         ])
 
     @OptionGroup(visibility: .hidden) var options: GlobalOptions

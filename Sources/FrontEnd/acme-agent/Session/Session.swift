@@ -39,7 +39,7 @@ struct Session: Sendable {
     func withTransport<Result: Sendable>(
         to directory: ACMEURL, remembered: CertificateSettings.CACertificate? = nil, _ body: (AsyncHTTPTransport) async throws -> Result
     ) async throws -> Result {
-        output.detail("CA: \(directory)")
+        output.detail("CA: \(output.given.named(directory.text))")
         let trustRoots = settings.trustRoots(for: directory, remembered: remembered)
         if case .file(let path) = trustRoots {
             do throws(FileError) { _ = try File(reading: path) } catch {

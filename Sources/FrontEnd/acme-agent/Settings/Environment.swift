@@ -5,6 +5,7 @@ struct Environment: Sendable, Equatable {
     var configuration: String?
     var socket: String?
     var directory: String?
+    var ca: String?
     var home: String?
     var stateHome: String?
     /// A variable that may have one of several names.
@@ -34,6 +35,7 @@ struct Environment: Sendable, Equatable {
         environment.configuration = try variable("ACME_AGENT_CONFIG")
         environment.socket = try variable("ACME_AGENT_SOCKET")
         environment.directory = try variable("ACME_DIRECTORY")
+        environment.ca = try variable("ACME_CA")
         environment.home = try variable("HOME")
         environment.stateHome = try variable("XDG_STATE_HOME")
         func first(_ names: [String]) throws(Failure) -> Variable? {

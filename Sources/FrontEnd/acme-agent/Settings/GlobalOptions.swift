@@ -17,8 +17,17 @@ struct GlobalOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The CA's ACME directory. (default: $ACME_DIRECTORY, the configuration's, or \(Settings.defaultDirectory))", valueName: "url"))
+            "The CA, by its name in `acme-agent ca list`. (default: $ACME_CA, the configuration's, or \(PublicCA.standard))",
+            valueName: "name"), completion: .list(PublicCA.all.map(\.name)))
+    var ca: String?
+
+    @Option(
+        help: ArgumentHelp("The CA, by the URL of its ACME directory. (default: $ACME_DIRECTORY, or the configuration's)", valueName: "url")
+    )
     var directory: String?
+
+    @Flag(help: "Use the CA's staging environment.")
+    var staging = false
 
     @Option(
         help: ArgumentHelp("Trust only the certificates in this file for the CA's own HTTPS.", valueName: "file"),
@@ -44,6 +53,7 @@ struct GlobalOptions: ParsableArguments {
     static var unset: GlobalOptions { (try? GlobalOptions.parse([])) ?? GlobalOptions() }
 
     func validate() throws {
+        if ca != nil, directory != nil { throw ValidationError("--ca and --directory cannot be combined") }
         if quiet, verbose { throw ValidationError("--quiet and --verbose cannot be combined") }
     }
 }

@@ -10,8 +10,6 @@ import JOSE
 /// A command's settings, from the command line, the environment, the configuration and the defaults, in this order.
 struct Settings: Sendable {
     static let defaultFile = "/etc/acme-agent/acme-agent.toml"
-    /// Let's Encrypt. Nothing is ordered there before the user has registered an account.
-    static let defaultDirectory = "https://acme-v02.api.letsencrypt.org/directory"
     /// The daemon's default for the audit trail.
     static let defaultAuditFile = "/var/lib/acme-agentd/audit/audit.jsonl"
     static let defaultKeyType = KeyAlgorithm.p256
@@ -19,10 +17,16 @@ struct Settings: Sendable {
     /// The file that was read, if any.
     var file: String?
     var socket: String
-    /// The CA for new certificates.
-    var directory: ACMEURL
+    /// The CA for new certificates, if a certificate's own settings name no other.
+    private(set) var ca: ResolvedCA
+    var directory: ACMEURL { ca.directory }
     /// Whether the command line names the CA; it then applies to certificates of other CAs too.
     var isDirectoryGiven: Bool
+    /// Whether the command line or the environment names the CA; it then comes before a certificate's own setting.
+    let isCAChosen: Bool
+    /// The CAs that have names.
+    let cas: NamedCAs
+    let secondCA: ResolvedCA?
     var stateDirectory: String
     /// Whether the command line names it: it may be mistyped. A configured one is created by the first command that
     /// needs it.
@@ -35,7 +39,7 @@ struct Settings: Sendable {
     private var proxyExceptions: String?
     /// The user's locale, from the environment.
     var locale: String?
-    /// The configuration's settings for its CA.
+    /// The configuration's general settings for CAs.
     private var configuredCA: CASettings
     /// `--ca-certificate`
     private var givenCACertificate: String?
@@ -57,8 +61,11 @@ struct Settings: Sendable {
     init(_ options: GlobalOptions, environment: Environment, configured: SettingsFile, file: String?) throws {
         self.file = file
         socket = options.socket ?? environment.socket ?? configured.socket ?? AgentClient.defaultSocket
-        directory = try Settings.directory(options, environment, configured)
-        isDirectoryGiven = options.directory != nil
+        ca = try Settings.ca(options, environment, configured)
+        isDirectoryGiven = options.ca != nil || options.directory != nil || options.staging
+        isCAChosen = isDirectoryGiven || environment.ca != nil || environment.directory != nil
+        cas = configured.cas
+        secondCA = configured.secondCA
         configuredCA = configured.ca
         givenCACertificate = options.caCertificate
         guard let state = options.stateDirectory ?? configured.stateDirectory ?? environment.stateDirectory else {
@@ -75,18 +82,7 @@ struct Settings: Sendable {
         certificate = configured.certificate
         challengeRules = configured.challengeRules
         certificates = configured.certificates
-    }
-
-    private static func directory(_ options: GlobalOptions, _ environment: Environment, _ configured: SettingsFile) throws -> ACMEURL {
-        let given = options.directory.map { ($0, "--directory") } ?? environment.directory.map { ($0, "ACME_DIRECTORY") }
-        if let (text, source) = given {
-            do { return try ACMEURL(text) } catch {
-                let text = TerminalText.safe(text, limit: 200)
-                throw Failure("usage", source == "--directory" ? .usage : .configuration, "\(source) \"\(text)\" is refused: \(error)")
-            }
-        }
-        if let directory = configured.ca.directory { return directory }
-        return try ACMEURL(defaultDirectory)
+        ca = resolved(ca)
     }
 
     /// Refuses to write key files for a group that does not exist, before anything is ordered.
@@ -125,8 +121,18 @@ struct Settings: Sendable {
         return settings.proxy(for: directory.origin)
     }
 
-    /// The configuration's settings for a CA; empty if they are for another server.
+    /// The configuration's settings for a CA: those of its `[[ca]]`, else the general ones if they are not for another
+    /// server.
     func ca(at directory: ACMEURL) -> CASettings {
+        // A public CA without a `[[ca]]` has no settings of its own.
+        if let own = cas.at(directory)?.settings, own.directory != nil { return own }
+        if let base = cas.all.first(where: { $0.staging == directory && $0.settings.directory != nil }) {
+            // The staging environment has other accounts and credentials.
+            var own = CASettings()
+            own.caCertificate = base.settings.caCertificate
+            own.contact = base.settings.contact
+            return own
+        }
         guard let own = configuredCA.directory else { return configuredCA }
         return own.origin == directory.origin ? configuredCA : CASettings()
     }
@@ -141,10 +147,7 @@ struct Settings: Sendable {
     /// How a certificate is ordered: the command line overrides the configuration's part for this name, which overrides
     /// the remembered options, which override the configuration's general part.
     func certificate(named name: String, given: CertificateSettings, remembered: CertificateSettings) -> CertificateSettings {
-        // A wildcard certificate of an earlier version has another name.
-        let spellings = (try? CertificateName(name))?.spellings.map(\.rawValue) ?? [name]
-        let own = spellings.compactMap { certificates[$0] }.first ?? CertificateSettings()
-        var settings = given.over(own).over(remembered)
+        var settings = given.over(ownSettings(name)).over(remembered)
         // The rules come before the general part.
         let isChosen = settings.challenges != nil
         settings = settings.over(certificate)
@@ -154,5 +157,12 @@ struct Settings: Sendable {
             settings.generalChallenges = certificate.challenges
         }
         return settings
+    }
+
+    /// The configuration's part for a certificate; empty if there is none.
+    func ownSettings(_ name: String) -> CertificateSettings {
+        // A wildcard certificate of an earlier version has another name.
+        let spellings = (try? CertificateName(name))?.spellings.map(\.rawValue) ?? [name]
+        return spellings.compactMap { certificates[$0] }.first ?? CertificateSettings()
     }
 }

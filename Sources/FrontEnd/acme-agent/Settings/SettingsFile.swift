@@ -12,7 +12,11 @@ struct SettingsFile: Sendable {
     /// The group's number; or why it cannot be used, which concerns only commands that write key files.
     var keyFileGroup: Result<UInt32, ConfigurationError>?
     var proxy: ProxyChoice?
+    /// The general ones.
     var ca = CASettings()
+    var cas = NamedCAs()
+    var defaultCA: ResolvedCA?
+    var secondCA: ResolvedCA?
     var certificate = CertificateSettings()
     /// In their order.
     var challengeRules: [ChallengeRule] = []
@@ -25,11 +29,10 @@ struct SettingsFile: Sendable {
         ]
     static let settings =
         [
-            "socket", "state-directory", "audit-file", "key-file-group", "proxy", "directory", "ca-certificate", "account-key",
-            "external-account", "contact", "certificate",
-            "challenge",
+            "socket", "state-directory", "audit-file", "key-file-group", "proxy", "certificate",
+            "challenge", "ca", "default-ca", "second-ca",
         ]
-        + certificateSettings
+        + CASettings.settings + certificateSettings
 
     init() {}
 
@@ -42,13 +45,23 @@ struct SettingsFile: Sendable {
         keyFileGroup = try table.name("key-file-group").map { SettingsFile.keyFileGroup($0, table) }
         proxy = try table.parsed("proxy") { try ProxyChoice($0) }
         ca = try CASettings(table)
+        cas = try NamedCAs(table.tables("ca"), general: ca)
+        defaultCA = try cas.reference("default-ca", in: table)
+        if defaultCA != nil, ca.directory != nil {
+            throw table.error(
+                "default-ca", "and \"directory\" both name the CA for new certificates", hint: "make the directory a [[ca]], or omit one")
+        }
+        secondCA = try cas.reference("second-ca", in: table)
         certificate = try CertificateSettings(table)
         for entry in try table.tables("challenge") { challengeRules.append(try ChallengeRule(entry)) }
         for entry in try table.tables("certificate") {
-            try entry.finish(known: ["name"] + SettingsFile.certificateSettings)
+            try entry.finish(known: ["name", "ca", "second-ca"] + SettingsFile.certificateSettings)
             let name = try entry.requiredString("name")
             guard certificates[name] == nil else { throw entry.error("name", "occurs twice: \(TerminalText.safe(name, limit: 80))") }
-            certificates[name] = try CertificateSettings(entry)
+            var settings = try CertificateSettings(entry)
+            settings.ca = try cas.reference("ca", in: entry)?.name
+            settings.secondCA = try cas.reference("second-ca", in: entry)?.name
+            certificates[name] = settings
         }
     }
 
@@ -90,8 +103,11 @@ enum ProxyChoice: Sendable, Equatable {
     init(_ text: String) throws(ProxyError) { self = text == "none" ? .direct : .server(try Proxy(text)) }
 }
 
-/// The settings for the server of the file's `directory`, or for every CA if the file names none.
+/// The settings for one CA. The general ones are for the server of the file's `directory`, or for every CA without its
+/// own if the file names none.
 struct CASettings: Sendable {
+    static let settings = ["directory", "ca-certificate", "account-key", "external-account", "contact"]
+
     var directory: ACMEURL?
     var caCertificate: String?
     var accountKey: KeyName?
@@ -137,6 +153,9 @@ struct CertificateSettings: Sendable, Equatable {
     static let oldKeyGraceRange = 0...2_592_000
     var profile: String?
     var preferredChain: String?
+    /// Names of CAs; only from the configuration.
+    var ca: String?
+    var secondCA: String?
     /// Only from the command line.
     var mustStaple: Bool?
     /// Only from the command line.
@@ -172,6 +191,8 @@ struct CertificateSettings: Sendable, Equatable {
         result.oldKeyGrace = oldKeyGrace ?? other.oldKeyGrace
         result.profile = profile ?? other.profile
         result.preferredChain = preferredChain ?? other.preferredChain
+        result.ca = ca ?? other.ca
+        result.secondCA = secondCA ?? other.secondCA
         result.mustStaple = mustStaple ?? other.mustStaple
         result.caCertificate = caCertificate ?? other.caCertificate
         return result
@@ -204,7 +225,7 @@ extension ConfigurationTable {
         return path
     }
 
-    fileprivate func parsed<Value>(_ key: String, _ parse: (String) throws -> Value) throws(ConfigurationError) -> Value? {
+    func parsed<Value>(_ key: String, _ parse: (String) throws -> Value) throws(ConfigurationError) -> Value? {
         guard let text = try string(key) else { return nil }
         do { return try parse(text) } catch { throw self.error(key, "is refused: \(TerminalText.safe("\(error)", limit: 300))") }
     }

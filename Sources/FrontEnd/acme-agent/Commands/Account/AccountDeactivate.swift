@@ -18,9 +18,10 @@ struct AccountDeactivate: AgentCommand {
     func run(_ session: Session) async throws -> ExitStatus {
         let directory = session.settings.directory
         let stored = try await session.store.account(at: directory)
-        try session.confirm("permanently deactivate the account at \(directory.origin)", yes: yes)
+        let place = session.output.given.named(directory.origin.text)
+        try session.confirm("permanently deactivate the account at \(place)", yes: yes)
         try await session.withAccounts { flow, directory in try await flow.deactivate(directory) }
-        try session.output.result("deactivated the account at \(directory.origin)") { json in
+        try session.output.result("deactivated the account at \(place)") { json in
             json.name("deactivated")
             json.beginObject()
             json.member("url", ifPresent: stored?.url?.text)

@@ -61,7 +61,7 @@ struct AccountRegister: AgentCommand {
             stored = try await register(registration, session)
         }
         let report = AccountReport(stored: stored)
-        try session.output.result(report.text, json: report.writeMember)
+        try session.output.result(session.output.given.named(report.text), json: report.writeMember)
         return .success
     }
 

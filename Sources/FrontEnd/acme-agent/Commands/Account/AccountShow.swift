@@ -18,7 +18,7 @@ struct AccountShow: AgentCommand {
             let closed = IssuanceError.accountClosed(stored.key, nil, contact: stored.contact, directory: stored.directory)
             session.output.warning(closed.description, hint: closed.hint)
         }
-        try session.output.result(report.text, json: report.writeMember)
+        try session.output.result(session.output.given.named(report.text), json: report.writeMember)
         return .success
     }
 }

@@ -31,7 +31,7 @@ struct AccountUpdateCommand: AgentCommand {
             }
             return AccountReport(stored: stored, account: account)
         }
-        try session.output.result(report.text, json: report.writeMember)
+        try session.output.result(session.output.given.named(report.text), json: report.writeMember)
         return .success
     }
 }

@@ -28,10 +28,11 @@ struct Issue: AgentCommand {
         guard let first = asked.first else { throw Failure.usage("a certificate needs a name", hint: "-d NAME") }
         let spellings = try subject.name.map { try CertificateName($0).spellings } ?? CertificateName.spellings(for: first)
         let name = session.stored(spellings) ?? spellings.first ?? CertificateName(first)
+        let directory = session.settings.cas(of: name.rawValue).first.directory
         var given = try certificate.settings
         given.mustStaple = subject.mustStaple
         given.caCertificate = try options.caCertificate.map {
-            CertificateSettings.CACertificate(directory: session.settings.directory, file: try AbsolutePath.of($0))
+            CertificateSettings.CACertificate(directory: directory, file: try AbsolutePath.of($0))
         }
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let remembered = subject.resetSettings ? CertificateSettings() : try Issue.remembered(memory, name, session.output)
@@ -60,7 +61,7 @@ struct Issue: AgentCommand {
             }
             try await session.keys(token: subject.token).expectToken(for: key)
         }
-        let wish = CertificateWish(request, given: given, remembered: remembered, directory: session.settings.directory)
+        let wish = CertificateWish(request, given: given, remembered: remembered, directory: directory)
         var isWanted = subject.force
         if let stored, !isWanted, wish.isMet(by: stored, journal, now: Session.now) {
             // A certificate whose key cannot sign is useless, however long it is valid.
@@ -72,7 +73,7 @@ struct Issue: AgentCommand {
         let outcome = try await session.followed(display, timings: certificate.timings) {
             [token = subject.token, request, isWanted] timings in
             let keys = try await session.keys(token: token)
-            return try await session.withFlow(at: session.settings.directory, keys: keys, settings, display, timings: timings) {
+            return try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) {
                 // Before the first order, so that `renew` can resume it. Later orders change the settings when they
                 // succeed.
                 if stored == nil { try memory.remember(kept, for: name) }

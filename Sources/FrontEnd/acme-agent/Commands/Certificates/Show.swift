@@ -35,7 +35,8 @@ struct Show: AgentCommand {
         let name = try session.certificateName(argument: name)
         guard let certificate = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
         let report = CertificateReport(certificate)
-        let bytes = format.export.map { certificate.chain.exported(as: $0) } ?? Array((report.text + "\n").utf8)
+        let text = session.output.given.named(report.text)
+        let bytes = format.export.map { certificate.chain.exported(as: $0) } ?? Array((text + "\n").utf8)
         let isStandardOutput = try out.map { try $0 == "-" || DurableFile.ownDescriptor(named: $0) == STDOUT_FILENO } ?? false
         if isStandardOutput, session.output.isJSON {
             throw Failure.usage("--json and --out to standard output cannot be combined", hint: "--json without --out has the chain as pem")

@@ -1,0 +1,11 @@
+import ArgumentParser
+
+/// `ca`: the CAs that have names.
+struct CACommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ca", abstract: "Show the CAs that are known by name.",
+        discussion: "Example: acme-agent ca list",
+        subcommands: [CAList.self])
+
+    @OptionGroup(visibility: .hidden) var options: GlobalOptions
+}
