@@ -230,7 +230,8 @@ let package = Package(
         tests(
             "IssuanceTests", in: "FrontEnd",
             [
-                "TestSupport", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", nioCore, nioHTTP1, nioPosix,
+                "ProcessWaiting", "TestSupport", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", nioCore,
+                nioHTTP1, nioPosix,
                 nioSSL, nioTLS, nioEmbedded, x509, swiftASN1, crypto,
             ]),
         tests(

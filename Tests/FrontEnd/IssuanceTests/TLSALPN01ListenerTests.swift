@@ -190,6 +190,28 @@ import X509
         #expect(reader.received.readableBytes == message.count + 5 * pieces.count)
     }
 
+    /// The line that nginx and HAProxy send in front, which may also come in pieces.
+    @Test(arguments: ["PROXY TCP4 192.0.2.1 192.0.2.2 50000 443\r\n", "PROXY UNKNOWN\r\n", "PROXY TCP6 ::1 ::1 1 2\r\n"])
+    func aProxysLineIsSkipped(line: String) throws {
+        let bytes = try TLSClient.hello(["acme-tls/1"], "www.example.org", version: .tlsv12)
+        let wanted = ClientHello.Reading.complete(ClientHello(serverName: "www.example.org", protocols: ["acme-tls/1"]))
+        let all = Array(line.utf8) + bytes
+        for split in 0..<all.count {
+            var reader = ClientHello.Reader()
+            #expect(reader.take(ByteBuffer(bytes: all.prefix(split))) == .incomplete)
+            #expect(reader.take(ByteBuffer(bytes: all.dropFirst(split))) == wanted)
+            #expect(Array(reader.received.readableBytesView) == bytes)
+        }
+    }
+
+    @Test(arguments: [
+        "PROXY " + String(repeating: "x", count: 200), "PROXX TCP4\r\n", "POST / HTTP/1.1\r\n\r\n",
+        "PROXY TCP4 192.0.2.1 192.0.2.2 50000 443\r\nPROXY TCP4 192.0.2.1 192.0.2.2 50000 443\r\n",
+    ]) func anythingElseInFrontIsNot(text: String) {
+        var reader = ClientHello.Reader()
+        #expect(reader.take(ByteBuffer(string: text)) == .malformed)
+    }
+
     /// Every byte changed, and every end: none traps, and no name is invented.
     @Test func aDamagedClientHelloIsNoTrap() throws {
         let bytes = try TLSClient.hello(["acme-tls/1"], "www.example.org", version: .tlsv13)

@@ -114,7 +114,7 @@ public final class PebbleFixture: Sendable {
     }
 
     /// Ports that are free now. All are kept open until the last is found, so that they differ.
-    static func freePorts(_ count: Int) throws -> [Int] {
+    public static func freePorts(_ count: Int) throws -> [Int] {
         var descriptors: [Int32] = []
         defer { for descriptor in descriptors { close(descriptor) } }
         return try (0..<count).map { _ in

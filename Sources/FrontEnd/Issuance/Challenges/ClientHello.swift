@@ -20,8 +20,9 @@ struct ClientHello: Equatable, Sendable {
 
     /// Reads it from the first bytes of a connection, which may split it into records and packets anywhere.
     struct Reader: Sendable {
-        /// All bytes so far.
+        /// All bytes of TLS so far.
         private(set) var received = ByteBuffer()
+        private var header = ProxyHeader()
         private var unread = ByteBuffer()
         private var message = ByteBuffer()
 
@@ -31,6 +32,7 @@ struct ClientHello: Equatable, Sendable {
         private static let maximumReceived = 2 * maximumSize
 
         mutating func take(_ bytes: ByteBuffer) -> Reading {
+            guard let bytes = header.skip(bytes) else { return header.isMalformed ? .malformed : .incomplete }
             received.writeImmutableBuffer(bytes)
             unread.writeImmutableBuffer(bytes)
             guard received.readableBytes <= Self.maximumReceived else { return .malformed }
