@@ -89,6 +89,33 @@ import Testing
         await sandbox.end()
     }
 
+    /// A socket that systemd's own program opens; the hook gets neither it nor its variables.
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/systemd-socket-activate"), "systemd is installed"))
+    func aSocketIsHandedOver() async throws {
+        let sandbox = try await Sandbox()
+        #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
+        let issued = try await sandbox.shell(
+            """
+            cd "$SANDBOX_DIR"
+            printf '%s\\n' '#!/bin/bash' 'ls /proc/self/fd >"$HOOK_LOG"' 'env | grep ^LISTEN_ >>"$HOOK_LOG"' 'exit 0' >hook
+            chmod +x hook
+            export HOOK_LOG=$SANDBOX_DIR/hook.log
+            systemd-socket-activate -l "127.0.0.1:$HTTP01_PORT" --fdname=http01 $(env | sed -n 's/^\\([A-Z_0-9]*\\)=.*/-E \\1/p') \
+                \(Program.folder)/acme-agent issue -d a.example.org -d b.example.org --http01-address fd:http01 \
+                --deploy-hook "$SANDBOX_DIR/hook" >issue.log 2>&1 &
+            # The first connection starts the program.
+            for i in $(seq 200); do (exec 3<>"/dev/tcp/127.0.0.1/$HTTP01_PORT") 2>/dev/null && break; sleep 0.05; done
+            status=0; wait $! || status=$?
+            cat issue.log hook.log
+            exit $status
+            """)
+        #expect(issued.status == 0 && !issued.output.contains("LISTEN_"), "\(issued)")
+        #expect(issued.output.hasSuffix("\n0\n1\n2\n3\n"), "\(issued)")
+        let without = try await sandbox.agent("renew", "a.example.org", "--force")
+        #expect(without.status != 0 && without.error.contains("was started without the socket fd:http01"), "\(without)")
+        await sandbox.end()
+    }
+
     @Test func renewingAllWaitsForAnotherRun() async throws {
         let sandbox = try await Sandbox()
         #expect(try await sandbox.agent("account", "register", "--agree-tos").status == 0)

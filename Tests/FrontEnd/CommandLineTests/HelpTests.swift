@@ -56,6 +56,6 @@ import Testing
     }
 
     @Test func theListenersDefaultIsWhatTheHelpSays() throws {
-        #expect(.listener(try ChallengeMethod.addresses(ChallengeMethod.standardAddress)) == ChallengeMethod.standard)
+        #expect(.listener(try ChallengeMethod.endpoints(ChallengeMethod.standardAddress)) == ChallengeMethod.standard)
     }
 }

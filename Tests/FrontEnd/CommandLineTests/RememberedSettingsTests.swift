@@ -29,8 +29,8 @@ import Testing
             #expect(try memory.read(name) == CertificateSettings())
             var settings = CertificateSettings()
             settings.challenges = [
-                .listener([try ListenAddress("127.0.0.1:5002"), try ListenAddress("[::1]:5002")]),
-                .tlsListener([try ListenAddress("[::1]:5003")]),
+                .listener([try ListenEndpoint("127.0.0.1:5002"), try ListenEndpoint("[::1]:5002")]),
+                .tlsListener([try ListenEndpoint("[::1]:5003"), .inherited("tls")]),
                 .dnsHook("/both"),
             ]
             settings.dnsWait = 7

@@ -133,7 +133,7 @@ import Testing
         remembered.challenges = [.dnsHook("/remembered")]
         remembered.deployHook = "/remembered-hook"
         let own = settings.certificate(named: "www.example.org", given: CertificateSettings(), remembered: remembered)
-        #expect(own.challenges == [.listener([try ListenAddress("127.0.0.1:5002")])])
+        #expect(own.challenges == [.listener([try ListenEndpoint("127.0.0.1:5002")])])
         #expect(own.deployHook == "/remembered-hook")
         #expect(own.keyType == .p384)
         let other = settings.certificate(named: "other", given: CertificateSettings(), remembered: CertificateSettings())
@@ -198,12 +198,15 @@ import Testing
     ]) func errorsHaveAFileAndALine(toml: String, message: String) { #expect(error(toml) == message) }
 
     @Test func everyAddress() throws {
-        let addresses = try ChallengeMethod.addresses("*:5002")
+        let addresses = try ChallengeMethod.endpoints("*:5002")
         #expect(addresses.map(\.description).contains("0.0.0.0:5002"))
-        for text in ["*:0", "*:", "127.0.0.1:0", "127.0.0.1", "::1:80x", "[::1:80", "*:70000", "localhost:80"] {
-            #expect(throws: Failure.self, "\(text)") { try ChallengeMethod.addresses(text) }
+        for text in [
+            "*:0", "*:", "127.0.0.1:0", "127.0.0.1", "::1:80x", "[::1:80", "*:70000", "localhost:80", "fd:", "fd:a b", "fd:a:b", "fd",
+        ] {
+            #expect(throws: Failure.self, "\(text)") { try ChallengeMethod.endpoints(text) }
         }
-        let failure = #expect(throws: Failure.self) { try ChallengeMethod.addresses("x", port: ChallengeMethod.standardTLSPort) }
+        #expect(try ChallengeMethod.endpoints("fd:http") == [.inherited("http")])
+        let failure = #expect(throws: Failure.self) { try ChallengeMethod.endpoints("x", port: ChallengeMethod.standardTLSPort) }
         #expect(failure?.hint?.contains("*:443") == true)
     }
 

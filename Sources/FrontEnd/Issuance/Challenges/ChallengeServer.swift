@@ -25,33 +25,46 @@ public final class ChallengeServer: Sendable, CustomStringConvertible {
         var forbidden: String
     }
 
-    private let addresses: [ListenAddress]
+    private let endpoints: [ListenEndpoint]
+    private let inherited: InheritedSockets
     private let patience: Duration
     private let advice: Advice
     private let channels = Mutex<[any Channel]>([])
     private let connections = Mutex(0)
 
-    init(_ addresses: [ListenAddress], patience: Duration, advice: Advice) {
-        self.addresses = addresses
+    init(_ endpoints: [ListenEndpoint], inherited: InheritedSockets, patience: Duration, advice: Advice) {
+        self.endpoints = endpoints
+        self.inherited = inherited
         self.patience = patience
         self.advice = advice
     }
 
-    public var description: String { addresses.map(\.description).joined(separator: ",") }
+    public var description: String { endpoints.map(\.description).joined(separator: ",") }
 
-    /// The bound port of the first address; `nil` before `listen`.
+    /// The bound port of the first socket; `nil` before `listen`.
     var port: Int? { channels.withLock { $0.first?.localAddress?.port } }
 
-    /// Checks only that this user may bind the ports; another program may be listening on them.
+    /// Checks only that this user may bind the ports, and has the sockets that were handed over; another program may be
+    /// listening on the ports.
     func check() throws {
-        for address in addresses where address.port > 0 && address.port < 1_024 {
+        for endpoint in endpoints {
+            switch endpoint {
+            case .address(let address): try check(address)
+            case .inherited(let name):
+                do { _ = try inherited.descriptors(name) } catch { throw explain(error, endpoint) }
+            }
+        }
+    }
+
+    private func check(_ address: ListenAddress) throws {
+        if address.port > 0 && address.port < 1_024 {
             let socket = try SocketAddress(ipAddress: address.address.text, port: address.port)
             let descriptor = Glibc.socket(address.address.isIPv4 ? AF_INET : AF_INET6, Int32(SOCK_STREAM.rawValue), 0)
-            guard descriptor >= 0 else { continue }
+            guard descriptor >= 0 else { return }
             defer { Glibc.close(descriptor) }
             let result = socket.withSockAddr { Glibc.bind(descriptor, $0, socklen_t($1)) }
-            guard result != 0, errno == EACCES else { continue }
-            throw explain(IOError(errnoCode: EACCES, reason: "bind"), address)
+            guard result != 0, errno == EACCES else { return }
+            throw explain(IOError(errnoCode: EACCES, reason: "bind"), .address(address))
         }
     }
 
@@ -60,38 +73,56 @@ public final class ChallengeServer: Sendable, CustomStringConvertible {
     func listen(_ handlers: @escaping @Sendable () throws -> [any ChannelHandler]) async throws {
         guard channels.withLock({ $0.isEmpty }) else { return }
         let end = ContinuousClock.now + patience
-        while let (address, error) = await bindAll(handlers) {
+        while let (endpoint, error) = await bindAll(handlers) {
             // Hold none while waiting: two orders that hold one address each would wait for each other.
             await close()
-            guard (error as? IOError)?.errnoCode == EADDRINUSE, ContinuousClock.now < end else { throw explain(error, address) }
+            guard (error as? IOError)?.errnoCode == EADDRINUSE, ContinuousClock.now < end else { throw explain(error, endpoint) }
             try await Task.sleep(for: .milliseconds(Int.random(in: Self.retryInterval)))
         }
     }
 
-    /// - Returns: The first address on which it cannot listen, and why.
-    private func bindAll(_ handlers: @escaping @Sendable () throws -> [any ChannelHandler]) async -> (ListenAddress, any Error)? {
-        for address in addresses {
+    /// - Returns: The first endpoint on which it cannot listen, and why.
+    private func bindAll(_ handlers: @escaping @Sendable () throws -> [any ChannelHandler]) async -> (ListenEndpoint, any Error)? {
+        for endpoint in endpoints {
             do {
-                let channel = try await bind(address, handlers)
-                channels.withLock { $0.append(channel) }
-            } catch { return (address, error) }
+                switch endpoint {
+                case .address(let address): add(try await bind(address, handlers))
+                case .inherited(let name):
+                    for descriptor in try inherited.descriptors(name) { add(try await accept(from: descriptor, handlers)) }
+                }
+            } catch { return (endpoint, error) }
         }
         return nil
     }
 
-    private func bind(
-        _ address: ListenAddress, _ handlers: @escaping @Sendable () throws -> [any ChannelHandler]
-    ) async throws -> any Channel {
-        let socket = try SocketAddress(ipAddress: address.address.text, port: address.port)
-        var bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+    private func add(_ channel: any Channel) { channels.withLock { $0.append(channel) } }
+
+    private func bootstrap(_ handlers: @escaping @Sendable () throws -> [any ChannelHandler]) -> ServerBootstrap {
+        ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(ChannelOptions.backlog, value: 256)
-            .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(ChannelOptions.maxMessagesPerRead, value: 1)
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([ChallengeAdmission(self)] + handlers())
                 }
             }
+    }
+
+    /// Accepts connections from a socket that was handed over. It stays open for the next order; so only a duplicate is
+    /// closed in the end.
+    private func accept(
+        from descriptor: Int32, _ handlers: @escaping @Sendable () throws -> [any ChannelHandler]
+    ) async throws -> any Channel {
+        let duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+        guard duplicate >= 0 else { throw IOError(errnoCode: errno, reason: "fcntl") }
+        return try await bootstrap(handlers).withBoundSocket(duplicate).get()
+    }
+
+    private func bind(
+        _ address: ListenAddress, _ handlers: @escaping @Sendable () throws -> [any ChannelHandler]
+    ) async throws -> any Channel {
+        let socket = try SocketAddress(ipAddress: address.address.text, port: address.port)
+        var bootstrap = bootstrap(handlers).serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
         if !address.address.isIPv4 {
             // Allows listening on both [::] and 0.0.0.0, whatever the system's default is.
             bootstrap = bootstrap.serverChannelOption(ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 1)
@@ -99,20 +130,21 @@ public final class ChallengeServer: Sendable, CustomStringConvertible {
         return try await bootstrap.bind(to: socket).get()
     }
 
-    private func explain(_ error: any Error, _ address: ListenAddress) -> IssuanceError {
+    private func explain(_ error: any Error, _ endpoint: ListenEndpoint) -> IssuanceError {
+        if let fault = error as? InheritedSockets.Fault { return .solver(nil, reason: fault.reason, hint: fault.hint) }
         let reason: String
         var hint: String?
         switch (error as? IOError)?.errnoCode {
         case EADDRINUSE:
             let time = patience >= .seconds(1) ? " (waited \(patience.components.seconds) s)" : ""
-            return .busy("another program listens on \(address)\(time)", hint: advice.busy)
+            return .busy("another program listens on \(endpoint)\(time)", hint: advice.busy)
         case EACCES:
-            reason = "this user may not listen on \(address)"
+            reason = "this user may not listen on \(endpoint)"
             hint =
                 "run it in a systemd unit with AmbientCapabilities=CAP_NET_BIND_SERVICE, or \(advice.forbidden) (operations.md has both)"
         case EADDRNOTAVAIL:
-            reason = "this machine has no address \(address.address)"
-        default: reason = "cannot listen on \(address): \(error)"
+            reason = "this machine has no address for \(endpoint)"
+        default: reason = "cannot listen on \(endpoint): \(error)"
         }
         return .solver(nil, reason: reason, hint: hint)
     }

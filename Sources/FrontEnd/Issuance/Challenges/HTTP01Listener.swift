@@ -15,9 +15,16 @@ public final class HTTP01Listener: ChallengeSolver {
     /// - Parameters:
     ///   - addresses: where to listen; a CA prefers IPv6 if the name has an AAAA record.
     ///   - patience: how long to wait if another program, maybe another order, listens on one of them.
-    public init(addresses: [ListenAddress], patience: Duration = ChallengeServer.patience) {
+    public convenience init(addresses: [ListenAddress], patience: Duration = ChallengeServer.patience) {
+        self.init(addresses.map { .address($0) }, patience: patience)
+    }
+
+    /// - Parameter inherited: the sockets that were handed over, of which the endpoints may name some.
+    public init(
+        _ endpoints: [ListenEndpoint], inherited: InheritedSockets = .current, patience: Duration = ChallengeServer.patience
+    ) {
         server = ChallengeServer(
-            addresses, patience: patience,
+            endpoints, inherited: inherited, patience: patience,
             advice: ChallengeServer.Advice(
                 busy: "if it is another order, run the command again later; if it is a web server, use its folder: --webroot FOLDER",
                 forbidden: "have a web server serve the challenges: --webroot FOLDER"))
@@ -28,7 +35,7 @@ public final class HTTP01Listener: ChallengeSolver {
     /// No wildcards (RFC 8555 §8.3). IP addresses are allowed (RFC 8738 §4).
     public func canSolve(_ identifier: Identifier) -> Bool { !identifier.isWildcard }
 
-    /// The bound port of the first address; `nil` before `prepare`.
+    /// The bound port of the first socket; `nil` before `prepare`.
     public var port: Int? { server.port }
 
     public func check() throws { try server.check() }

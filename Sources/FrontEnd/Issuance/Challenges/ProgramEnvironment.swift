@@ -8,11 +8,17 @@ public struct ProgramEnvironment: Hashable, Sendable, ExpressibleByDictionaryLit
 
     public init(dictionaryLiteral variables: (String, String)...) { entries = variables.map { Array("\($0)=\($1)".utf8) } }
 
+    /// The environment without these variables.
+    public func without(_ variables: [String]) -> ProgramEnvironment {
+        var rest = self
+        let names = Set(variables.map { Array($0.utf8) })
+        rest.entries.removeAll { names.contains(Array($0.prefix { $0 != UInt8(ascii: "=") })) }
+        return rest
+    }
+
     /// The environment with these variables added or replaced.
     func merging(_ variables: [String: String]) -> ProgramEnvironment {
-        var merged = self
-        let names = Set(variables.keys.map { Array($0.utf8) })
-        merged.entries.removeAll { names.contains(Array($0.prefix { $0 != UInt8(ascii: "=") })) }
+        var merged = without(Array(variables.keys))
         merged.entries += variables.sorted { $0.key < $1.key }.map { Array("\($0)=\($1)".utf8) }
         return merged
     }

@@ -5,11 +5,11 @@ import Issuance
 /// How challenges are answered.
 enum ChallengeMethod: Sendable, Equatable {
     /// http-01 with a built-in listener on these addresses.
-    case listener([ListenAddress])
+    case listener([ListenEndpoint])
     /// http-01 with files in the folder that a running web server serves.
     case webroot(String)
     /// tls-alpn-01 with a built-in listener on these addresses.
-    case tlsListener([ListenAddress])
+    case tlsListener([ListenEndpoint])
     /// dns-01 with a program that creates the TXT record.
     case dnsHook(String)
 
@@ -48,28 +48,34 @@ enum ChallengeMethod: Sendable, Equatable {
     static let standardTLSPort: UInt16 = 443
 
     /// Includes IPv6 only if this host has it.
-    private static func everyAddress(port: UInt16) -> [ListenAddress] {
+    private static func everyAddress(port: UInt16) -> [ListenEndpoint] {
         let texts = access("/proc/net/if_inet6", F_OK) == 0 ? ["[::]:\(port)", "0.0.0.0:\(port)"] : ["0.0.0.0:\(port)"]
-        return texts.compactMap { try? ListenAddress($0) }
+        return texts.compactMap { try? ListenEndpoint($0) }
     }
 
-    /// `IP:PORT`, an IPv6 address in brackets, or `*:PORT`.
+    /// `IP:PORT`, an IPv6 address in brackets, `*:PORT`, or `fd:NAME`.
     /// - Parameter port: the one that a public CA connects to, for the hint.
-    static func addresses(_ text: String, port standard: UInt16 = standardPort) throws(Failure) -> [ListenAddress] {
+    static func endpoints(_ text: String, port standard: UInt16 = standardPort) throws(Failure) -> [ListenEndpoint] {
         if text.hasPrefix("*:"), let port = UInt16(text.dropFirst(2)), port > 0 { return everyAddress(port: port) }
-        if let address = try? ListenAddress(text), address.port > 0 { return [address] }
+        switch try? ListenEndpoint(text) {
+        case .address(let address)? where address.port > 0: return [.address(address)]
+        case .inherited(let name)?: return [.inherited(name)]
+        default: break
+        }
         throw .usage(
             "\"\(TerminalText.safe(text, limit: 80))\" is not an address and port",
-            hint: "write 192.0.2.1:\(standard) or [2001:db8::1]:\(standard), or *:\(standard) for all addresses")
+            hint:
+                "write 192.0.2.1:\(standard) or [2001:db8::1]:\(standard), *:\(standard) for all addresses, or fd:NAME for a socket of a socket unit"
+        )
     }
 
     /// The solver of `Issuance`.
     /// - Parameter dnsWait: seconds to wait after the DNS hook before telling the CA.
     func solver(dnsWait: Int) -> any ChallengeSolver {
         switch self {
-        case .listener(let addresses): HTTP01Listener(addresses: addresses)
+        case .listener(let addresses): HTTP01Listener(addresses)
         case .webroot(let folder): HTTP01Webroot(root: folder)
-        case .tlsListener(let addresses): TLSALPN01Listener(addresses: addresses)
+        case .tlsListener(let addresses): TLSALPN01Listener(addresses)
         case .dnsHook(let program): DNS01Hook(program: Hooks.program(program), settle: .seconds(dnsWait))
         }
     }
@@ -88,14 +94,14 @@ struct ChallengeTexts: Sendable, Equatable {
     func methods() throws(Failure) -> [ChallengeMethod]? {
         var methods: [ChallengeMethod] = []
         if !http01Address.isEmpty {
-            var parsed: [ListenAddress] = []
-            for text in http01Address { parsed += try ChallengeMethod.addresses(text) }
+            var parsed: [ListenEndpoint] = []
+            for text in http01Address { parsed += try ChallengeMethod.endpoints(text) }
             methods.append(.listener(parsed))
         }
         if let webroot { methods.append(.webroot(webroot)) }
         if !tlsALPN01Address.isEmpty {
-            var parsed: [ListenAddress] = []
-            for text in tlsALPN01Address { parsed += try ChallengeMethod.addresses(text, port: ChallengeMethod.standardTLSPort) }
+            var parsed: [ListenEndpoint] = []
+            for text in tlsALPN01Address { parsed += try ChallengeMethod.endpoints(text, port: ChallengeMethod.standardTLSPort) }
             methods.append(.tlsListener(parsed))
         }
         if let dnsHook { methods.append(.dnsHook(dnsHook)) }

@@ -8,7 +8,8 @@ enum Hooks {
 
     /// The environment with which this process was started: it may contain a hook's credentials.
     static var environment: ProgramEnvironment {
-        ProgramEnvironment((try? DurableFile.read("/proc/self/environ", limit: 4 << 20)) ?? [])
+        // Sockets that the service manager handed over are for this process alone.
+        ProgramEnvironment((try? DurableFile.read("/proc/self/environ", limit: 4 << 20)) ?? []).without(InheritedSockets.variables)
     }
 
     static func program(_ path: String) -> ExternalProgram { ExternalProgram(path: path, environment: environment, timeout: timeout) }
