@@ -128,12 +128,15 @@ let package = Package(
         // Front end: HTTPS, challenges, certificates. No key.
         library(
             "ACMEClient", in: "FrontEnd", ["StrictJSON", "ACME", "JOSE", asyncHTTPClient, nioCore, nioPosix, nioSSL, nioHTTP1]),
+        .systemLibrary(
+            name: "CLDNS", path: "Sources/FrontEnd/CLDNS", pkgConfig: "ldns", providers: [.apt(["libldns-dev"])]),
+        library("DNS", in: "FrontEnd", ["CLDNS", "ACME", "JOSE", "DurableFile", crypto, nioCore, nioPosix]),
         library("CertificateStore", in: "FrontEnd", ["StrictJSON", "DurableFile", "ACME", "JOSE", x509, swiftASN1, crypto]),
         library(
             "Issuance", in: "FrontEnd",
             [
-                "StrictJSON", "DurableFile", "ACMEClient", "CertificateStore", "ACME", "JOSE", "CLinux", nioCore, nioHTTP1, nioPosix,
-                nioSSL, nioTLS, x509, swiftASN1, crypto,
+                "StrictJSON", "DurableFile", "ACMEClient", "CertificateStore", "DNS", "ACME", "JOSE", "CLinux", nioCore, nioHTTP1,
+                nioPosix, nioSSL, nioTLS, x509, swiftASN1, crypto,
             ]),
         program(
             "acme-agent", in: "FrontEnd",
@@ -219,10 +222,11 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "ProcessWaiting", "KeyNameLiterals", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", x509,
-                swiftASN1, crypto,
+                "ProcessWaiting", "KeyNameLiterals", "Issuance", "DNS", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON",
+                x509, swiftASN1, crypto, nioCore, nioPosix,
             ],
             path: "Tests/FrontEnd/TestSupport", swiftSettings: settings),
+        tests("DNSTests", in: "FrontEnd", ["TestSupport", "DNS", "ACME", "JOSE", nioCore, nioPosix]),
         tests("ACMEClientTests", in: "FrontEnd", ["TestSupport", "ACMEClient", "ACME", "JOSE", "StrictJSON", crypto, nioHTTP1, nioSSL]),
         tests(
             "CertificateStoreTests", in: "FrontEnd",
@@ -230,9 +234,8 @@ let package = Package(
         tests(
             "IssuanceTests", in: "FrontEnd",
             [
-                "ProcessWaiting", "TestSupport", "Issuance", "CertificateStore", "ACMEClient", "ACME", "JOSE", "StrictJSON", nioCore,
-                nioHTTP1, nioPosix,
-                nioSSL, nioTLS, nioEmbedded, x509, swiftASN1, crypto,
+                "ProcessWaiting", "TestSupport", "Issuance", "CertificateStore", "ACMEClient", "DNS", "ACME", "JOSE", "StrictJSON", nioCore,
+                nioHTTP1, nioPosix, nioSSL, nioTLS, nioEmbedded, x509, swiftASN1, crypto,
             ]),
         tests(
             "CommandLineTests", in: "FrontEnd",

@@ -1,0 +1,81 @@
+/// A TXT record's place: its name, its zone, and the servers that take updates of the zone.
+public struct TextRecord: Hashable, Sendable {
+    /// After aliases.
+    public var name: DomainName
+    public var zone: DomainName
+    /// In the order in which they are tried.
+    public var primaries: [DNSServer]
+}
+
+extension DNSLookup {
+    /// Finds the place of a record.
+    /// - Parameter primary: takes the updates; `nil` for the one that the zone names.
+    public func record(_ name: DomainName, primary: DNSServerName?) async throws -> TextRecord {
+        let target = try await target(of: name)
+        let zone = try await zone(of: target)
+        let primaries = if let primary { try await addresses(of: primary) } else { try await addresses(of: zone.primary) }
+        return TextRecord(name: target, zone: zone.name, primaries: primaries)
+    }
+
+    /// Adds a TXT record with a value; those with other values stay, and one with this value stays one.
+    public func add(_ value: [UInt8], ttl: UInt32, to record: TextRecord, _ key: TSIGKey?, time: Int64) async throws {
+        try await update(record, .add(ttl: ttl), value, key, time)
+    }
+
+    /// Removes the TXT record with exactly that value, if there is one.
+    public func remove(_ value: [UInt8], from record: TextRecord, _ key: TSIGKey?, time: Int64) async throws {
+        try await update(record, .remove, value, key, time)
+    }
+
+    /// Tries the next address only if there was no answer: what a server has refused, it refuses at each address.
+    private func update(
+        _ record: TextRecord, _ change: DNSRequest.Change, _ value: [UInt8], _ key: TSIGKey?, _ time: Int64
+    ) async throws {
+        var failure: DNSError?
+        for server in record.primaries {
+            do {
+                let request = try DNSRequest(zone: record.zone, change, record.name, text: value)
+                return try await client.update(server, request, key, time: time)
+            } catch let error as DNSError {
+                failure = failure ?? error
+                switch error {
+                case .unreachable, .noAnswer, .unreadable: continue
+                default: throw error
+                }
+            }
+        }
+        throw failure ?? DNSError.noServers(zone: record.zone)
+    }
+
+    /// What one server of the zone says about a value.
+    public enum Sight: Hashable, Sendable {
+        case shown
+        case lacking
+        /// In words.
+        case failed(String)
+        /// This host has no way to an address of that kind (no IPv6, for example), so nothing is known.
+        case unreachable
+    }
+
+    /// Asks a server of the zone itself whether it has the value.
+    public func look(for value: [UInt8], at name: DomainName, on server: DNSServer) async throws -> Sight {
+        do {
+            let answer = try await client.ask(server, .init(name, .txt), isRecursive: false)
+            guard answer.code == .success || answer.code == .noSuchName else { return .failed("answered \(answer.code)") }
+            guard answer.isAuthoritative else { return .failed("is not a server of the zone") }
+            return answer.contents(of: name).contains(.text(value)) ? .shown : .lacking
+        } catch let error as DNSError {
+            switch error {
+            case .unreachable(_, _, isLocal: true): return .unreachable
+            case .unreachable(_, let reason, _): return .failed(reason)
+            case .noAnswer: return .failed("did not answer")
+            default: return .failed("sent something that is not a DNS answer")
+            }
+        }
+    }
+
+    /// The values of the TXT records of a name, as resolvers see them.
+    public func texts(of name: DomainName) async throws -> [[UInt8]] {
+        try await resolve(.init(name, .txt)).answers.compactMap { if case .text(let text) = $0.content { text } else { nil } }
+    }
+}
