@@ -27,7 +27,9 @@ import Testing
         #expect(names.union(["certificate", "challenge", "ca"]) == Set(SettingsFile.settings))
         // Of the same kind: one at a time.
         let parts = settings.dropFirst(general.count)
-        for others in [["webroot", "directory"], ["http01-address", "default-ca"]] {
+        for others in [
+            ["webroot", "directory", "dns-hook"], ["http01-address", "default-ca", "dns-update", "dns-key", "dns-resolver"],
+        ] {
             let toml = general.filter { line in !others.contains { line.hasPrefix($0 + " ") } } + parts
             _ = try SettingsFile(ConfigurationFile.parse(Array(toml.joined(separator: "\n").utf8), file: Self.path))
         }

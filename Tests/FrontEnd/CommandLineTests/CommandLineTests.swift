@@ -23,6 +23,7 @@ import Testing
         "account show", "account update --email b@example.org", "account update --no-contact", "account deactivate --yes",
         "issue -d www.example.org -d 192.0.2.1 -d 2001:db8::1 --name web --http01-address 127.0.0.1:5002 --http01-address [::1]:5002",
         "issue -d www.example.org --tls-alpn01-address *:443 --tls-alpn01-address [::1]:5003 --http01-address *:80",
+        "issue -d *.example.org --dns-update auto --dns-key update.key --dns-resolver 127.0.0.1:5353 --dns-wait 90",
         "issue -d *.example.org --dns-hook /etc/hook --dns-wait 30 --deploy-hook reload --key-type rsa-2048 --new-key --old-key keep",
         "issue -d www.example.org --webroot /var/www --profile shortlived --preferred-chain Root --must-staple --token hsm",
         "issue -d www.example.org --force --expand --no-must-staple --reset-settings", "issue -d www.example.org --replace-names",

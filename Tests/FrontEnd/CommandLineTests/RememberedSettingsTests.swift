@@ -44,7 +44,9 @@ import Testing
             try memory.remember(settings, for: name)
             #expect(try memory.read(name) == settings)
             var other = CertificateSettings()
-            other.challenges = [.dnsHook("/dns")]
+            other.challenges = [
+                .dnsUpdate(try DNSUpdateSettings(server: "ns1.example.org:5353", keyFile: "/key", resolver: "[::1]:5353"))
+            ]
             try memory.remember(other, for: name)
             #expect(try memory.read(name) == other)
             try memory.forget(name)

@@ -171,7 +171,7 @@ import Testing
         #expect(try chosen("www.example.org") == [4, 5])
         #expect(try chosen("*.example.org") == [5])
         #expect(try chosen("a.b.internal.example") == [4, 5])
-        #expect(settings.hasDNSHook)
+        #expect(settings.canWaitForDNS)
     }
 
     @Test(arguments: [
@@ -186,6 +186,12 @@ import Testing
         ),
         ("key-type = \"P-512\"", "t.toml:1: \"key-type\" is refused: \"P-512\" is not a key type"),
         ("http01-address = \"80\"", "t.toml:1: \"80\" is not an address and port"),
+        ("dns-update = \"a b\"", "t.toml:1: \"a b\" is not a DNS server"),
+        ("dns-update = \"auto\"\ndns-resolver = \"ns1.example.org\"", "t.toml:2: \"ns1.example.org\" is not the address of a resolver"),
+        ("dns-update = \"auto\"\ndns-hook = \"/hook\"", "t.toml:2: dns-hook and dns-update cannot be combined"),
+        ("dns-key = \"/key\"", "t.toml:1: dns-key has no effect without dns-update"),
+        ("dns-resolver = \"::1\"", "t.toml:1: dns-resolver has no effect without dns-update"),
+        ("dns-update = \"auto\"\ndns-key = \"key\"", "t.toml:2: \"dns-key\" must be an absolute path"),
         ("tls-alpn01-address = \"443\"", "t.toml:1: \"443\" is not an address and port"),
         ("http01-address = [1]", "t.toml:1: \"http01-address\" must contain strings, not an integer"),
         (

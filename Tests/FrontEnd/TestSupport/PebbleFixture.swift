@@ -21,6 +21,8 @@ public final class PebbleFixture: Sendable {
         public var blockedDomains: [String] = []
         /// Seconds.
         public var certificateValidity = 157_766_400
+        /// The port on 127.0.0.1 of the DNS server that Pebble validates with; `nil` for the one that comes with it.
+        public var dnsPort: Int?
 
         public init() {}
     }
@@ -70,7 +72,7 @@ public final class PebbleFixture: Sendable {
                 "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "",
             ], [:], log: folder.file("challtestsrv.log"))
         let pebble = try Self.start(
-            "/usr/bin/pebble", ["-config", file, "-dnsserver", "127.0.0.1:\(dns)"],
+            "/usr/bin/pebble", ["-config", file, "-dnsserver", "127.0.0.1:\(options.dnsPort ?? dns)"],
             [
                 "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "\(options.nonceReject)",
                 "PEBBLE_AUTHZREUSE": "\(options.authorizationReuse)", "PEBBLE_ALTERNATE_ROOTS": "\(options.alternateRoots)",

@@ -131,11 +131,11 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
             return IssuanceError.isDNS(failures) ? IssuanceError.dnsHint : "the CA must be able to reach every name from outside"
         case .noSolver(.ip, _):
             return "dns-01 cannot validate an IP address (RFC 8738 §7): --webroot FOLDER, --http01-address IP:PORT or "
-                + "--tls-alpn01-address IP:PORT instead of --dns-hook"
+                + "--tls-alpn01-address IP:PORT"
         case .noSolver(let identifier, _):
             return identifier.isWildcard
-                ? "only dns-01 can validate a wildcard: --dns-hook PROGRAM"
-                : "choose --webroot, --http01-address, --tls-alpn01-address or --dns-hook"
+                ? "only dns-01 can validate a wildcard: --dns-update SERVER or --dns-hook PROGRAM"
+                : "choose --webroot, --http01-address, --tls-alpn01-address, --dns-update or --dns-hook"
         case .solver(_, _, let hint), .busy(_, let hint): return hint
         case .noEffect(_, let hint): return hint
         case .timedOut(_, _, let problems) where IssuanceError.isDNS(problems):

@@ -12,6 +12,8 @@ enum ChallengeMethod: Sendable, Equatable {
     case tlsListener([ListenEndpoint])
     /// dns-01 with a program that creates the TXT record.
     case dnsHook(String)
+    /// dns-01 with updates of the zone (RFC 2136).
+    case dnsUpdate(DNSUpdateSettings)
 
     /// What it solves: a certificate has at most one method of each kind.
     enum Kind: String, Sendable { case http01 = "http-01", tlsALPN01 = "tls-alpn-01", dns01 = "dns-01" }
@@ -20,7 +22,7 @@ enum ChallengeMethod: Sendable, Equatable {
         switch self {
         case .listener, .webroot: .http01
         case .tlsListener: .tlsALPN01
-        case .dnsHook: .dns01
+        case .dnsHook, .dnsUpdate: .dns01
         }
     }
 
@@ -31,13 +33,12 @@ enum ChallengeMethod: Sendable, Equatable {
         case .webroot: "webroot"
         case .tlsListener: "tls-alpn01-address"
         case .dnsHook: "dns-hook"
+        case .dnsUpdate: "dns-update"
         }
     }
 
-    var isHook: Bool {
-        if case .dnsHook = self { return true }
-        return false
-    }
+    /// Whether `dns-wait` has a meaning for it.
+    var canWait: Bool { kind == .dns01 }
 
     /// Every address of this host, port 80: the CA connects there (RFC 8555 §8.3).
     static var standard: ChallengeMethod { .listener(everyAddress(port: standardPort)) }
@@ -70,13 +71,18 @@ enum ChallengeMethod: Sendable, Equatable {
     }
 
     /// The solver of `Issuance`.
-    /// - Parameter dnsWait: seconds to wait after the DNS hook before telling the CA.
-    func solver(dnsWait: Int) -> any ChallengeSolver {
+    /// - Parameters:
+    ///   - dnsWait: seconds to wait after the DNS hook before telling the CA, or at most for the servers of an updated zone.
+    ///   - observer: is told while it waits.
+    func solver(dnsWait: Int?, observer: @escaping IssuanceObserver) -> any ChallengeSolver {
         switch self {
         case .listener(let addresses): HTTP01Listener(addresses)
         case .webroot(let folder): HTTP01Webroot(root: folder)
         case .tlsListener(let addresses): TLSALPN01Listener(addresses)
-        case .dnsHook(let program): DNS01Hook(program: Hooks.program(program), settle: .seconds(dnsWait))
+        case .dnsHook(let program):
+            DNS01Hook(program: Hooks.program(program), settle: .seconds(dnsWait ?? CertificateSettings.defaultDNSWait))
+        case .dnsUpdate(let settings):
+            DNS01Update(settings, longestWait: dnsWait.map { .seconds($0) } ?? DNS01Update.standardWait, observer: observer)
         }
     }
 }
@@ -87,6 +93,9 @@ struct ChallengeTexts: Sendable, Equatable {
     var webroot: String?
     var tlsALPN01Address: [String] = []
     var dnsHook: String?
+    var dnsUpdate: String?
+    var dnsKey: String?
+    var dnsResolver: String?
 
     /// In order of preference: what needs no DNS first.
     /// - Returns: `nil` if none is given.
@@ -105,6 +114,7 @@ struct ChallengeTexts: Sendable, Equatable {
             methods.append(.tlsListener(parsed))
         }
         if let dnsHook { methods.append(.dnsHook(dnsHook)) }
+        if let settings = try dnsUpdateSettings() { methods.append(.dnsUpdate(settings)) }
         for (index, method) in methods.enumerated() {
             guard let other = methods[..<index].first(where: { $0.kind == method.kind }) else { continue }
             throw .usage(
@@ -112,6 +122,20 @@ struct ChallengeTexts: Sendable, Equatable {
                 hint: "both answer \(method.kind.rawValue) challenges; choose one of them")
         }
         return methods.isEmpty ? nil : methods
+    }
+
+    private func dnsUpdateSettings() throws(Failure) -> DNSUpdateSettings? {
+        guard let dnsUpdate else {
+            if dnsKey != nil || dnsResolver != nil {
+                throw .usage(
+                    "\(dnsKey != nil ? "dns-key" : "dns-resolver") has no effect without dns-update",
+                    hint: "dns-update names the server that takes updates, or \"\(DNSUpdateSettings.automatic)\" for the zone's primary")
+            }
+            return nil
+        }
+        do throws(IssuanceError) {
+            return try DNSUpdateSettings(server: dnsUpdate, keyFile: dnsKey, resolver: dnsResolver)
+        } catch { throw .usage(error.description, hint: error.hint) }
     }
 
     init() {}
@@ -123,6 +147,8 @@ struct ChallengeTexts: Sendable, Equatable {
             case .webroot(let folder): webroot = folder
             case .tlsListener(let addresses): tlsALPN01Address = addresses.map(\.description)
             case .dnsHook(let program): dnsHook = program
+            case .dnsUpdate(let settings):
+                (dnsUpdate, dnsKey, dnsResolver) = (settings.serverText, settings.keyFile, settings.resolverText)
             }
         }
     }

@@ -8,7 +8,7 @@ struct ChallengeRule: Sendable, Equatable {
 
     var names: [IdentifierPattern]
     var methods: [ChallengeMethod]
-    /// Seconds to wait after the DNS hook.
+    /// As in `CertificateSettings`.
     var dnsWait: Int?
 
     /// - Throws: `ConfigurationError` with file and line.
@@ -45,14 +45,14 @@ extension ChallengeTexts {
 
 extension CertificateSettings {
     /// The solvers for an order, in order of preference. A name has those of the first rule that covers it.
-    func solvers() -> [any ChallengeSolver] {
-        let wait = dnsWait ?? CertificateSettings.defaultDNSWait
-        if let challenges { return challenges.map { $0.solver(dnsWait: wait) } }
+    func solvers(observer: @escaping IssuanceObserver = { _ in }) -> [any ChallengeSolver] {
+        let wait = dnsWait
+        if let challenges { return challenges.map { $0.solver(dnsWait: wait, observer: observer) } }
         var solvers: [any ChallengeSolver] = []
         for (index, rule) in challengeRules.enumerated() {
             let earlier = challengeRules[..<index]
             solvers += rule.methods.map { method in
-                ScopedSolver(method.solver(dnsWait: rule.dnsWait ?? wait)) { name in
+                ScopedSolver(method.solver(dnsWait: rule.dnsWait ?? wait, observer: observer)) { name in
                     rule.covers(name) && !earlier.contains { $0.covers(name) }
                 }
             }
@@ -60,13 +60,13 @@ extension CertificateSettings {
         let rules = challengeRules, others = generalChallenges ?? [.standard]
         return solvers
             + others.map { method in
-                let solver = method.solver(dnsWait: wait)
+                let solver = method.solver(dnsWait: wait, observer: observer)
                 return rules.isEmpty ? solver : ScopedSolver(solver) { name in !rules.contains { $0.covers(name) } }
             }
     }
 
-    /// Whether a DNS hook may answer, so that there is something to wait for.
-    var hasDNSHook: Bool {
-        (challenges ?? challengeRules.flatMap(\.methods) + (generalChallenges ?? [])).contains { $0.isHook }
+    /// Whether dns-01 may be used, so that there is something to wait for.
+    var canWaitForDNS: Bool {
+        (challenges ?? challengeRules.flatMap(\.methods) + (generalChallenges ?? [])).contains { $0.canWait }
     }
 }

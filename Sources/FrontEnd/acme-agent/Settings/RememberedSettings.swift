@@ -83,6 +83,9 @@ struct RememberedSettings {
         json.member("webroot", ifPresent: challenges.webroot)
         if !challenges.tlsALPN01Address.isEmpty { json.member("tlsALPN01Addresses", challenges.tlsALPN01Address) }
         json.member("dnsHook", ifPresent: challenges.dnsHook)
+        json.member("dnsUpdate", ifPresent: challenges.dnsUpdate)
+        json.member("dnsKey", ifPresent: challenges.dnsKey)
+        json.member("dnsResolver", ifPresent: challenges.dnsResolver)
         json.member("dnsWaitSeconds", ifPresent: settings.dnsWait.map { Int64($0) })
         json.member("deployHook", ifPresent: settings.deployHook)
         json.member("keyType", ifPresent: settings.keyType?.rawValue)
@@ -103,7 +106,8 @@ struct RememberedSettings {
         guard version <= self.version else { throw NewerFormat(version: version) }
         guard version >= 1 else { throw JSONError(.invalidValue, offset: 0, member: "version") }
         try object.finish(known: [
-            "version", "http01Addresses", "webroot", "tlsALPN01Addresses", "dnsHook", "dnsWaitSeconds", "deployHook", "keyType",
+            "version", "http01Addresses", "webroot", "tlsALPN01Addresses", "dnsHook", "dnsUpdate", "dnsKey", "dnsResolver",
+            "dnsWaitSeconds", "deployHook", "keyType",
             "oldKeyGraceSeconds", "profile", "preferredChain",
             "mustStaple", "caCertificate", "caCertificateFor",
         ])
@@ -113,6 +117,9 @@ struct RememberedSettings {
         challenges.webroot = try object.optionalString("webroot")
         challenges.tlsALPN01Address = try object.optionalStrings("tlsALPN01Addresses") ?? []
         challenges.dnsHook = try object.optionalString("dnsHook")
+        challenges.dnsUpdate = try object.optionalString("dnsUpdate")
+        challenges.dnsKey = try object.optionalString("dnsKey")
+        challenges.dnsResolver = try object.optionalString("dnsResolver")
         settings.challenges = try challenges.methods()
         func seconds(_ name: String, in range: ClosedRange<Int>) throws -> Int? {
             try object.optionalInteger(name).map { Int(min(max($0, Int64(range.lowerBound)), Int64(range.upperBound))) }

@@ -139,7 +139,7 @@ struct CertificateSettings: Sendable, Equatable {
     var challengeRules: [ChallengeRule] = []
     /// Where `challenges` is not set: for the other names.
     var generalChallenges: [ChallengeMethod]?
-    /// Seconds to wait after the DNS hook before telling the CA.
+    /// Seconds to wait after the DNS hook before telling the CA, or at most for the servers of an updated zone.
     var dnsWait: Int?
     static let defaultDNSWait = 0
     /// An hour is longer than any provider takes.
@@ -200,13 +200,16 @@ struct CertificateSettings: Sendable, Equatable {
 }
 
 extension ChallengeTexts {
-    static let settings = ["http01-address", "webroot", "tls-alpn01-address", "dns-hook"]
+    static let settings = ["http01-address", "webroot", "tls-alpn01-address", "dns-hook", "dns-update", "dns-key", "dns-resolver"]
 
     init(_ table: ConfigurationTable) throws(ConfigurationError) {
         http01Address = try table.oneOrMore("http01-address")
         webroot = try table.path("webroot")
         tlsALPN01Address = try table.oneOrMore("tls-alpn01-address")
         dnsHook = try table.path("dns-hook")
+        dnsUpdate = try table.string("dns-update")
+        dnsKey = try table.path("dns-key")
+        dnsResolver = try table.string("dns-resolver")
     }
 }
 

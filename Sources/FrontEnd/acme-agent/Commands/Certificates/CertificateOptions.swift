@@ -31,7 +31,23 @@ struct CertificateOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Wait this long after the DNS hook before telling the CA. (default: \(CertificateSettings.defaultDNSWait))",
+            "Answer dns-01 challenges with updates (RFC 2136) of the zone at this server; \(DNSUpdateSettings.automatic): at its primary.",
+            valueName: "server[:port]"))
+    var dnsUpdate: String?
+
+    @Option(
+        help: ArgumentHelp("Sign the updates with the TSIG key in this file, as tsig-keygen writes it.", valueName: "file"),
+        completion: .file())
+    var dnsKey: String?
+
+    @Option(
+        help: ArgumentHelp("Ask this resolver for zones to update. (default: those of /etc/resolv.conf)", valueName: "ip[:port]"))
+    var dnsResolver: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Wait this long after the DNS hook before telling the CA (default: \(CertificateSettings.defaultDNSWait)), or at most this "
+                + "long for the servers of an updated zone (default: \(DNS01Update.standardWait.components.seconds)).",
             valueName: "seconds"))
     var dnsWait: Int?
 
@@ -89,6 +105,9 @@ struct CertificateOptions: ParsableArguments {
             challenges.webroot = try webroot.map(AbsolutePath.of)
             challenges.tlsALPN01Address = tlsALPN01Address
             challenges.dnsHook = try dnsHook.map(AbsolutePath.of)
+            challenges.dnsUpdate = dnsUpdate
+            challenges.dnsKey = try dnsKey.map(AbsolutePath.of)
+            challenges.dnsResolver = dnsResolver
             settings.challenges = try challenges.methods()
             settings.dnsWait = dnsWait
             settings.deployHook = try deployHook.map(AbsolutePath.of)
@@ -117,6 +136,7 @@ struct CertificateOptions: ParsableArguments {
         let options: [(name: String, isGiven: Bool)] = [
             ("--http01-address", !http01Address.isEmpty), ("--webroot", webroot != nil),
             ("--tls-alpn01-address", !tlsALPN01Address.isEmpty), ("--dns-hook", dnsHook != nil),
+            ("--dns-update", dnsUpdate != nil), ("--dns-key", dnsKey != nil), ("--dns-resolver", dnsResolver != nil),
             ("--dns-wait", dnsWait != nil), ("--key-type", keyType != nil), ("--new-key", newKey), ("--old-key", oldKey != nil),
             ("--old-key-grace", oldKeyGrace != nil),
             ("--profile", profile != nil), ("--preferred-chain", preferredChain != nil), ("--deploy-hook", deployHook != nil),

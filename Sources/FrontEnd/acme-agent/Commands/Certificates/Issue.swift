@@ -38,8 +38,8 @@ struct Issue: AgentCommand {
         let remembered = subject.resetSettings ? CertificateSettings() : try Issue.remembered(memory, name, session.output)
         let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: remembered)
         let kept = given.over(remembered)
-        if given.dnsWait != nil, !settings.hasDNSHook {
-            throw Failure.usage("--dns-wait has no effect without a DNS hook", hint: "--dns-hook PROGRAM")
+        if given.dnsWait != nil, !settings.canWaitForDNS {
+            throw Failure.usage("--dns-wait has no effect without a DNS hook", hint: "--dns-hook PROGRAM or --dns-update SERVER")
         }
         if let hook = settings.deployHook { try Hooks.check(hook) }
 

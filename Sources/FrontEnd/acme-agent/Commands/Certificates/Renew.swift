@@ -246,8 +246,8 @@ struct Renew: AgentCommand {
                 name, stored, journal, keyAlgorithm: key?.algorithm ?? settings.keyType ?? Settings.defaultKeyType,
                 mustStaple: settings.mustStaple)
         else { throw IssuanceError.notFound(name) }
-        if given.dnsWait != nil, !all, !settings.hasDNSHook {
-            throw Failure.usage("--dns-wait has no effect without a DNS hook", hint: "--dns-hook PROGRAM")
+        if given.dnsWait != nil, !all, !settings.canWaitForDNS {
+            throw Failure.usage("--dns-wait has no effect without a DNS hook", hint: "--dns-hook PROGRAM or --dns-update SERVER")
         }
         if let hook = settings.deployHook {
             // A certificate without its hook is better than an expired one; the next run tries the hook again.

@@ -15,7 +15,7 @@ extension Session {
     ) async throws -> Result {
         try await withTransport(to: directory, remembered: certificate.caCertificate) { connection in
             var store: any CertificateStore = store, transport: any HTTPTransport = connection, keys = keys
-            var time: any Timekeeping = SystemTime(), solvers = certificate.solvers()
+            var time: any Timekeeping = SystemTime(), solvers = certificate.solvers(observer: display.observer)
             if let timings {
                 store = TimedStore(base: store, timings: timings)
                 transport = TimedTransport(base: transport, timings: timings)

@@ -1,0 +1,189 @@
+import ACME
+import ACMEClient
+import CertificateStore
+import DNS
+import Synchronization
+
+/// dns-01 (RFC 8555 §8.4) by DNS updates (RFC 2136), signed with TSIG.
+///
+/// It follows CNAME records from `_acme-challenge.NAME` to the record's place, adds its value there, and waits until
+/// every server of the zone shows it. Other values of the record stay, since a wildcard and its base name have the same
+/// record, and other clients may be at work.
+public final class DNS01Update: ChallengeSolver {
+    /// Seconds that resolvers may keep the record: no longer than it is needed.
+    private static let ttl: UInt32 = 60
+    /// For finding the place of a record and changing it there. Servers in order need a fraction of a second.
+    static let changeLimit: Duration = .seconds(20)
+    /// As long as servers take that are told of changes (RFC 1996), many times over.
+    public static let standardWait: Duration = .seconds(60)
+    /// Records that are changed at the same time, and servers that are asked at the same time for each.
+    private static let atATime = 8
+    /// Pauses between two rounds of questions.
+    private static let shortestPause: Duration = .milliseconds(100), longestPause: Duration = .seconds(2)
+
+    private let settings: DNSUpdateSettings
+    private let lookup: DNSLookup
+    private let longestWait: Duration
+    private let time: any Timekeeping
+    private let observer: IssuanceObserver
+    private let gate = Gate(limit: DNS01Update.atATime)
+    /// Where this process has presented, by the record's name before aliases.
+    private let places = Mutex<[String: TextRecord]>([:])
+
+    /// - Parameters:
+    ///   - longestWait: until all servers of the zone show a record.
+    ///   - port: of servers that are found by name.
+    public init(
+        _ settings: DNSUpdateSettings, longestWait: Duration = DNS01Update.standardWait, port: Int = DNSServer.standardPort,
+        time: any Timekeeping = SystemTime(), observer: @escaping IssuanceObserver = { _ in }
+    ) {
+        self.settings = settings
+        lookup = DNSLookup(resolvers: settings.resolver.map { [$0] } ?? ResolverList.system(), port: port)
+        self.longestWait = longestWait
+        self.time = time
+        self.observer = observer
+    }
+
+    public var type: ChallengeType { .dns01 }
+
+    /// RFC 8738 §7: dns-01 must not be used for an IP address.
+    public func canSolve(_ identifier: Identifier) -> Bool {
+        if case .dns = identifier { return true }
+        return false
+    }
+
+    public func check() throws { _ = try key() }
+
+    private func key() throws(IssuanceError) -> TSIGKey? {
+        guard let path = settings.keyFile else { return nil }
+        do throws(TSIGKeyFileError) { return try TSIGKeyFile.read(path) } catch {
+            throw .solver(nil, reason: error.description, hint: error.hint)
+        }
+    }
+
+    /// The name before aliases: a later process follows them again.
+    public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { DNS01Hook.recordName(identifier) }
+
+    public func present(_ answer: ChallengeAnswer) async throws {
+        let key = try key()
+        try await change(answer) { [self] in
+            let place = try await place(of: answer)
+            try await lookup.add(Self.value(answer), ttl: Self.ttl, to: place, key, time: time.unixTime())
+        }
+    }
+
+    public func cleanUp(_ answer: ChallengeAnswer) async throws {
+        let key = try key()
+        try await change(answer) { [self] in
+            try await lookup.remove(Self.value(answer), from: try await place(of: answer), key, time: time.unixTime())
+        }
+    }
+
+    private static func value(_ answer: ChallengeAnswer) -> [UInt8] { Array(answer.keyAuthorization.dns01Value.utf8) }
+
+    /// Where the record is, found once: the place where it was added is the place where it is removed.
+    private func place(of answer: ChallengeAnswer) async throws -> TextRecord {
+        if let known = places.withLock({ $0[answer.target] }) { return known }
+        let place = try await lookup.record(try DomainName(answer.target), primary: settings.server)
+        places.withLock { $0[answer.target] = place }
+        return place
+    }
+
+    private func change(_ answer: ChallengeAnswer, _ body: @escaping @Sendable () async throws -> Void) async throws {
+        await gate.enter()
+        do {
+            try await within(Self.changeLimit, answer, body)
+            await gate.leave()
+        } catch {
+            await gate.leave()
+            throw explain(error, answer)
+        }
+    }
+
+    private func within<Result: Sendable>(
+        _ limit: Duration, _ answer: ChallengeAnswer, _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        try await withThrowingTaskGroup(of: Result?.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next(), let result = first else {
+                throw IssuanceError.solver(
+                    answer.identifier,
+                    reason: "the DNS servers for \(answer.target) did not answer within \(limit.components.seconds) s",
+                    hint: "acme-agent asks the resolvers of /etc/resolv.conf, or --dns-resolver, and then the servers of the zone")
+            }
+            return result
+        }
+    }
+
+    private func explain(_ error: any Error, _ answer: ChallengeAnswer) -> any Error {
+        guard let error = error as? DNSError else { return error }
+        return IssuanceError.solver(answer.identifier, reason: error.description, hint: error.hint)
+    }
+
+    // MARK: - Waiting
+
+    /// Asks each server of the zone itself: a resolver may have kept an earlier answer, and the CA may ask any of them.
+    public func waitUntilVisible(_ answer: ChallengeAnswer) async throws {
+        let end = time.uptime() + longestWait
+        do {
+            let (place, servers) = try await within(Self.changeLimit, answer) { [self] () -> (TextRecord, [ZoneServer]) in
+                let found = try await self.place(of: answer)
+                return (found, try await lookup.servers(of: found.zone))
+            }
+            var missing: [(ZoneServer, DNSLookup.Sight)] = servers.map { ($0, .lacking) }
+            let all = missing.count
+            var pause = Self.shortestPause
+            while true {
+                missing = try await look(for: Self.value(answer), at: place.name, on: missing.map { $0.0 })
+                // What this host has no way to, it cannot judge; the others must do.
+                if missing.allSatisfy({ $0.1 == .unreachable }), missing.count < all { return }
+                guard time.uptime() + pause < end else { throw late(answer, place, missing) }
+                let reason = "for \(missing.count) of \(all) DNS servers of \(place.zone) to show the record"
+                if pause >= .seconds(1) { observer(.waiting(seconds: pause.inSeconds, reason: reason)) }
+                try await time.sleep(for: pause)
+                pause = min(pause * 2, Self.longestPause)
+            }
+        } catch { throw explain(error, answer) }
+    }
+
+    /// - Returns: the servers that do not show the value.
+    private func look(for value: [UInt8], at name: DomainName, on servers: [ZoneServer]) async throws -> [(ZoneServer, DNSLookup.Sight)] {
+        try await withThrowingTaskGroup(of: (Int, DNSLookup.Sight).self) { group in
+            var next = 0
+            func start() {
+                guard next < servers.count else { return }
+                let (index, server) = (next, servers[next].server)
+                group.addTask { [lookup] in (index, try await lookup.look(for: value, at: name, on: server)) }
+                next += 1
+            }
+            for _ in 0..<Self.atATime { start() }
+            var sights: [(Int, DNSLookup.Sight)] = []
+            for try await sight in group {
+                sights.append(sight)
+                start()
+            }
+            return sights.sorted { $0.0 < $1.0 }.filter { $0.1 != .shown }.map { (servers[$0.0], $0.1) }
+        }
+    }
+
+    private func late(_ answer: ChallengeAnswer, _ place: TextRecord, _ missing: [(ZoneServer, DNSLookup.Sight)]) -> IssuanceError {
+        let shown = missing.prefix(8).map { server, sight in
+            switch sight {
+            case .failed(let reason): "\(server) \(reason)"
+            case .unreachable: "\(server) cannot be reached from this host"
+            case .lacking, .shown: "\(server) does not have it"
+            }
+        }
+        let more = missing.count > shown.count ? "; and \(missing.count - shown.count) more" : ""
+        return .solver(
+            answer.identifier,
+            reason: "after \(longestWait.components.seconds) s the TXT record \(place.name) is not on every server of the zone "
+                + "\(place.zone): \(shown.joined(separator: "; "))\(more)",
+            hint: "let the primary notify the zone's other servers of changes (NOTIFY), or wait longer: --dns-wait SECONDS")
+    }
+}

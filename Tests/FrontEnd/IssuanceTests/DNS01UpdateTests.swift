@@ -1,0 +1,130 @@
+import ACME
+import CertificateStore
+import DNS
+import Glibc
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Issuance
+
+/// dns-01 by updates of real servers.
+@Suite(.enabled(if: !DNSServersFixture.Software.installed.isEmpty, "bind9 or knot is installed"), .serialized)
+struct DNS01UpdateTests {
+    private final class Events: Sendable {
+        let waits = Mutex<[String]>([])
+        func observe(_ event: IssuanceEvent) { if case .waiting(_, let reason) = event { waits.withLock { $0.append(reason) } } }
+    }
+
+    private func solver(
+        _ servers: DNSServersFixture, server: String = DNSUpdateSettings.automatic, wait: Duration = .seconds(20), events: Events = Events()
+    ) throws -> DNS01Update {
+        DNS01Update(
+            try DNSUpdateSettings(server: server, keyFile: servers.keyFile, resolver: "\(servers.primary)"), longestWait: wait,
+            port: servers.port, observer: { events.observe($0) })
+    }
+
+    private func values(_ servers: DNSServersFixture, _ name: String = "_acme-challenge.www.example.org") async throws -> Set<String> {
+        Set(try await servers.lookup.texts(of: try DomainName(name)).map { String(decoding: $0, as: UTF8.self) })
+    }
+
+    @Test(arguments: DNSServersFixture.Software.installedWithSecondary)
+    func aWildcardAndItsBaseShareARecordThatEveryServerShows(software: DNSServersFixture.Software) async throws {
+        let servers = try await DNSServersFixture(software, withSecondary: true)
+        let events = Events()
+        let solver = try solver(servers, events: events)
+        let base = try solver.answer("www.example.org", token: "YmFzZQ"), wildcard = try solver.answer("*.www.example.org", token: "d2lsZA")
+        #expect(base.target == wildcard.target && base.target == "_acme-challenge.www.example.org")
+        try solver.check()
+        for answer in [base, wildcard] { try await solver.present(answer) }
+        try await solver.waitUntilVisible(base)
+        try await solver.waitUntilVisible(wildcard)
+        let secondary = DNSServer(try IPAddress("127.0.0.2"), port: servers.port)
+        for answer in [base, wildcard] {
+            let value = Array(answer.keyAuthorization.dns01Value.utf8)
+            #expect(try await servers.lookup.look(for: value, at: try DomainName(answer.target), on: secondary) == .shown)
+        }
+        #expect(try await values(servers) == [base.keyAuthorization.dns01Value, wildcard.keyAuthorization.dns01Value])
+        try await solver.cleanUp(base)
+        #expect(try await values(servers) == [wildcard.keyAuthorization.dns01Value])
+        try await solver.cleanUp(wildcard)
+        try await solver.cleanUp(wildcard)
+        #expect(try await values(servers).isEmpty)
+        servers.stop()
+    }
+
+    @Test(arguments: DNSServersFixture.Software.installedWithSecondary)
+    func aServerThatLacksTheRecordIsNamed(software: DNSServersFixture.Software) async throws {
+        let servers = try await DNSServersFixture(software, withSecondary: true)
+        let events = Events()
+        let solver = try solver(servers, wait: .seconds(3), events: events)
+        let answer = try solver.answer()
+        servers.signalSecondary(SIGSTOP)
+        try await solver.present(answer)
+        await #expect {
+            try await solver.waitUntilVisible(answer)
+        } throws: { error in
+            "\(error)"
+                == "the challenge for www.example.org could not be set up: after 3 s the TXT record _acme-challenge.www.example.org is not "
+                + "on every server of the zone example.org: ns2.example.org (127.0.0.2:\(servers.port)) did not answer"
+                && (error as? IssuanceError)?.hint?.contains("--dns-wait") == true
+        }
+        servers.signalSecondary(SIGCONT)
+        try await solver.waitUntilVisible(answer)
+        try await solver.cleanUp(answer)
+        servers.stop()
+    }
+
+    @Test func aLaterProcessRemovesWhatACrashedOneLeft() async throws {
+        let servers = try await DNSServersFixture(
+            try #require(DNSServersFixture.Software.installed.first), records: ["_acme-challenge.www CNAME www.example.net."])
+        let crashed = try solver(servers, server: "127.0.0.1:\(servers.port)")
+        let other = try crashed.answer("*.www.example.org", token: "b3RoZXI")
+        let answer = try crashed.answer()
+        try await crashed.present(other)
+        try await crashed.present(answer)
+        #expect(try await values(servers, "www.example.net").count == 2)
+        try await solver(servers).cleanUp(answer)
+        #expect(try await values(servers, "www.example.net") == [other.keyAuthorization.dns01Value])
+        servers.stop()
+    }
+
+    @Test func whatCannotWorkIsSaidBeforeAnOrder() throws {
+        let settings = try DNSUpdateSettings(server: "ns1.example.org", keyFile: "/nonexistent/key", resolver: nil)
+        #expect {
+            try DNS01Update(settings).check()
+        } throws: { error in "\(error)".contains("/nonexistent") }
+        #expect(try !DNS01Update(settings).canSolve(Identifier(argument: "192.0.2.1")))
+        for text in ["", "a b", "192.0.2.1:0", "192.0.2.1:99999", "-x", "*.example.org", "https://example.org"] {
+            #expect(throws: IssuanceError.self, "\(text)") { try DNSUpdateSettings(server: text, keyFile: nil, resolver: nil) }
+        }
+        #expect(throws: IssuanceError.self) { try DNSUpdateSettings(server: "auto", keyFile: nil, resolver: "dns.example.org") }
+        for (text, shown) in [
+            ("auto", "auto"), ("NS1.example.org.", "ns1.example.org"), ("[2001:db8::1]:5353", "[2001:db8::1]:5353"),
+            ("2001:DB8::1", "2001:db8::1"),
+            ("192.0.2.1:53", "192.0.2.1"), ("ns1.example.org:5353", "ns1.example.org:5353"),
+        ] {
+            #expect(try DNSUpdateSettings(server: text, keyFile: nil, resolver: nil).serverText == shown)
+        }
+    }
+}
+
+extension PebbleTests {
+    @Test(.enabled(if: !DNSServersFixture.Software.installedWithSecondary.isEmpty, "knot is installed"))
+    func aNameAndAWildcardAreIssuedByDNSUpdatesWithoutAScript() async throws {
+        let servers = try await DNSServersFixture(
+            try #require(DNSServersFixture.Software.installedWithSecondary.first), withSecondary: true)
+        var options = PebbleFixture.Options()
+        options.dnsPort = servers.port
+        let user = try await User(options)
+        _ = try await user.register()
+        let settings = try DNSUpdateSettings(server: "auto", keyFile: servers.keyFile, resolver: "\(servers.primary)")
+        let (flow, client) = try await user.flow([DNS01Update(settings, port: servers.port)])
+        let outcome = try await flow.issue(try Bench.request(["example.org", "*.example.org"]))
+        #expect(Set(try outcome.certificate.chain.identifiers().map(\.value)) == ["example.org", "*.example.org"])
+        #expect(client.requestCount <= 11)
+        #expect(try await servers.lookup.texts(of: try DomainName("_acme-challenge.example.org")).isEmpty)
+        await user.end()
+        servers.stop()
+    }
+}
