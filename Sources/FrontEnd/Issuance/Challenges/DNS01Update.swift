@@ -33,12 +33,20 @@ public final class DNS01Update: ChallengeSolver {
     /// - Parameters:
     ///   - longestWait: until all servers of the zone show a record.
     ///   - port: of servers that are found by name.
-    public init(
+    public convenience init(
         _ settings: DNSUpdateSettings, longestWait: Duration = DNS01Update.standardWait, port: Int = DNSServer.standardPort,
         time: any Timekeeping = SystemTime(), observer: @escaping IssuanceObserver = { _ in }
     ) {
+        let lookup = DNSLookup(resolvers: settings.resolver.map { [$0] } ?? ResolverList.system(), port: port)
+        self.init(settings, lookup: lookup, longestWait: longestWait, time: time, observer: observer)
+    }
+
+    init(
+        _ settings: DNSUpdateSettings, lookup: DNSLookup, longestWait: Duration, time: any Timekeeping = SystemTime(),
+        observer: @escaping IssuanceObserver = { _ in }
+    ) {
         self.settings = settings
-        lookup = DNSLookup(resolvers: settings.resolver.map { [$0] } ?? ResolverList.system(), port: port)
+        self.lookup = lookup
         self.longestWait = longestWait
         self.time = time
         self.observer = observer

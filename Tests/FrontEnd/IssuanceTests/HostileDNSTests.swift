@@ -1,0 +1,171 @@
+import ACME
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import DNS
+@testable import Issuance
+
+/// DNS servers that answer as no server should: bounded time and memory, one clear sentence, and no record touched but
+/// the one that was asked for.
+@Suite struct HostileDNSTests {
+    private static let record = "_acme-challenge.www.example.org"
+
+    /// What a server in order would answer, for cases that are hostile in one place only.
+    private static func plain(_ query: ScriptedDNSServer.Query) -> DNSReply {
+        var reply = DNSReply(to: query)
+        switch query.type {
+        case 6: reply.authorities = [.authority("example.org", primary: "ns1.example.org")]
+        case 2: reply.answers = [.nameServer(query.name, "ns1.example.org")]
+        case 1: reply.answers = [.address(query.name, [127, 0, 0, 1])]
+        default: break
+        }
+        return reply
+    }
+
+    private func solver(_ server: DNSServer) throws -> DNS01Update {
+        let client = DNSClient(datagramLimits: [.milliseconds(150), .milliseconds(150)], streamLimit: .milliseconds(300))
+        return DNS01Update(
+            try DNSUpdateSettings(server: "auto", keyFile: nil, resolver: "\(server)"),
+            lookup: DNSLookup(client: client, resolvers: [server], port: server.port), longestWait: .milliseconds(300))
+    }
+
+    struct Case: Sendable, CustomTestStringConvertible {
+        var name: String
+        /// Part of the sentence.
+        var says: String
+        var answer: @Sendable (ScriptedDNSServer.Query) -> ScriptedDNSServer.Answer
+        var testDescription: String { name }
+
+        init(_ name: String, says: String, _ answer: @escaping @Sendable (ScriptedDNSServer.Query) -> ScriptedDNSServer.Answer) {
+            (self.name, self.says, self.answer) = (name, says, answer)
+        }
+    }
+
+    private static func isUpdate(_ query: ScriptedDNSServer.Query) -> Bool { query.bytes[2] & 0x78 == 0x28 }
+
+    private static let cases: [Case] = [
+        Case("silence", says: "did not answer") { _ in .messages([]) },
+        Case("other ids", says: "did not answer") { query in
+            var reply = plain(query)
+            reply.id[1] ^= 0xFF
+            return .messages([[UInt8]](repeating: reply.bytes, count: 20))
+        },
+        Case("other questions", says: "did not answer") { query in
+            var reply = plain(query)
+            reply.question = DNSReply.name("www.example.net") + [0, UInt8(query.type), 0, 1]
+            return .messages([reply.bytes])
+        },
+        Case("an alias of itself", says: "leads through too many names or back to itself") { query in
+            var reply = plain(query)
+            if query.type == 5 { reply.answers = [.alias(query.name, query.name)] }
+            return .messages([reply.bytes])
+        },
+        Case("aliases in a circle", says: "leads through too many names or back to itself") { query in
+            var reply = plain(query)
+            if query.type == 5 { reply.answers = [.alias(query.name, query.name == record ? "a.example.org" : record)] }
+            return .messages([reply.bytes])
+        },
+        Case("aliases without an end", says: "leads through too many names or back to itself") { query in
+            var reply = plain(query)
+            if query.type == 5 { reply.answers = [.alias(query.name, "a" + query.name)] }
+            return .messages([reply.bytes])
+        },
+        Case("another zone's SOA record", says: "no zone was found") { query in
+            var reply = plain(query)
+            reply.authorities = [.authority("example.com", primary: "ns1.example.com"), .authority("g", primary: "ns1.example.com")]
+            reply.answers = []
+            return .messages([reply.bytes])
+        },
+        Case("the root's SOA record", says: "no zone was found") { query in
+            var reply = plain(query)
+            if query.type == 6 { reply.authorities = [.authority("", primary: "ns1.example.com")] }
+            return .messages([reply.bytes])
+        },
+        Case("truncated for ever", says: "sent something that is not a DNS answer") { query in
+            var reply = plain(query)
+            reply.isTruncated = true
+            return .messages([reply.bytes])
+        },
+        Case("a slow drip", says: "did not answer") { query in
+            var reply = plain(query)
+            reply.isTruncated = true
+            return query.isStream
+                ? .drip([0x7F, 0xFF] + reply.bytes + [UInt8](repeating: 0, count: 1000), pause: .milliseconds(20))
+                : .messages([reply.bytes])
+        },
+        Case("a compression loop", says: "did not answer") { query in
+            let bytes = plain(query).bytes
+            var loop = bytes
+            loop[7] = 1
+            return .messages([loop + [0xC0, UInt8(truncatingIfNeeded: bytes.count), 0, 16, 0, 1, 0, 0, 0, 0, 0, 1, 0]])
+        },
+        Case("SERVFAIL", says: "answered SERVFAIL") { query in
+            var reply = plain(query)
+            reply.code = 2
+            return .messages([reply.bytes])
+        },
+        Case("an update refused", says: "did not accept the update of the zone example.org: REFUSED") { query in
+            var reply = plain(query)
+            if isUpdate(query) { reply.code = 5 }
+            return .messages([reply.bytes])
+        },
+        Case("an update without an answer", says: "closed the connection without an answer") { query in
+            isUpdate(query) ? .close : .messages([plain(query).bytes])
+        },
+        Case("ten thousand servers", says: "which is more than can be asked") { query in
+            var reply = plain(query)
+            guard query.type == 2 else { return .messages([reply.bytes]) }
+            // As many as a message can have.
+            if query.isStream {
+                reply.answers = (0..<1900).map { .nameServer(query.name, "n\($0).x") }
+            } else {
+                reply.isTruncated = true
+            }
+            return .messages([reply.bytes])
+        },
+        Case("a giant record", says: "does not have it") { query in
+            var reply = plain(query)
+            guard query.type == 16 else { return .messages([reply.bytes]) }
+            if query.isStream {
+                reply.answers = [.text(query.name, [[UInt8]](repeating: [UInt8](repeating: 0x61, count: 255), count: 250))]
+            } else {
+                reply.isTruncated = true
+            }
+            return .messages([reply.bytes])
+        },
+        Case("the value under another name", says: "does not have it") { query in
+            var reply = plain(query)
+            if query.type == 16 { reply.answers = [.text("other.example.org", [Array(query.name.utf8)])] }
+            return .messages([reply.bytes])
+        },
+        Case("an answer without authority", says: "is not a server of the zone") { query in
+            var reply = plain(query)
+            if query.type == 16 { reply.isAuthoritative = false }
+            return .messages([reply.bytes])
+        },
+    ]
+
+    @Test(arguments: cases) func endsInTimeWithOneSentence(_ hostile: Case) async throws {
+        let server = try await ScriptedDNSServer(hostile.answer)
+        let solver = try solver(server.server)
+        let answer = try solver.answer()
+        let began = ContinuousClock.now
+        var failure: (any Error)?
+        do {
+            try await solver.present(answer)
+            try await solver.waitUntilVisible(answer)
+        } catch { failure = error }
+        try? await solver.cleanUp(answer)
+        #expect(ContinuousClock.now - began < .seconds(10))
+        let text = failure.map { "\($0)" } ?? "nothing"
+        #expect(text.contains(hostile.says) && text.utf8.count < 600 && !text.contains("\n"), "\(text)")
+        #expect(failure is IssuanceError)
+        let name = try DomainName(Self.record), zone = try DomainName("example.org")
+        for update in server.asked where Self.isUpdate(update) {
+            let message = try #require(DNSMessage(update.bytes))
+            #expect(message.question?.name == zone && message.authorities.allSatisfy { $0.name == name })
+        }
+        await server.stop()
+    }
+}
