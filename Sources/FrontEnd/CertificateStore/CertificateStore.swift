@@ -59,6 +59,18 @@ public protocol CertificateStore: Sendable {
     func lock(_ name: CertificateName) async throws(StoreError) -> any CertificateLock
 }
 
+/// Stores what renewals remember. Losing it does no harm.
+public protocol RenewalStore: Sendable {
+    /// What is remembered for the renewals of a certificate; an empty record if nothing is.
+    /// - Throws: `StoreError` for a record that cannot be read. It can be replaced without harm.
+    func renewalRecord(named name: CertificateName) async throws(StoreError) -> RenewalRecord
+    func write(_ record: RenewalRecord) async throws(StoreError)
+    func removeRenewalRecord(named name: CertificateName) async throws(StoreError)
+    /// The orders placed at a CA of late; none if nothing is recorded.
+    func orderCount(at directory: ACMEURL) async throws(StoreError) -> OrderCount
+    func write(_ count: OrderCount) async throws(StoreError)
+}
+
 /// A certificate's lock while it is held.
 public protocol CertificateLock: Sendable {
     func release()

@@ -13,6 +13,8 @@ import JOSE
 /// | `certificates/<name>/state.json` | which generation was deployed, which revoked |
 /// | `orders/<name>.json` | the journal of an unfinished order |
 /// | `compromised/<SHA-256 of the SPKI>.json` | a key that is not used again |
+/// | `renewals/<name>.json` | when its CA wants it renewed, and which attempts failed |
+/// | `renewals/orders/<as accounts>.json` | the orders placed at a CA of late |
 /// | `outgoing/<SHA-256 of the SPKI>.json` | a replaced key that will be retired or deleted |
 /// | `locks/<name>.lock` | held while a process works on the certificate, then removed; names the process |
 ///
@@ -24,7 +26,7 @@ import JOSE
 /// | the state directory, `certificates` and the folders below it | 0755 |
 /// | certificates, `metadata.json`, `state.json` | 0644 |
 /// | `key.pem`: no secret, but libpq and others refuse a key file that all users may read | 0640 |
-/// | `accounts`, `orders`, `compromised`, `outgoing`, `locks` | 0700 |
+/// | `accounts`, `orders`, `compromised`, `outgoing`, `renewals`, `locks` | 0700 |
 /// | their files | 0600 |
 ///
 /// An existing folder keeps its mode. A program that reads several files of one generation opens the folder that
@@ -55,13 +57,19 @@ struct FolderLayout: Sendable {
     var orders: String { root + "/orders" }
     var compromisedKeys: String { root + "/compromised" }
     var outgoingKeys: String { root + "/outgoing" }
+    var renewals: String { root + "/renewals" }
+    var orderCounts: String { renewals + "/orders" }
     var locks: String { root + "/locks" }
 
-    func account(_ directory: ACMEURL) -> String {
+    func account(_ directory: ACMEURL) -> String { "\(accounts)/\(FolderLayout.file(of: directory))" }
+    func orderCount(_ directory: ACMEURL) -> String { "\(orderCounts)/\(FolderLayout.file(of: directory))" }
+
+    /// The file of a CA.
+    private static func file(of directory: ACMEURL) -> String {
         let digest = SHA256.hash(data: Array(directory.text.utf8)).prefix(8)
         let host = String(directory.host.map { $0 == ":" ? "-" : $0 }.prefix(128))
         let port = directory.port == 443 ? "" : "_\(directory.port)"
-        return "\(accounts)/\(host)\(port)_\(Hexadecimal.encode(digest)).json"
+        return "\(host)\(port)_\(Hexadecimal.encode(digest)).json"
     }
 
     func certificate(_ name: CertificateName) -> String { "\(certificates)/\(name.rawValue)" }
@@ -70,6 +78,7 @@ struct FolderLayout: Sendable {
     func generation(_ name: CertificateName, _ number: Int) -> String { "\(generations(name))/\(number)" }
     func state(_ name: CertificateName) -> String { certificate(name) + "/" + FolderLayout.stateFile }
     func order(_ name: CertificateName) -> String { "\(orders)/\(name.rawValue).json" }
+    func renewal(_ name: CertificateName) -> String { "\(renewals)/\(name.rawValue).json" }
     func compromisedKey(_ fingerprint: String) -> String? { FolderLayout.file(of: fingerprint).map { "\(compromisedKeys)/\($0)" } }
     func outgoingKey(_ fingerprint: String) -> String? { FolderLayout.file(of: fingerprint).map { "\(outgoingKeys)/\($0)" } }
 

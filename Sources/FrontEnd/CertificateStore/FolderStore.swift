@@ -4,7 +4,7 @@ import DurableFile
 /// The store in a folder; `FolderLayout` has the names. Its calls block on the disk.
 ///
 /// A caller that changes a certificate or its journal must hold the certificate's lock.
-public struct FolderStore: CertificateStore {
+public struct FolderStore: CertificateStore, RenewalStore {
     let layout: FolderLayout
     let files: StoreFiles
     /// The agent's socket for new key files; `nil` if it is the default one.
@@ -119,6 +119,38 @@ public struct FolderStore: CertificateStore {
 
     public func removeOutgoing(_ fingerprint: String) async throws(StoreError) {
         if let path = layout.outgoingKey(fingerprint) { try files.remove(path) }
+    }
+
+    // MARK: Renewals
+
+    public func renewalRecord(named name: CertificateName) async throws(StoreError) -> RenewalRecord {
+        let path = layout.renewal(name)
+        guard let bytes = try files.read(path) else { return RenewalRecord(name: name) }
+        let record = try RenewalRecord(bytes, path: path)
+        guard record.name == name else { throw StoreError(.damaged, path: path, message: "the record is for another certificate") }
+        return record
+    }
+
+    public func write(_ record: RenewalRecord) async throws(StoreError) {
+        try makeFolder(layout.renewals)
+        let path = layout.renewal(record.name)
+        try files.replace(path, with: try record.encoded(for: path), mode: FolderLayout.privateFile)
+    }
+
+    public func removeRenewalRecord(named name: CertificateName) async throws(StoreError) { try files.remove(layout.renewal(name)) }
+
+    public func orderCount(at directory: ACMEURL) async throws(StoreError) -> OrderCount {
+        let path = layout.orderCount(directory)
+        guard let bytes = try files.read(path) else { return OrderCount(directory: directory) }
+        let count = try OrderCount(bytes, path: path)
+        guard count.directory == directory else { throw StoreError(.damaged, path: path, message: "the count is for another CA") }
+        return count
+    }
+
+    public func write(_ count: OrderCount) async throws(StoreError) {
+        try makeFolder(layout.orderCounts)
+        let path = layout.orderCount(count.directory)
+        try files.replace(path, with: try count.encoded(for: path), mode: FolderLayout.privateFile)
     }
 
     // MARK: Journal

@@ -27,6 +27,13 @@ public struct StoredCertificate: Sendable {
         self.folder = folder
     }
 
+    /// The certificate's name for RFC 9773; `nil` if it has no authority key identifier.
+    public var certID: String? {
+        chain.authorityKeyIdentifier.map {
+            RenewalInformation.certID(authorityKeyIdentifier: $0, serialNumber: chain.serialNumber)
+        }
+    }
+
     public var isDeployed: Bool { deployedGeneration == metadata.generation }
     public var isRevoked: Bool { revokedGeneration == metadata.generation }
 }

@@ -47,6 +47,7 @@ extension FakeCA {
         switch (request.method, path) {
         case (.get, "/dir"): return json(directoryText())
         case (.head, "/nonce"): return HTTPResponse(status: 200)
+        case (.get, _) where path.hasPrefix("/ari/"): return try renewalInformation(String(path.dropFirst(5)))
         case (.post, _): break
         default: throw Refusal(status: 404, type: "malformed", detail: "no such page")
         }
@@ -73,10 +74,19 @@ extension FakeCA {
         let behaviour = state.withLock { $0.behaviour }
         let list = behaviour.profiles?.map { #""\#($0)":"a kind of certificate""# }.joined(separator: ",")
         let profiles = list.map { #","profiles":{\#($0)}"# } ?? ""
+        let renewal = behaviour.renewalWindows == nil ? "" : #""renewalInfo":"\#(Self.base)/ari","#
         let terms = behaviour.termsOfService.map { #","termsOfService":"\#($0)""# } ?? ""
         return #"{"newNonce":"\#(Self.base)/nonce","newAccount":"\#(Self.base)/new-account","newOrder":"\#(Self.base)/new-order","#
-            + #""revokeCert":"\#(Self.base)/revoke","keyChange":"\#(Self.base)/key-change","#
+            + #""revokeCert":"\#(Self.base)/revoke","keyChange":"\#(Self.base)/key-change",\#(renewal)"#
             + #""meta":{"externalAccountRequired":\#(behaviour.requiresExternalAccount)\#(terms)\#(profiles)}}"#
+    }
+
+    private func renewalInformation(_ certID: String) throws -> HTTPResponse {
+        let behaviour = state.withLock { $0.behaviour }
+        guard let window = behaviour.renewalWindows?[certID] else {
+            throw Refusal(status: 404, type: "malformed", detail: "no such certificate")
+        }
+        return json(#"{"suggestedWindow":\#(window),"explanationURL":"https://ca.test/why"}"#, retryAfter: behaviour.renewalRetryAfter)
     }
 
     /// Checks nonce, URL, key and signature (RFC 8555 §6.2 to §6.5).
@@ -164,7 +174,9 @@ extension FakeCA {
     private func newOrder(_ message: JSONValue?) throws -> HTTPResponse {
         guard let object = try message?.object() else { throw Refusal(status: 400, type: "malformed", detail: "no payload") }
         let replaces = try object.optionalString("replaces")
-        if replaces != nil { throw Refusal(status: 409, type: "alreadyReplaced", detail: "replaced") }
+        if replaces != nil, let refusal = state.withLock({ $0.behaviour.replacesRefusal }) {
+            throw Refusal(status: refusal == "alreadyReplaced" ? 409 : 400, type: refusal, detail: "replaced")
+        }
         var identifiers: [Identifier] = []
         for value in try object.array("identifiers") {
             let object = try value.object()
@@ -186,7 +198,7 @@ extension FakeCA {
             state.orders.append(
                 StoredOrder(
                     identifiers: identifiers, authorizations: numbers, pendingLeft: state.behaviour.pendingPolls,
-                    profile: profile ?? state.behaviour.defaultProfile))
+                    replaces: replaces, profile: profile ?? state.behaviour.defaultProfile))
             return state.orders.count - 1
         }
         let answer = try order(number, isPoll: false, isCreation: true)

@@ -38,6 +38,12 @@ public final class FakeCA: HTTPTransport {
         public var alternateChain = false
         /// The alternate chain is for another certificate with the same key and names.
         public var alternateIsOther = false
+        /// The directory's `renewalInfo`, and the windows that it shows, by certID (RFC 9773).
+        public var renewalWindows: [String: String]?
+        /// Retry-After on renewal information.
+        public var renewalRetryAfter: String?
+        /// newOrder refuses a `replaces` with this error.
+        public var replacesRefusal: String?
         /// The directory's profiles; `nil` leaves the member out.
         public var profiles: [String]?
         /// The profile of an order that names none.
@@ -120,6 +126,8 @@ public final class FakeCA: HTTPTransport {
     /// Method and path of every request.
     public var log: [String] { state.withLock { $0.log } }
     public var orderCount: Int { state.withLock { $0.orders.count } }
+    /// The `replaces` of every accepted order.
+    public var replacements: [String?] { state.withLock { $0.orders.map(\.replaces) } }
     public var finalizationCount: Int { state.withLock { $0.finalizations } }
     public var revocations: [[UInt8]] { state.withLock { $0.revoked } }
     public func contacts(of account: ACMEURL) -> [String] { state.withLock { $0.contacts[account.text] ?? [] } }

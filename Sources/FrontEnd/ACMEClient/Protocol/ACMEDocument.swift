@@ -34,3 +34,6 @@ extension Authorization: ACMEDocument {
         challenges.filter { $0.kind != nil }.map { ("the URL of challenge \($0.type)", $0.url) }
     }
 }
+
+/// No request is signed for its URLs.
+extension RenewalInformation: ACMEDocument {}

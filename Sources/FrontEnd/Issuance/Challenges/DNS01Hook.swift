@@ -92,23 +92,3 @@ public struct DNS01Hook: ChallengeSolver {
         }
     }
 }
-
-/// Admits a bounded number of tasks at a time, in order of arrival.
-actor Gate {
-    private var free: Int
-    private var waiting: [CheckedContinuation<Void, Never>] = []
-
-    init(limit: Int) { free = max(limit, 1) }
-
-    func enter() async {
-        if free > 0 {
-            free -= 1
-            return
-        }
-        await withCheckedContinuation { waiting.append($0) }
-    }
-
-    func leave() {
-        if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
-    }
-}

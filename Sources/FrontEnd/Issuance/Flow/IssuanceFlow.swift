@@ -79,6 +79,8 @@ public struct IssuanceFlow: Sendable {
     }
 
     private func run(_ request: IssuanceRequest, stored: StoredCertificate?, earlier: OrderJournal?) async throws -> IssuanceOutcome {
+        var request = request
+        request.replaces = request.replaces ?? stored.flatMap { replaced($0, by: request) }
         let plan: KeyPlan
         do { plan = try await planKey(request, stored: stored, earlier: earlier) } catch {
             if let earlier, Verdict.isFinal(error) { try? await JournalKeeper(store: store, journal: earlier).record(.failed) }
@@ -107,6 +109,15 @@ public struct IssuanceFlow: Sendable {
             if Verdict.isFinal(error) { await giveUp(plan, keeper) }
             throw error
         }
+    }
+
+    /// The certificate that a new one replaces, by its name in RFC 9773 §5: of the same CA and account, with at least one
+    /// of the names.
+    private func replaced(_ stored: StoredCertificate, by request: IssuanceRequest) -> String? {
+        guard stored.metadata.directory == issuer.directory, let account = stored.metadata.account, account == issuer.account,
+            !stored.isRevoked, !Set(stored.metadata.identifiers).isDisjoint(with: request.identifiers)
+        else { return nil }
+        return stored.certID
     }
 
     /// Gets the certificate with an earlier run's order, or with a new order if that one is a dead end.
@@ -215,7 +226,7 @@ public struct IssuanceFlow: Sendable {
             notAfter: request.notAfter)
         do {
             return try await issuer.place(order).following(request.identifiers)
-        } catch let error as ACMEClientError where error.problem?.kind == .alreadyReplaced && order.replaces != nil {
+        } catch let error as ACMEClientError where order.replaces != nil && Verdict.mayBeAboutReplaces(error) {
             // RFC 9773 §5: `replaces` is only a hint, do not fail because of it.
             order.replaces = nil
             return try await issuer.place(order).following(request.identifiers)

@@ -39,6 +39,15 @@ enum Verdict {
         }
     }
 
+    /// Whether a refusal of newOrder may be about its `replaces`. RFC 9773 §5 names one error; for a certificate that the
+    /// CA does not find it names none.
+    static func mayBeAboutReplaces(_ error: ACMEClientError) -> Bool {
+        switch error.problem?.kind {
+        case .alreadyReplaced, .malformed: true
+        default: error.status == 404 || error.status == 409
+        }
+    }
+
     /// Whether the agent's policy refused; then nothing was sent.
     static func isPolicyRefusal(_ error: any Error) -> Bool { (error as? any PolicyRefusal)?.isPolicyRefusal == true }
 

@@ -34,6 +34,9 @@ public struct ACMEIssuer: CertificateIssuer {
     public func prepare(forIdentifiers count: Int) { client.allowParallelRequests(1 + count / Self.identifiersPerLane) }
 
     public func place(_ order: NewOrder) async throws -> IssuerOrder {
+        var order = order
+        // RFC 9773 §5: only for a CA that knows the member.
+        if order.replaces != nil, try await client.directory().renewalInfo == nil { order.replaces = nil }
         if let profile = order.profile {
             let offered = try await client.directory().profiles
             guard offered[profile] != nil else { throw IssuanceError.profileNotOffered(profile, offered: offered.keys.sorted()) }

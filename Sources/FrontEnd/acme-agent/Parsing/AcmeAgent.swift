@@ -19,7 +19,8 @@ struct AcmeAgent: AsyncParsableCommand {
         version: Version.text,
         groupedSubcommands: [
             CommandGroup(
-                name: "Certificates:", subcommands: [Issue.self, Renew.self, Revoke.self, List.self, Show.self, Forget.self, Deploy.self]),
+                name: "Certificates:",
+                subcommands: [Issue.self, Renew.self, Run.self, Revoke.self, List.self, Show.self, Forget.self, Deploy.self]),
             CommandGroup(name: "The agent:", subcommands: [AccountCommand.self, CACommand.self, Keys.self, Audit.self, Status.self]),
         ])
 

@@ -39,6 +39,19 @@ struct Session: Sendable {
     func withTransport<Result: Sendable>(
         to directory: ACMEURL, remembered: CertificateSettings.CACertificate? = nil, _ body: (AsyncHTTPTransport) async throws -> Result
     ) async throws -> Result {
+        let transport = try transport(to: directory, remembered: remembered)
+        do {
+            let result = try await body(transport)
+            await transport.shutdown()
+            return result
+        } catch {
+            await transport.shutdown()
+            throw error
+        }
+    }
+
+    /// A transport to a CA, which the caller closes.
+    func transport(to directory: ACMEURL, remembered: CertificateSettings.CACertificate? = nil) throws -> AsyncHTTPTransport {
         output.detail("CA: \(output.given.named(directory.text))")
         let trustRoots = settings.trustRoots(for: directory, remembered: remembered)
         if case .file(let path) = trustRoots {
@@ -51,17 +64,9 @@ struct Session: Sendable {
         }
         let proxy = try settings.proxy(for: directory)
         if let proxy { output.detail("proxy: \(proxy)") }
-        let transport = try AsyncHTTPTransport(
+        return try AsyncHTTPTransport(
             trustRoots: trustRoots, userAgent: Version.userAgent,
             language: PreferredLanguage.fieldValue(locale: settings.locale), proxy: proxy)
-        do {
-            let result = try await body(transport)
-            await transport.shutdown()
-            return result
-        } catch {
-            await transport.shutdown()
-            throw error
-        }
     }
 
     /// Unix seconds.

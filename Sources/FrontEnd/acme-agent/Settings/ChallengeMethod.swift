@@ -40,6 +40,14 @@ enum ChallengeMethod: Sendable, Equatable {
     /// Whether `dns-wait` has a meaning for it.
     var canWait: Bool { kind == .dns01 }
 
+    /// Whether it listens on an address, which only one order can at a time.
+    var isListener: Bool {
+        switch self {
+        case .listener, .tlsListener: true
+        default: false
+        }
+    }
+
     /// Every address of this host, port 80: the CA connects there (RFC 8555 §8.3).
     static var standard: ChallengeMethod { .listener(everyAddress(port: standardPort)) }
     static let standardPort: UInt16 = 80

@@ -65,8 +65,14 @@ extension CertificateSettings {
             }
     }
 
-    /// Whether dns-01 may be used, so that there is something to wait for.
-    var canWaitForDNS: Bool {
-        (challenges ?? challengeRules.flatMap(\.methods) + (generalChallenges ?? [])).contains { $0.canWait }
+    /// Every way that may be used for some name.
+    private var allChallenges: [ChallengeMethod] {
+        challenges ?? challengeRules.flatMap(\.methods) + (generalChallenges ?? [.standard])
     }
+
+    /// Whether dns-01 may be used, so that there is something to wait for.
+    var canWaitForDNS: Bool { allChallenges.contains { $0.canWait } }
+
+    /// Whether an address may be listened on, which only one order can at a time.
+    var hasListener: Bool { allChallenges.contains { $0.isListener } }
 }

@@ -1,7 +1,7 @@
 import JOSE
 import StrictJSON
 
-/// When the CA would like a certificate to be renewed (RFC 9773 §4.2). The front end does not ask for it yet.
+/// When the CA would like a certificate to be renewed (RFC 9773 §4.2).
 public struct RenewalInformation: Hashable, Sendable {
     /// The window's start, in Unix seconds.
     public var start: Int64

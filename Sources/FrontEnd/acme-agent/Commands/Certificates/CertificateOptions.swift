@@ -85,6 +85,9 @@ struct CertificateOptions: ParsableArguments {
         help: ArgumentHelp("Write to this file, as JSON, when each step began and ended.", valueName: "file"), completion: .file())
     var timings: String?
 
+    /// With none of the options given.
+    static var unset: CertificateOptions { (try? CertificateOptions.parse([])) ?? CertificateOptions() }
+
     func validate() throws {
         let range = CertificateSettings.dnsWaitRange
         if let dnsWait, !range.contains(dnsWait) {

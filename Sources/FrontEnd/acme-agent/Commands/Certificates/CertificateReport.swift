@@ -53,6 +53,8 @@ struct CertificateReport: Sendable {
     /// What is wrong with its key, by the store and by what the agent says, if known.
     enum KeyFault: String, Sendable { case compromised, gone, retired }
     var keyFault: KeyFault?
+    /// The CA's window for its renewal, if it is known.
+    var window: RenewalRecord.Window?
     /// Unix seconds.
     let now: Int64
 
@@ -69,7 +71,7 @@ struct CertificateReport: Sendable {
     }
 
     private var metadata: CertificateMetadata { certificate.metadata }
-    private var renewalDue: Int64 { RenewalRule(certificate).due }
+    private var renewalDue: Int64 { RenewalTiming(certificate).due(window) }
     /// When a timer renews it; `nil` for a revoked certificate, which no timer replaces.
     var renewal: Int64? { certificate.isRevoked ? nil : renewalDue }
 

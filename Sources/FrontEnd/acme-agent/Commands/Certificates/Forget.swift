@@ -44,6 +44,7 @@ struct Forget: AgentCommand {
         try await store.removeJournal(named: name)
         if isWhole {
             if store.traces(of: name).certificate { try await store.removeCertificate(named: name) }
+            try await store.removeRenewalRecord(named: name)
             try memory.forget(name)
         }
         let stay = keys.isEmpty ? "" : "; still in the token: \(keys.joined(separator: " and ")) (acme-agent keys delete NAME)"

@@ -34,7 +34,8 @@ struct Show: AgentCommand {
     func run(_ session: Session) async throws -> ExitStatus {
         let name = try session.certificateName(argument: name)
         guard let certificate = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
-        let report = CertificateReport(certificate)
+        var report = CertificateReport(certificate)
+        report.window = await session.renewalWindow(of: certificate)
         let text = session.output.given.named(report.text)
         let bytes = format.export.map { certificate.chain.exported(as: $0) } ?? Array((text + "\n").utf8)
         let isStandardOutput = try out.map { try $0 == "-" || DurableFile.ownDescriptor(named: $0) == STDOUT_FILENO } ?? false

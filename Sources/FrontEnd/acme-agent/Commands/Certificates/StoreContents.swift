@@ -28,6 +28,7 @@ struct StoreContents: Sendable {
         guard !reports.isEmpty else { return }
         let faults = await StoreContents.keyFaults(Set(reports.map(\.certificate.metadata.key.name)), session)
         for index in reports.indices {
+            reports[index].window = await session.renewalWindow(of: reports[index].certificate)
             let key = reports[index].certificate.metadata.key
             let isCompromised = (try? await store.isCompromised(key.fingerprint)) ?? false
             reports[index].keyFault = isCompromised ? .compromised : faults[key.name]
@@ -85,4 +86,12 @@ struct StoreContents: Sendable {
 
     /// Seconds after which an interrupted order that was not resumed is reported: a timer runs once a day.
     private static let longInterruption: Int64 = 2 * 86_400
+}
+
+extension Session {
+    /// The CA's window for a certificate's renewal, if it is known.
+    func renewalWindow(of certificate: StoredCertificate) async -> RenewalRecord.Window? {
+        let record = try? await store.renewalRecord(named: certificate.name)
+        return record?.serial == certificate.metadata.serial ? record?.window : nil
+    }
 }

@@ -1,0 +1,477 @@
+import ACME
+import ACMEClient
+import AgentClient
+import CertificateStore
+import Issuance
+import Synchronization
+
+/// Renewals of the store's certificates: what `renew` and `run` have in common.
+struct Renewals: RenewalWork {
+    private let session: Session
+    /// From the command line; they override the certificates' own settings for this run.
+    private let given: CertificateSettings
+    private let options: CertificateOptions
+    private let display: ProgressDisplay
+    private let isForced: Bool
+    /// Whether the user names the certificates; otherwise a timer may be running.
+    private let isNamed: Bool
+    private var timings: Timings?
+    private let progress = Progress()
+
+    init(
+        _ session: Session, given: CertificateSettings, _ options: CertificateOptions, _ display: ProgressDisplay, isForced: Bool,
+        isNamed: Bool
+    ) {
+        self.session = session
+        self.given = given
+        self.options = options
+        self.display = display
+        self.isForced = isForced
+        self.isNamed = isNamed
+    }
+
+    func timed(by timings: Timings?) -> Renewals {
+        var copy = self
+        copy.timings = timings
+        return copy
+    }
+
+    /// What is known so far, shared by concurrent renewals.
+    private final class Progress: Sendable {
+        struct State {
+            var report = RenewalReport()
+            var found: [CertificateName: Found] = [:]
+            var lost: LostKeys = [:]
+            /// Another run is working on these.
+            var locked: [CertificateName] = []
+            var keys: AgentKeyProvider?
+            /// Why the agent cannot be reached.
+            var agentFailure: Failure?
+        }
+
+        let state = Mutex(State())
+        /// Orders that need the same address follow each other.
+        let listener = Gate(limit: 1)
+        let looks = LookClients()
+    }
+
+    /// What the store has under a name.
+    private struct Found: Sendable {
+        var name: CertificateName
+        var stored: StoredCertificate?
+        var journal: OrderJournal?
+    }
+
+    /// What is wrong with keys, by fingerprint: their certificates are replaced before they are due.
+    private typealias LostKeys = [String: CertificateReport.KeyFault]
+
+    /// In the names' order.
+    var report: RenewalReport {
+        var report = progress.state.withLock { $0.report }
+        report.renewed.sort { $0.certificate.name < $1.certificate.name }
+        report.notDue.sort { $0.name < $1.name }
+        return report
+    }
+
+    // MARK: Named certificates
+
+    /// Renews these if they are due, interrupted or forced.
+    /// - Throws: `IssuanceError.notFound`; what concerns all of them. A certificate's own failure is in the report.
+    func run(_ names: [CertificateName]) async throws {
+        var found = await read(names)
+        let lost = await lostKeys(of: found)
+        found = try await found.asyncFilter { entry in
+            let window = await entry.stored.asyncFlatMap { await session.renewalWindow(of: $0) }
+            if isToDo(entry, lost, window) {
+                noteLostKey(of: entry, lost)
+                return true
+            }
+            guard let stored = entry.stored else { throw IssuanceError.notFound(entry.name) }
+            progress.state.withLock { state in
+                state.report.notDue.append(stored)
+                state.report.windows[entry.name] = window
+            }
+            return false
+        }
+        remember(found, lost)
+        for entry in found {
+            try Task.checkCancellation()
+            _ = try await renew(entry.name, at: nil) { stored, journal in
+                isToDo(Found(name: entry.name, stored: stored, journal: journal), lost, nil)
+            }
+        }
+    }
+
+    private func isToDo(_ entry: Found, _ lost: LostKeys, _ window: RenewalRecord.Window?) -> Bool {
+        let isKeyLost = entry.stored.map { lost[$0.metadata.key.fingerprint] != nil } ?? false
+        return Renew.isToDo(
+            entry.stored, entry.journal, isNamed: isNamed, force: isForced, isKeyLost: isKeyLost, window: window, now: Session.now)
+    }
+
+    // MARK: Everything that is due
+
+    /// One round of the scheduler over all certificates.
+    /// - Returns: when there is something to do again, Unix seconds.
+    @discardableResult func runDue(atOnce: Int) async throws -> Int64 {
+        var limits = RenewalScheduler.Limits()
+        limits.atOnce = atOnce
+        let scheduler = RenewalScheduler(work: self, limits: limits)
+        let round: RenewalScheduler.Round
+        do { round = try await scheduler.round() } catch {
+            await progress.looks.close()
+            throw error
+        }
+        await progress.looks.close()
+        for name in progress.state.withLock({ $0.locked }) { try await renewLater(name) }
+        let found = progress.state.withLock { $0.found }
+        let records = await records(of: found.keys.sorted())
+        progress.state.withLock { state in
+            state.report.postponed = round.postponed
+            let tried = Set(round.results.map(\.name) + round.postponed.map(\.name))
+            for record in records where !tried.contains(record.name) {
+                guard let stored = found[record.name]?.stored, !stored.isRevoked else { continue }
+                state.report.notDue.append(stored)
+                if record.serial == stored.metadata.serial { state.report.windows[record.name] = record.window }
+            }
+        }
+        return round.next
+    }
+
+    /// How long to wait for another run's work on a certificate. An issuance takes seconds.
+    private static let patience: Duration = .seconds(60)
+
+    /// Waits for another run that is working on a certificate, and renews it if that run did not.
+    private func renewLater(_ name: CertificateName) async throws {
+        let end = ContinuousClock.now + Self.patience
+        session.output.note("waiting for another run that is working on \(name)")
+        while ContinuousClock.now < end {
+            do throws(StoreError) {
+                try await session.store.lock(name).release()
+                break
+            } catch { guard error.reason == .locked else { break } }
+            try await Task.sleep(for: .milliseconds(200))
+        }
+        let entry = progress.state.withLock { $0.found[name] }
+        _ = try await renew(name, at: nil, isLast: true) { stored, journal in isStillWanted(entry, stored, journal) }
+    }
+
+    /// Under the certificate's lock: whether nobody else has replaced it or finished its order.
+    private func isStillWanted(_ entry: Found?, _ stored: StoredCertificate?, _ journal: OrderJournal?) -> Bool {
+        if entry?.journal.map({ !$0.hasFailed }) ?? false { return journal.map { !$0.hasFailed } ?? false }
+        return stored?.metadata.serial == entry?.stored?.metadata.serial && !(stored?.isRevoked ?? false)
+    }
+
+    func candidates() async throws -> [RenewalCandidate] {
+        let store = session.store
+        let found = await read(Set(try await store.certificateNames() + store.journalNames()).sorted())
+        let lost = await lostKeys(of: found)
+        remember(found, lost)
+        return found.compactMap { entry in
+            let reason: RenewalCandidate.Reason?
+            if let journal = entry.journal, !journal.hasFailed {
+                reason = .interrupted
+            } else if entry.stored == nil || entry.stored?.isRevoked ?? false {
+                // What failed, and what its user revoked, is left alone.
+                return nil
+            } else if noteLostKey(of: entry, lost) {
+                reason = .keyLost
+            } else {
+                reason = isForced ? .forced : nil
+            }
+            let metadata = entry.stored?.metadata
+            return RenewalCandidate(
+                name: entry.name, directories: directories(of: entry), notBefore: metadata?.notBefore ?? 0,
+                notAfter: metadata?.notAfter ?? 0,
+                serial: metadata?.serial, reason: reason)
+        }
+    }
+
+    /// The CAs in the order in which they are asked: that of the order or the certificate, then the second one.
+    private func directories(of entry: Found) -> [ACMEURL] {
+        if session.settings.isDirectoryGiven { return [session.settings.directory] }
+        let cas = session.settings.cas(of: entry.name.rawValue), second = cas.second?.directory
+        let own: ACMEURL
+        if let journal = entry.journal, !journal.hasFailed {
+            own = journal.directory
+        } else if let stored = entry.stored?.metadata.directory, stored != second {
+            own = stored
+        } else {
+            // The second one has issued it while the first one did not.
+            own = cas.first.directory
+        }
+        return [own] + [second].compactMap(\.self).filter { $0 != own }
+    }
+
+    func records(of names: [CertificateName]) async -> [RenewalRecord] {
+        var records: [RenewalRecord] = []
+        for name in names {
+            // A damaged one is replaced.
+            records.append((try? await session.store.renewalRecord(named: name)) ?? RenewalRecord(name: name))
+        }
+        return records
+    }
+
+    func keep(_ record: RenewalRecord) async {
+        do throws(StoreError) { try await session.store.write(record) } catch {
+            session.output.warning("\(record.name): when to renew it could not be stored: \(error.message)")
+        }
+    }
+
+    func room(at directory: ACMEURL, now: Int64) async -> OrderRoom? {
+        guard let rate = session.settings.knownCA(at: directory).limits.orders else { return nil }
+        let times = (try? await session.store.orderCount(at: directory))?.times ?? []
+        return OrderRoom(limit: rate.count, in: rate.seconds, times: times, now: now)
+    }
+
+    /// Orders are remembered for a week: no known limit counts longer.
+    private static let countedSpan: Int64 = 7 * 86_400
+
+    func countOrder(at directory: ACMEURL, now: Int64) async {
+        var count = (try? await session.store.orderCount(at: directory)) ?? OrderCount(directory: directory)
+        count.add(now, forgettingBefore: now - Self.countedSpan)
+        try? await session.store.write(count)
+    }
+
+    func renew(_ candidate: RenewalCandidate, at directory: ACMEURL) async throws -> RenewalAttempt {
+        let entry = progress.state.withLock { $0.found[candidate.name] }
+        return try await renew(candidate.name, at: directory) { stored, journal in isStillWanted(entry, stored, journal) }
+    }
+
+    // MARK: RFC 9773
+
+    /// How long a CA may take to say when a certificate should be renewed.
+    private static let lookPatience: Duration = .seconds(30)
+
+    func look(at candidate: RenewalCandidate) async -> RenewalLook {
+        guard let stored = progress.state.withLock({ $0.found[candidate.name]?.stored }), let directory = candidate.directories.first,
+            // Only the CA that issued it knows it.
+            directory == stored.metadata.directory, let certID = stored.certID
+        else { return .none }
+        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
+        let remembered = (try? memory.read(candidate.name))?.caCertificate
+        return await withTaskGroup(of: RenewalLook.self) { group in
+            group.addTask {
+                do {
+                    let client = try await progress.looks.client(for: directory, remembered, session)
+                    guard let answer = try await client.renewalInformation(certID: certID) else { return .none }
+                    return .window(answer.information, retryAfter: answer.retryAfter)
+                } catch {
+                    session.output.detail("\(candidate.name): the CA does not say when to renew it: \(error)")
+                    return .failed
+                }
+            }
+            group.addTask {
+                try? await Task.sleep(for: Self.lookPatience)
+                return .failed
+            }
+            let first = await group.next() ?? .failed
+            group.cancelAll()
+            return first
+        }
+    }
+
+    // MARK: One certificate
+
+    private func read(_ names: [CertificateName]) async -> [Found] {
+        let store = session.store
+        var found: [Found] = []
+        for name in names {
+            do throws(StoreError) {
+                found.append(
+                    Found(name: name, stored: try await store.certificate(named: name), journal: try await store.journal(named: name)))
+            } catch { progress.state.withLock { $0.report.add(Failure(error), of: name, session.output) } }
+        }
+        return found
+    }
+
+    /// Says that a certificate gets a new key.
+    /// - Returns: Whether its key is retired or compromised.
+    @discardableResult private func noteLostKey(of entry: Found, _ lost: LostKeys) -> Bool {
+        guard let key = entry.stored?.metadata.key, let fault = lost[key.fingerprint] else { return false }
+        session.output.note("\(entry.name): its key \"\(key.name)\" is \(fault.rawValue); it gets a new one")
+        return true
+    }
+
+    private func remember(_ found: [Found], _ lost: LostKeys) {
+        progress.state.withLock { state in
+            state.found = Dictionary(found.map { ($0.name, $0) }) { first, _ in first }
+            state.lost = lost
+        }
+    }
+
+    /// The compromised keys and, as far as the agent answers, the retired ones. A key that is gone is no reason: a
+    /// grant may be off for a while.
+    private func lostKeys(of found: [Found]) async -> LostKeys {
+        var lost: LostKeys = [:], others: [KeyReference] = []
+        for entry in found {
+            guard let stored = entry.stored, !stored.isRevoked else { continue }
+            let key = stored.metadata.key
+            if (try? await session.store.isCompromised(key.fingerprint)) ?? false {
+                lost[key.fingerprint] = .compromised
+            } else if !isToDo(entry, [:], nil) {
+                others.append(key)
+            }
+        }
+        guard !others.isEmpty else { return lost }
+        let faults = await StoreContents.keyFaults(Set(others.map(\.name)), session)
+        for key in others where faults[key.name] == .retired { lost[key.fingerprint] = .retired }
+        return lost
+    }
+
+    /// The connection to the agent; `nil` if there is none, which is reported once.
+    private func keys(for name: CertificateName) async throws -> AgentKeyProvider? {
+        let (known, failure) = progress.state.withLock { ($0.keys, $0.agentFailure) }
+        if let known { return known }
+        if let failure {
+            progress.state.withLock { $0.report.failed.append((name, failure)) }
+            return nil
+        }
+        do {
+            let keys = try await session.keys()
+            progress.state.withLock { $0.keys = keys }
+            return keys
+        } catch let error as AgentConnectionError {
+            // Reported once for all certificates; those that are not due, or damaged, are reported as well.
+            let failure = Failure(error)
+            let isFirst = progress.state.withLock { state in
+                state.report.failed.append((name, failure))
+                defer { state.agentFailure = failure }
+                return state.agentFailure == nil
+            }
+            if isFirst { session.output.report(failure, json: false) }
+            return nil
+        }
+    }
+
+    /// - Parameters:
+    ///   - directory: the CA; `nil` for the order's or the certificate's own.
+    ///   - isLast: another run's lock is a failure.
+    private func renew(
+        _ name: CertificateName, at directory: ACMEURL?, isLast: Bool = false,
+        ifStill isWanted: @escaping @Sendable (StoredCertificate?, OrderJournal?) -> Bool
+    ) async throws -> RenewalAttempt {
+        try session.settings.checkKeyFileGroup()
+        guard let keys = try await keys(for: name) else { return .notTried }
+        do {
+            if let outcome = try await renew(name, at: directory, keys, isWanted) {
+                progress.state.withLock { $0.report.renewed.append(outcome) }
+                return .renewed
+            }
+            if let stored = try await session.store.certificate(named: name) {
+                // Another run was first.
+                progress.state.withLock { $0.report.notDue.append(stored) }
+            }
+            return .notTried
+        } catch let error as StoreError where error.reason == .locked && !isNamed && !isLast {
+            progress.state.withLock { $0.locked.append(name) }
+            return .notTried
+        } catch {
+            try Task.checkCancellation()
+            await IssuanceFlow.endOrder(named: name, in: session.store, after: error)
+            display.erase()
+            let failure = await session.explained(Failure(error))
+            progress.state.withLock { $0.report.add(failure, of: name, session.output) }
+            return .failed(RenewalFailure(error))
+        }
+    }
+
+    private func renew(
+        _ name: CertificateName, at chosen: ACMEURL?, _ keys: AgentKeyProvider,
+        _ isWanted: @escaping @Sendable (StoredCertificate?, OrderJournal?) -> Bool
+    ) async throws -> IssuanceOutcome? {
+        let store = session.store
+        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
+        let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: try memory.read(name))
+        let stored = try await store.certificate(named: name), journal = try await store.journal(named: name)
+        var key: ManagedKey?
+        if let name = journal?.key { key = try await keys.key(named: name) }
+        guard
+            var (request, directory) = try Renew.request(
+                name, stored, journal, keyAlgorithm: key?.algorithm ?? settings.keyType ?? Settings.defaultKeyType,
+                mustStaple: settings.mustStaple)
+        else { throw IssuanceError.notFound(name) }
+        if given.dnsWait != nil, isNamed, !settings.canWaitForDNS {
+            throw Failure.usage("--dns-wait has no effect without a DNS hook", hint: "--dns-hook PROGRAM or --dns-update SERVER")
+        }
+        if let hook = settings.deployHook {
+            // A certificate without its hook is better than an expired one; the next run tries the hook again.
+            do throws(Failure) { try Hooks.check(hook) } catch {
+                guard given.deployHook == nil else { throw error }
+                session.output.warning("\(name): \(error.message)")
+            }
+        }
+        let oldKey = try options.oldKeyChoice
+        if settings.deployHook == nil, stored != nil, options.newKey, oldKey != .keep {
+            let grace = settings.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace
+            session.output.warning(
+                "\(name) gets a new key, but has no deploy hook: servers use the old one until they are reloaded, and it is retired "
+                    + (grace > 0 ? "in \(Wording.duration(seconds: Int64(grace)))" : "at once"),
+                hint: "acme-agent deploy SERVER \(name) prints the hook for a server")
+        }
+        if let chosen { directory = chosen } else if session.settings.isDirectoryGiven { directory = session.settings.directory }
+        request.newKey = options.newKey
+        request.oldKey = oldKey
+        if options.newKey || given.keyType != nil, let type = settings.keyType { request.keyAlgorithm = type }
+        request.isKeyAlgorithmWanted = given.keyType != nil
+        request.profile = given.profile ?? request.profile
+        request.isProfileInherited = request.isProfileInherited && settings.profile != request.profile
+        request.preferredRoot = settings.preferredChain
+        return try await alone(if: settings.hasListener) { [request, directory] in
+            try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) {
+                // Checked again under the lock: of two concurrent runs the second finds it renewed.
+                try await $0.issue(request, ifStill: isWanted)
+            }
+        }
+    }
+
+    private func alone<Result: Sendable>(if isNeeded: Bool, _ body: () async throws -> Result) async throws -> Result {
+        guard isNeeded else { return try await body() }
+        await progress.listener.enter()
+        do {
+            let result = try await body()
+            await progress.listener.leave()
+            return result
+        } catch {
+            await progress.listener.leave()
+            throw error
+        }
+    }
+}
+
+/// Clients for the CAs that are asked during one round, one for each.
+private actor LookClients {
+    private var clients: [String: (transport: AsyncHTTPTransport, client: ACMEClient)] = [:]
+
+    /// - Parameter remembered: a certificate's own root certificates for the CA.
+    func client(
+        for directory: ACMEURL, _ remembered: CertificateSettings.CACertificate?, _ session: Session
+    ) throws -> ACMEClient {
+        let id = "\(directory.text) \(remembered?.file ?? "")"
+        if let known = clients[id] { return known.client }
+        let transport = try session.transport(to: directory, remembered: remembered)
+        let client = ACMEClient(directory: directory, transport: transport)
+        clients[id] = (transport, client)
+        return client
+    }
+
+    func close() async {
+        let open = clients.values
+        clients = [:]
+        for entry in open { await entry.transport.shutdown() }
+    }
+}
+
+extension Optional where Wrapped: Sendable {
+    fileprivate func asyncFlatMap<Result>(_ body: (Wrapped) async -> Result?) async -> Result? {
+        guard let self else { return nil }
+        return await body(self)
+    }
+}
+
+extension Array where Element: Sendable {
+    fileprivate func asyncFilter(_ isIncluded: (Element) async throws -> Bool) async throws -> [Element] {
+        var result: [Element] = []
+        for element in self where try await isIncluded(element) { result.append(element) }
+        return result
+    }
+}
