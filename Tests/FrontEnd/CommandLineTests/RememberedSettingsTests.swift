@@ -44,8 +44,10 @@ import Testing
             try memory.remember(settings, for: name)
             #expect(try memory.read(name) == settings)
             var other = CertificateSettings()
+            let resolver = try DNSUpdateSettings(server: "auto", keyFile: nil, resolver: "[::1]:5353")
             other.challenges = [
-                .dnsUpdate(try DNSUpdateSettings(server: "ns1.example.org:5353", keyFile: "/key", resolver: "[::1]:5353"))
+                .dnsPersist(resolver),
+                .dnsUpdate(try DNSUpdateSettings(server: "ns1.example.org:5353", keyFile: "/key", resolver: "[::1]:5353")),
             ]
             try memory.remember(other, for: name)
             #expect(try memory.read(name) == other)

@@ -190,7 +190,7 @@ import Testing
         ("dns-update = \"auto\"\ndns-resolver = \"ns1.example.org\"", "t.toml:2: \"ns1.example.org\" is not the address of a resolver"),
         ("dns-update = \"auto\"\ndns-hook = \"/hook\"", "t.toml:2: dns-hook and dns-update cannot be combined"),
         ("dns-key = \"/key\"", "t.toml:1: dns-key has no effect without dns-update"),
-        ("dns-resolver = \"::1\"", "t.toml:1: dns-resolver has no effect without dns-update"),
+        ("dns-resolver = \"::1\"", "t.toml:1: dns-resolver has no effect without dns-update or dns-persist"),
         ("dns-update = \"auto\"\ndns-key = \"key\"", "t.toml:2: \"dns-key\" must be an absolute path"),
         ("tls-alpn01-address = \"443\"", "t.toml:1: \"443\" is not an address and port"),
         ("http01-address = [1]", "t.toml:1: \"http01-address\" must contain strings, not an integer"),

@@ -83,7 +83,8 @@ import Testing
             await #expect(throws: DNSError.self, "\(what)") {
                 _ = try await Self.client.ask(server.server, try Self.question(), isRecursive: false)
             }
-            #expect(ContinuousClock.now - began < .seconds(3), "\(what)")
+            // Much less, where nothing else needs the CPU.
+            #expect(ContinuousClock.now - began < .seconds(30), "\(what)")
             await server.stop()
         }
     }
@@ -106,7 +107,7 @@ import Testing
         try await Task.sleep(for: .milliseconds(50))
         query.cancel()
         await #expect(throws: CancellationError.self) { _ = try await query.value }
-        #expect(ContinuousClock.now - began < .seconds(5))
+        #expect(ContinuousClock.now - began < .seconds(25))
         await server.stop()
     }
 }

@@ -157,7 +157,7 @@ import Testing
             try await solver.waitUntilVisible(answer)
         } catch { failure = error }
         try? await solver.cleanUp(answer)
-        #expect(ContinuousClock.now - began < .seconds(10))
+        #expect(ContinuousClock.now - began < .seconds(60))
         let text = failure.map { "\($0)" } ?? "nothing"
         #expect(text.contains(hostile.says) && text.utf8.count < 600 && !text.contains("\n"), "\(text)")
         #expect(failure is IssuanceError)

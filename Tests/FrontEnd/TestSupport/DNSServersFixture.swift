@@ -176,7 +176,7 @@ public final class DNSServersFixture: Sendable {
     }
 
     private static func waitUntilServing(_ server: DNSServer) async throws {
-        let end = ContinuousClock.now + .seconds(15)
+        let end = ContinuousClock.now + .seconds(60)
         let lookup = DNSLookup(resolvers: [server], port: server.port)
         while true {
             let zone = try? await lookup.zone(of: DomainName("example.org")), other = try? await lookup.zone(of: DomainName("example.net"))

@@ -62,7 +62,7 @@ extension FakeCA {
         case "new-order": return try newOrder(message)
         case "order": return try order(number)
         case "authz": return try authorization(number)
-        case "chall": return try challenge(number, account: account)
+        case "chall": return try challenge(number, account: account, isPersist: parts.last == "dns-persist-01")
         case "finalize": return try finalize(number, message)
         case "cert", "alternate": return try certificate(number, root: parts.first == "cert" ? 0 : 1)
         case "revoke": return try revoke(message)
@@ -76,9 +76,11 @@ extension FakeCA {
         let profiles = list.map { #","profiles":{\#($0)}"# } ?? ""
         let renewal = behaviour.renewalWindows == nil ? "" : #""renewalInfo":"\#(Self.base)/ari","#
         let terms = behaviour.termsOfService.map { #","termsOfService":"\#($0)""# } ?? ""
+        let issuers = behaviour.persistIssuers.map { #""\#($0)""# }.joined(separator: ",")
+        let persist = behaviour.persistDraft == 2 ? #","issuerDomainNames":[\#(issuers)],"accountHashPrefix":"\#(Self.base)/hash/""# : ""
         return #"{"newNonce":"\#(Self.base)/nonce","newAccount":"\#(Self.base)/new-account","newOrder":"\#(Self.base)/new-order","#
             + #""revokeCert":"\#(Self.base)/revoke","keyChange":"\#(Self.base)/key-change",\#(renewal)"#
-            + #""meta":{"externalAccountRequired":\#(behaviour.requiresExternalAccount)\#(terms)\#(profiles)}}"#
+            + #""meta":{"externalAccountRequired":\#(behaviour.requiresExternalAccount)\#(terms)\#(profiles)\#(persist)}}"#
     }
 
     private func renewalInformation(_ certID: String) throws -> HTTPResponse {
@@ -242,11 +244,20 @@ extension FakeCA {
 
     private func challenges(_ authorization: StoredAuthorization, _ number: Int) -> String {
         let isWildcard = authorization.identifier.isWildcard
-        return (isWildcard ? ["dns-01"] : ["http-01", "dns-01"]).map { challengeText(authorization, number, $0) }.joined(separator: ",")
+        let persist = state.withLock { $0.behaviour.persistDraft } == nil ? [] : ["dns-persist-01"]
+        return ((isWildcard ? ["dns-01"] : ["http-01", "dns-01"]) + persist).map { challengeText(authorization, number, $0) }
+            .joined(separator: ",")
     }
 
     private func challengeText(_ authorization: StoredAuthorization, _ number: Int, _ type: String) -> String {
-        var text = #"{"type":"\#(type)","url":"\#(Self.base)/chall/\#(number)/\#(type)","token":"\#(authorization.token)","#
+        var text = #"{"type":"\#(type)","url":"\#(Self.base)/chall/\#(number)/\#(type)","#
+        if type == "dns-persist-01" {
+            let behaviour = state.withLock { $0.behaviour }
+            let issuers = behaviour.persistIssuers.map { #""\#($0)""# }.joined(separator: ",")
+            text += #""\#(behaviour.persistDraft == 2 ? "issuerDomainNames" : "issuer-domain-names")":[\#(issuers)],"#
+        } else {
+            text += #""token":"\#(authorization.token)","#
+        }
         let isTried = authorization.status == "invalid" && state.withLock { $0.behaviour.keepsTrying }
         text += #""status":"\#(isTried ? "processing" : authorization.status)""#
         if let detail = authorization.detail {
@@ -267,17 +278,17 @@ extension FakeCA {
                 + #""challenges":[\#(challenges(authorization, number))]\#(isWildcard ? #","wildcard":true"# : "")}"#)
     }
 
-    private func challenge(_ number: Int, account: String?) throws -> HTTPResponse {
+    private func challenge(_ number: Int, account: String?, isPersist: Bool) throws -> HTTPResponse {
         guard let account, let key = state.withLock({ $0.accounts[account] }),
             var authorization = state.withLock({ $0.authorizations.indices.contains(number) ? $0.authorizations[number] : nil })
         else { throw Refusal(status: 404, type: "malformed", detail: "no such challenge") }
-        let type = authorization.identifier.isWildcard ? "dns-01" : "http-01"
+        let type = isPersist ? "dns-persist-01" : authorization.identifier.isWildcard ? "dns-01" : "http-01"
         let wanted = KeyAuthorization(token: authorization.token, thumbprint: key.thumbprint).text
         let refusal = state.withLock { $0.behaviour.refusals[authorization.identifier.value] }
         if let refusal {
             authorization.status = "invalid"
             authorization.detail = refusal
-        } else if look(authorization.identifier, type, authorization.token) == wanted {
+        } else if isPersist || look(authorization.identifier, type, authorization.token) == wanted {
             authorization.status = "valid"
         } else {
             authorization.status = "invalid"

@@ -60,6 +60,10 @@ public final class FakeCA: HTTPTransport {
         public var certifiedNames: [String]?
         /// How long certificates last.
         public var certificateDays = 90
+        /// Offers dns-persist-01 as in this draft (draft-ietf-acme-dns-persist), and finds the records.
+        public var persistDraft: Int?
+        /// Its names for itself in these records.
+        public var persistIssuers = ["ca.test"]
         /// The certificate is for another key.
         public var certifiesAnotherKey = false
 

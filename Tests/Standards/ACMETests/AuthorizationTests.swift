@@ -15,14 +15,14 @@ struct AuthorizationTests {
     func whole() throws {
         let dns =
             #"{"type":"dns-01","url":"https://ca.example/chall/2","status":"valid","token":"abc","validated":"2014-12-01T12:05:58.16Z"}"#
-        let new = #"{"type":"dns-persist-01","url":"https://ca.example/chall/3","status":"pending","issuer-domain-names":["ca.example"]}"#
+        let new = #"{"type":"dns-future-01","url":"https://ca.example/chall/3","status":"pending","names":["ca.example"]}"#
         let authorization = try Authorization(
             json: try value(Self.authorization([Self.challenge, dns, new].joined(separator: ","), end: #","wildcard":true,"x":{}"#)))
         #expect(authorization.identifier.value == "www.example.org")
         #expect(authorization.status == .pending)
         #expect(authorization.expires == "2016-01-02T14:09:30Z")
         #expect(authorization.wildcard)
-        #expect(authorization.challenges.map(\.type) == ["http-01", "dns-01", "dns-persist-01"])
+        #expect(authorization.challenges.map(\.type) == ["http-01", "dns-01", "dns-future-01"])
         #expect(authorization.challenges.map(\.kind) == [.http01, .dns01, nil])
         #expect(authorization.challenge(.http01)?.url.text == "https://ca.example/chall/1")
         #expect(authorization.challenge(.http01)?.token == "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA")

@@ -74,6 +74,24 @@ extension DNSLookup {
         }
     }
 
+    /// The values of the TXT records of a name, as the first server of its zone that answers has them.
+    public func currentTexts(of name: DomainName) async throws -> [[UInt8]] {
+        let target = try await target(of: name)
+        let zone = try await zone(of: target).name
+        var failure: any Error = DNSError.noServers(zone: zone)
+        for server in try await servers(of: zone).prefix(Self.mostAsked) {
+            do {
+                let answer = try await client.ask(server.server, .init(target, .txt), isRecursive: false)
+                guard answer.isAuthoritative else { continue }
+                return answer.contents(of: target).compactMap { if case .text(let text) = $0 { text } else { nil } }
+            } catch let error as DNSError { failure = error }
+        }
+        throw failure
+    }
+
+    /// Servers that are asked until one answers.
+    private static let mostAsked = 4
+
     /// The values of the TXT records of a name, as resolvers see them.
     public func texts(of name: DomainName) async throws -> [[UInt8]] {
         try await resolve(.init(name, .txt)).answers.compactMap { if case .text(let text) = $0.content { text } else { nil } }

@@ -230,6 +230,18 @@ public struct AccountFlow: Sendable {
         return try await keys.signer(for: key)
     }
 
+    /// What the records of dns-persist-01 say about the account, by the CA's directory; the issuer names are only those
+    /// that the directory lists.
+    public func persistRecord(_ directory: ACMEURL) async throws -> (expectation: DNSPersistRecord.Expectation, directory: Directory) {
+        let client = try await client(for: directory)
+        guard let account = client.account, let signer = client.signer else { throw IssuanceError.noAccount(directory: directory) }
+        let offered = try await client.directory()
+        let expectation = DNSPersistRecord.Expectation(
+            issuers: offered.issuerDomainNames, form: offered.accountHashPrefix.map { .hash(prefix: $0) } ?? .url, account: account,
+            thumbprint: signer.publicKey.thumbprint)
+        return (expectation, offered)
+    }
+
     /// The account as the CA has it; an account that was deactivated elsewhere may be shown with its status.
     public func show(_ directory: ACMEURL) async throws -> (stored: StoredAccount, account: Account) {
         let client = try await client(for: directory)

@@ -30,6 +30,10 @@ public protocol ChallengeSolver: Sendable {
     /// already presented. If it throws, `cleanUp` MUST undo what it did.
     func present(_ answer: ChallengeAnswer) async throws
 
+    /// Looks whether a record that lasts is there, and fits (dns-persist-01). It is called in place of `present`,
+    /// `waitUntilVisible` and `cleanUp`, and MUST change nothing.
+    func confirm(_ record: DNSPersistRecord.Expectation, for identifier: Identifier) async throws
+
     /// Returns when the CA can see the answer. It MUST end after a bounded time.
     func waitUntilVisible(_ answer: ChallengeAnswer) async throws
 
@@ -51,6 +55,7 @@ public protocol ChallengeSolver: Sendable {
 extension ChallengeSolver {
     public func check() throws {}
     public func prepare() async throws {}
+    public func confirm(_ record: DNSPersistRecord.Expectation, for identifier: Identifier) async throws {}
     public func waitUntilVisible(_ answer: ChallengeAnswer) async throws {}
     public func waitForValidation(of answers: [ChallengeAnswer], quiet: Duration, limit: Duration) async -> Bool { false }
     public func finish() async {}

@@ -60,20 +60,13 @@ public final class DNS01Update: ChallengeSolver {
         return false
     }
 
-    public func check() throws { _ = try key() }
-
-    private func key() throws(IssuanceError) -> TSIGKey? {
-        guard let path = settings.keyFile else { return nil }
-        do throws(TSIGKeyFileError) { return try TSIGKeyFile.read(path) } catch {
-            throw .solver(nil, reason: error.description, hint: error.hint)
-        }
-    }
+    public func check() throws { _ = try settings.key() }
 
     /// The name before aliases: a later process follows them again.
     public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { DNS01Hook.recordName(identifier) }
 
     public func present(_ answer: ChallengeAnswer) async throws {
-        let key = try key()
+        let key = try settings.key()
         try await change(answer) { [self] in
             let place = try await place(of: answer)
             try await lookup.add(Self.value(answer), ttl: Self.ttl, to: place, key, time: time.unixTime())
@@ -81,7 +74,7 @@ public final class DNS01Update: ChallengeSolver {
     }
 
     public func cleanUp(_ answer: ChallengeAnswer) async throws {
-        let key = try key()
+        let key = try settings.key()
         try await change(answer) { [self] in
             try await lookup.remove(Self.value(answer), from: try await place(of: answer), key, time: time.unixTime())
         }

@@ -39,6 +39,14 @@ public struct DNSUpdateSettings: Hashable, Sendable {
         }
     }
 
+    /// - Throws: `IssuanceError.solver`.
+    func key() throws(IssuanceError) -> TSIGKey? {
+        guard let path = keyFile else { return nil }
+        do throws(TSIGKeyFileError) { return try TSIGKeyFile.read(path) } catch {
+            throw .solver(nil, reason: error.description, hint: error.hint)
+        }
+    }
+
     public var serverText: String { server?.description ?? Self.automatic }
     public var resolverText: String? { resolver?.description }
 }

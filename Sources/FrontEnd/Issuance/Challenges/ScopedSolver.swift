@@ -19,6 +19,9 @@ public struct ScopedSolver: ChallengeSolver {
         base.target(of: identifier, keyAuthorization)
     }
     public func present(_ answer: ChallengeAnswer) async throws { try await base.present(answer) }
+    public func confirm(_ record: DNSPersistRecord.Expectation, for identifier: Identifier) async throws {
+        try await base.confirm(record, for: identifier)
+    }
     public func waitUntilVisible(_ answer: ChallengeAnswer) async throws { try await base.waitUntilVisible(answer) }
     public func waitForValidation(of answers: [ChallengeAnswer], quiet: Duration, limit: Duration) async -> Bool {
         await base.waitForValidation(of: answers, quiet: quiet, limit: limit)

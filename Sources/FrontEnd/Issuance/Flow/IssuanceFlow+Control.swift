@@ -7,6 +7,8 @@ struct Proof: Sendable {
     var authorization: IssuerAuthorization
     var challenge: Challenge
     var answer: ChallengeAnswer
+    /// For dns-persist-01: what is there already, so that nothing is presented or removed.
+    var record: DNSPersistRecord.Expectation?
     /// Its place among the flow's solvers.
     var solverIndex: Int
     var solver: any ChallengeSolver
@@ -34,7 +36,7 @@ extension IssuanceFlow {
     }
 
     func proveControl(_ order: IssuerOrder, _ authorizations: [IssuerAuthorization], _ keeper: JournalKeeper) async throws -> IssuerOrder {
-        let proofs = try chooseProofs(authorizations)
+        let proofs = try await chooseProofs(authorizations)
         guard !proofs.isEmpty else {
             // Everything is already validated: the order becomes ready by itself.
             return try await poll(order, for: "the CA to mark the order as ready", limit: limits.validation) { $0.state != .pending }
@@ -42,7 +44,8 @@ extension IssuanceFlow {
         let inUse = distinctSolvers(proofs)
         do {
             for (_, solver) in inUse { try await solver.prepare() }
-            try await keeper.record(proofs.map { .challengeSetUp($0.answer) })
+            let presented = proofs.filter { $0.record == nil }
+            if !presented.isEmpty { try await keeper.record(presented.map { .challengeSetUp($0.answer) }) }
             var watch = ProofWatch(proofs, since: time.uptime())
             try await present(proofs, &watch)
             async let announced: Void = announceFinalize(keeper)
@@ -107,7 +110,7 @@ extension IssuanceFlow {
         }
     }
 
-    private func chooseProofs(_ authorizations: [IssuerAuthorization]) throws -> [Proof] {
+    private func chooseProofs(_ authorizations: [IssuerAuthorization]) async throws -> [Proof] {
         var proofs: [Proof] = []
         var failures: [IssuanceError.FailedIdentifier] = []
         for authorization in authorizations {
@@ -115,7 +118,7 @@ extension IssuanceFlow {
             case .proven: observer(.authorizationReused(authorization.identifier))
             case .failed: failures.append(.init(authorization))
             case .pending:
-                if let proof = chooseProof(authorization) {
+                if let proof = try await chooseProof(authorization) {
                     observer(.authorizationPending(authorization.identifier))
                     proofs.append(proof)
                 } else if let failed = authorization.challenges.first(where: { $0.status == .invalid }) {
@@ -130,15 +133,18 @@ extension IssuanceFlow {
         return proofs
     }
 
-    private func chooseProof(_ authorization: IssuerAuthorization) -> Proof? {
+    private func chooseProof(_ authorization: IssuerAuthorization) async throws -> Proof? {
         for (index, solver) in solvers.enumerated() where solver.canSolve(authorization.identifier) {
-            guard let challenge = authorization.challenges.first(where: { $0.kind == solver.type && $0.status != .invalid }),
-                let keyAuthorization = issuer.keyAuthorization(of: challenge)
-            else { continue }
+            guard let challenge = authorization.challenges.first(where: { $0.kind == solver.type && $0.status != .invalid }) else {
+                continue
+            }
+            let record = try await issuer.persistRecord(for: challenge)
+            guard let keyAuthorization = issuer.keyAuthorization(of: challenge) ?? record.map({ $0.placeholder }) else { continue }
             let answer = ChallengeAnswer(
                 type: solver.type, identifier: authorization.identifier, keyAuthorization: keyAuthorization,
                 target: solver.target(of: authorization.identifier, keyAuthorization))
-            return Proof(authorization: authorization, challenge: challenge, answer: answer, solverIndex: index, solver: solver)
+            return Proof(
+                authorization: authorization, challenge: challenge, answer: answer, record: record, solverIndex: index, solver: solver)
         }
         return nil
     }
@@ -151,6 +157,10 @@ extension IssuanceFlow {
     /// Presents all answers and tells the CA that they are ready. Its answer may already be a failure.
     private func present(_ proofs: [Proof], _ watch: inout ProofWatch) async throws {
         let answered = try await sideBySide(proofs) { proof in
+            if let record = proof.record {
+                try await proof.solver.confirm(record, for: proof.identifier)
+                return try await respond(to: proof)
+            }
             try await proof.solver.present(proof.answer)
             observer(.challengePresented(proof.identifier, proof.answer.type, target: proof.answer.target))
             try await proof.solver.waitUntilVisible(proof.answer)
@@ -218,7 +228,7 @@ extension IssuanceFlow {
         // A separate task does not inherit the cancellation.
         await Task {
             let steps = await withTaskGroup(of: JournalStep?.self) { group in
-                for proof in proofs {
+                for proof in proofs where proof.record == nil {
                     group.addTask { await cleanUp(proof.answer, by: proof.solver) ? .challengeCleanedUp(proof.answer) : nil }
                 }
                 var steps: [JournalStep] = []
@@ -283,4 +293,9 @@ extension IssuanceError.FailedIdentifier {
             identifier: authorization.identifier, problem: authorization.problem,
             challenge: authorization.challenges.first { $0.status == .invalid }?.kind)
     }
+}
+
+extension DNSPersistRecord.Expectation {
+    /// dns-persist-01 has no token, and nothing is made of this.
+    fileprivate var placeholder: KeyAuthorization { KeyAuthorization(token: "", thumbprint: thumbprint) }
 }

@@ -96,6 +96,11 @@ public struct ACMEIssuer: CertificateIssuer {
         return KeyAuthorization(token: token, thumbprint: thumbprint)
     }
 
+    public func persistRecord(for challenge: Challenge) async throws -> DNSPersistRecord.Expectation? {
+        guard let offer = challenge.persistOffer, let account = client.account else { return nil }
+        return offer.expectation(try await client.directory(), account: account, thumbprint: thumbprint)
+    }
+
     public func validate(_ challenge: Challenge) async throws -> Challenge? {
         do { return try await client.respond(to: challenge.url).value } catch let error as ACMEClientError {
             switch error {

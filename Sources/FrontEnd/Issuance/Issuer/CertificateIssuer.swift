@@ -28,6 +28,8 @@ public protocol CertificateIssuer: Sendable {
     func authorization(at url: ACMEURL) async throws -> IssuerAuthorization
     /// The answer to present for a challenge (RFC 8555 §8.1); `nil` if its type has no key authorization.
     func keyAuthorization(of challenge: Challenge) -> KeyAuthorization?
+    /// The record that a challenge of dns-persist-01 needs; `nil` if it has another type, or the CA's offer is malformed.
+    func persistRecord(for challenge: Challenge) async throws -> DNSPersistRecord.Expectation?
     /// Tells the CA that a challenge is ready.
     /// - Returns: the CA's answer; `nil` if it cannot be read, which changes nothing.
     func validate(_ challenge: Challenge) async throws -> Challenge?

@@ -20,7 +20,9 @@ struct AcmeAgent: AsyncParsableCommand {
         groupedSubcommands: [
             CommandGroup(
                 name: "Certificates:",
-                subcommands: [Issue.self, Renew.self, Run.self, Revoke.self, List.self, Show.self, Forget.self, Deploy.self]),
+                subcommands: [
+                    Issue.self, Renew.self, Run.self, Revoke.self, List.self, Show.self, Forget.self, Deploy.self, Persist.self,
+                ]),
             CommandGroup(name: "The agent:", subcommands: [AccountCommand.self, CACommand.self, Keys.self, Audit.self, Status.self]),
         ])
 

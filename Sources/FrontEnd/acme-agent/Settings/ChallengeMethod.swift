@@ -12,17 +12,20 @@ enum ChallengeMethod: Sendable, Equatable {
     case tlsListener([ListenEndpoint])
     /// dns-01 with a program that creates the TXT record.
     case dnsHook(String)
+    /// dns-persist-01, with a record that is there already.
+    case dnsPersist(DNSUpdateSettings)
     /// dns-01 with updates of the zone (RFC 2136).
     case dnsUpdate(DNSUpdateSettings)
 
     /// What it solves: a certificate has at most one method of each kind.
-    enum Kind: String, Sendable { case http01 = "http-01", tlsALPN01 = "tls-alpn-01", dns01 = "dns-01" }
+    enum Kind: String, Sendable { case http01 = "http-01", tlsALPN01 = "tls-alpn-01", dns01 = "dns-01", dnsPersist01 = "dns-persist-01" }
 
     var kind: Kind {
         switch self {
         case .listener, .webroot: .http01
         case .tlsListener: .tlsALPN01
         case .dnsHook, .dnsUpdate: .dns01
+        case .dnsPersist: .dnsPersist01
         }
     }
 
@@ -34,6 +37,7 @@ enum ChallengeMethod: Sendable, Equatable {
         case .tlsListener: "tls-alpn01-address"
         case .dnsHook: "dns-hook"
         case .dnsUpdate: "dns-update"
+        case .dnsPersist: "dns-persist"
         }
     }
 
@@ -89,6 +93,7 @@ enum ChallengeMethod: Sendable, Equatable {
         case .tlsListener(let addresses): TLSALPN01Listener(addresses)
         case .dnsHook(let program):
             DNS01Hook(program: Hooks.program(program), settle: .seconds(dnsWait ?? CertificateSettings.defaultDNSWait))
+        case .dnsPersist(let settings): DNSPersist(settings, observer: observer)
         case .dnsUpdate(let settings):
             DNS01Update(settings, longestWait: dnsWait.map { .seconds($0) } ?? DNS01Update.standardWait, observer: observer)
         }
@@ -104,12 +109,15 @@ struct ChallengeTexts: Sendable, Equatable {
     var dnsUpdate: String?
     var dnsKey: String?
     var dnsResolver: String?
+    var dnsPersist = false
 
     /// In order of preference: what needs no DNS first.
     /// - Returns: `nil` if none is given.
     /// - Throws: a usage `Failure` if two of the same kind are given.
     func methods() throws(Failure) -> [ChallengeMethod]? {
         var methods: [ChallengeMethod] = []
+        // It needs neither a port nor a change.
+        if let settings = try dnsPersistSettings() { methods.append(.dnsPersist(settings)) }
         if !http01Address.isEmpty {
             var parsed: [ListenEndpoint] = []
             for text in http01Address { parsed += try ChallengeMethod.endpoints(text) }
@@ -132,11 +140,19 @@ struct ChallengeTexts: Sendable, Equatable {
         return methods.isEmpty ? nil : methods
     }
 
+    private func dnsPersistSettings() throws(Failure) -> DNSUpdateSettings? {
+        guard dnsPersist else { return nil }
+        do throws(IssuanceError) {
+            return try DNSUpdateSettings(server: DNSUpdateSettings.automatic, keyFile: nil, resolver: dnsResolver)
+        } catch { throw .usage(error.description, hint: error.hint) }
+    }
+
     private func dnsUpdateSettings() throws(Failure) -> DNSUpdateSettings? {
         guard let dnsUpdate else {
-            if dnsKey != nil || dnsResolver != nil {
+            if dnsKey != nil || (dnsResolver != nil && !dnsPersist) {
                 throw .usage(
-                    "\(dnsKey != nil ? "dns-key" : "dns-resolver") has no effect without dns-update",
+                    dnsKey != nil
+                        ? "dns-key has no effect without dns-update" : "dns-resolver has no effect without dns-update or dns-persist",
                     hint: "dns-update names the server that takes updates, or \"\(DNSUpdateSettings.automatic)\" for the zone's primary")
             }
             return nil
@@ -155,6 +171,7 @@ struct ChallengeTexts: Sendable, Equatable {
             case .webroot(let folder): webroot = folder
             case .tlsListener(let addresses): tlsALPN01Address = addresses.map(\.description)
             case .dnsHook(let program): dnsHook = program
+            case .dnsPersist(let settings): (dnsPersist, dnsResolver) = (true, settings.resolverText)
             case .dnsUpdate(let settings):
                 (dnsUpdate, dnsKey, dnsResolver) = (settings.serverText, settings.keyFile, settings.resolverText)
             }

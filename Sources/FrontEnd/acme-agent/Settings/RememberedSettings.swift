@@ -86,6 +86,7 @@ struct RememberedSettings {
         json.member("dnsUpdate", ifPresent: challenges.dnsUpdate)
         json.member("dnsKey", ifPresent: challenges.dnsKey)
         json.member("dnsResolver", ifPresent: challenges.dnsResolver)
+        if challenges.dnsPersist { json.member("dnsPersist", true) }
         json.member("dnsWaitSeconds", ifPresent: settings.dnsWait.map { Int64($0) })
         json.member("deployHook", ifPresent: settings.deployHook)
         json.member("keyType", ifPresent: settings.keyType?.rawValue)
@@ -106,7 +107,7 @@ struct RememberedSettings {
         guard version <= self.version else { throw NewerFormat(version: version) }
         guard version >= 1 else { throw JSONError(.invalidValue, offset: 0, member: "version") }
         try object.finish(known: [
-            "version", "http01Addresses", "webroot", "tlsALPN01Addresses", "dnsHook", "dnsUpdate", "dnsKey", "dnsResolver",
+            "version", "http01Addresses", "webroot", "tlsALPN01Addresses", "dnsHook", "dnsUpdate", "dnsKey", "dnsResolver", "dnsPersist",
             "dnsWaitSeconds", "deployHook", "keyType",
             "oldKeyGraceSeconds", "profile", "preferredChain",
             "mustStaple", "caCertificate", "caCertificateFor",
@@ -120,6 +121,7 @@ struct RememberedSettings {
         challenges.dnsUpdate = try object.optionalString("dnsUpdate")
         challenges.dnsKey = try object.optionalString("dnsKey")
         challenges.dnsResolver = try object.optionalString("dnsResolver")
+        challenges.dnsPersist = try object.optionalBool("dnsPersist") ?? false
         settings.challenges = try challenges.methods()
         func seconds(_ name: String, in range: ClosedRange<Int>) throws -> Int? {
             try object.optionalInteger(name).map { Int(min(max($0, Int64(range.lowerBound)), Int64(range.upperBound))) }

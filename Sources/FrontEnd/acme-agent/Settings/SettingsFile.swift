@@ -200,7 +200,9 @@ struct CertificateSettings: Sendable, Equatable {
 }
 
 extension ChallengeTexts {
-    static let settings = ["http01-address", "webroot", "tls-alpn01-address", "dns-hook", "dns-update", "dns-key", "dns-resolver"]
+    static let settings = [
+        "http01-address", "webroot", "tls-alpn01-address", "dns-hook", "dns-update", "dns-key", "dns-resolver", "dns-persist",
+    ]
 
     init(_ table: ConfigurationTable) throws(ConfigurationError) {
         http01Address = try table.oneOrMore("http01-address")
@@ -210,6 +212,7 @@ extension ChallengeTexts {
         dnsUpdate = try table.string("dns-update")
         dnsKey = try table.path("dns-key")
         dnsResolver = try table.string("dns-resolver")
+        dnsPersist = try table.bool("dns-persist") ?? false
     }
 }
 

@@ -13,6 +13,8 @@ public struct Challenge: Hashable, Sendable {
     public var status: ChallengeStatus
     /// Checked to be base64url (see `ChallengeToken`); absent only for types not known here.
     public var token: String?
+    /// For dns-persist-01, which has no token; `nil` if the CA's offer is malformed.
+    public var persistOffer: DNSPersistRecord.Offer?
     /// Why it failed.
     public var error: Problem?
     /// RFC 3339.
@@ -39,7 +41,9 @@ public struct Challenge: Hashable, Sendable {
         status = reader.object.optional("status") == nil ? .pending : try reader.status(ChallengeStatus.self)
         token = try reader.text("token")
         if let token, !ChallengeToken.isValid(token) { throw reader.failure("token", "not base64url") }
-        guard token != nil || ChallengeType(rawValue: type) == nil else { throw reader.failure("token", "it is missing") }
+        let kind = ChallengeType(rawValue: type)
+        if kind == .dnsPersist01 { persistOffer = DNSPersistRecord.Offer(challenge: reader.object) }
+        guard token != nil || kind == nil || kind == .dnsPersist01 else { throw reader.failure("token", "it is missing") }
         error = reader.object.optional("error").map { Problem(json: $0) }
         validated = try reader.timestamp("validated")
     }

@@ -2,5 +2,6 @@
 public enum ChallengeType: String, CaseIterable, Hashable, Sendable {
     case http01 = "http-01"
     case dns01 = "dns-01"
+    case dnsPersist01 = "dns-persist-01"
     case tlsALPN01 = "tls-alpn-01"
 }

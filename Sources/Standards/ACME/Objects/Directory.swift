@@ -28,6 +28,11 @@ public struct Directory: Hashable, Sendable {
     public var website: String?
     /// Domains by which CAA records name this CA (RFC 8659).
     public var caaIdentities: [String]
+    /// The CA's names for itself in the records of dns-persist-01 (draft-ietf-acme-dns-persist-02); empty if the list is
+    /// missing or malformed.
+    public var issuerDomainNames: [String]
+    /// What comes before the hash of an account in these records (draft-02); checked to be usable there.
+    public var accountHashPrefix: String?
     /// Whether newAccount requires an external account binding (RFC 8555 §7.3.4).
     public var externalAccountRequired: Bool
     /// Name to description, which may be empty.
@@ -48,6 +53,8 @@ public struct Directory: Hashable, Sendable {
         website = meta?.remark("website")
         let identities = (try? meta?.object.optional("caaIdentities")?.array()) ?? []
         caaIdentities = identities.prefix(Directory.maximumCAAIdentities).compactMap { try? $0.string() }
+        issuerDomainNames = (meta?.object.optional(DNSPersistRecord.Offer.member)).flatMap { DNSPersistRecord.issuers($0) } ?? []
+        accountHashPrefix = meta?.remark("accountHashPrefix").flatMap { DNSPersistRecord.isUsable(prefix: $0) ? $0 : nil }
         externalAccountRequired = (try? meta?.bool("externalAccountRequired")) ?? false
         profiles = [:]
         let list = (try? meta?.object.optional("profiles")?.object("profiles").members) ?? []

@@ -44,6 +44,9 @@ struct CertificateOptions: ParsableArguments {
         help: ArgumentHelp("Ask this resolver for zones to update. (default: those of /etc/resolv.conf)", valueName: "ip[:port]"))
     var dnsResolver: String?
 
+    @Flag(help: "Answer dns-persist-01 challenges with records that are there already; see `acme-agent persist`.")
+    var dnsPersist = false
+
     @Option(
         help: ArgumentHelp(
             "Wait this long after the DNS hook before telling the CA (default: \(CertificateSettings.defaultDNSWait)), or at most this "
@@ -111,6 +114,7 @@ struct CertificateOptions: ParsableArguments {
             challenges.dnsUpdate = dnsUpdate
             challenges.dnsKey = try dnsKey.map(AbsolutePath.of)
             challenges.dnsResolver = dnsResolver
+            challenges.dnsPersist = dnsPersist
             settings.challenges = try challenges.methods()
             settings.dnsWait = dnsWait
             settings.deployHook = try deployHook.map(AbsolutePath.of)
@@ -140,6 +144,7 @@ struct CertificateOptions: ParsableArguments {
             ("--http01-address", !http01Address.isEmpty), ("--webroot", webroot != nil),
             ("--tls-alpn01-address", !tlsALPN01Address.isEmpty), ("--dns-hook", dnsHook != nil),
             ("--dns-update", dnsUpdate != nil), ("--dns-key", dnsKey != nil), ("--dns-resolver", dnsResolver != nil),
+            ("--dns-persist", dnsPersist),
             ("--dns-wait", dnsWait != nil), ("--key-type", keyType != nil), ("--new-key", newKey), ("--old-key", oldKey != nil),
             ("--old-key-grace", oldKeyGrace != nil),
             ("--profile", profile != nil), ("--preferred-chain", preferredChain != nil), ("--deploy-hook", deployHook != nil),

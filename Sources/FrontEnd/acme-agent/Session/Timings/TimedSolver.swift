@@ -15,6 +15,9 @@ struct TimedSolver: ChallengeSolver {
     func present(_ answer: ChallengeAnswer) async throws {
         try await timings.measure(.challenge, "present") { try await base.present(answer) }
     }
+    func confirm(_ record: DNSPersistRecord.Expectation, for identifier: Identifier) async throws {
+        try await timings.measure(.challenge, "look for the record") { try await base.confirm(record, for: identifier) }
+    }
     func waitUntilVisible(_ answer: ChallengeAnswer) async throws {
         try await timings.measure(.challenge, "wait until visible") { try await base.waitUntilVisible(answer) }
     }

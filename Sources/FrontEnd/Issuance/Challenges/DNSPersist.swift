@@ -1,0 +1,124 @@
+import ACME
+import ACMEClient
+import CertificateStore
+import DNS
+
+/// dns-persist-01 (draft-ietf-acme-dns-persist): a TXT record that stays lets the account have certificates. Nothing is
+/// written. The solver looks first whether the record is there, fits this account and lasts, since a failed validation
+/// counts at the CA.
+public struct DNSPersist: ChallengeSolver {
+    /// A warning comes when a record lasts for less than this: longer than between two renewals that failed.
+    public static let warningTime: Int64 = 30 * 86_400
+
+    private let lookup: DNSLookup
+    private let time: any Timekeeping
+    private let observer: IssuanceObserver
+
+    /// - Parameters:
+    ///   - settings: of which only the resolver is used.
+    ///   - port: of servers that are found by name.
+    public init(
+        _ settings: DNSUpdateSettings, port: Int = DNSServer.standardPort, time: any Timekeeping = SystemTime(),
+        observer: @escaping IssuanceObserver = { _ in }
+    ) {
+        lookup = DNSLookup(resolvers: settings.resolver.map { [$0] } ?? ResolverList.system(), port: port)
+        self.time = time
+        self.observer = observer
+    }
+
+    public var type: ChallengeType { .dnsPersist01 }
+
+    public func canSolve(_ identifier: Identifier) -> Bool {
+        if case .dns = identifier { return true }
+        return false
+    }
+
+    public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String {
+        if case .dns(let name) = identifier { return DNSPersistRecord.name(for: name) }
+        return identifier.value
+    }
+
+    public func confirm(_ record: DNSPersistRecord.Expectation, for identifier: Identifier) async throws {
+        guard case .dns(let name) = identifier else { return }
+        let now = time.unixTime()
+        switch try await look(record, name, now) {
+        case .success(let found):
+            guard let until = found.persistUntil, until - now < Self.warningTime else { return }
+            observer(
+                .warning(
+                    "the record \(DNSPersistRecord.name(for: name)) lets this account have certificates for "
+                        + "\(max(0, until - now) / 86_400) more days only (persistUntil)"))
+        case .failure(let misfit):
+            throw IssuanceError.solver(
+                identifier, reason: "\(DNSPersistRecord.name(for: name)): \(misfit)",
+                hint: "add to the zone: \(record.record(for: name).zoneFileLine(for: name))")
+        }
+    }
+
+    /// How long a record for an account lasts.
+    public enum Ending: Hashable, Sendable {
+        case missing
+        case never
+        /// Seconds since 1970.
+        case at(Int64)
+    }
+
+    /// How long the record of a name lasts for an account; the longest, if there are several.
+    /// - Parameter thumbprint: the account key's, if it is known.
+    /// - Throws: `DNSError`, if no resolver answers.
+    public func ending(of name: DNSName, account: ACMEURL, thumbprint: String?) async throws -> Ending {
+        let values = try await lookup.texts(of: try DomainName(DNSPersistRecord.name(for: name)))
+        let records = values.compactMap { DNSPersistRecord(value: String(decoding: $0, as: UTF8.self)) }.filter {
+            $0.isFor(account, thumbprint: thumbprint, name: name) && ($0.isForWildcards || !name.isWildcard)
+        }
+        guard !records.isEmpty else { return .missing }
+        let ends = records.compactMap(\.persistUntil)
+        return ends.count < records.count ? .never : ends.max().map { .at($0) } ?? .never
+    }
+
+    /// Adds the record to the zone (RFC 2136), and removes earlier ones for the same account at the same CA.
+    public static func set(
+        _ record: DNSPersistRecord, for name: DNSName, _ settings: DNSUpdateSettings, port: Int = DNSServer.standardPort,
+        time: any Timekeeping = SystemTime()
+    ) async throws {
+        let lookup = DNSLookup(resolvers: settings.resolver.map { [$0] } ?? ResolverList.system(), port: port)
+        do {
+            let key = try settings.key()
+            let place = try await lookup.record(try DomainName(DNSPersistRecord.name(for: name)), primary: settings.server)
+            try await lookup.add(Array(record.value.utf8), ttl: ttl, to: place, key, time: time.unixTime())
+            for value in try await lookup.currentTexts(of: place.name) {
+                let text = String(decoding: value, as: UTF8.self)
+                guard text != record.value, let other = DNSPersistRecord(value: text), other.issuer == record.issuer,
+                    other.accountURI == record.accountURI
+                else { continue }
+                try await lookup.remove(value, from: place, key, time: time.unixTime())
+            }
+        } catch let error as DNSError {
+            throw IssuanceError.solver(.dns(name), reason: error.description, hint: error.hint)
+        }
+    }
+
+    /// Seconds that resolvers may keep the record.
+    private static let ttl: UInt32 = 3600
+
+    public func present(_ answer: ChallengeAnswer) async throws {}
+    public func cleanUp(_ answer: ChallengeAnswer) async throws {}
+
+    /// A resolver may have kept an answer from before the record was added: if that does not fit, the zone's own servers
+    /// are asked.
+    private func look(
+        _ record: DNSPersistRecord.Expectation, _ name: DNSName, _ now: Int64
+    ) async throws -> Result<DNSPersistRecord, DNSPersistRecord.Misfit> {
+        func fitting(_ values: [[UInt8]]) -> Result<DNSPersistRecord, DNSPersistRecord.Misfit> {
+            DNSPersistRecord.fitting(values.map { String(decoding: $0, as: UTF8.self) }, record, for: name, now: now)
+        }
+        do {
+            let domain = try DomainName(DNSPersistRecord.name(for: name))
+            let kept = fitting(try await lookup.texts(of: domain))
+            guard case .failure = kept, let values = try? await lookup.currentTexts(of: domain) else { return kept }
+            return fitting(values)
+        } catch let error as DNSError {
+            throw IssuanceError.solver(.dns(name), reason: error.description, hint: error.hint)
+        }
+    }
+}

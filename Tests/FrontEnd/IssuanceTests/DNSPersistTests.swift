@@ -1,0 +1,124 @@
+import ACME
+import DNS
+import TestSupport
+import Testing
+
+@testable import Issuance
+
+/// dns-persist-01 in both drafts, on the tests' own CA, with records on a server of the tests' own.
+@Suite struct DNSPersistTests {
+    /// A server with these TXT values at every name of example.org.
+    private func server(_ values: @escaping @Sendable (String) -> [String]) async throws -> ScriptedDNSServer {
+        try await ScriptedDNSServer { query in
+            var reply = DNSReply(to: query)
+            switch query.type {
+            case 6: reply.authorities = [.authority("example.org", primary: "ns1.example.org")]
+            case 2: reply.answers = [.nameServer(query.name, "ns1.example.org")]
+            case 1: reply.answers = [.address(query.name, [127, 0, 0, 1])]
+            case 16: reply.answers = values(query.name).map { .text(query.name, [Array($0.utf8)]) }
+            default: break
+            }
+            return .messages([reply.bytes])
+        }
+    }
+
+    private func solver(_ server: ScriptedDNSServer, _ bench: Bench) throws -> DNSPersist {
+        let settings = try DNSUpdateSettings(server: "auto", keyFile: nil, resolver: "\(server.server)")
+        return DNSPersist(
+            settings, port: server.server.port, time: bench.time, observer: { event in bench.events.withLock { $0.append(event) } })
+    }
+
+    private func bench(_ draft: Int?, _ change: (inout FakeCA.Behaviour) -> Void = { _ in }) throws -> Bench {
+        var behaviour = FakeCA.Behaviour()
+        behaviour.persistDraft = draft
+        change(&behaviour)
+        return try Bench(behaviour)
+    }
+
+    private func record(_ bench: Bench, _ draft: Int, _ name: String, until: Int64? = nil) throws -> String {
+        let form: DNSPersistRecord.AccountForm = draft == 2 ? .hash(prefix: FakeCA.base + "/hash/") : .url
+        let expectation = DNSPersistRecord.Expectation(
+            issuers: ["ca.test"], form: form, account: bench.account, thumbprint: bench.accountKey.publicKey.thumbprint)
+        return expectation.record(for: try DNSName(name), persistUntil: until).value
+    }
+
+    @Test(arguments: [1, 2]) func aRecordThatIsThereProvesNamesAndNothingIsWritten(draft: Int) async throws {
+        let bench = try bench(draft)
+        let value = try record(bench, draft, "*.www.example.org")
+        let server = try await server { $0 == "_validation-persist.www.example.org" ? ["v=spf1 -all", value] : [] }
+        let flow = try bench.flow(solvers: [try solver(server, bench), bench.solver])
+        _ = try await flow.issue(try Bench.request(["*.www.example.org"]))
+        #expect(bench.ca.log.count <= 9 && bench.ca.log.contains("POST /chall/0/dns-persist-01"))
+        #expect(server.asked.allSatisfy { $0.bytes[2] & 0x78 == 0 && $0.name.hasPrefix("_validation-persist.") })
+        #expect(!bench.eventNames.contains("warning") && !bench.eventNames.contains("challenge-presented"))
+        #expect(try await bench.store.journal(named: Bench.request(["*.www.example.org"]).name)?.challengesToCleanUp.isEmpty ?? true)
+        await server.stop()
+    }
+
+    @Test func aCAThatValidatesWhenItOrdersNeedsEightRequests() async throws {
+        let bench = try bench(2) { $0.proven = ["www.example.org"] }
+        let server = try await server { _ in [] }
+        _ = try await bench.flow(solvers: [try solver(server, bench)]).issue(try Bench.request())
+        #expect(bench.ca.log.count <= 8 && server.asked.isEmpty)
+        await server.stop()
+    }
+
+    @Test(arguments: [1, 2]) func aMissingRecordIsSaidBeforeTheCAIsTold(draft: Int) async throws {
+        let bench = try bench(draft)
+        let other = try record(bench, 3 - draft, "www.example.org"), own = try record(bench, draft, "www.example.org")
+        let server = try await server { _ in [other] }
+        await #expect {
+            _ = try await bench.flow(solvers: [try solver(server, bench), bench.solver]).issue(try Bench.request())
+        } throws: { error in
+            "\(error)".contains("_validation-persist.www.example.org: the record is for another account, or for another key of it")
+                && (error as? IssuanceError)?.hint == "add to the zone: _validation-persist.www.example.org. IN TXT \"\(own)\""
+        }
+        #expect(!bench.ca.log.contains { $0.hasPrefix("POST /chall") })
+        await server.stop()
+    }
+
+    @Test func aRecordThatEndsSoonIsWarnedOfAndOneThatHasEndedIsRefused() async throws {
+        let bench = try bench(1)
+        let now = bench.time.unixTime()
+        let soon = try record(bench, 1, "www.example.org", until: now + 5 * 86_400)
+        let server = try await server { _ in [soon] }
+        _ = try await bench.flow(solvers: [try solver(server, bench)]).issue(try Bench.request())
+        let warning = bench.events.withLock { events in
+            events.compactMap { event in if case .warning(let text) = event { text } else { nil } }.first
+        }
+        #expect(warning?.contains("5 more days only (persistUntil)") == true)
+        await server.stop()
+        let ended = try record(bench, 1, "www.example.org", until: now - 1)
+        let late = try await self.server { _ in [ended] }
+        await #expect {
+            _ = try await bench.flow(solvers: [try solver(late, bench)]).issue(try Bench.request(["a.example.org"]))
+        } throws: { "\($0)".contains("_validation-persist.a.example.org: ") }
+        await late.stop()
+    }
+
+    /// Then the challenge counts as not offered, and the next way is taken.
+    @Test(arguments: [[], ["CA.test"], ["ca.test."], ["ca.test; policy=wildcard"], [String](repeating: "ca.test", count: 11)])
+    func aMalformedOfferIsLeftAlone(issuers: [String]) async throws {
+        for draft in [1, 2] {
+            let bench = try bench(draft) { $0.persistIssuers = issuers }
+            let server = try await server { _ in [] }
+            _ = try await bench.flow(solvers: [try solver(server, bench), bench.solver]).issue(try Bench.request())
+            #expect(server.asked.isEmpty && bench.ca.log.contains("POST /chall/0/http-01"))
+            await server.stop()
+        }
+    }
+
+    @Test(.enabled(if: !DNSServersFixture.Software.installed.isEmpty, "bind9 or knot is installed"))
+    func recordsAreSetByUpdatesInPlaceOfEarlierOnes() async throws {
+        let servers = try await DNSServersFixture(try #require(DNSServersFixture.Software.installed.first))
+        let settings = try DNSUpdateSettings(server: "auto", keyFile: servers.keyFile, resolver: "\(servers.primary)")
+        let name = try DNSName("*.www.example.org"), place = try DomainName("_validation-persist.www.example.org")
+        let foreign = DNSPersistRecord(issuer: "other.test", accountURI: "https://other.test/1")
+        let first = DNSPersistRecord(issuer: "ca.test", accountURI: "https://ca.test/1", persistUntil: 2_000_000_000)
+        let second = DNSPersistRecord(issuer: "ca.test", accountURI: "https://ca.test/1", isForWildcards: true)
+        for record in [foreign, first, second, second] { try await DNSPersist.set(record, for: name, settings, port: servers.port) }
+        let values = try await servers.lookup.currentTexts(of: place).map { String(decoding: $0, as: UTF8.self) }
+        #expect(Set(values) == [foreign.value, second.value])
+        servers.stop()
+    }
+}
