@@ -31,7 +31,8 @@ public enum TSIGKeyFile {
             if case .distrusted(_, .readable) = error {
                 hint = "whoever reads it can change the zone: chmod o= \(TerminalText.safe(path, limit: 300)), and make a new key"
             }
-            throw TSIGKeyFileError(path: error.path, reason: error.reason, hint: hint)
+            let reason = if case .system = error { "cannot be read: \(error.reason)" } else { error.reason }
+            throw TSIGKeyFileError(path: error.path, reason: reason, hint: hint)
         }
         guard let text = String(validating: bytes, as: UTF8.self) else { throw TSIGKeyFileError(path: path, reason: "is not text") }
         return text
@@ -95,7 +96,7 @@ public struct TSIGKeyFileError: Error, Hashable, Sendable, CustomStringConvertib
     public var reason: String
     public var hint: String?
 
-    public var description: String { "the key file \"\(TerminalText.safe(path, limit: 300))\": \(reason)" }
+    public var description: String { "the DNS key: \"\(TerminalText.safe(path, limit: 300))\" \(reason)" }
 }
 
 /// `key "name" { algorithm hmac-sha256; secret "…"; };`

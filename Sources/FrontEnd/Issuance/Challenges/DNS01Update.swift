@@ -75,7 +75,7 @@ public final class DNS01Update: ChallengeSolver {
 
     public func cleanUp(_ answer: ChallengeAnswer) async throws {
         let key = try settings.key()
-        try await change(answer) { [self] in
+        try await change(answer, isRemoval: true) { [self] in
             try await lookup.remove(Self.value(answer), from: try await place(of: answer), key, time: time.unixTime())
         }
     }
@@ -90,14 +90,16 @@ public final class DNS01Update: ChallengeSolver {
         return place
     }
 
-    private func change(_ answer: ChallengeAnswer, _ body: @escaping @Sendable () async throws -> Void) async throws {
+    private func change(_ answer: ChallengeAnswer, isRemoval: Bool = false, _ body: @escaping @Sendable () async throws -> Void)
+        async throws
+    {
         await gate.enter()
         do {
             try await within(Self.changeLimit, answer, body)
             await gate.leave()
         } catch {
             await gate.leave()
-            throw explain(error, answer)
+            throw explain(error, isRemoval ? nil : answer)
         }
     }
 
@@ -121,9 +123,10 @@ public final class DNS01Update: ChallengeSolver {
         }
     }
 
-    private func explain(_ error: any Error, _ answer: ChallengeAnswer) -> any Error {
+    /// - Parameter answer: what could not be set up; `nil` for a removal.
+    private func explain(_ error: any Error, _ answer: ChallengeAnswer?) -> any Error {
         guard let error = error as? DNSError else { return error }
-        return IssuanceError.solver(answer.identifier, reason: error.description, hint: error.hint)
+        return IssuanceError.solver(answer?.identifier, reason: error.description, hint: error.hint)
     }
 
     // MARK: - Waiting

@@ -94,7 +94,8 @@ public struct DNSPersist: ChallengeSolver {
                 try await lookup.remove(value, from: place, key, time: time.unixTime())
             }
         } catch let error as DNSError {
-            throw IssuanceError.solver(.dns(name), reason: error.description, hint: error.hint)
+            let reason = "\(DNSPersistRecord.name(for: name)) could not be set: \(error)"
+            throw IssuanceError.solver(nil, reason: reason, hint: error.hint)
         }
     }
 
