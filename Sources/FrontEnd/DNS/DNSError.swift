@@ -25,6 +25,9 @@ public enum DNSError: Error, Hashable, Sendable, CustomStringConvertible {
     case noAddress(DomainName)
     case noResolver
 
+    /// Whether nothing came at all.
+    var isSilence: Bool { if case .noAnswer = self { true } else { false } }
+
     public var description: String {
         switch self {
         case .name(let text): return "\"\(text)\" is not a domain name"

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct ExchangeTests {
     private static func question(_ name: String = "www.example.org") throws -> DNSMessage.Question { .init(try DomainName(name), .txt) }
-    private static let client = DNSClient(datagramLimits: [.milliseconds(200), .milliseconds(400)], streamLimit: .milliseconds(400))
+    private static let client = DNSClient(datagramLimits: [.milliseconds(200), .milliseconds(400)], streamLimit: .seconds(1))
 
     @Test func answersToOthersAreDroppedUntilOursComes() async throws {
         let server = try await ScriptedDNSServer { query in
@@ -98,6 +98,29 @@ import Testing
             guard case DNSError.unreachable(_, let reason, false) = error else { return false }
             return reason == "connection refused"
         }
+    }
+
+    @Test func aResolverThatIsDownCostsOneDatagram() async throws {
+        let silent = try await ScriptedDNSServer { _ in .messages([]) }
+        let broken = try await ScriptedDNSServer { query in
+            var reply = DNSReply(to: query)
+            reply.code = 2
+            return .messages([reply.bytes])
+        }
+        let good = try await ScriptedDNSServer { query in .messages([DNSReply(to: query, answers: [.text(query.name, [[1]])]).bytes]) }
+        let lookup = DNSLookup(client: Self.client, resolvers: [silent, broken, good].map(\.server))
+        #expect(try await lookup.texts(of: try DomainName("www.example.org")) == [[1]])
+        #expect([silent, broken, good].map(\.asked.count) == [1, 1, 1])
+        // If none has an answer, the first one's failure is the reason.
+        let down = DNSLookup(client: Self.client, resolvers: [silent, broken].map(\.server))
+        await #expect {
+            _ = try await down.texts(of: try DomainName("www.example.org"))
+        } throws: { error in
+            guard case DNSError.noAnswer(let server, _) = error else { return false }
+            return server == silent.server
+        }
+        #expect([silent, broken].map(\.asked.count) == [3, 2])
+        for server in [silent, broken, good] { await server.stop() }
     }
 
     @Test func aCancelledQueryEndsAtOnce() async throws {

@@ -1,4 +1,6 @@
 import ACME
+import Foundation
+import Glibc
 import TestSupport
 import Testing
 
@@ -102,6 +104,21 @@ import Testing
             for record in message.answers { _ = "\(record.name)" }
         }
         #expect(read > 1000)
+    }
+
+    /// As many records as a message can have, again and again: what libldns took for one is free before the next.
+    @Test func fullMessagesLeaveNoMemoryBehind() throws {
+        let request = try Self.request("example.org", .ns)
+        let bytes = try reply(request, (0..<2000).map { .nameServer("example.org", "n\($0).x") }).bytes
+        func resident() throws -> Int {
+            let text = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
+            return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
+        }
+        #expect(DNSMessage(bytes)?.answers.count == 2000)
+        let before = try resident()
+        for _ in 0..<400 { #expect(DNSMessage(bytes) != nil) }
+        // Kept, they would be 400 times half a megabyte.
+        #expect(try resident() - before < 100 << 20)
     }
 
     @Test func twoSignaturesOrAnythingAfterOneAreRefused() throws {

@@ -96,6 +96,30 @@ import Testing
         await late.stop()
     }
 
+    @Test func howLongARecordLastsIsThatOfTheLongest() async throws {
+        let bench = try bench(1)
+        let thumbprint = bench.accountKey.publicKey.thumbprint
+        let early = try record(bench, 1, "www.example.org", until: 1000), late = try record(bench, 2, "www.example.org", until: 2000)
+        let endless = try record(bench, 1, "*.b.example.org")
+        let server = try await server { name in
+            switch name {
+            case "_validation-persist.www.example.org": [early, late, "ca.test; accounturi=https://ca.test/acct/other"]
+            case "_validation-persist.b.example.org": [endless, early]
+            default: ["v=spf1 -all"]
+            }
+        }
+        let solver = try solver(server, bench)
+        func ending(_ name: String) async throws -> DNSPersist.Ending {
+            try await solver.ending(of: try DNSName(name), account: bench.account, thumbprint: thumbprint)
+        }
+        #expect(try await ending("www.example.org") == .at(2000))
+        #expect(try await ending("*.www.example.org") == .missing)
+        #expect(try await ending("b.example.org") == .never)
+        #expect(try await ending("*.b.example.org") == .never)
+        #expect(try await ending("c.example.org") == .missing)
+        await server.stop()
+    }
+
     /// Then the challenge counts as not offered, and the next way is taken.
     @Test(arguments: [[], ["CA.test"], ["ca.test."], ["ca.test; policy=wildcard"], [String](repeating: "ca.test", count: 11)])
     func aMalformedOfferIsLeftAlone(issuers: [String]) async throws {

@@ -24,7 +24,7 @@ import Testing
     }
 
     private func solver(_ server: DNSServer) throws -> DNS01Update {
-        let client = DNSClient(datagramLimits: [.milliseconds(150), .milliseconds(150)], streamLimit: .milliseconds(300))
+        let client = DNSClient(datagramLimits: [.milliseconds(300), .milliseconds(300)], streamLimit: .milliseconds(1500))
         return DNS01Update(
             try DNSUpdateSettings(server: "auto", keyFile: nil, resolver: "\(server)"),
             lookup: DNSLookup(client: client, resolvers: [server], port: server.port), longestWait: .milliseconds(300))

@@ -39,22 +39,22 @@ public struct DNSLookup: Sendable {
         self.port = port
     }
 
-    /// The answer of the first resolver that has one.
+    /// The answer of the first resolver that has one. Each is asked once before the first is asked again: one that is
+    /// down costs each question a second.
     func resolve(_ question: DNSMessage.Question) async throws -> DNSMessage {
-        var failure: any Error = DNSError.noResolver
-        var isFirst = true
-        for resolver in resolvers {
-            do {
-                let answer = try await client.ask(resolver, question, isRecursive: true)
-                if answer.code == .success || answer.code == .noSuchName { return answer }
-                throw DNSError.refused(resolver, question, answer.code)
-            } catch let error as DNSError {
-                // The first one is the one that an administrator expects to work.
-                if isFirst { failure = error }
-                isFirst = false
+        var failures: [DNSServer: DNSError] = [:]
+        for limit in client.datagramLimits {
+            // A failure other than silence stays.
+            for resolver in resolvers where failures[resolver].map(\.isSilence) ?? true {
+                do {
+                    let answer = try await client.ask(resolver, question, isRecursive: true, limits: [limit])
+                    if answer.code == .success || answer.code == .noSuchName { return answer }
+                    throw DNSError.refused(resolver, question, answer.code)
+                } catch let error as DNSError { failures[resolver] = error }
             }
         }
-        throw failure
+        // The first one is the one that an administrator expects to work.
+        throw resolvers.first.flatMap { failures[$0] } ?? DNSError.noResolver
     }
 
     /// The name where the record is in the end: a CNAME delegates a challenge to another zone (RFC 8555 §11.1 has the

@@ -5,10 +5,15 @@ struct DNSClient: Sendable {
     var streamLimit: Duration = .seconds(5)
 
     /// The answer to a query, whatever its code is.
-    /// - Parameter isRecursive: whether the server is a resolver.
-    func ask(_ server: DNSServer, _ question: DNSMessage.Question, isRecursive: Bool) async throws -> DNSMessage {
-        var failure: any Error = DNSError.noAnswer(server, after: datagramLimits.reduce(.zero, +))
-        for limit in datagramLimits {
+    /// - Parameters:
+    ///   - isRecursive: whether the server is a resolver.
+    ///   - limits: for each datagram; `nil` for all of `datagramLimits`.
+    func ask(
+        _ server: DNSServer, _ question: DNSMessage.Question, isRecursive: Bool, limits: [Duration]? = nil
+    ) async throws -> DNSMessage {
+        let limits = limits ?? datagramLimits
+        var failure: any Error = DNSError.noAnswer(server, after: limits.reduce(.zero, +))
+        for limit in limits {
             // A new id and port for each.
             let request = try DNSRequest(question, isRecursive: isRecursive)
             do {
