@@ -100,6 +100,12 @@ import Testing
         }
     }
 
+    @Test func localhostIsThisHostWhateverResolversSay() async throws {
+        let lookup = DNSLookup(client: Self.client, resolvers: [])
+        let name = try #require(DNSServerName("LOCALHOST:5353"))
+        #expect(try await lookup.addresses(of: name).map(\.description) == ["127.0.0.1:5353", "[::1]:5353"])
+    }
+
     @Test func aResolverThatIsDownCostsOneDatagram() async throws {
         let silent = try await ScriptedDNSServer { _ in .messages([]) }
         let broken = try await ScriptedDNSServer { query in

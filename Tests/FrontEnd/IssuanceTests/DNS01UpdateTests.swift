@@ -1,11 +1,11 @@
 import ACME
 import CertificateStore
-import DNS
 import Glibc
 import Synchronization
 import TestSupport
 import Testing
 
+@testable import DNS
 @testable import Issuance
 
 /// dns-01 by updates of real servers.
@@ -57,7 +57,11 @@ struct DNS01UpdateTests {
     func aServerThatLacksTheRecordIsNamed(software: DNSServersFixture.Software) async throws {
         let servers = try await DNSServersFixture(software, withSecondary: true)
         let events = Events()
-        let solver = try solver(servers, wait: .seconds(3), events: events)
+        let settings = try DNSUpdateSettings(server: "auto", keyFile: servers.keyFile, resolver: "\(servers.primary)")
+        let client = DNSClient(datagramLimits: [.milliseconds(700)], streamLimit: .seconds(5))
+        let solver = DNS01Update(
+            settings, lookup: DNSLookup(client: client, resolvers: [servers.primary], port: servers.port), longestWait: .seconds(2),
+            observer: { events.observe($0) })
         let answer = try solver.answer()
         servers.signalSecondary(SIGSTOP)
         try await solver.present(answer)
@@ -65,12 +69,12 @@ struct DNS01UpdateTests {
             try await solver.waitUntilVisible(answer)
         } throws: { error in
             "\(error)"
-                == "the challenge for www.example.org could not be set up: after 3 s the TXT record _acme-challenge.www.example.org is not "
+                == "the challenge for www.example.org could not be set up: after 2 s the TXT record _acme-challenge.www.example.org is not "
                 + "on every server of the zone example.org: ns2.example.org (127.0.0.2:\(servers.port)) did not answer"
                 && (error as? IssuanceError)?.hint?.contains("--dns-wait") == true
         }
         servers.signalSecondary(SIGCONT)
-        try await solver.waitUntilVisible(answer)
+        try await self.solver(servers).waitUntilVisible(answer)
         try await solver.cleanUp(answer)
         servers.stop()
     }

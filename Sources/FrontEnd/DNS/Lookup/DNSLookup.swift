@@ -128,6 +128,9 @@ public struct DNSLookup: Sendable {
     public func addresses(of server: DNSServerName) async throws -> [DNSServer] {
         switch server.host {
         case .address(let address): [DNSServer(address, port: server.port)]
+        case .name(let name) where "\(name)" == "localhost":
+            // RFC 6761 §6.3: this is not asked of servers.
+            try ["127.0.0.1", "::1"].map { DNSServer(try IPAddress($0), port: server.port) }
         case .name(let name): try await addresses(of: name, port: server.port)
         }
     }
