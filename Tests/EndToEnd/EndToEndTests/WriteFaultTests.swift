@@ -11,6 +11,7 @@ import Testing
         case issue
         case renew
         case renewWithNewKey
+        case apply
         case revoke
         case forget
 
@@ -19,6 +20,7 @@ import Testing
             case .issue: ["issue", "-d", name]
             case .renew: ["renew", name, "--force"]
             case .renewWithNewKey: ["renew", name, "--force", "--new-key", "--old-key-grace", "1"]
+            case .apply: ["apply"]
             case .revoke: ["revoke", name, "--reason", "keyCompromise", "--yes"]
             case .forget: ["forget", name, "--yes"]
             }
@@ -48,7 +50,7 @@ import Testing
     /// Number of calls at which a command fails with each fault in a normal run: more for those that write most.
     private static func sample(_ command: Command) -> Int {
         switch command {
-        case .issue, .renewWithNewKey: 2
+        case .issue, .renewWithNewKey, .apply: 2
         case .renew, .revoke, .forget: 1
         }
     }
@@ -85,6 +87,12 @@ import Testing
         guard command != .issue else { return }
         let issued = try await sandbox.agent("issue", "-d", name)
         try #require(issued.status == 0, "\(issued)")
+        guard command == .apply else { return }
+        // Another name and another key.
+        let configuration = sandbox.folder + "/acme-agent.toml"
+        let general = try String(contentsOfFile: configuration, encoding: .utf8).components(separatedBy: "[[certificate]]")[0]
+        let declared = "[[certificate]]\nnames = [\"\(name)\", \"more.\(name)\"]\nkey-type = \"P-384\"\nold-key-grace-seconds = 0\n"
+        try (general + declared).write(toFile: configuration, atomically: true, encoding: .utf8)
     }
 
     /// Removes what is left after it.
@@ -168,6 +176,14 @@ import Testing
             let left = try await self.keys(name, sandbox)
             #expect(settled.status == 0 && left.filter { $0.state == "active" }.count == 1 && left.count <= 2, "\(left) \(settled)")
             return left
+        case .apply:
+            try await expectWhole(name, keys, sandbox)
+            let certificate = try await certificate(name, sandbox)
+            #expect((certificate?["identifiers"] as? [Any])?.count == 2, "\(String(describing: certificate))")
+            #expect((certificate?["key"] as? [String: Any])?["algorithm"] as? String == "P-384")
+            #expect(keys.filter { $0.state == "active" }.count == 1 && keys.count == 2, "\(keys)")
+            let again = try await sandbox.agent("apply", "--json")
+            #expect(again.status == 0 && (again.json["issued"] as? [Any])?.isEmpty == true, "\(again)")
         case .revoke:
             #expect(try await certificate(name, sandbox)?["state"] as? String == "revoked")
             #expect(keys.count == 1 && keys.first?.state == "retired", "\(keys)")

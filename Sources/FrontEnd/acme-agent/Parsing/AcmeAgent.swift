@@ -21,7 +21,8 @@ struct AcmeAgent: AsyncParsableCommand {
             CommandGroup(
                 name: "Certificates:",
                 subcommands: [
-                    Issue.self, Renew.self, Run.self, Revoke.self, List.self, Show.self, Forget.self, Deploy.self, Persist.self,
+                    Issue.self, Renew.self, Run.self, Apply.self, Revoke.self, List.self, Show.self, Forget.self, Deploy.self,
+                    Persist.self,
                 ]),
             CommandGroup(name: "The agent:", subcommands: [AccountCommand.self, CACommand.self, Keys.self, Audit.self, Status.self]),
         ])

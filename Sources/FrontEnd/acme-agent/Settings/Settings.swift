@@ -48,6 +48,8 @@ struct Settings: Sendable {
     private var challengeRules: [ChallengeRule]
     /// For single certificates, by name.
     var certificates: [String: CertificateSettings]
+    /// The certificates that should exist.
+    let declared: [DeclaredCertificate]
 
     /// - Throws: `Failure`, `ConfigurationError`.
     init(_ options: GlobalOptions, environment: Environment) throws {
@@ -82,6 +84,7 @@ struct Settings: Sendable {
         certificate = configured.certificate
         challengeRules = configured.challengeRules
         certificates = configured.certificates
+        declared = configured.declared
         ca = resolved(ca)
     }
 

@@ -22,6 +22,8 @@ struct SettingsFile: Sendable {
     var challengeRules: [ChallengeRule] = []
     /// By the certificate's name.
     var certificates: [String: CertificateSettings] = [:]
+    /// Those that list their names, in their order.
+    var declared: [DeclaredCertificate] = []
 
     static let certificateSettings =
         ChallengeTexts.settings + [
@@ -55,13 +57,16 @@ struct SettingsFile: Sendable {
         certificate = try CertificateSettings(table)
         for entry in try table.tables("challenge") { challengeRules.append(try ChallengeRule(entry)) }
         for entry in try table.tables("certificate") {
-            try entry.finish(known: ["name", "ca", "second-ca"] + SettingsFile.certificateSettings)
-            let name = try entry.requiredString("name")
+            try entry.finish(known: DeclaredCertificate.settings + SettingsFile.certificateSettings)
+            let names = try DeclaredCertificate.names(entry)
+            let name = try DeclaredCertificate.name(entry, names: names)
             guard certificates[name] == nil else { throw entry.error("name", "occurs twice: \(TerminalText.safe(name, limit: 80))") }
             var settings = try CertificateSettings(entry)
             settings.ca = try cas.reference("ca", in: entry)?.name
             settings.secondCA = try cas.reference("second-ca", in: entry)?.name
+            settings.mustStaple = try entry.bool("must-staple")
             certificates[name] = settings
+            if let names { declared.append(try DeclaredCertificate(name, names, settings, entry)) }
         }
     }
 
@@ -156,7 +161,7 @@ struct CertificateSettings: Sendable, Equatable {
     /// Names of CAs; only from the configuration.
     var ca: String?
     var secondCA: String?
-    /// Only from the command line.
+    /// Not from the configuration's general part.
     var mustStaple: Bool?
     /// Only from the command line.
     var caCertificate: CACertificate?

@@ -3,10 +3,10 @@ import CertificateStore
 import Issuance
 import JOSE
 
-/// What `issue` requests, compared with the installed certificate. Pure.
+/// What `issue` or a declaration requests, compared with the installed certificate. Pure.
 struct CertificateWish: Sendable {
     private let request: IssuanceRequest
-    /// From this command line, and from earlier ones.
+    /// From this command line or the declaration, and from earlier ones.
     private let given: CertificateSettings
     private let remembered: CertificateSettings
     private let directory: ACMEURL
@@ -18,33 +18,103 @@ struct CertificateWish: Sendable {
         self.directory = directory
     }
 
-    /// Whether a certificate is as requested, and valid until a timer renews it. `false` if there is an unfinished
-    /// order for the same names: it comes first.
-    /// - Parameter now: Unix seconds.
-    func isMet(by stored: StoredCertificate, _ journal: OrderJournal?, now: Int64) -> Bool {
-        !stored.isRevoked && !RenewalRule(stored).isDue(now) && stored.metadata.directory == directory
-            && Set(stored.metadata.identifiers) == Set(request.identifiers)
-            && journal.map { Set($0.identifiers) != Set(request.identifiers) } ?? true
-            && isKeyMet(by: stored) && isKindMet(by: stored)
+    /// Why a certificate is not as requested.
+    enum Difference: Equatable, Sendable {
+        case revoked
+        case due(since: Int64)
+        /// There is an unfinished order for the same names: it comes first.
+        case unfinished
+        case ca(ACMEURL)
+        case names(missing: [Identifier], dropped: [Identifier])
+        case newKey
+        case key(KeyName)
+        case keyType(KeyAlgorithm, KeyAlgorithm)
+        case profile(String)
+        case chain(String)
+        case mustStaple(Bool)
     }
 
-    private func isKeyMet(by stored: StoredCertificate) -> Bool {
-        if request.newKey { return false }
-        if let key = request.key, key != stored.metadata.key.name { return false }
-        guard let type = given.keyType, let algorithm = stored.keyAlgorithm else { return true }
-        return type == algorithm
+    /// Whether a certificate is as requested, and valid until a timer renews it.
+    /// - Parameter now: Unix seconds.
+    func isMet(by stored: StoredCertificate, _ journal: OrderJournal?, now: Int64) -> Bool {
+        differences(from: stored, journal, now: now).isEmpty
+    }
+
+    /// Everything in which a certificate is not as requested.
+    func differences(from stored: StoredCertificate, _ journal: OrderJournal?, now: Int64) -> [Difference] {
+        var found: [Difference] = []
+        if stored.isRevoked { found.append(.revoked) }
+        let rule = RenewalRule(stored)
+        if rule.isDue(now) { found.append(.due(since: rule.due)) }
+        let had = stored.metadata.identifiers, wanted = request.identifiers
+        if let journal, Set(journal.identifiers) == Set(wanted) { found.append(.unfinished) }
+        if stored.metadata.directory != directory { found.append(.ca(directory)) }
+        if Set(had) != Set(wanted) {
+            found.append(.names(missing: wanted.filter { !had.contains($0) }, dropped: had.filter { !wanted.contains($0) }))
+        }
+        return found + keyDifferences(from: stored) + kindDifferences(from: stored)
+    }
+
+    private func keyDifferences(from stored: StoredCertificate) -> [Difference] {
+        if request.newKey { return [.newKey] }
+        if let key = request.key, key != stored.metadata.key.name { return [.key(key)] }
+        guard let type = given.keyType, let algorithm = stored.keyAlgorithm, type != algorithm else { return [] }
+        return [.keyType(algorithm, type)]
     }
 
     /// What was requested before counts as met: the CA may have decided otherwise.
-    private func isKindMet(by stored: StoredCertificate) -> Bool {
-        if let profile = given.profile, profile != remembered.profile, profile != stored.metadata.profile { return false }
+    private func kindDifferences(from stored: StoredCertificate) -> [Difference] {
+        var found: [Difference] = []
+        if let profile = given.profile, profile != remembered.profile, profile != stored.metadata.profile {
+            found.append(.profile(profile))
+        }
         if let root = given.preferredChain, root != remembered.preferredChain,
             !stored.chain.certificates.contains(where: { $0.issuerCommonNames.contains(root) })
         {
-            return false
+            found.append(.chain(root))
         }
-        guard let mustStaple = given.mustStaple, mustStaple != remembered.mustStaple else { return true }
-        return mustStaple == stored.chain.leaf.mustStaple
+        if let mustStaple = given.mustStaple, mustStaple != remembered.mustStaple, mustStaple != stored.chain.leaf.mustStaple {
+            found.append(.mustStaple(mustStaple))
+        }
+        return found
+    }
+}
+
+extension CertificateWish.Difference {
+    /// What must be done about it.
+    func text(now: Int64) -> String {
+        switch self {
+        case .revoked: return "it is revoked"
+        case .due(let time): return "it is due for renewal since \(Wording.day(time))"
+        case .unfinished: return "its order was interrupted"
+        case .ca(let directory): return "it is to be issued by \(directory)"
+        case .names(let missing, let dropped):
+            let lacks = "it lacks \(Wording.list(missing))", has = "also includes \(Wording.list(dropped))"
+            if missing.isEmpty { return "it \(has)" }
+            return dropped.isEmpty ? lacks : "\(lacks) and \(has)"
+        case .newKey: return "it is to have a new key"
+        case .key(let name): return "it is to have the key \"\(name)\""
+        case .keyType(let had, let wanted): return "its key is \(had.rawValue), not \(wanted.rawValue)"
+        case .profile(let profile): return "its profile is not \"\(TerminalText.safe(profile, limit: 64))\""
+        case .chain(let root): return "its chain does not end in \"\(TerminalText.safe(root, limit: 100))\""
+        case .mustStaple(let isWanted): return isWanted ? "it lacks \"must staple\"" : "it has \"must staple\""
+        }
+    }
+
+    /// For scripts.
+    var word: String {
+        switch self {
+        case .revoked: "revoked"
+        case .due: "due"
+        case .unfinished: "interrupted"
+        case .ca: "ca"
+        case .names: "names"
+        case .newKey, .key: "key"
+        case .keyType: "key-type"
+        case .profile: "profile"
+        case .chain: "preferred-chain"
+        case .mustStaple: "must-staple"
+        }
     }
 }
 

@@ -70,34 +70,18 @@ struct Issue: AgentCommand {
         }
         try session.settings.checkKeyFileGroup()
         let display = ProgressDisplay(session.output)
-        let outcome = try await session.followed(display, timings: certificate.timings) {
-            [token = subject.token, request, isWanted] timings in
+        let order = CertificateOrder(request: request, directory: directory, settings: settings, kept: kept, isFirst: stored == nil)
+        let outcome = try await session.followed(display, timings: certificate.timings) { [token = subject.token, isWanted] timings in
             let keys = try await session.keys(token: token)
-            return try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) {
-                // Before the first order, so that `renew` can resume it. Later orders change the settings when they
-                // succeed.
-                if stored == nil { try memory.remember(kept, for: name) }
-                do {
-                    // Checked again under the lock: of two concurrent runs the second finds it issued.
-                    return try await $0.issue(request) { stored, journal in
-                        isWanted || !(stored.map { wish.isMet(by: $0, journal, now: Session.now) } ?? false)
-                    }
-                } catch {
-                    // The refused order has left nothing that needs the settings.
-                    if case .some(.none) = try? await session.store.journal(named: name),
-                        case .some(.none) = try? await session.store.certificate(named: name)
-                    {
-                        try? memory.forget(name)
-                    }
-                    throw error
-                }
+            // Checked again under the lock: of two concurrent runs the second finds it issued.
+            return try await order.place(session, keys: keys, display, timings: timings) { stored, journal in
+                isWanted || !(stored.map { wish.isMet(by: $0, journal, now: Session.now) } ?? false)
             }
         }
         guard let outcome else {
             guard let stored = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
             return try unchanged(stored, nil, kept, remembered, memory, session)
         }
-        try memory.remember(kept, for: name)
         try report(CertificateReport(outcome), isOrdered: true, wasResumed: outcome.wasResumed, session.output)
         return .success
     }
@@ -137,7 +121,7 @@ struct Issue: AgentCommand {
 
     /// The remembered settings. A damaged file counts as none, with a warning; one of a newer version stops the
     /// command.
-    private static func remembered(
+    static func remembered(
         _ memory: RememberedSettings, _ name: CertificateName, _ output: Output
     ) throws -> CertificateSettings {
         do { return try memory.read(name) } catch let failure as Failure where failure.code == "settings-damaged" {
@@ -147,7 +131,7 @@ struct Issue: AgentCommand {
     }
 
     /// Whether the key is compromised, or the agent says that it is retired or gone.
-    private static func isKeyLost(_ key: KeyReference, _ session: Session) async throws -> Bool {
+    static func isKeyLost(_ key: KeyReference, _ session: Session) async throws -> Bool {
         if try await session.store.isCompromised(key.fingerprint) { return true }
         guard let agent = try? await session.agent() else { return false }
         do { return try await agent.key(named: key.name).state == .retired } catch AgentError.keyNotFound { return true } catch {

@@ -1,0 +1,195 @@
+import ACME
+import AgentClient
+import ArgumentParser
+import CertificateStore
+import Issuance
+import JOSE
+import StrictJSON
+
+struct Apply: AgentCommand {
+    static let stateUse = StateUse.made
+    static let configuration = CommandConfiguration(
+        abstract: "Make the certificates as the configuration declares them.",
+        discussion: """
+            Each [[certificate]] with names should exist, with these names and no others, and with the key type, \
+            profile, CA and "must staple" that it has. What is missing is issued, what differs is replaced, and what is \
+            due is renewed. If everything is as declared, no CA is contacted. A certificate that is declared no more is \
+            reported and left alone.
+
+            Example: acme-agent apply --dry-run
+            """)
+
+    @Argument(help: ArgumentHelp("Only these certificates, by their names.", valueName: "name"))
+    var names: [String] = []
+
+    @Flag(help: "Only say what would be done.")
+    var dryRun = false
+
+    @OptionGroup var options: GlobalOptions
+
+    /// The result for each certificate.
+    private struct Report {
+        var states: [DeclarationState] = []
+        var issued: [IssuanceOutcome] = []
+        var undeclared: [CertificateName] = []
+        var failed: [(name: CertificateName, failure: Failure)] = []
+
+        mutating func add(_ failure: Failure, of name: CertificateName, _ output: Output) {
+            failed.append((name, failure))
+            output.reportPart(failure, of: name.rawValue)
+        }
+    }
+
+    func run(_ session: Session) async throws -> ExitStatus {
+        let declared = try chosen(session)
+        var report = Report()
+        report.states = await states(of: declared, &report, session)
+        if names.isEmpty {
+            let known = Set(session.settings.declared.flatMap { $0.name.spellings })
+            report.undeclared = try await session.store.certificateNames().filter { !known.contains($0) }.sorted()
+        }
+        if session.settings.declared.isEmpty {
+            session.output.note(
+                "the configuration declares no certificate: a [[certificate]] part with names does"
+                    + (session.settings.file.map { " (\(TerminalText.safe($0)))" } ?? ""))
+        }
+        let toDo = report.states.filter(\.isToDo)
+        if !dryRun, !toDo.isEmpty {
+            let states = report.states
+            do { report = try await order(toDo, report, session) } catch let error as AgentConnectionError {
+                // Reported once for all certificates.
+                let failure = Failure(error)
+                session.output.report(failure, json: false)
+                report.failed += toDo.map { ($0.name, failure) }
+            }
+            report.states = states
+        }
+        try finish(report, session)
+        return Renew.status(report.failed.map(\.failure.exitStatus))
+    }
+
+    /// The declared certificates, or those of them that are named.
+    private func chosen(_ session: Session) throws -> [DeclaredCertificate] {
+        let all = session.settings.declared
+        guard !names.isEmpty else { return all }
+        var chosen: [DeclaredCertificate] = []
+        for text in names {
+            let name = try session.certificateName(argument: text)
+            guard let found = all.first(where: { $0.name == name || $0.name.spellings.contains(name) }) else {
+                throw Failure.usage(
+                    "the configuration declares no certificate \"\(TerminalText.safe(text, limit: 80))\"",
+                    hint: all.isEmpty
+                        ? "a [[certificate]] part with names declares one" : "it declares \(Wording.list(all.map(\.name.rawValue)))")
+            }
+            if !chosen.contains(where: { $0.name == found.name }) { chosen.append(found) }
+        }
+        return chosen
+    }
+
+    /// What is to be done for each. No CA is asked, and the agent only for the keys of certificates that are as
+    /// declared.
+    private func states(of declared: [DeclaredCertificate], _ report: inout Report, _ session: Session) async -> [DeclarationState] {
+        var states: [DeclarationState] = []
+        for certificate in declared {
+            do { states.append(try await state(of: certificate, fault: nil, session)) } catch {
+                report.add(Failure(error), of: certificate.name, session.output)
+            }
+        }
+        let keys = states.filter { $0.action == .none }.compactMap { $0.stored?.metadata.key }
+        guard !keys.isEmpty else { return states }
+        let faults = await StoreContents.keyFaults(Set(keys.map(\.name)), session)
+        for (index, state) in states.enumerated() {
+            guard state.action == .none, let key = state.stored?.metadata.key else { continue }
+            let isCompromised = (try? await session.store.isCompromised(key.fingerprint)) ?? false
+            guard let fault = isCompromised ? .compromised : faults[key.name], fault != .gone else { continue }
+            if let changed = try? await self.state(of: state.declared, fault: fault, session) { states[index] = changed }
+        }
+        return states
+    }
+
+    private func state(
+        of declared: DeclaredCertificate, fault: CertificateReport.KeyFault?, _ session: Session
+    ) async throws -> DeclarationState {
+        let name = session.stored(declared.name.spellings) ?? declared.name
+        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
+        let remembered = try Issue.remembered(memory, name, session.output)
+        return DeclarationState(
+            declared, as: name, try await session.store.certificate(named: name), try await session.store.journal(named: name),
+            settings: session.settings.certificate(named: name.rawValue, given: declared.settings, remembered: remembered),
+            remembered: remembered, cas: session.settings.cas(of: name.rawValue),
+            isCANamed: declared.settings.ca != nil || session.settings.isDirectoryGiven, fault: fault, now: Session.now)
+    }
+
+    private func order(_ states: [DeclarationState], _ before: Report, _ session: Session) async throws -> Report {
+        try session.settings.checkKeyFileGroup()
+        let display = ProgressDisplay(session.output)
+        return try await session.followed(display) { [self] _ in
+            let keys = try await session.keys()
+            var report = before
+            for state in states {
+                do {
+                    session.output.note(state.text(now: Session.now))
+                    if let outcome = try await order(state, keys, display, session) { report.issued.append(outcome) }
+                } catch {
+                    try Task.checkCancellation()
+                    await IssuanceFlow.endOrder(named: state.name, in: session.store, after: error)
+                    display.erase()
+                    report.add(await session.explained(Failure(error)), of: state.name, session.output)
+                }
+            }
+            return report
+        }
+    }
+
+    private func order(
+        _ state: DeclarationState, _ keys: AgentKeyProvider, _ display: ProgressDisplay, _ session: Session
+    ) async throws -> IssuanceOutcome? {
+        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
+        let remembered = try Issue.remembered(memory, state.name, session.output)
+        let settings = session.settings.certificate(
+            named: state.name.rawValue, given: state.declared.settings, remembered: remembered)
+        if let hook = settings.deployHook { try Hooks.check(hook) }
+        // What a CA may decide otherwise is remembered as requested, so that it is not ordered again and again.
+        var kept = remembered
+        kept.profile = state.declared.settings.profile ?? kept.profile
+        kept.preferredChain = state.declared.settings.preferredChain ?? kept.preferredChain
+        kept.mustStaple = state.declared.settings.mustStaple ?? kept.mustStaple
+        let order = CertificateOrder(
+            request: state.request, directory: state.directory, settings: settings, kept: kept, isFirst: state.stored == nil)
+        return try await order.place(session, keys: keys, display) { state.isWanted($0, $1, now: Session.now) }
+    }
+
+    private func finish(_ report: Report, _ session: Session) throws {
+        let now = Session.now, output = session.output
+        var lines = report.issued.map { CertificateReport($0).brief }
+        for state in report.states where output.verbosity > .quiet && (dryRun || !state.isToDo) {
+            lines.append(output.given.named(output.given.added(to: state.text(now: now))))
+        }
+        for name in report.undeclared {
+            output.note("\(name): not declared, left alone (acme-agent forget \(name) removes it)")
+        }
+        let isTrue = !report.states.isEmpty && report.failed.isEmpty && report.states.allSatisfy { $0.action == .none }
+        if isTrue { output.note("everything is as declared: nothing was ordered") }
+        if dryRun, report.states.contains(where: \.isToDo) { output.note("a dry run: no CA was contacted and nothing was changed") }
+        try output.result(lines.joined(separator: "\n")) { json in
+            json.member("dryRun", dryRun)
+            json.name("certificates")
+            json.beginArray()
+            for state in report.states {
+                json.beginObject()
+                json.member("name", state.name.rawValue)
+                json.member("action", state.action.rawValue)
+                json.member("reasons", state.words)
+                json.endObject()
+            }
+            json.endArray()
+            json.name("issued")
+            json.beginArray()
+            for outcome in report.issued { CertificateReport(outcome).write(to: &json) }
+            json.endArray()
+            json.member("undeclared", report.undeclared.map(\.rawValue))
+            json.name("failed")
+            Failure.write(report.failed, to: &json)
+        }
+    }
+}

@@ -1,0 +1,167 @@
+import ACME
+import CertificateStore
+import ConfigurationFile
+import Issuance
+import JOSE
+import TestSupport
+import Testing
+
+@testable import acme_agent
+
+/// What `apply` finds to do. No agent listens: exit status 3 means that it would have ordered.
+@Suite struct ApplyTests {
+    private static let now = CommandLineSession.now
+
+    private func settings(_ toml: String, _ arguments: [String] = []) throws -> Settings {
+        var environment = Environment()
+        environment.home = "/home/u"
+        let file = try SettingsFile(ConfigurationFile.parse(Array(toml.utf8), file: "t.toml"))
+        return try Settings(try GlobalOptions.parse(arguments), environment: environment, configured: file, file: nil)
+    }
+
+    private func state(
+        _ toml: String, _ stored: StoredCertificate?, _ journal: OrderJournal? = nil,
+        remembered: CertificateSettings = CertificateSettings(),
+        arguments: [String] = [], fault: CertificateReport.KeyFault? = nil
+    ) throws -> DeclarationState {
+        let settings = try settings(toml, arguments), declared = try #require(settings.declared.first)
+        return DeclarationState(
+            declared, as: declared.name, stored, journal,
+            settings: settings.certificate(named: declared.name.rawValue, given: declared.settings, remembered: remembered),
+            remembered: remembered, cas: settings.cas(of: declared.name.rawValue),
+            isCANamed: declared.settings.ca != nil || settings.isDirectoryGiven, fault: fault, now: Self.now)
+    }
+
+    private static let cas = """
+        [[ca]]
+        name = "first"
+        directory = "https://ca.example/directory"
+        [[ca]]
+        name = "other"
+        directory = "https://other.example/directory"
+        [[certificate]]
+
+        """
+    private static let names = "names = [\"www.example.org\", \"example.org\"]\n"
+
+    private func stored(_ names: [String] = ["www.example.org", "example.org"], age: Int64 = 0) async throws -> StoredCertificate {
+        try await CommandLineSession().install(names[0], more: Array(names.dropFirst()), age: age)
+    }
+
+    @Test func whatIsMissingIsIssued() throws {
+        let state = try state(Self.cas + Self.names + "ca = \"other\"\nkey-type = \"P-384\"\nmust-staple = true\nprofile = \"tls\"", nil)
+        #expect(state.action == .issue && state.words == ["missing"] && state.name.rawValue == "www.example.org")
+        #expect(state.directory.text == "https://other.example/directory")
+        #expect(state.request.identifiers.map(\.value) == ["www.example.org", "example.org"])
+        #expect(state.request.keyAlgorithm == .p384 && state.request.mustStaple && state.request.profile == "tls" && !state.request.newKey)
+    }
+
+    @Test func whatIsAsDeclaredIsLeftAlone() async throws {
+        let stored = try await stored()
+        for more in ["", "key-type = \"P-256\"", "ca = \"first\"", "must-staple = false", "webroot = \"/w\"\ndeploy-hook = \"/h\""] {
+            let state = try state(Self.cas + Self.names + more, stored)
+            #expect(state.action == .none && state.words.isEmpty && !state.isToDo, "\(more): \(state.words)")
+            #expect(!state.isWanted(stored, nil, now: Self.now))
+        }
+        // The order of the names is no difference, and neither is another default CA.
+        #expect(
+            try state("[[certificate]]\nnames = [\"example.org\", \"www.example.org\"]\nname = \"www.example.org\"", stored).action == .none
+        )
+        // What the CA decided otherwise is not ordered again and again.
+        var remembered = CertificateSettings()
+        remembered.profile = "tls"
+        remembered.mustStaple = true
+        #expect(try state(Self.cas + Self.names + "profile = \"tls\"\nmust-staple = true", stored, remembered: remembered).action == .none)
+    }
+
+    @Test(arguments: [
+        ("names = [\"www.example.org\"]", ["names"]), ("names = [\"www.example.org\", \"example.org\", \"a.example.org\"]", ["names"]),
+        ("names = [\"www.example.org\", \"b.example.org\"]", ["names"]), (names + "key-type = \"RSA-2048\"", ["key-type"]),
+        (names + "profile = \"tls\"", ["profile"]), (names + "ca = \"other\"", ["ca"]), (names + "must-staple = true", ["must-staple"]),
+        (names + "preferred-chain = \"Other\"", ["preferred-chain"]),
+        ("names = [\"www.example.org\"]\nca = \"other\"\nkey-type = \"P-384\"", ["ca", "names", "key-type"]),
+    ])
+    func whatDiffersIsReplaced(_ declaration: String, _ words: [String]) async throws {
+        let stored = try await stored(), state = try state(Self.cas + declaration, stored)
+        #expect(state.action == .replace && state.words == words && state.isToDo)
+        #expect(state.request.newKey == words.contains("key-type"))
+        #expect(state.directory.text == (words.contains("ca") ? "https://other.example/directory" : "https://ca.example/directory"))
+        #expect(state.isWanted(stored, nil, now: Self.now))
+    }
+
+    @Test func whatIsDueIsRenewedWhereItIs() async throws {
+        let stored = try await stored(age: 70)
+        var state = try state(Self.cas + Self.names, stored)
+        #expect(state.action == .renew && state.words == ["due"] && state.directory == stored.metadata.directory)
+        #expect(state.request.isProfileInherited)
+        // A certificate of the second CA stays there until it is due.
+        let second = "ca = \"other\"\nsecond-ca = \"first\""
+        #expect(try self.state(Self.cas + Self.names + second, try await self.stored()).action == .none)
+        state = try self.state(Self.cas + Self.names + second, stored)
+        #expect(state.action == .renew && state.directory.text == "https://other.example/directory")
+    }
+
+    @Test func keysAndOrdersCount() async throws {
+        let stored = try await stored()
+        let lost = try state(Self.cas + Self.names, stored, fault: .retired)
+        #expect(lost.action == .replace && lost.words == ["key-retired"] && lost.isWanted(stored, nil, now: Self.now))
+        #expect(try state(Self.cas + Self.names, stored, fault: .gone).action == .none)
+        func journal(_ steps: [JournalStep]) -> OrderJournal {
+            OrderJournal(
+                name: stored.name, directory: stored.metadata.directory, identifiers: stored.metadata.identifiers, accountKey: "account",
+                started: Self.now, steps: steps)
+        }
+        #expect(try state(Self.cas + Self.names, stored, journal([])).action == .resume)
+        #expect(try state(Self.cas + Self.names, nil, journal([])).action == .resume)
+        // A failed order is tried again only for what is not as declared.
+        #expect(try state(Self.cas + Self.names, stored, journal([.failed])).action == .none)
+        #expect(try state(Self.cas + Self.names, nil, journal([.failed])).action == .issue)
+        var revoked = stored
+        revoked.revokedGeneration = stored.metadata.generation
+        let left = try state(Self.cas + Self.names, revoked)
+        #expect(left.action == .left && !left.isToDo && !left.isWanted(revoked, nil, now: Self.now))
+    }
+
+    @Test func aDeclarationWithoutNamesHasOnlySettings() throws {
+        let settings = try settings("[[certificate]]\nname = \"a.example\"\nwebroot = \"/w\"\n[[certificate]]\nnames = [\"*.example.org\"]")
+        #expect(settings.declared.map(\.name.rawValue) == ["wildcard_.example.org"])
+        #expect(settings.certificates.keys.sorted() == ["a.example", "wildcard_.example.org"])
+    }
+
+    @Test(arguments: [
+        ("[[certificate]]\nnames = []", "t.toml:2: \"names\" is empty"),
+        ("[[certificate]]\nnames = [\"a b\"]", "t.toml:2: \"names\" is refused: "),
+        ("[[certificate]]\nnames = [\"https://www.example.org/\"]", "t.toml:2: \"names\" is refused: "),
+        ("[[certificate]]\nnames = \"www.example.org\"", "t.toml:2: \"names\" must be an array of strings"),
+        ("[[certificate]]\nnames = [\"a.example\"]\nname = \"../a\"", "t.toml:3: \"name\" is refused: "),
+        (
+            "[[certificate]]\nnames = [\"a.example\"]\n[[certificate]]\nnames = [\"a.example\"]",
+            "t.toml:3: \"name\" occurs twice: a.example"
+        ),
+        ("[[certificate]]\nwebroot = \"/w\"", "t.toml:1: the setting \"name\" is missing"),
+    ]) func errorsHaveALine(toml: String, message: String) {
+        let error = #expect(throws: ConfigurationError.self) { try SettingsFile(ConfigurationFile.parse(Array(toml.utf8), file: "t.toml")) }
+        #expect(error?.description.hasPrefix(message) == true, "\(error?.description ?? "")")
+    }
+
+    @Test func theCommandContactsNobodyForWhatIsTrue() async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org", more: ["example.org"])
+        try await session.install("old.example.org")
+        _ = try await session.run("printf '%s\\n' '[[certificate]]' 'names = [\"www.example.org\", \"example.org\"]' >>acme-agent.toml")
+        let applied = try await session.run("acme-agent apply")
+        #expect(applied.status == 0 && applied.output.hasPrefix("www.example.org: as declared, not due until "), "\(applied)")
+        #expect(applied.error.contains("old.example.org: not declared, left alone"), "\(applied)")
+        #expect(applied.error.contains("everything is as declared: nothing was ordered"), "\(applied)")
+        _ = try await session.run("sed -i 's/, \"example.org\"//' acme-agent.toml")
+        let dry = try await session.run("acme-agent apply --dry-run")
+        #expect(dry.status == 0 && dry.output == "www.example.org: to be replaced: it also includes example.org\n", "\(dry)")
+        #expect(dry.error.contains("a dry run: no CA was contacted and nothing was changed"), "\(dry)")
+        let failed = try await session.run("acme-agent apply --json")
+        #expect(failed.status == 3 && failed.output.contains(#""action":"replace","reasons":["names"]"#), "\(failed)")
+        let unknown = try await session.run("acme-agent apply old.example.org")
+        #expect(unknown.status == 64 && unknown.error.contains("declares no certificate \"old.example.org\""), "\(unknown)")
+        let list = try await session.run("cp -r state before; acme-agent apply --dry-run --quiet; diff -r state before")
+        #expect(list.status == 0 && list.output.isEmpty, "\(list)")
+    }
+}
