@@ -74,9 +74,7 @@ import Testing
             echo 'deploy-hook = "/usr/local/bin/own"' | cat - acme-agent.toml >new && mv new acme-agent.toml
             acme-agent deploy nginx www.example.org --user root
             """)
-        #expect(
-            other.output.replacingOccurrences(of: "\n   ", with: " ").contains("the deploy hook /usr/local/bin/own and can have only one"),
-            "\(other)")
+        #expect(other.output.contains("--deploy-hook /usr/local/bin/own --deploy-hook /"), "\(other)")
         let own = try await session.run(
             """
             sed -i 's|/usr/local/bin/own|/usr/local/share/acme-agent/deploy-hooks/reload-nginx|' acme-agent.toml

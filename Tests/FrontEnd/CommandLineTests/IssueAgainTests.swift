@@ -120,7 +120,7 @@ import Testing
         #expect(texts.allSatisfy { $0.contains("/hook\"") && $0.contains("/web") }, "\(outcome)")
         #expect(outcome.error.contains("the new settings take effect at its next renewal"), "\(outcome)")
         let reset = try await session.run("\(issue) --reset-settings --webroot web && cat \(file)")
-        #expect(reset.status == 0 && !reset.output.contains("deployHook") && reset.output.contains("/web"), "\(reset)")
+        #expect(reset.status == 0 && !reset.output.contains("deployHooks") && reset.output.contains("/web"), "\(reset)")
         let damaged = try await session.run("echo x >\(file); \(issue) --webroot web && cat \(file)")
         #expect(damaged.status == 0 && damaged.error.contains("warning:") && damaged.output.contains("/web"), "\(damaged)")
     }

@@ -34,7 +34,8 @@ import Testing
                 .dnsHook("/both"),
             ]
             settings.dnsWait = 7
-            settings.deployHook = "/hook"
+            settings.deployHooks = ["/hook", "/second"]
+            settings.failureHook = "/failed"
             settings.keyType = .rsa3072
             settings.profile = "short\"lived"
             settings.preferredChain = "Röot"
@@ -73,7 +74,7 @@ import Testing
 
     @Test func aFileOfTheFirstVersionIsRead() throws {
         let settings = try RememberedSettings.decode(Array(#"{"version":1,"deployHook":"/hook"}"#.utf8))
-        #expect(settings.deployHook == "/hook" && settings.mustStaple == nil)
+        #expect(settings.deployHooks == ["/hook"] && settings.mustStaple == nil)
     }
 
     @Test func aFileOfANewerVersionIsNeitherGuessedAtNorWrittenOver() throws {
@@ -82,7 +83,7 @@ import Testing
             var settings = CertificateSettings()
             settings.profile = "classic"
             try memory.remember(settings, for: name)
-            let text = "{\"version\":5,\"profile\":\"classic\",\"profiles\":[\"a\"]}"
+            let text = "{\"version\":6,\"profile\":\"classic\",\"profiles\":[\"a\"]}"
             try DurableFile.replace(memory.path(name), with: Array(text.utf8), mode: 0o600)
             for body in [{ _ = try memory.read(name) }, { try memory.remember(settings, for: name) }] as [() throws -> Void] {
                 #expect { try body() } throws: { ($0 as? Failure)?.code == "settings-newer" }

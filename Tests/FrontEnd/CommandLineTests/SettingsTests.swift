@@ -131,10 +131,10 @@ import Testing
         let settings = try settings([], toml)
         var remembered = CertificateSettings()
         remembered.challenges = [.dnsHook("/remembered")]
-        remembered.deployHook = "/remembered-hook"
+        remembered.deployHooks = ["/remembered-hook"]
         let own = settings.certificate(named: "www.example.org", given: CertificateSettings(), remembered: remembered)
         #expect(own.challenges == [.listener([try ListenEndpoint("127.0.0.1:5002")])])
-        #expect(own.deployHook == "/remembered-hook")
+        #expect(own.deployHooks == ["/remembered-hook"])
         #expect(own.keyType == .p384)
         let other = settings.certificate(named: "other", given: CertificateSettings(), remembered: CertificateSettings())
         #expect(other.challenges == nil && other.generalChallenges == [.webroot("/general")])

@@ -65,10 +65,13 @@ public struct ExternalProgram: Sendable {
 
     /// Runs it until it ends. If the task is cancelled, the program is terminated.
     /// - Parameter input: its standard input.
+    /// - Returns: the last lines that it printed, safe for a terminal.
     /// - Throws: `ExternalProgramError` unless it exits with 0; `CancellationError`.
-    public func run(_ arguments: [String], environment additions: [String: String] = [:], input: [UInt8] = []) async throws {
+    @discardableResult
+    public func run(_ arguments: [String], environment additions: [String: String] = [:], input: [UInt8] = []) async throws -> [String] {
         let (end, output) = try await end(arguments, environment.merging(additions), input, limit: Self.outputLimit)
         guard end == .exited(0) else { throw failure(end, output) }
+        return ExternalProgramError.lines(output)
     }
 
     private func end(
@@ -135,8 +138,12 @@ public struct ExternalProgramError: Error, Hashable, Sendable, CustomStringConve
     init(_ path: String, _ kind: Kind, output: [UInt8] = []) {
         self.path = path
         self.kind = kind
+        self.output = Self.lines(output)
+    }
+
+    static func lines(_ output: [UInt8]) -> [String] {
         let text = String(decoding: output, as: UTF8.self)
-        self.output = text.split(separator: "\n").suffix(ExternalProgram.outputLines).map { TerminalText.safe($0, limit: 300) }
+        return text.split(separator: "\n").suffix(ExternalProgram.outputLines).map { TerminalText.safe($0, limit: 300) }
     }
 
     /// A file with Windows' line ends names an interpreter that ends in a carriage return.

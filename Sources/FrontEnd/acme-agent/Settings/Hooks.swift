@@ -14,12 +14,17 @@ enum Hooks {
 
     static func program(_ path: String) -> ExternalProgram { ExternalProgram(path: path, environment: environment, timeout: timeout) }
 
-    /// Refuses a deploy hook that could not be started, before anything is ordered.
-    static func check(_ path: String) throws(Failure) {
+    /// Refuses hooks that could not be started, before anything is ordered.
+    static func check(_ settings: CertificateSettings) throws(Failure) {
+        for path in settings.deployHooks ?? [] { try check(path, "deploy") }
+        if let path = settings.failureHook { try check(path, "failure") }
+    }
+
+    private static func check(_ path: String, _ kind: String) throws(Failure) {
         do throws(ExternalProgramError) { try program(path).check() } catch {
             throw .configuration(
-                "the deploy hook cannot be used: \(error.description)",
-                hint: "--deploy-hook names a program that this user may run; --reset-settings forgets the remembered one")
+                "the \(kind) hook cannot be used: \(error.description)",
+                hint: "--\(kind)-hook names a program that this user may run; --reset-settings forgets the remembered one")
         }
     }
 }

@@ -13,8 +13,8 @@ struct RememberedSettings {
     private let store: FolderStore
     private var folder: String { "\(store.folder)/\(RememberedSettings.folderName)" }
     /// Format 2 added `mustStaple`, format 3 the CA certificate and the old key's grace period,
-    /// format 4 several ways to answer challenges.
-    private static let version: Int64 = 4
+    /// format 4 several ways to answer challenges, format 5 several deploy hooks and a failure hook.
+    private static let version: Int64 = 5
     private static let limit = 64 * 1024
 
     /// - Parameter stateDirectory: the store's folder
@@ -88,7 +88,8 @@ struct RememberedSettings {
         json.member("dnsResolver", ifPresent: challenges.dnsResolver)
         if challenges.dnsPersist { json.member("dnsPersist", true) }
         json.member("dnsWaitSeconds", ifPresent: settings.dnsWait.map { Int64($0) })
-        json.member("deployHook", ifPresent: settings.deployHook)
+        if let hooks = settings.deployHooks { json.member("deployHooks", hooks) }
+        json.member("failureHook", ifPresent: settings.failureHook)
         json.member("keyType", ifPresent: settings.keyType?.rawValue)
         json.member("oldKeyGraceSeconds", ifPresent: settings.oldKeyGrace.map { Int64($0) })
         json.member("profile", ifPresent: settings.profile)
@@ -108,7 +109,7 @@ struct RememberedSettings {
         guard version >= 1 else { throw JSONError(.invalidValue, offset: 0, member: "version") }
         try object.finish(known: [
             "version", "http01Addresses", "webroot", "tlsALPN01Addresses", "dnsHook", "dnsUpdate", "dnsKey", "dnsResolver", "dnsPersist",
-            "dnsWaitSeconds", "deployHook", "keyType",
+            "dnsWaitSeconds", "deployHook", "deployHooks", "failureHook", "keyType",
             "oldKeyGraceSeconds", "profile", "preferredChain",
             "mustStaple", "caCertificate", "caCertificateFor",
         ])
@@ -128,7 +129,8 @@ struct RememberedSettings {
         }
         settings.dnsWait = try seconds("dnsWaitSeconds", in: CertificateSettings.dnsWaitRange)
         settings.oldKeyGrace = try seconds("oldKeyGraceSeconds", in: CertificateSettings.oldKeyGraceRange)
-        settings.deployHook = try object.optionalString("deployHook")
+        settings.deployHooks = try object.optionalStrings("deployHooks") ?? object.optionalString("deployHook").map { [$0] }
+        settings.failureHook = try object.optionalString("failureHook")
         settings.keyType = try object.optionalString("keyType").map { try KeyAlgorithm(argument: $0) }
         settings.profile = try object.optionalString("profile")
         settings.preferredChain = try object.optionalString("preferredChain")

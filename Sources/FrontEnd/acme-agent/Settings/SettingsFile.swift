@@ -27,7 +27,7 @@ struct SettingsFile: Sendable {
 
     static let certificateSettings =
         ChallengeTexts.settings + [
-            "dns-wait-seconds", "deploy-hook", "key-type", "old-key-grace-seconds", "profile", "preferred-chain",
+            "dns-wait-seconds", "deploy-hook", "failure-hook", "key-type", "old-key-grace-seconds", "profile", "preferred-chain",
         ]
     static let settings =
         [
@@ -149,7 +149,9 @@ struct CertificateSettings: Sendable, Equatable {
     static let defaultDNSWait = 0
     /// An hour is longer than any provider takes.
     static let dnsWaitRange = 0...3600
-    var deployHook: String?
+    /// In the order in which they run.
+    var deployHooks: [String]?
+    var failureHook: String?
     var keyType: KeyAlgorithm?
     /// Seconds for which a replaced key stays active after the deploy hook.
     var oldKeyGrace: Int?
@@ -179,7 +181,8 @@ struct CertificateSettings: Sendable, Equatable {
     init(_ table: ConfigurationTable) throws(ConfigurationError) {
         challenges = try ChallengeTexts.methods(table)
         dnsWait = try table.integer("dns-wait-seconds", in: CertificateSettings.dnsWaitRange)
-        deployHook = try table.path("deploy-hook")
+        deployHooks = try table.paths("deploy-hook")
+        failureHook = try table.path("failure-hook")
         keyType = try table.parsed("key-type") { try KeyAlgorithm(argument: $0) }
         oldKeyGrace = try table.integer("old-key-grace-seconds", in: CertificateSettings.oldKeyGraceRange)
         profile = try table.string("profile")
@@ -191,7 +194,8 @@ struct CertificateSettings: Sendable, Equatable {
         var result = self
         result.challenges = challenges ?? other.challenges
         result.dnsWait = dnsWait ?? other.dnsWait
-        result.deployHook = deployHook ?? other.deployHook
+        result.deployHooks = deployHooks ?? other.deployHooks
+        result.failureHook = failureHook ?? other.failureHook
         result.keyType = keyType ?? other.keyType
         result.oldKeyGrace = oldKeyGrace ?? other.oldKeyGrace
         result.profile = profile ?? other.profile
@@ -226,6 +230,18 @@ extension ConfigurationTable {
     fileprivate func oneOrMore(_ key: String) throws(ConfigurationError) -> [String] {
         if let text = try? string(key) { return [text] }
         return try strings(key) ?? []
+    }
+
+    /// One absolute path, or an array of them, each once; `nil` if there are none.
+    fileprivate func paths(_ key: String) throws(ConfigurationError) -> [String]? {
+        var paths: [String] = []
+        for path in try oneOrMore(key) {
+            guard path.hasPrefix("/") else { throw error(key, "must be an absolute path") }
+            guard !path.utf8.contains(0) else { throw error(key, "contains a NUL") }
+            guard !paths.contains(path) else { throw error(key, "has \"\(TerminalText.safe(path, limit: 200))\" twice") }
+            paths.append(path)
+        }
+        return paths.isEmpty ? nil : paths
     }
 
     /// An absolute path: a relative one would depend on where the program is started.

@@ -148,7 +148,6 @@ struct Apply: AgentCommand {
         let remembered = try Issue.remembered(memory, state.name, session.output)
         let settings = session.settings.certificate(
             named: state.name.rawValue, given: state.declared.settings, remembered: remembered)
-        if let hook = settings.deployHook { try Hooks.check(hook) }
         // What a CA may decide otherwise is remembered as requested, so that it is not ordered again and again.
         var kept = remembered
         kept.profile = state.declared.settings.profile ?? kept.profile
@@ -156,7 +155,10 @@ struct Apply: AgentCommand {
         kept.mustStaple = state.declared.settings.mustStaple ?? kept.mustStaple
         let order = CertificateOrder(
             request: state.request, directory: state.directory, settings: settings, kept: kept, isFirst: state.stored == nil)
-        return try await order.place(session, keys: keys, display) { state.isWanted($0, $1, now: Session.now) }
+        return try await session.callingFailureHook(of: state.name, settings) {
+            try Hooks.check(settings)
+            return try await order.place(session, keys: keys, display) { state.isWanted($0, $1, now: Session.now) }
+        }
     }
 
     private func finish(_ report: Report, _ session: Session) throws {

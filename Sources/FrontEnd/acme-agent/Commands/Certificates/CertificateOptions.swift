@@ -81,8 +81,14 @@ struct CertificateOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Prefer the chain to the root with this common name.", valueName: "cn"))
     var preferredChain: String?
 
-    @Option(help: ArgumentHelp("Run this program after the certificate is installed.", valueName: "program"), completion: .file())
-    var deployHook: String?
+    @Option(
+        help: ArgumentHelp("Run this program after the certificate is installed; may be repeated.", valueName: "program"),
+        completion: .file())
+    var deployHook: [String] = []
+
+    @Option(
+        help: ArgumentHelp("Run this program when an order or a deploy hook fails.", valueName: "program"), completion: .file())
+    var failureHook: String?
 
     @Option(
         help: ArgumentHelp("Write to this file, as JSON, when each step began and ended.", valueName: "file"), completion: .file())
@@ -117,7 +123,12 @@ struct CertificateOptions: ParsableArguments {
             challenges.dnsPersist = dnsPersist
             settings.challenges = try challenges.methods()
             settings.dnsWait = dnsWait
-            settings.deployHook = try deployHook.map(AbsolutePath.of)
+            let hooks = try deployHook.map(AbsolutePath.of)
+            if let twice = hooks.indices.first(where: { hooks[..<$0].contains(hooks[$0]) }) {
+                throw Failure.usage("--deploy-hook \(TerminalText.safe(hooks[twice], limit: 200)) is given twice")
+            }
+            settings.deployHooks = hooks.isEmpty ? nil : hooks
+            settings.failureHook = try failureHook.map(AbsolutePath.of)
             settings.keyType = try keyType.map { try KeyAlgorithm(argument: $0) }
             settings.oldKeyGrace = oldKeyGrace
             settings.profile = profile
@@ -147,7 +158,8 @@ struct CertificateOptions: ParsableArguments {
             ("--dns-persist", dnsPersist),
             ("--dns-wait", dnsWait != nil), ("--key-type", keyType != nil), ("--new-key", newKey), ("--old-key", oldKey != nil),
             ("--old-key-grace", oldKeyGrace != nil),
-            ("--profile", profile != nil), ("--preferred-chain", preferredChain != nil), ("--deploy-hook", deployHook != nil),
+            ("--profile", profile != nil), ("--preferred-chain", preferredChain != nil), ("--deploy-hook", !deployHook.isEmpty),
+            ("--failure-hook", failureHook != nil),
             ("--timings", timings != nil),
         ]
         return options.filter(\.isGiven).map(\.name)

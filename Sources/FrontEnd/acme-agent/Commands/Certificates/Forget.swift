@@ -45,6 +45,7 @@ struct Forget: AgentCommand {
         if isWhole {
             if store.traces(of: name).certificate { try await store.removeCertificate(named: name) }
             try await store.removeRenewalRecord(named: name)
+            try HookRecord.forget(name, stateDirectory: session.settings.stateDirectory)
             try memory.forget(name)
         }
         let stay = keys.isEmpty ? "" : "; still in the token: \(keys.joined(separator: " and ")) (acme-agent keys delete NAME)"

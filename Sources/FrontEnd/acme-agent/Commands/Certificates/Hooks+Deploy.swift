@@ -1,24 +1,49 @@
+import ACME
 import CertificateStore
 import Issuance
 import StrictJSON
 
 extension Hooks {
-    /// Deploys a certificate: runs `PROGRAM NAME FOLDER`, with the same and more in the environment and the certificate
-    /// as JSON on standard input.
-    static func deploy(_ path: String) -> IssuanceFlow.DeployHook {
+    /// Deploys a certificate: runs each `PROGRAM NAME FOLDER` in its turn, with the same and more in the environment and
+    /// the certificate as JSON on standard input. Those that have succeeded for this generation do not run again: after
+    /// a failure or a crash only the rest does.
+    static func deploy(_ paths: [String], stateDirectory: String) -> IssuanceFlow.DeployHook {
         { certificate in
-            let folder = certificate.folder ?? ""
-            var variables = [
-                "ACME_AGENT_CERTIFICATE": certificate.name.rawValue,
-                "ACME_AGENT_FOLDER": folder,
-                "ACME_AGENT_GENERATION": String(certificate.metadata.generation),
-                "ACME_AGENT_IDENTIFIERS": certificate.metadata.identifiers.map(\.value).joined(separator: " "),
-                "ACME_AGENT_KEY": certificate.metadata.key.name.rawValue,
-            ]
-            variables["ACME_AGENT_KEY_URI"] = certificate.metadata.key.uri
-            var input = JSONWriter(reservingCapacity: 1024)
-            CertificateReport(certificate).write(to: &input)
-            try await program(path).run([certificate.name.rawValue, folder], environment: variables, input: input.bytes + [0x0A])
+            let name = certificate.name, generation = certificate.metadata.generation
+            var record = HookRecord.read(name, stateDirectory: stateDirectory) ?? HookRecord(generation: generation)
+            if record.generation != generation { record = HookRecord(generation: generation) }
+            // What was removed from the settings.
+            record.runs.removeAll { !paths.contains($0.program) }
+            for path in paths where !record.hasSucceeded(path) {
+                do throws(any Error) {
+                    let output = try await deploy(certificate, path)
+                    record.note(.init(program: path, time: Session.now, failure: nil, output: output))
+                } catch let error as ExternalProgramError {
+                    var plain = error
+                    plain.output = []
+                    let reason = plain.description
+                    record.note(.init(program: path, time: Session.now, failure: reason, output: error.output))
+                    // The failure itself takes precedence.
+                    try? record.write(name, stateDirectory: stateDirectory)
+                    throw error
+                }
+                try record.write(name, stateDirectory: stateDirectory)
+            }
         }
+    }
+
+    private static func deploy(_ certificate: StoredCertificate, _ path: String) async throws -> [String] {
+        let folder = certificate.folder ?? ""
+        var variables = [
+            "ACME_AGENT_CERTIFICATE": certificate.name.rawValue,
+            "ACME_AGENT_FOLDER": folder,
+            "ACME_AGENT_GENERATION": String(certificate.metadata.generation),
+            "ACME_AGENT_IDENTIFIERS": certificate.metadata.identifiers.map(\.value).joined(separator: " "),
+            "ACME_AGENT_KEY": certificate.metadata.key.name.rawValue,
+        ]
+        variables["ACME_AGENT_KEY_URI"] = certificate.metadata.key.uri
+        var input = JSONWriter(reservingCapacity: 1024)
+        CertificateReport(certificate).write(to: &input)
+        return try await program(path).run([certificate.name.rawValue, folder], environment: variables, input: input.bytes + [0x0A])
     }
 }

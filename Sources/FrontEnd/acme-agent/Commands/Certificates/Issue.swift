@@ -41,7 +41,7 @@ struct Issue: AgentCommand {
         if given.dnsWait != nil, !settings.canWaitForDNS {
             throw Failure.usage("--dns-wait has no effect without a DNS hook", hint: "--dns-hook PROGRAM or --dns-update SERVER")
         }
-        if let hook = settings.deployHook { try Hooks.check(hook) }
+        try Hooks.check(settings)
 
         let stored = try await session.store.certificate(named: name), journal = try await session.store.journal(named: name)
         var identifiers = asked
@@ -73,9 +73,11 @@ struct Issue: AgentCommand {
         let order = CertificateOrder(request: request, directory: directory, settings: settings, kept: kept, isFirst: stored == nil)
         let outcome = try await session.followed(display, timings: certificate.timings) { [token = subject.token, isWanted] timings in
             let keys = try await session.keys(token: token)
-            // Checked again under the lock: of two concurrent runs the second finds it issued.
-            return try await order.place(session, keys: keys, display, timings: timings) { stored, journal in
-                isWanted || !(stored.map { wish.isMet(by: $0, journal, now: Session.now) } ?? false)
+            return try await session.callingFailureHook(of: name, settings) {
+                // Checked again under the lock: of two concurrent runs the second finds it issued.
+                try await order.place(session, keys: keys, display, timings: timings) { stored, journal in
+                    isWanted || !(stored.map { wish.isMet(by: $0, journal, now: Session.now) } ?? false)
+                }
             }
         }
         guard let outcome else {

@@ -65,7 +65,7 @@ struct Renew: AgentCommand {
 
     /// Unlike those of `issue`, options of `renew` are for this run only.
     private func noteForgottenHook(_ report: RenewalReport, _ output: Output) {
-        guard certificate.deployHook != nil, !report.renewed.isEmpty else { return }
+        guard !certificate.deployHook.isEmpty, !report.renewed.isEmpty else { return }
         output.note(
             "the deploy hook is not remembered: `acme-agent issue`, with the certificate's names and --deploy-hook, sets it for all renewals"
         )

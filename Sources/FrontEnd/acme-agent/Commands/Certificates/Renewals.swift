@@ -371,6 +371,9 @@ struct Renewals: RenewalWork {
             display.erase()
             let failure = await session.explained(Failure(error))
             progress.state.withLock { $0.report.add(failure, of: name, session.output) }
+            let remembered = (try? RememberedSettings(stateDirectory: session.settings.stateDirectory).read(name)) ?? CertificateSettings()
+            let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: remembered)
+            await session.callFailureHook(of: name, settings, failure)
             return .failed(RenewalFailure(error))
         }
     }
@@ -393,15 +396,15 @@ struct Renewals: RenewalWork {
         if given.dnsWait != nil, isNamed, !settings.canWaitForDNS {
             throw Failure.usage("--dns-wait has no effect without a DNS hook", hint: "--dns-hook PROGRAM or --dns-update SERVER")
         }
-        if let hook = settings.deployHook {
+        if settings.deployHooks != nil || settings.failureHook != nil {
             // A certificate without its hook is better than an expired one; the next run tries the hook again.
-            do throws(Failure) { try Hooks.check(hook) } catch {
-                guard given.deployHook == nil else { throw error }
+            do throws(Failure) { try Hooks.check(settings) } catch {
+                guard given.deployHooks == nil, given.failureHook == nil else { throw error }
                 session.output.warning("\(name): \(error.message)")
             }
         }
         let oldKey = try options.oldKeyChoice
-        if settings.deployHook == nil, stored != nil, options.newKey, oldKey != .keep {
+        if settings.deployHooks == nil, stored != nil, options.newKey, oldKey != .keep {
             let grace = settings.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace
             session.output.warning(
                 "\(name) gets a new key, but has no deploy hook: servers use the old one until they are reloaded, and it is retired "

@@ -34,7 +34,7 @@ extension Session {
             }
             let flow = IssuanceFlow(
                 issuer: issuer, store: store, keys: keys, solvers: solvers, time: time,
-                deploy: certificate.deployHook.map(Hooks.deploy),
+                deploy: certificate.deployHooks.map { Hooks.deploy($0, stateDirectory: settings.stateDirectory) },
                 oldKeyGrace: .seconds(certificate.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace), observer: display.observer)
             return try await body(flow)
         }

@@ -36,7 +36,9 @@ struct Show: AgentCommand {
         guard let certificate = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
         var report = CertificateReport(certificate)
         report.window = await session.renewalWindow(of: certificate)
-        let text = session.output.given.named(report.text)
+        let hooks = HookRecord.read(name, stateDirectory: session.settings.stateDirectory)
+        var text = session.output.given.named(report.text)
+        if session.output.verbosity == .verbose, let hooks { text += "\n" + Show.text(hooks) }
         let bytes = format.export.map { certificate.chain.exported(as: $0) } ?? Array((text + "\n").utf8)
         let isStandardOutput = try out.map { try $0 == "-" || DurableFile.ownDescriptor(named: $0) == STDOUT_FILENO } ?? false
         if isStandardOutput, session.output.isJSON {
@@ -60,6 +62,10 @@ struct Show: AgentCommand {
             try session.output.result("") { json in
                 json.name("certificate")
                 report.write(to: &json, withPEM: true)
+                if let hooks {
+                    json.name("deployHooks")
+                    hooks.write(to: &json)
+                }
             }
         } else {
             guard format == .text || format == .pem || !Output.isStandardOutputTerminal else {
@@ -68,5 +74,15 @@ struct Show: AgentCommand {
             try session.output.write(bytes)
         }
         return .success
+    }
+
+    /// The last run of each deploy hook, with what it printed.
+    static func text(_ hooks: HookRecord) -> String {
+        var list = FieldList()
+        for run in hooks.runs {
+            let end = run.failure.map { "failed: \($0)" } ?? "succeeded for generation \(hooks.generation): \(run.program)"
+            list.add("deploy hook", ["\(RFC3339.string(run.time)) \(end)"] + run.output.map { "  | \($0)" })
+        }
+        return list.text
     }
 }

@@ -39,7 +39,7 @@ struct Deployment: Sendable {
     /// The deploy hook for this server.
     let hook: String
     /// The hook that the certificate has.
-    let registeredHook: String?
+    let registeredHooks: [String]
     /// The value of `environment`'s own setting.
     let environmentSetting: String?
 
@@ -79,8 +79,9 @@ struct Deployment: Sendable {
         hook = shared + "/acme-agent/deploy-hooks/" + template.hook
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let remembered = (try? memory.read(certificate.name)) ?? CertificateSettings()
-        registeredHook =
-            session.settings.certificate(named: certificate.name.rawValue, given: CertificateSettings(), remembered: remembered).deployHook
+        registeredHooks =
+            session.settings.certificate(named: certificate.name.rawValue, given: CertificateSettings(), remembered: remembered)
+            .deployHooks ?? []
         if case .setting(_, let read, _) = template.environment {
             environmentSetting = try await SystemProgram.line(of: read)
         } else {

@@ -185,21 +185,22 @@ struct DeploymentPlan {
         let certificate = deployment.certificate
         var step = DeploymentStep(
             name: "hook", title: "Each renewal reloads \(title), by a deploy hook of the certificate")
-        switch deployment.registeredHook {
-        case deployment.hook?: step.note = "the certificate has this deploy hook, so there is nothing to do"
-        case let other?:
-            step.note =
-                "the certificate has the deploy hook \(other) and can have only one: let that run \(deployment.hook) NAME FOLDER, with the "
-                + "name and the folder that it gets"
-        case nil:
-            let names = certificate.metadata.identifiers.map { "-d \(GivenOptions.quoted($0.value))" }.joined(separator: " ")
-            let isFirst = certificate.metadata.identifiers.first.map { CertificateName($0) == certificate.name } ?? false
-            let name = isFirst ? "" : " --name \(GivenOptions.quoted(certificate.name.rawValue))"
-            step.commands = [given.added(to: "acme-agent issue \(names)\(name) --deploy-hook \(GivenOptions.quoted(deployment.hook))")]
-            if !isRoot {
-                step.note = "the hook calls systemctl, for which a user other than root needs a rule of polkit(8)"
-            }
+        let hooks = deployment.registeredHooks
+        guard !hooks.contains(deployment.hook) else {
+            step.note = "the certificate has this deploy hook, so there is nothing to do"
+            return step
         }
+        let names = certificate.metadata.identifiers.map { "-d \(GivenOptions.quoted($0.value))" }.joined(separator: " ")
+        let isFirst = certificate.metadata.identifiers.first.map { CertificateName($0) == certificate.name } ?? false
+        let name = isFirst ? "" : " --name \(GivenOptions.quoted(certificate.name.rawValue))"
+        let options = (hooks + [deployment.hook]).map { " --deploy-hook \(GivenOptions.quoted($0))" }.joined()
+        step.commands = [given.added(to: "acme-agent issue \(names)\(name)\(options)")]
+        var notes: [String] = []
+        if !hooks.isEmpty {
+            notes.append("the certificate's other deploy hooks stay; hooks in the configuration are changed there")
+        }
+        if !isRoot { notes.append("the hook calls systemctl, for which a user other than root needs a rule of polkit(8)") }
+        step.note = notes.isEmpty ? nil : notes.joined(separator: "; ")
         return step
     }
 
