@@ -7,7 +7,7 @@ import JOSE
 extension AccountFlow {
     /// Gives the account another key, which is made if it does not exist, and retires the old one.
     ///
-    /// An earlier change that was interrupted is settled first. No command changes an account's key yet.
+    /// An earlier change that was interrupted is settled first.
     /// - Throws: `IssuanceError`, `ACMEClientError` (a conflict if the new key already has an account), the key
     ///   provider's errors.
     public func changeKey(_ directory: ACMEURL, to newKey: KeyName, algorithm: KeyAlgorithm = .p256) async throws -> StoredAccount {

@@ -8,7 +8,10 @@ struct AccountCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "account", abstract: "Register and manage the account at the CA.",
         discussion: "Example: acme-agent account register --agree-tos",
-        subcommands: [AccountRegister.self, AccountShow.self, AccountUpdateCommand.self, AccountDeactivate.self])
+        subcommands: [
+            AccountRegister.self, AccountShow.self, AccountList.self, AccountUpdateCommand.self, AccountRollover.self,
+            AccountDeactivate.self,
+        ])
 
     @OptionGroup(visibility: .hidden) var options: GlobalOptions
 }
