@@ -28,7 +28,8 @@ import Testing
         // Of the same kind: one at a time.
         let parts = settings.dropFirst(general.count)
         for others in [
-            ["webroot", "directory", "dns-hook"], ["http01-address", "default-ca", "dns-update", "dns-key", "dns-resolver"],
+            ["webroot", "directory", "dns-hook", "dns-cleanup-hook", "hook-protocol"],
+            ["http01-address", "default-ca", "dns-update", "dns-key", "dns-resolver"],
         ] {
             let toml = general.filter { line in !others.contains { line.hasPrefix($0 + " ") } } + parts
             _ = try SettingsFile(ConfigurationFile.parse(Array(toml.joined(separator: "\n").utf8), file: Self.path))

@@ -52,6 +52,10 @@ import Testing
             ]
             try memory.remember(other, for: name)
             #expect(try memory.read(name) == other)
+            other.challenges = [.dnsHook(try DNSHook("/dns", cleanup: "/undo", hookProtocol: "certbot"))]
+            other.dnsChallenge = .dnsAccount01
+            try memory.remember(other, for: name)
+            #expect(try memory.read(name) == other)
             try memory.forget(name)
             try memory.forget(name)
             #expect(try memory.read(name) == CertificateSettings())

@@ -158,7 +158,7 @@ import Testing
             http01-address = "127.0.0.1:5003"
             """
         let settings = try settings([], toml).certificate(named: "x", given: CertificateSettings(), remembered: CertificateSettings())
-        let solvers = settings.solvers()
+        let solvers = settings.solvers(for: nil)
         func chosen(_ name: String) throws -> [Int] {
             let identifier = try Identifier(argument: name)
             return solvers.indices.filter { solvers[$0].canSolve(identifier) }
@@ -174,6 +174,24 @@ import Testing
         #expect(settings.canWaitForDNS)
     }
 
+    /// dns-account-01 has the account in the record's name.
+    @Test func theChallengeWithATXTRecordIsChosen() throws {
+        let toml = """
+            dns-hook = "/hook"
+            dns-challenge = "dns-account-01"
+            [[challenge]]
+            names = ["*.internal.example"]
+            dns-hook = "/internal-hook"
+            dns-challenge = "dns-01"
+            """
+        let settings = try settings([], toml).certificate(named: "x", given: CertificateSettings(), remembered: CertificateSettings())
+        let solvers = settings.solvers(for: try ACMEURL("https://example.com/acme/acct/ExampleAccount"))
+        #expect(solvers.map(\.type) == [.dns01, .dnsAccount01])
+        let name = try Identifier(argument: "*.example.org"), keyAuthorization = KeyAuthorization(token: "t", thumbprint: "t")
+        #expect(solvers[0].target(of: name, keyAuthorization) == "_acme-challenge.example.org")
+        #expect(solvers[1].target(of: name, keyAuthorization) == "_ujmmovf2vn55tgye._acme-challenge.example.org")
+    }
+
     @Test(arguments: [
         ("\nsokket = \"/x\"", "t.toml:2: \"sokket\" is not a setting here"),
         ("webroot = \"www\"", "t.toml:1: \"webroot\" must be an absolute path"),
@@ -184,6 +202,14 @@ import Testing
             "[[challenge]]\nnames = [\"*.*.example\"]\nwebroot = \"/a\"",
             "t.toml:2: \"names\" is refused: \"*.*.example\": a star stands for one label, before a DNS name without another star"
         ),
+        ("dns-hook = \"/a\"\nhook-protocol = \"Lego\"", "t.toml:2: hook-protocol \"Lego\" is unknown"),
+        ("hook-protocol = \"lego\"", "t.toml:1: hook-protocol needs dns-hook beside it"),
+        ("dns-cleanup-hook = \"/a\"", "t.toml:1: dns-cleanup-hook needs dns-hook beside it"),
+        (
+            "dns-hook = \"/a\"\ndns-cleanup-hook = \"/a\"\nhook-protocol = \"lego\"",
+            "t.toml:3: dns-cleanup-hook is for the hook protocol certbot"
+        ),
+        ("dns-challenge = \"http-01\"", "t.toml:1: \"dns-challenge\" must be dns-01 or dns-account-01"),
         ("key-type = \"P-512\"", "t.toml:1: \"key-type\" is refused: \"P-512\" is not a key type"),
         ("http01-address = \"80\"", "t.toml:1: \"80\" is not an address and port"),
         ("dns-update = \"a b\"", "t.toml:1: \"a b\" is not a DNS server"),

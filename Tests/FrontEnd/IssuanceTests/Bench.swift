@@ -18,12 +18,19 @@ final class Bench: Sendable {
     let account: ACMEURL
     let events = Mutex<[IssuanceEvent]>([])
 
-    init(_ behaviour: FakeCA.Behaviour = .init()) throws {
+    /// - Parameter look: where the CA looks for challenges of an account's key, in place of the solver.
+    init(
+        _ behaviour: FakeCA.Behaviour = .init(), look: (@Sendable (PublicKey, Identifier, String, String) -> String?)? = nil
+    ) throws {
         let solver = solver
         folder = try TemporaryFolder()
         store = FolderStore(folder: folder.file("state"))
-        ca = FakeCA(time: time, behaviour: behaviour) { _, _, token in solver.answer(token) }
-        accountKey = SoftwareSigner(keys: keys)
+        let accountKey = SoftwareSigner(keys: keys)
+        ca = FakeCA(time: time, behaviour: behaviour) { identifier, type, token in
+            if let look { return look(accountKey.publicKey, identifier, type, token) }
+            return solver.answer(token)
+        }
+        self.accountKey = accountKey
         account = try ca.addAccount(accountKey.publicKey)
     }
 

@@ -62,7 +62,7 @@ extension FakeCA {
         case "new-order": return try newOrder(message)
         case "order": return try order(number)
         case "authz": return try authorization(number)
-        case "chall": return try challenge(number, account: account, isPersist: parts.last == "dns-persist-01")
+        case "chall": return try challenge(number, type: parts.last ?? "", account: account)
         case "finalize": return try finalize(number, message)
         case "cert", "alternate": return try certificate(number, root: parts.first == "cert" ? 0 : 1)
         case "revoke": return try revoke(message)
@@ -245,8 +245,8 @@ extension FakeCA {
     private func challenges(_ authorization: StoredAuthorization, _ number: Int) -> String {
         let isWildcard = authorization.identifier.isWildcard
         let persist = state.withLock { $0.behaviour.persistDraft } == nil ? [] : ["dns-persist-01"]
-        return ((isWildcard ? ["dns-01"] : ["http-01", "dns-01"]) + persist).map { challengeText(authorization, number, $0) }
-            .joined(separator: ",")
+        let types = state.withLock { $0.behaviour.challengeTypes } ?? (isWildcard ? ["dns-01"] : ["http-01", "dns-01"])
+        return (types + persist).map { challengeText(authorization, number, $0) }.joined(separator: ",")
     }
 
     private func challengeText(_ authorization: StoredAuthorization, _ number: Int, _ type: String) -> String {
@@ -278,11 +278,11 @@ extension FakeCA {
                 + #""challenges":[\#(challenges(authorization, number))]\#(isWildcard ? #","wildcard":true"# : "")}"#)
     }
 
-    private func challenge(_ number: Int, account: String?, isPersist: Bool) throws -> HTTPResponse {
+    private func challenge(_ number: Int, type: String, account: String?) throws -> HTTPResponse {
         guard let account, let key = state.withLock({ $0.accounts[account] }),
             var authorization = state.withLock({ $0.authorizations.indices.contains(number) ? $0.authorizations[number] : nil })
         else { throw Refusal(status: 404, type: "malformed", detail: "no such challenge") }
-        let type = isPersist ? "dns-persist-01" : authorization.identifier.isWildcard ? "dns-01" : "http-01"
+        let isPersist = type == "dns-persist-01"
         let wanted = KeyAuthorization(token: authorization.token, thumbprint: key.thumbprint).text
         let refusal = state.withLock { $0.behaviour.refusals[authorization.identifier.value] }
         if let refusal {

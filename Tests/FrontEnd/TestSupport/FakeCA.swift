@@ -31,6 +31,8 @@ public final class FakeCA: HTTPTransport {
         public var keepsTrying = false
         /// Members of an order that only the answer to newOrder has.
         public var omittedFromOrders: Set<String> = []
+        /// The challenges for every name, in place of http-01 and dns-01.
+        public var challengeTypes: [String]?
         /// Identifiers with an earlier valid authorization.
         public var proven: Set<String> = []
         public var requiresExternalAccount = false

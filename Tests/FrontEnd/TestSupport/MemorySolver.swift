@@ -18,7 +18,7 @@ public final class MemorySolver: ChallengeSolver {
     public var presented: Int { counts.withLock { $0.presented } }
     public var cleaned: Int { counts.withLock { $0.cleaned } }
 
-    public func canSolve(_ identifier: Identifier) -> Bool { type == .dns01 || !identifier.isWildcard }
+    public func canSolve(_ identifier: Identifier) -> Bool { type == .dns01 || type == .dnsAccount01 || !identifier.isWildcard }
     public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { "memory:" + keyAuthorization.token }
 
     public func present(_ answer: ChallengeAnswer) async throws {

@@ -3,7 +3,7 @@ import CertificateStore
 
 /// Presents a challenge's answer where the CA will look for it, and removes it again.
 ///
-/// The flow calls, for each order: `check` before it is placed; `prepare` once; for each challenge, concurrently:
+/// The flow calls, for each order: `check` before it is placed; `prepare` once; `announce` once; for each challenge, concurrently:
 /// `present`, `waitUntilVisible`; then `waitForValidation` once; then for each challenge `cleanUp`, whatever happened
 /// before, and finally `finish`.
 public protocol ChallengeSolver: Sendable {
@@ -20,6 +20,9 @@ public protocol ChallengeSolver: Sendable {
     /// Prepares for challenges. If nothing can work, for example because an address is in use or a folder is not
     /// writable, it MUST fail here, before the CA is told anything.
     func prepare() async throws
+
+    /// Tells it all the answers of an order that it will be asked to present, after `prepare`.
+    func announce(_ answers: [ChallengeAnswer]) async
 
     /// Where `present` will put the answer: a file, a record's name, an address. It goes into the journal before
     /// `present` is called, and lets `cleanUp(_:)` in another process find the answer. It MUST NOT depend on this
@@ -56,6 +59,7 @@ extension ChallengeSolver {
     public func check() throws {}
     public func prepare() async throws {}
     public func confirm(_ record: DNSPersistRecord.Expectation, for identifier: Identifier) async throws {}
+    public func announce(_ answers: [ChallengeAnswer]) async {}
     public func waitUntilVisible(_ answer: ChallengeAnswer) async throws {}
     public func waitForValidation(of answers: [ChallengeAnswer], quiet: Duration, limit: Duration) async -> Bool { false }
     public func finish() async {}

@@ -8,30 +8,52 @@ struct ChildProcess: ~Copyable {
     /// Milliseconds to wait for output: a program that passes its output to a daemon keeps the pipe open after its end.
     private static let tick: Int32 = 20
 
+    /// What is read, and whether it is kept as standard output too.
+    private struct Stream {
+        var pipe: Int32
+        var isStandardOutput: Bool
+    }
+
     private let pid: pid_t
-    private let pipe: Int32
+    private let pipes: [Int32]
+    /// Those that have not ended.
+    private var streams: [Stream]
     private let outputLimit: Int
     /// The last bytes of standard output and standard error.
     private(set) var output: [UInt8] = []
+    /// The last bytes of standard output, if it was to be kept apart.
+    private(set) var standardOutput: [UInt8] = []
 
+    /// - Parameter keepingApart: whether standard output is kept without standard error as well; their order in `output`
+    ///   is not exact then.
     /// - Throws: `ExternalProgramError`.
-    init(path: String, arguments: [String], environment: ProgramEnvironment, input: [UInt8], outputLimit: Int) throws {
+    init(
+        path: String, arguments: [String], environment: ProgramEnvironment, input: [UInt8], outputLimit: Int, keepingApart: Bool = false
+    ) throws {
         var ends: [Int32] = [-1, -1]
         guard clinux_pipe(&ends) == 0 else { throw ExternalProgramError(path, .notStarted(errno: errno)) }
         defer { close(ends[1]) }
+        var outputEnds: [Int32] = [-1, -1]
+        guard !keepingApart || clinux_pipe(&outputEnds) == 0 else {
+            let number = errno
+            close(ends[0])
+            throw ExternalProgramError(path, .notStarted(errno: number))
+        }
+        defer { if keepingApart { close(outputEnds[1]) } }
+        let pipes = keepingApart ? [ends[0], outputEnds[0]] : [ends[0]]
         // In memory, so that a program that does not read it blocks nothing.
         let stdin = clinux_memory_file("stdin")
         defer { if stdin >= 0 { close(stdin) } }
         guard stdin >= 0, input.isEmpty || Glibc.write(stdin, input, input.count) == input.count, lseek(stdin, 0, SEEK_SET) == 0 else {
             let number = errno
-            close(ends[0])
+            for pipe in pipes { close(pipe) }
             throw ExternalProgramError(path, .notStarted(errno: number))
         }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_adddup2(&actions, stdin, 0)
-        posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+        posix_spawn_file_actions_adddup2(&actions, keepingApart ? outputEnds[1] : ends[1], 1)
         posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
         // Nothing else is inherited: a daemon that a hook starts must not hold our listener's port or a lock while it
         // runs.
@@ -59,15 +81,17 @@ struct ChildProcess: ~Copyable {
         var child: pid_t = 0
         let result = posix_spawn(&child, path, &actions, &attributes, &argv, &envp)
         guard result == 0 else {
-            close(ends[0])
+            for pipe in pipes { close(pipe) }
             throw ExternalProgramError(path, .notStarted(errno: result))
         }
         pid = child
-        pipe = ends[0]
+        self.pipes = pipes
+        streams = [Stream(pipe: ends[0], isStandardOutput: false)]
+        if keepingApart { streams.append(Stream(pipe: outputEnds[0], isStandardOutput: true)) }
         self.outputLimit = outputLimit
     }
 
-    deinit { close(pipe) }
+    deinit { for pipe in pipes { close(pipe) } }
 
     /// Bytes as a C string; the caller frees it.
     private static func copy(_ bytes: [UInt8]) -> UnsafeMutablePointer<CChar>? {
@@ -110,16 +134,28 @@ struct ChildProcess: ~Copyable {
 
     /// - Returns: whether more may come.
     private mutating func collect(timeout: Int32) -> Bool {
-        var poller = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
-        guard poll(&poller, 1, timeout) > 0 else { return true }
+        var pollers = streams.map { pollfd(fd: $0.pipe, events: Int16(POLLIN), revents: 0) }
+        guard poll(&pollers, nfds_t(pollers.count), timeout) > 0 else { return true }
+        var ended: [Int32] = []
+        for (stream, poller) in zip(streams, pollers) where poller.revents != 0 && !collect(stream) { ended.append(stream.pipe) }
+        streams.removeAll { ended.contains($0.pipe) }
+        return !streams.isEmpty
+    }
+
+    private mutating func collect(_ stream: Stream) -> Bool {
         var buffer = [UInt8](repeating: 0, count: 4096)
         // Bounded: a program may print without end.
         for _ in 0..<64 {
-            let count = read(pipe, &buffer, buffer.count)
+            let count = read(stream.pipe, &buffer, buffer.count)
             guard count > 0 else { return count < 0 && (errno == EAGAIN || errno == EINTR) }
-            output.append(contentsOf: buffer[..<count])
-            if output.count > outputLimit { output.removeFirst(output.count - outputLimit) }
+            Self.keep(buffer[..<count], in: &output, outputLimit)
+            if stream.isStandardOutput { Self.keep(buffer[..<count], in: &standardOutput, outputLimit) }
         }
         return true
+    }
+
+    private static func keep(_ bytes: ArraySlice<UInt8>, in kept: inout [UInt8], _ limit: Int) {
+        kept.append(contentsOf: bytes)
+        if kept.count > limit { kept.removeFirst(kept.count - limit) }
     }
 }

@@ -4,7 +4,7 @@ import CertificateStore
 import DNS
 import Synchronization
 
-/// dns-01 (RFC 8555 §8.4) by DNS updates (RFC 2136), signed with TSIG.
+/// dns-01 (RFC 8555 §8.4) or dns-account-01 by DNS updates (RFC 2136), signed with TSIG.
 ///
 /// It follows CNAME records from `_acme-challenge.NAME` to the record's place, adds its value there, and waits until
 /// every server of the zone shows it. Other values of the record stay, since a wildcard and its base name have the same
@@ -22,6 +22,7 @@ public final class DNS01Update: ChallengeSolver {
     private static let shortestPause: Duration = .milliseconds(100), longestPause: Duration = .seconds(2)
 
     private let settings: DNSUpdateSettings
+    private let challenge: DNSChallenge
     private let lookup: DNSLookup
     private let longestWait: Duration
     private let time: any Timekeeping
@@ -34,25 +35,28 @@ public final class DNS01Update: ChallengeSolver {
     ///   - longestWait: until all servers of the zone show a record.
     ///   - port: of servers that are found by name.
     public convenience init(
-        _ settings: DNSUpdateSettings, longestWait: Duration = DNS01Update.standardWait, port: Int = DNSServer.standardPort,
+        _ settings: DNSUpdateSettings, challenge: DNSChallenge = .dns01, longestWait: Duration = DNS01Update.standardWait,
+        port: Int = DNSServer.standardPort,
         time: any Timekeeping = SystemTime(), observer: @escaping IssuanceObserver = { _ in }
     ) {
         let lookup = DNSLookup(resolvers: settings.resolver.map { [$0] } ?? ResolverList.system(), port: port)
-        self.init(settings, lookup: lookup, longestWait: longestWait, time: time, observer: observer)
+        self.init(settings, challenge: challenge, lookup: lookup, longestWait: longestWait, time: time, observer: observer)
     }
 
     init(
-        _ settings: DNSUpdateSettings, lookup: DNSLookup, longestWait: Duration, time: any Timekeeping = SystemTime(),
+        _ settings: DNSUpdateSettings, challenge: DNSChallenge = .dns01, lookup: DNSLookup, longestWait: Duration,
+        time: any Timekeeping = SystemTime(),
         observer: @escaping IssuanceObserver = { _ in }
     ) {
         self.settings = settings
+        self.challenge = challenge
         self.lookup = lookup
         self.longestWait = longestWait
         self.time = time
         self.observer = observer
     }
 
-    public var type: ChallengeType { .dns01 }
+    public var type: ChallengeType { challenge.type }
 
     /// RFC 8738 §7: dns-01 must not be used for an IP address.
     public func canSolve(_ identifier: Identifier) -> Bool {
@@ -63,7 +67,7 @@ public final class DNS01Update: ChallengeSolver {
     public func check() throws { _ = try settings.key() }
 
     /// The name before aliases: a later process follows them again.
-    public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { DNS01Hook.recordName(identifier) }
+    public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { challenge.recordName(identifier) }
 
     public func present(_ answer: ChallengeAnswer) async throws {
         let key = try settings.key()

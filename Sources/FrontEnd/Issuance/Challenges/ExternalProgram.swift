@@ -58,9 +58,9 @@ public struct ExternalProgram: Sendable {
     /// - Parameter limit: how many bytes of its output are kept, the last ones.
     /// - Throws: `ExternalProgramError` if it does not end by itself; `CancellationError`.
     public func output(of arguments: [String], limit: Int) async throws -> (status: Int32, output: [UInt8]) {
-        let (end, output) = try await end(arguments, environment, [], limit: limit)
-        guard case .exited(let status) = end else { throw failure(end, output) }
-        return (status, output)
+        let result = try await result(arguments, environment, [], limit: limit)
+        guard case .exited(let status) = result.end else { throw failure(result) }
+        return (status, result.output)
     }
 
     /// Runs it until it ends. If the task is cancelled, the program is terminated.
@@ -69,50 +69,71 @@ public struct ExternalProgram: Sendable {
     /// - Throws: `ExternalProgramError` unless it exits with 0; `CancellationError`.
     @discardableResult
     public func run(_ arguments: [String], environment additions: [String: String] = [:], input: [UInt8] = []) async throws -> [String] {
-        let (end, output) = try await end(arguments, environment.merging(additions), input, limit: Self.outputLimit)
-        guard end == .exited(0) else { throw failure(end, output) }
-        return ExternalProgramError.lines(output)
+        let result = try await result(arguments, environment.merging(additions), input, limit: Self.outputLimit)
+        guard result.end == .exited(0) else { throw failure(result) }
+        return ExternalProgramError.lines(result.output)
     }
 
-    private func end(
-        _ arguments: [String], _ environment: ProgramEnvironment, _ input: [UInt8], limit: Int
-    ) async throws -> (ChildProcess.End, [UInt8]) {
+    /// Runs it until it ends, without arguments and input.
+    /// - Parameter limit: how many bytes of its standard output are kept, the last ones.
+    /// - Returns: its standard output.
+    /// - Throws: as `run`.
+    func standardOutput(environment additions: [String: String], limit: Int) async throws -> [UInt8] {
+        let result = try await result([], environment.merging(additions), [], limit: limit, keepingApart: true)
+        guard result.end == .exited(0) else { throw failure(result) }
+        return result.standardOutput
+    }
+
+    private struct Result: Sendable {
+        var end: ChildProcess.End
+        var output: [UInt8]
+        var standardOutput: [UInt8]
+    }
+
+    private func result(
+        _ arguments: [String], _ environment: ProgramEnvironment, _ input: [UInt8], limit: Int, keepingApart: Bool = false
+    ) async throws -> Result {
         let flag = CancellationFlag()
         return try await withTaskCancellationHandler {
             // On a thread that may block: poll and waitpid must not block the cooperative pool.
             try await NIOThreadPool.singleton.runIfActive {
-                var child = try start(arguments, environment, input, limit: limit)
+                var child = try start(arguments, environment, input, limit: limit, keepingApart)
                 let end = child.wait(timeout: timeout, grace: Self.grace, flag)
                 if end == .cancelled { throw CancellationError() }
-                return (end, child.output)
+                return Result(end: end, output: child.output, standardOutput: child.standardOutput)
             }
         } onCancel: {
             flag.set()
         }
     }
 
-    private func failure(_ end: ChildProcess.End, _ output: [UInt8]) -> any Error {
-        switch end {
+    private func failure(_ result: Result) -> any Error {
+        let output = result.output.suffix(Self.outputLimit)
+        return switch result.end {
         case .cancelled: CancellationError()
-        case .exited(let code): ExternalProgramError(path, .exit(code), output: output)
-        case .signalled(let signal): ExternalProgramError(path, .signal(signal), output: output)
-        case .timedOut: ExternalProgramError(path, .timeout(seconds: timeout.components.seconds), output: output)
+        case .exited(let code): ExternalProgramError(path, .exit(code), output: Array(output))
+        case .signalled(let signal): ExternalProgramError(path, .signal(signal), output: Array(output))
+        case .timedOut: ExternalProgramError(path, .timeout(seconds: timeout.components.seconds), output: Array(output))
         }
     }
 
     /// A script that was just written may still be open in another thread's child, between fork and exec: ETXTBSY is
     /// temporary.
     private func start(
-        _ arguments: [String], _ environment: ProgramEnvironment, _ input: [UInt8], limit: Int
+        _ arguments: [String], _ environment: ProgramEnvironment, _ input: [UInt8], limit: Int, _ keepingApart: Bool
     ) throws -> ChildProcess {
+        func start() throws -> ChildProcess {
+            try ChildProcess(
+                path: path, arguments: arguments, environment: environment, input: input, outputLimit: limit, keepingApart: keepingApart)
+        }
         for _ in 0..<Self.busyAttempts {
             do {
-                return try ChildProcess(path: path, arguments: arguments, environment: environment, input: input, outputLimit: limit)
+                return try start()
             } catch let error as ExternalProgramError where error.kind == .notStarted(errno: ETXTBSY) {
                 usleep(10_000)
             }
         }
-        return try ChildProcess(path: path, arguments: arguments, environment: environment, input: input, outputLimit: limit)
+        return try start()
     }
 }
 

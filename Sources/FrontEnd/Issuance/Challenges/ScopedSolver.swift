@@ -15,6 +15,7 @@ public struct ScopedSolver: ChallengeSolver {
     public func canSolve(_ identifier: Identifier) -> Bool { covers(identifier) && base.canSolve(identifier) }
     public func check() throws { try base.check() }
     public func prepare() async throws { try await base.prepare() }
+    public func announce(_ answers: [ChallengeAnswer]) async { await base.announce(answers) }
     public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String {
         base.target(of: identifier, keyAuthorization)
     }

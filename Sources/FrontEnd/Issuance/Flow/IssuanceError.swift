@@ -114,7 +114,9 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
         return "; the CA offers " + (named.isEmpty ? "none" : named.map { TerminalText.safe($0, limit: 40) }.joined(separator: ", "))
     }
 
-    private static func isDNS(_ failures: [FailedIdentifier]) -> Bool { failures.contains { $0.challenge == .dns01 } }
+    private static func isDNS(_ failures: [FailedIdentifier]) -> Bool {
+        failures.contains { $0.challenge == .dns01 || $0.challenge == .dnsAccount01 }
+    }
     private static let dnsHint =
         "the TXT record must be on every server of the zone before the DNS hook exits; --dns-wait SECONDS waits for slow servers"
 

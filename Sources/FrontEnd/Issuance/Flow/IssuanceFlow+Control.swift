@@ -43,7 +43,10 @@ extension IssuanceFlow {
         }
         let inUse = distinctSolvers(proofs)
         do {
-            for (_, solver) in inUse { try await solver.prepare() }
+            for (index, solver) in inUse {
+                try await solver.prepare()
+                await solver.announce(proofs.filter { $0.solverIndex == index }.map(\.answer))
+            }
             let presented = proofs.filter { $0.record == nil }
             if !presented.isEmpty { try await keeper.record(presented.map { .challengeSetUp($0.answer) }) }
             var watch = ProofWatch(proofs, since: time.uptime())

@@ -38,6 +38,8 @@ enum Suggestion {
             "--staging": test, "--test-cert": test, "--server": "did you mean `--directory URL`?",
             "--standalone": "a built-in listener on port 80 is the default; --http01-address names another address",
             "--alpn": "did you mean `--tls-alpn01-address *:443`?", "--tls": "did you mean `--tls-alpn01-address *:443`?",
+            "--manual-auth-hook": "did you mean `--dns-hook PROGRAM --hook-protocol certbot`?",
+            "--manual-cleanup-hook": "did you mean `--dns-cleanup-hook PROGRAM`?",
             "--webroot-path": "did you mean `--webroot FOLDER`?", "--post-hook": "did you mean `--deploy-hook PROGRAM`?",
             "--reloadcmd": "did you mean `--deploy-hook PROGRAM`?", "--keylength": "did you mean `--key-type TYPE`?",
             "--key-size": "did you mean `--key-type TYPE`?", "--force-renewal": "did you mean `acme-agent renew NAME --force`?",

@@ -11,7 +11,7 @@ enum ChallengeMethod: Sendable, Equatable {
     /// tls-alpn-01 with a built-in listener on these addresses.
     case tlsListener([ListenEndpoint])
     /// dns-01 with a program that creates the TXT record.
-    case dnsHook(String)
+    case dnsHook(DNSHook)
     /// dns-persist-01, with a record that is there already.
     case dnsPersist(DNSUpdateSettings)
     /// dns-01 with updates of the zone (RFC 2136).
@@ -84,18 +84,19 @@ enum ChallengeMethod: Sendable, Equatable {
 
     /// The solver of `Issuance`.
     /// - Parameters:
+    ///   - challenge: which challenge a method with TXT records answers.
     ///   - dnsWait: seconds to wait after the DNS hook before telling the CA, or at most for the servers of an updated zone.
     ///   - observer: is told while it waits.
-    func solver(dnsWait: Int?, observer: @escaping IssuanceObserver) -> any ChallengeSolver {
+    func solver(_ challenge: DNSChallenge, dnsWait: Int?, observer: @escaping IssuanceObserver) -> any ChallengeSolver {
         switch self {
         case .listener(let addresses): HTTP01Listener(addresses)
         case .webroot(let folder): HTTP01Webroot(root: folder)
         case .tlsListener(let addresses): TLSALPN01Listener(addresses)
-        case .dnsHook(let program):
-            DNS01Hook(program: Hooks.program(program), settle: .seconds(dnsWait ?? CertificateSettings.defaultDNSWait))
+        case .dnsHook(let hook): hook.solver(challenge, dnsWait: dnsWait ?? CertificateSettings.defaultDNSWait)
         case .dnsPersist(let settings): DNSPersist(settings, observer: observer)
         case .dnsUpdate(let settings):
-            DNS01Update(settings, longestWait: dnsWait.map { .seconds($0) } ?? DNS01Update.standardWait, observer: observer)
+            DNS01Update(
+                settings, challenge: challenge, longestWait: dnsWait.map { .seconds($0) } ?? DNS01Update.standardWait, observer: observer)
         }
     }
 }
@@ -110,6 +111,8 @@ struct ChallengeTexts: Sendable, Equatable {
     var dnsKey: String?
     var dnsResolver: String?
     var dnsPersist = false
+    var dnsCleanupHook: String?
+    var hookProtocol: String?
 
     /// In order of preference: what needs no DNS first.
     /// - Returns: `nil` if none is given.
@@ -129,7 +132,11 @@ struct ChallengeTexts: Sendable, Equatable {
             for text in tlsALPN01Address { parsed += try ChallengeMethod.endpoints(text, port: ChallengeMethod.standardTLSPort) }
             methods.append(.tlsListener(parsed))
         }
-        if let dnsHook { methods.append(.dnsHook(dnsHook)) }
+        if let dnsHook {
+            methods.append(.dnsHook(try DNSHook(dnsHook, cleanup: dnsCleanupHook, hookProtocol: hookProtocol)))
+        } else if let setting = dnsCleanupHook.map({ _ in "dns-cleanup-hook" }) ?? hookProtocol.map({ _ in "hook-protocol" }) {
+            throw .usage("\(setting) needs dns-hook beside it", hint: "it says how the program of dns-hook is used")
+        }
         if let settings = try dnsUpdateSettings() { methods.append(.dnsUpdate(settings)) }
         for (index, method) in methods.enumerated() {
             guard let other = methods[..<index].first(where: { $0.kind == method.kind }) else { continue }
@@ -170,7 +177,10 @@ struct ChallengeTexts: Sendable, Equatable {
             case .listener(let addresses): http01Address = addresses.map(\.description)
             case .webroot(let folder): webroot = folder
             case .tlsListener(let addresses): tlsALPN01Address = addresses.map(\.description)
-            case .dnsHook(let program): dnsHook = program
+            case .dnsHook(let hook):
+                dnsHook = hook.program
+                dnsCleanupHook = hook.cleanup
+                hookProtocol = hook.hookProtocol == .acmeAgent ? nil : hook.hookProtocol.rawValue
             case .dnsPersist(let settings): (dnsPersist, dnsResolver) = (true, settings.resolverText)
             case .dnsUpdate(let settings):
                 (dnsUpdate, dnsKey, dnsResolver) = (settings.serverText, settings.keyFile, settings.resolverText)

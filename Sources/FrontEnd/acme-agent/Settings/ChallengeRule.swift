@@ -4,12 +4,13 @@ import Issuance
 
 /// How the challenges of some names are answered: a `[[challenge]]` of the configuration.
 struct ChallengeRule: Sendable, Equatable {
-    static let settings = ["names"] + ChallengeTexts.settings + ["dns-wait-seconds"]
+    static let settings = ["names"] + ChallengeTexts.settings + ["dns-wait-seconds", "dns-challenge"]
 
     var names: [IdentifierPattern]
     var methods: [ChallengeMethod]
     /// As in `CertificateSettings`.
     var dnsWait: Int?
+    var dnsChallenge: ChallengeType?
 
     /// - Throws: `ConfigurationError` with file and line.
     init(_ table: ConfigurationTable) throws(ConfigurationError) {
@@ -23,10 +24,11 @@ struct ChallengeRule: Sendable, Equatable {
         }
         guard let methods = try ChallengeTexts.methods(table) else {
             throw table.error(
-                "names", "has no way to answer challenges", hint: "add one of \(ChallengeTexts.settings.joined(separator: ", "))")
+                "names", "has no way to answer challenges", hint: "add one of \(ChallengeTexts.ways.joined(separator: ", "))")
         }
         self.methods = methods
         dnsWait = try table.integer("dns-wait-seconds", in: CertificateSettings.dnsWaitRange)
+        dnsChallenge = try table.dnsChallenge()
     }
 
     func covers(_ identifier: Identifier) -> Bool { names.contains { $0.covers(identifier) } }
@@ -45,14 +47,19 @@ extension ChallengeTexts {
 
 extension CertificateSettings {
     /// The solvers for an order, in order of preference. A name has those of the first rule that covers it.
-    func solvers(observer: @escaping IssuanceObserver = { _ in }) -> [any ChallengeSolver] {
+    /// - Parameter account: the account's URL at the CA; `nil` if there is no order.
+    func solvers(for account: ACMEURL?, observer: @escaping IssuanceObserver = { _ in }) -> [any ChallengeSolver] {
         let wait = dnsWait
-        if let challenges { return challenges.map { $0.solver(dnsWait: wait, observer: observer) } }
+        func challenge(_ type: ChallengeType?) -> DNSChallenge {
+            guard type ?? dnsChallenge == .dnsAccount01, let account else { return .dns01 }
+            return .dnsAccount01(AccountLabel(account))
+        }
+        if let challenges { return challenges.map { $0.solver(challenge(nil), dnsWait: wait, observer: observer) } }
         var solvers: [any ChallengeSolver] = []
         for (index, rule) in challengeRules.enumerated() {
             let earlier = challengeRules[..<index]
             solvers += rule.methods.map { method in
-                ScopedSolver(method.solver(dnsWait: rule.dnsWait ?? wait, observer: observer)) { name in
+                ScopedSolver(method.solver(challenge(rule.dnsChallenge), dnsWait: rule.dnsWait ?? wait, observer: observer)) { name in
                     rule.covers(name) && !earlier.contains { $0.covers(name) }
                 }
             }
@@ -60,7 +67,7 @@ extension CertificateSettings {
         let rules = challengeRules, others = generalChallenges ?? [.standard]
         return solvers
             + others.map { method in
-                let solver = method.solver(dnsWait: wait, observer: observer)
+                let solver = method.solver(challenge(nil), dnsWait: wait, observer: observer)
                 return rules.isEmpty ? solver : ScopedSolver(solver) { name in !rules.contains { $0.covers(name) } }
             }
     }

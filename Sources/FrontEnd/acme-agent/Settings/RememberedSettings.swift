@@ -87,6 +87,9 @@ struct RememberedSettings {
         json.member("dnsKey", ifPresent: challenges.dnsKey)
         json.member("dnsResolver", ifPresent: challenges.dnsResolver)
         if challenges.dnsPersist { json.member("dnsPersist", true) }
+        json.member("dnsCleanupHook", ifPresent: challenges.dnsCleanupHook)
+        json.member("hookProtocol", ifPresent: challenges.hookProtocol)
+        json.member("dnsChallenge", ifPresent: settings.dnsChallenge?.rawValue)
         json.member("dnsWaitSeconds", ifPresent: settings.dnsWait.map { Int64($0) })
         if let hooks = settings.deployHooks { json.member("deployHooks", hooks) }
         json.member("failureHook", ifPresent: settings.failureHook)
@@ -108,7 +111,8 @@ struct RememberedSettings {
         guard version <= self.version else { throw NewerFormat(version: version) }
         guard version >= 1 else { throw JSONError(.invalidValue, offset: 0, member: "version") }
         try object.finish(known: [
-            "version", "http01Addresses", "webroot", "tlsALPN01Addresses", "dnsHook", "dnsUpdate", "dnsKey", "dnsResolver", "dnsPersist",
+            "version", "http01Addresses", "webroot", "tlsALPN01Addresses", "dnsHook", "dnsCleanupHook", "hookProtocol", "dnsUpdate",
+            "dnsKey", "dnsResolver", "dnsPersist", "dnsChallenge",
             "dnsWaitSeconds", "deployHook", "deployHooks", "failureHook", "keyType",
             "oldKeyGraceSeconds", "profile", "preferredChain",
             "mustStaple", "caCertificate", "caCertificateFor",
@@ -123,9 +127,17 @@ struct RememberedSettings {
         challenges.dnsKey = try object.optionalString("dnsKey")
         challenges.dnsResolver = try object.optionalString("dnsResolver")
         challenges.dnsPersist = try object.optionalBool("dnsPersist") ?? false
+        challenges.dnsCleanupHook = try object.optionalString("dnsCleanupHook")
+        challenges.hookProtocol = try object.optionalString("hookProtocol")
         settings.challenges = try challenges.methods()
         func seconds(_ name: String, in range: ClosedRange<Int>) throws -> Int? {
             try object.optionalInteger(name).map { Int(min(max($0, Int64(range.lowerBound)), Int64(range.upperBound))) }
+        }
+        settings.dnsChallenge = try object.optionalString("dnsChallenge").map { text in
+            guard let type = ChallengeType(rawValue: text), CertificateSettings.dnsChallenges.contains(type) else {
+                throw JSONError(.invalidValue, offset: 0, member: "dnsChallenge")
+            }
+            return type
         }
         settings.dnsWait = try seconds("dnsWaitSeconds", in: CertificateSettings.dnsWaitRange)
         settings.oldKeyGrace = try seconds("oldKeyGraceSeconds", in: CertificateSettings.oldKeyGraceRange)

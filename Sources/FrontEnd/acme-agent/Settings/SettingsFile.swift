@@ -27,7 +27,8 @@ struct SettingsFile: Sendable {
 
     static let certificateSettings =
         ChallengeTexts.settings + [
-            "dns-wait-seconds", "deploy-hook", "failure-hook", "key-type", "old-key-grace-seconds", "profile", "preferred-chain",
+            "dns-wait-seconds", "dns-challenge", "deploy-hook", "failure-hook", "key-type", "old-key-grace-seconds", "profile",
+            "preferred-chain",
         ]
     static let settings =
         [
@@ -147,6 +148,10 @@ struct CertificateSettings: Sendable, Equatable {
     /// Seconds to wait after the DNS hook before telling the CA, or at most for the servers of an updated zone.
     var dnsWait: Int?
     static let defaultDNSWait = 0
+    /// dns-01 or dns-account-01.
+    var dnsChallenge: ChallengeType?
+    static let dnsChallenges: [ChallengeType] = [.dns01, .dnsAccount01]
+    static let dnsChallengeChoices = dnsChallenges.map(\.rawValue).joined(separator: " or ")
     /// An hour is longer than any provider takes.
     static let dnsWaitRange = 0...3600
     /// In the order in which they run.
@@ -181,6 +186,7 @@ struct CertificateSettings: Sendable, Equatable {
     init(_ table: ConfigurationTable) throws(ConfigurationError) {
         challenges = try ChallengeTexts.methods(table)
         dnsWait = try table.integer("dns-wait-seconds", in: CertificateSettings.dnsWaitRange)
+        dnsChallenge = try table.dnsChallenge()
         deployHooks = try table.paths("deploy-hook")
         failureHook = try table.path("failure-hook")
         keyType = try table.parsed("key-type") { try KeyAlgorithm(argument: $0) }
@@ -194,6 +200,7 @@ struct CertificateSettings: Sendable, Equatable {
         var result = self
         result.challenges = challenges ?? other.challenges
         result.dnsWait = dnsWait ?? other.dnsWait
+        result.dnsChallenge = dnsChallenge ?? other.dnsChallenge
         result.deployHooks = deployHooks ?? other.deployHooks
         result.failureHook = failureHook ?? other.failureHook
         result.keyType = keyType ?? other.keyType
@@ -209,9 +216,9 @@ struct CertificateSettings: Sendable, Equatable {
 }
 
 extension ChallengeTexts {
-    static let settings = [
-        "http01-address", "webroot", "tls-alpn01-address", "dns-hook", "dns-update", "dns-key", "dns-resolver", "dns-persist",
-    ]
+    /// Each answers challenges.
+    static let ways = ["http01-address", "webroot", "tls-alpn01-address", "dns-hook", "dns-update", "dns-persist"]
+    static let settings = ways + ["dns-cleanup-hook", "hook-protocol", "dns-key", "dns-resolver"]
 
     init(_ table: ConfigurationTable) throws(ConfigurationError) {
         http01Address = try table.oneOrMore("http01-address")
@@ -222,10 +229,20 @@ extension ChallengeTexts {
         dnsKey = try table.path("dns-key")
         dnsResolver = try table.string("dns-resolver")
         dnsPersist = try table.bool("dns-persist") ?? false
+        dnsCleanupHook = try table.path("dns-cleanup-hook")
+        hookProtocol = try table.string("hook-protocol")
     }
 }
 
 extension ConfigurationTable {
+    func dnsChallenge() throws(ConfigurationError) -> ChallengeType? {
+        guard let text = try string("dns-challenge") else { return nil }
+        guard let type = ChallengeType(rawValue: text), CertificateSettings.dnsChallenges.contains(type) else {
+            throw error("dns-challenge", "must be \(CertificateSettings.dnsChallengeChoices)")
+        }
+        return type
+    }
+
     /// A string, or an array of strings.
     fileprivate func oneOrMore(_ key: String) throws(ConfigurationError) -> [String] {
         if let text = try? string(key) { return [text] }

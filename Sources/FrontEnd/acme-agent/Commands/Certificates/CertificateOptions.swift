@@ -30,6 +30,19 @@ struct CertificateOptions: ParsableArguments {
     var dnsHook: String?
 
     @Option(
+        help: ArgumentHelp("Remove the record with this program; for the hook protocol certbot.", valueName: "program"),
+        completion: .file())
+    var dnsCleanupHook: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Call the DNS hook as another client does: \(HookProtocol.allCases.map(\.rawValue).joined(separator: ", ")). "
+                + "(default: \(HookProtocol.acmeAgent.rawValue))",
+            valueName: "protocol"),
+        completion: .list(HookProtocol.allCases.map(\.rawValue)))
+    var hookProtocol: String?
+
+    @Option(
         help: ArgumentHelp(
             "Answer dns-01 challenges with updates (RFC 2136) of the zone at this server; \(DNSUpdateSettings.automatic): at its primary.",
             valueName: "server[:port]"))
@@ -53,6 +66,12 @@ struct CertificateOptions: ParsableArguments {
                 + "long for the servers of an updated zone (default: \(DNS01Update.standardWait.components.seconds)).",
             valueName: "seconds"))
     var dnsWait: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Which challenge the DNS hook answers: \(CertificateSettings.dnsChallengeChoices). (default: dns-01)", valueName: "type"),
+        completion: .list(CertificateSettings.dnsChallenges.map(\.rawValue)))
+    var dnsChallenge: String?
 
     @Option(
         help: ArgumentHelp(
@@ -102,6 +121,9 @@ struct CertificateOptions: ParsableArguments {
         if let dnsWait, !range.contains(dnsWait) {
             throw ValidationError("--dns-wait must be from \(range.lowerBound) to \(range.upperBound) seconds")
         }
+        if let dnsChallenge, !CertificateSettings.dnsChallenges.contains(where: { $0.rawValue == dnsChallenge }) {
+            throw ValidationError("--dns-challenge must be \(CertificateSettings.dnsChallengeChoices)")
+        }
         let grace = CertificateSettings.oldKeyGraceRange
         if let oldKeyGrace, !grace.contains(oldKeyGrace) {
             throw ValidationError("--old-key-grace must be from \(grace.lowerBound) to \(grace.upperBound) seconds")
@@ -121,8 +143,11 @@ struct CertificateOptions: ParsableArguments {
             challenges.dnsKey = try dnsKey.map(AbsolutePath.of)
             challenges.dnsResolver = dnsResolver
             challenges.dnsPersist = dnsPersist
+            challenges.dnsCleanupHook = try dnsCleanupHook.map(AbsolutePath.of)
+            challenges.hookProtocol = hookProtocol
             settings.challenges = try challenges.methods()
             settings.dnsWait = dnsWait
+            settings.dnsChallenge = dnsChallenge.flatMap { ChallengeType(rawValue: $0) }
             let hooks = try deployHook.map(AbsolutePath.of)
             if let twice = hooks.indices.first(where: { hooks[..<$0].contains(hooks[$0]) }) {
                 throw Failure.usage("--deploy-hook \(TerminalText.safe(hooks[twice], limit: 200)) is given twice")
@@ -154,9 +179,11 @@ struct CertificateOptions: ParsableArguments {
         let options: [(name: String, isGiven: Bool)] = [
             ("--http01-address", !http01Address.isEmpty), ("--webroot", webroot != nil),
             ("--tls-alpn01-address", !tlsALPN01Address.isEmpty), ("--dns-hook", dnsHook != nil),
+            ("--dns-cleanup-hook", dnsCleanupHook != nil), ("--hook-protocol", hookProtocol != nil),
             ("--dns-update", dnsUpdate != nil), ("--dns-key", dnsKey != nil), ("--dns-resolver", dnsResolver != nil),
             ("--dns-persist", dnsPersist),
-            ("--dns-wait", dnsWait != nil), ("--key-type", keyType != nil), ("--new-key", newKey), ("--old-key", oldKey != nil),
+            ("--dns-wait", dnsWait != nil), ("--dns-challenge", dnsChallenge != nil), ("--key-type", keyType != nil), ("--new-key", newKey),
+            ("--old-key", oldKey != nil),
             ("--old-key-grace", oldKeyGrace != nil),
             ("--profile", profile != nil), ("--preferred-chain", preferredChain != nil), ("--deploy-hook", !deployHook.isEmpty),
             ("--failure-hook", failureHook != nil),

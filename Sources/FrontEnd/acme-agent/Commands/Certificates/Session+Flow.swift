@@ -15,13 +15,12 @@ extension Session {
     ) async throws -> Result {
         try await withTransport(to: directory, remembered: certificate.caCertificate) { connection in
             var store: any CertificateStore = store, transport: any HTTPTransport = connection, keys = keys
-            var time: any Timekeeping = SystemTime(), solvers = certificate.solvers(observer: display.observer)
+            var time: any Timekeeping = SystemTime()
             if let timings {
                 store = TimedStore(base: store, timings: timings)
                 transport = TimedTransport(base: transport, timings: timings)
                 keys = TimedKeys(base: keys, timings: timings)
                 time = TimedTime(base: time, timings: timings)
-                solvers = solvers.map { TimedSolver(base: $0, timings: timings) }
             }
             let accounts = AccountFlow(store: store, keys: keys, transport: transport, time: time, observer: display.observer)
             let issuer: ACMEIssuer
@@ -32,6 +31,8 @@ extension Session {
                 client.warmUp()
                 issuer = try ACMEIssuer(client: client)
             }
+            var solvers = certificate.solvers(for: issuer.account, observer: display.observer)
+            if let timings { solvers = solvers.map { TimedSolver(base: $0, timings: timings) } }
             let flow = IssuanceFlow(
                 issuer: issuer, store: store, keys: keys, solvers: solvers, time: time,
                 deploy: certificate.deployHooks.map { Hooks.deploy($0, stateDirectory: settings.stateDirectory) },

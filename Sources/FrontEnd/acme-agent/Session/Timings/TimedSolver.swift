@@ -12,6 +12,7 @@ struct TimedSolver: ChallengeSolver {
     func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { base.target(of: identifier, keyAuthorization) }
     func check() throws { try base.check() }
     func prepare() async throws { try await timings.measure(.challenge, "prepare") { try await base.prepare() } }
+    func announce(_ answers: [ChallengeAnswer]) async { await base.announce(answers) }
     func present(_ answer: ChallengeAnswer) async throws {
         try await timings.measure(.challenge, "present") { try await base.present(answer) }
     }
