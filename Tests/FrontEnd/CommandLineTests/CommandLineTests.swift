@@ -27,6 +27,7 @@ import Testing
         "persist example.org www.example.org --wildcard --until 2027-12-31 --json",
         "persist *.example.org --issuer ca.example --set --dns-update ns1.example.org --dns-key update.key --dns-resolver ::1",
         "issue -d *.example.org --dns-update auto --dns-key update.key --dns-resolver 127.0.0.1:5353 --dns-wait 90",
+        "challenge test www.example.org 192.0.2.1 --webroot /var/www --json", "challenge test a.example --dns-update auto --dns-wait 90",
         "issue -d *.example.org --dns-hook /etc/hook --hook-protocol lego-raw --dns-challenge dns-account-01",
         "renew a.example --dns-hook /etc/hook --hook-protocol certbot --dns-cleanup-hook /etc/undo",
         "issue -d *.example.org --dns-hook /etc/hook --dns-wait 30 --deploy-hook reload --key-type rsa-2048 --new-key --old-key keep",

@@ -7,6 +7,24 @@ import Testing
 @Suite struct StoreCommandTests {
     private static let metadata = "state/certificates/www.example.org/metadata.json"
 
+    @Test func aChallengeIsTriedWithoutAnAgent() async throws {
+        let session = try CommandLineSession()
+        try session.folder.write("hook", "#!/bin/sh\necho zone locked\n[ $1 = cleanup ]\n", mode: 0o700)
+        let failed = try await session.run("acme-agent challenge test www.example.org --dns-hook ./hook")
+        #expect(failed.status == 5 && failed.output.contains("dns-01     not set up"), "\(failed)")
+        #expect(failed.error.contains("error: www.example.org: ") && failed.error.contains("| zone locked"), "\(failed)")
+        let json = try await session.run("acme-agent challenge test www.example.org --dns-hook ./hook --json")
+        #expect(json.status == 5 && json.output.contains("\"target\":\"_acme-challenge.www.example.org\",\"seen\":false"), "\(json)")
+        let unable = try await session.run("acme-agent challenge test '*.example.org' --webroot /tmp")
+        #expect(unable.status == 5 && unable.error.contains("only dns-01 can validate a wildcard"), "\(unable)")
+        let account = try await session.run(
+            "acme-agent challenge test www.example.org --dns-hook ./hook --dns-challenge dns-account-01 --directory https://ca.example/dir")
+        #expect(account.status != 0 && account.error.contains("there is no account at https://ca.example yet"), "\(account)")
+        let other = try await session.run("acme-agent challenge test www.example.org --key-type p256")
+        #expect(other.status == 64 && other.error.contains("--key-type has no effect here"), "\(other)")
+        #expect(!FileManager.default.fileExists(atPath: session.folder.file("state/orders")))
+    }
+
     @Test func aDamagedCertificateStopsNoOther() async throws {
         let session = try CommandLineSession()
         try await session.install("www.example.org")

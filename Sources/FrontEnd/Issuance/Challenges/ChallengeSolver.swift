@@ -40,6 +40,9 @@ public protocol ChallengeSolver: Sendable {
     /// Returns when the CA can see the answer. It MUST end after a bounded time.
     func waitUntilVisible(_ answer: ChallengeAnswer) async throws
 
+    /// Whether `waitUntilVisible` returns only when it has seen the answer itself where the CA will look.
+    var seesItself: Bool { get }
+
     /// Returns when the CA seems to have fetched all of these, so that the first poll finds a result; returns `false`
     /// at once if that cannot be known. It MUST return within `limit` and MUST NOT throw: it is a hint, not a result.
     /// - Parameter quiet: a CA fetches an answer several times, from several places (Let's Encrypt: five). After this
@@ -56,6 +59,7 @@ public protocol ChallengeSolver: Sendable {
 }
 
 extension ChallengeSolver {
+    public var seesItself: Bool { false }
     public func check() throws {}
     public func prepare() async throws {}
     public func confirm(_ record: DNSPersistRecord.Expectation, for identifier: Identifier) async throws {}

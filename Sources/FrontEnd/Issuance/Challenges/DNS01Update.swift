@@ -64,6 +64,8 @@ public final class DNS01Update: ChallengeSolver {
         return false
     }
 
+    public var seesItself: Bool { true }
+
     public func check() throws { _ = try settings.key() }
 
     /// The name before aliases: a later process follows them again.

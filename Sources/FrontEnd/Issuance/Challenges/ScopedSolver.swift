@@ -13,6 +13,7 @@ public struct ScopedSolver: ChallengeSolver {
 
     public var type: ChallengeType { base.type }
     public func canSolve(_ identifier: Identifier) -> Bool { covers(identifier) && base.canSolve(identifier) }
+    public var seesItself: Bool { base.seesItself }
     public func check() throws { try base.check() }
     public func prepare() async throws { try await base.prepare() }
     public func announce(_ answers: [ChallengeAnswer]) async { await base.announce(answers) }

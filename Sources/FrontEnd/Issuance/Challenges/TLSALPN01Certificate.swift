@@ -48,6 +48,15 @@ struct TLSALPN01Certificate: Sendable {
         self.keyAuthorization = keyAuthorization
     }
 
+    /// Whether a certificate answers a challenge (RFC 8737 §3).
+    /// - Parameter certificate: DER.
+    static func isAnswer(_ certificate: [UInt8], _ keyAuthorization: KeyAuthorization) -> Bool {
+        guard let parsed = try? Certificate(derEncoded: certificate), let proof = parsed.extensions[oid: acmeIdentifier],
+            let digest = try? ASN1OctetString(derEncoded: Array(proof.value))
+        else { return false }
+        return proof.critical && Array(digest.bytes) == keyAuthorization.digest
+    }
+
     /// The name that the CA sends as server_name: for an IP address its reverse name (RFC 8738 §6).
     static func serverName(of identifier: Identifier) -> String {
         if case .ip(let address) = identifier { return address.reverseName }

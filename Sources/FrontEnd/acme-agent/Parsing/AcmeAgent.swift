@@ -22,7 +22,7 @@ struct AcmeAgent: AsyncParsableCommand {
                 name: "Certificates:",
                 subcommands: [
                     Issue.self, Renew.self, Run.self, Apply.self, Revoke.self, List.self, Show.self, Forget.self, Deploy.self,
-                    Persist.self,
+                    Persist.self, ChallengeCommand.self,
                 ]),
             CommandGroup(name: "The agent:", subcommands: [AccountCommand.self, CACommand.self, Keys.self, Audit.self, Status.self]),
         ])

@@ -77,6 +77,9 @@ extension CertificateSettings {
         challenges ?? challengeRules.flatMap(\.methods) + (generalChallenges ?? [.standard])
     }
 
+    /// Whether a record's name may depend on the account.
+    var usesAccountLabel: Bool { dnsChallenge == .dnsAccount01 || challengeRules.contains { $0.dnsChallenge == .dnsAccount01 } }
+
     /// Whether dns-01 may be used, so that there is something to wait for.
     var canWaitForDNS: Bool { allChallenges.contains { $0.canWait } }
 
