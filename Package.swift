@@ -141,8 +141,8 @@ let package = Package(
         program(
             "acme-agent", in: "FrontEnd",
             [
-                "StrictJSON", "AgentClient", "AgentInterface", "Issuance", "ACMEClient", "CertificateStore", "AuditTrail", "ACME", "JOSE",
-                "CLinux", "ConfigurationFile", "DurableFile", argumentParser, crypto,
+                "StrictJSON", "AgentClient", "AgentInterface", "Issuance", "ACMEClient", "CertificateStore", "DNS", "AuditTrail", "ACME",
+                "JOSE", "CLinux", "ConfigurationFile", "DurableFile", argumentParser, crypto,
             ]),
 
         // Benchmark: the agent compared with its peers.

@@ -33,6 +33,21 @@ final class CAInFront: Sendable {
         _ = await program.end()
     }
 
+    /// A configuration like the sandbox's with other lines before it and other parts after it.
+    /// - Returns: its path
+    static func configure(_ sandbox: Sandbox, _ lines: String, parts: String = "") throws -> String {
+        let path = sandbox.folder + "/acme-agent.toml"
+        let text = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").filter { !$0.hasPrefix("directory") }
+        let changed = ([lines] + text.map(String.init)).joined(separator: "\n") + "\n" + parts
+        try Data(changed.utf8).write(to: URL(fileURLWithPath: path + ".renewals"))
+        return path + ".renewals"
+    }
+
+    /// The environment of commands for this CA alone.
+    func settings(_ sandbox: Sandbox) throws -> [String: String] {
+        ["ACME_AGENT_CONFIG": try Self.configure(sandbox, "directory = \"\(directory)\""), "ACME_DIRECTORY": ""]
+    }
+
     /// - Parameter json: an object; see the program.
     func behave(_ json: String) throws {
         try Data(json.utf8).write(to: URL(fileURLWithPath: folder + "/behaviour.json"), options: .atomic)

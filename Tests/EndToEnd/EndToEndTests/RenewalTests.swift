@@ -3,19 +3,6 @@ import Testing
 
 /// Renewals by themselves, as a timer and a long-running process do them: what the CA asks for, failures, a second CA.
 @Suite struct RenewalTests {
-    private func configure(_ sandbox: Sandbox, _ lines: String, parts: String = "") throws -> String {
-        let path = sandbox.folder + "/acme-agent.toml"
-        let text = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").filter { !$0.hasPrefix("directory") }
-        let changed = ([lines] + text.map(String.init)).joined(separator: "\n") + "\n" + parts
-        try Data(changed.utf8).write(to: URL(fileURLWithPath: path + ".renewals"))
-        return path + ".renewals"
-    }
-
-    /// The environment of commands for this CA alone.
-    private func settings(_ sandbox: Sandbox, _ front: CAInFront) throws -> [String: String] {
-        ["ACME_AGENT_CONFIG": try configure(sandbox, "directory = \"\(front.directory)\""), "ACME_DIRECTORY": ""]
-    }
-
     /// The certificate's generation.
     private func generation(_ sandbox: Sandbox, _ name: String = "www.example.org") async throws -> Int {
         let shown = try await sandbox.agent("show", name, "--json")
@@ -24,12 +11,12 @@ import Testing
     }
 
     private func renewAll(_ sandbox: Sandbox, _ front: CAInFront, _ more: String...) async throws -> Outcome {
-        try await sandbox.agent(["renew", "--all"] + more, environment: try settings(sandbox, front))
+        try await sandbox.agent(["renew", "--all"] + more, environment: try front.settings(sandbox))
     }
 
     @Test func theCADecidesWhen() async throws {
         let sandbox = try await Sandbox(), front = try await CAInFront(sandbox)
-        let own = try settings(sandbox, front)
+        let own = try front.settings(sandbox)
         try front.behave(#"{"window": [86400, 172800], "retry-after": "86400", "explanation": "https://ca.example/why"}"#)
         var outcome = try await sandbox.agent("account", "register", "--agree-tos", environment: own)
         try #require(outcome.status == 0, "\(outcome)")
@@ -71,7 +58,7 @@ import Testing
 
     @Test func aFailureWaitsAndASecondCAHelps() async throws {
         let sandbox = try await Sandbox(), first = try await CAInFront(sandbox), second = try await CAInFront(sandbox, name: "second")
-        let configuration = try configure(
+        let configuration = try CAInFront.configure(
             sandbox,
             "default-ca = \"first\"\nsecond-ca = \"second\"",
             parts: """
@@ -133,7 +120,7 @@ import Testing
 
     @Test func aProcessThatKeepsRunningRenews() async throws {
         let sandbox = try await Sandbox(), front = try await CAInFront(sandbox)
-        let own = try settings(sandbox, front)
+        let own = try front.settings(sandbox)
         try front.behave(#"{"window": [-7200, -3600], "retry-after": "60"}"#)
         var outcome = try await sandbox.agent("account", "register", "--agree-tos", environment: own)
         try #require(outcome.status == 0, "\(outcome)")

@@ -9,6 +9,7 @@ public enum RecordType: UInt16, Sendable, Hashable {
     case soa = 6
     case txt = 16
     case aaaa = 28
+    case caa = 257
 }
 
 /// A record of an answer, with its data if the type is known here.
@@ -21,6 +22,7 @@ public struct DNSRecord: Hashable, Sendable {
         case authority(primary: DomainName)
         /// The strings joined, as dns-01 wants them (RFC 8555 §8.4).
         case text([UInt8])
+        case certificationAuthority(CAARecord)
     }
 
     public var name: DomainName
@@ -41,6 +43,17 @@ public struct DNSRecord: Hashable, Sendable {
         case .ns, .cname, .soa:
             guard let target = DomainName(first) else { return nil }
             content = type == .ns ? .nameServer(target) : type == .cname ? .alias(target) : .authority(primary: target)
+        case .caa:
+            // Flags, a tag after its length, and the rest (RFC 8659 §4.1.1).
+            guard count == 3, let flags = first.bytes.first, let tag = ldns_rr_rdf(record, 1), let value = ldns_rr_rdf(record, 2) else {
+                return nil
+            }
+            let name = UnsafePointer(tag).bytes.dropFirst()
+            guard !name.isEmpty, name.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return nil }
+            content = .certificationAuthority(
+                CAARecord(
+                    isCritical: flags & 0x80 != 0, tag: String(decoding: name, as: UTF8.self),
+                    value: String(decoding: UnsafePointer(value).bytes, as: UTF8.self)))
         case .txt:
             var text: [UInt8] = []
             for index in 0..<count {

@@ -24,7 +24,9 @@ struct AcmeAgent: AsyncParsableCommand {
                     Issue.self, Renew.self, Run.self, Apply.self, Revoke.self, List.self, Show.self, Forget.self, Deploy.self,
                     Persist.self, ChallengeCommand.self,
                 ]),
-            CommandGroup(name: "The agent:", subcommands: [AccountCommand.self, CACommand.self, Keys.self, Audit.self, Status.self]),
+            CommandGroup(
+                name: "The agent:",
+                subcommands: [AccountCommand.self, CACommand.self, Keys.self, Audit.self, Status.self, Doctor.self]),
         ])
 
     @OptionGroup(visibility: .hidden) var options: GlobalOptions

@@ -1,0 +1,376 @@
+import ACME
+import ACMEClient
+import AgentClient
+import AgentInterface
+import CertificateStore
+import DNS
+import Glibc
+import Issuance
+import JOSE
+
+/// The checks of `doctor`. Each ends after a bounded time; what is not known then is said to be unknown.
+struct Examination: Sendable {
+    /// For everything that asks another machine.
+    private static let patience: Duration = .seconds(10)
+    /// Names that are looked up at once, and at most: a store may have thousands.
+    private static let atOnce = 8
+    private static let mostNames = 200
+    /// Seconds by which the clock may differ from the CA's. A certificate of six days is valid from an hour before.
+    private static let clockSkew: Int64 = 60
+
+    private let session: Session
+    private let wanted: Set<CertificateName>?
+    private let connect: ServerAddress?
+    private let lookup: DNSLookup
+
+    /// - Throws: `Failure` for a resolver that is none.
+    init(_ session: Session, wanted: Set<CertificateName>?, connect: ServerAddress?, resolver: String?) throws(Failure) {
+        self.session = session
+        self.wanted = wanted
+        self.connect = connect
+        if let resolver {
+            guard let name = DNSServerName(resolver), case .address(let address) = name.host else {
+                throw .usage("\"\(TerminalText.safe(resolver, limit: 80))\" is not a resolver's address", hint: "--dns-resolver 192.0.2.53")
+            }
+            lookup = DNSLookup(resolvers: [DNSServer(address, port: name.port)])
+        } else {
+            lookup = DNSLookup(resolvers: ResolverList.system())
+        }
+    }
+
+    func findings() async throws -> [Diagnosis] {
+        var found = await agent() + settings() + store()
+        let contents = try await StoreContents(session)
+        let reports = contents.reports.filter { wanted?.contains($0.certificate.name) ?? true }
+        found += certificates(contents)
+        var directories = [session.settings.directory]
+        for directory in reports.map(\.certificate.metadata.directory) where !directories.contains(directory) {
+            directories.append(directory)
+        }
+        var accounts: [ACMEURL: StoredAccount] = [:]
+        var issuers: [ACMEURL: [String]] = [:]
+        for directory in directories {
+            let (diagnoses, account, names) = await ca(directory)
+            found += diagnoses
+            accounts[directory] = account
+            issuers[directory] = names
+        }
+        found += challenges(reports)
+        found += try await names(reports, accounts, issuers)
+        return found
+    }
+
+    // MARK: This machine
+
+    private func agent() async -> [Diagnosis] {
+        let status: AgentStatus
+        do { status = try await session.agent().status() } catch {
+            let failure = Failure(error)
+            return [.failed(.agent, failure.message, hint: failure.hint)]
+        }
+        var found: [Diagnosis] = [.ok(.agent, "acme-agentd \(status.version) answers on \(TerminalText.safe(session.settings.socket))")]
+        for token in status.tokens {
+            found.append(
+                token.state == .unavailable
+                    ? .failed(.token, token.name, token.message ?? "it is not available", hint: token.hint)
+                    : .ok(.token, token.name, token.state.rawValue))
+        }
+        let needed = [Operation.newOrder, .finalize].map(\.rawValue)
+        let mayIssue = status.grants.contains { grant in needed.allSatisfy { grant.operations.contains($0) } }
+        found.append(
+            mayIssue
+                ? .ok(
+                    .grants,
+                    Wording.count(status.grants.count, "grant") + " for you, which \(status.grants.count == 1 ? "lets" : "let") you order")
+                : .failed(
+                    .grants, status.grants.isEmpty ? "no grant of the agent's policy names you" : "no grant lets you order certificates",
+                    hint: "the agent's administrator adds a grant with issue for user \(status.user)"))
+        for line in Status.attention(status) { found.append(.failed(.agent, line, hint: "`acme-agent status` shows all of it")) }
+        return found
+    }
+
+    private func settings() -> [Diagnosis] {
+        let file = session.settings.file.map { "\(TerminalText.safe($0)) is read" } ?? "there is none: defaults"
+        do throws(Failure) {
+            do { try session.settings.checkKeyFileGroup() } catch { throw Failure(error) }
+        } catch { return [.failed(.configuration, error.message, hint: error.hint)] }
+        return [.ok(.configuration, file)]
+    }
+
+    /// Who else may write to the store, or read what is private in it.
+    private func store() -> [Diagnosis] {
+        let root = session.settings.stateDirectory
+        var status = stat()
+        guard stat(root, &status) == 0 else {
+            return [.unknown(.store, "\(TerminalText.safe(root)) does not exist yet", hint: "`acme-agent account register` makes it")]
+        }
+        var found: [Diagnosis] = []
+        if status.st_mode & 0o022 != 0 {
+            found.append(.failed(.store, "others may write to \(TerminalText.safe(root))", hint: "chmod go-w \(TerminalText.safe(root))"))
+        }
+        if access(root, W_OK | X_OK) != 0 {
+            found.append(
+                .failed(.store, "you may not write to \(TerminalText.safe(root))", hint: "run this as the user who orders certificates"))
+        }
+        for name in ["accounts", "orders", "compromised", "outgoing", "renewals", "locks", "settings"] {
+            let path = root + "/" + name
+            guard stat(path, &status) == 0, status.st_mode & 0o077 != 0 else { continue }
+            found.append(.failed(.store, "others may enter \(TerminalText.safe(path))", hint: "chmod 700 \(TerminalText.safe(path))"))
+        }
+        return found.isEmpty ? [.ok(.store, "\(TerminalText.safe(root)) is yours alone to write")] : found
+    }
+
+    private func certificates(_ contents: StoreContents) -> [Diagnosis] {
+        let now = Session.now
+        var found = contents.reports.filter { wanted?.contains($0.certificate.name) ?? true }.map { report -> Diagnosis in
+            let name = report.certificate.name.rawValue
+            if let concern = report.concern { return .failed(.certificates, name, concern.sentence(report), hint: nil) }
+            return .ok(
+                .certificates, name,
+                "valid until \(RFC3339.string(report.certificate.metadata.notAfter))"
+                    + (report.renewal.map { ", renewed \(Wording.moment($0, from: now))" } ?? ""))
+        }
+        for (name, failure) in contents.damaged where wanted?.contains(name) ?? true {
+            found.append(.failed(.certificates, name.rawValue, failure.message, hint: failure.hint))
+        }
+        for journal in contents.interrupted where wanted?.contains(journal.name) ?? true {
+            found.append(
+                .failed(
+                    .certificates, journal.name.rawValue, "its order \(journal.hasFailed ? "failed" : "was interrupted")",
+                    hint: "acme-agent renew \(journal.name), or acme-agent forget --order \(journal.name)"))
+        }
+        return found.isEmpty ? [.ok(.certificates, "there are none yet")] : found
+    }
+
+    /// What can be seen of the challenges' set-up without an order.
+    private func challenges(_ reports: [CertificateReport]) -> [Diagnosis] {
+        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
+        return reports.filter { !$0.certificate.isRevoked }.map { report in
+            let name = report.certificate.name
+            let remembered: CertificateSettings
+            do { remembered = try memory.read(name) } catch {
+                let failure = Failure(error)
+                return .failed(.challenges, name.rawValue, failure.message, hint: failure.hint)
+            }
+            let settings = session.settings.certificate(named: name.rawValue, given: CertificateSettings(), remembered: remembered)
+            let solvers = settings.solvers(for: report.certificate.metadata.account)
+            for identifier in report.certificate.metadata.identifiers where !solvers.contains(where: { $0.canSolve(identifier) }) {
+                let failure = Failure(IssuanceError.noSolver(identifier, offered: []))
+                return .failed(.challenges, name.rawValue, "no configured challenge can validate \(identifier.value)", hint: failure.hint)
+            }
+            for solver in solvers {
+                do { try solver.check() } catch {
+                    let failure = Failure(error)
+                    return .failed(.challenges, name.rawValue, failure.message, hint: failure.hint)
+                }
+            }
+            return .ok(.challenges, name.rawValue, Wording.list(Set(solvers.map(\.type.rawValue)).sorted()) + " can be set up")
+        }
+    }
+
+    // MARK: The CA
+
+    private func ca(_ directory: ACMEURL) async -> ([Diagnosis], StoredAccount?, issuers: [String]) {
+        let known = session.settings.knownCA(at: directory), name = known.name ?? directory.host
+        var found: [Diagnosis] = []
+        var issuers = [known.issuerDomain].compactMap(\.self)
+        do {
+            let (response, offered) = try await session.withTransport(to: directory) { transport in
+                try await Self.bounded {
+                    var request = HTTPRequest(.get, directory, responseLimit: 1 << 20)
+                    request.timeLimit = Self.patience
+                    let response = try await transport.send(request)
+                    return (response, try await ACMEClient(directory: directory, transport: transport).directory())
+                }
+            }
+            found.append(.ok(.ca, name, "answers"))
+            issuers += offered.caaIdentities.filter { !issuers.contains($0) }
+            if let date = response.headers["Date"].flatMap({ HTTPDate.seconds($0, now: Session.now) }) {
+                let skew = date - Session.now
+                found.append(
+                    abs(skew) <= Self.clockSkew
+                        ? .ok(.clock, name, "agrees with the CA's")
+                        : .failed(
+                            .clock, name,
+                            "this machine's clock is \(Wording.duration(seconds: abs(skew))) \(skew > 0 ? "behind" : "ahead of") the CA's",
+                            hint: "set it, and keep it set: timedatectl set-ntp true"))
+            }
+        } catch {
+            let failure = Failure(error)
+            found.append(.failed(.ca, name, failure.message, hint: failure.hint))
+        }
+        do throws(StoreError) {
+            guard let account = try await session.store.account(at: directory) else {
+                found.append(
+                    .failed(.account, name, "there is no account", hint: "acme-agent account register --agree-tos --directory \(directory)")
+                )
+                return (found, nil, issuers)
+            }
+            found.append(
+                account.isDeactivated
+                    ? .failed(
+                        .account, name, "it is deactivated",
+                        hint: "acme-agent account register --agree-tos --directory \(directory) --key NAME")
+                    : .ok(.account, name, account.url?.text ?? "announced"))
+            return (found, account, issuers)
+        } catch {
+            found.append(.failed(.account, name, error.message, hint: error.hint))
+            return (found, nil, issuers)
+        }
+    }
+
+    private static func bounded<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
+        try await withThrowingTaskGroup(of: Result.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                try await Task.sleep(for: patience)
+                throw Failure("unreachable", .temporary, "no answer within \(patience.components.seconds) s")
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next() else { throw CancellationError() }
+            return first
+        }
+    }
+
+    // MARK: Names
+
+    private struct Name: Sendable {
+        var identifier: Identifier
+        var certificate: StoredCertificate
+        var methods: [String]
+    }
+
+    private func names(
+        _ reports: [CertificateReport], _ accounts: [ACMEURL: StoredAccount], _ issuers: [ACMEURL: [String]]
+    ) async throws -> [Diagnosis] {
+        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
+        var names: [Name] = []
+        for report in reports where !report.certificate.isRevoked {
+            let certificate = report.certificate
+            let settings = session.settings.certificate(
+                named: certificate.name.rawValue, given: CertificateSettings(),
+                remembered: (try? memory.read(certificate.name)) ?? CertificateSettings())
+            let solvers = settings.solvers(for: certificate.metadata.account)
+            for identifier in certificate.metadata.identifiers where names.count < Self.mostNames {
+                names.append(
+                    Name(
+                        identifier: identifier, certificate: certificate,
+                        methods: solvers.filter { $0.canSolve(identifier) }.map(\.type.rawValue)))
+            }
+        }
+        var found: [Diagnosis] = []
+        var rest = names[...]
+        while !rest.isEmpty {
+            let some = Array(rest.prefix(Self.atOnce))
+            rest = rest.dropFirst(Self.atOnce)
+            try Task.checkCancellation()
+            found += await withTaskGroup(of: (Int, [Diagnosis]).self) { group in
+                for (index, name) in some.enumerated() {
+                    group.addTask {
+                        let directory = name.certificate.metadata.directory
+                        return (index, await look(at: name, accounts[directory], issuers[directory] ?? []))
+                    }
+                }
+                var results: [(Int, [Diagnosis])] = []
+                for await result in group { results.append(result) }
+                return results.sorted { $0.0 < $1.0 }.flatMap(\.1)
+            }
+        }
+        return found
+    }
+
+    private func look(at name: Name, _ account: StoredAccount?, _ issuers: [String]) async -> [Diagnosis] {
+        var found: [Diagnosis] = []
+        if case .dns(let dns) = name.identifier, let domain = try? DomainName(dns.base) {
+            if !dns.isWildcard { found.append(await addresses(of: domain, name)) }
+            found.append(await caa(of: domain, name, account, issuers))
+        }
+        found.append(await served(name))
+        return found
+    }
+
+    private func addresses(of domain: DomainName, _ name: Name) async -> Diagnosis {
+        let subject = name.identifier.value
+        do {
+            let found = try await Self.bounded { try await lookup.hostAddresses(of: domain) }
+            return .ok(.dns, subject, Wording.list(found.map(\.text), limit: 8))
+        } catch {
+            let isNeeded = name.methods.allSatisfy { $0 == "http-01" || $0 == "tls-alpn-01" }
+            let hint = "the CA and clients connect to the addresses that A and AAAA records name"
+            let message = TerminalText.safe("\(error)", limit: 300)
+            return isNeeded ? .failed(.dns, subject, message, hint: hint) : .unknown(.dns, subject, message)
+        }
+    }
+
+    private func caa(of domain: DomainName, _ name: Name, _ account: StoredAccount?, _ issuers: [String]) async -> Diagnosis {
+        let subject = name.identifier.value, isWildcard = name.identifier.isWildcard
+        let found: (name: DomainName, records: [CAARecord])?
+        do { found = try await Self.bounded { try await lookup.certificationAuthorities(for: domain) } } catch {
+            return .unknown(.caa, subject, TerminalText.safe("\(error)", limit: 300))
+        }
+        guard let issuer = issuers.first else {
+            return found == nil
+                ? .ok(.caa, subject, "no CAA record: any CA may issue")
+                : .unknown(.caa, subject, "the CA does not say its name in CAA records")
+        }
+        let url = account?.url?.text ?? ""
+        let record = Self.record(domain, isWildcard: isWildcard, issuer: issuer, account: url, methods: name.methods)
+        guard let found else { return .ok(.caa, subject, "no CAA record: any CA may issue; only this account could with: \(record)") }
+        let question = CAAQuestion(issuers: issuers, isWildcard: isWildcard, account: url, methods: name.methods)
+        let place = "the CAA records of \(found.name)"
+        switch question.verdict(on: found.records) {
+        case .unrestricted: return .ok(.caa, subject, "\(place) restrict no such certificate")
+        case .allowed: return .ok(.caa, subject, "\(place) allow it")
+        case .otherIssuers(let others):
+            let named = others.filter { !$0.isEmpty }.map { TerminalText.safe($0, limit: 80) }
+            return .failed(
+                .caa, subject, named.isEmpty ? "\(place) let nobody issue" : "\(place) name \(Wording.list(named)), not \(issuer)",
+                hint: "add: \(record)")
+        case .otherAccount: return .failed(.caa, subject, "\(place) name another account", hint: "it should be: \(record)")
+        case .otherMethods(let methods):
+            return .failed(
+                .caa, subject,
+                "\(place) allow validation by \(TerminalText.safe(methods, limit: 100)) only, not by \(Wording.list(name.methods))",
+                hint: "it should be: \(record)")
+        case .critical(let tag):
+            return .failed(
+                .caa, subject, "\(place) have a critical property \(TerminalText.safe(tag, limit: 40)), which CAs may not know", hint: nil)
+        }
+    }
+
+    /// What the record should be, as a zone file has it (RFC 8657).
+    static func record(_ domain: DomainName, isWildcard: Bool, issuer: String, account: String, methods: [String]) -> String {
+        let parameters =
+            (account.isEmpty ? "" : "; accounturi=\(account)")
+            + (methods.isEmpty ? "" : "; validationmethods=\(methods.joined(separator: ","))")
+        return "\(domain). IN CAA 0 \(isWildcard ? "issuewild" : "issue") \"\(issuer)\(parameters)\""
+    }
+
+    /// Whether the name's server serves the stored certificate.
+    private func served(_ name: Name) async -> Diagnosis {
+        let subject = name.identifier.value, certificate = name.certificate
+        let host = name.identifier.isWildcard ? nil : subject
+        guard let address = connect ?? host.map({ ServerAddress(host: $0, port: 443) }) else {
+            return .unknown(.served, subject, "a wildcard has no server of its own", hint: "--connect HOST:PORT looks at one")
+        }
+        let answer: ServedCertificate
+        do {
+            answer = try await Self.bounded { try await ServedCertificate.fetch(from: address, startTLS: nil, for: name.identifier) }
+        } catch { return .unknown(.served, subject, "\(address) did not answer") }
+        switch answer {
+        case .certificate(let der) where der == certificate.chain.leafDER: return .ok(.served, subject, "\(address) serves it")
+        case .certificate(let der):
+            let serial = (try? CertificateChain(der: [der])).map { "serial number \(Hexadecimal.encode($0.serialNumber))" } ?? "unreadable"
+            return .failed(
+                .served, subject,
+                "\(address) serves another certificate (\(serial)) than the one in the store (\(certificate.metadata.serial))",
+                hint: "reload the server; a deploy hook does so after each renewal (acme-agent deploy SERVER \(certificate.name))")
+        case .unfinished(let reason):
+            return .failed(
+                .served, subject, "\(address) cannot complete a handshake: \(TerminalText.safe(reason, limit: 200))",
+                hint: "acme-agent deploy SERVER \(certificate.name) --check says why")
+        case .refused(let reason): return .unknown(.served, subject, "\(address): \(TerminalText.safe(reason, limit: 200))")
+        case .noProgram: return .unknown(.served, subject, "openssl is not installed, which looks at it")
+        }
+    }
+}
