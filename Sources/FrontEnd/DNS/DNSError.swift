@@ -28,6 +28,16 @@ public enum DNSError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Whether nothing came at all.
     var isSilence: Bool { if case .noAnswer = self { true } else { false } }
 
+    /// Whether the same request may succeed later. What a server refuses, it refuses until somebody changes something.
+    public var isPassing: Bool {
+        switch self {
+        case .unreachable, .noAnswer, .outOfMemory: true
+        case .refused(_, _, let code): code == .serverFailure
+        case .updateRefused(_, _, let code, let fault): code == .serverFailure && fault == nil
+        case .name, .unreadable, .unsigned, .badSignature, .aliases, .noZone, .noServers, .tooManyServers, .noAddress, .noResolver: false
+        }
+    }
+
     public var description: String {
         switch self {
         case .name(let text): return "\"\(text)\" is not a domain name"

@@ -19,6 +19,24 @@ import Testing
         #expect(PersistAttention.line(name, .at(now - 1), now: now)?.contains(" has ended (") == true)
     }
 
+    /// One name without an answer does not hide what is known of the others.
+    @Test func whatIsKnownInTimeIsKept() async {
+        let began = ContinuousClock.now
+        let results = await PersistAttention.results(Array(0..<40), within: .seconds(10)) { number -> Int? in
+            if number % 20 == 0 { try? await Task.sleep(for: .seconds(60)) }
+            return Task.isCancelled ? nil : number
+        }
+        #expect(results == (0..<40).map { $0 % 20 == 0 ? nil : $0 })
+        #expect(ContinuousClock.now - began < .seconds(50))
+        #expect(PersistAttention.unknown(0, of: 3).isEmpty)
+        #expect(PersistAttention.unknown(2, of: 40).first?.contains("the records of 2 of 40 names") == true)
+    }
+
+    @Test func noTimeForServersIsTheUsualTime() {
+        #expect(ChallengeMethod.updateWait(0) == .seconds(60) && ChallengeMethod.updateWait(nil) == .seconds(60))
+        #expect(ChallengeMethod.updateWait(90) == .seconds(90))
+    }
+
     @Test func aDayEndsWithItsLastSecond() throws {
         #expect(try Persist.time("2027-01-31", now: 0) == 1_801_439_999)
         #expect(try Persist.time("2027-01-31T12:00:00Z", now: 0) == 1_801_396_800)

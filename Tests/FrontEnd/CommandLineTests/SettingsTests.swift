@@ -143,6 +143,33 @@ import Testing
         #expect(settings.certificate(named: "www.example.org", given: given, remembered: remembered).challenges == [.webroot("/given")])
     }
 
+    @Test func recordsThatStayAreSetAndLookedUpWithTheSettingsOfTheirNames() throws {
+        let toml = """
+            dns-update = "192.0.2.1"
+            dns-key = "/general.key"
+            [[challenge]]
+            names = ["www.internal.example"]
+            dns-update = "192.0.2.2"
+            dns-key = "/internal.key"
+            dns-resolver = "192.0.2.53"
+            dns-persist = true
+            """
+        let settings = try settings([], toml)
+        func update(_ name: String, server: String? = nil, key: String? = nil, resolver: String? = nil) throws -> [String?] {
+            let found = try Persist.updateSettings(
+                for: try DNSName(name), settings, server: server, keyFile: key, resolver: resolver)
+            return [found.serverText, found.keyFile, found.resolverText]
+        }
+        #expect(try update("example.org") == ["192.0.2.1", "/general.key", nil])
+        #expect(try update("www.internal.example") == ["192.0.2.2", "/internal.key", "192.0.2.53"])
+        #expect(try update("*.www.internal.example") == ["192.0.2.2", "/internal.key", "192.0.2.53"])
+        #expect(try update("www.internal.example", key: "/k") == ["192.0.2.2", "/k", "192.0.2.53"])
+        #expect(try update("example.org", server: "auto", resolver: "192.0.2.54") == ["auto", "/general.key", "192.0.2.54"])
+        let certificate = settings.certificate(named: "x", given: CertificateSettings(), remembered: CertificateSettings())
+        #expect(certificate.persistSettings(for: try DNSName("www.internal.example"))?.resolverText == "192.0.2.53")
+        #expect(certificate.persistSettings(for: try DNSName("example.org")) == nil)
+    }
+
     /// The first rule that covers a name has its ways alone; what no rule covers has the general ones.
     @Test func challengesAreChosenByName() throws {
         let toml = """

@@ -1,5 +1,7 @@
 import ACME
+import ACMEClient
 import DNS
+import Synchronization
 import TestSupport
 import Testing
 
@@ -132,17 +134,81 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: !DNSServersFixture.Software.installed.isEmpty, "bind9 or knot is installed"))
-    func recordsAreSetByUpdatesInPlaceOfEarlierOnes() async throws {
-        let servers = try await DNSServersFixture(try #require(DNSServersFixture.Software.installed.first))
+    private final class Updates: Sendable {
+        private let count = Mutex(0)
+        /// How many there were before.
+        func next() -> Int {
+            count.withLock { count in
+                defer { count += 1 }
+                return count
+            }
+        }
+    }
+
+    private static func own() throws -> DNSPersistRecord.Expectation {
+        DNSPersistRecord.Expectation(
+            issuers: ["ca.test", "also-ca.test"], form: .url, account: try ACMEURL("https://ca.test/1"), thumbprint: "thumbprint")
+    }
+
+    /// Earlier ones may have another name of the CA, the other draft's form, and strings cut anywhere.
+    @Test(
+        .enabled(if: !DNSServersFixture.Software.installed.isEmpty, "bind9 or knot is installed"),
+        arguments: DNSServersFixture.Software.installed)
+    func recordsAreSetByUpdatesInPlaceOfEarlierOnes(software: DNSServersFixture.Software) async throws {
+        let own = try Self.own(), name = try DNSName("*.www.example.org"), place = try DomainName("_validation-persist.www.example.org")
+        var hashed = own
+        hashed.form = .hash(prefix: "https://ca.test/")
+        let servers = try await DNSServersFixture(
+            software,
+            records: [
+                "_validation-persist.www TXT \"ca.test; accounturi=\" \"https://ca.test/1; policy=wildcard\" \"\"",
+                "_validation-persist.www TXT \"also-ca.test; accounturi=https://ca.test/1\"",
+                "_validation-persist.www TXT \"\(hashed.record(for: name).value)\"",
+            ])
         let settings = try DNSUpdateSettings(server: "auto", keyFile: servers.keyFile, resolver: "\(servers.primary)")
-        let name = try DNSName("*.www.example.org"), place = try DomainName("_validation-persist.www.example.org")
         let foreign = DNSPersistRecord(issuer: "other.test", accountURI: "https://other.test/1")
+        let foreignAccount = DNSPersistRecord(issuer: "ca.test", accountURI: "https://ca.test/2")
         let first = DNSPersistRecord(issuer: "ca.test", accountURI: "https://ca.test/1", persistUntil: 2_000_000_000)
         let second = DNSPersistRecord(issuer: "ca.test", accountURI: "https://ca.test/1", isForWildcards: true)
-        for record in [foreign, first, second, second] { try await DNSPersist.set(record, for: name, settings, port: servers.port) }
+        let others = DNSLookup(resolvers: [servers.primary], port: servers.port), key = try settings.key()
+        let record = try await others.record(place, primary: nil)
+        for other in [foreign, foreignAccount] {
+            try await others.add(Array(other.value.utf8), ttl: 60, to: record, key, time: SystemTime().unixTime())
+        }
+        for record in [first, second, second] {
+            try await DNSPersist.set(record, for: name, inPlaceOf: own, settings, port: servers.port)
+        }
         let values = try await servers.lookup.currentTexts(of: place).map { String(decoding: $0, as: UTF8.self) }
-        #expect(Set(values) == [foreign.value, second.value])
+        #expect(Set(values) == [foreign.value, foreignAccount.value, second.value])
         servers.stop()
+    }
+
+    @Test(arguments: [true, false]) func whatRemainsBesideARecordThatIsSetIsSaid(isRefused: Bool) async throws {
+        let own = try Self.own(), record = own.record(for: try DNSName("www.example.org"))
+        let earlier = own.record(for: try DNSName("*.www.example.org")).value
+        let updates = Updates()
+        let server = try await ScriptedDNSServer { query in
+            var reply = DNSReply(to: query)
+            let isUpdate = query.bytes[2] & 0x78 == 0x28
+            switch query.type {
+            case 6 where isUpdate: if updates.next() > 0, isRefused { reply.code = 5 }
+            case 6: reply.authorities = [.authority("example.org", primary: "ns1.example.org")]
+            case 1: reply.answers = [.address(query.name, [127, 0, 0, 1])]
+            case 16: reply.answers = [earlier, record.value].map { .text(query.name, [Array($0.utf8)]) }
+            default: break
+            }
+            return .messages([reply.bytes])
+        }
+        let settings = try DNSUpdateSettings(server: "auto", keyFile: nil, resolver: "\(server.server)")
+        await #expect {
+            try await DNSPersist.set(
+                record, for: try DNSName("www.example.org"), inPlaceOf: own, settings, port: server.server.port)
+        } throws: { error in
+            "\(error)".hasPrefix(
+                isRefused
+                    ? "_validation-persist.www.example.org is set, but earlier records for your account may remain: "
+                    : "_validation-persist.www.example.org is set, but an earlier record for your account remains: \"\(earlier)\"")
+        }
+        await server.stop()
     }
 }

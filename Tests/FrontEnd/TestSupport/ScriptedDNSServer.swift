@@ -50,7 +50,10 @@ public final class ScriptedDNSServer: Sendable {
         func note(_ query: Query) { queries.withLock { $0.append(query) } }
     }
 
-    public init(_ answer: @escaping @Sendable (Query) -> Answer) async throws {
+    /// - Parameter port: 0 for a free one.
+    public init(
+        host: String = "127.0.0.1", port wanted: Int = 0, _ answer: @escaping @Sendable (Query) -> Answer
+    ) async throws {
         let group = MultiThreadedEventLoopGroup.singleton
         let received = Received()
         self.received = received
@@ -62,15 +65,15 @@ public final class ScriptedDNSServer: Sendable {
             channel.eventLoop.makeCompletedFuture {
                 try channel.pipeline.syncOperations.addHandler(StreamQueries(answer: noted))
             }
-        }.bind(host: "127.0.0.1", port: 0).get()
+        }.bind(host: host, port: wanted).get()
         let port = stream.localAddress?.port ?? 0
         let datagrams = try await DatagramBootstrap(group: group).channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
                 try channel.pipeline.syncOperations.addHandler(DatagramQueries(answer: noted))
             }
-        }.bind(host: "127.0.0.1", port: port).get()
+        }.bind(host: host, port: port).get()
         channels = [stream, datagrams]
-        server = DNSServer(try IPAddress("127.0.0.1"), port: port)
+        server = DNSServer(try IPAddress(host), port: port)
     }
 
     public func stop() async { for channel in channels { try? await channel.close().get() } }

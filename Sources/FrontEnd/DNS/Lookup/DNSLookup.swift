@@ -67,9 +67,19 @@ public struct DNSLookup: Sendable {
             let next = contents.compactMap { if case .alias(let alias) = $0 { alias } else { nil } }.first
             guard let next else { return current }
             guard seen.insert(next).inserted else { break }
+            if try await isSynthesised(next, of: current) { return current }
             current = next
         }
         throw DNSError.aliases(name)
+    }
+
+    /// Whether a name has its alias only from a wildcard (RFC 4592), as every other name there: then nobody has delegated
+    /// it, and a record of its own takes the wildcard's place.
+    private func isSynthesised(_ alias: DomainName, of name: DomainName) async throws -> Bool {
+        let label = String(UInt64.random(in: (1 << 59)...(1 << 60 - 1)), radix: 32)
+        // A name that would be too long has no wildcard beside it that matters here.
+        guard let parent = name.parent, !parent.isRoot, let other = try? DomainName("\(label).\(parent)") else { return false }
+        return try await resolve(.init(other, .cname)).contents(of: other).contains(.alias(alias))
     }
 
     /// The zone that a name is in: the name itself or the closest one above it that has an SOA record.
@@ -96,13 +106,19 @@ public struct DNSLookup: Sendable {
             if $0.count > Self.mostServers || $0.contains($1) { return } else { $0.append($1) }
         }
         guard distinct.count <= Self.mostServers else { throw DNSError.tooManyServers(zone: zone, names.count) }
-        let found = await Concurrently.map(distinct, atATime: Self.atATime) { name in
-            (try? await addresses(of: name))?.map { ZoneServer(name: name, server: $0) } ?? []
+        let found = await Concurrently.map(distinct, atATime: Self.atATime) { name -> Result<[ZoneServer], any Error> in
+            do { return .success(try await addresses(of: name).map { ZoneServer(name: name, server: $0) }) } catch {
+                return .failure(error)
+            }
         }
         try Task.checkCancellation()
         var seen: Set<DNSServer> = []
-        let servers = found.flatMap(\.self).filter { seen.insert($0.server).inserted }
-        guard !servers.isEmpty else { throw DNSError.noServers(zone: zone) }
+        let servers = found.flatMap { (try? $0.get()) ?? [] }.filter { seen.insert($0.server).inserted }
+        if servers.isEmpty {
+            // That resolvers did not answer says nothing about the zone.
+            for case .failure(let error as DNSError) in found where error.isPassing { throw error }
+            throw DNSError.noServers(zone: zone)
+        }
         guard servers.count <= Self.mostServers else { throw DNSError.tooManyServers(zone: zone, servers.count) }
         return servers
     }

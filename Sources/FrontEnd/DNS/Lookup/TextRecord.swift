@@ -18,24 +18,33 @@ extension DNSLookup {
     }
 
     /// Adds a TXT record with a value; those with other values stay, and one with this value stays one.
-    public func add(_ value: [UInt8], ttl: UInt32, to record: TextRecord, _ key: TSIGKey?, time: Int64) async throws {
-        try await update(record, .add(ttl: ttl), value, key, time)
+    /// - Returns: the server that has it now.
+    @discardableResult
+    public func add(_ value: [UInt8], ttl: UInt32, to record: TextRecord, _ key: TSIGKey?, time: Int64) async throws -> DNSServer {
+        try await update(record, .add(ttl: ttl), DNSRequest.strings(value), key, time)
     }
 
     /// Removes the TXT record with exactly that value, if there is one.
     public func remove(_ value: [UInt8], from record: TextRecord, _ key: TSIGKey?, time: Int64) async throws {
-        try await update(record, .remove, value, key, time)
+        try await update(record, .remove, DNSRequest.strings(value), key, time)
+    }
+
+    /// Removes the TXT record with exactly these strings, if there is one.
+    public func remove(strings: [[UInt8]], from record: TextRecord, _ key: TSIGKey?, time: Int64) async throws {
+        try await update(record, .remove, strings, key, time)
     }
 
     /// Tries the next address only if there was no answer: what a server has refused, it refuses at each address.
+    @discardableResult
     private func update(
-        _ record: TextRecord, _ change: DNSRequest.Change, _ value: [UInt8], _ key: TSIGKey?, _ time: Int64
-    ) async throws {
+        _ record: TextRecord, _ change: DNSRequest.Change, _ strings: [[UInt8]], _ key: TSIGKey?, _ time: Int64
+    ) async throws -> DNSServer {
         var failure: DNSError?
         for server in record.primaries {
             do {
-                let request = try DNSRequest(zone: record.zone, change, record.name, text: value)
-                return try await client.update(server, request, key, time: time)
+                let request = try DNSRequest(zone: record.zone, change, record.name, strings: strings)
+                try await client.update(server, request, key, time: time)
+                return server
             } catch let error as DNSError {
                 failure = failure ?? error
                 switch error {
@@ -87,6 +96,18 @@ extension DNSLookup {
             } catch let error as DNSError { failure = error }
         }
         throw failure
+    }
+
+    /// The strings of each TXT record of a name, as one server of its zone has them.
+    public func strings(of name: DomainName, on server: DNSServer) async throws -> [[[UInt8]]] {
+        let question = DNSMessage.Question(name, .txt)
+        let answer = try await client.ask(server, question, isRecursive: false)
+        guard answer.isAuthoritative, answer.code == .success || answer.code == .noSuchName else {
+            throw DNSError.refused(server, question, answer.code == .success ? .notAuthoritative : answer.code)
+        }
+        return answer.answers.filter { record in
+            if case .text = record.content { record.name == name } else { false }
+        }.map(\.strings)
     }
 
     /// Servers that are asked until one answers.

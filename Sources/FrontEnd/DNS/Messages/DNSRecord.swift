@@ -27,6 +27,8 @@ public struct DNSRecord: Hashable, Sendable {
 
     public var name: DomainName
     public var content: Content
+    /// Those of a TXT record. A removal must have the same: servers compare the data as it is.
+    var strings: [[UInt8]] = []
 
     /// `nil` if it is of another type or class, or its data is incomplete.
     init?(_ record: UnsafePointer<ldns_rr>) {
@@ -55,13 +57,12 @@ public struct DNSRecord: Hashable, Sendable {
                     isCritical: flags & 0x80 != 0, tag: String(decoding: name, as: UTF8.self),
                     value: String(decoding: UnsafePointer(value).bytes, as: UTF8.self)))
         case .txt:
-            var text: [UInt8] = []
             for index in 0..<count {
                 guard let string = ldns_rr_rdf(record, index) else { return nil }
                 // Each string is after its length.
-                text += UnsafePointer(string).bytes.dropFirst()
+                strings.append(Array(UnsafePointer(string).bytes.dropFirst()))
             }
-            content = .text(text)
+            content = .text(strings.flatMap(\.self))
         }
     }
 }

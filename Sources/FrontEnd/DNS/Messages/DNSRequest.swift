@@ -27,14 +27,19 @@ struct DNSRequest: Sendable {
         }
     }
 
-    /// An update of a TXT record with exactly that value; records with other values stay (RFC 2136 §2.5.1 and §2.5.4).
+    /// An update of the TXT record with that value, in strings of 255 bytes.
     init(zone: DomainName, _ change: Change, _ name: DomainName, text: [UInt8]) throws(DNSError) {
+        try self.init(zone: zone, change, name, strings: Self.strings(text))
+    }
+
+    /// An update of a TXT record with exactly these strings; other records stay (RFC 2136 §2.5.1 and §2.5.4).
+    init(zone: DomainName, _ change: Change, _ name: DomainName, strings: [[UInt8]]) throws(DNSError) {
         id = UInt16.random(in: .min ... .max)
         operation = .update
         question = DNSMessage.Question(zone, .soa)
         bytes = try Self.compose(id, .update, question) { packet in
             let record = ldns_rr_new()
-            guard let record, Self.fill(record, change, name, text) else {
+            guard let record, Self.fill(record, change, name, strings) else {
                 ldns_rr_free(record)
                 return false
             }
@@ -46,7 +51,15 @@ struct DNSRequest: Sendable {
         }
     }
 
-    private static func fill(_ record: UnsafeMutablePointer<ldns_rr>, _ change: Change, _ name: DomainName, _ text: [UInt8]) -> Bool {
+    /// A string has at most 255 bytes (RFC 1035 §3.3).
+    static func strings(_ text: [UInt8]) -> [[UInt8]] {
+        guard !text.isEmpty else { return [[]] }
+        return stride(from: 0, to: text.count, by: 255).map { Array(text[$0..<min($0 + 255, text.count)]) }
+    }
+
+    private static func fill(
+        _ record: UnsafeMutablePointer<ldns_rr>, _ change: Change, _ name: DomainName, _ strings: [[UInt8]]
+    ) -> Bool {
         guard let owner = data(LDNS_RDF_TYPE_DNAME, name.wire) else { return false }
         ldns_rr_set_owner(record, owner)
         ldns_rr_set_type(record, LDNS_RR_TYPE_TXT)
@@ -58,17 +71,13 @@ struct DNSRequest: Sendable {
             ldns_rr_set_class(record, LDNS_RR_CLASS_NONE)
             ldns_rr_set_ttl(record, 0)
         }
-        // A string has at most 255 bytes (RFC 1035 §3.3).
-        var rest = text[...]
-        repeat {
-            let part = rest.prefix(255)
-            rest = rest.dropFirst(255)
-            guard let string = data(LDNS_RDF_TYPE_STR, [UInt8(part.count)] + part) else { return false }
+        for part in strings {
+            guard let length = UInt8(exactly: part.count), let string = data(LDNS_RDF_TYPE_STR, [length] + part) else { return false }
             guard ldns_rr_push_rdf(record, string) else {
                 ldns_rdf_deep_free(string)
                 return false
             }
-        } while !rest.isEmpty
+        }
         return true
     }
 

@@ -89,7 +89,7 @@ enum DNSExchange {
         if let error = error as? ChannelError, case .connectTimeout = error { return DNSError.noAnswer(server, after: limit) }
         if let error = error as? NIOConnectionError, let first = error.connectionErrors.first { return failure(first.error, server, limit) }
         guard let code = (error as? IOError)?.errnoCode else { return DNSError.unreachable(server, reason: "\(error)") }
-        let isLocal = [ENETUNREACH, EADDRNOTAVAIL, EAFNOSUPPORT].contains(code)
+        let isLocal = [ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL, EAFNOSUPPORT].contains(code)
         return DNSError.unreachable(server, reason: String(cString: strerror(code)).lowercased(), isLocal: isLocal)
     }
 }

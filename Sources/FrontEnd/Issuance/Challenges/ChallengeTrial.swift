@@ -85,8 +85,11 @@ public struct ChallengeTrial: Sendable {
 
     /// Without the name, which stands beside it.
     static func reason(of error: any Error) -> String {
-        if case .solver(_, let reason, _)? = error as? IssuanceError { return reason }
-        return "\(error)"
+        switch error as? IssuanceError {
+        case .solver(_, let reason, _)?: reason
+        case .busy(let reason, _)?: reason
+        default: "\(error)"
+        }
     }
 
     /// Like a CA's token and an account's thumbprint; no answer of an order looks the same.

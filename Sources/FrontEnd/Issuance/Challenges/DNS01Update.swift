@@ -120,7 +120,7 @@ public final class DNS01Update: ChallengeSolver {
             }
             defer { group.cancelAll() }
             guard let first = try await group.next(), let result = first else {
-                throw IssuanceError.solver(
+                throw IssuanceError.passing(
                     answer.identifier,
                     reason: "the DNS servers for \(answer.target) did not answer within \(limit.components.seconds) s",
                     hint: "acme-agent asks the resolvers of /etc/resolv.conf, or --dns-resolver, and then the servers of the zone")
@@ -132,7 +132,7 @@ public final class DNS01Update: ChallengeSolver {
     /// - Parameter answer: what could not be set up; `nil` for a removal.
     private func explain(_ error: any Error, _ answer: ChallengeAnswer?) -> any Error {
         guard let error = error as? DNSError else { return error }
-        return IssuanceError.solver(answer?.identifier, reason: error.description, hint: error.hint)
+        return IssuanceError.dns(error, answer?.identifier)
     }
 
     // MARK: - Waiting
@@ -152,7 +152,12 @@ public final class DNS01Update: ChallengeSolver {
                 missing = try await look(for: Self.value(answer), at: place.name, on: missing.map { $0.0 })
                 // What this host has no way to, it cannot judge; the others must do.
                 if missing.allSatisfy({ $0.1 == .unreachable }), missing.count < all { return }
-                guard time.uptime() + pause < end else { throw late(answer, place, missing) }
+                guard time.uptime() + pause < end else {
+                    guard missing.count < all, missing.allSatisfy({ $0.1 != .lacking }) else { throw late(answer, place, missing) }
+                    // A server that is down does not answer the CA either: it asks the others, which have the record.
+                    observer(.warning("not every DNS server of \(place.zone) can be asked for the record: \(Self.list(missing))"))
+                    return
+                }
                 let reason = "for \(missing.count) of \(all) DNS servers of \(place.zone) to show the record"
                 if pause >= .seconds(1) { observer(.waiting(seconds: pause.inSeconds, reason: reason)) }
                 try await time.sleep(for: pause)
@@ -182,6 +187,14 @@ public final class DNS01Update: ChallengeSolver {
     }
 
     private func late(_ answer: ChallengeAnswer, _ place: TextRecord, _ missing: [(ZoneServer, DNSLookup.Sight)]) -> IssuanceError {
+        IssuanceError.passing(
+            answer.identifier,
+            reason: "after \(longestWait.components.seconds) s the TXT record \(place.name) is not on every server of the zone "
+                + "\(place.zone): \(Self.list(missing))",
+            hint: "let the primary notify the zone's other servers of changes (NOTIFY), or wait longer: --dns-wait SECONDS")
+    }
+
+    private static func list(_ missing: [(ZoneServer, DNSLookup.Sight)]) -> String {
         let shown = missing.prefix(8).map { server, sight in
             switch sight {
             case .failed(let reason): "\(server) \(reason)"
@@ -190,10 +203,6 @@ public final class DNS01Update: ChallengeSolver {
             }
         }
         let more = missing.count > shown.count ? "; and \(missing.count - shown.count) more" : ""
-        return .solver(
-            answer.identifier,
-            reason: "after \(longestWait.components.seconds) s the TXT record \(place.name) is not on every server of the zone "
-                + "\(place.zone): \(shown.joined(separator: "; "))\(more)",
-            hint: "let the primary notify the zone's other servers of changes (NOTIFY), or wait longer: --dns-wait SECONDS")
+        return shown.joined(separator: "; ") + more
     }
 }

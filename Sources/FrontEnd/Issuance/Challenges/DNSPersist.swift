@@ -77,26 +77,53 @@ public struct DNSPersist: ChallengeSolver {
     }
 
     /// Adds the record to the zone (RFC 2136), and removes earlier ones for the same account at the same CA.
+    /// - Parameter own: with every name of the CA; its account, in either form.
+    /// - Throws: `IssuanceError`, also if the record is set but earlier ones remain.
     public static func set(
-        _ record: DNSPersistRecord, for name: DNSName, _ settings: DNSUpdateSettings, port: Int = DNSServer.standardPort,
-        time: any Timekeeping = SystemTime()
+        _ record: DNSPersistRecord, for name: DNSName, inPlaceOf own: DNSPersistRecord.Expectation, _ settings: DNSUpdateSettings,
+        port: Int = DNSServer.standardPort, time: any Timekeeping = SystemTime()
     ) async throws {
+        let recordName = DNSPersistRecord.name(for: name)
         let lookup = DNSLookup(resolvers: settings.resolver.map { [$0] } ?? ResolverList.system(), port: port)
+        let key = try settings.key()
+        let place: TextRecord
+        let server: DNSServer
         do {
-            let key = try settings.key()
-            let place = try await lookup.record(try DomainName(DNSPersistRecord.name(for: name)), primary: settings.server)
-            try await lookup.add(Array(record.value.utf8), ttl: ttl, to: place, key, time: time.unixTime())
-            for value in try await lookup.currentTexts(of: place.name) {
-                let text = String(decoding: value, as: UTF8.self)
-                guard text != record.value, let other = DNSPersistRecord(value: text), other.issuer == record.issuer,
-                    other.accountURI == record.accountURI
-                else { continue }
-                try await lookup.remove(value, from: place, key, time: time.unixTime())
+            place = try await lookup.record(try DomainName(recordName), primary: settings.server)
+            server = try await lookup.add(Array(record.value.utf8), ttl: ttl, to: place, key, time: time.unixTime())
+        } catch let error as DNSError { throw failure("\(recordName) could not be set", error) }
+        // Other servers of the zone may not have heard of it yet.
+        func earlier() async throws -> [[[UInt8]]] {
+            try await lookup.strings(of: place.name, on: server).filter { strings in
+                let text = String(decoding: strings.flatMap(\.self), as: UTF8.self)
+                guard text != record.value, let other = DNSPersistRecord(value: text) else { return false }
+                return own.issuers.contains(other.issuer) && other.isFor(own.account, thumbprint: own.thumbprint, name: name)
             }
-        } catch let error as DNSError {
-            let reason = "\(DNSPersistRecord.name(for: name)) could not be set: \(error)"
-            throw IssuanceError.solver(nil, reason: reason, hint: error.hint)
         }
+        let remaining: [[[UInt8]]]
+        do {
+            // A change that is under way at the same time is not the last word.
+            for strings in try await earlier() { try await lookup.remove(strings: strings, from: place, key, time: time.unixTime()) }
+            remaining = try await earlier()
+        } catch let error as DNSError {
+            throw failure("\(recordName) is set, but earlier records for your account may remain", error)
+        }
+        guard remaining.isEmpty else {
+            let values = remaining.prefix(mostNamed).map { strings in
+                "\"\(TerminalText.safe(String(decoding: strings.flatMap(\.self), as: UTF8.self), limit: 300))\""
+            }
+            throw IssuanceError.solver(
+                nil, reason: "\(recordName) is set, but an earlier record for your account remains: \(values.joined(separator: ", "))",
+                hint: "remove it from the zone \(place.zone): as long as it is there, the CA accepts it")
+        }
+    }
+
+    /// Records that a message shows.
+    private static let mostNamed = 4
+
+    private static func failure(_ what: String, _ error: DNSError) -> IssuanceError {
+        let reason = "\(what): \(error)"
+        return error.isPassing ? .busy(reason, hint: error.hint) : .solver(nil, reason: reason, hint: error.hint)
     }
 
     /// Seconds that resolvers may keep the record.
@@ -119,7 +146,7 @@ public struct DNSPersist: ChallengeSolver {
             guard case .failure = kept, let values = try? await lookup.currentTexts(of: domain) else { return kept }
             return fitting(values)
         } catch let error as DNSError {
-            throw IssuanceError.solver(.dns(name), reason: error.description, hint: error.hint)
+            throw IssuanceError.dns(error, .dns(name))
         }
     }
 }

@@ -1,5 +1,6 @@
 import ACME
 import CertificateStore
+import DNS
 
 /// Why there is no certificate. Errors of the agent, the CA client and the store pass through unchanged.
 public enum IssuanceError: Error, Sendable, CustomStringConvertible {
@@ -14,7 +15,7 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     case noSolver(Identifier, offered: [String]?)
     /// The challenge could not be set up.
     case solver(Identifier?, reason: String, hint: String?)
-    /// A solver's resource stayed in use by others for the whole wait.
+    /// A solver's resource stayed in use by others for the whole wait, or did not answer: a later try may succeed.
     case busy(String, hint: String?)
     /// With the CA's problems for the names that it could not verify so far.
     case timedOut(waitingFor: String, after: Duration, problems: [FailedIdentifier] = [])
@@ -49,6 +50,18 @@ public enum IssuanceError: Error, Sendable, CustomStringConvertible {
     case alreadyRevoked(CertificateName)
     /// The certificate is installed, but the deploy hook failed.
     case deployFailed(CertificateName, reason: String)
+
+    /// The challenge could not be set up, by a fault that may pass: the order stays, and a later run resumes it.
+    static func passing(_ identifier: Identifier?, reason: String, hint: String?) -> IssuanceError {
+        .busy(IssuanceError.solver(identifier, reason: reason, hint: nil).description, hint: hint)
+    }
+
+    /// What went wrong with DNS servers; a refusal is final, silence is not.
+    static func dns(_ error: DNSError, _ identifier: Identifier?) -> IssuanceError {
+        error.isPassing
+            ? .passing(identifier, reason: error.description, hint: error.hint)
+            : .solver(identifier, reason: error.description, hint: error.hint)
+    }
 
     /// A name with the CA's reason.
     public struct FailedIdentifier: Sendable, Hashable {

@@ -42,7 +42,12 @@ struct Persist: AgentCommand {
     func run(_ session: Session) async throws -> ExitStatus {
         let names = try wanted()
         let until = try until.map { text in try Persist.time(text, now: Session.now) }
-        let update = set ? try updateSettings(session.settings.certificate) : nil
+        let key = try dnsKey.map { try AbsolutePath.of($0) }
+        let updates =
+            set
+            ? try names.map {
+                try Persist.updateSettings(for: $0, session.settings, server: dnsUpdate, keyFile: key, resolver: dnsResolver)
+            } : []
         if !set,
             let option = [
                 dnsUpdate.map { _ in "--dns-update" }, dnsKey.map { _ in "--dns-key" }, dnsResolver.map { _ in "--dns-resolver" },
@@ -52,7 +57,7 @@ struct Persist: AgentCommand {
             throw Failure.usage("\(option) has no effect without --set")
         }
         let asked = issuer, known = session.settings.knownCA(at: session.settings.directory).issuerDomain
-        let expectation = try await session.withAccounts { flow, directory in
+        let (expectation, own) = try await session.withAccounts { flow, directory in
             var (expectation, offered) = try await flow.persistRecord(directory)
             let issuer = asked ?? offered.issuerDomainNames.first ?? known ?? offered.caaIdentities.first
             guard let issuer, DNSPersistRecord.isUsable(issuer: issuer) else {
@@ -60,14 +65,16 @@ struct Persist: AgentCommand {
                     "the CA's name for dns-persist-01 is not known", hint: "its documentation has it: --issuer DOMAIN, as in CAA records")
             }
             expectation.issuers = [issuer]
-            return expectation
+            // A record with any name of the CA lets the account have certificates.
+            var own = expectation
+            let identities = offered.caaIdentities.map { ($0.hasSuffix(".") ? String($0.dropLast()) : $0).lowercased() }
+            own.issuers += offered.issuerDomainNames + identities + [known].compactMap(\.self)
+            return (expectation, own)
         }
         let records = names.map { (name: $0, record: expectation.record(for: $0, persistUntil: until)) }
-        if let update {
-            for (name, record) in records {
-                try await DNSPersist.set(record, for: name, update)
-                session.output.note("set \(DNSPersistRecord.name(for: name))")
-            }
+        for ((name, record), update) in zip(records, updates) {
+            try await DNSPersist.set(record, for: name, inPlaceOf: own, update)
+            session.output.note("set \(DNSPersistRecord.name(for: name))")
         }
         try session.output.result(records.map { $0.record.zoneFileLine(for: $0.name) }.joined(separator: "\n")) { json in
             json.name("records")
@@ -114,19 +121,23 @@ struct Persist: AgentCommand {
         return seconds
     }
 
-    /// The options, else the configuration's.
-    private func updateSettings(_ configured: CertificateSettings) throws -> DNSUpdateSettings {
-        if dnsUpdate == nil, dnsKey == nil, dnsResolver == nil {
-            for case .dnsUpdate(let settings) in configured.challenges ?? [] { return settings }
-        }
+    /// The options, and for what they do not say the configuration: that of the ways that answer for the name, or of its
+    /// base if it is a wildcard; else the general one.
+    static func updateSettings(
+        for name: DNSName, _ settings: Settings, server: String?, keyFile: String?, resolver: String?
+    ) throws(Failure) -> DNSUpdateSettings {
+        let certificate = settings.certificate(named: name.text, given: CertificateSettings(), remembered: CertificateSettings())
+        let base = (try? DNSName(name.base)).map { certificate.methods(for: .dns($0)) } ?? []
+        let own = certificate.methods(for: .dns(name))
+        // The record is its base's, whose part says more than the general settings.
+        let isCovered = certificate.challengeRules.contains { $0.covers(.dns(name)) }
+        let methods = (isCovered ? own + base : base + own) + (settings.certificate.challenges ?? [])
+        let configured = methods.lazy.compactMap { if case .dnsUpdate(let found) = $0 { found } else { nil } }.first
+        let looked = methods.lazy.compactMap { if case .dnsPersist(let found) = $0 { found } else { nil } }.first
         do throws(IssuanceError) {
             return try DNSUpdateSettings(
-                server: dnsUpdate ?? DNSUpdateSettings.automatic, keyFile: try dnsKeyPath(), resolver: dnsResolver)
-        } catch { throw Failure.usage(error.description, hint: error.hint) }
-    }
-
-    private func dnsKeyPath() throws(IssuanceError) -> String? {
-        guard let dnsKey else { return nil }
-        do { return try AbsolutePath.of(dnsKey) } catch { throw .solver(nil, reason: "\(error)", hint: nil) }
+                server: server ?? configured?.serverText ?? DNSUpdateSettings.automatic, keyFile: keyFile ?? configured?.keyFile,
+                resolver: resolver ?? configured?.resolverText ?? looked?.resolverText)
+        } catch { throw .usage(error.description, hint: error.hint) }
     }
 }

@@ -95,9 +95,15 @@ enum ChallengeMethod: Sendable, Equatable {
         case .dnsHook(let hook): hook.solver(challenge, dnsWait: dnsWait ?? CertificateSettings.defaultDNSWait)
         case .dnsPersist(let settings): DNSPersist(settings, observer: observer)
         case .dnsUpdate(let settings):
-            DNS01Update(
-                settings, challenge: challenge, longestWait: dnsWait.map { .seconds($0) } ?? DNS01Update.standardWait, observer: observer)
+            DNS01Update(settings, challenge: challenge, longestWait: Self.updateWait(dnsWait), observer: observer)
         }
+    }
+
+    /// How long the servers of an updated zone may take. No server is changed in no time: zero, the setting's default for
+    /// hooks, stands for the time without the setting.
+    static func updateWait(_ dnsWait: Int?) -> Duration {
+        guard let dnsWait, dnsWait > 0 else { return DNS01Update.standardWait }
+        return .seconds(dnsWait)
     }
 }
 

@@ -72,6 +72,11 @@ extension CertificateSettings {
             }
     }
 
+    /// The ways that may be used for a name, as `solvers(for:)` chooses them.
+    func methods(for name: Identifier) -> [ChallengeMethod] {
+        challenges ?? challengeRules.first(where: { $0.covers(name) })?.methods ?? generalChallenges ?? [.standard]
+    }
+
     /// Every way that may be used for some name.
     private var allChallenges: [ChallengeMethod] {
         challenges ?? challengeRules.flatMap(\.methods) + (generalChallenges ?? [.standard])

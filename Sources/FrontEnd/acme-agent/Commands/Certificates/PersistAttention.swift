@@ -5,8 +5,10 @@ import JOSE
 
 /// The records of dns-persist-01 that certificates depend on: a renewal fails without them.
 enum PersistAttention {
-    /// How long DNS may take; what is not known then is left out.
+    /// How long DNS may take; then it is said how many names are not known.
     private static let patience: Duration = .seconds(4)
+    /// Names that are looked up at the same time.
+    private static let atATime = 16
     /// Names that are looked up, of a store that may have thousands.
     private static let most = 200
 
@@ -19,38 +21,60 @@ enum PersistAttention {
             let remembered = (try? memory.read(certificate.name)) ?? CertificateSettings()
             let settings = session.settings.certificate(
                 named: certificate.name.rawValue, given: CertificateSettings(), remembered: remembered)
-            guard let resolver = settings.persistSettings, let account = certificate.metadata.account else { continue }
+            guard let account = certificate.metadata.account else { continue }
             let key = try? await session.store.account(at: certificate.metadata.directory)?.key
-            for case .dns(let name) in certificate.metadata.identifiers where wanted.count < most {
+            for case .dns(let name) in certificate.metadata.identifiers {
+                guard let resolver = settings.persistSettings(for: name) else { continue }
                 wanted.append((name, account, key, DNSPersist(resolver)))
             }
         }
         guard !wanted.isEmpty else { return [] }
-        return await withTaskGroup(of: [String]?.self) { [wanted] group in
-            group.addTask { await look(wanted, session) }
-            group.addTask {
-                try? await Task.sleep(for: patience)
-                return nil
-            }
-            let first = await group.next() ?? nil
-            group.cancelAll()
-            return first ?? []
-        }
-    }
-
-    private static func look(
-        _ wanted: [(name: DNSName, account: ACMEURL, key: KeyName?, solver: DNSPersist)], _ session: Session
-    ) async -> [String] {
         let keys = (try? await session.agent().keys()) ?? []
         let thumbprints = Dictionary(keys.map { ($0.name, $0.publicKey.thumbprint) }) { first, _ in first }
-        var lines: [String] = []
-        for (name, account, key, solver) in wanted {
-            guard
-                let ending = try? await solver.ending(of: name, account: account, thumbprint: key.flatMap { thumbprints[$0] })
-            else { continue }
-            if let line = line(name, ending, now: Session.now) { lines.append(line) }
+        let looked = Array(wanted.prefix(most))
+        let endings = await results(looked, within: patience) { name, account, key, solver in
+            try? await solver.ending(of: name, account: account, thumbprint: key.flatMap { thumbprints[$0] })
         }
-        return lines
+        let lines = zip(looked, endings).compactMap { wanted, ending in ending.flatMap { line(wanted.name, $0, now: Session.now) } }
+        return lines + unknown(wanted.count - endings.count { $0 != nil }, of: wanted.count)
+    }
+
+    /// Says of how many names nothing is known.
+    static func unknown(_ count: Int, of all: Int) -> [String] {
+        guard count > 0 else { return [] }
+        return [
+            "dns-persist-01: the records of \(count) of \(all) names were not found out: DNS did not answer in time, "
+                + "or there are more than \(most) names"
+        ]
+    }
+
+    /// The results that are there before the time limit, in the elements' order.
+    static func results<Element: Sendable, Result: Sendable>(
+        _ elements: [Element], within limit: Duration, _ body: @escaping @Sendable (Element) async -> Result?
+    ) async -> [Result?] {
+        await withTaskGroup(of: (Int, Result?)?.self) { group in
+            var results = [Result?](repeating: nil, count: elements.count)
+            var (next, running) = (0, 0)
+            func start() {
+                guard next < elements.count else { return }
+                let (index, element) = (next, elements[next])
+                group.addTask { (index, await body(element)) }
+                (next, running) = (next + 1, running + 1)
+            }
+            group.addTask {
+                try? await Task.sleep(for: limit)
+                return nil
+            }
+            for _ in 0..<atATime { start() }
+            while running > 0, let event = await group.next() {
+                guard let (index, result) = event else { break }
+                results[index] = result
+                running -= 1
+                start()
+            }
+            group.cancelAll()
+            return results
+        }
     }
 
     static func line(_ name: DNSName, _ ending: DNSPersist.Ending, now: Int64) -> String? {
@@ -68,10 +92,9 @@ enum PersistAttention {
 }
 
 extension CertificateSettings {
-    /// The resolver settings, if dns-persist-01 may be used.
-    var persistSettings: DNSUpdateSettings? {
-        let methods = challenges ?? challengeRules.flatMap(\.methods) + (generalChallenges ?? [])
-        for case .dnsPersist(let settings) in methods { return settings }
+    /// The resolver settings, if dns-persist-01 may be used for a name.
+    func persistSettings(for name: DNSName) -> DNSUpdateSettings? {
+        for case .dnsPersist(let settings) in methods(for: .dns(name)) { return settings }
         return nil
     }
 }
