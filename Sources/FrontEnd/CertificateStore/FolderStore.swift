@@ -139,7 +139,7 @@ public struct FolderStore: CertificateStore, RenewalStore {
 
     public func removeRenewalRecord(named name: CertificateName) async throws(StoreError) { try files.remove(layout.renewal(name)) }
 
-    public func orderCount(at directory: ACMEURL) async throws(StoreError) -> OrderCount {
+    public func orderCount(at directory: ACMEURL) throws(StoreError) -> OrderCount {
         let path = layout.orderCount(directory)
         guard let bytes = try files.read(path) else { return OrderCount(directory: directory) }
         let count = try OrderCount(bytes, path: path)
@@ -147,7 +147,7 @@ public struct FolderStore: CertificateStore, RenewalStore {
         return count
     }
 
-    public func write(_ count: OrderCount) async throws(StoreError) {
+    public func write(_ count: OrderCount) throws(StoreError) {
         try makeFolder(layout.orderCounts)
         let path = layout.orderCount(count.directory)
         try files.replace(path, with: try count.encoded(for: path), mode: FolderLayout.privateFile)

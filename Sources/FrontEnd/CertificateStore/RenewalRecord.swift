@@ -47,6 +47,18 @@ public struct RenewalRecord: Hashable, Sendable {
         }
     }
 
+    /// The time after a renewal in which nothing is done by itself.
+    public struct Pause: Hashable, Sendable {
+        /// When the certificate was renewed, Unix seconds.
+        public var renewed: Int64
+        public var seconds: Int64
+
+        public init(renewed: Int64, seconds: Int64) {
+            self.renewed = renewed
+            self.seconds = seconds
+        }
+    }
+
     /// Kept of a reason: a sentence.
     static let longestReason = 500
     /// A certificate has one CA, or two.
@@ -62,10 +74,21 @@ public struct RenewalRecord: Hashable, Sendable {
     public var failedLooks = 0
     /// At most one for each CA.
     public var failures: [Failures] = []
+    public var pause: Pause?
 
     public init(name: CertificateName) { self.name = name }
 
     public func failures(at directory: ACMEURL) -> Failures? { failures.first { $0.directory == directory } }
+
+    /// No wait is longer than this many seconds: a CA may ask for a week.
+    static let longestWait: Int64 = 8 * 86_400
+
+    /// Drops what a clock that was ahead has left: otherwise nothing would be done until that time comes.
+    public mutating func forgetTheFuture(now: Int64) {
+        failures.removeAll { $0.last > now || $0.next > now &+ Self.longestWait }
+        if let look = nextLook, look > now &+ Self.longestWait { nextLook = nil }
+        if let pause, pause.renewed > now || pause.seconds > Self.longestWait { self.pause = nil }
+    }
 
     /// Replaces what is known of a CA.
     public mutating func note(_ failure: Failures) {
@@ -93,6 +116,13 @@ extension RenewalRecord: StoreDocument {
             writer.endObject()
         }
         writer.member("nextLook", ifPresent: nextLook)
+        if let pause {
+            writer.name("pause")
+            writer.beginObject()
+            writer.member("renewed", pause.renewed)
+            writer.member("seconds", pause.seconds)
+            writer.endObject()
+        }
         if failedLooks > 0 { writer.member("failedLooks", failedLooks) }
         if !failures.isEmpty {
             writer.name("failures")
@@ -113,7 +143,7 @@ extension RenewalRecord: StoreDocument {
     }
 
     init(_ object: JSONObject) throws {
-        try object.finish(known: ["version", "kind", "name", "serial", "window", "nextLook", "failedLooks", "failures"])
+        try object.finish(known: ["version", "kind", "name", "serial", "window", "nextLook", "failedLooks", "failures", "pause"])
         name = try CertificateName(object.string("name"))
         serial = try object.optionalString("serial")
         if let value = object.optional("window") {
@@ -122,6 +152,11 @@ extension RenewalRecord: StoreDocument {
             self.window = Window(
                 start: try window.integer("start"), end: try window.integer("end"), moment: try window.integer("moment"),
                 explanationURL: try window.optionalString("explanation"))
+        }
+        if let value = object.optional("pause") {
+            let pause = try value.object()
+            try pause.finish(known: ["renewed", "seconds"])
+            self.pause = Pause(renewed: try pause.integer("renewed"), seconds: try pause.integer("seconds"))
         }
         nextLook = try object.optionalInteger("nextLook")
         failedLooks = Int(clamping: try object.optionalInteger("failedLooks") ?? 0)

@@ -127,7 +127,7 @@ import Testing
             """)
         #expect(outcome.status == 0, "\(outcome)")
         let renewed = (outcome.json["renewed"] as? [[String: Any]] ?? []).compactMap { $0["name"] as? String }
-        #expect(renewed == ["b.example.org", "a.example.org"], "\(outcome)")
+        #expect(renewed == ["a.example.org", "b.example.org"], "\(outcome)")
         await sandbox.end()
     }
 

@@ -76,21 +76,22 @@ final class Nginx: Sendable {
         self.pebble = pebble
         folder = try TemporaryFolder()
         port = pebble.tlsALPN01Port
-        let ports = try PebbleFixture.freePorts(2)
-        let site = ports[1]
+        let ports = try PebbleFixture.freePorts(1)
         challengePort = ports[0]
+        let socket = folder.file("tls.sock")
         func here(_ text: String) -> String {
             // One family is enough, and IPv6's port may be taken.
             text.split(separator: "\n").filter { !$0.contains("listen [::]:443") }.joined(separator: "\n")
                 .replacingOccurrences(of: "listen 443;", with: "listen 127.0.0.1:\(pebble.tlsALPN01Port);")
                 .replacingOccurrences(of: "127.0.0.1:1001", with: "127.0.0.1:\(ports[0])")
-                .replacingOccurrences(of: "127.0.0.1:8443", with: "127.0.0.1:\(site)") + "\n"
+                .replacingOccurrences(of: "/run/nginx-tls/tls.sock", with: socket) + "\n"
         }
         let section = "## Port 443"
         let stream = here(try Self.block(after: section)), server = here(try Self.block(after: "In each `server` of the site"))
         let file = try folder.write(
             "nginx.conf",
             """
+            \(geteuid() == 0 ? "user root;" : "")
             load_module \(Self.module);
             daemon off;
             pid \(folder.file("pid"));

@@ -166,4 +166,43 @@ import Testing
         let never = OrderRoom(limit: 0, in: 100, times: [], now: 120)
         #expect(never.orders == 0 && never.next == nil)
     }
+
+    /// A CA whose every window is in the past is not asked for certificates without end.
+    @Test func aWindowThatIsAlwaysInThePastIsNoLoop() async throws {
+        let time = VirtualTime(), start = time.unixTime()
+        let world = try RenewalWorld(count: 1, days: [90], time: time)
+        world.state.withLock { $0.isAlwaysDue = true }
+        try await world.run(until: start + 4 * Self.day, pause: 60)
+        let renewals = world.state.withLock { $0.attempts.values.first ?? [] }
+        let waits = zip(renewals.dropFirst(), renewals).map { ($0 - $1) / 3_600 }
+        #expect(waits.prefix(5) == [1, 2, 4, 8, 16] && waits.dropFirst(5).allSatisfy { $0 >= 24 }, "\(waits)")
+    }
+
+    /// What a clock that was a year ahead has left does not count once it is right again.
+    @Test func aClockThatWasAheadLeavesNoWait() async throws {
+        let time = VirtualTime(), start = time.unixTime(), year = 365 * Self.day
+        let world = try RenewalWorld(count: 1, days: [90], time: time)
+        let name = try #require(world.state.withLock { $0.certificates.first?.name })
+        var record = RenewalRecord(name: name)
+        record.serial = "0"
+        record.nextLook = start + year
+        record.pause = RenewalRecord.Pause(renewed: start + year, seconds: 3_600)
+        record.note(
+            RenewalRecord.Failures(
+                directory: world.directory, count: 3, first: start + year, last: start + year, next: start + year + 3_600, reason: "down",
+                isOfCA: true))
+        world.state.withLock { [record] state in
+            state.records[name] = record
+            state.orders[world.directory] = [start + year]
+            state.certificates[0].isRevoked = true
+        }
+        let round = try await RenewalScheduler(work: world, time: time, random: { world.random($0) }).round()
+        #expect(round.results.count == 1 && round.postponed.isEmpty)
+        #expect(OrderRoom(limit: 1, in: 100, times: [start + year], now: start).orders == 1)
+        // A wait without end, as of a damaged file, is none.
+        record.failures[0].next = .max
+        record.failures[0].last = start
+        record.forgetTheFuture(now: start)
+        #expect(record.failures.isEmpty)
+    }
 }

@@ -33,6 +33,8 @@ final class RenewalWorld: RenewalWork {
         var ordersAboveLimit = 0
         var attempts: [CertificateName: [Int64]] = [:]
         var looks = 0
+        /// The CA's every window is in the past.
+        var isAlwaysDue = false
         var random: UInt64 = 1
     }
 
@@ -149,7 +151,7 @@ final class RenewalWorld: RenewalWork {
             // After the end of validity, and with a Retry-After of a year.
             return .window(RenewalInformation(start: certificate.notAfter + 1, end: certificate.notAfter + life), retryAfter: 365 * 86_400)
         }
-        if certificate.isRevoked { return window(now - 7_200, now - 3_600) }
+        if certificate.isRevoked || state.withLock({ $0.isAlwaysDue }) { return window(now - 7_200, now - 3_600) }
         return window(certificate.notBefore + life * 6 / 10, certificate.notBefore + life * 65 / 100)
     }
 
@@ -157,7 +159,7 @@ final class RenewalWorld: RenewalWork {
         state.withLock { OrderRoom(limit: limit, in: Self.limitSpan, times: $0.orders[directory] ?? [], now: now) }
     }
 
-    func countOrder(at directory: ACMEURL, now: Int64) async {
+    private func countOrder(at directory: ACMEURL, now: Int64) {
         state.withLock { state in
             state.orders[directory, default: []].removeAll { $0 < now - Self.limitSpan }
             state.orders[directory, default: []].append(now)
@@ -168,6 +170,7 @@ final class RenewalWorld: RenewalWork {
     func renew(_ candidate: RenewalCandidate, at directory: ACMEURL) async throws -> RenewalAttempt {
         let now = time.unixTime()
         let isFirst = directory == self.directory
+        countOrder(at: directory, now: now)
         return state.withLock { state in
             state.attempts[candidate.name, default: []].append(now)
             func fail(_ isOfCA: Bool, _ reason: String) -> RenewalAttempt {

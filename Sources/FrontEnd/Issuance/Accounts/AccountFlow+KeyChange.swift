@@ -26,10 +26,11 @@ extension AccountFlow {
         do {
             try await client.changeKey(to: newKey)
         } catch let error as ACMEClientError where error.problem != nil {
-            // The CA refused, so it still has the old key.
-            account.nextKey = nil
-            try await store.save(account)
-            throw error
+            // A failure after the change, or the refusal of a request that was sent again, looks like one without it: only
+            // the CA knows which key it has.
+            _ = try? await self.client(for: directory)
+            guard let settled = try await store.account(at: directory), settled.key == newKey else { throw error }
+            return settled
         }
         account.key = newKey
         account.nextKey = nil

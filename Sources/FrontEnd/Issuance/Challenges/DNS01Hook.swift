@@ -58,6 +58,11 @@ public struct DNS01Hook: ChallengeSolver {
     }
 
     public func check() throws {
+        if hookProtocol == .certbot || hookProtocol == .legoRaw, case .dnsAccount01 = challenge {
+            throw IssuanceError.solver(
+                nil, reason: "hooks of the protocol \(hookProtocol.rawValue) are not told the record's name, which dns-account-01 needs",
+                hint: "--hook-protocol acme-agent or lego, or --dns-challenge dns-01")
+        }
         do throws(ExternalProgramError) { try program.check() } catch { throw Self.unusable("the DNS hook", "--dns-hook", error) }
         do throws(ExternalProgramError) { try cleanupProgram?.check() } catch {
             throw Self.unusable("the DNS cleanup hook", "--dns-cleanup-hook", error)

@@ -16,10 +16,13 @@ extension IssuanceFlow {
 
     /// Marks an interrupted order as failed if no flow can even start to resume it: its account is gone, or this user
     /// may no longer use the account's key. Errors are ignored: the next run tries again.
-    public static func endOrder(named name: CertificateName, in store: any CertificateStore, after error: any Error) async {
+    /// - Parameter directory: the CA that was asked; an order at another one is not touched.
+    public static func endOrder(
+        named name: CertificateName, at directory: ACMEURL, in store: any CertificateStore, after error: any Error
+    ) async {
         guard Verdict.isFinal(error), let lock = try? await store.lock(name) else { return }
         defer { lock.release() }
-        guard let journal = try? await store.journal(named: name), !journal.hasFailed else { return }
+        guard let journal = try? await store.journal(named: name), !journal.hasFailed, journal.directory == directory else { return }
         try? await JournalKeeper(store: store, journal: journal).record(.failed)
     }
 

@@ -220,7 +220,7 @@ public struct IssuanceFlow: Sendable {
         if !solvers.isEmpty, let identifier = request.identifiers.first(where: { name in !solvers.contains { $0.canSolve(name) } }) {
             throw IssuanceError.noSolver(identifier, offered: nil)
         }
-        try checkSolvers()
+        try checkSolvers(for: request.identifiers)
         var order = NewOrder(
             identifiers: request.identifiers, profile: request.profile, replaces: request.replaces, notBefore: request.notBefore,
             notAfter: request.notAfter)
@@ -237,13 +237,19 @@ public struct IssuanceFlow: Sendable {
         }
     }
 
-    /// Detects an unusable folder or program before the order is placed.
-    private func checkSolvers() throws {
-        var failure: (any Error)?
-        for solver in solvers {
-            do { return try solver.check() } catch { failure = failure ?? error }
+    /// Detects an unusable folder or program before the order is placed: each name must have a solver that can be used.
+    private func checkSolvers(for names: [Identifier]) throws {
+        let failures = solvers.map { solver -> (any Error)? in
+            do {
+                try solver.check()
+                return nil
+            } catch { return error }
         }
-        if let failure { throw failure }
+        for name in names {
+            let own = solvers.indices.filter { solvers[$0].canSolve(name) }
+            guard !own.isEmpty, own.allSatisfy({ failures[$0] != nil }), let failure = failures[own[0]] else { continue }
+            throw failure
+        }
     }
 
     /// Records an order that was just placed, and proves control of its names.

@@ -48,6 +48,9 @@ public struct RenewalScheduler: Sendable {
         public var reason: Reason
     }
 
+    /// Seconds for which a certificate is left alone after its renewal; doubled up to a day while renewals follow each other.
+    static let shortestPause: Int64 = 3_600
+    static let longestQuiet: Int64 = 86_400
     /// Seconds after which the store is read again in any case: others may have changed it.
     public static let longestPause: Int64 = 3_600
 
@@ -72,7 +75,9 @@ public struct RenewalScheduler: Sendable {
         var candidate: RenewalCandidate
         var record: RenewalRecord
         var timing: RenewalTiming { RenewalTiming(notBefore: candidate.notBefore, notAfter: candidate.notAfter) }
-        var due: Int64 { candidate.reason != nil || candidate.serial == nil ? 0 : timing.due(record.window) }
+        var due: Int64 { candidate.reason != nil || candidate.serial == nil ? 0 : max(timing.due(record.window), quietUntil) }
+        /// A certificate that was just renewed is left alone for a while, whatever the CA or the clock says.
+        var quietUntil: Int64 { record.pause.map { $0.renewed &+ $0.seconds } ?? .min }
         var ownDirectory: ACMEURL? { candidate.directories.first }
     }
 
@@ -83,12 +88,13 @@ public struct RenewalScheduler: Sendable {
         let candidates = try await work.candidates()
         for (candidate, var record) in zip(candidates, await work.records(of: candidates.map(\.name))) {
             if record.serial != candidate.serial {
-                // Another certificate: the window was for the one before. Failures count until a renewal succeeds here.
+                // Another certificate: the window and the failures were of the one before.
+                let pause = record.pause
+                record = RenewalRecord(name: candidate.name)
                 record.serial = candidate.serial
-                record.window = nil
-                record.nextLook = nil
-                record.failedLooks = 0
+                record.pause = pause
             }
+            record.forgetTheFuture(now: time.unixTime())
             entries.append(Entry(candidate: candidate, record: record))
         }
         try await look(&entries)
@@ -111,8 +117,11 @@ public struct RenewalScheduler: Sendable {
         let places = entries.indices.filter { index in
             let entry = entries[index]
             return entry.candidate.serial != nil && entry.candidate.reason == nil && (entry.record.nextLook ?? .min) <= now
+                && entry.quietUntil <= now
         }
         let looks = try await bounded(limits.looksAtOnce, places.map { entries[$0].candidate }) { await work.look(at: $0) }
+        // What a cancelled look says counts for nothing.
+        try Task.checkCancellation()
         for (index, look) in zip(places, looks) {
             var record = entries[index].record
             let now = time.unixTime()
@@ -195,14 +204,17 @@ public struct RenewalScheduler: Sendable {
 
     /// - Returns: also when there is something to do for it again.
     private func attempt(_ entry: Entry, at directory: ACMEURL) async throws -> (RenewalAttempt, next: Int64) {
-        await work.countOrder(at: directory, now: time.unixTime())
         let attempt = try await work.renew(entry.candidate, at: directory)
         let now = time.unixTime()
         switch attempt {
         case .renewed:
-            // The new certificate's record has nothing of the old one.
-            await work.keep(RenewalRecord(name: entry.candidate.name))
-            return (attempt, now &+ 1)
+            // The new certificate's record has nothing of the old one but the pause, which grows while renewals follow each
+            // other: a CA whose every window is in the past would otherwise be asked for certificates without end.
+            var record = RenewalRecord(name: entry.candidate.name)
+            let earlier = entry.record.pause.flatMap { now &- $0.renewed < 2 * $0.seconds ? $0.seconds : nil }
+            record.pause = RenewalRecord.Pause(renewed: now, seconds: min(earlier.map { 2 * $0 } ?? Self.shortestPause, Self.longestQuiet))
+            await work.keep(record)
+            return (attempt, now &+ Self.shortestPause)
         case .notTried: return (attempt, now &+ RenewalBackoff.first)
         case .failed(let failure):
             var record = entry.record

@@ -83,8 +83,6 @@ public protocol RenewalWork: Sendable {
     func look(at candidate: RenewalCandidate) async -> RenewalLook
     /// The orders that a CA still accepts, and when it accepts more; `nil` if no limit is known.
     func room(at directory: ACMEURL, now: Int64) async -> OrderRoom?
-    /// An order is about to be placed.
-    func countOrder(at directory: ACMEURL, now: Int64) async
     func renew(_ candidate: RenewalCandidate, at directory: ACMEURL) async throws -> RenewalAttempt
 }
 
@@ -101,7 +99,8 @@ public struct OrderRoom: Sendable, Hashable {
     public init(limit: Int, in seconds: Int64, times: [Int64], now: Int64) {
         self.limit = limit
         self.seconds = seconds
-        recent = times.filter { $0 > now &- seconds }
+        // A time in the future is of a clock that was wrong.
+        recent = times.filter { $0 > now &- seconds && $0 <= now }
     }
 
     /// How many orders may be placed now.

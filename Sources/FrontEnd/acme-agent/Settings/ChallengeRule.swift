@@ -88,6 +88,12 @@ extension CertificateSettings {
     /// Whether dns-01 may be used, so that there is something to wait for.
     var canWaitForDNS: Bool { allChallenges.contains { $0.canWait } }
 
-    /// Whether an address may be listened on, which only one order can at a time.
-    var hasListener: Bool { allChallenges.contains { $0.isListener } }
+    /// Whether an order for these names may listen on an address, which only one can at a time.
+    func hasListener(for names: [Identifier]) -> Bool {
+        if let challenges { return challenges.contains { $0.isListener } }
+        return names.contains { name in
+            let methods = challengeRules.first { $0.covers(name) }?.methods ?? generalChallenges ?? [.standard]
+            return methods.contains { $0.isListener }
+        }
+    }
 }

@@ -132,7 +132,7 @@ struct Apply: AgentCommand {
                     if let outcome = try await order(state, keys, display, session) { report.issued.append(outcome) }
                 } catch {
                     try Task.checkCancellation()
-                    await IssuanceFlow.endOrder(named: state.name, in: session.store, after: error)
+                    await IssuanceFlow.endOrder(named: state.name, at: state.directory, in: session.store, after: error)
                     display.erase()
                     report.add(await session.explained(Failure(error)), of: state.name, session.output)
                 }

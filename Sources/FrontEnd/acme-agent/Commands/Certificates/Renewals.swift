@@ -190,15 +190,10 @@ struct Renewals: RenewalWork {
     private func directories(of entry: Found) -> [ACMEURL] {
         if session.settings.isDirectoryGiven { return [session.settings.directory] }
         let cas = session.settings.cas(of: entry.name.rawValue), second = cas.second?.directory
-        let own: ACMEURL
-        if let journal = entry.journal, !journal.hasFailed {
-            own = journal.directory
-        } else if let stored = entry.stored?.metadata.directory, stored != second {
-            own = stored
-        } else {
-            // The second one has issued it while the first one did not.
-            own = cas.first.directory
-        }
+        let journal = entry.journal.flatMap { $0.hasFailed ? nil : $0.directory }
+        // What the second one has issued, or was asked for, while the first one was down is the first one's again.
+        let known = [journal, entry.stored?.metadata.directory].compactMap(\.self).first { $0 != second }
+        let own = known ?? cas.first.directory
         return [own] + [second].compactMap(\.self).filter { $0 != own }
     }
 
@@ -219,17 +214,8 @@ struct Renewals: RenewalWork {
 
     func room(at directory: ACMEURL, now: Int64) async -> OrderRoom? {
         guard let rate = session.settings.knownCA(at: directory).limits.orders else { return nil }
-        let times = (try? await session.store.orderCount(at: directory))?.times ?? []
+        let times = (try? session.store.orderCount(at: directory))?.times ?? []
         return OrderRoom(limit: rate.count, in: rate.seconds, times: times, now: now)
-    }
-
-    /// Orders are remembered for a week: no known limit counts longer.
-    private static let countedSpan: Int64 = 7 * 86_400
-
-    func countOrder(at directory: ACMEURL, now: Int64) async {
-        var count = (try? await session.store.orderCount(at: directory)) ?? OrderCount(directory: directory)
-        count.add(now, forgettingBefore: now - Self.countedSpan)
-        try? await session.store.write(count)
     }
 
     func renew(_ candidate: RenewalCandidate, at directory: ACMEURL) async throws -> RenewalAttempt {
@@ -243,10 +229,9 @@ struct Renewals: RenewalWork {
     private static let lookPatience: Duration = .seconds(30)
 
     func look(at candidate: RenewalCandidate) async -> RenewalLook {
-        guard let stored = progress.state.withLock({ $0.found[candidate.name]?.stored }), let directory = candidate.directories.first,
-            // Only the CA that issued it knows it.
-            directory == stored.metadata.directory, let certID = stored.certID
-        else { return .none }
+        guard let stored = progress.state.withLock({ $0.found[candidate.name]?.stored }), let certID = stored.certID else { return .none }
+        // Only the CA that issued it knows it.
+        let directory = stored.metadata.directory
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let remembered = (try? memory.read(candidate.name))?.caCertificate
         return await withTaskGroup(of: RenewalLook.self) { group in
@@ -367,10 +352,13 @@ struct Renewals: RenewalWork {
             return .notTried
         } catch {
             try Task.checkCancellation()
-            await IssuanceFlow.endOrder(named: name, in: session.store, after: error)
+            let own = directory ?? progress.state.withLock { $0.found[name]?.journal?.directory }
+            if let own { await IssuanceFlow.endOrder(named: name, at: own, in: session.store, after: error) }
             display.erase()
             let failure = await session.explained(Failure(error))
             progress.state.withLock { $0.report.add(failure, of: name, session.output) }
+            // Another run that works on the certificate is no failure: it tells the hook of its own.
+            if (error as? StoreError)?.reason == .locked { return .notTried }
             let remembered = (try? RememberedSettings(stateDirectory: session.settings.stateDirectory).read(name)) ?? CertificateSettings()
             let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: remembered)
             await session.callFailureHook(of: name, settings, failure)
@@ -419,7 +407,7 @@ struct Renewals: RenewalWork {
         request.profile = given.profile ?? request.profile
         request.isProfileInherited = request.isProfileInherited && settings.profile != request.profile
         request.preferredRoot = settings.preferredChain
-        return try await alone(if: settings.hasListener) { [request, directory] in
+        return try await alone(if: settings.hasListener(for: request.identifiers)) { [request, directory] in
             try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) {
                 // Checked again under the lock: of two concurrent runs the second finds it renewed.
                 try await $0.issue(request, ifStill: isWanted)

@@ -42,7 +42,12 @@ struct Run: AgentCommand {
         return .success
     }
 
-    private func round(_ session: Session, _ display: ProgressDisplay) async throws {
+    private func round(_ first: Session, _ display: ProgressDisplay) async throws {
+        // Read again each time: what a person mends or adds counts from the next round on.
+        var session = first
+        do { session = Session(settings: try Settings(options, environment: Environment.current()), output: first.output) } catch {
+            first.output.report(Failure(error), json: false)
+        }
         let renewals = Renewals(
             session, given: CertificateSettings(), CertificateOptions.unset, display, isForced: false, isNamed: false)
         var next = Session.now + RenewalScheduler.longestPause
@@ -54,6 +59,8 @@ struct Run: AgentCommand {
             session.output.report(Failure(error), json: false)
             next = Session.now + 300
         }
+        // Nothing is waited for between two rounds.
+        display.finish(summary: false)
         let report = renewals.report, now = Session.now
         for outcome in report.renewed {
             session.output.note("renewed \(outcome.certificate.name), valid until \(Self.moment(outcome, now))")

@@ -1,6 +1,7 @@
 import ACME
 import ACMEClient
 import CertificateStore
+import Dispatch
 import Issuance
 
 extension Session {
@@ -36,8 +37,17 @@ extension Session {
             let flow = IssuanceFlow(
                 issuer: issuer, store: store, keys: keys, solvers: solvers, time: time,
                 deploy: certificate.deployHooks.map { Hooks.deploy($0, stateDirectory: settings.stateDirectory) },
-                oldKeyGrace: .seconds(certificate.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace), observer: display.observer)
+                oldKeyGrace: .seconds(certificate.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace),
+                observer: counting(at: directory, display.observer))
             return try await body(flow)
+        }
+    }
+
+    /// Counts the orders that are placed, for the CA's limit.
+    private func counting(at directory: ACMEURL, _ observer: @escaping IssuanceObserver) -> IssuanceObserver {
+        { [store] event in
+            if case .orderCreated = event { OrderCounter.shared.count(directory, in: store, now: Session.now) }
+            observer(event)
         }
     }
 
@@ -58,6 +68,24 @@ extension Session {
             // The work's own failure takes precedence.
             if let file { try? timings?.write(to: file) }
             throw error
+        }
+    }
+}
+
+/// Counts placed orders, one after another: several may be placed at once.
+private final class OrderCounter: Sendable {
+    static let shared = OrderCounter()
+    /// Seconds for which orders are remembered: no known limit counts longer than a week.
+    private static let span: Int64 = 7 * 86_400
+
+    private let queue = DispatchQueue(label: "orders")
+
+    /// Returns at once; the count is a bound, not a record.
+    func count(_ directory: ACMEURL, in store: FolderStore, now: Int64) {
+        queue.async {
+            var count = (try? store.orderCount(at: directory)) ?? OrderCount(directory: directory)
+            count.add(now, forgettingBefore: now - Self.span)
+            try? store.write(count)
         }
     }
 }
