@@ -54,6 +54,29 @@ import Testing
             ])
     }
 
+    /// Also in two orders: each has a solver of its own.
+    @Test func otherToolsProgramsRunAlone() async throws {
+        let folder = try TemporaryFolder()
+        let hook = try program(folder, "slow", "echo begin >>'\(folder.file("log"))'; sleep 0.2; echo end >>'\(folder.file("log"))'")
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for name in ["www.example.org", "mail.example.org"] {
+                group.addTask {
+                    let solver = DNS01Hook(program: hook, protocol: .lego)
+                    try await solver.present(solver.answer(name))
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try folder.read("log") == "begin\nend\nbegin\nend\n")
+    }
+
+    /// They are told the domain, not the record's name.
+    @Test(arguments: [HookProtocol.certbot, .legoRaw]) func theyCannotAnswerDNSAccount01(hookProtocol: HookProtocol) throws {
+        let folder = try TemporaryFolder(), label = AccountLabel(try ACMEURL("https://ca.example/acct/1"))
+        let solver = DNS01Hook(program: try recorder(folder), challenge: .dnsAccount01(label), protocol: hookProtocol)
+        #expect(throws: IssuanceError.self) { try solver.check() }
+    }
+
     @Test func certbotsManualHooks() async throws {
         let folder = try TemporaryFolder()
         let solver = DNS01Hook(

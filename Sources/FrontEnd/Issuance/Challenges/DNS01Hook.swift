@@ -46,7 +46,7 @@ public struct DNS01Hook: ChallengeSolver {
         self.challenge = challenge
         self.hookProtocol = hookProtocol
         cleanupProgram = cleanup
-        gate = Gate(limit: hookProtocol.maximumPrograms)
+        gate = HookGates.gate(of: program.path, hookProtocol)
     }
 
     public var type: ChallengeType { challenge.type }

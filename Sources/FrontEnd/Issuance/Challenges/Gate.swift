@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Admits a bounded number of tasks at a time, in order of arrival.
 public actor Gate {
     private var free: Int
@@ -15,5 +17,20 @@ public actor Gate {
 
     public func leave() {
         if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
+    }
+}
+
+/// The bounds of hooks, shared by all orders of this process: programs of other tools expect to run alone.
+enum HookGates {
+    private static let gates = Mutex<[String: Gate]>([:])
+
+    static func gate(of path: String, _ hookProtocol: HookProtocol) -> Gate {
+        gates.withLock { gates in
+            let id = "\(hookProtocol.maximumPrograms) \(path)"
+            if let known = gates[id] { return known }
+            let made = Gate(limit: hookProtocol.maximumPrograms)
+            gates[id] = made
+            return made
+        }
     }
 }
