@@ -22,14 +22,14 @@ import Testing
     private func state(
         _ toml: String, _ stored: StoredCertificate?, _ journal: OrderJournal? = nil,
         remembered: CertificateSettings = CertificateSettings(),
-        arguments: [String] = [], fault: CertificateReport.KeyFault? = nil
+        arguments: [String] = [], fault: CertificateReport.KeyFault? = nil, window: RenewalRecord.Window? = nil
     ) throws -> DeclarationState {
         let settings = try settings(toml, arguments), declared = try #require(settings.declared.first)
         return DeclarationState(
             declared, as: declared.name, stored, journal,
             settings: settings.certificate(named: declared.name.rawValue, given: declared.settings, remembered: remembered),
             remembered: remembered, cas: settings.cas(of: declared.name.rawValue),
-            isCANamed: declared.settings.ca != nil || settings.isDirectoryGiven, fault: fault, now: Self.now)
+            isCANamed: declared.settings.ca != nil || settings.isDirectoryGiven, fault: fault, window: window, now: Self.now)
     }
 
     private static let cas = """
@@ -54,6 +54,18 @@ import Testing
         #expect(state.directory.text == "https://other.example/directory")
         #expect(state.request.identifiers.map(\.value) == ["www.example.org", "example.org"])
         #expect(state.request.keyAlgorithm == .p384 && state.request.mustStaple && state.request.profile == "tls" && !state.request.newKey)
+    }
+
+    /// What `renew --all` has asked for counts here too: the CA wants it replaced, or later than its age says.
+    @Test func theCAsWindowDecidesWhatIsDue() async throws {
+        let past = RenewalRecord.Window(start: Self.now - 7_200, end: Self.now - 3_600, moment: Self.now - 5_000)
+        let young = try await stored()
+        let due = try state(Self.cas + Self.names, young, window: past)
+        #expect(due.action == .renew && due.isWanted(young, nil, now: Self.now))
+        let old = try await stored(age: 62)
+        let later = RenewalRecord.Window(start: Self.now + 7_200, end: Self.now + 9_000, moment: Self.now + 8_000)
+        #expect(try state(Self.cas + Self.names, old).action == .renew)
+        #expect(try state(Self.cas + Self.names, old, window: later).action == .none)
     }
 
     @Test func whatIsAsDeclaredIsLeftAlone() async throws {

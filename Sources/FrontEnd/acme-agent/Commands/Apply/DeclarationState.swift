@@ -34,12 +34,13 @@ struct DeclarationState: Sendable {
     /// - Parameters:
     ///   - settings: how it is ordered: the declaration's own settings before all others.
     ///   - isCANamed: whether the declaration or the command line names the CA; otherwise a certificate stays at its CA.
+    ///   - window: the CA's, for the installed certificate.
     ///   - fault: what is wrong with the installed certificate's key.
     ///   - now: Unix seconds.
     init(
         _ declared: DeclaredCertificate, as name: CertificateName, _ stored: StoredCertificate?, _ journal: OrderJournal?,
         settings: CertificateSettings, remembered: CertificateSettings, cas: CertificateCAs, isCANamed: Bool,
-        fault: CertificateReport.KeyFault? = nil, now: Int64
+        fault: CertificateReport.KeyFault? = nil, window: RenewalRecord.Window? = nil, now: Int64
     ) {
         self.declared = declared
         self.name = name
@@ -54,9 +55,11 @@ struct DeclarationState: Sendable {
         // A certificate that a renewal got from the second CA stays there until it is due.
         let isElsewhere = isCANamed && stored?.metadata.directory != cas.second?.directory
         directory = stored.map { isCANamed ? cas.first.directory : $0.metadata.directory } ?? cas.first.directory
-        wish = CertificateWish(
+        var wish = CertificateWish(
             request, given: own, remembered: remembered,
             directory: stored.map { isElsewhere ? cas.first.directory : $0.metadata.directory } ?? cas.first.directory)
+        if let stored, let window { wish.window = (stored.metadata.serial, window) }
+        self.wish = wish
         isKeyLost = fault == .retired || fault == .compromised
         let unfinished = journal.flatMap { $0.hasFailed ? nil : $0 }
         guard let stored else {
@@ -114,7 +117,7 @@ struct DeclarationState: Sendable {
 
     private func due(_ now: Int64) -> String {
         guard let stored else { return "-" }
-        let due = RenewalRule(stored).due
+        let due = wish.due(stored)
         return "\(RFC3339.string(due)) (\(Wording.moment(due, from: now)))"
     }
 }

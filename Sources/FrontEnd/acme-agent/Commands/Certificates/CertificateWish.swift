@@ -10,6 +10,8 @@ struct CertificateWish: Sendable {
     private let given: CertificateSettings
     private let remembered: CertificateSettings
     private let directory: ACMEURL
+    /// The CA's window for the certificate with a serial number.
+    var window: (serial: String, window: RenewalRecord.Window)?
 
     init(_ request: IssuanceRequest, given: CertificateSettings, remembered: CertificateSettings, directory: ACMEURL) {
         self.request = request
@@ -40,12 +42,17 @@ struct CertificateWish: Sendable {
         differences(from: stored, journal, now: now).isEmpty
     }
 
+    /// When a certificate is due: by its CA's window, if that is known.
+    func due(_ stored: StoredCertificate) -> Int64 {
+        RenewalTiming(stored).due(window.flatMap { $0.serial == stored.metadata.serial ? $0.window : nil })
+    }
+
     /// Everything in which a certificate is not as requested.
     func differences(from stored: StoredCertificate, _ journal: OrderJournal?, now: Int64) -> [Difference] {
         var found: [Difference] = []
         if stored.isRevoked { found.append(.revoked) }
-        let rule = RenewalRule(stored)
-        if rule.isDue(now) { found.append(.due(since: rule.due)) }
+        let due = due(stored)
+        if due <= now { found.append(.due(since: due)) }
         let had = stored.metadata.identifiers, wanted = request.identifiers
         if let journal, Set(journal.identifiers) == Set(wanted) { found.append(.unfinished) }
         if stored.metadata.directory != directory { found.append(.ca(directory)) }
