@@ -147,6 +147,12 @@ public struct FolderStore: CertificateStore, RenewalStore {
         return count
     }
 
+    /// Removes counts whose writing was cut off: they are not written again before the next order.
+    public func removeUnfinishedOrderCounts() {
+        guard let folder = try? Folder(layout.orderCounts, calls: files.calls), let names = try? folder.names() else { return }
+        for name in names where name.utf8.first == UInt8(ascii: ".") { _ = try? folder.remove(name) }
+    }
+
     public func write(_ count: OrderCount) throws(StoreError) {
         try makeFolder(layout.orderCounts)
         let path = layout.orderCount(count.directory)

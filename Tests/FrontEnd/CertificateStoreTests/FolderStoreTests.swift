@@ -1,4 +1,6 @@
 import ACME
+import DurableFile
+import Foundation
 import Glibc
 import JOSE
 import TestSupport
@@ -9,6 +11,21 @@ import X509
 
 @Suite("Folder store")
 struct FolderStoreTests {
+    @Test func anOrderCountThatWasCutOffLeavesNothing() throws {
+        let folder = try StoreFolder(), store = folder.store, directory = try ACMEURL("https://ca.example/dir")
+        store.removeUnfinishedOrderCounts()
+        var count = try store.orderCount(at: directory)
+        count.add(100, forgettingBefore: 0)
+        count.add(300, forgettingBefore: 200)
+        try store.write(count)
+        let counts = store.layout.orderCounts
+        let file = try #require(try FileManager.default.contentsOfDirectory(atPath: counts).first)
+        try Data("{".utf8).write(to: URL(fileURLWithPath: "\(counts)/\(Folder.interim(file))"))
+        store.removeUnfinishedOrderCounts()
+        #expect(try FileManager.default.contentsOfDirectory(atPath: counts) == [file])
+        #expect(try store.orderCount(at: directory).times == [300])
+    }
+
     @Test("An account comes back as it was saved, for its directory alone")
     func accounts() async throws {
         let folder = try StoreFolder(), store = folder.store

@@ -14,7 +14,9 @@ extension Session {
         at directory: ACMEURL, keys: any KeyProvider, _ certificate: CertificateSettings, _ display: ProgressDisplay,
         revokingBy certificateKey: KeyName? = nil, timings: Timings? = nil, _ body: (IssuanceFlow) async throws -> Result
     ) async throws -> Result {
-        try await withTransport(to: directory, remembered: certificate.caCertificate) { connection in
+        OrderCounter.shared.begin(in: store)
+        defer { OrderCounter.shared.finish() }
+        return try await withTransport(to: directory, remembered: certificate.caCertificate) { connection in
             var store: any CertificateStore = store, transport: any HTTPTransport = connection, keys = keys
             var time: any Timekeeping = SystemTime()
             if let timings {
@@ -79,6 +81,12 @@ private final class OrderCounter: Sendable {
     private static let span: Int64 = 7 * 86_400
 
     private let queue = DispatchQueue(label: "orders")
+
+    /// Removes what an interrupted count has left.
+    func begin(in store: FolderStore) { queue.async { store.removeUnfinishedOrderCounts() } }
+
+    /// Returns when all are written: the process may end after that.
+    func finish() { queue.sync {} }
 
     /// Returns at once; the count is a bound, not a record.
     func count(_ directory: ACMEURL, in store: FolderStore, now: Int64) {
