@@ -80,6 +80,8 @@ actor AgentConnections {
 
     /// The connection with the fewest calls. If all have some, another one is opened for the next caller.
     private func connection(until end: ContinuousClock.Instant) async throws -> Connection {
+        // Says more than that the time is over.
+        var cause: (any Error)?
         while true {
             connections.removeAll { !$0.client.isOpen }
             if let best = connections.min(by: { $0.calls < $1.calls }) {
@@ -90,7 +92,8 @@ actor AgentConnections {
             do { try await attempt.value } catch {
                 // It may have been another handshake's, whose time was over earlier.
                 let mayPass = (error as? AgentConnectionError)?.mayPass ?? ((error as? AgentTLSError)?.reason == .deadline)
-                guard mayPass, clock.now + AgentConnections.pause < end else { throw error }
+                if !(error is AgentTLSError) { cause = error }
+                guard mayPass, clock.now + AgentConnections.pause < end else { throw cause ?? error }
                 try await Task.sleep(for: AgentConnections.pause)
             }
         }
