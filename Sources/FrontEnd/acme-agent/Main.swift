@@ -32,8 +32,10 @@ enum Main {
         var session: Session?
         do {
             let settings = try Settings(command.options, environment: Environment.current())
-            try settings.checkStateDirectory(type(of: command).stateUse)
+            let use = type(of: command).stateUse
+            try settings.checkStateDirectory(use)
             output = output.naming(settings.cas)
+            if use.changesIt { try StoreOwner(of: settings.stateDirectory)?.takeOver(output) }
             let begun = Session(settings: settings, output: output)
             session = begun
             return try await command.run(begun).rawValue

@@ -164,6 +164,63 @@ import Testing
         await machine.end()
     }
 
+    /// Root's commands that change a store of another user are that user's: its files stay its own, the agent sees its
+    /// grants, and a port below 1024 can still be bound.
+    @Test(.enabled(if: geteuid() == 0, "needs root")) func rootWorksInAStoreAsItsOwner() async throws {
+        let machine = try await Machine(operations: #""issue", "account", "create-key""#, keys: "*")
+        let sandbox = machine.sandbox, place = machine.place
+        let directory = try #require(sandbox.environment["ACME_DIRECTORY"]), port = try #require(sandbox.environment["HTTP01_PORT"])
+        let prepared = try await sandbox.shell(
+            "install -m 0644 \"$CA_CERTIFICATE\" '\(place)/ca.pem'; install -d -o \(TwoUsersTests.anna) -g \(TwoUsersTests.bert) '\(place)/state'"
+        )
+        try #require(prepared.status == 0, "\(prepared)")
+        func root(_ arguments: String) async throws -> Outcome {
+            try await sandbox.shell(
+                """
+                exec env -i PATH="$PATH" HOME=/ '\(place)/acme-agent' --socket '\(place)/agent.sock' --json \
+                    --state-directory '\(place)/state' --directory '\(directory)' --ca-certificate '\(place)/ca.pem' \(arguments)
+                """)
+        }
+        let registered = try await root("account register --agree-tos")
+        #expect(registered.status == 0, "\(registered)")
+        #expect(registered.error.contains("running as \(TwoUsersTests.anna), to whom \(place)/state belongs"))
+        #expect(registered.output.contains("account-\(TwoUsersTests.anna)-"))
+        // Root has no grant.
+        #expect(try await sandbox.agent("--socket", place + "/agent.sock", "keys", "list").output.contains("account-") == false)
+        let issued = try await root("issue -d anna.example.org --http01-address 127.0.0.1:\(port)")
+        #expect(issued.status == 0, "\(issued)")
+        let low = try await root("issue -d anna.example.org --force --http01-address 127.0.0.1:81")
+        #expect(low.status == 5 && !low.output.contains("may not listen"), "\(low)")
+        let strangers = try await sandbox.shell("find '\(place)/state' ! -user \(TwoUsersTests.anna)")
+        #expect(strangers.output == "", "\(strangers)")
+        // Readers stay root.
+        let listed = try await root("list")
+        #expect(listed.status == 0 && !listed.error.contains("running as"), "\(listed)")
+        await machine.end()
+    }
+
+    /// What root left in a store before it had its owner: a step in the middle of an order would fail.
+    @Test(.enabled(if: geteuid() == 0, "needs root")) func aStoreWithFoldersOfAnotherUserIsRefusedWithTheCommand() async throws {
+        let machine = try await Machine(operations: #""issue", "account", "create-key""#, keys: "*")
+        let place = machine.place, state = place + "/state"
+        let prepared = try await machine.sandbox.shell(
+            """
+            install -d -o \(TwoUsersTests.anna) '\(state)' '\(state)/accounts'; install -d -o root '\(state)/certificates/www.example.org'
+            install -m 0600 /dev/null '\(state)/accounts/ca.json'
+            """)
+        try #require(prepared.status == 0, "\(prepared)")
+        for strange in ["accounts/ca.json", "certificates"] {
+            let refused = try await machine.agent(TwoUsersTests.anna, "--state-directory '\(state)' renew --all")
+            #expect(refused.status == 78, "\(refused)")
+            #expect(refused.error.contains("\(state)/\(strange) does not belong to \(TwoUsersTests.anna)"), "\(refused)")
+            #expect(refused.error.contains("as root: chown -hR \(TwoUsersTests.anna) \(state)"))
+            try FileManager.default.removeItem(atPath: "\(state)/\(strange)")
+        }
+        let renewed = try await machine.agent(TwoUsersTests.anna, "--state-directory '\(state)' renew --all")
+        #expect(renewed.status == 0, "\(renewed)")
+        await machine.end()
+    }
+
     /// The parts of an audit record that this test needs.
     private struct Record: Decodable {
         let kind: String

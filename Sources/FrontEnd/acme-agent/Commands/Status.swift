@@ -5,6 +5,7 @@ import CertificateStore
 import StrictJSON
 
 struct Status: AgentCommand {
+    static let stateUse = StateUse.read
     static let configuration = CommandConfiguration(
         abstract: "Show the agent's state, how it identifies you and what you may do.",
         discussion: """

@@ -1,3 +1,4 @@
+import DurableFile
 import Glibc
 
 /// The environment variables that this program reads.
@@ -20,6 +21,8 @@ struct Environment: Sendable, Equatable {
     /// `LC_ALL`, `LC_MESSAGES` or `LANG`.
     var locale: String?
     var isRoot = false
+    /// Whether the system's store belongs to this user: `acme-agent-client`, as the package is installed.
+    var ownsSystemStore = false
 
     init() {}
 
@@ -47,6 +50,8 @@ struct Environment: Sendable, Equatable {
         // A locale that is not UTF-8 is ignored.
         environment.locale = try? first(["LC_ALL", "LC_MESSAGES", "LANG"])?.value
         environment.isRoot = geteuid() == 0
+        let store = try? FileStatus(at: rootStateDirectory)
+        environment.ownsSystemStore = store?.kind == .folder && store?.owner == geteuid()
         return environment
     }
 
@@ -54,7 +59,7 @@ struct Environment: Sendable, Equatable {
 
     /// The default place for certificates and accounts.
     var stateDirectory: String? {
-        if isRoot { return Environment.rootStateDirectory }
+        if isRoot || ownsSystemStore { return Environment.rootStateDirectory }
         // XDG Base Directory Specification: a relative path must be ignored.
         if let stateHome, stateHome.hasPrefix("/") { return stateHome + "/acme-agent" }
         return home.map { $0 + "/.local/state/acme-agent" }

@@ -98,7 +98,7 @@ struct Settings: Sendable {
         let shown = TerminalText.safe(stateDirectory), hint = "--state-directory, or state-directory in the configuration, names the folder"
         guard stat(stateDirectory, &status) == 0 else {
             guard errno == ENOENT || errno == ENOTDIR else { return }
-            guard use == .expected, isStateDirectoryNamed else { return }
+            guard use != .made, isStateDirectoryNamed else { return }
             throw .configuration(
                 "the state directory \"\(shown)\" does not exist", hint: "\(hint); `acme-agent account register` creates it")
         }

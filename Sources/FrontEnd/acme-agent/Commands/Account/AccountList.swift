@@ -3,6 +3,7 @@ import ArgumentParser
 import CertificateStore
 
 struct AccountList: AgentCommand {
+    static let stateUse = StateUse.read
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the stored accounts; no CA is asked.",
         discussion: "Example: acme-agent account list")

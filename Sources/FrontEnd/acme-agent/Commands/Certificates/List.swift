@@ -3,6 +3,7 @@ import ArgumentParser
 import CertificateStore
 
 struct List: AgentCommand {
+    static let stateUse = StateUse.read
     static let configuration = CommandConfiguration(
         abstract: "List the stored certificates.",
         discussion: """

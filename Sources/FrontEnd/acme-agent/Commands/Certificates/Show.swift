@@ -6,6 +6,7 @@ import Glibc
 import Issuance
 
 struct Show: AgentCommand {
+    static let stateUse = StateUse.read
     enum Format: String, ExpressibleByArgument, CaseIterable {
         case text, pem, der, p7b
 

@@ -3,6 +3,7 @@ import Glibc
 import Issuance
 
 struct Deploy: AgentCommand {
+    static let stateUse = StateUse.read
     static let configuration = CommandConfiguration(
         abstract: "Show how a server serves with a certificate, or check that it does.",
         discussion: """

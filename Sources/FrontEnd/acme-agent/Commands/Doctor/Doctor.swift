@@ -3,6 +3,7 @@ import CertificateStore
 import Issuance
 
 struct Doctor: AgentCommand {
+    static let stateUse = StateUse.read
     static let configuration = CommandConfiguration(
         abstract: "Look for what would keep certificates from being issued, renewed and served, and say how to mend it.",
         discussion: """

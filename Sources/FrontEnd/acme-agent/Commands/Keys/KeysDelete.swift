@@ -1,6 +1,7 @@
 import ArgumentParser
 
 struct KeysDelete: AgentCommand {
+    static let stateUse = StateUse.read
     static let configuration = CommandConfiguration(
         commandName: "delete", abstract: "Destroy a key in the token.",
         discussion: """

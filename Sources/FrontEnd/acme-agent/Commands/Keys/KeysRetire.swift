@@ -1,6 +1,7 @@
 import ArgumentParser
 
 struct KeysRetire: AgentCommand {
+    static let stateUse = StateUse.read
     static let configuration = CommandConfiguration(
         commandName: "retire", abstract: "Stop a key from signing.",
         discussion: """

@@ -3,6 +3,8 @@ import Glibc
 /// A user of this machine, with its groups (passwd(5), group(5)).
 struct LocalUser: Equatable {
     var name: String
+    /// The home directory.
+    var home: String
     var id: UInt32
     /// The primary group.
     var group: UInt32
@@ -28,6 +30,7 @@ struct LocalUser: Equatable {
             let name = String(validatingCString: pointer)
         else { return nil }
         self.name = name
+        home = entry.pw_dir.flatMap { String(validatingCString: $0) } ?? "/"
         id = entry.pw_uid
         group = entry.pw_gid
         var count: Int32 = 64, groups = [gid_t](repeating: 0, count: Int(count))

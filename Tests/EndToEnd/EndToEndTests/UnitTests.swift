@@ -1,0 +1,85 @@
+import Foundation
+import Testing
+
+/// The systemd units as they are installed, and the lines for users and folders, judged by systemd's own tools.
+@Suite struct UnitTests {
+    /// What `systemd-analyze security` may rate them at most, in tenths.
+    private static let exposures = ["acme-agentd": 5, "acme-agent-renew": 20, "acme-agent-run": 20]
+
+    /// Installs the files below a folder of its own; the programs are there as well.
+    private func installed(_ body: (_ prefix: String) async throws -> Void) async throws {
+        let prefix = FileManager.default.temporaryDirectory.path + "/units-\(UUID().uuidString.prefix(8))"
+        defer { try? FileManager.default.removeItem(atPath: prefix) }
+        let done = try await Program.run(
+            "/bin/bash",
+            [
+                "-euc",
+                """
+                mkdir -p "$PREFIX/bin" "$PREFIX/sbin"
+                for program in bin/acme-agent sbin/acme-agentd; do ln -s /bin/true "$PREFIX/$program"; done
+                Config/install-files
+                """,
+            ], environment: Program.environment.merging(["PREFIX": prefix]) { _, new in new })
+        try #require(done.status == 0, "\(done)")
+        try await body(prefix)
+    }
+
+    private func shell(_ line: String) async throws -> Outcome {
+        try await Program.run("/bin/bash", ["-euc", line], environment: Program.environment)
+    }
+
+    @Test func theUnitsAreValidAndExposeLittle() async throws {
+        try await installed { prefix in
+            let folder = prefix + "/lib/systemd/system"
+            let units = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+            let verified = try await shell("systemd-analyze verify --man=no '\(folder)'/*")
+            #expect(verified.status == 0 && verified.error == "", "\(verified)")
+            let services = units.filter { $0.hasSuffix(".service") }.map { String($0.dropLast(8)) }
+            // A new service needs a bound here.
+            #expect(services.sorted() == UnitTests.exposures.keys.sorted())
+            for (service, bound) in UnitTests.exposures {
+                let rated = try await shell(
+                    "systemd-analyze security --offline=yes --threshold=\(bound) '\(folder)/\(service).service'")
+                #expect(rated.status == 0, "\(service): \(rated)")
+            }
+        }
+    }
+
+    /// Nothing that talks to a CA or hears a stranger is root.
+    @Test func onlyTheDaemonsUserAndTheClientRunUnits() async throws {
+        try await installed { prefix in
+            let users = try await shell("sed -n 's/^User=//p' '\(prefix)'/lib/systemd/system/acme-agent{d,-renew,-run}.service")
+            #expect(users.output == "acme-agent\nacme-agent-client\nacme-agent-client\n", "\(users)")
+        }
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "needs root")) func usersAndFoldersAreMade() async throws {
+        try await installed { prefix in
+            let root = prefix + "/root"
+            func made(_ file: String, _ program: String) async throws {
+                let done = try await shell(
+                    "mkdir -p '\(root)/etc' '\(root)/var/lib'; touch '\(root)/etc/passwd' '\(root)/etc/group'; \(program) '\(prefix)/lib/\(file)'"
+                )
+                #expect(done.status == 0 && !done.error.contains("ignoring"), "\(done)")
+            }
+            try await made("sysusers.d/acme-agent.conf", "systemd-sysusers --root='\(root)'")
+            let passwd = try String(contentsOfFile: root + "/etc/passwd", encoding: .utf8)
+            let client = try #require(passwd.split(separator: "\n").first { $0.hasPrefix("acme-agent-client:") })
+            #expect(client.hasSuffix(":/var/lib/acme-agent:/usr/sbin/nologin"), "\(passwd)")
+            let groups = try String(contentsOfFile: root + "/etc/group", encoding: .utf8).split(separator: "\n")
+            // The socket's group has this member and nobody else, and the member no further group.
+            #expect(groups.filter { $0.hasSuffix(":acme-agent-client") }.map { $0.prefix { $0 != ":" } } == ["acme-agent"], "\(groups)")
+            try await made("tmpfiles.d/acme-agent.conf", "systemd-tmpfiles --root='\(root)' --create")
+            let status = try await shell("stat -c '%U %a' '\(root)/etc/acme-agent'; stat -c '%u %a' '\(root)/var/lib/acme-agent'")
+            let fields = client.split(separator: ":", omittingEmptySubsequences: false)
+            #expect(status.output == "root 755\n\(fields[2]) 755\n", "\(status)")
+            // A store of an earlier version keeps its owner, at each start of the system.
+            let kept = try await shell(
+                """
+                chown daemon '\(root)/var/lib/acme-agent'; systemd-tmpfiles --root='\(root)' --create '\(prefix)/lib/tmpfiles.d/acme-agent.conf'
+                stat -c %U '\(root)/var/lib/acme-agent'
+                """)
+            #expect(kept.output == "daemon\n", "\(kept)")
+        }
+    }
+}
