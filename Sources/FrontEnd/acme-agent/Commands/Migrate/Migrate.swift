@@ -1,0 +1,119 @@
+import ACME
+import ArgumentParser
+import DurableFile
+import Glibc
+import StrictJSON
+
+extension ForeignTool: ExpressibleByArgument {}
+
+struct Migrate: AgentCommand {
+    static let stateUse = StateUse.none
+    static let configuration = CommandConfiguration(
+        abstract: "Print the certificates of certbot, lego or acme.sh as parts of acme-agent.toml.",
+        discussion: """
+            The tool's files are read, nothing in them is run, and nothing is changed. Accounts and keys are made new, in \
+            the token. Credentials are not copied, and hooks are commented out. So is a part for which you have something \
+            to decide; the exit status is 6 if there is one.
+
+            Example: acme-agent migrate certbot
+            """)
+
+    @Argument(help: ArgumentHelp("certbot, lego or acme.sh.", valueName: "tool"))
+    var tool: ForeignTool
+
+    @Argument(
+        help: ArgumentHelp("The tool's folder. (default: /etc/letsencrypt, .lego or ~/.acme.sh)", valueName: "folder"),
+        completion: .directory)
+    var folder: String?
+
+    @Option(help: ArgumentHelp("Write to this file, which must not exist yet.", valueName: "file"), completion: .file())
+    var output: String?
+
+    @OptionGroup var options: GlobalOptions
+
+    func run(_ session: Session) async throws -> ExitStatus {
+        let home = try Environment.current().home
+        var path = try AbsolutePath.of(try folder ?? tool.defaultFolder(home: home))
+        while path.utf8.count > 1, path.hasSuffix("/") { path.removeLast() }
+        let installation = try tool.read(try ForeignFolder(path, of: tool.rawValue))
+        let text = MigrationText(installation, of: tool, in: path, cas: session.settings.cas)
+        if let output { try Migrate.write(text.text, to: output) }
+        for (name, fault) in installation.damaged {
+            session.output.report(
+                Failure("file", .failed, "\(TerminalText.safe(name)) is left out: \(TerminalText.safe(fault.reason))"), json: false)
+        }
+        try session.output.result(output.map { "wrote \(TerminalText.safe($0))" } ?? text.text) { json in
+            write(text, installation, path, to: &json)
+        }
+        let unclear = text.entries.filter { !$0.isComplete }
+        for entry in unclear {
+            session.output.warning("\(entry.name): commented out", hint: entry.certificate.decisions.first.map { TerminalText.safe($0) })
+        }
+        if text.entries.isEmpty, installation.damaged.isEmpty {
+            session.output.note("\(TerminalText.safe(path)) has no certificates of \(tool.rawValue)")
+        }
+        if !installation.damaged.isEmpty { return .failed }
+        return unclear.isEmpty ? .success : .attention
+    }
+
+    private static func write(_ text: String, to path: String) throws {
+        let (folder, name) = DurableFile.split(path)
+        do throws(FileError) {
+            let folder = try Folder(folder), file = try folder.create(name, mode: 0o644)
+            try file.write(Array(text.utf8))
+            try file.synchronize()
+            try folder.synchronize()
+        } catch {
+            guard error.code == EEXIST else { throw error }
+            throw Failure.usage("\"\(TerminalText.safe(path))\" exists; nothing was written", hint: "--output takes a new file")
+        }
+    }
+
+    private func write(_ text: MigrationText, _ installation: ForeignInstallation, _ path: String, to json: inout JSONWriter) {
+        json.member("tool", tool.rawValue)
+        json.member("folder", path)
+        json.member("file", ifPresent: output)
+        json.member("configuration", text.text)
+        json.name("certificates")
+        json.beginArray()
+        for entry in text.entries {
+            let certificate = entry.certificate
+            json.beginObject()
+            json.member("name", entry.name.rawValue)
+            json.member("names", certificate.names.map(\.value))
+            json.member("source", certificate.source)
+            json.member("ca", ifPresent: entry.ca)
+            if case .directory(let directory) = certificate.ca { json.member("directory", directory.text) }
+            json.member("keyType", ifPresent: certificate.keyType?.rawValue)
+            json.member("complete", entry.isComplete)
+            json.member("decisions", certificate.decisions)
+            json.member("notes", certificate.notes)
+            Migrate.write(certificate.hooks, to: &json)
+            json.endObject()
+        }
+        json.endArray()
+        Migrate.write(installation.hooks, to: &json)
+        json.name("damaged")
+        json.beginArray()
+        for (name, fault) in installation.damaged {
+            json.beginObject()
+            json.member("name", name)
+            json.member("message", fault.reason)
+            json.endObject()
+        }
+        json.endArray()
+    }
+
+    private static func write(_ hooks: [ForeignHook], to json: inout JSONWriter) {
+        json.name("hooks")
+        json.beginArray()
+        for hook in hooks {
+            json.beginObject()
+            json.member("kind", hook.kind)
+            json.member("command", hook.command)
+            json.member("readsKey", hook.readsKey)
+            json.endObject()
+        }
+        json.endArray()
+    }
+}

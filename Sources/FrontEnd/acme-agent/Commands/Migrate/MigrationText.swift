@@ -1,0 +1,157 @@
+import ACME
+import CertificateStore
+import JOSE
+
+/// An installation as parts of acme-agent.toml, with comments. Nothing of another tool's texts stands in it other than
+/// as a TOML string or in a comment of one line.
+struct MigrationText {
+    /// A certificate as it is written.
+    struct Entry {
+        var certificate: ForeignCertificate
+        /// Each once.
+        var name: CertificateName
+        /// Of the CA.
+        var ca: String?
+        /// `[[challenge]]` parts, if its names are proven in several ways.
+        var rules: [ForeignCertificate.Way] = []
+        var isComplete: Bool { certificate.decisions.isEmpty }
+    }
+
+    private(set) var entries: [Entry] = []
+    /// `[[ca]]` parts for CAs that have no name yet.
+    private(set) var newCAs: [(name: String, directory: ACMEURL)] = []
+    private let tool: ForeignTool
+    private let folder: String
+    private let installation: ForeignInstallation
+
+    init(_ installation: ForeignInstallation, of tool: ForeignTool, in folder: String, cas: NamedCAs) {
+        self.installation = installation
+        self.tool = tool
+        self.folder = folder
+        var ways: [(name: Identifier, settings: [ForeignCertificate.Setting])] = []
+        for certificate in installation.certificates {
+            var certificate = certificate
+            let ca = caName(&certificate, cas)
+            let name = freeName(certificate.name ?? CertificateName(certificate.names[0]))
+            if let twin = entries.first(where: { Set($0.certificate.names) == Set(certificate.names) }) {
+                certificate.notes.append("It has the same names as \(twin.name).")
+            }
+            let rules = certificate.ways.count > 1 ? certificate.ways : []
+            for rule in rules {
+                for name in rule.names {
+                    if ways.contains(where: { $0.name == name && $0.settings != rule.settings }) {
+                        certificate.decisions.append(
+                            "\(name) is in a [[challenge]] part above with other settings, and the first part counts: keep one of them.")
+                    }
+                    ways.append((name, rule.settings))
+                }
+            }
+            entries.append(Entry(certificate: certificate, name: name, ca: ca, rules: rules))
+        }
+    }
+
+    private mutating func caName(_ certificate: inout ForeignCertificate, _ cas: NamedCAs) -> String? {
+        switch certificate.ca {
+        case .unknown:
+            certificate.decisions.append("\(tool.rawValue) does not say at which CA it was ordered: set ca.")
+            return nil
+        case .unlisted(let host):
+            certificate.decisions.append("It was ordered at a CA at \(host), whose directory is not known: make a [[ca]] part, and set ca.")
+            return nil
+        case .directory(let directory):
+            if let known = cas.at(directory)?.name { return known }
+            if let known = newCAs.first(where: { $0.directory == directory }) { return known.name }
+            let base = directory.port == 443 ? directory.host : "\(directory.host)-\(directory.port)"
+            let plain = NamedCAs.isName(base) ? base : "ca"
+            func isTaken(_ name: String) -> Bool { cas.named(name) != nil || newCAs.contains { $0.name == name } }
+            var name = plain, number = 2
+            while isTaken(name) {
+                name = "\(plain.prefix(56))-\(number)"
+                number += 1
+            }
+            newCAs.append((name, directory))
+            return name
+        }
+    }
+
+    /// The name, or with a number if it is taken.
+    private func freeName(_ name: CertificateName) -> CertificateName {
+        var free = name, number = 2
+        while entries.contains(where: { $0.name == free }) {
+            free = (try? CertificateName("\(name.rawValue.prefix(120))-\(number)")) ?? free
+            number += 1
+        }
+        return free
+    }
+
+    /// The file.
+    var text: String { (header + newCAs.flatMap(lines) + entries.flatMap(lines)).joined(separator: "\n") + "\n" }
+
+    private var header: [String] {
+        let unclear = entries.filter { !$0.isComplete }.count
+        let accounts = entries.compactMap(\.ca).reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
+        var texts = [
+            "",
+            "Accounts and keys are not taken over: acme-agent makes new ones, in the token. Credentials are not copied. Hooks are "
+                + "commented out; acme-agent calls a deploy hook as PROGRAM NAME FOLDER, without a shell, and gives it no private key.",
+            "",
+            "What to do:",
+            "1. Look at each part, and add it to acme-agent.toml."
+                + (unclear == 0 ? "" : " \(unclear == 1 ? "1 part is" : "\(unclear) parts are") commented out until you have decided."),
+        ]
+        texts += accounts.map { ca in
+            let needsBinding = PublicCA.named(ca)?.needsExternalAccount == true
+            return "2. acme-agent account register --agree-tos --ca \(ca)\(needsBinding ? " --eab NAME" : "")"
+        }
+        texts += [
+            "3. acme-agent apply --dry-run, then acme-agent apply.",
+            "4. acme-agent deploy SERVER NAME prints how a server uses the new key.",
+            "5. When the servers have the new certificates, end the old renewals: \(tool.farewell).",
+        ]
+        texts += installation.notes.isEmpty ? [] : [""] + installation.notes
+        var lines = [TOMLText.line("Certificates of \(tool.rawValue) in \(folder), which is unchanged.")]
+        lines += texts.flatMap { $0.isEmpty ? ["#"] : TOMLText.comment($0) }
+        if !installation.hooks.isEmpty {
+            lines += ["#"] + TOMLText.comment("Programs that \(tool.rawValue) ran for every certificate:")
+            lines += installation.hooks.flatMap { MigrationText.lines($0) }
+        }
+        for (name, fault) in installation.damaged {
+            lines += TOMLText.comment("Left out: \(name): \(fault.reason)")
+        }
+        return lines
+    }
+
+    private func lines(_ ca: (name: String, directory: ACMEURL)) -> [String] {
+        ["", "[[ca]]", "name = \(TOMLText.string(ca.name))", "directory = \(TOMLText.string(ca.directory.text))"]
+            + TOMLText.comment("Needed if the CA's own HTTPS certificate is not by a CA that this system trusts:")
+            + ["#ca-certificate = \"/etc/acme-agent/ca.pem\""]
+    }
+
+    private func lines(_ entry: Entry) -> [String] {
+        let certificate = entry.certificate
+        var comments = [TOMLText.line("From \(certificate.source)")]
+        comments += certificate.decisions.flatMap { TOMLText.comment("To do: \($0)") }
+        comments += certificate.notes.flatMap { TOMLText.comment($0) }
+        var settings: [String] = []
+        for rule in entry.rules {
+            settings += ["[[challenge]]", "names = \(TOMLText.strings(rule.names.map(\.value)))"] + rule.settings.map(\.line)
+        }
+        settings += ["[[certificate]]"]
+        if entry.name != CertificateName(certificate.names[0]) { settings.append("name = \(TOMLText.string(entry.name.rawValue))") }
+        settings.append("names = \(TOMLText.strings(certificate.names.map(\.value)))")
+        settings.append(entry.ca.map { "ca = \(TOMLText.string($0))" } ?? "ca = \"NAME\"")
+        if let type = certificate.keyType { settings.append("key-type = \(TOMLText.string(type.rawValue))") }
+        if entry.rules.isEmpty { settings += certificate.ways.flatMap { $0.settings.map(\.line) } }
+        settings += certificate.settings.map(\.line)
+        if !entry.isComplete { settings = settings.map { $0.hasPrefix("#") ? $0 : "#" + $0 } }
+        return [""] + comments + settings + certificate.hooks.flatMap { MigrationText.lines($0) }
+    }
+
+    private static func lines(_ hook: ForeignHook) -> [String] {
+        var text = "Hook (\(hook.kind)): \(TOMLText.string(hook.command))."
+        if hook.readsKey { text += " It reads the private key's file, and there is none any more: the key stays in the token." }
+        let program = hook.replacement ?? (hook.isProgram ? hook.command : "/etc/acme-agent/reload")
+        let lines = TOMLText.comment(text)
+        return hook.kind == "pre" || hook.kind == "post" ? lines : lines + ["#deploy-hook = \(TOMLText.string(program))"]
+    }
+}
