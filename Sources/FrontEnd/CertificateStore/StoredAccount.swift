@@ -14,13 +14,15 @@ public struct StoredAccount: Hashable, Sendable {
     /// The new key of an announced key rollover (RFC 8555 §7.3.5). Asking the CA shows which of the two keys it knows;
     /// the new one is tried first.
     public var nextKey: KeyName?
+    /// The key that a rollover has replaced, until it is retired.
+    public var formerKey: KeyName?
     /// The terms of service that were agreed to, as named by the CA's directory.
     public var termsOfService: String?
     /// The account was deactivated permanently (RFC 8555 §7.3.6). The entry is kept so that the user can be told.
     public var isDeactivated: Bool
 
     public init(
-        directory: ACMEURL, key: KeyName, url: ACMEURL? = nil, contact: [String] = [], nextKey: KeyName? = nil,
+        directory: ACMEURL, key: KeyName, url: ACMEURL? = nil, contact: [String] = [], nextKey: KeyName? = nil, formerKey: KeyName? = nil,
         termsOfService: String? = nil, isDeactivated: Bool = false
     ) {
         self.isDeactivated = isDeactivated
@@ -29,6 +31,7 @@ public struct StoredAccount: Hashable, Sendable {
         self.url = url
         self.contact = contact
         self.nextKey = nextKey
+        self.formerKey = formerKey
         self.termsOfService = termsOfService
     }
 }
@@ -44,16 +47,20 @@ extension StoredAccount: StoreDocument {
         writer.member("url", ifPresent: url?.text)
         writer.member("contact", contact)
         writer.member("nextKey", ifPresent: nextKey?.rawValue)
+        writer.member("formerKey", ifPresent: formerKey?.rawValue)
         writer.member("termsOfService", ifPresent: termsOfService)
         if isDeactivated { writer.member("deactivated", true) }
     }
 
     init(_ object: JSONObject) throws {
-        try object.finish(known: ["version", "kind", "directory", "key", "url", "contact", "nextKey", "termsOfService", "deactivated"])
+        try object.finish(known: [
+            "version", "kind", "directory", "key", "url", "contact", "nextKey", "formerKey", "termsOfService", "deactivated",
+        ])
         self.init(
             directory: try ACMEURL(object.string("directory")), key: try KeyName(object.string("key")),
             url: try object.optionalString("url").map { try ACMEURL($0) }, contact: try object.strings("contact"),
             nextKey: try object.optionalString("nextKey").map { try KeyName($0) },
+            formerKey: try object.optionalString("formerKey").map { try KeyName($0) },
             termsOfService: try object.optionalString("termsOfService"), isDeactivated: try object.optionalBool("deactivated") ?? false)
     }
 }

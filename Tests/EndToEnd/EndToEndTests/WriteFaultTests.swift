@@ -12,6 +12,8 @@ import Testing
         case renew
         case renewWithNewKey
         case apply
+        case deploy
+        case rollover
         case revoke
         case forget
 
@@ -21,6 +23,8 @@ import Testing
             case .renew: ["renew", name, "--force"]
             case .renewWithNewKey: ["renew", name, "--force", "--new-key", "--old-key-grace", "1"]
             case .apply: ["apply"]
+            case .deploy: ["renew", name, "--force"]
+            case .rollover: ["account", "rollover"]
             case .revoke: ["revoke", name, "--reason", "keyCompromise", "--yes"]
             case .forget: ["forget", name, "--yes"]
             }
@@ -29,7 +33,7 @@ import Testing
         /// The command that a user or a timer runs after a failure.
         func again(_ name: String) -> [String] {
             switch self {
-            case .renew: ["renew", "--all"]
+            case .renew, .deploy: ["renew", "--all"]
             case .renewWithNewKey: ["renew", "--all", "--old-key-grace", "1"]
             default: arguments(name)
             }
@@ -51,7 +55,7 @@ import Testing
     private static func sample(_ command: Command) -> Int {
         switch command {
         case .issue, .renewWithNewKey, .apply: 2
-        case .renew, .revoke, .forget: 1
+        case .renew, .deploy, .rollover, .revoke, .forget: 1
         }
     }
 
@@ -84,8 +88,15 @@ import Testing
 
     /// Prepares the state before the command.
     private func begin(_ command: Command, _ name: String, _ sandbox: Sandbox) async throws {
-        guard command != .issue else { return }
-        let issued = try await sandbox.agent("issue", "-d", name)
+        guard command != .issue, command != .rollover else { return }
+        // Each hook writes the generation that it was given.
+        for number in command == .deploy ? [1, 2] : [] {
+            let hook = "#!/bin/sh\necho \"$ACME_AGENT_GENERATION\" >> '\(sandbox.folder)/hook\(number)-'\"$1\"\n"
+            try hook.write(toFile: sandbox.folder + "/hook\(number)", atomically: true, encoding: .utf8)
+            chmod(sandbox.folder + "/hook\(number)", 0o755)
+        }
+        let hooks = command == .deploy ? [1, 2].flatMap { ["--deploy-hook", sandbox.folder + "/hook\($0)"] } : []
+        let issued = try await sandbox.agent(["issue", "-d", name] + hooks)
         try #require(issued.status == 0, "\(issued)")
         guard command == .apply else { return }
         // Another name and another key.
@@ -184,6 +195,23 @@ import Testing
             #expect(keys.filter { $0.state == "active" }.count == 1 && keys.count == 2, "\(keys)")
             let again = try await sandbox.agent("apply", "--json")
             #expect(again.status == 0 && (again.json["issued"] as? [Any])?.isEmpty == true, "\(again)")
+        case .deploy:
+            try await expectWhole(name, keys, sandbox)
+            let generation = try #require(try await certificate(name, sandbox)?["generation"] as? Int)
+            for number in [1, 2] {
+                let runs = try String(contentsOfFile: "\(sandbox.folder)/hook\(number)-\(name)", encoding: .utf8)
+                // Both have run for the newest generation, in no other order, and no more than once more than needed.
+                let own = runs.split(separator: "\n").map(String.init)
+                #expect(own.last == String(generation) && own.count <= generation + 1, "hook \(number): \(runs)")
+            }
+        case .rollover:
+            let listed = try await sandbox.agent("keys", "list", "--json")
+            let all = try #require(listed.json["keys"] as? [[String: Any]], "\(listed)").filter { $0["usage"] as? String == "account" }
+            let active = all.filter { $0["state"] as? String == "active" }.compactMap { $0["name"] as? String }
+            let shown = try await sandbox.agent("account", "show", "--json")
+            let account = shown.json["account"] as? [String: Any]
+            #expect(shown.status == 0 && account?["status"] as? String == "valid", "\(shown)")
+            #expect(active == [account?["key"] as? String].compactMap(\.self), "\(all)")
         case .revoke:
             #expect(try await certificate(name, sandbox)?["state"] as? String == "revoked")
             #expect(keys.count == 1 && keys.first?.state == "retired", "\(keys)")

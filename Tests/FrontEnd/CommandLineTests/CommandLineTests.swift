@@ -61,7 +61,7 @@ import Testing
         ("issue -d a.example --expand --replace-names", "--expand and --replace-names cannot be combined"),
         ("renew", "which certificates? NAME or --all"),
         ("renew --all www.example.org", "--all and names cannot be combined"),
-        ("account update", "either --email ADDRESS or --no-contact is needed"),
+        ("account update", "--email ADDRESS, --no-contact or --agree-tos is needed"),
         ("list --quiet --verbose", "--quiet and --verbose cannot be combined"),
         ("audit tail -n 10001", "-n must be from 0 to 10000"),
         ("--bogus", "unknown option '--bogus'"),

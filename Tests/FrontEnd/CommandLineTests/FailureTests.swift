@@ -138,10 +138,10 @@ import Testing
             Failure(IssuanceError.noAccount(directory: directory)).hint
                 == "acme-agent account register --agree-tos --directory https://ca.example/directory")
         let unknown = try failure(Self.problem("accountDoesNotExist", "no", status: 400), status: 400)
-        #expect(unknown.with(GivenOptions()).hint == "acme-agent account register --agree-tos")
+        #expect(unknown.with(GivenOptions()).hint == "acme-agent account recover")
         #expect(
             unknown.with(GivenOptions(directory: directory.text)).hint
-                == "acme-agent account register --directory https://ca.example/directory --agree-tos")
+                == "acme-agent account recover --directory https://ca.example/directory")
         let gone = Failure(IssuanceError.certificateKeyMissing("www-2", of: name))
         #expect(gone.exitStatus == .refused && gone.code == "key-not-found")
         #expect(gone.hint?.hasSuffix("acme-agent renew www --new-key --force") == true)

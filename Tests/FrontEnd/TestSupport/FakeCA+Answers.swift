@@ -10,6 +10,7 @@ extension FakeCA {
         var status: Int
         var type: String
         var detail: String
+        var instance: String?
     }
 
     func answer(_ request: HTTPRequest) throws -> HTTPResponse {
@@ -21,7 +22,9 @@ extension FakeCA {
             var headers: HTTPFields = ["Content-Type": "application/problem+json"]
             let withholds = state.withLock { $0.behaviour.withholdsNonces }
             if !(withholds && refusal.type == "badNonce") { headers.append("Replay-Nonce", newNonce()) }
-            let body = #"{"type":"urn:ietf:params:acme:error:\#(refusal.type)","detail":"\#(refusal.detail)","status":\#(refusal.status)}"#
+            let instance = refusal.instance.map { #","instance":"\#($0)""# } ?? ""
+            let body =
+                #"{"type":"urn:ietf:params:acme:error:\#(refusal.type)","detail":"\#(refusal.detail)","status":\#(refusal.status)\#(instance)}"#
             return HTTPResponse(status: refusal.status, headers: headers, body: Array(body.utf8))
         }
     }
@@ -61,7 +64,8 @@ extension FakeCA {
             return try self.account(account ?? "", message)
         case "new-order": return try newOrder(message)
         case "order": return try order(number)
-        case "authz": return try authorization(number)
+        case "authz": return try authorization(number, message)
+        case "key-change": return try changeKey(message, account: account)
         case "chall": return try challenge(number, type: parts.last ?? "", account: account)
         case "finalize": return try finalize(number, message)
         case "cert", "alternate": return try certificate(number, root: parts.first == "cert" ? 0 : 1)
@@ -132,9 +136,9 @@ extension FakeCA {
 
     private func newAccount(_ message: JSONValue?) throws -> HTTPResponse {
         guard let message, let key = lastKey.withLock({ $0 }) else { throw Refusal(status: 400, type: "malformed", detail: "no payload") }
-        let url = Self.base + "/acct/\(key.thumbprint)"
-        let exists = state.withLock { $0.accounts[url] != nil }
-        if exists {
+        let (known, losses) = state.withLock { state in (state.accounts.first { $0.value == key }?.key, state.losses) }
+        let url = known ?? Self.base + "/acct/\(key.thumbprint)" + (losses == 0 ? "" : "-\(losses)")
+        if known != nil {
             let shown = accountText(url)
             guard shown.isClosed, !state.withLock({ $0.behaviour.showsClosedAccounts }) else { return json(shown.text, location: url) }
             throw Refusal(status: 401, type: "unauthorized", detail: "deactivated")
@@ -170,11 +174,38 @@ extension FakeCA {
         }
         if let contact = try? message?["contact"]?.array().map({ try $0.string() }) { state.withLock { $0.contacts[url] = contact } }
         if (try? message?["status"]?.string()) == "deactivated" { state.withLock { _ = $0.closed.insert(url) } }
+        if (try? message?["termsOfServiceAgreed"]?.bool()) == true { state.withLock { $0.behaviour.demandsAgreement = nil } }
         return json(accountText(url).text)
+    }
+
+    /// Changes the account's key (RFC 8555 §7.3.5).
+    private func changeKey(_ message: JSONValue?, account: String?) throws -> HTTPResponse {
+        guard let message, let account else { throw Refusal(status: 400, type: "malformed", detail: "no account") }
+        let outer = try message.object()
+        let members = try ["protected", "payload", "signature"].map { #""\#($0)":"\#(try outer.string($0))""# }
+        let inner = try FlattenedJWS(json: Array("{\(members.joined(separator: ","))}".utf8))
+        guard let headerBytes = Base64URL.decode(inner.protected), let payload = Base64URL.decode(inner.payload),
+            let signature = Base64URL.decode(inner.signature)
+        else { throw Refusal(status: 400, type: "malformed", detail: "base64url") }
+        let key = try PublicKey(jwk: JSONDocument(parsing: headerBytes).root.object().object("jwk"))
+        guard case .ec(_, let x, let y) = key else { throw Refusal(status: 400, type: "badPublicKey", detail: "P-256 only") }
+        let verifier = try P256.Signing.PublicKey(rawRepresentation: x + y)
+        let change = try JSONDocument(parsing: payload).root.object()
+        guard verifier.isValidSignature(try .init(rawRepresentation: signature), for: inner.signedBytes),
+            try change.string("account") == account, try PublicKey(jwk: change.object("oldKey")) == lastKey.withLock({ $0 })
+        else { throw Refusal(status: 401, type: "unauthorized", detail: "inner signature") }
+        guard !state.withLock({ $0.accounts.values.contains(key) }) else {
+            throw Refusal(status: 409, type: "malformed", detail: "the key has an account")
+        }
+        state.withLock { $0.accounts[account] = key }
+        return json(accountText(account).text)
     }
 
     private func newOrder(_ message: JSONValue?) throws -> HTTPResponse {
         guard let object = try message?.object() else { throw Refusal(status: 400, type: "malformed", detail: "no payload") }
+        if let page = state.withLock({ $0.behaviour.demandsAgreement }) {
+            throw Refusal(status: 403, type: "userActionRequired", detail: "the terms have changed", instance: page)
+        }
         let replaces = try object.optionalString("replaces")
         if replaces != nil, let refusal = state.withLock({ $0.behaviour.replacesRefusal }) {
             throw Refusal(status: refusal == "alreadyReplaced" ? 409 : 400, type: refusal, detail: "replaced")
@@ -266,7 +297,11 @@ extension FakeCA {
         return text + "}"
     }
 
-    private func authorization(_ number: Int) throws -> HTTPResponse {
+    private func authorization(_ number: Int, _ message: JSONValue?) throws -> HTTPResponse {
+        // RFC 8555 §7.5.2.
+        if (try? message?["status"]?.string()) == "deactivated" {
+            state.withLock { if $0.authorizations.indices.contains(number) { $0.authorizations[number].status = "deactivated" } }
+        }
         guard let authorization = state.withLock({ $0.authorizations.indices.contains(number) ? $0.authorizations[number] : nil }) else {
             throw Refusal(status: 404, type: "malformed", detail: "no such authorization")
         }

@@ -37,6 +37,8 @@ public final class FakeCA: HTTPTransport {
         public var proven: Set<String> = []
         public var requiresExternalAccount = false
         public var termsOfService: String?
+        /// Orders are refused until the account agrees to the terms, as this page says (RFC 8555 §7.3.3).
+        public var demandsAgreement: String?
         public var alternateChain = false
         /// The alternate chain is for another certificate with the same key and names.
         public var alternateIsOther = false
@@ -99,6 +101,8 @@ public final class FakeCA: HTTPTransport {
         /// By the account's URL.
         var contacts: [String: [String]] = [:]
         var closed: Set<String> = []
+        /// How often all accounts were lost.
+        var losses = 0
         var orders: [StoredOrder] = []
         var authorizations: [StoredAuthorization] = []
         var revoked: [[UInt8]] = []
@@ -139,6 +143,15 @@ public final class FakeCA: HTTPTransport {
     public func contacts(of account: ACMEURL) -> [String] { state.withLock { $0.contacts[account.text] ?? [] } }
     /// Closes an account, as the CA or the account's owner might.
     public func close(_ account: ACMEURL) { state.withLock { _ = $0.closed.insert(account.text) } }
+    /// Forgets all accounts, like a CA whose database is gone.
+    public func loseAccounts() {
+        state.withLock { state in
+            state.accounts = [:]
+            state.losses += 1
+        }
+    }
+    /// The statuses of all authorizations, in the order in which they were made.
+    public var authorizationStatuses: [String] { state.withLock { $0.authorizations.map(\.status) } }
     public func clearLog() { state.withLock { $0.log = [] } }
     public func change(_ change: (inout Behaviour) -> Void) { state.withLock { change(&$0.behaviour) } }
 

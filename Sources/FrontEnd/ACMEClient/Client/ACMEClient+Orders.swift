@@ -31,6 +31,12 @@ extension ACMEClient {
         try resource(try await post(.postAsGet, to: url, accept: MediaType.json), url: url, as: Authorization.self)
     }
 
+    /// Gives up an authorization (RFC 8555 §7.5.2).
+    /// - Throws: `ACMEClientError`.
+    public func deactivate(authorization url: ACMEURL) async throws {
+        _ = try await post(.deactivateAuthorization, to: url, accept: MediaType.json)
+    }
+
     /// Tells the CA that the challenge is ready (RFC 8555 §7.5.1).
     public func respond(to challenge: ACMEURL) async throws -> ACMEResource<Challenge> {
         let response = try await post(.respondToChallenge, to: challenge, accept: MediaType.json)

@@ -81,9 +81,12 @@ public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
         case .notADirectory: return "is this the URL of an ACME directory?"
         case .problem(let problem, _, _, _):
             switch problem.kind {
-            case .accountDoesNotExist: return "acme-agent account register --agree-tos"
+            case .accountDoesNotExist: return "acme-agent account recover"
             case .externalAccountRequired: return "this CA requires an external account binding: --eab NAME, as configured in the agent"
-            case .userActionRequired: return problem.instance.map { "read \(TerminalText.safe($0, limit: 300))" }
+            case .userActionRequired:
+                // RFC 8555 §7.3.3: a person visits the page, and agrees.
+                let page = problem.instance.map { "visit \(TerminalText.safe($0, limit: 300))" } ?? "read the CA's terms of service"
+                return "\(page); if you agree: acme-agent account update --agree-tos; then run the command again"
             default: return nil
             }
         default: return nil

@@ -34,9 +34,9 @@ extension AccountFlow {
         }
         account.key = newKey
         account.nextKey = nil
+        account.formerKey = oldKey
         try await store.save(account)
-        await retire(oldKey)
-        return account
+        return try await retireFormerKey(account)
     }
 
     /// Finds out which of two keys the CA has after an interrupted change. The new key is tried first: if the CA has
@@ -48,25 +48,34 @@ extension AccountFlow {
         if let key = try await keys.key(named: next) {
             let found = try await anonymous.signing(by: try await keys.signer(for: key)).findAccount()
             if let found, found.account.status == .valid, account.url == nil || found.url == account.url {
+                settled.formerKey = account.key
                 settled.key = next
                 settled.url = found.url
             }
         }
         try await store.save(settled)
-        if settled.key == next {
-            await retire(account.key)
-        } else {
-            observer(.warning("the account keeps its key: a change to \"\(next)\" was interrupted before the CA made it"))
-        }
+        if settled.key == next { return try await retireFormerKey(settled) }
+        observer(.warning("the account keeps its key: a change to \"\(next)\" was interrupted before the CA made it"))
         return settled
     }
 
-    private func retire(_ name: KeyName) async {
+    /// Retires the key that another one has replaced. If that fails, the next use of the account tries again.
+    func retireFormerKey(_ account: StoredAccount) async throws -> StoredAccount {
+        guard let former = account.formerKey else { return account }
         do {
-            try await keys.retireKey(named: name)
-            observer(.keyRetired(name: name))
+            // A key that is gone, or retired by hand, is as good.
+            if let key = try await keys.key(named: former), !key.isRetired {
+                try await keys.retireKey(named: former)
+                observer(.keyRetired(name: former))
+            }
         } catch {
-            observer(.warning("the old account key \"\(name)\" could not be retired: \(error)"))
+            observer(.warning("the old account key \"\(former)\" could not be retired: \(error)"))
+            // What policy does not allow it will not allow the next time either.
+            guard Verdict.isPolicyRefusal(error) else { return account }
         }
+        var settled = account
+        settled.formerKey = nil
+        try await store.save(settled)
+        return settled
     }
 }

@@ -199,6 +199,7 @@ public struct AccountFlow: Sendable {
         let anonymous = client(directory)
         guard !account.isDeactivated else { throw closed(account, nil) }
         if account.nextKey != nil { account = try await settleKeyChange(account, anonymous) }
+        if account.formerKey != nil { account = try await retireFormerKey(account) }
         let client = anonymous.signing(by: try await signer(account.key), account: account.url)
         if account.url == nil {
             // It is unknown whether newAccount was sent; its answer was lost (RFC 8555 §7.3.1).
@@ -221,11 +222,11 @@ public struct AccountFlow: Sendable {
         ACMEIssuer(client: client(directory), revokingBy: try await signer(certificateKey))
     }
 
-    private func closed(_ account: StoredAccount, _ problem: Problem?) -> IssuanceError {
+    func closed(_ account: StoredAccount, _ problem: Problem?) -> IssuanceError {
         .accountClosed(account.key, problem, contact: account.contact, directory: account.directory)
     }
 
-    private func signer(_ name: KeyName) async throws -> any AccountSigner {
+    func signer(_ name: KeyName) async throws -> any AccountSigner {
         guard let key = try await keys.key(named: name) else { throw IssuanceError.keyMissing(name) }
         return try await keys.signer(for: key)
     }
@@ -250,13 +251,17 @@ public struct AccountFlow: Sendable {
         return (stored, account)
     }
 
-    /// Changes the contacts (RFC 8555 §7.3.2).
-    public func update(_ directory: ACMEURL, contact: [Contact]) async throws -> Account {
+    /// Changes the contacts (RFC 8555 §7.3.2), or agrees to the CA's present terms of service (§7.3.3).
+    /// - Parameter contact: `nil` leaves them as they are.
+    public func update(_ directory: ACMEURL, contact: [Contact]?, agreesToTerms: Bool = false) async throws -> Account {
         let client = try await client(for: directory)
-        let account = try await asked(directory) { try await client.updateAccount(AccountUpdate(contact: contact.map(\.text))) }
+        let terms = agreesToTerms ? try await client.directory().termsOfService : nil
+        let update = AccountUpdate(contact: contact?.map(\.text), termsOfServiceAgreed: agreesToTerms ? true : nil)
+        let account = try await asked(directory) { try await client.updateAccount(update) }
         if var stored = try await store.account(at: directory) {
             guard account.status == .valid else { throw closed(stored, nil) }
-            stored.contact = account.contact
+            if contact != nil { stored.contact = account.contact }
+            if let terms { stored.termsOfService = terms }
             try await store.save(stored)
         }
         return account
@@ -281,7 +286,7 @@ public struct AccountFlow: Sendable {
         }
     }
 
-    private func client(_ directory: ACMEURL) -> ACMEClient {
+    func client(_ directory: ACMEURL) -> ACMEClient {
         ACMEClient(directory: directory, transport: transport, time: time, observer: IssuanceEvent.forward(to: observer))
     }
 }

@@ -191,6 +191,7 @@ extension IssuanceFlow {
             }
             return
         }
+        await releaseAuthorizations(of: journal)
         if plan.isNew, let key = try? await keys.key(named: plan.name), journal.hasMade(key) {
             do {
                 try await takeBack(key, of: journal.name)

@@ -20,16 +20,20 @@ public struct IssuanceFlow: Sendable {
     let time: any Timekeeping
     let deploy: DeployHook?
     let oldKeyGrace: Duration
+    let releasesAuthorizations: @Sendable () async -> Bool
     let observer: IssuanceObserver
 
     /// - Parameters:
     ///   - solvers: in order of preference; the first one that can solve an offered challenge is used.
     ///   - deploy: called for each installed generation.
     ///   - oldKeyGrace: How long a replaced key stays active after that; `OutgoingKeys` then retires it.
+    ///   - releasesAuthorizations: Whether authorizations that a failed order leaves pending are deactivated (RFC 8555
+    ///     §7.5.2): where the CA limits their number and policy allows it. Asked only then; elsewhere they expire.
     public init(
         issuer: any CertificateIssuer, store: any CertificateStore, keys: any KeyProvider, solvers: [any ChallengeSolver],
         limits: IssuanceLimits = IssuanceLimits(), time: any Timekeeping = SystemTime(), deploy: DeployHook? = nil,
-        oldKeyGrace: Duration = .zero, observer: @escaping IssuanceObserver = { _ in }
+        oldKeyGrace: Duration = .zero, releasesAuthorizations: @escaping @Sendable () async -> Bool = { false },
+        observer: @escaping IssuanceObserver = { _ in }
     ) {
         self.issuer = issuer
         self.store = store
@@ -39,6 +43,7 @@ public struct IssuanceFlow: Sendable {
         self.time = time
         self.deploy = deploy
         self.oldKeyGrace = oldKeyGrace
+        self.releasesAuthorizations = releasesAuthorizations
         self.observer = observer
     }
 

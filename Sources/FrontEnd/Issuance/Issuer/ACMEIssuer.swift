@@ -83,6 +83,8 @@ public struct ACMEIssuer: CertificateIssuer {
             challenges: authorization.challenges, problem: authorization.error)
     }
 
+    public func deactivate(authorization url: ACMEURL) async throws { try await client.deactivate(authorization: url) }
+
     /// RFC 8555 §7.1.4: a wildcard's authorization has the identifier without the `*.`.
     private static func identifier(_ authorization: Authorization) throws -> Identifier {
         guard authorization.wildcard, case .dns(let name) = authorization.identifier, !name.isWildcard else {

@@ -21,17 +21,20 @@ public struct CALimits: Sendable, Equatable {
     /// Certificates with names of one registered domain.
     public var certificatesPerDomain: Rate?
     public var namesPerCertificate: Int?
+    /// Authorizations that may be pending at the same time.
+    public var pendingAuthorizations: Int?
 
     /// - Parameters: `nil` for what the CA does not limit, or does not publish.
     public init(
         orders: Rate? = nil, failedValidations: Rate? = nil, identicalCertificates: Rate? = nil, certificatesPerDomain: Rate? = nil,
-        namesPerCertificate: Int? = nil
+        namesPerCertificate: Int? = nil, pendingAuthorizations: Int? = nil
     ) {
         self.orders = orders
         self.failedValidations = failedValidations
         self.identicalCertificates = identicalCertificates
         self.certificatesPerDomain = certificatesPerDomain
         self.namesPerCertificate = namesPerCertificate
+        self.pendingAuthorizations = pendingAuthorizations
     }
 
     /// Nothing is known.

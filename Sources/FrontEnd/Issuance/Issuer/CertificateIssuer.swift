@@ -26,6 +26,8 @@ public protocol CertificateIssuer: Sendable {
     func order(at url: ACMEURL) async throws -> IssuerOrder
     /// What the CA requires as proof of control of one name, and whether it has validated it.
     func authorization(at url: ACMEURL) async throws -> IssuerAuthorization
+    /// Gives an authorization up that is no longer wanted (RFC 8555 §7.5.2).
+    func deactivate(authorization url: ACMEURL) async throws
     /// The answer to present for a challenge (RFC 8555 §8.1); `nil` if its type has no key authorization.
     func keyAuthorization(of challenge: Challenge) -> KeyAuthorization?
     /// The record that a challenge of dns-persist-01 needs; `nil` if it has another type, or the CA's offer is malformed.

@@ -77,18 +77,7 @@ struct Persist: AgentCommand {
             session.output.note("set \(DNSPersistRecord.name(for: name))")
         }
         try session.output.result(records.map { $0.record.zoneFileLine(for: $0.name) }.joined(separator: "\n")) { json in
-            json.name("records")
-            json.beginArray()
-            for (name, record) in records {
-                json.beginObject()
-                json.member("name", DNSPersistRecord.name(for: name))
-                json.member("value", record.value)
-                json.member("zoneFile", record.zoneFileLine(for: name))
-                json.member("wildcard", record.isForWildcards)
-                json.member("persistUntil", ifPresent: record.persistUntil)
-                json.endObject()
-            }
-            json.endArray()
+            DNSPersistRecord.writeMember(records, to: &json)
         }
         return .success
     }
@@ -139,5 +128,23 @@ struct Persist: AgentCommand {
                 server: server ?? configured?.serverText ?? DNSUpdateSettings.automatic, keyFile: keyFile ?? configured?.keyFile,
                 resolver: resolver ?? configured?.resolverText ?? looked?.resolverText)
         } catch { throw .usage(error.description, hint: error.hint) }
+    }
+}
+
+extension DNSPersistRecord {
+    /// Member `records` of an object.
+    static func writeMember(_ records: [(name: DNSName, record: DNSPersistRecord)], to json: inout JSONWriter) {
+        json.name("records")
+        json.beginArray()
+        for (name, record) in records {
+            json.beginObject()
+            json.member("name", DNSPersistRecord.name(for: name))
+            json.member("value", record.value)
+            json.member("zoneFile", record.zoneFileLine(for: name))
+            json.member("wildcard", record.isForWildcards)
+            json.member("persistUntil", ifPresent: record.persistUntil)
+            json.endObject()
+        }
+        json.endArray()
     }
 }

@@ -139,6 +139,7 @@ extension Failure {
         case .serverInternal where problem.status.map({ $0 >= 500 }) ?? true:
             self.init("ca-unavailable", .temporary, message, hint: hint ?? "the CA is at fault: try again later", problem: problem)
         case .accountDoesNotExist: self.init("no-account", .caRefused, message, hint: hint, problem: problem)
+        case .userActionRequired: self.init("user-action-required", .caRefused, message, hint: hint, problem: problem)
         default: self.init("ca-refused", .caRefused, message, hint: hint, problem: problem)
         }
     }

@@ -21,7 +21,7 @@ struct GivenOptions: Sendable {
     /// The commands, with the number of words that name one. Those that are true choose a CA, if no certificate does.
     private static let commands: [(words: String, choosesCA: Bool)] = [
         ("account register", true), ("account show", true), ("account update", true), ("account deactivate", true),
-        ("account rollover", true), ("issue", true),
+        ("account rollover", true), ("account recover", true), ("issue", true),
         ("renew", false), ("revoke", false), ("list", false), ("show", false), ("forget", false), ("keys create", false),
         ("keys adopt", false), ("keys list", false), ("keys show", false), ("keys retire", false), ("keys delete", false),
         ("audit verify", false), ("audit tail", false), ("status", false), ("deploy", false),

@@ -10,7 +10,7 @@ struct AccountCommand: AsyncParsableCommand {
         discussion: "Example: acme-agent account register --agree-tos",
         subcommands: [
             AccountRegister.self, AccountShow.self, AccountList.self, AccountUpdateCommand.self, AccountRollover.self,
-            AccountDeactivate.self,
+            AccountRecover.self, AccountDeactivate.self,
         ])
 
     @OptionGroup(visibility: .hidden) var options: GlobalOptions

@@ -10,8 +10,8 @@ struct AccountRollover: AgentCommand {
         commandName: "rollover", abstract: "Give the account another key, and retire the old one (RFC 8555 §7.3.5).",
         discussion: """
             The new key is made in the token. If the command is interrupted, the next one that uses the account finds out \
-            which key the CA has. Records of dns-persist-01 that depend on the account's key must be changed afterwards: \
-            acme-agent persist prints them.
+            which key the CA has. Where records of dns-persist-01 depend on the account's key, those that must be changed \
+            afterwards are printed.
 
             Example: acme-agent account rollover
             """)
@@ -33,15 +33,17 @@ struct AccountRollover: AgentCommand {
         let given = try key.map { try KeyName(argument: $0) }
         let name: KeyName = if let given { given } else { try await AccountRollover.name(after: stored, session) }
         guard name != stored.key else { throw Failure.usage("the account already has the key \"\(name)\"", hint: "--key names another") }
-        let account = try await session.withAccounts { flow, directory in
-            try await flow.changeKey(directory, to: name, algorithm: algorithm)
+        let (account, records) = try await session.withAccounts { flow, directory in
+            let account = try await flow.changeKey(directory, to: name, algorithm: algorithm)
+            return (account, await PersistChanges.afterKeyChange(at: directory, flow, session))
         }
         let report = AccountReport(stored: account)
         try session.output.result(session.output.given.named(report.text)) { json in
             report.writeMember(to: &json)
             json.member("replacedKey", stored.key.rawValue)
+            records?.writeMember(to: &json)
         }
-        session.output.note("dns-persist-01 records that depend on the account's key must be changed: acme-agent persist NAME prints them")
+        records?.tell(session.output)
         return .success
     }
 

@@ -62,6 +62,7 @@ struct CAList: AgentCommand {
             rate(limits.identicalCertificates, "certificate for the same names", "certificates for the same names"),
             rate(limits.certificatesPerDomain, "certificate for a registered domain", "certificates for a registered domain"),
             limits.namesPerCertificate.map { Wording.count($0, "name") + " in a certificate" },
+            limits.pendingAuthorizations.map { Wording.count($0, "pending authorization") },
         ].compactMap(\.self)
     }
 
@@ -118,6 +119,7 @@ struct CAList: AgentCommand {
                 json.endObject()
             }
             json.member("namesPerCertificate", ifPresent: ca.limits.namesPerCertificate.map { Int64($0) })
+            json.member("pendingAuthorizations", ifPresent: ca.limits.pendingAuthorizations.map { Int64($0) })
             json.endObject()
             json.endObject()
         }

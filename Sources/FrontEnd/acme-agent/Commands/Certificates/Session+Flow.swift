@@ -40,9 +40,19 @@ extension Session {
                 issuer: issuer, store: store, keys: keys, solvers: solvers, time: time,
                 deploy: certificate.deployHooks.map { Hooks.deploy($0, stateDirectory: settings.stateDirectory) },
                 oldKeyGrace: .seconds(certificate.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace),
+                releasesAuthorizations: { [known = settings.knownCA(at: directory), key = issuer.accountKey] in
+                    guard known.limits.pendingAuthorizations != nil else { return false }
+                    return await self.mayDeactivateAuthorizations(key)
+                },
                 observer: counting(at: directory, display.observer))
             return try await body(flow)
         }
+    }
+
+    /// Whether a grant allows it, which is rare: the same grant lets its user deactivate the account.
+    private func mayDeactivateAuthorizations(_ key: KeyName) async -> Bool {
+        guard let grants = try? await agent().status().grants else { return false }
+        return grants.contains { $0.operations.contains(Operation.deactivateAuthorization.rawValue) && $0.covers(key) }
     }
 
     /// Counts the orders that are placed, for the CA's limit.

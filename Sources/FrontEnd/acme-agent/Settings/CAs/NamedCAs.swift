@@ -3,7 +3,7 @@ import ConfigurationFile
 
 /// The CAs that have names: the configuration's `[[ca]]` parts in their order, then the public ones.
 struct NamedCAs: Sendable {
-    static let settings = ["name", "staging-directory"] + CASettings.settings
+    static let settings = ["name", "staging-directory", "pending-authorizations"] + CASettings.settings
 
     private(set) var all: [ResolvedCA]
 
@@ -43,7 +43,9 @@ struct NamedCAs: Sendable {
         }
         own.directory = directory
         let staging = try table.parsed("staging-directory") { try ACMEURL($0) }
-        return ResolvedCA(name: name, directory: directory, staging: staging ?? base?.staging, settings: own, preset: preset)
+        var ca = ResolvedCA(name: name, directory: directory, staging: staging ?? base?.staging, settings: own, preset: preset)
+        ca.pendingAuthorizations = try table.integer("pending-authorizations", in: 1...1_000_000)
+        return ca
     }
 
     private static let nameRule =

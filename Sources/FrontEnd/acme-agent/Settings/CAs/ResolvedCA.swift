@@ -13,7 +13,14 @@ struct ResolvedCA: Sendable {
     /// What is known of it, if it is a public one.
     var preset: PublicCA?
 
-    var limits: CALimits { preset?.limits ?? .unknown }
+    /// How many authorizations may be pending, as the configuration says.
+    var pendingAuthorizations: Int?
+
+    var limits: CALimits {
+        var limits = preset?.limits ?? .unknown
+        if let pendingAuthorizations { limits.pendingAuthorizations = pendingAuthorizations }
+        return limits
+    }
     var issuerDomain: String? { preset?.issuerDomain }
 
     /// The name and the directory, or the directory alone.
