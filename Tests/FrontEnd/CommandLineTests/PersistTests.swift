@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func noTimeForServersIsTheUsualTime() {
-        #expect(ChallengeMethod.updateWait(0) == .seconds(60) && ChallengeMethod.updateWait(nil) == .seconds(60))
+        #expect(ChallengeMethod.updateWait(0) == .seconds(40) && ChallengeMethod.updateWait(nil) == .seconds(40))
         #expect(ChallengeMethod.updateWait(90) == .seconds(90))
     }
 

@@ -1,4 +1,5 @@
 import ACME
+import Foundation
 import Synchronization
 import TestSupport
 import Testing
@@ -181,6 +182,35 @@ import Testing
         if let failure { #expect("\(failure)".hasSuffix("ns2.example.org (127.0.0.2:\(first.server.port)) does not have it")) }
         await first.stop()
         await second?.stop()
+    }
+
+    /// With the limits that users have: servers that never answer, or never show the record, take a minute in all.
+    @Test(
+        .enabled(if: ProcessInfo.processInfo.environment["ACME_AGENT_LONG_TESTS"] != nil), arguments: [[], [16], [2], [5]] as [[UInt16]])
+    func silenceTakesAMinuteAtMost(_ types: [UInt16]) async throws {
+        let server = try await ScriptedDNSServer { query in
+            types.isEmpty || types.contains(UInt16(query.type)) && !Self.isUpdate(query)
+                ? .messages([]) : .messages([Self.plain(query).bytes])
+        }
+        let solver = DNS01Update(
+            try DNSUpdateSettings(server: "auto", keyFile: nil, resolver: "\(server.server)"), port: server.server.port)
+        let answers = try (0..<8).map { try solver.answer("n\($0).example.org") }
+        let began = ContinuousClock.now
+        await solver.announce(answers)
+        await withTaskGroup(of: Void.self) { group in
+            for answer in answers {
+                group.addTask {
+                    await #expect(throws: IssuanceError.self) {
+                        try await solver.present(answer)
+                        try await solver.waitUntilVisible(answer)
+                    }
+                    try? await solver.cleanUp(answer)
+                }
+            }
+        }
+        let taken = ContinuousClock.now - began
+        #expect(taken > .seconds(5) && taken < .seconds(60), "\(taken)")
+        await server.stop()
     }
 
     @Test(arguments: cases) func endsInTimeWithOneSentence(_ hostile: Case) async throws {

@@ -12,10 +12,17 @@ import Synchronization
 public final class DNS01Update: ChallengeSolver {
     /// Seconds that resolvers may keep the record: no longer than it is needed.
     private static let ttl: UInt32 = 60
-    /// For finding the place of a record and changing it there. Servers in order need a fraction of a second.
-    static let changeLimit: Duration = .seconds(20)
+    /// For finding the place of a record and adding to it there. Servers in order need a fraction of a second. With the
+    /// limits below, servers that are none take a minute in all.
+    static let changeLimit: Duration = .seconds(10)
+    /// For removing a record, whose place is known.
+    static let removalLimit: Duration = .seconds(5)
+    /// What each group of records that are changed at the same time may add to the limits.
+    private static let groupAllowance: Duration = .seconds(2)
     /// As long as servers take that are told of changes (RFC 1996), many times over.
-    public static let standardWait: Duration = .seconds(60)
+    public static let standardWait: Duration = .seconds(40)
+    /// For the last round of questions.
+    private static let lastLook: Duration = .seconds(3)
     /// Records that are changed at the same time, and servers that are asked at the same time for each.
     private static let atATime = 8
     /// Pauses between two rounds of questions.
@@ -30,6 +37,9 @@ public final class DNS01Update: ChallengeSolver {
     private let gate = Gate(limit: DNS01Update.atATime)
     /// Where this process has presented, by the record's name before aliases.
     private let places = Mutex<[String: TextRecord]>([:])
+    /// Until when additions, or removals, must be done: from the first of them on.
+    private let deadlines = Mutex<(addition: ContinuousClock.Instant?, removal: ContinuousClock.Instant?)>((nil, nil))
+    private let groups = Mutex(0)
 
     /// - Parameters:
     ///   - longestWait: until all servers of the zone show a record.
@@ -71,6 +81,24 @@ public final class DNS01Update: ChallengeSolver {
     /// The name before aliases: a later process follows them again.
     public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { challenge.recordName(identifier) }
 
+    public func announce(_ answers: [ChallengeAnswer]) async {
+        groups.withLock { $0 = answers.count / Self.atATime }
+        deadlines.withLock { $0 = (nil, nil) }
+    }
+
+    /// What is left for a change: all records of an order share the time.
+    private func timeLeft(isRemoval: Bool) -> Duration {
+        let now = ContinuousClock.now
+        let whole = (isRemoval ? Self.removalLimit : Self.changeLimit) + Self.groupAllowance * groups.withLock { $0 }
+        let deadline = deadlines.withLock { deadlines in
+            let known = isRemoval ? deadlines.removal : deadlines.addition
+            let deadline = known ?? now + whole
+            if isRemoval { deadlines.removal = deadline } else { deadlines.addition = deadline }
+            return deadline
+        }
+        return max(.zero, deadline - now)
+    }
+
     public func present(_ answer: ChallengeAnswer) async throws {
         let key = try settings.key()
         try await change(answer) { [self] in
@@ -101,7 +129,7 @@ public final class DNS01Update: ChallengeSolver {
     {
         await gate.enter()
         do {
-            try await within(Self.changeLimit, answer, body)
+            try await within(timeLeft(isRemoval: isRemoval), answer, body)
             await gate.leave()
         } catch {
             await gate.leave()
@@ -122,7 +150,7 @@ public final class DNS01Update: ChallengeSolver {
             guard let first = try await group.next(), let result = first else {
                 throw IssuanceError.passing(
                     answer.identifier,
-                    reason: "the DNS servers for \(answer.target) did not answer within \(limit.components.seconds) s",
+                    reason: "the DNS servers for \(answer.target) did not answer in time",
                     hint: "acme-agent asks the resolvers of /etc/resolv.conf, or --dns-resolver, and then the servers of the zone")
             }
             return result
@@ -141,7 +169,8 @@ public final class DNS01Update: ChallengeSolver {
     public func waitUntilVisible(_ answer: ChallengeAnswer) async throws {
         let end = time.uptime() + longestWait
         do {
-            let (place, servers) = try await within(Self.changeLimit, answer) { [self] () -> (TextRecord, [ZoneServer]) in
+            let limit = min(Self.changeLimit, longestWait + Self.lastLook)
+            let (place, servers) = try await within(limit, answer) { [self] () -> (TextRecord, [ZoneServer]) in
                 let found = try await self.place(of: answer)
                 return (found, try await lookup.servers(of: found.zone))
             }
@@ -149,7 +178,8 @@ public final class DNS01Update: ChallengeSolver {
             let all = missing.count
             var pause = Self.shortestPause
             while true {
-                missing = try await look(for: Self.value(answer), at: place.name, on: missing.map { $0.0 })
+                missing = try await look(
+                    for: Self.value(answer), at: place.name, on: missing.map { $0.0 }, within: max(Self.lastLook, end - time.uptime()))
                 // What this host has no way to, it cannot judge; the others must do.
                 if missing.allSatisfy({ $0.1 == .unreachable }), missing.count < all { return }
                 guard time.uptime() + pause < end else {
@@ -167,8 +197,10 @@ public final class DNS01Update: ChallengeSolver {
     }
 
     /// - Returns: the servers that do not show the value.
-    private func look(for value: [UInt8], at name: DomainName, on servers: [ZoneServer]) async throws -> [(ZoneServer, DNSLookup.Sight)] {
-        try await withThrowingTaskGroup(of: (Int, DNSLookup.Sight).self) { group in
+    private func look(
+        for value: [UInt8], at name: DomainName, on servers: [ZoneServer], within limit: Duration
+    ) async throws -> [(ZoneServer, DNSLookup.Sight)] {
+        try await withThrowingTaskGroup(of: (Int, DNSLookup.Sight)?.self) { group in
             var next = 0
             func start() {
                 guard next < servers.count else { return }
@@ -176,12 +208,20 @@ public final class DNS01Update: ChallengeSolver {
                 group.addTask { [lookup] in (index, try await lookup.look(for: value, at: name, on: server)) }
                 next += 1
             }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                return nil
+            }
             for _ in 0..<Self.atATime { start() }
             var sights: [(Int, DNSLookup.Sight)] = []
-            for try await sight in group {
+            while sights.count < servers.count, let sight = try await group.next() {
+                guard let sight else { break }
                 sights.append(sight)
                 start()
             }
+            group.cancelAll()
+            let seen = Set(sights.map(\.0))
+            sights += servers.indices.filter { !seen.contains($0) }.map { ($0, .failed("did not answer in time")) }
             return sights.sorted { $0.0 < $1.0 }.filter { $0.1 != .shown }.map { (servers[$0.0], $0.1) }
         }
     }
