@@ -14,8 +14,8 @@ struct Diagnosis: Sendable, Equatable {
         case agent, token, grants
         case configuration, store, clock
         case ca, account
-        case certificates, challenges
-        case dns, caa, served
+        case certificates, challenges, hooks
+        case dns, caa, persist, served
     }
 
     var check: Check

@@ -18,7 +18,7 @@ struct Examination: Sendable {
     /// Seconds by which the clock may differ from the CA's. A certificate of six days is valid from an hour before.
     private static let clockSkew: Int64 = 60
 
-    private let session: Session
+    let session: Session
     private let wanted: Set<CertificateName>?
     private let connect: ServerAddress?
     private let lookup: DNSLookup
@@ -47,6 +47,9 @@ struct Examination: Sendable {
         for directory in reports.map(\.certificate.metadata.directory) where !directories.contains(directory) {
             directories.append(directory)
         }
+        // A renewal falls back to it only if there is an account.
+        let second = reports.map { session.settings.cas(of: $0.certificate.name.rawValue).second } + [session.settings.secondCA]
+        for directory in second.compactMap(\.self?.directory) where !directories.contains(directory) { directories.append(directory) }
         var accounts: [ACMEURL: StoredAccount] = [:]
         var issuers: [ACMEURL: [String]] = [:]
         for directory in directories {
@@ -56,6 +59,7 @@ struct Examination: Sendable {
             issuers[directory] = names
         }
         found += challenges(reports)
+        found += hooks(reports)
         found += try await names(reports, accounts, issuers)
         return found
     }
@@ -174,6 +178,7 @@ struct Examination: Sendable {
         let known = session.settings.knownCA(at: directory), name = known.name ?? directory.host
         var found: [Diagnosis] = []
         var issuers = [known.issuerDomain].compactMap(\.self)
+        var terms: String?
         do {
             let (response, offered) = try await session.withTransport(to: directory) { transport in
                 try await Self.bounded {
@@ -184,6 +189,7 @@ struct Examination: Sendable {
                 }
             }
             found.append(.ok(.ca, name, "answers"))
+            terms = offered.termsOfService
             issuers += offered.caaIdentities.filter { !issuers.contains($0) }
             if let date = response.headers["Date"].flatMap({ HTTPDate.seconds($0, now: Session.now) }) {
                 let skew = date - Session.now
@@ -206,16 +212,55 @@ struct Examination: Sendable {
                 )
                 return (found, nil, issuers)
             }
-            found.append(
-                account.isDeactivated
-                    ? .failed(
-                        .account, name, "it is deactivated",
-                        hint: "acme-agent account register --agree-tos --directory \(directory) --key NAME")
-                    : .ok(.account, name, account.url?.text ?? "announced"))
+            found.append(await look(at: account, name))
+            if let terms, let agreed = account.termsOfService, terms != agreed, !account.isDeactivated {
+                found.append(
+                    .unknown(
+                        .account, name, "its terms of service are now \(TerminalText.safe(terms, limit: 300))",
+                        hint: "read them; acme-agent account update --agree-tos --directory \(directory) agrees to them"))
+            }
             return (found, account, issuers)
         } catch {
             found.append(.failed(.account, name, error.message, hint: error.hint))
             return (found, nil, issuers)
+        }
+    }
+
+    /// Whether the CA has the account. The agent signs this request; nothing is changed.
+    private func look(at account: StoredAccount, _ name: String) async -> Diagnosis {
+        let directory = account.directory
+        guard !account.isDeactivated else {
+            return .failed(
+                .account, name, "it is deactivated", hint: "acme-agent account register --agree-tos --directory \(directory) --key NAME")
+        }
+        guard let url = account.url else {
+            return .failed(
+                .account, name, "its registration was interrupted", hint: "acme-agent account recover --directory \(directory)")
+        }
+        // Which of the keys the CA has is found out by the next command that uses the account.
+        guard account.nextKey == nil else { return .unknown(.account, name, "a change of its key was interrupted: \(url)") }
+        do {
+            let status = try await session.withTransport(to: directory) { transport in
+                try await Self.bounded {
+                    let keys = try await session.keys()
+                    guard let key = try await keys.key(named: account.key) else { throw IssuanceError.keyMissing(account.key) }
+                    let client = ACMEClient(directory: directory, transport: transport)
+                    return try await client.signing(by: try await keys.signer(for: key), account: url).fetchAccount().status
+                }
+            }
+            return status == .valid
+                ? .ok(.account, name, url.text)
+                : .failed(
+                    .account, name, "the CA says that it is \(status.rawValue)",
+                    hint: "acme-agent account register --agree-tos --directory \(directory) --key NAME")
+        } catch {
+            let failure = Failure(error)
+            if let error = error as? ACMEClientError, error.problem != nil, !error.isOutage {
+                return .failed(
+                    .account, name, failure.message, hint: "acme-agent account recover --directory \(directory) finds out what is wrong")
+            }
+            // What is wrong with the CA or the agent is said elsewhere.
+            return .unknown(.account, name, "\(url): \(failure.message)", hint: failure.hint)
         }
     }
 
@@ -238,6 +283,8 @@ struct Examination: Sendable {
         var identifier: Identifier
         var certificate: StoredCertificate
         var methods: [String]
+        /// Where to look for the record of dns-persist-01, if it may prove the name.
+        var persist: DNSUpdateSettings?
     }
 
     private func names(
@@ -255,10 +302,16 @@ struct Examination: Sendable {
                 names.append(
                     Name(
                         identifier: identifier, certificate: certificate,
-                        methods: solvers.filter { $0.canSolve(identifier) }.map(\.type.rawValue)))
+                        methods: solvers.filter { $0.canSolve(identifier) }.map(\.type.rawValue),
+                        persist: { if case .dns(let name) = identifier { settings.persistSettings(for: name) } else { nil } }()))
             }
         }
         var found: [Diagnosis] = []
+        var thumbprints: [KeyName: String] = [:]
+        if names.contains(where: { $0.persist != nil }) {
+            for key in (try? await session.agent().keys()) ?? [] { thumbprints[key.name] = key.publicKey.thumbprint }
+        }
+        let known = thumbprints
         var rest = names[...]
         while !rest.isEmpty {
             let some = Array(rest.prefix(Self.atOnce))
@@ -268,7 +321,7 @@ struct Examination: Sendable {
                 for (index, name) in some.enumerated() {
                     group.addTask {
                         let directory = name.certificate.metadata.directory
-                        return (index, await look(at: name, accounts[directory], issuers[directory] ?? []))
+                        return (index, await look(at: name, accounts[directory], issuers[directory] ?? [], known))
                     }
                 }
                 var results: [(Int, [Diagnosis])] = []
@@ -279,14 +332,40 @@ struct Examination: Sendable {
         return found
     }
 
-    private func look(at name: Name, _ account: StoredAccount?, _ issuers: [String]) async -> [Diagnosis] {
+    private func look(
+        at name: Name, _ account: StoredAccount?, _ issuers: [String], _ thumbprints: [KeyName: String]
+    ) async -> [Diagnosis] {
         var found: [Diagnosis] = []
         if case .dns(let dns) = name.identifier, let domain = try? DomainName(dns.base) {
             if !dns.isWildcard { found.append(await addresses(of: domain, name)) }
             found.append(await caa(of: domain, name, account, issuers))
+            if let settings = name.persist, let account {
+                found.append(await persist(dns, name, DNSPersist(settings), account, thumbprints[account.key]))
+            }
         }
         found.append(await served(name))
         return found
+    }
+
+    /// Whether the record of dns-persist-01 is there, is for this account, and lasts.
+    private func persist(
+        _ dns: DNSName, _ name: Name, _ solver: DNSPersist, _ account: StoredAccount, _ thumbprint: String?
+    ) async -> Diagnosis {
+        let subject = name.identifier.value, record = DNSPersistRecord.name(for: dns)
+        guard let url = account.url else { return .unknown(.persist, subject, "the account has no URL yet") }
+        let ending: DNSPersist.Ending
+        do {
+            ending = try await Self.bounded { try await solver.ending(of: dns, account: url, thumbprint: thumbprint) }
+        } catch { return .unknown(.persist, subject, TerminalText.safe("\(error)", limit: 300)) }
+        if case .at(let time) = ending, time - Session.now >= DNSPersist.warningTime {
+            return .ok(.persist, subject, "\(record) lasts until \(RFC3339.string(time))")
+        }
+        guard let line = PersistAttention.line(dns, ending, now: Session.now) else {
+            return .ok(.persist, subject, "\(record) has no end")
+        }
+        // Another challenge may do as well, if the CA offers it.
+        return name.methods.allSatisfy { $0 == ChallengeType.dnsPersist01.rawValue }
+            ? .failed(.persist, subject, line, hint: nil) : .unknown(.persist, subject, line)
     }
 
     private func addresses(of domain: DomainName, _ name: Name) async -> Diagnosis {
