@@ -53,6 +53,7 @@ import Testing
         #expect(findings(outcome, "account").first?.contains("/my-account/") == true, "\(outcome)")
         #expect(findings(outcome, "certificates").first?.hasPrefix("ok: valid until ") == true, "\(outcome)")
         #expect(findings(outcome, "challenges") == ["ok: http-01 can be set up"], "\(outcome)")
+        #expect(findings(outcome, "hooks").isEmpty && findings(outcome, "persist").isEmpty, "\(outcome)")
         chmod(sandbox.folder + "/state/accounts", 0o700)
 
         // CAA records of the name above it, which name another CA.
@@ -63,6 +64,21 @@ import Testing
         #expect(
             findings(outcome, "caa") == ["failed: the CAA records of example.org name other.example, not ca.example"],
             "\(outcome)")
+
+        // A hook that anybody may change, one that is gone, and a record of dns-persist-01 that is missing.
+        let hook = sandbox.folder + "/hook"
+        try "#!/bin/sh\n".write(toFile: hook, atomically: true, encoding: .utf8)
+        chmod(hook, 0o777)
+        let path = try #require(own["ACME_AGENT_CONFIG"]), plain = try String(contentsOfFile: path, encoding: .utf8)
+        let part = "deploy-hook = \"\(hook)\"\nfailure-hook = \"\(hook)-gone\"\ndns-persist = true\n"
+        try (plain + "\n[[certificate]]\nname = \"www.example.org\"\n" + part).write(toFile: path, atomically: true, encoding: .utf8)
+        outcome = try await doctor()
+        let hooks = findings(outcome, "hooks")
+        #expect(
+            hooks.first == "failed: others may change what it does: \(hook) has mode 0777" && hooks.count == 2
+                && hooks.last?.hasPrefix("failed: ") == true, "\(outcome)")
+        #expect(findings(outcome, "persist").first?.contains("_validation-persist.www.example.org") == true, "\(outcome)")
+        try plain.write(toFile: path, atomically: true, encoding: .utf8)
 
         // The agent is down.
         try await sandbox.stopDaemon()

@@ -192,6 +192,8 @@ import Testing
         let stored = try #require(try await office.stored)
         #expect(stored.termsOfService == "https://ca.test/terms-2" && stored.contact == ["mailto:admin@example.org"])
         #expect(try await client.newOrder(order).value.status == .pending)
+        let url = try #require(stored.url)
+        #expect(office.ca.contacts(of: url) == ["mailto:admin@example.org"])
     }
 
     /// RFC 8555 §7.5.2, where the CA counts pending authorizations and policy allows it: what failed is left as it is.

@@ -183,6 +183,51 @@ import Testing
         servers.stop()
     }
 
+    /// Each message in turn gets a failure as its answer, whether or not the server did what it said: the next run leaves
+    /// exactly one record for the account, and those of others.
+    @Test(
+        .enabled(if: !DNSServersFixture.Software.installed.isEmpty, "bind9 or knot is installed"), arguments: [true, false])
+    func settingARecordMayBeCutOffAnywhere(isDone: Bool) async throws {
+        let own = try Self.own(), name = try DNSName("www.example.org"), place = try DomainName("_validation-persist.www.example.org")
+        let foreign = DNSPersistRecord(issuer: "other.test", accountURI: "https://other.test/1")
+        let earlier = DNSPersistRecord(issuer: "also-ca.test", accountURI: "https://ca.test/1")
+        let servers = try await DNSServersFixture(
+            try #require(DNSServersFixture.Software.installed.first),
+            records: ["_validation-persist.www TXT \"\(foreign.value)\""])
+        let direct = try DNSUpdateSettings(server: "\(servers.primary)", keyFile: servers.keyFile, resolver: "\(servers.primary)")
+        let record = own.record(for: name)
+        for failing in 0... {
+            // As it was before.
+            try await DNSPersist.set(earlier, for: name, inPlaceOf: own, direct, port: servers.port)
+            let passed = Updates(), port = servers.port
+            let relay = try await ScriptedDNSServer { query in
+                let number = passed.next()
+                guard number == failing else { return .messages([DNSRelay.answer(query.bytes, port: port)].compactMap(\.self)) }
+                if isDone { _ = DNSRelay.answer(query.bytes, port: port) }
+                var reply = DNSReply(to: query)
+                reply.code = 2
+                return .messages([reply.bytes])
+            }
+            let settings = try DNSUpdateSettings(server: "\(relay.server)", keyFile: servers.keyFile, resolver: "\(relay.server)")
+            let failure: (any Error)?
+            do {
+                try await DNSPersist.set(record, for: name, inPlaceOf: own, settings, port: servers.port)
+                failure = nil
+            } catch { failure = error }
+            let asked = relay.asked.count
+            await relay.stop()
+            #expect(failure == nil || failure is IssuanceError, "message \(failing): \(String(describing: failure))")
+            try await DNSPersist.set(record, for: name, inPlaceOf: own, direct, port: servers.port)
+            let values = try await servers.lookup.currentTexts(of: place).map { String(decoding: $0, as: UTF8.self) }
+            #expect(Set(values) == [foreign.value, record.value] && values.count == 2, "message \(failing)")
+            if asked <= failing {
+                #expect(failing > 3, "the faults reach nothing")
+                break
+            }
+        }
+        servers.stop()
+    }
+
     @Test(arguments: [true, false]) func whatRemainsBesideARecordThatIsSetIsSaid(isRefused: Bool) async throws {
         let own = try Self.own(), record = own.record(for: try DNSName("www.example.org"))
         let earlier = own.record(for: try DNSName("*.www.example.org")).value

@@ -256,8 +256,19 @@ public struct AccountFlow: Sendable {
     public func update(_ directory: ACMEURL, contact: [Contact]?, agreesToTerms: Bool = false) async throws -> Account {
         let client = try await client(for: directory)
         let terms = agreesToTerms ? try await client.directory().termsOfService : nil
-        let update = AccountUpdate(contact: contact?.map(\.text), termsOfServiceAgreed: agreesToTerms ? true : nil)
-        let account = try await asked(directory) { try await client.updateAccount(update) }
+        // Some CAs refuse an update without contacts as an empty one.
+        let kept = agreesToTerms ? try await store.account(at: directory)?.contact : nil
+        let update = AccountUpdate(
+            contact: contact?.map(\.text) ?? kept.flatMap { $0.isEmpty ? nil : $0 }, termsOfServiceAgreed: agreesToTerms ? true : nil)
+        let account = try await asked(directory) {
+            do { return try await client.updateAccount(update) } catch let error as ACMEClientError
+                where update.contact == nil && error.problem?.kind == .malformed
+            {
+                // RFC 8555 §7.3.3 leaves it to the page that the CA names how its user agrees.
+                observer(.warning("the CA takes no agreement from this program: the page that it named when it refused does"))
+                return try await client.fetchAccount()
+            }
+        }
         if var stored = try await store.account(at: directory) {
             guard account.status == .valid else { throw closed(stored, nil) }
             if contact != nil { stored.contact = account.contact }
