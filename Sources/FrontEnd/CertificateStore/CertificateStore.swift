@@ -57,6 +57,8 @@ public protocol CertificateStore: Sendable {
     /// Takes a certificate's lock, or fails at once with `.locked` if another process holds it. The lock is held until
     /// it is released or this process ends.
     func lock(_ name: CertificateName) async throws(StoreError) -> any CertificateLock
+    /// The same for an account: held while its key or its place at the CA changes.
+    func lockAccount(at directory: ACMEURL) async throws(StoreError) -> any CertificateLock
 }
 
 /// Stores what renewals remember. Losing it does no harm.

@@ -17,6 +17,7 @@ import JOSE
 /// | `renewals/orders/<as accounts>.json` | the orders placed at a CA of late |
 /// | `outgoing/<SHA-256 of the SPKI>.json` | a replaced key that will be retired or deleted |
 /// | `locks/<name>.lock` | held while a process works on the certificate, then removed; names the process |
+/// | `locks/account:<as accounts>.lock` | the same for an account whose key or place at the CA changes |
 ///
 /// The modes do not depend on the umask. All users may read certificates, so that servers can; owner and group may read
 /// `key.pem`, and only the owner the rest.
@@ -88,6 +89,8 @@ struct FolderLayout: Sendable {
         return Hexadecimal.encode(digest) + ".json"
     }
     func lock(_ name: CertificateName) -> String { "\(locks)/\(name.rawValue).lock" }
+
+    func accountLock(_ directory: ACMEURL) -> String { "\(locks)/account:\(FolderLayout.file(of: directory)).lock" }
 
     /// The name of a certificate's folder while it is being removed.
     static func removed(_ name: CertificateName) -> String { ".removed-\(name.rawValue)" }

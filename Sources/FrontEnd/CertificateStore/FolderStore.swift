@@ -191,6 +191,11 @@ public struct FolderStore: CertificateStore, RenewalStore {
 
     public func lock(_ name: CertificateName) async throws(StoreError) -> any CertificateLock {
         try makeFolder(layout.locks)
-        return try FolderLock(layout.lock(name), name: name)
+        return try FolderLock(layout.lock(name), "certificate \"\(name)\"")
+    }
+
+    public func lockAccount(at directory: ACMEURL) async throws(StoreError) -> any CertificateLock {
+        try makeFolder(layout.locks)
+        return try FolderLock(layout.accountLock(directory), "the account at \(directory.origin)")
     }
 }

@@ -88,18 +88,18 @@ extension StoreError {
     }
 }
 
-/// The lock file of a certificate.
+/// The lock file of a certificate or an account.
 struct FolderLock: CertificateLock {
     private let lock: FileLock
 
-    init(_ path: String, name: CertificateName) throws(StoreError) {
+    init(_ path: String, _ what: String) throws(StoreError) {
         do throws(FileLockError) { lock = try FileLock(path) } catch {
             switch error {
             case .system(let error): throw StoreError(error)
             case .held(_, let process):
                 let holder = process.map { "process \($0)" } ?? "another process"
                 throw StoreError(
-                    .locked, path: path, message: "\(holder) is working on certificate \"\(name)\"",
+                    .locked, path: path, message: "\(holder) is working on \(what)",
                     hint: "wait until it is done, or stop it")
             }
         }

@@ -217,6 +217,14 @@ import Testing
         let name = try Identifier(argument: "*.example.org"), keyAuthorization = KeyAuthorization(token: "t", thumbprint: "t")
         #expect(solvers[0].target(of: name, keyAuthorization) == "_acme-challenge.example.org")
         #expect(solvers[1].target(of: name, keyAuthorization) == "_ujmmovf2vn55tgye._acme-challenge.example.org")
+        // What the command line says comes before the part that covers the name.
+        var given = CertificateSettings()
+        given.dnsChallenge = .dnsAccount01
+        given.dnsWait = 7
+        let chosen = try self.settings([], toml).certificate(named: "x", given: given, remembered: CertificateSettings())
+        #expect(chosen.challengeRules.map(\.dnsWait) == [7])
+        let account = try ACMEURL("https://example.com/acme/acct/ExampleAccount")
+        #expect(chosen.solvers(for: account).map(\.type) == [.dnsAccount01, .dnsAccount01])
     }
 
     @Test(arguments: [

@@ -171,6 +171,23 @@ import Testing
         }
     }
 
+    /// A run that uses the account while its key changes waits, and never undoes the note of the change.
+    @Test func whoeverUsesAnAccountWaitsForTheChangeOfItsKey() async throws {
+        let office = try Office()
+        var account = try await office.register()
+        let directory = try office.ca.directory
+        account.nextKey = "next"
+        try await office.store.save(account)
+        let lock = try await office.store.lockAccount(at: directory)
+        await #expect { _ = try await office.flow().client(for: directory) } throws: { ($0 as? StoreError)?.reason == .locked }
+        await #expect { _ = try await office.flow().changeKey(directory, to: "next") } throws: { ($0 as? StoreError)?.reason == .locked }
+        await #expect { _ = try await office.flow().recover(try office.recovery()) } throws: { ($0 as? StoreError)?.reason == .locked }
+        #expect(try await office.stored?.nextKey == "next")
+        lock.release()
+        _ = try await office.flow().client(for: directory)
+        #expect(try await office.stored?.nextKey == nil)
+    }
+
     /// RFC 8555 §7.3.3.
     @Test func newTermsAreAgreedToByAnUpdate() async throws {
         var behaviour = FakeCA.Behaviour()

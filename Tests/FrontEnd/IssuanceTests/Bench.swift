@@ -196,4 +196,7 @@ struct KillableStore: CertificateStore {
         try await killSwitch.around { () async throws(StoreError) in try await base.removeJournal(named: name) }
     }
     func lock(_ name: CertificateName) async throws(StoreError) -> any CertificateLock { try await base.lock(name) }
+    func lockAccount(at directory: ACMEURL) async throws(StoreError) -> any CertificateLock {
+        try await base.lockAccount(at: directory)
+    }
 }

@@ -11,7 +11,9 @@ extension AccountFlow {
     /// - Throws: `IssuanceError`, `ACMEClientError` (a conflict if the new key already has an account), the key
     ///   provider's errors.
     public func changeKey(_ directory: ACMEURL, to newKey: KeyName, algorithm: KeyAlgorithm = .p256) async throws -> StoredAccount {
-        let client = try await client(for: directory)
+        let lock = try await store.lockAccount(at: directory)
+        defer { lock.release() }
+        let client = try await settledClient(for: directory)
         guard var account = try await store.account(at: directory) else { throw IssuanceError.noAccount(directory: directory) }
         guard account.key != newKey else { return account }
         let oldKey = account.key
@@ -28,7 +30,7 @@ extension AccountFlow {
         } catch let error as ACMEClientError where error.problem != nil {
             // A failure after the change, or the refusal of a request that was sent again, looks like one without it: only
             // the CA knows which key it has.
-            _ = try? await self.client(for: directory)
+            _ = try? await settledClient(for: directory)
             guard let settled = try await store.account(at: directory), settled.key == newKey else { throw error }
             return settled
         }

@@ -38,6 +38,8 @@ extension AccountFlow {
     /// - Throws: `IssuanceError`: `.noAccount` if no key has an account, `.accountClosed`, `.termsNotAgreed` if the CA's
     ///   terms are not those that were agreed to; `ACMEClientError`, `StoreError`, the key provider's errors.
     public func recover(_ request: AccountRecoveryRequest) async throws -> (account: StoredAccount, recovery: AccountRecovery) {
+        let lock = try await store.lockAccount(at: request.directory)
+        defer { lock.release() }
         let anonymous = client(request.directory)
         guard var kept = try await store.account(at: request.directory) else {
             let account = try await search(request, anonymous)

@@ -55,6 +55,8 @@ public struct AccountFlow: Sendable {
     /// Registers an account, or resumes an interrupted registration. A key that has an account keeps it.
     /// - Throws: `IssuanceError`, `ACMEClientError`, `StoreError`, the key provider's errors.
     public func register(_ wanted: AccountRegistration) async throws -> StoredAccount {
+        let lock = try await store.lockAccount(at: wanted.directory)
+        defer { lock.release() }
         var registration = wanted
         let anonymous = client(registration.directory)
         let directory = try await anonymous.directory()
@@ -195,6 +197,27 @@ public struct AccountFlow: Sendable {
     /// A client that signs for the account at this CA; no request is sent if the account's URL is known.
     /// - Throws: `IssuanceError.noAccount`, `.keyMissing`, `.accountClosed`.
     public func client(for directory: ACMEURL) async throws -> ACMEClient {
+        let account = try await store.account(at: directory)
+        // The change of its key was interrupted, or is under way.
+        guard let account, account.nextKey != nil || account.formerKey != nil else { return try await settledClient(for: directory) }
+        let lock = try await lockWaiting(directory)
+        defer { lock.release() }
+        return try await settledClient(for: directory)
+    }
+
+    /// How often to look whether another process is done with an account, every 100 ms.
+    private static let lockLooks = 100
+
+    private func lockWaiting(_ directory: ACMEURL) async throws -> any CertificateLock {
+        for _ in 0..<Self.lockLooks {
+            do throws(StoreError) { return try await store.lockAccount(at: directory) } catch { if error.reason != .locked { throw error } }
+            try await time.sleep(for: .milliseconds(100))
+        }
+        return try await store.lockAccount(at: directory)
+    }
+
+    /// The caller holds the account's lock if its key may be changing.
+    func settledClient(for directory: ACMEURL) async throws -> ACMEClient {
         guard var account = try await store.account(at: directory) else { throw IssuanceError.noAccount(directory: directory) }
         let anonymous = client(directory)
         guard !account.isDeactivated else { throw closed(account, nil) }

@@ -45,6 +45,16 @@ extension ChallengeTexts {
     }
 }
 
+extension ChallengeRule {
+    /// With the wait and the kind of DNS challenge that a certificate's own settings have, if they have any.
+    func under(_ own: CertificateSettings) -> ChallengeRule {
+        var rule = self
+        if let wait = own.dnsWait { rule.dnsWait = wait }
+        if let challenge = own.dnsChallenge { rule.dnsChallenge = challenge }
+        return rule
+    }
+}
+
 extension CertificateSettings {
     /// The solvers for an order, in order of preference. A name has those of the first rule that covers it.
     /// - Parameter account: the account's URL at the CA; `nil` if there is no order.

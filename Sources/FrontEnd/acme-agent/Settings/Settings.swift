@@ -156,7 +156,9 @@ struct Settings: Sendable {
         settings = settings.over(certificate)
         if !isChosen {
             settings.challenges = nil
-            settings.challengeRules = challengeRules
+            // What was said of this certificate alone counts more than what was said of many names.
+            let own = given.over(ownSettings(name)).over(remembered)
+            settings.challengeRules = challengeRules.map { $0.under(own) }
             settings.generalChallenges = certificate.challenges
         }
         return settings

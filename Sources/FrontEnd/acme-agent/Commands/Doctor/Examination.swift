@@ -42,7 +42,7 @@ struct Examination: Sendable {
         var found = await agent() + settings() + store()
         let contents = try await StoreContents(session)
         let reports = contents.reports.filter { wanted?.contains($0.certificate.name) ?? true }
-        found += certificates(contents)
+        found += await certificates(contents)
         var directories = [session.settings.directory]
         for directory in reports.map(\.certificate.metadata.directory) where !directories.contains(directory) {
             directories.append(directory)
@@ -53,7 +53,7 @@ struct Examination: Sendable {
         var accounts: [ACMEURL: StoredAccount] = [:]
         var issuers: [ACMEURL: [String]] = [:]
         for directory in directories {
-            let (diagnoses, account, names) = await ca(directory)
+            let (diagnoses, account, names) = await ca(directory, remembered(at: directory, reports))
             found += diagnoses
             accounts[directory] = account
             issuers[directory] = names
@@ -124,7 +124,7 @@ struct Examination: Sendable {
         return found.isEmpty ? [.ok(.store, "\(TerminalText.safe(root)) is yours alone to write")] : found
     }
 
-    private func certificates(_ contents: StoreContents) -> [Diagnosis] {
+    private func certificates(_ contents: StoreContents) async -> [Diagnosis] {
         let now = Session.now
         var found = contents.reports.filter { wanted?.contains($0.certificate.name) ?? true }.map { report -> Diagnosis in
             let name = report.certificate.name.rawValue
@@ -138,12 +138,30 @@ struct Examination: Sendable {
             found.append(.failed(.certificates, name.rawValue, failure.message, hint: failure.hint))
         }
         for journal in contents.interrupted where wanted?.contains(journal.name) ?? true {
+            guard await !isBeingWorkedOn(journal.name) else {
+                found.append(.ok(.certificates, journal.name.rawValue, "its order is under way"))
+                continue
+            }
             found.append(
                 .failed(
                     .certificates, journal.name.rawValue, "its order \(journal.hasFailed ? "failed" : "was interrupted")",
                     hint: "acme-agent renew \(journal.name), or acme-agent forget --order \(journal.name)"))
         }
         return found.isEmpty ? [.ok(.certificates, "there are none yet")] : found
+    }
+
+    private func isBeingWorkedOn(_ name: CertificateName) async -> Bool {
+        do throws(StoreError) {
+            try await session.store.lock(name).release()
+            return false
+        } catch { return error.reason == .locked }
+    }
+
+    /// The root certificates that a certificate of a CA was ordered with, for what the configuration does not say.
+    private func remembered(at directory: ACMEURL, _ reports: [CertificateReport]) -> CertificateSettings.CACertificate? {
+        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
+        return reports.lazy.filter { $0.certificate.metadata.directory == directory }
+            .compactMap { (try? memory.read($0.certificate.name))?.caCertificate }.first
     }
 
     /// What can be seen of the challenges' set-up without an order.
@@ -174,13 +192,15 @@ struct Examination: Sendable {
 
     // MARK: The CA
 
-    private func ca(_ directory: ACMEURL) async -> ([Diagnosis], StoredAccount?, issuers: [String]) {
+    private func ca(_ directory: ACMEURL, _ roots: CertificateSettings.CACertificate?) async -> (
+        [Diagnosis], StoredAccount?, issuers: [String]
+    ) {
         let known = session.settings.knownCA(at: directory), name = known.name ?? directory.host
         var found: [Diagnosis] = []
         var issuers = [known.issuerDomain].compactMap(\.self)
         var terms: String?
         do {
-            let (response, offered) = try await session.withTransport(to: directory) { transport in
+            let (response, offered) = try await session.withTransport(to: directory, remembered: roots) { transport in
                 try await Self.bounded {
                     var request = HTTPRequest(.get, directory, responseLimit: 1 << 20)
                     request.timeLimit = Self.patience
@@ -212,7 +232,7 @@ struct Examination: Sendable {
                 )
                 return (found, nil, issuers)
             }
-            found.append(await look(at: account, name))
+            found.append(await look(at: account, name, roots))
             if let terms, let agreed = account.termsOfService, terms != agreed, !account.isDeactivated {
                 found.append(
                     .unknown(
@@ -227,7 +247,7 @@ struct Examination: Sendable {
     }
 
     /// Whether the CA has the account. The agent signs this request; nothing is changed.
-    private func look(at account: StoredAccount, _ name: String) async -> Diagnosis {
+    private func look(at account: StoredAccount, _ name: String, _ roots: CertificateSettings.CACertificate?) async -> Diagnosis {
         let directory = account.directory
         guard !account.isDeactivated else {
             return .failed(
@@ -240,7 +260,7 @@ struct Examination: Sendable {
         // Which of the keys the CA has is found out by the next command that uses the account.
         guard account.nextKey == nil else { return .unknown(.account, name, "a change of its key was interrupted: \(url)") }
         do {
-            let status = try await session.withTransport(to: directory) { transport in
+            let status = try await session.withTransport(to: directory, remembered: roots) { transport in
                 try await Self.bounded {
                     let keys = try await session.keys()
                     guard let key = try await keys.key(named: account.key) else { throw IssuanceError.keyMissing(account.key) }

@@ -65,4 +65,7 @@ struct TimedStore: CertificateStore {
     func lock(_ name: CertificateName) async throws(StoreError) -> any CertificateLock {
         try await timed("lock") { () async throws(StoreError) in try await base.lock(name) }
     }
+    func lockAccount(at directory: ACMEURL) async throws(StoreError) -> any CertificateLock {
+        try await timed("lock account") { () async throws(StoreError) in try await base.lockAccount(at: directory) }
+    }
 }
