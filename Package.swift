@@ -243,7 +243,7 @@ let package = Package(
                 "ProcessWaiting", "SilentServer", "TestSupport", "acme-agent", "StrictJSON", "ConfigurationFile", "DurableFile", "JOSE",
                 "ACME", "AuditTrail",
                 "AgentInterface",
-                "ACMEClient", "CertificateStore", "Issuance", argumentParser,
+                "ACMEClient", "CertificateStore", "Issuance", argumentParser, crypto,
             ]),
         tests("MeasurementTests", in: "Benchmark", ["Measurement", "StrictJSON"]),
         tests(

@@ -18,15 +18,24 @@ public struct CertificateChain: Sendable {
     /// - Throws: `StoreError` `.chainRefused`.
     public init(pem: [UInt8]) throws(StoreError) { try self.init(der: try CertificatePEM.read(pem)) }
 
-    public init(der: [[UInt8]]) throws(StoreError) {
+    public init(der: [[UInt8]]) throws(StoreError) { try self.init(der) { (bytes) throws(UnreadableCertificate) in try .init(der: bytes) } }
+
+    /// Reads a chain that `init(pem:)` has read before. What its certificates contain is read when it is asked for.
+    init(storedPEM pem: [UInt8]) throws(StoreError) {
+        try self.init(CertificatePEM.read(pem)) { (bytes) throws(UnreadableCertificate) in try .init(stored: bytes) }
+    }
+
+    private init(
+        _ der: [[UInt8]], _ read: (_ bytes: [UInt8]) throws(UnreadableCertificate) -> ChainCertificate
+    ) throws(StoreError) {
         guard let first = der.first else { throw CertificatePEM.refuse("it contains no certificate") }
-        do { leaf = try ChainCertificate(der: first) } catch { throw CertificatePEM.refuse("certificate 1 is \(error.reason)") }
+        do { leaf = try read(first) } catch { throw CertificatePEM.refuse("certificate 1 is \(error.reason)") }
         var issuers: [ChainCertificate] = []
         var kept = [first]
         var warnings: [String] = []
         for (index, bytes) in der.enumerated().dropFirst() {
             do throws(UnreadableCertificate) {
-                issuers.append(try ChainCertificate(der: bytes))
+                issuers.append(try read(bytes))
                 kept.append(bytes)
             } catch {
                 // A server would not load a file that contains anything else.
@@ -62,6 +71,12 @@ public struct CertificateChain: Sendable {
     public var authorityKeyIdentifier: [UInt8]? {
         guard let found = leaf.find(ASN1ObjectIdentifier.X509ExtensionID.authorityKeyIdentifier) else { return nil }
         return (try? AuthorityKeyIdentifier(found))?.keyIdentifier.map { Array($0) }
+    }
+
+    /// The certificate above the leaf that issued it; `nil` if there is none, or it cannot be told.
+    public var leafIssuer: ChainCertificate? {
+        // A signature of an unknown kind says nothing against it.
+        issuers.first { leaf.isIssued(by: $0) ?? $0.hasSubject(leaf.issuerDER) }
     }
 
     /// The leaf's SubjectPublicKeyInfo, byte for byte.

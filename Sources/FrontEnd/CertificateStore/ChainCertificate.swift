@@ -1,4 +1,3 @@
-import ACME
 import SwiftASN1
 import X509
 
@@ -7,48 +6,94 @@ import X509
 public struct ChainCertificate: Sendable {
     /// As received.
     public let der: [UInt8]
-    public let subject: DistinguishedName
-    public let issuer: DistinguishedName
-    /// The content bytes as in the certificate (RFC 5280 §4.1.2.2), including a leading zero.
-    let serialNumber: [UInt8]
-    /// Unix seconds, the first and the last second of validity.
-    let notBefore: Int64
-    let notAfter: Int64
-    /// SubjectPublicKeyInfo, byte for byte.
-    let spki: [UInt8]
-    let extensions: [Certificate.Extension]
-    /// To verify its signature; `nil` if that is of an unknown kind.
-    private let certificate: Certificate?
-    /// To verify the certificates that it issued; `nil` if the key is of an unknown kind.
-    private let publicKey: Certificate.PublicKey?
+    private let fields: CertificateFields
 
+    /// Reads what a CA sends, all of it.
     /// - Throws: `UnreadableCertificate`, since the library's messages are for programmers.
     init(der: [UInt8]) throws(UnreadableCertificate) {
-        let root: ASN1Node
-        do { root = try DER.parse(der) } catch { throw .notDER }
+        // The library is stricter about what the elements contain.
+        do { _ = try DER.parse(der) } catch { throw .notDER }
+        try self.init(stored: der)
         do {
-            let tbs = try DER.sequence(root, identifier: .sequence) { nodes in
-                guard let tbs = nodes.next(), nodes.next() != nil, nodes.next() != nil else { throw UnreadableCertificate.notACertificate }
-                return tbs
-            }
-            let fields = try Fields(tbs)
-            serialNumber = fields.serialNumber
-            issuer = try DistinguishedName(derEncoded: fields.issuer)
-            subject = try DistinguishedName(derEncoded: fields.subject)
-            (notBefore, notAfter) = fields.validity
-            spki = Array(fields.spki.encodedBytes)
-            extensions = fields.extensions
-            publicKey = try? Certificate.PublicKey(derEncoded: fields.spki)
+            _ = try ChainCertificate.name(fields.issuer)
+            _ = try ChainCertificate.name(fields.subject)
+            _ = try ChainCertificate.extensions(fields.extensions)
         } catch { throw .notACertificate }
-        certificate = try? Certificate(derEncoded: der)
+    }
+
+    /// Reads what was read completely before it was stored: only where the fields are.
+    init(stored der: [UInt8]) throws(UnreadableCertificate) {
+        fields = try CertificateFields(der)
         self.der = der
+    }
+
+    /// Both are empty if they cannot be read.
+    public var subject: DistinguishedName { (try? ChainCertificate.name(fields.subject)) ?? ChainCertificate.noName }
+    public var issuer: DistinguishedName { (try? ChainCertificate.name(fields.issuer)) ?? ChainCertificate.noName }
+    /// The issuer's Name, DER.
+    public var issuerDER: ArraySlice<UInt8> { fields.issuer }
+    /// The content bytes as in the certificate (RFC 5280 §4.1.2.2), including a leading zero.
+    public var serialNumber: [UInt8] { Array(fields.serialNumber) }
+    /// Unix seconds, the first and the last second of validity.
+    var notBefore: Int64 { fields.notBefore }
+    var notAfter: Int64 { fields.notAfter }
+    /// SubjectPublicKeyInfo, byte for byte.
+    var spki: [UInt8] { Array(fields.spki) }
+    var extensions: [Certificate.Extension] { (try? ChainCertificate.extensions(fields.extensions)) ?? [] }
+    /// To verify the signatures that its key makes; `nil` if the key is of an unknown kind.
+    private var publicKey: Certificate.PublicKey? { try? Certificate.PublicKey(derEncoded: spki) }
+
+    private static let noName = DistinguishedName([RelativeDistinguishedName]())
+
+    private static func name(_ der: ArraySlice<UInt8>) throws -> DistinguishedName {
+        try DistinguishedName(derEncoded: try DER.parse(Array(der)))
+    }
+
+    private static func extensions(_ der: ArraySlice<UInt8>) throws -> [Certificate.Extension] {
+        guard !der.isEmpty else { return [] }
+        return try DER.sequence(of: Certificate.Extension.self, identifier: .sequence, rootNode: try DER.parse(Array(der)))
     }
 
     /// Whether `other` issued it; `nil` if its signature or the other's key is of an unknown kind.
     func isIssued(by other: ChainCertificate) -> Bool? {
         guard ComparableName(issuer) == ComparableName(other.subject) else { return false }
-        guard let certificate, let key = other.publicKey else { return nil }
+        // Its own signature's kind must be known too.
+        guard let certificate = try? Certificate(derEncoded: der), let key = other.publicKey else { return nil }
         return key.isValidSignature(certificate.signature, for: certificate)
+    }
+
+    /// Whether a Name is its subject (RFC 5280 §7.1).
+    /// - Parameter name: DER.
+    public func hasSubject(_ name: ArraySlice<UInt8>) -> Bool {
+        if name == fields.subject { return true }
+        guard let other = try? ChainCertificate.name(name) else { return false }
+        return ComparableName(other) == ComparableName(subject)
+    }
+
+    /// Whether its key made a signature.
+    /// - Parameters:
+    ///   - signature: as in the BIT STRING of what is signed.
+    ///   - algorithm: the AlgorithmIdentifier, DER.
+    /// - Returns: `nil` if the key or the algorithm is of an unknown kind.
+    public func hasSigned(_ bytes: ArraySlice<UInt8>, signature: ArraySlice<UInt8>, algorithm: ArraySlice<UInt8>) -> Bool? {
+        guard let known = SignatureKinds.kind(algorithm), let publicKey else { return nil }
+        return publicKey.isValidSignature(signature, for: bytes, signatureAlgorithm: known)
+    }
+
+    /// The value of an extension, and whether it is critical.
+    public func extensionValue(_ oid: ASN1ObjectIdentifier) -> (value: ArraySlice<UInt8>, isCritical: Bool)? {
+        find(oid).map { ($0.value, $0.critical) }
+    }
+
+    /// Whether it has a keyUsage that does not name the signing of CRLs (RFC 5280 §4.2.1.3).
+    public var forbidsSigningCRLs: Bool {
+        guard let found = find(ASN1ObjectIdentifier.X509ExtensionID.keyUsage) else { return false }
+        return (try? KeyUsage(found))?.cRLSign != true
+    }
+
+    /// Its SubjectKeyIdentifier.
+    public var subjectKeyIdentifier: ArraySlice<UInt8>? {
+        find(ASN1ObjectIdentifier.X509ExtensionID.subjectKeyIdentifier).flatMap { try? SubjectKeyIdentifier($0).keyIdentifier }
     }
 
     /// The extension of that kind; `nil` if there is none.
@@ -89,66 +134,35 @@ enum UnreadableCertificate: Error {
     }
 }
 
-/// The fields of a tbsCertificate (RFC 5280 §4.1).
-private struct Fields {
-    var serialNumber: [UInt8]
-    var issuer: ASN1Node
-    var validity: (Int64, Int64)
-    var subject: ASN1Node
-    var spki: ASN1Node
-    var extensions: [Certificate.Extension] = []
+/// The kinds of signature on CRLs: those that the Web PKI allows (CA/Browser Forum Baseline Requirements §7.1.3.2), and
+/// Ed25519. RSASSA-PSS is not supported.
+private enum SignatureKinds {
+    private static let ecdsa: [UInt8] = [0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03]
+    private static let rsa: [UInt8] = [0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01]
 
-    init(_ tbs: ASN1Node) throws {
-        self = try DER.sequence(tbs, identifier: .sequence) { nodes in
-            // [0] version is absent in v1 certificates only.
-            _ = try DER.optionalExplicitlyTagged(&nodes, tagNumber: 0, tagClass: .contextSpecific) { $0 }
-            let serialNumber = try ArraySlice<UInt8>(derEncoded: &nodes)
-            _ = try DER.sequence(Fields.next(&nodes), identifier: .sequence) { algorithm in while algorithm.next() != nil {} }
-            let issuer = try Fields.next(&nodes)
-            let validity = try DER.sequence(Fields.next(&nodes), identifier: .sequence) { times in
-                (try Fields.seconds(Fields.next(&times)), try Fields.seconds(Fields.next(&times)))
+    /// - Parameter algorithm: AlgorithmIdentifier, DER.
+    static func kind(_ algorithm: ArraySlice<UInt8>) -> Certificate.SignatureAlgorithm? {
+        if algorithm.starts(with: ecdsa), algorithm.count == ecdsa.count + 1 {
+            switch algorithm.last {
+            case 2: return .ecdsaWithSHA256
+            case 3: return .ecdsaWithSHA384
+            case 4: return .ecdsaWithSHA512
+            default: return nil
             }
-            let subject = try Fields.next(&nodes), spki = try Fields.next(&nodes)
-            var fields = Fields(serialNumber: Array(serialNumber), issuer: issuer, validity: validity, subject: subject, spki: spki)
-            for number: UInt in 1...2 {
-                _ = DER.optionalImplicitlyTagged(&nodes, tagNumber: number, tagClass: .contextSpecific) { $0 }
+        }
+        // The parameters are NULL; RFC 4055 §5 has them absent too.
+        for (begin, end) in [([0x30, 0x0D], [0x05, 0x00]), ([0x30, 0x0B], [])] as [([UInt8], [UInt8])] {
+            guard algorithm.starts(with: begin + rsa), algorithm.count == begin.count + rsa.count + 1 + end.count,
+                algorithm.suffix(end.count).elementsEqual(end)
+            else { continue }
+            switch algorithm.dropLast(end.count).last {
+            case 11: return .sha256WithRSAEncryption
+            case 12: return .sha384WithRSAEncryption
+            case 13: return .sha512WithRSAEncryption
+            default: return nil
             }
-            let extensions = try DER.optionalExplicitlyTagged(&nodes, tagNumber: 3, tagClass: .contextSpecific) { node in
-                try DER.sequence(of: Certificate.Extension.self, identifier: .sequence, rootNode: node)
-            }
-            fields.extensions = extensions ?? []
-            return fields
         }
-    }
-
-    private init(serialNumber: [UInt8], issuer: ASN1Node, validity: (Int64, Int64), subject: ASN1Node, spki: ASN1Node) {
-        (self.serialNumber, self.issuer, self.validity, self.subject, self.spki) = (serialNumber, issuer, validity, subject, spki)
-    }
-
-    private static func next(_ nodes: inout ASN1NodeCollection.Iterator) throws -> ASN1Node {
-        guard let node = nodes.next() else { throw UnreadableCertificate.notACertificate }
-        return node
-    }
-
-    /// Unix seconds of a Time (RFC 5280 §4.1.2.5).
-    private static func seconds(_ node: ASN1Node) throws -> Int64 {
-        func padded(_ number: Int, _ count: Int = 2) -> String {
-            let digits = String(number)
-            return String(repeating: "0", count: max(0, count - digits.count)) + digits
-        }
-        let date: (year: Int, month: Int, day: Int, hours: Int, minutes: Int, seconds: Int)
-        if node.identifier == UTCTime.defaultIdentifier {
-            let time = try UTCTime(derEncoded: node, withIdentifier: UTCTime.defaultIdentifier)
-            date = (time.year, time.month, time.day, time.hours, time.minutes, time.seconds)
-        } else {
-            let time = try GeneralizedTime(derEncoded: node, withIdentifier: GeneralizedTime.defaultIdentifier)
-            date = (time.year, time.month, time.day, time.hours, time.minutes, time.seconds)
-        }
-        let text =
-            "\(padded(date.year, 4))-\(padded(date.month))-\(padded(date.day))T\(padded(date.hours)):\(padded(date.minutes)):"
-            + "\(padded(date.seconds))Z"
-        guard let seconds = RFC3339.seconds(text) else { throw UnreadableCertificate.notACertificate }
-        return seconds
+        return algorithm.elementsEqual([0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70]) ? .ed25519 : nil
     }
 }
 

@@ -47,7 +47,7 @@ extension FolderStore {
             throw StoreError(.damaged, path: folder + "/metadata.json", message: "the metadata is for another certificate")
         }
         let chain: CertificateChain
-        do { chain = try CertificateChain(pem: try required("fullchain.pem")) } catch {
+        do { chain = try CertificateChain(storedPEM: try required("fullchain.pem")) } catch {
             throw error.reason == .chainRefused ? StoreError(.damaged, path: folder + "/fullchain.pem", message: error.message) : error
         }
         let state = try state(name)

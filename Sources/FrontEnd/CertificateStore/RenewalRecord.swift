@@ -1,8 +1,10 @@
 import ACME
+import Crypto
+import JOSE
 import StrictJSON
 
-/// What is remembered between the renewals of a certificate: when its CA wants it renewed (RFC 9773), and which attempts
-/// failed. All of it can be lost without harm: the certificate's lifetime alone decides then.
+/// What is remembered between the renewals of a certificate: when its CA wants it renewed (RFC 9773), whether its CA has
+/// revoked it, and which attempts failed. All of it can be lost without harm: the certificate's lifetime alone decides then.
 public struct RenewalRecord: Hashable, Sendable {
     /// The CA's window for one certificate, and the moment in it that was chosen for the renewal.
     public struct Window: Hashable, Sendable {
@@ -35,8 +37,12 @@ public struct RenewalRecord: Hashable, Sendable {
         public var reason: String
         /// Whether it was the CA's fault, so that another CA might do better.
         public var isOfCA: Bool
+        /// Whether only the deploy hook failed: the certificate itself is installed.
+        public var isDeployment: Bool
 
-        public init(directory: ACMEURL, count: Int, first: Int64, last: Int64, next: Int64, reason: String, isOfCA: Bool) {
+        public init(
+            directory: ACMEURL, count: Int, first: Int64, last: Int64, next: Int64, reason: String, isOfCA: Bool, isDeployment: Bool = false
+        ) {
             self.directory = directory
             self.count = count
             self.first = first
@@ -44,6 +50,52 @@ public struct RenewalRecord: Hashable, Sendable {
             self.next = next
             self.reason = reason
             self.isOfCA = isOfCA
+            self.isDeployment = isDeployment
+        }
+    }
+
+    /// That the CA has revoked the certificate, by its revocation list (RFC 5280 §5).
+    public struct Revocation: Hashable, Sendable {
+        /// By the list, Unix seconds.
+        public var date: Int64
+        /// `nil` if the list gives none.
+        public var reason: RevocationReason?
+
+        public init(date: Int64, reason: RevocationReason? = nil) {
+            self.date = date
+            self.reason = reason
+        }
+    }
+
+    /// The newest revocation list that counted for the certificate.
+    public struct SeenList: Hashable, Sendable {
+        /// CRLNumber (RFC 5280 §5.2.3), hexadecimal without leading zeros.
+        public var number: String?
+        /// Unix seconds.
+        public var thisUpdate: Int64
+        public var nextUpdate: Int64
+
+        public init(number: String? = nil, thisUpdate: Int64, nextUpdate: Int64) {
+            self.number = number
+            self.thisUpdate = thisUpdate
+            self.nextUpdate = nextUpdate
+        }
+
+        public static func bytes(ofNumber text: String) -> [UInt8]? { Hexadecimal.decode(text) }
+    }
+
+    /// The lookups of the revocation list that failed since the last one that did not.
+    public struct ListFailures: Hashable, Sendable {
+        public var count: Int
+        /// When the first one failed, Unix seconds.
+        public var first: Int64
+        /// Why the last one failed, for a person.
+        public var reason: String
+
+        public init(count: Int, first: Int64, reason: String) {
+            self.count = count
+            self.first = first
+            self.reason = String(reason.prefix(RenewalRecord.longestReason))
         }
     }
 
@@ -72,6 +124,11 @@ public struct RenewalRecord: Hashable, Sendable {
     public var nextLook: Int64?
     /// How often in a row the CA could not be asked.
     public var failedLooks = 0
+    public var revocation: Revocation?
+    public var seenList: SeenList?
+    /// When the revocation list is looked at again, Unix seconds.
+    public var nextListLook: Int64?
+    public var listFailures: ListFailures?
     /// At most one for each CA.
     public var failures: [Failures] = []
     public var pause: Pause?
@@ -87,6 +144,8 @@ public struct RenewalRecord: Hashable, Sendable {
     public mutating func forgetTheFuture(now: Int64) {
         failures.removeAll { $0.last > now || $0.next > now &+ Self.longestWait }
         if let look = nextLook, look > now &+ Self.longestWait { nextLook = nil }
+        if let look = nextListLook, look > now &+ Self.longestWait { nextListLook = nil }
+        if let first = listFailures?.first, first > now { listFailures = nil }
         if let pause, pause.renewed > now || pause.seconds > Self.longestWait { self.pause = nil }
     }
 
@@ -102,6 +161,8 @@ public struct RenewalRecord: Hashable, Sendable {
 
 extension RenewalRecord: StoreDocument {
     static let kind = "renewal"
+    /// Format 2 added revocation lists and failed deploy hooks.
+    static let version: Int64 = 2
 
     func write(_ writer: inout JSONWriter) {
         writer.member("name", name.rawValue)
@@ -124,6 +185,30 @@ extension RenewalRecord: StoreDocument {
             writer.endObject()
         }
         if failedLooks > 0 { writer.member("failedLooks", failedLooks) }
+        if let revocation {
+            writer.name("revocation")
+            writer.beginObject()
+            writer.member("date", revocation.date)
+            writer.member("reason", ifPresent: revocation.reason.map { Int64($0.rawValue) })
+            writer.endObject()
+        }
+        if let seenList {
+            writer.name("seenList")
+            writer.beginObject()
+            writer.member("number", ifPresent: seenList.number)
+            writer.member("thisUpdate", seenList.thisUpdate)
+            writer.member("nextUpdate", seenList.nextUpdate)
+            writer.endObject()
+        }
+        writer.member("nextListLook", ifPresent: nextListLook)
+        if let listFailures {
+            writer.name("listFailures")
+            writer.beginObject()
+            writer.member("count", listFailures.count)
+            writer.member("first", listFailures.first)
+            writer.member("reason", listFailures.reason)
+            writer.endObject()
+        }
         if !failures.isEmpty {
             writer.name("failures")
             writer.beginArray()
@@ -136,6 +221,7 @@ extension RenewalRecord: StoreDocument {
                 writer.member("next", failure.next)
                 writer.member("reason", failure.reason)
                 writer.member("isOfCA", failure.isOfCA)
+                if failure.isDeployment { writer.member("isDeployment", true) }
                 writer.endObject()
             }
             writer.endArray()
@@ -143,7 +229,10 @@ extension RenewalRecord: StoreDocument {
     }
 
     init(_ object: JSONObject) throws {
-        try object.finish(known: ["version", "kind", "name", "serial", "window", "nextLook", "failedLooks", "failures", "pause"])
+        try object.finish(known: [
+            "version", "kind", "name", "serial", "window", "nextLook", "failedLooks", "failures", "pause", "revocation", "seenList",
+            "nextListLook", "listFailures",
+        ])
         name = try CertificateName(object.string("name"))
         serial = try object.optionalString("serial")
         if let value = object.optional("window") {
@@ -160,40 +249,103 @@ extension RenewalRecord: StoreDocument {
         }
         nextLook = try object.optionalInteger("nextLook")
         failedLooks = Int(clamping: try object.optionalInteger("failedLooks") ?? 0)
+        if let value = object.optional("revocation") {
+            let revocation = try value.object()
+            try revocation.finish(known: ["date", "reason"])
+            self.revocation = Revocation(
+                date: try revocation.integer("date"),
+                reason: try revocation.optionalInteger("reason").flatMap { RevocationReason(rawValue: Int(clamping: $0)) })
+        }
+        if let value = object.optional("seenList") {
+            let list = try value.object()
+            try list.finish(known: ["number", "thisUpdate", "nextUpdate"])
+            seenList = SeenList(
+                number: try list.optionalString("number"), thisUpdate: try list.integer("thisUpdate"),
+                nextUpdate: try list.integer("nextUpdate"))
+        }
+        nextListLook = try object.optionalInteger("nextListLook")
+        if let value = object.optional("listFailures") {
+            let failures = try value.object()
+            try failures.finish(known: ["count", "first", "reason"])
+            listFailures = ListFailures(
+                count: Int(clamping: try failures.integer("count")), first: try failures.integer("first"),
+                reason: try failures.string("reason"))
+        }
         for value in try object.optional("failures")?.array() ?? [] {
             let failure = try value.object()
-            try failure.finish(known: ["directory", "count", "first", "last", "next", "reason", "isOfCA"])
+            try failure.finish(known: ["directory", "count", "first", "last", "next", "reason", "isOfCA", "isDeployment"])
             note(
                 Failures(
                     directory: try ACMEURL(failure.string("directory")), count: Int(clamping: try failure.integer("count")),
                     first: try failure.integer("first"), last: try failure.integer("last"), next: try failure.integer("next"),
-                    reason: try failure.string("reason"), isOfCA: try failure.bool("isOfCA")))
+                    reason: try failure.string("reason"), isOfCA: try failure.bool("isOfCA"),
+                    isDeployment: try failure.optionalBool("isDeployment") ?? false))
         }
     }
 }
 
-/// The orders that were placed at a CA of late, for its limit (RFC 8555 §6.6).
+/// What counts towards a CA's limits: the orders, certificates and failed validations of late (RFC 8555 §6.6).
 public struct OrderCount: Hashable, Sendable {
+    /// Something that is limited for each of many.
+    public struct Entry: Hashable, Sendable {
+        /// What it is counted for: a name, or the `id` of several.
+        public var id: String
+        /// Unix seconds.
+        public var time: Int64
+
+        public init(id: String, time: Int64) {
+            self.id = id
+            self.time = time
+        }
+    }
+
     /// More than any CA's limit.
     static let maximumTimes = 4_096
 
     public var directory: ACMEURL
-    /// When each was placed, Unix seconds, oldest first.
+    /// When each order was placed, Unix seconds, oldest first.
     public private(set) var times: [Int64]
+    /// Certificates by their names, oldest first.
+    public private(set) var certificates: [Entry]
+    /// Failed validations by name, oldest first.
+    public private(set) var failures: [Entry]
 
-    public init(directory: ACMEURL, times: [Int64] = []) {
+    public init(directory: ACMEURL, times: [Int64] = [], certificates: [Entry] = [], failures: [Entry] = []) {
         self.directory = directory
         self.times = Array(times.sorted().suffix(OrderCount.maximumTimes))
+        self.certificates = Array(certificates.sorted { $0.time < $1.time }.suffix(OrderCount.maximumTimes))
+        self.failures = Array(failures.sorted { $0.time < $1.time }.suffix(OrderCount.maximumTimes))
     }
 
-    /// - Parameter oldest: what was placed before it is forgotten.
-    public mutating func add(_ time: Int64, forgettingBefore oldest: Int64) {
-        self = OrderCount(directory: directory, times: times.filter { $0 >= oldest } + [time])
+    /// One text for exactly these names, in whatever order.
+    public static func id(of identifiers: [Identifier]) -> String {
+        let names = Set(identifiers.map(\.value)).sorted().joined(separator: " ")
+        return Hexadecimal.encode(Array(SHA256.hash(data: Array(names.utf8)).prefix(16)))
+    }
+
+    /// - Parameter oldest: what happened before it is forgotten.
+    public mutating func add(_ time: Int64, forgettingBefore oldest: Int64) { change(oldest) { $0.times.append(time) } }
+
+    public mutating func add(certificateFor identifiers: [Identifier], _ time: Int64, forgettingBefore oldest: Int64) {
+        change(oldest) { $0.certificates.append(Entry(id: OrderCount.id(of: identifiers), time: time)) }
+    }
+
+    public mutating func add(failureOf identifier: Identifier, _ time: Int64, forgettingBefore oldest: Int64) {
+        change(oldest) { $0.failures.append(Entry(id: identifier.value, time: time)) }
+    }
+
+    private mutating func change(_ oldest: Int64, _ body: (inout OrderCount) -> Void) {
+        body(&self)
+        self = OrderCount(
+            directory: directory, times: times.filter { $0 >= oldest }, certificates: certificates.filter { $0.time >= oldest },
+            failures: failures.filter { $0.time >= oldest })
     }
 }
 
 extension OrderCount: StoreDocument {
     static let kind = "order-count"
+    /// Format 2 added certificates and failed validations.
+    static let version: Int64 = 2
 
     func write(_ writer: inout JSONWriter) {
         writer.member("directory", directory.text)
@@ -201,11 +353,30 @@ extension OrderCount: StoreDocument {
         writer.beginArray()
         for time in times { writer.integer(time) }
         writer.endArray()
+        for (member, entries) in [("certificates", certificates), ("failures", failures)] where !entries.isEmpty {
+            writer.name(member)
+            writer.beginArray()
+            for entry in entries {
+                writer.beginObject()
+                writer.member("id", entry.id)
+                writer.member("time", entry.time)
+                writer.endObject()
+            }
+            writer.endArray()
+        }
     }
 
     init(_ object: JSONObject) throws {
-        try object.finish(known: ["version", "kind", "directory", "times"])
+        try object.finish(known: ["version", "kind", "directory", "times", "certificates", "failures"])
+        func entries(_ member: String) throws -> [Entry] {
+            try object.optional(member)?.array().map { value in
+                let entry = try value.object()
+                try entry.finish(known: ["id", "time"])
+                return Entry(id: try entry.string("id"), time: try entry.integer("time"))
+            } ?? []
+        }
         self.init(
-            directory: try ACMEURL(object.string("directory")), times: try object.optional("times")?.array().map { try $0.integer() } ?? [])
+            directory: try ACMEURL(object.string("directory")), times: try object.optional("times")?.array().map { try $0.integer() } ?? [],
+            certificates: try entries("certificates"), failures: try entries("failures"))
     }
 }

@@ -87,6 +87,20 @@ import Testing
         #expect(outcome.status == 0 && outcome.error.contains("--old-key and --timings had no effect"), "\(outcome)")
     }
 
+    @Test func aStagingEnvironmentReplacesNothingUnasked() async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org", age: 80)
+        for what in ["--all", "www.example.org"] {
+            let outcome = try await session.run("acme-agent renew \(what) --ca letsencrypt --staging")
+            #expect(outcome.status == 64, "\(outcome)")
+            #expect(outcome.error.contains("would replace www.example.org by certificates that nobody"), "\(outcome)")
+            #expect(outcome.error.contains("hint: acme-agent issue --ca letsencrypt --staging --name test -d www"), "\(outcome)")
+        }
+        // Nothing is there that could be replaced.
+        let none = try await session.run("acme-agent forget www.example.org --yes; acme-agent renew --all --ca letsencrypt --staging")
+        #expect(none.status == 0, "\(none)")
+    }
+
     // MARK: The CA's own certificate
 
     @Test func theCACertificateOfAnIssueIsRemembered() async throws {

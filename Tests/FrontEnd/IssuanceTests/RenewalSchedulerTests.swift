@@ -1,9 +1,10 @@
 import ACME
 import CertificateStore
 import Foundation
-import Issuance
 import TestSupport
 import Testing
+
+@testable import Issuance
 
 /// Which certificates are renewed when, over days and years.
 @Suite struct RenewalSchedulerTests {
@@ -47,10 +48,11 @@ import Testing
             count: plan.count, days: [90, 47, 6], time: time, limit: plan.limit, outages: outages,
             failingLooks: plan.failingLooks.map(span), lyingLooks: plan.lyingLooks.map(span), refusals: [span(plan.newTerms)])
         try await world.run(until: start + plan.revocation * day)
-        // A fifth is revoked by the CA.
-        world.revoke { $0 % 5 == 0 }
+        // A fifth is revoked by the CA, and only half of that has a window that says so.
+        world.revoke(isListed: true) { $0 % 10 == 0 }
+        world.revoke { $0 % 10 == 5 }
         try await world.run(until: start + (plan.revocation + 1) * day)
-        let revoked = world.state.withLock { $0.certificates.filter(\.isRevoked).count }
+        let revoked = world.state.withLock { $0.certificates.filter { $0.isRevoked || $0.isListed }.count }
         #expect(revoked == 0, "replaced within a day")
         try await world.run(until: start + plan.days * day)
         let state = world.state.withLock { $0 }

@@ -14,6 +14,8 @@ final class RenewalWorld: RenewalWork {
         var notBefore: Int64
         var notAfter: Int64
         var isRevoked = false
+        /// Revoked, but only its list says so.
+        var isListed = false
         var isExpired = false
     }
 
@@ -33,6 +35,9 @@ final class RenewalWorld: RenewalWork {
         var ordersAboveLimit = 0
         var attempts: [CertificateName: [Int64]] = [:]
         var looks = 0
+        var listLooks = 0
+        /// Deploy hooks fail.
+        var isDeploymentBroken = false
         /// The CA's every window is in the past.
         var isAlwaysDue = false
         var random: UInt64 = 1
@@ -109,9 +114,12 @@ final class RenewalWorld: RenewalWork {
         }
     }
 
-    func revoke(_ isChosen: (Int) -> Bool) {
+    /// - Parameter isListed: whether only the revocation list says so.
+    func revoke(isListed: Bool = false, _ isChosen: (Int) -> Bool) {
         state.withLock { state in
-            for index in state.certificates.indices where isChosen(index) { state.certificates[index].isRevoked = true }
+            for index in state.certificates.indices where isChosen(index) {
+                if isListed { state.certificates[index].isListed = true } else { state.certificates[index].isRevoked = true }
+            }
         }
     }
 
@@ -155,8 +163,20 @@ final class RenewalWorld: RenewalWork {
         return window(certificate.notBefore + life * 6 / 10, certificate.notBefore + life * 65 / 100)
     }
 
-    func room(at directory: ACMEURL, now: Int64) async -> OrderRoom? {
-        state.withLock { OrderRoom(limit: limit, in: Self.limitSpan, times: $0.orders[directory] ?? [], now: now) }
+    func revocations(of candidates: [RenewalCandidate], seen: [RenewalRecord.SeenList?]) async throws -> [RevocationLook] {
+        let now = time.unixTime()
+        state.withLock { $0.listLooks += 1 }
+        return candidates.map { candidate in
+            guard !isDown(now), let certificate = certificate(candidate.name) else { return .failed(reason: "down") }
+            let list = RenewalRecord.SeenList(thisUpdate: now - 3_600, nextUpdate: now + 7 * 86_400)
+            return certificate.isListed ? .revoked(RenewalRecord.Revocation(date: now - 60), list) : .notRevoked(list)
+        }
+    }
+
+    func room(at directory: ACMEURL, now: Int64) async -> CARoom? {
+        let times = state.withLock { $0.orders[directory] ?? [] }
+        return CARoom(
+            CALimits(orders: .init(limit, seconds: Self.limitSpan)), OrderCount(directory: directory, times: times), now: now)
     }
 
     private func countOrder(at directory: ACMEURL, now: Int64) {
@@ -184,7 +204,11 @@ final class RenewalWorld: RenewalWork {
             state.certificates[index].notBefore = now - 3_600
             state.certificates[index].notAfter = now - 3_600 + state.certificates[index].days * 86_400
             state.certificates[index].isRevoked = false
+            state.certificates[index].isListed = false
             state.certificates[index].isExpired = false
+            if state.isDeploymentBroken {
+                return .failed(RenewalFailure(isOfCA: false, isDeployment: true, reason: "hook"))
+            }
             state.log.append("\(now) \(candidate.name) renewed at \(directory.host)")
             return .renewed
         }

@@ -12,8 +12,8 @@ public final class AsyncHTTPTransport: HTTPTransport {
     /// Time limit for one request with its response. A finalize at a busy CA takes seconds; beyond this limit it hangs.
     public static let requestTimeout: Duration = .seconds(60)
 
-    private let client: HTTPClient
-    private let proxy: Proxy?
+    let client: HTTPClient
+    let proxy: Proxy?
     /// Header fields of every request.
     let standingFields: [(name: String, value: String)]
 

@@ -46,7 +46,8 @@ extension IssuanceFlow {
         // An earlier expiry is acceptable if something else differs: the names, key, CA, profile or requested expiry.
         let metadata = installed.metadata
         let isOther =
-            request.notAfter != nil || request.profile != metadata.profile || issuer.directory != metadata.directory
+            request.mayExpireEarlier || request.notAfter != nil
+            || request.profile != metadata.profile || issuer.directory != metadata.directory
             || key.fingerprint != metadata.key.fingerprint || Set(request.identifiers) != Set(metadata.identifiers)
         guard isOther else { throw IssuanceError.unexpectedAnswer("\(ends) and is kept") }
         observer(.warning(ends))

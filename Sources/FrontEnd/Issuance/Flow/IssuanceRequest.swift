@@ -27,6 +27,8 @@ public struct IssuanceRequest: Sendable {
     public var oldKey: OldKey
     /// Asks for the TLS feature extension "must staple" (RFC 7633).
     public var mustStaple: Bool
+    /// Whether a certificate that ends before the installed one is welcome: that one is revoked, or its CA wants it replaced.
+    public var mayExpireEarlier = false
     /// Common name of the preferred root, if the CA offers several chains (RFC 8555 §7.4.2).
     public var preferredRoot: String?
     /// RFC 9773 §5: certID of the certificate that this one replaces.

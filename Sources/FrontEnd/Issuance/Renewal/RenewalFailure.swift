@@ -12,6 +12,7 @@ extension RenewalFailure {
             if case .problem(_, _, _, let seconds) = error { retryAfter = seconds }
             self.init(isOfCA: true, retryAfter: retryAfter, reason: reason)
         case IssuanceError.askedToWait(let seconds, _): self.init(isOfCA: true, retryAfter: seconds, reason: reason)
+        case IssuanceError.deployFailed: self.init(isOfCA: false, isDeployment: true, reason: reason)
         case let error as IssuanceError: self.init(isOfCA: error.isOfCA, reason: reason)
         case let error as StoreError: self.init(isOfCA: error.reason == .chainRefused, reason: reason)
         default: self.init(isOfCA: false, reason: reason)

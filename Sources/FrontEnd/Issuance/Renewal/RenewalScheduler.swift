@@ -10,7 +10,7 @@ public struct RenewalScheduler: Sendable {
     public struct Limits: Sendable {
         /// How many certificates are renewed at once.
         public var atOnce = 4
-        /// How many CAs are asked at once when certificates should be renewed.
+        /// How many questions at once a CA is asked about when certificates should be renewed.
         public var looksAtOnce = 8
         /// Failures at a certificate's own CA before another one is tried.
         public var failuresBeforeOther = 2
@@ -38,8 +38,8 @@ public struct RenewalScheduler: Sendable {
         public enum Reason: Sendable {
             /// Earlier attempts failed.
             case failures(RenewalRecord.Failures)
-            /// The CA's limit of orders.
-            case limit(directory: ACMEURL)
+            /// A limit of the CA.
+            case limit(CARoom.Limit, directory: ACMEURL)
         }
 
         public var name: CertificateName
@@ -75,81 +75,168 @@ public struct RenewalScheduler: Sendable {
         var candidate: RenewalCandidate
         var record: RenewalRecord
         var timing: RenewalTiming { RenewalTiming(notBefore: candidate.notBefore, notAfter: candidate.notAfter) }
-        var due: Int64 { candidate.reason != nil || candidate.serial == nil ? 0 : max(timing.due(record.window), quietUntil) }
+        var due: Int64 {
+            guard candidate.serial != nil, candidate.reason == nil || candidate.reason == .revokedByCA else { return 0 }
+            return max(candidate.reason == nil ? timing.due(record.window) : .min, quietUntil)
+        }
         /// A certificate that was just renewed is left alone for a while, whatever the CA or the clock says.
         var quietUntil: Int64 { record.pause.map { $0.renewed &+ $0.seconds } ?? .min }
         var ownDirectory: ACMEURL? { candidate.directories.first }
     }
 
-    /// Asks the CAs that want to be asked, and renews what is due.
+    /// Asks the CAs that want to be asked, and renews what is due. Each CA's certificates wait for its own answers only: one
+    /// that is slow holds up no other's.
     /// - Throws: what `candidates` throws; `CancellationError`. A certificate's failure is a result.
     public func round() async throws -> Round {
+        let entries = try await entries()
+        var places: [ACMEURL?: Int] = [:], parts: [[Entry]] = []
+        for entry in entries {
+            if let place = places[entry.ownDirectory] {
+                parts[place].append(entry)
+            } else {
+                places[entry.ownDirectory] = parts.count
+                parts.append([entry])
+            }
+        }
+        var round = Round(next: time.unixTime() &+ Self.longestPause)
+        let slots = Gate(limit: limits.atOnce), rooms = Rooms(work)
+        for part in try await bounded(parts.count, parts, { try await self.round($0, slots, rooms) }) {
+            round.results += part.results
+            round.postponed += part.postponed
+            round.next = min(round.next, part.next)
+        }
+        round.next = max(round.next, time.unixTime() &+ 1)
+        return round
+    }
+
+    private func entries() async throws -> [Entry] {
         var entries: [Entry] = []
         let candidates = try await work.candidates()
         for (candidate, var record) in zip(candidates, await work.records(of: candidates.map(\.name))) {
             if record.serial != candidate.serial {
-                // Another certificate: the window and the failures were of the one before.
-                let pause = record.pause
+                // Another certificate: all was of the one before. But its own deploy hook may have failed.
+                let earlier = record
                 record = RenewalRecord(name: candidate.name)
                 record.serial = candidate.serial
-                record.pause = pause
+                record.pause = earlier.pause
+                record.failures = earlier.failures.filter(\.isDeployment)
             }
             record.forgetTheFuture(now: time.unixTime())
             entries.append(Entry(candidate: candidate, record: record))
         }
+        return entries
+    }
+
+    /// The part of a round that is about one CA's certificates.
+    private func round(_ part: [Entry], _ slots: Gate, _ rooms: Rooms) async throws -> Round {
+        var entries = part
         try await look(&entries)
         try Task.checkCancellation()
+        for index in entries.indices where entries[index].record.revocation != nil {
+            entries[index].candidate.reason = entries[index].candidate.reason ?? .revokedByCA
+        }
         let now = time.unixTime()
         var round = Round(next: now &+ Self.longestPause)
         let due = entries.filter { $0.due <= now }.sorted { $0.candidate.notAfter < $1.candidate.notAfter }
         for entry in entries where entry.due > now {
-            round.next = min(round.next, entry.due, entry.record.nextLook ?? .max)
+            round.next = min(round.next, entry.due, entry.record.nextLook ?? .max, entry.record.nextListLook ?? .max)
         }
-        try await renew(due, &round)
-        round.next = max(round.next, time.unixTime() &+ 1)
+        try await renew(due, &round, slots, rooms)
         return round
     }
 
     // MARK: Looking
 
+    /// Asks the CA when to renew, and looks at its revocation lists, both at once.
     private func look(_ entries: inout [Entry]) async throws {
         let now = time.unixTime()
-        let places = entries.indices.filter { index in
+        // One that was just renewed, or is renewed anyway, is not asked about.
+        let open = entries.indices.filter { index in
             let entry = entries[index]
-            return entry.candidate.serial != nil && entry.candidate.reason == nil && (entry.record.nextLook ?? .min) <= now
-                && entry.quietUntil <= now
+            return entry.candidate.serial != nil && entry.candidate.reason == nil && entry.quietUntil <= now
         }
-        let looks = try await bounded(limits.looksAtOnce, places.map { entries[$0].candidate }) { await work.look(at: $0) }
+        let asked = open.filter { (entries[$0].record.nextLook ?? .min) <= now }
+        let listed = open.filter { (entries[$0].record.nextListLook ?? .min) <= now }
+        let known = entries
+        async let windows = bounded(limits.looksAtOnce, asked.map { known[$0].candidate }) { await work.look(at: $0) }
+        async let lists =
+            listed.isEmpty
+            ? [] : work.revocations(of: listed.map { known[$0].candidate }, seen: listed.map { known[$0].record.seenList })
+        let found = (windows: try await windows, lists: try await lists)
         // What a cancelled look says counts for nothing.
         try Task.checkCancellation()
-        for (index, look) in zip(places, looks) {
-            var record = entries[index].record
-            let now = time.unixTime()
-            switch look {
-            case .window(let information, let retryAfter):
-                record.window = RenewalTiming.window(information, after: record.window, random: random)
-                record.nextLook = RenewalTiming.nextLook(now, retryAfter: retryAfter)
-                record.failedLooks = 0
-            case .none:
-                record.window = nil
-                record.nextLook = now &+ RenewalTiming.lookRange.upperBound
-                record.failedLooks = 0
-            case .failed:
-                // What the CA said before still counts, within the bounds of the timing.
-                record.failedLooks = min(record.failedLooks, 1_000) + 1
-                record.nextLook = RenewalTiming.nextLook(now, afterFailures: record.failedLooks)
-            }
-            guard record != entries[index].record else { continue }
-            entries[index].record = record
-            await work.keep(record)
+        for (index, look) in zip(asked, found.windows) { take(look, into: &entries[index].record) }
+        for (index, look) in zip(listed, found.lists) { take(look, into: &entries[index].record) }
+        for index in open where entries[index].record != known[index].record { await work.keep(entries[index].record) }
+    }
+
+    private func take(_ look: RenewalLook, into record: inout RenewalRecord) {
+        let now = time.unixTime()
+        switch look {
+        case .window(let information, let retryAfter):
+            record.window = RenewalTiming.window(information, after: record.window, random: random)
+            record.nextLook = RenewalTiming.nextLook(now, retryAfter: retryAfter)
+            record.failedLooks = 0
+        case .none:
+            record.window = nil
+            record.nextLook = now &+ RenewalTiming.lookRange.upperBound
+            record.failedLooks = 0
+        case .failed:
+            // What the CA said before still counts, within the bounds of the timing.
+            record.failedLooks = min(record.failedLooks, 1_000) + 1
+            record.nextLook = RenewalTiming.nextLook(now, afterFailures: record.failedLooks)
+        }
+    }
+
+    private func take(_ look: RevocationLook, into record: inout RenewalRecord) {
+        let now = time.unixTime()
+        switch look {
+        case .none:
+            record.nextListLook = now &+ RenewalTiming.listLookRange.upperBound
+            record.listFailures = nil
+        case .notRevoked(let seen):
+            // A list may take a certificate off again that was on hold (RFC 5280 §5.3.1).
+            record.revocation = nil
+            record.seenList = seen
+            record.nextListLook = RenewalTiming.nextListLook(now, nextUpdate: seen.nextUpdate)
+            record.listFailures = nil
+        case .revoked(let revocation, let seen):
+            record.revocation = revocation
+            record.seenList = seen
+            record.nextListLook = RenewalTiming.nextListLook(now, nextUpdate: seen.nextUpdate)
+            record.listFailures = nil
+        case .failed(let reason):
+            let count = min(record.listFailures?.count ?? 0, 1_000) + 1
+            record.listFailures = RenewalRecord.ListFailures(count: count, first: record.listFailures?.first ?? now, reason: reason)
+            record.nextListLook = RenewalTiming.nextLook(now, afterFailures: count)
+        case .postponed: break
         }
     }
 
     // MARK: Renewing
 
-    private func renew(_ due: [Entry], _ round: inout Round) async throws {
+    /// What the CAs' limits leave, shared by all parts of a round.
+    private actor Rooms {
+        private let work: any RenewalWork
+        private var known: [ACMEURL: CARoom?] = [:]
+
+        init(_ work: any RenewalWork) { self.work = work }
+
+        func take(_ candidate: RenewalCandidate, at directory: ACMEURL, now: Int64) async -> CARoom.Full? {
+            if known[directory] == nil {
+                let room = await work.room(at: directory, now: now)
+                // Another part may have been first.
+                if known[directory] == nil { known[directory] = .some(room) }
+            }
+            guard var room = known[directory].flatMap({ $0 }) else { return nil }
+            let full = room.take(candidate.identifiers, now: now)
+            known[directory] = .some(room)
+            return full
+        }
+    }
+
+    private func renew(_ due: [Entry], _ round: inout Round, _ slots: Gate, _ rooms: Rooms) async throws {
         var chosen: [(entry: Entry, directory: ACMEURL)] = []
-        var room: [ACMEURL: OrderRoom?] = [:]
         let now = time.unixTime()
         for entry in due {
             let choice = choose(entry, now: now)
@@ -160,23 +247,27 @@ public struct RenewalScheduler: Sendable {
                 }
                 continue
             }
-            var left: OrderRoom?
-            if let known = room[directory] { left = known } else { left = await work.room(at: directory, now: now) }
-            if var some = left {
-                guard some.orders > 0 else {
-                    room[directory] = some
-                    let next = some.next ?? now &+ Self.longestPause
-                    round.postponed.append(Postponed(name: entry.candidate.name, until: next, reason: .limit(directory: directory)))
-                    round.next = min(round.next, next)
-                    continue
-                }
-                some.take(now)
-                left = some
+            if let full = await rooms.take(entry.candidate, at: directory, now: now) {
+                let next = full.until ?? now &+ Self.longestPause
+                round.postponed.append(
+                    Postponed(name: entry.candidate.name, until: next, reason: .limit(full.limit, directory: directory)))
+                round.next = min(round.next, next)
+                continue
             }
-            room[directory] = left
             chosen.append((entry, directory))
         }
-        let attempts = try await bounded(limits.atOnce, chosen) { entry, directory in try await attempt(entry, at: directory) }
+        let attempts = try await bounded(limits.atOnce, chosen) { entry, directory in
+            await slots.enter()
+            do {
+                try Task.checkCancellation()
+                let attempt = try await self.attempt(entry, at: directory)
+                await slots.leave()
+                return attempt
+            } catch {
+                await slots.leave()
+                throw error
+            }
+        }
         for ((entry, directory), attempt) in zip(chosen, attempts) {
             round.results.append(Round.Result(name: entry.candidate.name, directory: directory, attempt: attempt.0))
             round.next = min(round.next, attempt.next)
@@ -218,14 +309,17 @@ public struct RenewalScheduler: Sendable {
         case .notTried: return (attempt, now &+ RenewalBackoff.first)
         case .failed(let failure):
             var record = entry.record
-            let earlier = record.failures(at: directory)
+            let earlier = record.failures(at: directory).flatMap { $0.isDeployment == failure.isDeployment ? $0 : nil }
             let count = min(earlier?.count ?? 0, 1_000) + 1
-            let wait = RenewalBackoff.wait(
-                count: count, left: entry.candidate.notAfter &- now, retryAfter: failure.retryAfter, random: random)
+            let wait =
+                failure.isDeployment
+                ? RenewalBackoff.deploymentWait(count: count, random: random)
+                : RenewalBackoff.wait(
+                    count: count, left: entry.candidate.notAfter &- now, retryAfter: failure.retryAfter, random: random)
             record.note(
                 RenewalRecord.Failures(
                     directory: directory, count: count, first: earlier?.first ?? now, last: now, next: now &+ wait,
-                    reason: failure.reason, isOfCA: failure.isOfCA))
+                    reason: failure.reason, isOfCA: failure.isOfCA, isDeployment: failure.isDeployment))
             await work.keep(record)
             return (attempt, now &+ wait)
         }

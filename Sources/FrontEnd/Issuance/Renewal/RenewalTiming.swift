@@ -53,6 +53,15 @@ public struct RenewalTiming: Sendable {
     public static func nextLook(_ now: Int64, afterFailures count: Int) -> Int64 {
         now &+ min(600 << Int64(min(max(count, 1), 9) - 1), lookRange.upperBound)
     }
+
+    /// The limits within which a revocation list is looked at again, in seconds.
+    public static let listLookRange: ClosedRange<Int64> = 3_600...86_400
+
+    /// When a revocation list is looked at again: after half of the time until its CA replaces it at the latest.
+    /// - Parameter nextUpdate: of the list, Unix seconds.
+    public static func nextListLook(_ now: Int64, nextUpdate: Int64) -> Int64 {
+        now &+ min(max((nextUpdate &- now) / 2, listLookRange.lowerBound), listLookRange.upperBound)
+    }
 }
 
 /// How long a failed renewal waits for the next attempt. Pure.
@@ -77,5 +86,15 @@ public enum RenewalBackoff {
         wait += random(-wait / 5..<wait / 5)
         if let retryAfter { wait = max(wait, min(retryAfter, longestAsked)) }
         return wait
+    }
+
+    /// Seconds after the first failure of a deploy hook, and at most: no CA is asked, and servers use the old certificate.
+    static let firstDeployment: Int64 = 300
+    static let longestDeployment: Int64 = 3_600
+
+    /// The same after a deploy hook failed.
+    public static func deploymentWait(count: Int, random: (Range<Int64>) -> Int64) -> Int64 {
+        let wait = min(firstDeployment << Int64(min(max(count, 1), 5) - 1), longestDeployment)
+        return wait + random(-wait / 5..<wait / 5)
     }
 }

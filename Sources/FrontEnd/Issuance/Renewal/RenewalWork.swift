@@ -4,13 +4,15 @@ import CertificateStore
 /// A certificate, as far as its renewal is concerned.
 public struct RenewalCandidate: Sendable {
     /// Why it is renewed before its time.
-    public enum Reason: String, Sendable {
+    public enum Reason: Sendable, Hashable {
         /// Its key is retired or compromised.
-        case keyLost = "key-lost"
+        case keyLost
         /// An order was interrupted, or a certificate was installed but not yet deployed.
         case interrupted
         /// The user asks for it.
         case forced
+        /// Its CA's revocation list has it.
+        case revokedByCA
     }
 
     public var name: CertificateName
@@ -21,18 +23,21 @@ public struct RenewalCandidate: Sendable {
     public var notAfter: Int64
     /// The serial number; `nil` if there is no certificate yet.
     public var serial: String?
+    /// For the CA's limits; empty if they are not known.
+    public var identifiers: [Identifier]
     /// `nil` if only its age decides.
     public var reason: Reason?
 
     public init(
         name: CertificateName, directories: [ACMEURL], notBefore: Int64 = 0, notAfter: Int64 = 0, serial: String? = nil,
-        reason: Reason? = nil
+        identifiers: [Identifier] = [], reason: Reason? = nil
     ) {
         self.name = name
         self.directories = directories
         self.notBefore = notBefore
         self.notAfter = notAfter
         self.serial = serial
+        self.identifiers = identifiers
         self.reason = reason
     }
 }
@@ -51,13 +56,16 @@ public enum RenewalLook: Sendable {
 public struct RenewalFailure: Sendable {
     /// Whether another CA might do better: this one is down, has a limit or refuses. Not if it could not validate a name.
     public var isOfCA: Bool
+    /// Whether the certificate is renewed and installed, and only its deploy hook failed.
+    public var isDeployment: Bool
     /// Seconds that the CA asked to wait.
     public var retryAfter: Int64?
     /// For a person.
     public var reason: String
 
-    public init(isOfCA: Bool, retryAfter: Int64? = nil, reason: String) {
+    public init(isOfCA: Bool, isDeployment: Bool = false, retryAfter: Int64? = nil, reason: String) {
         self.isOfCA = isOfCA
+        self.isDeployment = isDeployment
         self.retryAfter = retryAfter
         self.reason = reason
     }
@@ -81,38 +89,11 @@ public protocol RenewalWork: Sendable {
     func keep(_ record: RenewalRecord) async
     /// Asks the certificate's own CA for its window.
     func look(at candidate: RenewalCandidate) async -> RenewalLook
-    /// The orders that a CA still accepts, and when it accepts more; `nil` if no limit is known.
-    func room(at directory: ACMEURL, now: Int64) async -> OrderRoom?
+    /// Looks at the certificates' revocation lists.
+    /// - Parameter seen: for each, the last list that counted.
+    /// - Returns: in the candidates' order.
+    func revocations(of candidates: [RenewalCandidate], seen: [RenewalRecord.SeenList?]) async throws -> [RevocationLook]
+    /// What a CA still accepts, and when it accepts more; `nil` if no limit is known.
+    func room(at directory: ACMEURL, now: Int64) async -> CARoom?
     func renew(_ candidate: RenewalCandidate, at directory: ACMEURL) async throws -> RenewalAttempt
-}
-
-/// A CA's limit of orders, and those that count towards it.
-public struct OrderRoom: Sendable, Hashable {
-    private let limit: Int
-    private let seconds: Int64
-    /// Within the span, oldest first.
-    private var recent: [Int64]
-
-    /// - Parameters:
-    ///   - limit: orders in `seconds`.
-    ///   - times: when each was placed, oldest first.
-    public init(limit: Int, in seconds: Int64, times: [Int64], now: Int64) {
-        self.limit = limit
-        self.seconds = seconds
-        // A time in the future is of a clock that was wrong.
-        recent = times.filter { $0 > now &- seconds && $0 <= now }
-    }
-
-    /// How many orders may be placed now.
-    public var orders: Int { max(0, limit - recent.count) }
-
-    /// When there is room again, Unix seconds; `nil` if there is, or never is.
-    public var next: Int64? {
-        // The oldest one that has to leave the span.
-        let leaving = recent.count - limit
-        return leaving >= 0 && leaving < recent.count ? recent[leaving] &+ seconds : nil
-    }
-
-    /// One of them is placed.
-    public mutating func take(_ now: Int64) { recent.append(now) }
 }

@@ -46,6 +46,7 @@ struct Settings: Sendable {
     /// For all certificates; the command line overrides it.
     var certificate: CertificateSettings
     private var challengeRules: [ChallengeRule]
+    let checksRevocationLists: Bool
     /// For single certificates, by name.
     var certificates: [String: CertificateSettings]
     /// The certificates that should exist.
@@ -85,6 +86,7 @@ struct Settings: Sendable {
         challengeRules = configured.challengeRules
         certificates = configured.certificates
         declared = configured.declared
+        checksRevocationLists = configured.checksRevocationLists ?? true
         ca = resolved(ca)
     }
 
@@ -110,7 +112,9 @@ struct Settings: Sendable {
     /// The proxy for a CA; `nil` for a direct connection. The file's setting overrides the environment variable, which
     /// is for all programs.
     /// - Throws: `Failure` for a variable that is not a proxy.
-    func proxy(for directory: ACMEURL) throws(Failure) -> Proxy? {
+    func proxy(for directory: ACMEURL) throws(Failure) -> Proxy? { try proxy(for: directory.origin) }
+
+    func proxy(for origin: Origin) throws(Failure) -> Proxy? {
         var settings = ProxySettings(exceptions: proxyExceptions)
         switch configuredProxy {
         case .direct?: return nil
@@ -121,7 +125,7 @@ struct Settings: Sendable {
                 throw .configuration("\(variable.name): \(error)", hint: "\(variable.name)=http://HOST:PORT, or proxy in the configuration")
             }
         }
-        return settings.proxy(for: directory.origin)
+        return settings.proxy(for: origin)
     }
 
     /// The configuration's settings for a CA: those of its `[[ca]]`, else the general ones if they are not for another

@@ -17,6 +17,7 @@ struct SettingsFile: Sendable {
     var cas = NamedCAs()
     var defaultCA: ResolvedCA?
     var secondCA: ResolvedCA?
+    var checksRevocationLists: Bool?
     var certificate = CertificateSettings()
     /// In their order.
     var challengeRules: [ChallengeRule] = []
@@ -33,7 +34,7 @@ struct SettingsFile: Sendable {
     static let settings =
         [
             "socket", "state-directory", "audit-file", "key-file-group", "proxy", "certificate",
-            "challenge", "ca", "default-ca", "second-ca",
+            "challenge", "ca", "default-ca", "second-ca", "check-revocation-lists",
         ]
         + CASettings.settings + certificateSettings
 
@@ -55,6 +56,7 @@ struct SettingsFile: Sendable {
                 "default-ca", "and \"directory\" both name the CA for new certificates", hint: "make the directory a [[ca]], or omit one")
         }
         secondCA = try cas.reference("second-ca", in: table)
+        checksRevocationLists = try table.bool("check-revocation-lists")
         certificate = try CertificateSettings(table)
         for entry in try table.tables("challenge") { challengeRules.append(try ChallengeRule(entry)) }
         for entry in try table.tables("certificate") {

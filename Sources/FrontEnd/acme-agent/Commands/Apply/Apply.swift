@@ -114,13 +114,14 @@ struct Apply: AgentCommand {
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let remembered = try Issue.remembered(memory, name, session.output)
         let stored = try await session.store.certificate(named: name)
-        var window: RenewalRecord.Window?
-        if let stored { window = await session.renewalWindow(of: stored) }
+        var record: RenewalRecord?
+        if let stored { record = await session.renewalRecord(of: stored) }
         return DeclarationState(
             declared, as: name, stored, try await session.store.journal(named: name),
             settings: session.settings.certificate(named: name.rawValue, given: declared.settings, remembered: remembered),
             remembered: remembered, cas: session.settings.cas(of: name.rawValue),
-            isCANamed: declared.settings.ca != nil || session.settings.isDirectoryGiven, fault: fault, window: window, now: Session.now)
+            isCANamed: declared.settings.ca != nil || session.settings.isDirectoryGiven, fault: fault, window: record?.window,
+            isRevokedByCA: record?.revocation != nil, now: Session.now)
     }
 
     private func order(_ states: [DeclarationState], _ before: Report, _ session: Session) async throws -> Report {

@@ -29,7 +29,8 @@ struct DeclarationState: Sendable {
     let request: IssuanceRequest
     let directory: ACMEURL
     private let wish: CertificateWish
-    private let isKeyLost: Bool
+    /// Its key is lost, or its CA has revoked it.
+    private let isUseless: Bool
 
     /// - Parameters:
     ///   - settings: how it is ordered: the declaration's own settings before all others.
@@ -40,7 +41,7 @@ struct DeclarationState: Sendable {
     init(
         _ declared: DeclaredCertificate, as name: CertificateName, _ stored: StoredCertificate?, _ journal: OrderJournal?,
         settings: CertificateSettings, remembered: CertificateSettings, cas: CertificateCAs, isCANamed: Bool,
-        fault: CertificateReport.KeyFault? = nil, window: RenewalRecord.Window? = nil, now: Int64
+        fault: CertificateReport.KeyFault? = nil, window: RenewalRecord.Window? = nil, isRevokedByCA: Bool = false, now: Int64
     ) {
         self.declared = declared
         self.name = name
@@ -60,7 +61,9 @@ struct DeclarationState: Sendable {
             directory: stored.map { isElsewhere ? cas.first.directory : $0.metadata.directory } ?? cas.first.directory)
         if let stored, let window { wish.window = (stored.metadata.serial, window) }
         self.wish = wish
-        isKeyLost = fault == .retired || fault == .compromised
+        let isKeyLost = fault == .retired || fault == .compromised
+        isUseless = isKeyLost || isRevokedByCA
+        request.mayExpireEarlier = isRevokedByCA || (window?.moment ?? .max) <= now
         let unfinished = journal.flatMap { $0.hasFailed ? nil : $0 }
         guard let stored else {
             self.request = request
@@ -77,6 +80,10 @@ struct DeclarationState: Sendable {
             reasons.append("its key is \(fault.rawValue)")
             words.append("key-\(fault.rawValue)")
         }
+        if isRevokedByCA {
+            reasons.append("its CA has revoked it")
+            words.append("revoked-by-ca")
+        }
         self.reasons = reasons
         self.words = words
         if stored.isRevoked {
@@ -87,7 +94,7 @@ struct DeclarationState: Sendable {
             action = .resume
         } else {
             let isOnlyDue = differences.allSatisfy { if case .due = $0 { true } else { $0 == .unfinished } }
-            action = isOnlyDue && !isKeyLost ? .renew : .replace
+            action = isOnlyDue && !isUseless ? .renew : .replace
         }
     }
 
@@ -96,8 +103,8 @@ struct DeclarationState: Sendable {
     /// Whether there is still something to do, decided again under the certificate's lock.
     func isWanted(_ stored: StoredCertificate?, _ journal: OrderJournal?, now: Int64) -> Bool {
         guard let stored else { return true }
-        // Another run may have replaced the certificate with the lost key.
-        if isKeyLost, stored.metadata.generation == self.stored?.metadata.generation { return true }
+        // Another run may have replaced the useless certificate.
+        if isUseless, stored.metadata.generation == self.stored?.metadata.generation { return true }
         let unfinished = journal.flatMap { $0.hasFailed ? nil : $0 }
         return !stored.isRevoked && !wish.isMet(by: stored, unfinished, now: now)
     }

@@ -7,32 +7,39 @@ import StrictJSON
 
 /// A certificate as the commands show it.
 struct CertificateReport: Sendable {
-    enum State: String { case valid, due, expired, revoked, notYetValid = "not-yet-valid" }
+    enum State: String { case valid, due, expired, revoked, revokedByCA = "revoked-by-ca", notYetValid = "not-yet-valid" }
 
     /// Why it needs attention, the worst first.
     enum Concern: String {
+        case revokedByCA = "revoked-by-ca"
         case keyCompromised = "key-compromised"
         case keyGone = "key-gone"
         case keyRetired = "key-retired"
         case expired
         case hookFailed = "hook-failed"
         case overdue
+        case revocationUnknown = "revocation-unknown"
 
         /// In a table.
         var word: String {
             switch self {
+            case .revokedByCA: "revoked by CA"
             case .keyCompromised: "key compromised"
             case .keyGone: "key gone"
             case .keyRetired: "key retired"
             case .expired: "expired"
             case .hookFailed: "hook failed"
             case .overdue: "overdue"
+            case .revocationUnknown: "unchecked"
             }
         }
 
         func sentence(_ report: CertificateReport) -> String {
             let name = report.certificate.name, metadata = report.certificate.metadata
             switch self {
+            case .revokedByCA:
+                let what = report.revocation.map { CertificateReport.sentence($0, now: report.now) } ?? "its CA has revoked it"
+                return "\(what) (acme-agent renew \(name) replaces it)"
             case .keyCompromised:
                 return "its key \"\(metadata.key.name)\" is compromised (acme-agent revoke \(name) --reason keyCompromise revokes it; "
                     + "acme-agent renew \(name) makes another key)"
@@ -45,6 +52,10 @@ struct CertificateReport: Sendable {
             case .overdue:
                 let due = report.renewal.map { Wording.moment($0, from: report.now) } ?? ""
                 return "was due for renewal \(due), and expires \(Wording.moment(metadata.notAfter, from: report.now))"
+            case .revocationUnknown:
+                let failures = report.listFailures
+                let since = failures.map { " since \(Wording.moment($0.first, from: report.now))" } ?? ""
+                return "whether its CA has revoked it is not known\(since): \(TerminalText.safe(failures?.reason ?? "", limit: 300))"
             }
         }
     }
@@ -55,6 +66,9 @@ struct CertificateReport: Sendable {
     var keyFault: KeyFault?
     /// The CA's window for its renewal, if it is known.
     var window: RenewalRecord.Window?
+    /// That its CA has revoked it, if that is known.
+    private(set) var revocation: RenewalRecord.Revocation?
+    private(set) var listFailures: RenewalRecord.ListFailures?
     /// Unix seconds.
     let now: Int64
 
@@ -70,13 +84,29 @@ struct CertificateReport: Sendable {
         self.init(certificate)
     }
 
+    /// Takes over what is remembered for the certificate's renewal.
+    mutating func take(_ record: RenewalRecord?) {
+        window = record?.window
+        revocation = record?.revocation
+        listFailures = record?.listFailures
+    }
+
+    /// Seconds after which it is said that no revocation list could be used. One that is down for a while is no news.
+    private static let longSilence: Int64 = 3 * 86_400
+
+    /// `its CA revoked it 2 days ago (keyCompromise)`
+    static func sentence(_ revocation: RenewalRecord.Revocation, now: Int64) -> String {
+        "its CA revoked it \(Wording.moment(revocation.date, from: now))" + (revocation.reason.map { " (\($0.name))" } ?? "")
+    }
+
     private var metadata: CertificateMetadata { certificate.metadata }
-    private var renewalDue: Int64 { RenewalTiming(certificate).due(window) }
+    private var renewalDue: Int64 { revocation.map { min($0.date, now) } ?? RenewalTiming(certificate).due(window) }
     /// When a timer renews it; `nil` for a revoked certificate, which no timer replaces.
     var renewal: Int64? { certificate.isRevoked ? nil : renewalDue }
 
     var state: State {
         if certificate.isRevoked { return .revoked }
+        if revocation != nil { return .revokedByCA }
         if now > metadata.notAfter { return .expired }
         if now < metadata.notBefore { return .notYetValid }
         return now >= renewalDue ? .due : .valid
@@ -85,6 +115,7 @@ struct CertificateReport: Sendable {
     /// `nil` if there is nothing to do, or a timer does it.
     var concern: Concern? {
         if certificate.isRevoked { return nil }
+        if revocation != nil { return .revokedByCA }
         switch keyFault {
         case .compromised?: return .keyCompromised
         case .gone?: return .keyGone
@@ -94,7 +125,8 @@ struct CertificateReport: Sendable {
         if now > metadata.notAfter { return .expired }
         if !certificate.isDeployed { return .hookFailed }
         // Half of the time for renewing has passed: no timer renews it.
-        return now > renewalDue &+ (metadata.notAfter &- renewalDue) / 2 ? .overdue : nil
+        if now > renewalDue &+ (metadata.notAfter &- renewalDue) / 2 { return .overdue }
+        return listFailures.map { now &- $0.first > Self.longSilence } ?? false ? .revocationUnknown : nil
     }
 
     /// State and concern in a word or two, for a table.
@@ -146,10 +178,11 @@ struct CertificateReport: Sendable {
             case .due: "valid, and due for renewal"
             case .expired: "expired"
             case .revoked: "revoked"
+            case .revokedByCA: "revoked by its CA"
             case .notYetValid: "not valid yet"
             }
         switch concern {
-        case .keyCompromised?, .keyGone?, .keyRetired?, .hookFailed?, .overdue?:
+        case .revokedByCA?, .keyCompromised?, .keyGone?, .keyRetired?, .hookFailed?, .overdue?, .revocationUnknown?:
             return text + (concern.map { "; \($0.sentence(self))" } ?? "")
         case .expired?, nil: return text
         }
@@ -186,6 +219,13 @@ struct CertificateReport: Sendable {
         json.member("notBefore", RFC3339.string(metadata.notBefore))
         json.member("notAfter", RFC3339.string(metadata.notAfter))
         json.member("renewalDue", ifPresent: renewal.map { RFC3339.string($0) })
+        if let revocation {
+            json.name("revokedByCA")
+            json.beginObject()
+            json.member("date", RFC3339.string(revocation.date))
+            json.member("reason", ifPresent: revocation.reason?.name)
+            json.endObject()
+        }
         json.member("installed", RFC3339.string(metadata.installed))
         json.name("key")
         json.beginObject()

@@ -66,6 +66,7 @@ struct Issue: AgentCommand {
         if let stored, !isWanted, wish.isMet(by: stored, journal, now: Session.now) {
             // A certificate whose key cannot sign is useless, however long it is valid.
             isWanted = try await Issue.isKeyLost(stored.metadata.key, session)
+            if await session.renewalRecord(of: stored)?.revocation != nil { isWanted = true }
             if !isWanted { return try unchanged(stored, journal, kept, remembered, memory, session) }
         }
         try session.settings.checkKeyFileGroup()

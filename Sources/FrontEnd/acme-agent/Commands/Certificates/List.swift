@@ -8,7 +8,7 @@ struct List: AgentCommand {
         abstract: "List the stored certificates.",
         discussion: """
             With --check the exit status is 6 if something needs attention: a certificate that has expired or is \
-            overdue for renewal, a key that is retired or gone, a deploy hook that failed, a file that cannot be read, \
+            overdue for renewal, or was revoked by its CA, a key that is retired or gone, a deploy hook that failed, a file that cannot be read, \
             an order that failed, or one that was interrupted more than two days ago.
 
             Example: acme-agent list --check
@@ -25,7 +25,9 @@ struct List: AgentCommand {
         if isEmpty { session.output.note("no certificates in \(TerminalText.safe(session.settings.stateDirectory))") }
         for (name, failure) in contents.damaged { session.output.reportPart(failure, of: name.rawValue) }
         for report in contents.reports {
-            guard let concern = report.concern, [.keyCompromised, .keyGone, .keyRetired, .hookFailed].contains(concern) else { continue }
+            guard let concern = report.concern, [.revokedByCA, .keyCompromised, .keyGone, .keyRetired, .hookFailed].contains(concern) else {
+                continue
+            }
             // Wrapped last: a command in it gets this command's global options.
             let sentence = session.output.given.added(to: "\(report.certificate.name): \(concern.sentence(report))")
             let lines = Wording.wrapped(sentence, width: Terminal.standardOutput.width ?? .max)

@@ -43,6 +43,7 @@ struct Renew: AgentCommand {
     }
 
     func run(_ session: Session) async throws -> ExitStatus {
+        try await refuseTestCertificates(session)
         let display = ProgressDisplay(session.output)
         let renewals = Renewals(
             session, given: try certificate.settings, certificate, display, isForced: force, isNamed: !all)
@@ -61,6 +62,28 @@ struct Renew: AgentCommand {
         noteForgottenHook(report, session.output)
         warnOfUselessOptions(report, session.output)
         return try finish(report, session.output)
+    }
+
+    /// Refuses to replace certificates that servers use by those of a staging environment, which nobody trusts.
+    private func refuseTestCertificates(_ session: Session) async throws {
+        guard options.staging, !force else { return }
+        var names: [CertificateName] = []
+        if all {
+            names = try await session.store.certificateNames()
+        } else {
+            for text in self.names { names.append(try session.certificateName(argument: text)) }
+        }
+        var others: [CertificateName] = []
+        for name in names {
+            guard let stored = try? await session.store.certificate(named: name), !stored.isRevoked,
+                stored.metadata.directory != session.settings.directory
+            else { continue }
+            others.append(name)
+        }
+        guard !others.isEmpty else { return }
+        throw Failure.usage(
+            "--staging would replace \(Wording.list(others.map(\.rawValue), limit: 3)) by certificates that nobody trusts",
+            hint: "acme-agent issue --name test -d \(others[0]) tries an order beside them; --force replaces them")
     }
 
     /// Unlike those of `issue`, options of `renew` are for this run only.
@@ -138,8 +161,8 @@ struct Renew: AgentCommand {
             json.name("failed")
             Failure.write(report.failed, to: &json)
         }
-        // What waits after a failure is not well, even if nothing failed now.
-        if report.failed.isEmpty, report.postponed.contains(where: \.hasFailed) { return .temporary }
+        // What is due and has to wait is not well, even if nothing failed now.
+        if report.failed.isEmpty, !report.postponed.isEmpty { return .temporary }
         return Renew.status(report.failed.map(\.failure.exitStatus))
     }
 
@@ -151,11 +174,6 @@ struct Renew: AgentCommand {
 }
 
 extension RenewalScheduler.Postponed {
-    var hasFailed: Bool {
-        if case .failures = reason { return true }
-        return false
-    }
-
     /// `www.example.org: tried 3 times since …, next …: …`
     func line(from now: Int64) -> String {
         let next = "\(RFC3339.string(until)) (\(Wording.moment(until, from: now)))"
@@ -163,7 +181,7 @@ extension RenewalScheduler.Postponed {
         case .failures(let failures):
             return "\(name): not tried again until \(next), after \(Wording.count(failures.count, "failure")): "
                 + "\(TerminalText.safe(failures.reason, limit: 300)) (acme-agent renew \(name) tries it now)"
-        case .limit(let directory): return "\(name): waits until \(next) for the limit of orders at \(directory.host)"
+        case .limit(let limit, let directory): return "\(name): waits until \(next) for the limit of \(limit.words) at \(directory.host)"
         }
     }
 
@@ -178,10 +196,22 @@ extension RenewalScheduler.Postponed {
             json.member("failures", failures.count)
             json.member("since", RFC3339.string(failures.first))
             json.member("message", failures.reason)
-        case .limit(let directory):
+        case .limit(let limit, let directory):
             json.member("reason", "limit")
+            json.member("limit", limit.rawValue)
             json.member("directory", directory.text)
         }
         json.endObject()
+    }
+}
+
+extension CARoom.Limit {
+    /// What the CA limits.
+    fileprivate var words: String {
+        switch self {
+        case .orders: "orders"
+        case .identicalCertificates: "certificates for the same names"
+        case .failedValidations: "failed validations of a name"
+        }
     }
 }

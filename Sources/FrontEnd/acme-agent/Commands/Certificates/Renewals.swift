@@ -41,7 +41,6 @@ struct Renewals: RenewalWork {
         struct State {
             var report = RenewalReport()
             var found: [CertificateName: Found] = [:]
-            var lost: LostKeys = [:]
             /// Another run is working on these.
             var locked: [CertificateName] = []
             var keys: AgentKeyProvider?
@@ -80,32 +79,38 @@ struct Renewals: RenewalWork {
     func run(_ names: [CertificateName]) async throws {
         var found = await read(names)
         let lost = await lostKeys(of: found)
+        var revoked: Set<CertificateName> = []
         found = try await found.asyncFilter { entry in
-            let window = await entry.stored.asyncFlatMap { await session.renewalWindow(of: $0) }
-            if isToDo(entry, lost, window) {
+            let record = await entry.stored.asyncFlatMap { await session.renewalRecord(of: $0) }
+            if record?.revocation != nil { revoked.insert(entry.name) }
+            if isToDo(entry, lost, record?.window, isRevokedByCA: record?.revocation != nil) {
                 noteLostKey(of: entry, lost)
                 return true
             }
             guard let stored = entry.stored else { throw IssuanceError.notFound(entry.name) }
             progress.state.withLock { state in
                 state.report.notDue.append(stored)
-                state.report.windows[entry.name] = window
+                state.report.windows[entry.name] = record?.window
             }
             return false
         }
-        remember(found, lost)
+        remember(found)
         for entry in found {
             try Task.checkCancellation()
+            let isRevoked = revoked.contains(entry.name), serial = entry.stored?.metadata.serial
             _ = try await renew(entry.name, at: nil) { stored, journal in
-                isToDo(Found(name: entry.name, stored: stored, journal: journal), lost, nil)
+                isToDo(
+                    Found(name: entry.name, stored: stored, journal: journal), lost, nil,
+                    isRevokedByCA: isRevoked && stored?.metadata.serial == serial)
             }
         }
     }
 
-    private func isToDo(_ entry: Found, _ lost: LostKeys, _ window: RenewalRecord.Window?) -> Bool {
+    private func isToDo(_ entry: Found, _ lost: LostKeys, _ window: RenewalRecord.Window?, isRevokedByCA: Bool = false) -> Bool {
         let isKeyLost = entry.stored.map { lost[$0.metadata.key.fingerprint] != nil } ?? false
         return Renew.isToDo(
-            entry.stored, entry.journal, isNamed: isNamed, force: isForced, isKeyLost: isKeyLost, window: window, now: Session.now)
+            entry.stored, entry.journal, isNamed: isNamed, force: isForced, isKeyLost: isKeyLost || isRevokedByCA, window: window,
+            now: Session.now)
     }
 
     // MARK: Everything that is due
@@ -165,7 +170,7 @@ struct Renewals: RenewalWork {
         let store = session.store
         let found = await read(Set(try await store.certificateNames() + store.journalNames()).sorted())
         let lost = await lostKeys(of: found)
-        remember(found, lost)
+        remember(found)
         return found.compactMap { entry in
             let reason: RenewalCandidate.Reason?
             if let journal = entry.journal, !journal.hasFailed {
@@ -181,8 +186,8 @@ struct Renewals: RenewalWork {
             let metadata = entry.stored?.metadata
             return RenewalCandidate(
                 name: entry.name, directories: directories(of: entry), notBefore: metadata?.notBefore ?? 0,
-                notAfter: metadata?.notAfter ?? 0,
-                serial: metadata?.serial, reason: reason)
+                notAfter: metadata?.notAfter ?? 0, serial: metadata?.serial,
+                identifiers: entry.journal.flatMap { $0.hasFailed ? nil : $0.identifiers } ?? metadata?.identifiers ?? [], reason: reason)
         }
     }
 
@@ -212,10 +217,10 @@ struct Renewals: RenewalWork {
         }
     }
 
-    func room(at directory: ACMEURL, now: Int64) async -> OrderRoom? {
-        guard let rate = session.settings.knownCA(at: directory).limits.orders else { return nil }
-        let times = (try? session.store.orderCount(at: directory))?.times ?? []
-        return OrderRoom(limit: rate.count, in: rate.seconds, times: times, now: now)
+    func room(at directory: ACMEURL, now: Int64) async -> CARoom? {
+        let limits = session.settings.knownCA(at: directory).limits
+        guard limits != .unknown else { return nil }
+        return CARoom(limits, (try? session.store.orderCount(at: directory)) ?? OrderCount(directory: directory), now: now)
     }
 
     func renew(_ candidate: RenewalCandidate, at directory: ACMEURL) async throws -> RenewalAttempt {
@@ -255,6 +260,42 @@ struct Renewals: RenewalWork {
         }
     }
 
+    // MARK: Revocation lists
+
+    func revocations(of candidates: [RenewalCandidate], seen: [RenewalRecord.SeenList?]) async throws -> [RevocationLook] {
+        var looks = [RevocationLook](repeating: .none, count: candidates.count)
+        guard session.settings.checksRevocationLists else { return looks }
+        let found = progress.state.withLock { $0.found }
+        let known = candidates.indices.compactMap { index in found[candidates[index].name]?.stored.map { (index, $0) } }
+        guard let directory = known.first?.1.metadata.directory else { return looks }
+        let checks = RevocationChecks { [looks = progress.looks] url in
+            try await looks.transport(to: url, of: directory, session).revocationList(at: url)
+        }
+        let answers = try await checks.looks(at: known.map { .init(chain: $1.chain, seen: seen[$0]) })
+        for ((index, stored), look) in zip(known, answers) {
+            looks[index] = look
+            await note(look, of: stored)
+        }
+        return looks
+    }
+
+    private func note(_ look: RevocationLook, of stored: StoredCertificate) async {
+        switch look {
+        case .none, .notRevoked: return
+        case .postponed: session.output.detail("\(stored.name): its revocation list was not asked for; there was no time left")
+        case .failed(let reason): session.output.detail("\(stored.name): its revocation list says nothing: \(reason)")
+        case .revoked(let revocation, _):
+            session.output.warning("\(stored.name): \(CertificateReport.sentence(revocation, now: Session.now)); it is replaced")
+            guard revocation.reason == .keyCompromise else { return }
+            do throws(StoreError) {
+                // No certificate is ordered for the key again, here or under another name.
+                try await session.store.markCompromised(CompromisedKey(key: stored.metadata.key, reported: Session.now))
+            } catch {
+                session.output.warning("\(stored.name): that its key is compromised could not be stored: \(error.message)")
+            }
+        }
+    }
+
     // MARK: One certificate
 
     private func read(_ names: [CertificateName]) async -> [Found] {
@@ -277,11 +318,8 @@ struct Renewals: RenewalWork {
         return true
     }
 
-    private func remember(_ found: [Found], _ lost: LostKeys) {
-        progress.state.withLock { state in
-            state.found = Dictionary(found.map { ($0.name, $0) }) { first, _ in first }
-            state.lost = lost
-        }
+    private func remember(_ found: [Found]) {
+        progress.state.withLock { $0.found = Dictionary(found.map { ($0.name, $0) }) { first, _ in first } }
     }
 
     /// The compromised keys and, as far as the agent answers, the retired ones. A key that is gone is no reason: a
@@ -407,6 +445,9 @@ struct Renewals: RenewalWork {
         request.profile = given.profile ?? request.profile
         request.isProfileInherited = request.isProfileInherited && settings.profile != request.profile
         request.preferredRoot = settings.preferredChain
+        if let stored, let record = await session.renewalRecord(of: stored) {
+            request.mayExpireEarlier = record.revocation != nil || (record.window?.moment ?? .max) <= Session.now
+        }
         return try await alone(if: settings.hasListener(for: request.identifiers)) { [request, directory] in
             try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) {
                 // Checked again under the lock: of two concurrent runs the second finds it renewed.
@@ -426,29 +467,6 @@ struct Renewals: RenewalWork {
             await progress.listener.leave()
             throw error
         }
-    }
-}
-
-/// Clients for the CAs that are asked during one round, one for each.
-private actor LookClients {
-    private var clients: [String: (transport: AsyncHTTPTransport, client: ACMEClient)] = [:]
-
-    /// - Parameter remembered: a certificate's own root certificates for the CA.
-    func client(
-        for directory: ACMEURL, _ remembered: CertificateSettings.CACertificate?, _ session: Session
-    ) throws -> ACMEClient {
-        let id = "\(directory.text) \(remembered?.file ?? "")"
-        if let known = clients[id] { return known.client }
-        let transport = try session.transport(to: directory, remembered: remembered)
-        let client = ACMEClient(directory: directory, transport: transport)
-        clients[id] = (transport, client)
-        return client
-    }
-
-    func close() async {
-        let open = clients.values
-        clients = [:]
-        for entry in open { await entry.transport.shutdown() }
     }
 }
 

@@ -55,10 +55,20 @@ extension Session {
         return grants.contains { $0.operations.contains(Operation.deactivateAuthorization.rawValue) && $0.covers(key) }
     }
 
-    /// Counts the orders that are placed, for the CA's limit.
+    /// Counts what counts towards the CA's limits.
     private func counting(at directory: ACMEURL, _ observer: @escaping IssuanceObserver) -> IssuanceObserver {
-        { [store] event in
-            if case .orderCreated = event { OrderCounter.shared.count(directory, in: store, now: Session.now) }
+        let limits = settings.knownCA(at: directory).limits
+        return { [store] event in
+            let now = Session.now, oldest = now - OrderCounter.span
+            switch event {
+            case .orderCreated: OrderCounter.shared.count(directory, in: store) { $0.add(now, forgettingBefore: oldest) }
+            case .installed(let stored) where limits.identicalCertificates != nil:
+                let names = stored.metadata.identifiers
+                OrderCounter.shared.count(directory, in: store) { $0.add(certificateFor: names, now, forgettingBefore: oldest) }
+            case .failed(let name, _) where limits.failedValidations != nil:
+                OrderCounter.shared.count(directory, in: store) { $0.add(failureOf: name, now, forgettingBefore: oldest) }
+            default: break
+            }
             observer(event)
         }
     }
@@ -84,11 +94,11 @@ extension Session {
     }
 }
 
-/// Counts placed orders, one after another: several may be placed at once.
+/// Counts placed orders, certificates and failed validations, one after another: several may happen at once.
 private final class OrderCounter: Sendable {
     static let shared = OrderCounter()
-    /// Seconds for which orders are remembered: no known limit counts longer than a week.
-    private static let span: Int64 = 7 * 86_400
+    /// Seconds for which all is remembered: no known limit counts longer than a week.
+    static let span: Int64 = 7 * 86_400
 
     private let queue = DispatchQueue(label: "orders")
 
@@ -99,10 +109,10 @@ private final class OrderCounter: Sendable {
     func finish() { queue.sync {} }
 
     /// Returns at once; the count is a bound, not a record.
-    func count(_ directory: ACMEURL, in store: FolderStore, now: Int64) {
+    func count(_ directory: ACMEURL, in store: FolderStore, _ body: @escaping @Sendable (inout OrderCount) -> Void) {
         queue.async {
             var count = (try? store.orderCount(at: directory)) ?? OrderCount(directory: directory)
-            count.add(now, forgettingBefore: now - Self.span)
+            body(&count)
             try? store.write(count)
         }
     }

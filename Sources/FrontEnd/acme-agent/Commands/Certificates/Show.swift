@@ -36,7 +36,7 @@ struct Show: AgentCommand {
         let name = try session.certificateName(argument: name)
         guard let certificate = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
         var report = CertificateReport(certificate)
-        report.window = await session.renewalWindow(of: certificate)
+        report.take(await session.renewalRecord(of: certificate))
         let hooks = HookRecord.read(name, stateDirectory: session.settings.stateDirectory)
         var text = session.output.given.named(report.text)
         if session.output.verbosity == .verbose, let hooks { text += "\n" + Show.text(hooks) }

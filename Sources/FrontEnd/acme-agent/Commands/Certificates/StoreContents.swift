@@ -28,7 +28,7 @@ struct StoreContents: Sendable {
         guard !reports.isEmpty else { return }
         let faults = await StoreContents.keyFaults(Set(reports.map(\.certificate.metadata.key.name)), session)
         for index in reports.indices {
-            reports[index].window = await session.renewalWindow(of: reports[index].certificate)
+            reports[index].take(await session.renewalRecord(of: reports[index].certificate))
             let key = reports[index].certificate.metadata.key
             let isCompromised = (try? await store.isCompromised(key.fingerprint)) ?? false
             reports[index].keyFault = isCompromised ? .compromised : faults[key.name]
@@ -89,9 +89,9 @@ struct StoreContents: Sendable {
 }
 
 extension Session {
-    /// The CA's window for a certificate's renewal, if it is known.
-    func renewalWindow(of certificate: StoredCertificate) async -> RenewalRecord.Window? {
+    /// What is remembered for a certificate's renewal; `nil` if that was another certificate.
+    func renewalRecord(of certificate: StoredCertificate) async -> RenewalRecord? {
         let record = try? await store.renewalRecord(named: certificate.name)
-        return record?.serial == certificate.metadata.serial ? record?.window : nil
+        return record?.serial == certificate.metadata.serial ? record : nil
     }
 }
