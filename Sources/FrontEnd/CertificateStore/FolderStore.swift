@@ -96,6 +96,11 @@ public struct FolderStore: CertificateStore, RenewalStore {
         return try files.read(path) != nil
     }
 
+    /// The fingerprints of all of them, for those who look at many certificates.
+    public func compromisedKeys() throws(StoreError) -> Set<String> {
+        Set(try files.names(in: layout.compromisedKeys).filter { $0.hasSuffix(".json") }.map { String($0.dropLast(5)) })
+    }
+
     // MARK: Outgoing keys
 
     public func markOutgoing(_ key: OutgoingKey) async throws(StoreError) {

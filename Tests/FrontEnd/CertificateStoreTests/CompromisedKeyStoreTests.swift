@@ -15,11 +15,13 @@ import Testing
     @Test func aReportStaysWithItsTime() async throws {
         let folder = try StoreFolder(), store = folder.store
         #expect(try await !store.isCompromised(fingerprint))
+        #expect(try store.compromisedKeys().isEmpty)
         try await store.markCompromised(report())
         try await store.markCompromised(report(TestCA.now + 60))
         #expect(try await store.isCompromised(fingerprint))
         #expect(try await store.isCompromised(fingerprint.uppercased()))
         #expect(try await !store.isCompromised(String(repeating: "0b", count: 32)))
+        #expect(try store.compromisedKeys() == [fingerprint])
         let path = folder.state + "/compromised/\(fingerprint).json"
         #expect(try CompromisedKey(folder.read(path), path: path) == report())
         #expect(try FileStatus(at: path).mode == 0o600)

@@ -52,15 +52,20 @@ final class ProgressDisplay: Sendable {
         }
     }
 
-    /// Removes the block. Must be called when the work is over, however it ended.
+    /// Removes the block, and forgets what it was about. Must be called when the work is over, however it ended: a process
+    /// that keeps running has one after another.
     func finish(summary: Bool) {
         state.withLock { state in
             state.ticker?.cancel()
             state.ticker = nil
             erase(&state)
             if summary, output.verbosity > .quiet { Output.write(state.model.summary.map { $0 + "\n" }.joined(), to: STDERR_FILENO) }
+            state.model = ProgressModel(isVerbose: output.verbosity == .verbose)
         }
     }
+
+    /// How many names it remembers.
+    var nameCount: Int { state.withLock { $0.model.entries.count } }
 
     /// Removes the block for a moment, so that something else can be printed.
     func erase() { state.withLock { erase(&$0) } }

@@ -41,6 +41,7 @@ struct Renewals: RenewalWork {
         struct State {
             var report = RenewalReport()
             var found: [CertificateName: Found] = [:]
+            var records: [CertificateName: RenewalRecord] = [:]
             /// Another run is working on these.
             var locked: [CertificateName] = []
             var keys: AgentKeyProvider?
@@ -128,15 +129,15 @@ struct Renewals: RenewalWork {
         }
         await progress.looks.close()
         for name in progress.state.withLock({ $0.locked }) { try await renewLater(name) }
-        let found = progress.state.withLock { $0.found }
-        let records = await records(of: found.keys.sorted())
         progress.state.withLock { state in
             state.report.postponed = round.postponed
             let tried = Set(round.results.map(\.name) + round.postponed.map(\.name))
-            for record in records where !tried.contains(record.name) {
-                guard let stored = found[record.name]?.stored, !stored.isRevoked else { continue }
+            for (name, entry) in state.found where !tried.contains(name) {
+                guard let stored = entry.stored, !stored.isRevoked else { continue }
                 state.report.notDue.append(stored)
-                if record.serial == stored.metadata.serial { state.report.windows[record.name] = record.window }
+                if let record = state.records[name], record.serial == stored.metadata.serial {
+                    state.report.windows[name] = record.window
+                }
             }
         }
         return round.next
@@ -168,7 +169,8 @@ struct Renewals: RenewalWork {
 
     func candidates() async throws -> [RenewalCandidate] {
         let store = session.store
-        let found = await read(Set(try await store.certificateNames() + store.journalNames()).sorted())
+        let journals = try await store.journalNames()
+        let found = await read(Set(try await store.certificateNames() + journals).sorted(), journals: Set(journals))
         let lost = await lostKeys(of: found)
         remember(found)
         return found.compactMap { entry in
@@ -208,10 +210,12 @@ struct Renewals: RenewalWork {
             // A damaged one is replaced.
             records.append((try? await session.store.renewalRecord(named: name)) ?? RenewalRecord(name: name))
         }
+        progress.state.withLock { state in for record in records { state.records[record.name] = record } }
         return records
     }
 
     func keep(_ record: RenewalRecord) async {
+        progress.state.withLock { $0.records[record.name] = record }
         do throws(StoreError) { try await session.store.write(record) } catch {
             session.output.warning("\(record.name): when to renew it could not be stored: \(error.message)")
         }
@@ -298,13 +302,17 @@ struct Renewals: RenewalWork {
 
     // MARK: One certificate
 
-    private func read(_ names: [CertificateName]) async -> [Found] {
+    /// - Parameter journals: the names that have one, if it is known.
+    private func read(_ names: [CertificateName], journals: Set<CertificateName>? = nil) async -> [Found] {
         let store = session.store
         var found: [Found] = []
         for name in names {
             do throws(StoreError) {
+                let hasJournal = journals?.contains(name) ?? true
                 found.append(
-                    Found(name: name, stored: try await store.certificate(named: name), journal: try await store.journal(named: name)))
+                    Found(
+                        name: name, stored: try await store.certificate(named: name),
+                        journal: hasJournal ? try await store.journal(named: name) : nil))
             } catch { progress.state.withLock { $0.report.add(Failure(error), of: name, session.output) } }
         }
         return found
@@ -326,10 +334,11 @@ struct Renewals: RenewalWork {
     /// grant may be off for a while.
     private func lostKeys(of found: [Found]) async -> LostKeys {
         var lost: LostKeys = [:], others: [KeyReference] = []
+        let compromised = (try? session.store.compromisedKeys()) ?? []
         for entry in found {
             guard let stored = entry.stored, !stored.isRevoked else { continue }
             let key = stored.metadata.key
-            if (try? await session.store.isCompromised(key.fingerprint)) ?? false {
+            if compromised.contains(key.fingerprint) {
                 lost[key.fingerprint] = .compromised
             } else if !isToDo(entry, [:], nil) {
                 others.append(key)

@@ -27,11 +27,11 @@ struct StoreContents: Sendable {
         }
         guard !reports.isEmpty else { return }
         let faults = await StoreContents.keyFaults(Set(reports.map(\.certificate.metadata.key.name)), session)
+        let compromised = (try? store.compromisedKeys()) ?? []
         for index in reports.indices {
             reports[index].take(await session.renewalRecord(of: reports[index].certificate))
             let key = reports[index].certificate.metadata.key
-            let isCompromised = (try? await store.isCompromised(key.fingerprint)) ?? false
-            reports[index].keyFault = isCompromised ? .compromised : faults[key.name]
+            reports[index].keyFault = compromised.contains(key.fingerprint) ? .compromised : faults[key.name]
         }
     }
 
