@@ -3,8 +3,9 @@ import AsyncHTTPClient
 import NIOCore
 
 extension AsyncHTTPTransport {
-    /// The largest revocation list in bytes. Those of public CAs have a megabyte or two.
-    public static let revocationListLimit = 32 << 20
+    /// The largest revocation list in bytes. Those of public CAs have a megabyte or two; two of these at once leave the
+    /// program below 100 MB.
+    public static let revocationListLimit = 24 << 20
     /// How long one may take, redirects included.
     public static let revocationListPatience: Duration = .seconds(30)
     /// How many redirects are followed.
