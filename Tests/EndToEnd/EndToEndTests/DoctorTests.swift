@@ -72,12 +72,18 @@ import Testing
         let path = try #require(own["ACME_AGENT_CONFIG"]), plain = try String(contentsOfFile: path, encoding: .utf8)
         let part = "deploy-hook = \"\(hook)\"\nfailure-hook = \"\(hook)-gone\"\ndns-persist = true\n"
         try (plain + "\n[[certificate]]\nname = \"www.example.org\"\n" + part).write(toFile: path, atomically: true, encoding: .utf8)
+        #expect(findings(outcome, "ports").allSatisfy { $0 == "ok: is free for the built-in listener" }, "\(outcome)")
         outcome = try await doctor()
         let hooks = findings(outcome, "hooks")
         #expect(
             hooks.first == "failed: others may change what it does: \(hook) has mode 0777" && hooks.count == 2
                 && hooks.last?.hasPrefix("failed: ") == true, "\(outcome)")
         #expect(findings(outcome, "persist").first?.contains("_validation-persist.www.example.org") == true, "\(outcome)")
+        // A listener on a port that a server has.
+        let taken = "\n[[certificate]]\nname = \"www.example.org\"\nhttp01-address = \"127.0.0.1:\(served)\"\n"
+        try (plain + taken).write(toFile: path, atomically: true, encoding: .utf8)
+        outcome = try await doctor()
+        #expect(findings(outcome, "ports").first?.hasPrefix("failed: another program listens there") == true, "\(outcome)")
         try plain.write(toFile: path, atomically: true, encoding: .utf8)
 
         // The agent is down.

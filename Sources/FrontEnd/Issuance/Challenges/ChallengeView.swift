@@ -174,6 +174,17 @@ public struct ChallengeView: Sendable {
         }
     }
 
+    /// Whether something accepts connections, seen from this host.
+    /// - Returns: why not; `nil` if so.
+    public static func obstacle(to host: String, port: Int) async -> String? {
+        do {
+            let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connectTimeout(timeLimit)
+            let channel = try await bootstrap.connect(host: host, port: port).get()
+            channel.close(promise: nil)
+            return nil
+        } catch { return reason(of: error) }
+    }
+
     private static func reason(of error: any Error) -> String {
         switch error {
         case let error as NIOConnectionError:

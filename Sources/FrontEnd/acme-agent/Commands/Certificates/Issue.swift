@@ -51,6 +51,9 @@ struct Issue: AgentCommand {
             keyAlgorithm: settings.keyType ?? Settings.defaultKeyType, newKey: certificate.newKey, oldKey: try certificate.oldKeyChoice,
             mustStaple: settings.mustStaple ?? stored?.chain.leaf.mustStaple ?? false, preferredRoot: settings.preferredChain)
         request.isKeyAlgorithmWanted = given.keyType != nil
+        let validity = try Validity(notBefore: subject.notBefore, notAfter: subject.notAfter, now: Session.now)
+        request.notBefore = validity.notBefore.map { RFC3339.string($0) }
+        request.notAfter = validity.notAfter.map { RFC3339.string($0) }
         if subject.token != nil {
             var key = certificate.newKey ? nil : request.key
             // A compromised key is replaced.
@@ -62,7 +65,7 @@ struct Issue: AgentCommand {
             try await session.keys(token: subject.token).expectToken(for: key)
         }
         let wish = CertificateWish(request, given: given, remembered: remembered, directory: directory)
-        var isWanted = subject.force
+        var isWanted = subject.force || stored.map { !validity.isMet(by: $0.metadata) } ?? false
         if let stored, !isWanted, wish.isMet(by: stored, journal, now: Session.now) {
             // A certificate whose key cannot sign is useless, however long it is valid.
             isWanted = try await Issue.isKeyLost(stored.metadata.key, session)
@@ -84,6 +87,12 @@ struct Issue: AgentCommand {
         guard let outcome else {
             guard let stored = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
             return try unchanged(stored, nil, kept, remembered, memory, session)
+        }
+        if !validity.isMet(by: outcome.certificate.metadata) {
+            let metadata = outcome.certificate.metadata
+            session.output.warning(
+                "the CA chose another validity than asked for: \(RFC3339.string(metadata.notBefore)) to "
+                    + RFC3339.string(metadata.notAfter))
         }
         try report(CertificateReport(outcome), isOrdered: true, wasResumed: outcome.wasResumed, session.output)
         return .success
@@ -230,6 +239,16 @@ struct SubjectOptions: ParsableArguments {
 
     @Flag(inversion: .prefixedNo, help: "Request the TLS feature \"must staple\" (RFC 7633); remembered for renewals.")
     var mustStaple: Bool?
+
+    @Option(
+        help: ArgumentHelp(
+            "From when the certificate is valid: a date, or a time as in RFC 3339. Most CAs refuse this.", valueName: "time"))
+    var notBefore: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Until when; not remembered for renewals. Many CAs refuse this.", valueName: "time"))
+    var notAfter: String?
 
     @Flag(help: "Add the names to those that the certificate has.")
     var expand = false

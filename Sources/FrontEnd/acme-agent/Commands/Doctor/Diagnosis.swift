@@ -14,7 +14,7 @@ struct Diagnosis: Sendable, Equatable {
         case agent, token, grants
         case configuration, store, clock
         case ca, account
-        case certificates, challenges, hooks
+        case certificates, challenges, ports, hooks
         case dns, caa, persist, served
     }
 

@@ -11,10 +11,10 @@ import JOSE
 /// The checks of `doctor`. Each ends after a bounded time; what is not known then is said to be unknown.
 struct Examination: Sendable {
     /// For everything that asks another machine.
-    private static let patience: Duration = .seconds(10)
+    static let patience: Duration = .seconds(10)
     /// Names that are looked up at once, and at most: a store may have thousands.
     private static let atOnce = 8
-    private static let mostNames = 200
+    static let mostNames = 200
     /// Seconds by which the clock may differ from the CA's. A certificate of six days is valid from an hour before.
     private static let clockSkew: Int64 = 60
 
@@ -59,6 +59,7 @@ struct Examination: Sendable {
             issuers[directory] = names
         }
         found += challenges(reports)
+        found += await ports(reports)
         found += hooks(reports)
         found += try await names(reports, accounts, issuers)
         return found
