@@ -397,7 +397,9 @@ struct Examination: Sendable {
         } catch {
             let isNeeded = name.methods.allSatisfy { $0 == "http-01" || $0 == "tls-alpn-01" }
             let hint = "the CA and clients connect to the addresses that A and AAAA records name"
-            let message = TerminalText.safe("\(error)", limit: 300)
+            // The lookup's words are about servers.
+            let isWithout = if case .noAddress? = error as? DNSError { true } else { false }
+            let message = isWithout ? "it has no A or AAAA record" : TerminalText.safe("\(error)", limit: 300)
             return isNeeded ? .failed(.dns, subject, message, hint: hint) : .unknown(.dns, subject, message)
         }
     }
