@@ -16,6 +16,7 @@ import JOSE
 /// | `renewals/<name>.json` | when its CA wants it renewed, and which attempts failed |
 /// | `renewals/orders/<as accounts>.json` | the orders placed at a CA of late |
 /// | `outgoing/<SHA-256 of the SPKI>.json` | a replaced key that will be retired or deleted |
+/// | `installed` | empty, written after each installation: a service manager may watch it |
 /// | `locks/<name>.lock` | held while a process works on the certificate, then removed; names the process |
 /// | `locks/account:<as accounts>.lock` | the same for an account whose key or place at the CA changes |
 ///
@@ -25,7 +26,7 @@ import JOSE
 /// | what | mode |
 /// |---|---|
 /// | the state directory, `certificates` and the folders below it | 0755 |
-/// | certificates, `metadata.json`, `state.json` | 0644 |
+/// | certificates, `metadata.json`, `state.json`, `installed` | 0644 |
 /// | `key.pem`: no secret, but libpq and others refuse a key file that all users may read | 0640 |
 /// | `accounts`, `orders`, `compromised`, `outgoing`, `renewals`, `locks` | 0700 |
 /// | their files | 0600 |
@@ -39,7 +40,9 @@ struct FolderLayout: Sendable {
     static let files = ["cert.pem", "chain.pem", "fullchain.pem", "cert.der", "metadata.json"]
     /// The file of a generation that names its key (`KeyFile`).
     static let keyFile = "key.pem"
+    static let certificatesFolder = "certificates"
     static let generationsFolder = "generations"
+    static let currentLink = "current"
     static let stateFile = "state.json"
     /// A generation that has no number yet.
     static let newGeneration = ".new"
@@ -54,13 +57,14 @@ struct FolderLayout: Sendable {
     static let olderGenerations = 2
 
     var accounts: String { root + "/accounts" }
-    var certificates: String { root + "/certificates" }
+    var certificates: String { root + "/" + FolderLayout.certificatesFolder }
     var orders: String { root + "/orders" }
     var compromisedKeys: String { root + "/compromised" }
     var outgoingKeys: String { root + "/outgoing" }
     var renewals: String { root + "/renewals" }
     var orderCounts: String { renewals + "/orders" }
     var locks: String { root + "/locks" }
+    var installationSignal: String { root + "/installed" }
 
     func account(_ directory: ACMEURL) -> String { "\(accounts)/\(FolderLayout.file(of: directory))" }
     func orderCount(_ directory: ACMEURL) -> String { "\(orderCounts)/\(FolderLayout.file(of: directory))" }
@@ -74,7 +78,7 @@ struct FolderLayout: Sendable {
     }
 
     func certificate(_ name: CertificateName) -> String { "\(certificates)/\(name.rawValue)" }
-    func current(_ name: CertificateName) -> String { certificate(name) + "/current" }
+    func current(_ name: CertificateName) -> String { certificate(name) + "/" + FolderLayout.currentLink }
     func generations(_ name: CertificateName) -> String { certificate(name) + "/" + FolderLayout.generationsFolder }
     func generation(_ name: CertificateName, _ number: Int) -> String { "\(generations(name))/\(number)" }
     func state(_ name: CertificateName) -> String { certificate(name) + "/" + FolderLayout.stateFile }

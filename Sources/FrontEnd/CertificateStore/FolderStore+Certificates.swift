@@ -73,6 +73,7 @@ extension FolderStore {
         try writeGeneration(metadata, chain, keyFile: keyFile, state: new.isDeployed ? state : nil)
         // Atomic for all files.
         try files.link(layout.current(new.name), to: "generations/\(number)")
+        files.touch(layout.installationSignal, mode: FolderLayout.publicFile)
         // The new certificate is installed: failing to remove old ones is not an error.
         try? removeOldGenerations(new.name, current: number)
         return StoredCertificate(

@@ -57,6 +57,15 @@ struct StoreFiles: Sendable {
         }
     }
 
+    /// Opens an empty file for writing and closes it, which whoever watches it sees. Not durable, and no error if it fails:
+    /// a watcher looks again by itself from time to time.
+    func touch(_ path: String, mode: UInt32) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode)
+        guard descriptor >= 0 else { return }
+        _ = fchmod(descriptor, mode)
+        close(descriptor)
+    }
+
     /// Sets a symbolic link's target atomically.
     func link(_ path: String, to target: String) throws(StoreError) {
         let (folder, name) = DurableFile.split(path)

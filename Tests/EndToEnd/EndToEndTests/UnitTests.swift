@@ -4,7 +4,7 @@ import Testing
 /// The systemd units as they are installed, and the lines for users and folders, judged by systemd's own tools.
 @Suite struct UnitTests {
     /// What `systemd-analyze security` may rate them at most, in tenths.
-    private static let exposures = ["acme-agentd": 5, "acme-agent-renew": 20, "acme-agent-run": 20]
+    private static let exposures = ["acme-agentd": 5, "acme-agent-renew": 20, "acme-agent-run": 20, "acme-agent-deploy": 20]
 
     /// Installs the files below a folder of its own; the programs are there as well.
     private func installed(_ body: (_ prefix: String) async throws -> Void) async throws {
@@ -45,9 +45,11 @@ import Testing
         }
     }
 
-    /// Nothing that talks to a CA or hears a stranger is root.
-    @Test func onlyTheDaemonsUserAndTheClientRunUnits() async throws {
+    /// Nothing that talks to a CA or hears a stranger is root, and what is root has no network.
+    @Test func onlyWhatHasNoNetworkIsRoot() async throws {
         try await installed { prefix in
+            let root = try await shell("grep -L '^User=' '\(prefix)'/lib/systemd/system/*.service | xargs grep -c '^PrivateNetwork=yes$'")
+            #expect(root.output == "1\n", "\(root)")
             let users = try await shell("sed -n 's/^User=//p' '\(prefix)'/lib/systemd/system/acme-agent{d,-renew,-run}.service")
             #expect(users.output == "acme-agent\nacme-agent-client\nacme-agent-client\n", "\(users)")
         }

@@ -1,5 +1,6 @@
-/// When a certificate is due: after two thirds of its lifetime, or after half if the lifetime is below ten days. 6-day
-/// certificates are normal, and a failed attempt needs time for the next. Pure.
+/// When a certificate is due whose CA does not say when it wants it to be renewed: after two thirds of its lifetime, or
+/// after half if the lifetime is below ten days. 6-day certificates are normal, and a failed attempt needs time for the
+/// next. Pure.
 public struct RenewalRule: Sendable {
     /// The lifetime in seconds below which a certificate is due after half of it.
     public static let shortLifetime: Int64 = 10 * 86_400

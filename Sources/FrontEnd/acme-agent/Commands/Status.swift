@@ -30,6 +30,7 @@ struct Status: AgentCommand {
         let contents = try await StoreContents(session)
         own += contents.attention()
         own += await PersistAttention.lines(contents, session)
+        own += await RootDeployState.attention(contents, session)
         let count = contents.reports.count + contents.damaged.count
         let certificates = "\(count) in \(settings.stateDirectory)" + (contents.nextExpiry().map { "; \($0)" } ?? "")
         if account?.isDeactivated == true {

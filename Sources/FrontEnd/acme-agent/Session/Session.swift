@@ -11,10 +11,12 @@ struct Session: Sendable {
     let settings: Settings
     let output: Output
 
-    var store: FolderStore {
+    var store: FolderStore { store(at: settings.stateDirectory) }
+
+    func store(at folder: String) -> FolderStore {
         // Key files are read by programs in other folders.
         let socket = settings.socket == AgentClient.defaultSocket ? nil : try? AbsolutePath.of(settings.socket)
-        return FolderStore(folder: settings.stateDirectory, socket: socket, keyFileGroup: try? settings.keyFileGroup?.get())
+        return FolderStore(folder: folder, socket: socket, keyFileGroup: try? settings.keyFileGroup?.get())
     }
 
     /// A connection to the agent. If the agent is slow to answer, a line says so.

@@ -12,6 +12,7 @@ struct Settings: Sendable {
     static let defaultFile = "/etc/acme-agent/acme-agent.toml"
     /// The daemon's default for the audit trail.
     static let defaultAuditFile = "/var/lib/acme-agentd/audit/audit.jsonl"
+    static let defaultRootDeployDirectory = "/var/lib/acme-agent-deploy"
     static let defaultKeyType = KeyAlgorithm.p256
 
     /// The file that was read, if any.
@@ -49,6 +50,10 @@ struct Settings: Sendable {
     let checksRevocationLists: Bool
     /// For single certificates, by name.
     var certificates: [String: CertificateSettings]
+    /// Where root's copies of certificates are.
+    let rootDeployDirectory: String
+    private let rootDeployHooks: [String]
+    private let ownRootDeployHooks: [String: [String]]
     /// The certificates that should exist.
     let declared: [DeclaredCertificate]
 
@@ -87,6 +92,9 @@ struct Settings: Sendable {
         certificates = configured.certificates
         declared = configured.declared
         checksRevocationLists = configured.checksRevocationLists ?? true
+        rootDeployDirectory = configured.rootDeployDirectory ?? Settings.defaultRootDeployDirectory
+        rootDeployHooks = configured.rootDeployHooks ?? []
+        ownRootDeployHooks = configured.ownRootDeployHooks
         ca = resolved(ca)
     }
 
@@ -167,6 +175,14 @@ struct Settings: Sendable {
         }
         return settings
     }
+
+    /// The programs that root runs for a new certificate.
+    func rootDeployHooks(of name: CertificateName) -> [String] {
+        name.spellings.compactMap { ownRootDeployHooks[$0.rawValue] }.first ?? rootDeployHooks
+    }
+
+    /// Whether root runs programs for any certificate.
+    var hasRootDeployHooks: Bool { !rootDeployHooks.isEmpty || !ownRootDeployHooks.isEmpty }
 
     /// The configuration's part for a certificate; empty if there is none.
     func ownSettings(_ name: String) -> CertificateSettings {

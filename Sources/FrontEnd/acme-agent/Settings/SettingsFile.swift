@@ -9,6 +9,12 @@ struct SettingsFile: Sendable {
     var socket: String?
     var stateDirectory: String?
     var auditFile: String?
+    /// Where root's own copies of certificates are, for `rootDeployHooks`.
+    var rootDeployDirectory: String?
+    /// Programs that root runs for new certificates, in their order. Never remembered, never an option.
+    var rootDeployHooks: [String]?
+    /// By the certificate's name.
+    var ownRootDeployHooks: [String: [String]] = [:]
     /// The group's number; or why it cannot be used, which concerns only commands that write key files.
     var keyFileGroup: Result<UInt32, ConfigurationError>?
     var proxy: ProxyChoice?
@@ -31,9 +37,10 @@ struct SettingsFile: Sendable {
             "dns-wait-seconds", "dns-challenge", "deploy-hook", "failure-hook", "key-type", "old-key-grace-seconds", "profile",
             "preferred-chain",
         ]
+    static let rootDeployHook = "root-deploy-hook"
     static let settings =
         [
-            "socket", "state-directory", "audit-file", "key-file-group", "proxy", "certificate",
+            "socket", "state-directory", "audit-file", "key-file-group", "proxy", "certificate", "root-deploy-directory", rootDeployHook,
             "challenge", "ca", "default-ca", "second-ca", "check-revocation-lists",
         ]
         + CASettings.settings + certificateSettings
@@ -46,6 +53,8 @@ struct SettingsFile: Sendable {
         socket = try table.path("socket")
         stateDirectory = try table.path("state-directory")
         auditFile = try table.path("audit-file")
+        rootDeployDirectory = try table.path("root-deploy-directory")
+        rootDeployHooks = try table.paths(SettingsFile.rootDeployHook)
         keyFileGroup = try table.name("key-file-group").map { SettingsFile.keyFileGroup($0, table) }
         proxy = try table.parsed("proxy") { try ProxyChoice($0) }
         ca = try CASettings(table)
@@ -60,7 +69,7 @@ struct SettingsFile: Sendable {
         certificate = try CertificateSettings(table)
         for entry in try table.tables("challenge") { challengeRules.append(try ChallengeRule(entry)) }
         for entry in try table.tables("certificate") {
-            try entry.finish(known: DeclaredCertificate.settings + SettingsFile.certificateSettings)
+            try entry.finish(known: DeclaredCertificate.settings + SettingsFile.certificateSettings + [SettingsFile.rootDeployHook])
             let names = try DeclaredCertificate.names(entry)
             let name = try DeclaredCertificate.name(entry, names: names)
             guard certificates[name] == nil else { throw entry.error("name", "occurs twice: \(TerminalText.safe(name, limit: 80))") }
@@ -69,6 +78,7 @@ struct SettingsFile: Sendable {
             settings.secondCA = try cas.reference("second-ca", in: entry)?.name
             settings.mustStaple = try entry.bool("must-staple")
             certificates[name] = settings
+            ownRootDeployHooks[name] = try entry.paths(SettingsFile.rootDeployHook)
             if let names { declared.append(try DeclaredCertificate(name, names, settings, entry)) }
         }
     }

@@ -10,9 +10,10 @@ struct Renew: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Renew certificates that are due, and resume interrupted orders.",
         discussion: """
-            A certificate is due after two thirds of its lifetime, or after half if the lifetime is below ten days. It \
-            keeps its names, profile, key and settings. A certificate whose key is retired or compromised is due at \
-            once, and gets a new key. Run `acme-agent renew --all` from a timer.
+            A certificate is due when its CA wants it to be renewed (RFC 9773). Where the CA does not say, or cannot be \
+            asked, it is due after two thirds of its lifetime, or after half if the lifetime is below ten days. It keeps \
+            its names, profile, key and settings. A certificate whose key is retired or compromised is due at once, and \
+            gets a new key. Run `acme-agent renew --all` from a timer.
 
             Example: acme-agent renew --all --quiet
             """)

@@ -38,7 +38,12 @@ struct Show: AgentCommand {
         var report = CertificateReport(certificate)
         report.take(await session.renewalRecord(of: certificate))
         let hooks = HookRecord.read(name, stateDirectory: session.settings.stateDirectory)
+        let rootDeploy = await RootDeployState.of(certificate, session)
+        // Root alone can read what they printed.
+        let rootHooks = rootDeploy.flatMap { _ in HookRecord.read(name, stateDirectory: session.settings.rootDeployDirectory) }
         var text = session.output.given.named(report.text)
+        if let rootDeploy { text += "\n" + Show.text(rootDeploy) }
+        if session.output.verbosity == .verbose, let rootHooks { text += "\n" + Show.text(rootHooks) }
         if session.output.verbosity == .verbose, let hooks { text += "\n" + Show.text(hooks) }
         let bytes = format.export.map { certificate.chain.exported(as: $0) } ?? Array((text + "\n").utf8)
         let isStandardOutput = try out.map { try $0 == "-" || DurableFile.ownDescriptor(named: $0) == STDOUT_FILENO } ?? false
@@ -67,6 +72,11 @@ struct Show: AgentCommand {
                     json.name("deployHooks")
                     hooks.write(to: &json)
                 }
+                json.member("rootDeploy", ifPresent: rootDeploy?.rawValue)
+                if let rootHooks {
+                    json.name("rootDeployHooks")
+                    rootHooks.write(to: &json)
+                }
             }
         } else {
             guard format == .text || format == .pem || !Output.isStandardOutputTerminal else {
@@ -75,6 +85,12 @@ struct Show: AgentCommand {
             try session.output.write(bytes)
         }
         return .success
+    }
+
+    private static func text(_ state: RootDeployState) -> String {
+        var list = FieldList()
+        list.add("root's hooks", state == .done ? "have run for this certificate" : "have not run for this certificate")
+        return list.text
     }
 
     /// The last run of each deploy hook, with what it printed.

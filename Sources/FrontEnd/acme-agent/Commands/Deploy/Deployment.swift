@@ -38,6 +38,8 @@ struct Deployment: Sendable {
     let configuration: String
     /// The deploy hook for this server.
     let hook: String
+    /// Root's hooks for the certificate; `nil` if the store belongs to root, whose own deploy hooks may reload servers.
+    let rootHooks: [String]?
     /// The hook that the certificate has.
     let registeredHooks: [String]
     /// The value of `environment`'s own setting.
@@ -76,6 +78,8 @@ struct Deployment: Sendable {
         }
         let shared = Deployment.sharedFolder
         configuration = shared + "/doc/acme-agent/openssl-acme-agent.cnf"
+        let owner = (try? FileStatus(at: session.settings.stateDirectory))?.owner ?? 0
+        rootHooks = owner == 0 ? nil : session.settings.rootDeployHooks(of: certificate.name)
         hook = shared + "/acme-agent/deploy-hooks/" + template.hook
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let remembered = (try? memory.read(certificate.name)) ?? CertificateSettings()

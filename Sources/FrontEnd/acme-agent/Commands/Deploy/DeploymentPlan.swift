@@ -183,6 +183,7 @@ struct DeploymentPlan {
 
     private var hook: DeploymentStep {
         let certificate = deployment.certificate
+        if isRoot, let hooks = deployment.rootHooks { return rootHook(beside: hooks) }
         var step = DeploymentStep(
             name: "hook", title: "Each renewal reloads \(title), by a deploy hook of the certificate")
         let hooks = deployment.registeredHooks
@@ -201,6 +202,27 @@ struct DeploymentPlan {
         }
         if !isRoot { notes.append("the hook calls systemctl, for which a user other than root needs a rule of polkit(8)") }
         step.note = notes.isEmpty ? nil : notes.joined(separator: "; ")
+        return step
+    }
+
+    /// For a store whose owner may not reload servers.
+    private func rootHook(beside hooks: [String]) -> DeploymentStep {
+        var step = DeploymentStep(name: "hook", title: "Each renewal reloads \(title), by a deploy hook of root's")
+        let enable = "systemctl enable --now acme-agent-deploy.path acme-agent-deploy.timer"
+        guard !hooks.contains(deployment.hook) else {
+            step.commands = [enable]
+            step.note = "the configuration has this hook already"
+            return step
+        }
+        let list = (hooks + [deployment.hook]).map { "\"\($0)\"" }.joined(separator: ", ")
+        step.files = [
+            .init(
+                change: .add, place: Settings.defaultFile,
+                text: "[[certificate]]\nname = \"\(deployment.certificate.name)\"\nroot-deploy-hook = [\(list)]")
+        ]
+        step.commands = [enable]
+        step.note =
+            "the user to whom the store belongs may not reload servers; if the file has a [[certificate]] of this name, change that one"
         return step
     }
 
