@@ -11,6 +11,11 @@ import Testing
         try await follow("readme")
     }
 
+    /// cron and sudo in place of timers and units.
+    @Test(.enabled(if: geteuid() == 0, "needs root")) func whoHasNoSystemdRenewsByCron() async throws {
+        try await follow("cron")
+    }
+
     /// Changing the configuration, a full disk, backup and restoring; in `make test-long` also the audit trail.
     @Test(.enabled(if: geteuid() == 0, "needs root")) func whoFollowsTheDocumentLaterLosesNothing() async throws {
         try await follow("later")
