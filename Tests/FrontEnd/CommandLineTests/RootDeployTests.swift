@@ -240,6 +240,34 @@ import Testing
         #expect(world.text(copy + "/fullchain.pem") == world.text(world.generation + "/fullchain.pem"))
     }
 
+    /// The N-th call that changes the file system fails, or the process is killed at it: the next run does the rest. A
+    /// sample; `make test-long` takes all.
+    @Test(arguments: ["kill", "killed-after", "28", "5"]) func aFaultAnywhereIsMadeUpFor(_ fault: String) async throws {
+        let root = #filePath.split(separator: "/").dropLast(4).map { "/" + $0 }.joined()
+        let world = try await World(hooks: ["first", "second"])
+        try await world.shell("cc -O1 -shared -fPIC -o faults.so '\(root)/Tests/Sandbox/write-faults.c' -ldl; cp -a state clean")
+        func run(_ variables: String) async throws -> ShellOutcome {
+            try await world.session.run("LD_PRELOAD=$PWD/faults.so \(variables) acme-agent root-deploy --all 2>&1")
+        }
+        #expect(try await run("WRITE_FAULT_COUNT=$PWD/calls").status == 0)
+        let calls = try #require(Int(world.text("calls").trimmingCharacters(in: .whitespacesAndNewlines)))
+        #expect(calls > 20)
+        let isLong = ProcessInfo.processInfo.environment["ACME_AGENT_LONG_TESTS"] != nil
+        for number in stride(from: Int.random(in: 1...(isLong ? 1 : 9)), through: calls, by: isLong ? 1 : 9) {
+            try await world.shell("rm -rf deploy log state; cp -a clean state")
+            let failed = try await run("WRITE_FAULT_AT=\(number) WRITE_FAULT=\(fault)")
+            let done = try await world.deploy()
+            #expect(done.status == 0, "\(fault) at \(number) of \(calls): \(failed) \(done)")
+            // Each at least once, in its turn, and none three times.
+            let log = world.log, what = "\(fault) at \(number) of \(calls): \(log) \(failed)"
+            #expect(log.first == "first" && log.last == "second" && log.count <= 4, "\(what)")
+            #expect(try await world.leftovers() == "", "\(what)")
+            let copy = "deploy/certificates/\(Self.name)/"
+            #expect(world.text(copy + "fullchain.pem") == world.text(world.generation + "/fullchain.pem"), "\(what)")
+            #expect(world.text(copy + "key.pem").contains("BEGIN"), "\(what)")
+        }
+    }
+
     @Test func aCertificateThatIsReplacedMeanwhileIsDeployedToo() async throws {
         let world = try await World()
         try await world.install()
