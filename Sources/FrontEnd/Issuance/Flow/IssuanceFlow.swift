@@ -219,7 +219,7 @@ public struct IssuanceFlow: Sendable {
     }
 
     /// Places an order.
-    private func place(_ request: IssuanceRequest) async throws -> IssuerOrder {
+    func place(_ request: IssuanceRequest) async throws -> IssuerOrder {
         // For example a wildcard without a DNS hook: the CA would keep an order that no run can complete. No solver at
         // all means that the names are already validated.
         if !solvers.isEmpty, let identifier = request.identifiers.first(where: { name in !solvers.contains { $0.canSolve(name) } }) {
@@ -258,7 +258,7 @@ public struct IssuanceFlow: Sendable {
     }
 
     /// Records an order that was just placed, and proves control of its names.
-    private func proven(
+    func proven(
         _ order: IssuerOrder, _ request: IssuanceRequest, isNew: Bool, _ keeper: JournalKeeper
     ) async throws -> IssuerOrder {
         guard isNew else { return order.state == .pending ? try await proveControl(order, keeper) : order }

@@ -11,6 +11,8 @@ struct Status: AgentCommand {
         discussion: """
             The exit status is 3 if the agent is not reachable, a token is not available or the audit trail cannot be \
             written. With --check it is 6 if something else needs attention, here or in the agent's configuration.
+            With --watch it shows all of this again every 5 seconds, or every SECONDS, until you press Ctrl-C: on a \
+            terminal in place of what was there before, elsewhere one after the other (with --json an object a line).
 
             Example: acme-agent status --check
             """)
@@ -18,9 +20,56 @@ struct Status: AgentCommand {
     @Flag(help: "Exit with 6 if something needs attention.")
     var check = false
 
+    @Flag(help: "Show it again and again.")
+    var watch = false
+
+    @Argument(help: ArgumentHelp("With --watch: from one time to the next. (default: \(Self.usualPause))", valueName: "seconds"))
+    var seconds: Int?
+
+    private static let usualPause = 5
+    /// An agent that answers from memory is not hurt by that; a day is longer than anybody watches.
+    private static let pauses = 1...86_400
+
     @OptionGroup var options: GlobalOptions
 
+    func validate() throws {
+        if watch, check { throw ValidationError("--check has no effect with --watch") }
+        if seconds != nil, !watch { throw ValidationError("a number of seconds has no effect without --watch") }
+        if let seconds, !Self.pauses.contains(seconds) {
+            throw ValidationError("--watch takes from \(Self.pauses.lowerBound) to \(Self.pauses.upperBound) seconds")
+        }
+    }
+
     func run(_ session: Session) async throws -> ExitStatus {
+        guard watch else { return try await show(session) }
+        // No signal is caught: there is nothing to remove, and Ctrl-C ends it as any program.
+        while true {
+            // Read again each time: what a person mends counts at once.
+            var now = session
+            do {
+                now = Session(settings: try Settings(options, environment: Environment.current()), output: session.output)
+                _ = try await show(now, isRedrawn: Output.isStandardOutputTerminal && !session.output.isJSON)
+            } catch let closed as OutputClosed { throw closed } catch {
+                let failure = Failure(error)
+                if session.output.isJSON {
+                    try session.output.result("") { json in
+                        json.name("error")
+                        failure.with(session.output.given).write(to: &json)
+                    }
+                } else {
+                    if Output.isStandardOutputTerminal { try session.output.write(Array(Self.clear.utf8)) }
+                    session.output.report(failure, json: false)
+                }
+                if failure.code == "output" { return failure.exitStatus }
+            }
+            try await Task.sleep(for: .seconds(seconds ?? Self.usualPause))
+        }
+    }
+
+    /// To the first row and column, and nothing on the terminal (ECMA-48: CUP, ED).
+    private static let clear = "\u{1B}[H\u{1B}[2J"
+
+    private func show(_ session: Session, isRedrawn: Bool = false) async throws -> ExitStatus {
         let status = try await session.agent().status()
         let settings = session.settings
         var account: StoredAccount?, own: [String] = []
@@ -38,7 +87,10 @@ struct Status: AgentCommand {
             own.append("account: deactivated (\(register) registers another one)")
         }
         let none = session.output.given.added(to: "none yet: acme-agent account register --agree-tos")
-        try session.output.result(text(status, settings, account: account?.url?.text ?? none, certificates: certificates, attention: own)) {
+        let clear = isRedrawn ? Self.clear : ""
+        try session.output.result(
+            clear + text(status, settings, account: account?.url?.text ?? none, certificates: certificates, attention: own)
+        ) {
             json in
             json.name("agent")
             json.beginObject()

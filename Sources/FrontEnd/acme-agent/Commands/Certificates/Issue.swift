@@ -14,7 +14,9 @@ struct Issue: AgentCommand {
         discussion: """
             The key is made in the token and stays there. An interrupted order is resumed. The options are remembered \
             for renewals. If the certificate is already valid and as requested, nothing is ordered; options that are \
-            not given again keep their values.
+            not given again keep their values. --dry-run proves the names at the CA's staging environment, with your \
+            account there, and stops before the certificate: no key is made, nothing is stored or remembered, and deploy \
+            hooks are only checked.
 
             Example: acme-agent issue -d www.example.org --webroot /var/www/html
             """)
@@ -42,6 +44,7 @@ struct Issue: AgentCommand {
             throw Failure.usage("--dns-wait has no effect without a DNS hook", hint: "--dns-hook PROGRAM or --dns-update SERVER")
         }
         try Hooks.check(settings)
+        if subject.dryRun { return try await tryOut(name, asked, settings, session) }
 
         let stored = try await session.store.certificate(named: name), journal = try await session.store.journal(named: name)
         var identifiers = asked
@@ -96,6 +99,23 @@ struct Issue: AgentCommand {
         }
         try report(CertificateReport(outcome), isOrdered: true, wasResumed: outcome.wasResumed, session.output)
         return .success
+    }
+
+    private func tryOut(
+        _ name: CertificateName, _ asked: [Identifier], _ settings: CertificateSettings, _ session: Session
+    ) async throws -> ExitStatus {
+        try session.settings.checkKeyFileGroup()
+        var identifiers = asked
+        if subject.expand, let had = try await session.store.certificate(named: name)?.metadata.identifiers {
+            identifiers = had + asked.filter { !had.contains($0) }
+        }
+        let request = IssuanceRequest(name: name, identifiers: identifiers, profile: settings.profile)
+        let trial = DryRun.Trial(request: request, settings: settings, ca: session.settings.cas(of: name.rawValue).first)
+        // Before anything else: whether there is an account is the second question.
+        _ = try DryRun.staging(of: trial.ca, session)
+        let display = ProgressDisplay(session.output)
+        let report = try await session.followed(display) { _ in try await DryRun(session: session, display: display).run([trial]) }
+        return try DryRun.finish(report, session)
     }
 
     private func report(_ report: CertificateReport, isOrdered: Bool, wasResumed: Bool, _ output: Output) throws {
@@ -258,6 +278,9 @@ struct SubjectOptions: ParsableArguments {
 
     @Flag(help: "Order even if the certificate is valid and as requested.")
     var force = false
+
+    @Flag(help: "Prove the names at the CA's staging environment, and issue nothing.")
+    var dryRun = false
 
     @Flag(help: "Forget the remembered options; only those given now count.")
     var resetSettings = false

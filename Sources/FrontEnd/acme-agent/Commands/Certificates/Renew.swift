@@ -13,7 +13,8 @@ struct Renew: AgentCommand {
             A certificate is due when its CA wants it to be renewed (RFC 9773). Where the CA does not say, or cannot be \
             asked, it is due after two thirds of its lifetime, or after half if the lifetime is below ten days. It keeps \
             its names, profile, key and settings. A certificate whose key is retired or compromised is due at once, and \
-            gets a new key. Run `acme-agent renew --all` from a timer.
+            gets a new key. Run `acme-agent renew --all` from a timer. --dry-run proves the names, due or not, at the \
+            staging environments of the CAs, as `issue --dry-run` does.
 
             Example: acme-agent renew --all --quiet
             """)
@@ -26,6 +27,9 @@ struct Renew: AgentCommand {
 
     @Flag(help: "Renew even certificates that are not due.")
     var force = false
+
+    @Flag(help: "Prove the names at the CAs' staging environments, and renew nothing.")
+    var dryRun = false
 
     @Option(
         help: ArgumentHelp("With --all: renew this many at once. (default: \(RenewalScheduler.Limits().atOnce))", valueName: "count"))
@@ -40,12 +44,14 @@ struct Renew: AgentCommand {
         if let atOnce, !all || !Renew.atOnceRange.contains(atOnce) {
             throw ValidationError("--at-once takes from \(Renew.atOnceRange.lowerBound) to \(Renew.atOnceRange.upperBound), with --all")
         }
+        if dryRun, force || atOnce != nil { throw ValidationError("--force and --at-once have no effect with --dry-run") }
         if names.isEmpty != all { throw ValidationError(all ? "--all and names cannot be combined" : "which certificates? NAME or --all") }
     }
 
     func run(_ session: Session) async throws -> ExitStatus {
         try await refuseTestCertificates(session)
         let display = ProgressDisplay(session.output)
+        if dryRun { return try await tryOut(session, display) }
         let renewals = Renewals(
             session, given: try certificate.settings, certificate, display, isForced: force, isNamed: !all)
         let report = try await session.followed(display, timings: certificate.timings) { timings in
@@ -67,7 +73,7 @@ struct Renew: AgentCommand {
 
     /// Refuses to replace certificates that servers use by those of a staging environment, which nobody trusts.
     private func refuseTestCertificates(_ session: Session) async throws {
-        guard options.staging, !force else { return }
+        guard options.staging, !force, !dryRun else { return }
         var names: [CertificateName] = []
         if all {
             names = try await session.store.certificateNames()
@@ -85,6 +91,36 @@ struct Renew: AgentCommand {
         throw Failure.usage(
             "--staging would replace \(Wording.list(others.map(\.rawValue), limit: 3)) by certificates that nobody trusts",
             hint: "acme-agent issue --name test -d \(others[0]) tries an order beside them; --force replaces them")
+    }
+
+    private func tryOut(_ session: Session, _ display: ProgressDisplay) async throws -> ExitStatus {
+        try session.settings.checkKeyFileGroup()
+        var names: [CertificateName] = []
+        for text in self.names { names.append(try session.certificateName(argument: text)) }
+        if all { names = try await session.store.certificateNames() }
+        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory), given = try certificate.settings
+        var trials: [DryRun.Trial] = [], failed: [(name: CertificateName, failure: Failure)] = []
+        for name in names {
+            do {
+                guard let stored = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
+                // It is not renewed.
+                if all, stored.isRevoked { continue }
+                let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: try memory.read(name))
+                var request = try IssuanceFlow.renewalRequest(for: stored)
+                request.profile = settings.profile ?? request.profile
+                let ca =
+                    session.settings.isDirectoryGiven ? session.settings.ca : session.settings.knownCA(at: stored.metadata.directory)
+                trials.append(DryRun.Trial(request: request, settings: settings, ca: ca))
+            } catch {
+                let failure = Failure(error)
+                failed.append((name, failure))
+                session.output.reportPart(failure, of: name.rawValue)
+            }
+        }
+        if names.isEmpty { session.output.note("there are no certificates to renew") }
+        var report = try await session.followed(display) { [trials] _ in try await DryRun(session: session, display: display).run(trials) }
+        report.failed = failed + report.failed
+        return try DryRun.finish(report, session)
     }
 
     /// Unlike those of `issue`, options of `renew` are for this run only.

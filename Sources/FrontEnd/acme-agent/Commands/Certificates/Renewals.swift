@@ -439,7 +439,8 @@ struct Renewals: RenewalWork {
             }
         }
         let oldKey = try options.oldKeyChoice
-        if settings.deployHooks == nil, stored != nil, options.newKey, oldKey != .keep {
+        let hasHook = settings.deployHooks != nil || !session.settings.rootDeployHooks(of: name).isEmpty
+        if !hasHook, stored != nil, options.newKey, oldKey != .keep {
             let grace = settings.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace
             session.output.warning(
                 "\(name) gets a new key, but has no deploy hook: servers use the old one until they are reloaded, and it is retired "
