@@ -16,9 +16,10 @@ import Testing
         #expect(time.notBefore == nil && time.notAfter.map { RFC3339.string($0) } == "2027-03-31T10:00:00Z")
     }
 
-    @Test(arguments: [
-        ("soon", nil), (nil, "31.03.2027"), (nil, "2027-02-30"), (nil, "2026-12-31"), ("2027-04-01", "2027-03-31"), ("", nil),
-    ] as [(String?, String?)])
+    @Test(
+        arguments: [
+            ("soon", nil), (nil, "31.03.2027"), (nil, "2027-02-30"), (nil, "2026-12-31"), ("2027-04-01", "2027-03-31"), ("", nil),
+        ] as [(String?, String?)])
     func whatIsNoValidityIsRefused(start: String?, end: String?) {
         #expect(throws: Failure.self) { try Validity(notBefore: start, notAfter: end, now: Self.now) }
     }
