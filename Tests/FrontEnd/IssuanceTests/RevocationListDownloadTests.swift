@@ -42,6 +42,11 @@ import Testing
             server.answer("/away", .redirect(place))
             #expect(reason(try await fetch(server, "/away")).contains("neither http nor https"), "\(place)")
         }
+        // Whoever answers must not make this program ask inner servers.
+        for host in ["10.0.0.1", "169.254.169.254", "192.168.1.1", "172.31.0.1", "[::1]", "[fd00::1]", "[fe80::1]", "localhost"] {
+            server.answer("/away", .redirect("http://\(host):\(server.port)/list"))
+            #expect(reason(try await fetch(server, "/away")) == "a redirect to an address of an inner network", "\(host)")
+        }
         // To https, where nobody speaks it.
         server.answer("/secure", .redirect("https://127.0.0.1:\(server.port)/list"))
         let secure = try await fetch(server, "/secure")

@@ -19,11 +19,11 @@ extension AsyncHTTPTransport {
         within patience: Duration = AsyncHTTPTransport.revocationListPatience
     ) async throws -> [UInt8] {
         try await Deadline.within(patience) {
-            var url = url
+            var next = url
             for _ in 0...Self.revocationListRedirects {
-                switch try await self.answer(from: url, limit: limit) {
+                switch try await self.answer(from: next, first: url, limit: limit) {
                 case .list(let bytes): return bytes
-                case .elsewhere(let next): url = next
+                case .elsewhere(let place): next = place
                 }
             }
             throw RevocationListDownloadError(host: url.host, reason: "more than \(Self.revocationListRedirects) redirects")
@@ -35,8 +35,11 @@ extension AsyncHTTPTransport {
 
     private enum RevocationListAnswer { case list([UInt8]), elsewhere(RevocationListURL) }
 
-    private func answer(from url: RevocationListURL, limit: Int) async throws -> RevocationListAnswer {
-        func failure(_ reason: String) -> RevocationListDownloadError { RevocationListDownloadError(host: url.host, reason: reason) }
+    /// - Parameter first: whose host is to blame, wherever it has led.
+    private func answer(
+        from url: RevocationListURL, first: RevocationListURL, limit: Int
+    ) async throws -> RevocationListAnswer {
+        func failure(_ reason: String) -> RevocationListDownloadError { RevocationListDownloadError(host: first.host, reason: reason) }
         var request = HTTPClientRequest(url: url.text)
         for field in standingFields where field.name == "User-Agent" { request.headers.add(name: field.name, value: field.value) }
         do {
@@ -47,6 +50,8 @@ extension AsyncHTTPTransport {
                 guard places.count == 1, let next = RevocationListURL(reference: places[0], relativeTo: url) else {
                     throw failure("a redirect to something that is neither http nor https")
                 }
+                // Whoever is on the way of a plain request may answer it: this program is not to ask inner servers for them.
+                guard next.host == first.host || !next.isInner else { throw failure("a redirect to an address of an inner network") }
                 return .elsewhere(next)
             }
             guard status == 200 else { throw failure("HTTP status \(status)") }
@@ -66,7 +71,7 @@ extension AsyncHTTPTransport {
         } catch {
             let described = TransportFault.describe(error, request: HTTPRequest(.get, url.twin, responseLimit: limit), proxy: proxy)
             guard let fault = described as? TransportError else { throw described }
-            throw RevocationListDownloadError(host: url.host, isUnreachable: fault.isTransient, reason: fault.detail)
+            throw RevocationListDownloadError(host: first.host, isUnreachable: fault.isTransient, reason: fault.detail)
         }
     }
 }

@@ -49,6 +49,21 @@ public struct RevocationListURL: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether the host is this one, or an address that only an inner network has (RFC 6890). Names that lead to such an
+    /// address are not known here.
+    var isInner: Bool {
+        guard let address = try? IPAddress(host) else { return host == "localhost" || host.hasSuffix(".localhost") }
+        let bytes = address.bytes
+        if address.isIPv4 {
+            return switch (bytes[0], bytes[1]) {
+            case (0, _), (10, _), (127, _), (169, 254), (172, 16...31), (192, 168), (100, 64...127): true
+            default: false
+            }
+        }
+        // Unspecified and loopback, then unique local and link-local.
+        return bytes.dropLast().allSatisfy { $0 == 0 } || bytes[0] & 0xFE == 0xFC || (bytes[0] == 0xFE && bytes[1] & 0xC0 == 0x80)
+    }
+
     public var host: String { twin.host }
     /// Host and port, for a proxy's exceptions.
     public var origin: Origin { twin.origin }

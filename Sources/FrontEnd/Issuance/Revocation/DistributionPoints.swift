@@ -10,6 +10,8 @@ struct CertificateDistributionPoints: Sendable {
     static let oid: ASN1ObjectIdentifier = [2, 5, 29, 31]
     /// A CA has one or two.
     static let maximumPoints = 8
+    /// A point has one or two.
+    static let maximumNames = 16
 
     /// The points whose list is for all reasons and is signed by the certificate's issuer. Others are left out.
     let points: [DistributionPointNames]
@@ -34,11 +36,11 @@ struct CertificateDistributionPoints: Sendable {
         self.points = points
     }
 
-    /// The URLs that can be asked, each once, with the names of their points.
-    var places: [(url: RevocationListURL, names: DistributionPointNames)] {
+    /// The first URLs that can be asked, each once, with the names of their points.
+    func places(atMost limit: Int) -> [(url: RevocationListURL, names: DistributionPointNames)] {
         var places: [(url: RevocationListURL, names: DistributionPointNames)] = []
         for names in points {
-            for name in names {
+            for name in names where places.count < limit {
                 guard let url = RevocationListURL(String(decoding: name, as: UTF8.self)), !places.contains(where: { $0.url == url }) else {
                     continue
                 }
@@ -59,7 +61,10 @@ struct CertificateDistributionPoints: Sendable {
         while !general.isAtEnd {
             let one = try general.next()
             // uniformResourceIdentifier [6] (RFC 5280 §4.2.1.6).
-            if one.tag == DERCursor.Tag.context(6, isConstructed: false) { names.append(Array(one.content)) }
+            guard one.tag == DERCursor.Tag.context(6, isConstructed: false) else { continue }
+            // What is read here is not signed yet: it must not take more memory than it is worth.
+            guard names.count < maximumNames else { throw DERCursor.Fault() }
+            names.append(Array(one.content))
         }
         return names
     }

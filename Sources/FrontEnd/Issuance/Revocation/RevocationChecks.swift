@@ -28,10 +28,19 @@ public struct RevocationChecks: Sendable {
     private let download: Download
     private let time: any Timekeeping
     private let patience: Duration
+    private let gate: Gate
+
+    /// Shared by all CAs of this process.
+    private static let shared = Gate(limit: atOnce)
 
     /// - Parameter patience: after that no further list is asked for.
     public init(time: any Timekeeping = SystemTime(), patience: Duration = .seconds(45), download: @escaping Download) {
+        self.init(time: time, patience: patience, gate: Self.shared, download: download)
+    }
+
+    init(time: any Timekeeping, patience: Duration, gate: Gate, download: @escaping Download) {
         self.download = download
+        self.gate = gate
         self.time = time
         self.patience = patience
     }
@@ -53,7 +62,7 @@ public struct RevocationChecks: Sendable {
                 looks[index] = .failed(reason: "its CRLDistributionPoints cannot be read")
                 continue
             }
-            let places = Array(points.places.prefix(Self.maximumPlaces)), id = places.map(\.url.text)
+            let places = points.places(atMost: Self.maximumPlaces), id = places.map(\.url.text)
             guard !places.isEmpty else { continue }
             if groups[id] == nil { order.append(id) }
             groups[id, default: Group(places: places, subjects: [])].subjects.append(index)
@@ -92,15 +101,20 @@ public struct RevocationChecks: Sendable {
                 fail(reason)
                 continue
             }
+            await gate.enter()
             guard time.uptime() < end else {
+                await gate.leave()
                 // A failure counts as one only if something was tried.
                 if reasons.isEmpty { return open.map { ($0, .postponed) } }
                 break
             }
-            let list: RevocationList
+            let looks: [(Int, RevocationLook)]
             do {
-                list = try RevocationList(der: try await download(place.url))
+                // One list at a time for each place in the gate, until it has been read.
+                looks = read(try RevocationList(der: try await download(place.url)), open.map { ($0, subjects[$0]) }, place.names)
+                await gate.leave()
             } catch {
+                await gate.leave()
                 try Task.checkCancellation()
                 if let error = error as? RevocationListDownloadError {
                     if error.isUnreachable { silent.add(error) }
@@ -110,7 +124,7 @@ public struct RevocationChecks: Sendable {
                 }
                 continue
             }
-            for (index, look) in read(list, open.map { ($0, subjects[$0]) }, place.names) {
+            for (index, look) in looks {
                 if case .failed(let reason) = look {
                     reasons[index] = reasons[index] ?? "\(place.url): \(reason)"
                 } else {
@@ -127,7 +141,9 @@ public struct RevocationChecks: Sendable {
         _ list: RevocationList, _ subjects: [(index: Int, subject: Subject)], _ names: DistributionPointNames
     ) -> [(Int, RevocationLook)] {
         let now = time.unixTime()
-        var looks: [(Int, RevocationLook)] = [], counting: [(index: Int, serial: ArraySlice<UInt8>)] = []
+        var looks: [(Int, RevocationLook)] = []
+        /// With why the list says nothing of certificates that are not in it, if it does not.
+        var counting: [(index: Int, serial: ArraySlice<UInt8>, stale: RevocationListFault?)] = []
         /// One signature is verified once: by the issuer, and by what else decides.
         var verdicts: [Question: RevocationListFault?] = [:]
         for (index, subject) in subjects {
@@ -145,10 +161,10 @@ public struct RevocationChecks: Sendable {
                 } catch { fault = error }
                 verdicts[question] = .some(fault)
             }
-            if let fault {
+            if let fault, !fault.isOfTimeAlone {
                 looks.append((index, .failed(reason: fault.description)))
             } else {
-                counting.append((index, subject.chain.leaf.serialNumber.drop { $0 == 0 }))
+                counting.append((index, subject.chain.leaf.serialNumber.drop { $0 == 0 }, fault))
             }
         }
         guard !counting.isEmpty else { return looks }
@@ -158,9 +174,12 @@ public struct RevocationChecks: Sendable {
         }
         let seen = RenewalRecord.SeenList(
             number: list.number.map { Hexadecimal.encode(Array($0)) }, thisUpdate: list.thisUpdate, nextUpdate: list.nextUpdate ?? now)
-        for (index, serial) in counting {
-            if let entry = entries[serial] {
+        for (index, serial, stale) in counting {
+            // Only a hold ends by itself: what was revoked stays so, however old the list is.
+            if let entry = entries[serial], stale == nil || entry.reason != .certificateHold {
                 looks.append((index, .revoked(RenewalRecord.Revocation(date: entry.date, reason: entry.reason), seen)))
+            } else if let stale {
+                looks.append((index, .failed(reason: stale.description)))
             } else if list.distributionPoint?.hasSomeReasonsOnly ?? false {
                 looks.append((index, .failed(reason: RevocationListFault.someReasonsOnly.description)))
             } else {

@@ -80,6 +80,7 @@ struct RevocationList: Sendable {
                 case Extension.number:
                     var value = DERCursor(found.value)
                     number = try DERCursor.number(value.next(Tag.integer).content)
+                    guard number?.count ?? 0 <= Self.longestNumber else { throw DERCursor.Fault() }
                     try value.finish()
                 case Extension.authorityKeyIdentifier:
                     var value = DERCursor(found.value)
@@ -97,6 +98,8 @@ struct RevocationList: Sendable {
     }
 
     /// Whether the list counts for a certificate now (RFC 5280 §6.3.3).
+    ///
+    /// What is wrong with its end alone is said last: then it is the issuer's, and what it has is revoked nevertheless.
     /// - Parameters:
     ///   - issuer: the certificate's.
     ///   - names: of the distribution point from which it comes.
@@ -107,8 +110,6 @@ struct RevocationList: Sendable {
     ) throws(RevocationListFault) {
         guard certificate.hasSubject(issuer) else { throw .otherIssuer }
         guard thisUpdate <= now &+ Self.clockTolerance else { throw .fromTheFuture(thisUpdate: thisUpdate) }
-        guard let nextUpdate else { throw .withoutEnd }
-        guard nextUpdate > now else { throw .outOfDate(nextUpdate: nextUpdate) }
         if let distributionPoint {
             guard !distributionPoint.isForCAsOnly, !distributionPoint.isForAttributesOnly, !distributionPoint.isIndirect else {
                 throw .otherKindsOnly
@@ -116,15 +117,21 @@ struct RevocationList: Sendable {
             guard distributionPoint.covers(names) else { throw .otherDistributionPoint }
         }
         // An old list that still counts could be served again, to hide what happened since.
-        if let seen, thisUpdate < seen.thisUpdate || isBefore(seen.number) { throw .goesBackwards }
+        // Numbers may start again: a CA's new software, another shard.
+        if let seen, thisUpdate < seen.thisUpdate || (thisUpdate == seen.thisUpdate && isBefore(seen.number)) { throw .goesBackwards }
         guard !certificate.forbidsSigningCRLs else { throw .signerMayNot }
         if let own = authorityKeyIdentifier, let key = certificate.subjectKeyIdentifier, own != key { throw .otherKey }
         switch certificate.hasSigned(signed, signature: signature, algorithm: algorithm) {
-        case true?: return
+        case true?: break
         case false?: throw .badSignature
         case nil: throw .unknownSignature
         }
+        guard let nextUpdate else { throw .withoutEnd }
+        guard nextUpdate > now else { throw .outOfDate(nextUpdate: nextUpdate) }
     }
+
+    /// RFC 5280 §5.2.3.
+    private static let longestNumber = 20
 
     /// Whether its number is lower than an earlier one, which is hexadecimal.
     private func isBefore(_ earlier: String?) -> Bool {

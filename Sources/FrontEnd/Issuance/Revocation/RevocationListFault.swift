@@ -19,6 +19,14 @@ public enum RevocationListFault: Error, Hashable, Sendable, CustomStringConverti
     /// An older list than one that was seen before.
     case goesBackwards
 
+    /// Whether the list is the issuer's, and only too old to say that a certificate is not revoked.
+    var isOfTimeAlone: Bool {
+        switch self {
+        case .outOfDate, .withoutEnd: true
+        default: false
+        }
+    }
+
     public var description: String {
         switch self {
         case .notReadable: "it is no revocation list as RFC 5280 describes it"
