@@ -40,7 +40,7 @@ public final class ListServer: Sendable {
     private func answer(to path: String) -> Answer {
         state.withLock { state in
             state.log.append(path)
-            return state.answers[path] ?? .raw("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            return state.answers[path] ?? .raw("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
         }
     }
 
@@ -70,10 +70,10 @@ public final class ListServer: Sendable {
             switch server.answer(to: String(words[1])) {
             case .silence: return
             case .list(let bytes):
-                answer.writeString("HTTP/1.1 200 OK\r\nContent-Length: \(bytes.count)\r\n\r\n")
+                answer.writeString("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: \(bytes.count)\r\n\r\n")
                 answer.writeBytes(bytes)
             case .raw(let text): answer.writeString(text)
-            case .redirect(let place): answer.writeString("HTTP/1.1 302 Found\r\nLocation: \(place)\r\nContent-Length: 0\r\n\r\n")
+            case .redirect(let place): answer.writeString("HTTP/1.1 302 Found\r\nLocation: \(place)\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
             case .endless:
                 answer.writeString("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
                 context.write(wrapOutboundOut(answer), promise: nil)
