@@ -2,6 +2,8 @@ import ACME
 import CertificateStore
 import Crypto
 import Foundation
+import Issuance
+import JOSE
 import TestSupport
 import Testing
 
@@ -79,6 +81,32 @@ import Testing
         #expect(late.output.contains("\n6\n"), "\(late)")
         #expect(late.output.contains("whether its CA has revoked it is not known since 4 days ago"), "\(late)")
         await server.stop()
+    }
+
+    /// The first time there may have been no room for it.
+    @Test func aCompromisedKeyIsRememberedBeforeEachAttempt() async throws {
+        let session = try CommandLineSession(), now = CommandLineSession.now
+        for (reason, isCompromised) in [(RevocationReason.keyCompromise, true), (.superseded, false)] {
+            let stored = try await session.install("r\(reason.rawValue).example.org")
+            var record = RenewalRecord(name: stored.name)
+            record.serial = stored.metadata.serial
+            record.revocation = RenewalRecord.Revocation(date: now - 60, reason: reason)
+            (record.nextLook, record.nextListLook) = (now + 3_600, now + 3_600)
+            try await session.store.write(record)
+            for command in ["renew --all", "renew \(stored.name)"] {
+                // No agent listens.
+                #expect(try await session.run("acme-agent \(command)").status == 3)
+                #expect(try await session.store.isCompromised(stored.metadata.key.fingerprint) == isCompromised, "\(command)")
+            }
+            // If it still cannot be remembered, the order is for another key all the same.
+            var request = try IssuanceFlow.renewalRequest(for: stored)
+            request.heed(record, now: now)
+            #expect(request.newKey == isCompromised && request.mayExpireEarlier)
+            request.newKey = false
+            request.key = "another"
+            request.heed(record, now: now)
+            #expect(!request.newKey, "the interrupted order's own key")
+        }
     }
 
     @Test func theListsCanBeLeftAlone() async throws {

@@ -17,6 +17,10 @@ final class RenewalWorld: RenewalWork {
         /// Revoked, but only its list says so.
         var isListed = false
         var isExpired = false
+        /// Its deploy hook has not succeeded.
+        var isUndeployed = false
+        /// Its CA.
+        var directory: ACMEURL?
     }
 
     /// A certificate that was not renewed in time.
@@ -34,6 +38,8 @@ final class RenewalWorld: RenewalWork {
         var expired: [Expiry] = []
         var ordersAboveLimit = 0
         var attempts: [CertificateName: [Int64]] = [:]
+        /// Where only the hook was run again.
+        var hookRuns: [ACMEURL] = []
         var looks = 0
         var listLooks = 0
         /// Deploy hooks fail.
@@ -130,7 +136,8 @@ final class RenewalWorld: RenewalWork {
         return state.withLock { state in
             state.certificates.map {
                 RenewalCandidate(
-                    name: $0.name, directories: directories, notBefore: $0.notBefore, notAfter: $0.notAfter, serial: "\($0.generation)")
+                    name: $0.name, directories: directories, notBefore: $0.notBefore, notAfter: $0.notAfter, serial: "\($0.generation)",
+                    reason: $0.isUndeployed ? .undeployed : nil, openAt: $0.isUndeployed ? $0.directory ?? directories[0] : nil)
             }
         }
     }
@@ -145,7 +152,7 @@ final class RenewalWorld: RenewalWork {
         state.withLock { $0.certificates.first { $0.name == name } }
     }
 
-    func look(at candidate: RenewalCandidate) async -> RenewalLook {
+    func look(at candidate: RenewalCandidate, within limit: Duration) async -> RenewalLook {
         let now = time.unixTime()
         state.withLock { $0.looks += 1 }
         guard !isDown(now), !failingLooks.contains(where: { $0.contains(now) }), let certificate = certificate(candidate.name) else {
@@ -189,13 +196,21 @@ final class RenewalWorld: RenewalWork {
 
     func renew(_ candidate: RenewalCandidate, at directory: ACMEURL) async throws -> RenewalAttempt {
         let now = time.unixTime()
-        let isFirst = directory == self.directory
-        countOrder(at: directory, now: now)
+        let isFirst = directory == self.directory, isHookAlone = candidate.reason == .undeployed
+        if !isHookAlone { countOrder(at: directory, now: now) }
         return state.withLock { state in
             state.attempts[candidate.name, default: []].append(now)
             func fail(_ isOfCA: Bool, _ reason: String) -> RenewalAttempt {
                 state.log.append("\(now) \(candidate.name) failed: \(reason)")
                 return .failed(RenewalFailure(isOfCA: isOfCA, reason: reason))
+            }
+            if isHookAlone {
+                state.hookRuns.append(directory)
+                if state.isDeploymentBroken { return .failed(RenewalFailure(isOfCA: false, isDeployment: true, reason: "hook")) }
+                for index in state.certificates.indices where state.certificates[index].name == candidate.name {
+                    state.certificates[index].isUndeployed = false
+                }
+                return .renewed
             }
             if isFirst, isDown(now) { return fail(true, "down") }
             if isFirst, refusals.contains(where: { $0.contains(now) }) { return fail(true, "new terms") }
@@ -206,6 +221,8 @@ final class RenewalWorld: RenewalWork {
             state.certificates[index].isRevoked = false
             state.certificates[index].isListed = false
             state.certificates[index].isExpired = false
+            state.certificates[index].directory = directory
+            state.certificates[index].isUndeployed = state.isDeploymentBroken
             if state.isDeploymentBroken {
                 return .failed(RenewalFailure(isOfCA: false, isDeployment: true, reason: "hook"))
             }
@@ -219,9 +236,10 @@ final class RenewalWorld: RenewalWork {
     /// Rounds until a moment, at most `step` seconds apart.
     /// - Parameter pause: the shortest time between two rounds, seconds.
     func run(
-        until end: Int64, step: Int64 = RenewalScheduler.longestPause, pause: Int64 = 900, limits: RenewalScheduler.Limits = .init()
+        until end: Int64, step: Int64 = RenewalScheduler.longestPause, pause: Int64 = 900, limits: RenewalScheduler.Limits = .init(),
+        random: (@Sendable (Range<Int64>) -> Int64)? = nil
     ) async throws {
-        let scheduler = RenewalScheduler(work: self, limits: limits, time: time, random: { [self] in random($0) })
+        let scheduler = RenewalScheduler(work: self, limits: limits, time: time, random: random ?? { [self] in self.random($0) })
         while time.unixTime() < end {
             let round = try await scheduler.round()
             let now = time.unixTime()

@@ -130,22 +130,11 @@ extension IssuanceFlow {
         try await store.removeJournal(named: stored.name)
     }
 
-    /// Whether the journal's certificate is already in the store. `.installed` may be missing if the run was
-    /// interrupted right after the installation.
-    func isInstalled(_ journal: OrderJournal, _ stored: StoredCertificate?) -> Bool {
-        guard let stored else { return false }
-        if let generation = journal.installedGeneration { return generation == stored.metadata.generation }
-        guard let order = journal.order, stored.metadata.order == order else { return false }
-        // The URL alone is not enough: a CA that reuses it would make a failed renewal look done.
-        guard let replacing = journal.replacing else { return journal.started <= stored.metadata.installed }
-        return stored.metadata.generation > replacing
-    }
-
     /// Completes a run that was interrupted after the installation.
     /// - Returns: the outcome, if that certificate is the requested one.
     func finishInstalled(_ journal: OrderJournal, _ stored: StoredCertificate?, _ request: IssuanceRequest) async throws -> IssuanceOutcome?
     {
-        guard let stored, isInstalled(journal, stored) else { return nil }
+        guard let stored, journal.isInstalled(as: stored) else { return nil }
         observer(.resumed(journal.name, order: journal.order, after: .installation))
         try await takeIntoUse(stored, journal: journal, oldKey: request.oldKey)
         guard Set(stored.metadata.identifiers) == Set(request.identifiers), stored.metadata.directory == issuer.directory,
@@ -158,5 +147,18 @@ extension IssuanceFlow {
         (request.key == nil || request.key == key.name) && (!request.newKey || journal.announcesNewKey)
             && (!request.isKeyAlgorithmWanted || request.keyAlgorithm == key.algorithm)
             && (!request.mustStaple || journal.mustStaple || stored.chain.leaf.mustStaple)
+    }
+}
+
+extension OrderJournal {
+    /// Whether the journal's certificate is already in the store. `.installed` may be missing if the run was
+    /// interrupted right after the installation.
+    public func isInstalled(as stored: StoredCertificate?) -> Bool {
+        guard let stored else { return false }
+        if let generation = installedGeneration { return generation == stored.metadata.generation }
+        guard let order, stored.metadata.order == order else { return false }
+        // The URL alone is not enough: a CA that reuses it would make a failed renewal look done.
+        guard let replacing else { return started <= stored.metadata.installed }
+        return stored.metadata.generation > replacing
     }
 }

@@ -211,7 +211,7 @@ extension IssuanceFlow {
         let left = await cleanUpLeftovers(of: journal)
         let keeper = JournalKeeper(
             store: store, journal: left,
-            mayBeCertified: journal.order != nil && journal.isFinalizing && !isInstalled(journal, certificate))
+            mayBeCertified: journal.order != nil && journal.isFinalizing && !journal.isInstalled(as: certificate))
         await giveUp(KeyPlan(name: key, isNew: journal.announcesNewKey && key != certificate.metadata.key.name), keeper)
     }
 
@@ -219,7 +219,7 @@ extension IssuanceFlow {
     /// - Throws: `StoreError` if that cannot be recorded.
     func settleOldKeys(_ journal: OrderJournal, _ choice: IssuanceRequest.OldKey) async throws {
         let outgoing = OutgoingKeys(store: store, keys: keys, time: time, observer: observer)
-        for case .intentKey(let old, false) in journal.steps where old != journal.key {
+        for old in journal.outgoingKeys {
             let key: ManagedKey
             do {
                 guard let found = try await keys.key(named: old) else { continue }
@@ -246,6 +246,14 @@ extension IssuanceRequest.OldKey {
 }
 
 extension OrderJournal {
+    /// The keys that the order's own key replaces.
+    var outgoingKeys: [KeyName] {
+        steps.compactMap { step in
+            guard case .intentKey(let name, false) = step, name != key else { return nil }
+            return name
+        }
+    }
+
     /// The step that says that a run has made, or was about to make, the last announced key; `nil` if no run got that
     /// far.
     var keyOrigin: JournalStep? {

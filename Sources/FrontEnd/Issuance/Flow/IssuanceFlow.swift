@@ -77,13 +77,43 @@ public struct IssuanceFlow: Sendable {
         var earlier = earlier
         if let journal = earlier {
             earlier = await cleanUpLeftovers(of: journal)
-            if let outcome = try await finishInstalled(journal, stored, request) { return outcome }
-            if isInstalled(journal, stored) { earlier = nil }
+            do {
+                if let outcome = try await finishInstalled(journal, stored, request) { return outcome }
+            } catch IssuanceError.deployFailed(let name, let reason) where request.replacesUndeployed {
+                observer(.warning("the deploy hook of \(name) failed again; a new certificate is ordered all the same: \(reason)"))
+                return try await replaceUndeployed(journal, request, stored: stored)
+            }
+            if journal.isInstalled(as: stored) { earlier = nil }
         }
         return try await run(request, stored: stored, earlier: earlier)
     }
 
-    private func run(_ request: IssuanceRequest, stored: StoredCertificate?, earlier: OrderJournal?) async throws -> IssuanceOutcome {
+    /// Orders anew although the installed certificate's deploy hook has not succeeded. If that comes to nothing, the next
+    /// run tries the hook again.
+    private func replaceUndeployed(
+        _ undeployed: OrderJournal, _ request: IssuanceRequest, stored: StoredCertificate?
+    ) async throws -> IssuanceOutcome {
+        do {
+            return try await run(request, stored: stored, earlier: nil, outgoing: undeployed.outgoingKeys)
+        } catch {
+            // In a separate task: in a cancelled one the write may be refused.
+            await Task { try? await restore(undeployed) }.value
+            throw error
+        }
+    }
+
+    /// Writes a journal again unless a later order has left something that the next run needs.
+    private func restore(_ journal: OrderJournal) async throws {
+        if let left = try await store.journal(named: journal.name) {
+            guard left.order == nil, left.keyOrigin == nil, left.challengesToCleanUp.isEmpty else { return }
+        }
+        try await store.write(journal)
+    }
+
+    /// - Parameter outgoing: keys that servers may still use, because no later certificate has been deployed.
+    private func run(
+        _ request: IssuanceRequest, stored: StoredCertificate?, earlier: OrderJournal?, outgoing: [KeyName] = []
+    ) async throws -> IssuanceOutcome {
         var request = request
         request.replaces = request.replaces ?? stored.flatMap { replaced($0, by: request) }
         let plan: KeyPlan
@@ -95,7 +125,8 @@ public struct IssuanceFlow: Sendable {
             name: request.name, directory: issuer.directory, identifiers: request.identifiers, profile: request.profile,
             mustStaple: request.mustStaple,
             accountKey: issuer.accountKey, account: issuer.account, started: time.unixTime(),
-            replacing: stored?.metadata.generation ?? 0, steps: plan.steps)
+            replacing: stored?.metadata.generation ?? 0,
+            steps: Self.outgoing(outgoing + (earlier?.outgoingKeys ?? []), besides: plan) + plan.steps)
         var known: IssuerOrder?
         if let earlier, earlier.key == plan.name, isSameOrder(earlier, request) {
             journal = earlier
@@ -114,6 +145,16 @@ public struct IssuanceFlow: Sendable {
             if Verdict.isFinal(error) { await giveUp(plan, keeper) }
             throw error
         }
+    }
+
+    /// The steps for keys that an earlier order has replaced, so that the run that completes this one can let them go.
+    private static func outgoing(_ keys: [KeyName], besides plan: KeyPlan) -> [JournalStep] {
+        var steps: [JournalStep] = []
+        for key in keys where key != plan.name && key != plan.replaced {
+            let step = JournalStep.intentKey(name: key, isNew: false)
+            if !steps.contains(step) { steps.append(step) }
+        }
+        return steps
     }
 
     /// The certificate that a new one replaces, by its name in RFC 9773 §5: of the same CA and account, with at least one

@@ -29,6 +29,9 @@ public struct IssuanceRequest: Sendable {
     public var mustStaple: Bool
     /// Whether a certificate that ends before the installed one is welcome: that one is revoked, or its CA wants it replaced.
     public var mayExpireEarlier = false
+    /// Whether the installed certificate is replaced even if its deploy hook keeps failing: it is due, revoked, its key is
+    /// lost, or the user wants another one. Otherwise there is nothing to order until the hook has succeeded.
+    public var replacesUndeployed = false
     /// Common name of the preferred root, if the CA offers several chains (RFC 8555 §7.4.2).
     public var preferredRoot: String?
     /// RFC 9773 §5: certID of the certificate that this one replaces.

@@ -1,6 +1,7 @@
 import ACME
 import ACMEClient
 import CertificateStore
+import Synchronization
 
 /// Decides which certificates are renewed now, at which CA, and when to look again. `renew --all` runs one round, a
 /// long-running process one after another.
@@ -14,6 +15,8 @@ public struct RenewalScheduler: Sendable {
         public var looksAtOnce = 8
         /// Failures at a certificate's own CA before another one is tried.
         public var failuresBeforeOther = 2
+        /// How long a CA has in a round to say when its certificates should be renewed.
+        public var looksPatience: Duration = .seconds(45)
 
         public init() {}
     }
@@ -82,6 +85,23 @@ public struct RenewalScheduler: Sendable {
         /// A certificate that was just renewed is left alone for a while, whatever the CA or the clock says.
         var quietUntil: Int64 { record.pause.map { $0.renewed &+ $0.seconds } ?? .min }
         var ownDirectory: ACMEURL? { candidate.directories.first }
+        /// Whether its CA is asked about it: not if it is renewed anyway.
+        var isAskedAbout: Bool { candidate.serial != nil && (candidate.reason == nil || candidate.reason == .undeployed) }
+        /// Whether a failed deploy hook does not hold up its replacement.
+        var isUseless: Bool { candidate.reason == .revokedByCA || candidate.reason == .keyLost }
+
+        /// Decides what is done after the CA has been asked. A certificate whose deploy hook keeps failing is replaced as any
+        /// other: its hook is one server's, and another one's may succeed.
+        mutating func decide(_ now: Int64) {
+            guard candidate.reason == nil || candidate.reason == .undeployed else { return }
+            if record.revocation != nil, candidate.reason == nil || quietUntil <= now {
+                candidate.reason = .revokedByCA
+                candidate.openAt = nil
+            } else if candidate.reason == .undeployed, max(timing.due(record.window), quietUntil) <= now {
+                candidate.reason = nil
+                candidate.openAt = nil
+            }
+        }
     }
 
     /// Asks the CAs that want to be asked, and renews what is due. Each CA's certificates wait for its own answers only: one
@@ -132,10 +152,8 @@ public struct RenewalScheduler: Sendable {
         var entries = part
         try await look(&entries)
         try Task.checkCancellation()
-        for index in entries.indices where entries[index].record.revocation != nil {
-            entries[index].candidate.reason = entries[index].candidate.reason ?? .revokedByCA
-        }
         let now = time.unixTime()
+        for index in entries.indices { entries[index].decide(now) }
         var round = Round(next: now &+ Self.longestPause)
         let due = entries.filter { $0.due <= now }.sorted { $0.candidate.notAfter < $1.candidate.notAfter }
         for entry in entries where entry.due > now {
@@ -147,25 +165,38 @@ public struct RenewalScheduler: Sendable {
 
     // MARK: Looking
 
+    /// Whether a CA has not answered in this round.
+    private final class Silence: Sendable {
+        let isKnown = Mutex(false)
+    }
+
     /// Asks the CA when to renew, and looks at its revocation lists, both at once.
     private func look(_ entries: inout [Entry]) async throws {
         let now = time.unixTime()
         // One that was just renewed, or is renewed anyway, is not asked about.
         let open = entries.indices.filter { index in
-            let entry = entries[index]
-            return entry.candidate.serial != nil && entry.candidate.reason == nil && entry.quietUntil <= now
+            entries[index].isAskedAbout && entries[index].quietUntil <= now
         }
         let asked = open.filter { (entries[$0].record.nextLook ?? .min) <= now }
         let listed = open.filter { (entries[$0].record.nextListLook ?? .min) <= now }
         let known = entries
-        async let windows = bounded(limits.looksAtOnce, asked.map { known[$0].candidate }) { await work.look(at: $0) }
+        let end = time.uptime() + limits.looksPatience, silence = Silence()
+        async let windows = bounded(limits.looksAtOnce, asked.map { known[$0].candidate }) { candidate -> RenewalLook? in
+            guard !silence.isKnown.withLock({ $0 }) else { return .failed }
+            let left = end - time.uptime()
+            guard left > .zero else { return nil }
+            let look = await work.look(at: candidate, within: left)
+            if case .unreachable = look { silence.isKnown.withLock { $0 = true } }
+            return look
+        }
         async let lists =
             listed.isEmpty
             ? [] : work.revocations(of: listed.map { known[$0].candidate }, seen: listed.map { known[$0].record.seenList })
         let found = (windows: try await windows, lists: try await lists)
         // What a cancelled look says counts for nothing.
         try Task.checkCancellation()
-        for (index, look) in zip(asked, found.windows) { take(look, into: &entries[index].record) }
+        // What there was no time to ask about is asked about in the next round.
+        for (index, look) in zip(asked, found.windows) { if let look { take(look, into: &entries[index].record) } }
         for (index, look) in zip(listed, found.lists) { take(look, into: &entries[index].record) }
         for index in open where entries[index].record != known[index].record { await work.keep(entries[index].record) }
     }
@@ -181,7 +212,7 @@ public struct RenewalScheduler: Sendable {
             record.window = nil
             record.nextLook = now &+ RenewalTiming.lookRange.upperBound
             record.failedLooks = 0
-        case .failed:
+        case .failed, .unreachable:
             // What the CA said before still counts, within the bounds of the timing.
             record.failedLooks = min(record.failedLooks, 1_000) + 1
             record.nextLook = RenewalTiming.nextLook(now, afterFailures: record.failedLooks)
@@ -239,22 +270,13 @@ public struct RenewalScheduler: Sendable {
         var chosen: [(entry: Entry, directory: ACMEURL)] = []
         let now = time.unixTime()
         for entry in due {
-            let choice = choose(entry, now: now)
-            guard let directory = choice.directory else {
-                if let failures = choice.waiting {
-                    round.postponed.append(Postponed(name: entry.candidate.name, until: failures.next, reason: .failures(failures)))
-                    round.next = min(round.next, failures.next)
-                }
-                continue
+            switch await choose(entry, rooms, now: now) {
+            case .now(let directory): chosen.append((entry, directory))
+            case .later(let postponed):
+                round.postponed.append(postponed)
+                round.next = min(round.next, postponed.until)
+            case .never: break
             }
-            if let full = await rooms.take(entry.candidate, at: directory, now: now) {
-                let next = full.until ?? now &+ Self.longestPause
-                round.postponed.append(
-                    Postponed(name: entry.candidate.name, until: next, reason: .limit(full.limit, directory: directory)))
-                round.next = min(round.next, next)
-                continue
-            }
-            chosen.append((entry, directory))
         }
         let attempts = try await bounded(limits.atOnce, chosen) { entry, directory in
             await slots.enter()
@@ -274,23 +296,60 @@ public struct RenewalScheduler: Sendable {
         }
     }
 
-    /// The CA for an attempt now; or the failures that the certificate has to wait for.
-    private func choose(_ entry: Entry, now: Int64) -> (directory: ACMEURL?, waiting: RenewalRecord.Failures?) {
-        // A person does not wait.
-        if entry.candidate.reason == .forced { return (entry.ownDirectory, nil) }
-        var waiting: RenewalRecord.Failures?
-        for (index, directory) in entry.candidate.directories.enumerated() {
-            let failures = entry.record.failures(at: directory)
-            if index > 0 {
+    private enum Choice: Sendable {
+        case now(ACMEURL)
+        case later(Postponed)
+        /// There is no CA.
+        case never
+    }
+
+    /// The CA for an attempt now, or what the certificate has to wait for.
+    private func choose(_ entry: Entry, _ rooms: Rooms, now: Int64) async -> Choice {
+        let candidate = entry.candidate
+        var directories = candidate.directories
+        if candidate.reason == .forced { directories = Array(directories.prefix(1)) }
+        if candidate.reason == .undeployed, let issuing = candidate.openAt { directories = [issuing] }
+        var waiting: RenewalRecord.Failures?, full: (room: CARoom.Full, directory: ACMEURL)?
+        for (index, directory) in directories.enumerated() {
+            if index > 0, full == nil {
                 // Another CA only after its own one has failed more than once, by its own fault.
-                guard let own = entry.ownDirectory, let earlier = entry.record.failures(at: own), earlier.isOfCA,
+                guard let own = directories.first, let earlier = entry.record.failures(at: own), earlier.isOfCA,
                     earlier.count >= limits.failuresBeforeOther
                 else { break }
             }
-            guard let failures, failures.next > now else { return (directory, nil) }
-            if waiting.map({ failures.next < $0.next }) ?? true { waiting = failures }
+            // A person does not wait, nor does a new certificate for the hook of one that is of no use.
+            if candidate.reason != .forced, let failures = entry.record.failures(at: directory), failures.next > now,
+                !(failures.isDeployment && entry.isUseless)
+            {
+                if waiting.map({ failures.next < $0.next }) ?? true { waiting = failures }
+                continue
+            }
+            guard directory != candidate.openAt, let room = await rooms.take(candidate, at: directory, now: now) else {
+                return .now(directory)
+            }
+            full = full ?? (room, directory)
         }
-        return (nil, waiting)
+        if let full, isTooLate(full.room, for: entry, now: now) { return .now(full.directory) }
+        let room = full.map { full in
+            Postponed(
+                name: candidate.name, until: full.room.until ?? now &+ Self.longestPause,
+                reason: .limit(full.room.limit, directory: full.directory))
+        }
+        let failed = waiting.map { Postponed(name: candidate.name, until: $0.next, reason: .failures($0)) }
+        return [room, failed].compactMap(\.self).min { $0.until < $1.until }.map { .later($0) } ?? .never
+    }
+
+    /// Seconds for which the counted limit of a CA is kept in any case.
+    static let shortWait: Int64 = 6 * 3_600
+    /// Seconds before the end of validity at which a certificate should be renewed at the latest.
+    static let lastDay: Int64 = 86_400
+
+    /// Whether waiting for room would cost the certificate. What is counted is this store's guess, and a CA may not count
+    /// renewals: if it refuses, the usual waits follow.
+    private func isTooLate(_ room: CARoom.Full, for entry: Entry, now: Int64) -> Bool {
+        let until = room.until ?? .max
+        guard entry.candidate.serial != nil, until > now &+ Self.shortWait else { return false }
+        return entry.candidate.reason == .revokedByCA || until > entry.candidate.notAfter &- Self.lastDay
     }
 
     /// - Returns: also when there is something to do for it again.
@@ -302,8 +361,7 @@ public struct RenewalScheduler: Sendable {
             // The new certificate's record has nothing of the old one but the pause, which grows while renewals follow each
             // other: a CA whose every window is in the past would otherwise be asked for certificates without end.
             var record = RenewalRecord(name: entry.candidate.name)
-            let earlier = entry.record.pause.flatMap { now &- $0.renewed < 2 * $0.seconds ? $0.seconds : nil }
-            record.pause = RenewalRecord.Pause(renewed: now, seconds: min(earlier.map { 2 * $0 } ?? Self.shortestPause, Self.longestQuiet))
+            record.pause = pause(after: entry.record.pause, now: now)
             await work.keep(record)
             return (attempt, now &+ Self.shortestPause)
         case .notTried: return (attempt, now &+ RenewalBackoff.first)
@@ -320,9 +378,16 @@ public struct RenewalScheduler: Sendable {
                 RenewalRecord.Failures(
                     directory: directory, count: count, first: earlier?.first ?? now, last: now, next: now &+ wait,
                     reason: failure.reason, isOfCA: failure.isOfCA, isDeployment: failure.isDeployment))
+            // The certificate is a new one, though servers do not use it yet.
+            if failure.isDeployment, entry.candidate.reason != .undeployed { record.pause = pause(after: record.pause, now: now) }
             await work.keep(record)
             return (attempt, now &+ wait)
         }
+    }
+
+    private func pause(after earlier: RenewalRecord.Pause?, now: Int64) -> RenewalRecord.Pause {
+        let seconds = earlier.flatMap { now &- $0.renewed < 2 * $0.seconds ? 2 * $0.seconds : nil } ?? Self.shortestPause
+        return RenewalRecord.Pause(renewed: now, seconds: min(seconds, Self.longestQuiet))
     }
 
     /// Runs `body` for all elements, at most `count` at once; the results are in the elements' order.

@@ -7,8 +7,10 @@ public struct RenewalCandidate: Sendable {
     public enum Reason: Sendable, Hashable {
         /// Its key is retired or compromised.
         case keyLost
-        /// An order was interrupted, or a certificate was installed but not yet deployed.
+        /// An order was interrupted.
         case interrupted
+        /// It is installed, but its deploy hook has not succeeded: only the hook is run again.
+        case undeployed
         /// The user asks for it.
         case forced
         /// Its CA's revocation list has it.
@@ -27,10 +29,13 @@ public struct RenewalCandidate: Sendable {
     public var identifiers: [Identifier]
     /// `nil` if only its age decides.
     public var reason: Reason?
+    /// The CA that has an open order for it, or that has issued the certificate which is not deployed: nothing new is ordered
+    /// there.
+    public var openAt: ACMEURL?
 
     public init(
         name: CertificateName, directories: [ACMEURL], notBefore: Int64 = 0, notAfter: Int64 = 0, serial: String? = nil,
-        identifiers: [Identifier] = [], reason: Reason? = nil
+        identifiers: [Identifier] = [], reason: Reason? = nil, openAt: ACMEURL? = nil
     ) {
         self.name = name
         self.directories = directories
@@ -39,6 +44,7 @@ public struct RenewalCandidate: Sendable {
         self.serial = serial
         self.identifiers = identifiers
         self.reason = reason
+        self.openAt = openAt
     }
 }
 
@@ -50,6 +56,8 @@ public enum RenewalLook: Sendable {
     case none
     /// It could not be asked.
     case failed
+    /// It did not answer: in this round nobody waits for it again.
+    case unreachable
 }
 
 /// A failed renewal.
@@ -88,7 +96,8 @@ public protocol RenewalWork: Sendable {
     /// Keeps a record. A failure is reported, and changes nothing.
     func keep(_ record: RenewalRecord) async
     /// Asks the certificate's own CA for its window.
-    func look(at candidate: RenewalCandidate) async -> RenewalLook
+    /// - Parameter limit: the answer is not waited for any longer.
+    func look(at candidate: RenewalCandidate, within limit: Duration) async -> RenewalLook
     /// Looks at the certificates' revocation lists.
     /// - Parameter seen: for each, the last list that counted.
     /// - Returns: in the candidates' order.

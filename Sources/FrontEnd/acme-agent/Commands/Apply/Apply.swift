@@ -157,8 +157,10 @@ struct Apply: AgentCommand {
         kept.profile = state.declared.settings.profile ?? kept.profile
         kept.preferredChain = state.declared.settings.preferredChain ?? kept.preferredChain
         kept.mustStaple = state.declared.settings.mustStaple ?? kept.mustStaple
+        var request = state.request
+        request.replacesUndeployed = state.action == .renew || state.action == .replace
         let order = CertificateOrder(
-            request: state.request, directory: state.directory, settings: settings, kept: kept, isFirst: state.stored == nil)
+            request: request, directory: state.directory, settings: settings, kept: kept, isFirst: state.stored == nil)
         return try await session.callingFailureHook(of: state.name, settings) {
             try Hooks.check(settings)
             return try await order.place(session, keys: keys, display) { state.isWanted($0, $1, now: Session.now) }

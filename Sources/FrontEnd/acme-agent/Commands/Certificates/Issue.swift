@@ -77,7 +77,9 @@ struct Issue: AgentCommand {
         }
         try session.settings.checkKeyFileGroup()
         let display = ProgressDisplay(session.output)
-        let order = CertificateOrder(request: request, directory: directory, settings: settings, kept: kept, isFirst: stored == nil)
+        var wanted = request
+        wanted.replacesUndeployed = isWanted || stored.map { !wish.isMet(by: $0, nil, now: Session.now) } ?? false
+        let order = CertificateOrder(request: wanted, directory: directory, settings: settings, kept: kept, isFirst: stored == nil)
         let outcome = try await session.followed(display, timings: certificate.timings) { [token = subject.token, isWanted] timings in
             let keys = try await session.keys(token: token)
             return try await session.callingFailureHook(of: name, settings) {

@@ -51,6 +51,15 @@ extension Renew {
     }
 }
 
+extension IssuanceRequest {
+    /// Takes into account what is known of the installed certificate.
+    mutating func heed(_ record: RenewalRecord, now: Int64) {
+        mayExpireEarlier = record.revocation != nil || (record.window?.moment ?? .max) <= now
+        // An interrupted order that names a key is already for another one.
+        if record.revocation?.reason == .keyCompromise, key == nil { newKey = true }
+    }
+}
+
 extension RenewalTiming {
     init(_ certificate: StoredCertificate) {
         self.init(notBefore: certificate.metadata.notBefore, notAfter: certificate.metadata.notAfter)

@@ -7,7 +7,7 @@ import Synchronization
 
 /// Renewals of the store's certificates: what `renew` and `run` have in common.
 struct Renewals: RenewalWork {
-    private let session: Session
+    let session: Session
     /// From the command line; they override the certificates' own settings for this run.
     private let given: CertificateSettings
     private let options: CertificateOptions
@@ -16,7 +16,7 @@ struct Renewals: RenewalWork {
     /// Whether the user names the certificates; otherwise a timer may be running.
     private let isNamed: Bool
     private var timings: Timings?
-    private let progress = Progress()
+    let progress = Progress()
 
     init(
         _ session: Session, given: CertificateSettings, _ options: CertificateOptions, _ display: ProgressDisplay, isForced: Bool,
@@ -37,7 +37,7 @@ struct Renewals: RenewalWork {
     }
 
     /// What is known so far, shared by concurrent renewals.
-    private final class Progress: Sendable {
+    final class Progress: Sendable {
         struct State {
             var report = RenewalReport()
             var found: [CertificateName: Found] = [:]
@@ -56,10 +56,13 @@ struct Renewals: RenewalWork {
     }
 
     /// What the store has under a name.
-    private struct Found: Sendable {
+    struct Found: Sendable {
         var name: CertificateName
         var stored: StoredCertificate?
         var journal: OrderJournal?
+
+        /// Whether it is installed, but its deploy hook has not succeeded.
+        var isUndeployed: Bool { journal.map { !$0.hasFailed && $0.isInstalled(as: stored) } ?? false }
     }
 
     /// What is wrong with keys, by fingerprint: their certificates are replaced before they are due.
@@ -80,10 +83,11 @@ struct Renewals: RenewalWork {
     func run(_ names: [CertificateName]) async throws {
         var found = await read(names)
         let lost = await lostKeys(of: found)
-        var revoked: Set<CertificateName> = []
+        var revoked: Set<CertificateName> = [], windows: [CertificateName: RenewalRecord.Window] = [:]
         found = try await found.asyncFilter { entry in
             let record = await entry.stored.asyncFlatMap { await session.renewalRecord(of: $0) }
             if record?.revocation != nil { revoked.insert(entry.name) }
+            windows[entry.name] = record?.window
             if isToDo(entry, lost, record?.window, isRevokedByCA: record?.revocation != nil) {
                 noteLostKey(of: entry, lost)
                 return true
@@ -99,7 +103,9 @@ struct Renewals: RenewalWork {
         for entry in found {
             try Task.checkCancellation()
             let isRevoked = revoked.contains(entry.name), serial = entry.stored?.metadata.serial
-            _ = try await renew(entry.name, at: nil) { stored, journal in
+            let isWantedAnyway = isToDo(
+                Found(name: entry.name, stored: entry.stored), lost, windows[entry.name], isRevokedByCA: isRevoked)
+            _ = try await renew(entry.name, at: nil, replacesUndeployed: isWantedAnyway) { stored, journal in
                 isToDo(
                     Found(name: entry.name, stored: stored, journal: journal), lost, nil,
                     isRevokedByCA: isRevoked && stored?.metadata.serial == serial)
@@ -175,21 +181,27 @@ struct Renewals: RenewalWork {
         remember(found)
         return found.compactMap { entry in
             let reason: RenewalCandidate.Reason?
-            if let journal = entry.journal, !journal.hasFailed {
+            var openAt: ACMEURL?
+            if let journal = entry.journal, !journal.hasFailed, !entry.isUndeployed || entry.stored?.isRevoked ?? true {
                 reason = .interrupted
+                if journal.order != nil { openAt = journal.directory }
             } else if entry.stored == nil || entry.stored?.isRevoked ?? false {
                 // What failed, and what its user revoked, is left alone.
                 return nil
             } else if noteLostKey(of: entry, lost) {
                 reason = .keyLost
+            } else if isForced {
+                reason = .forced
             } else {
-                reason = isForced ? .forced : nil
+                reason = entry.isUndeployed ? .undeployed : nil
+                if entry.isUndeployed { openAt = entry.stored?.metadata.directory }
             }
             let metadata = entry.stored?.metadata
             return RenewalCandidate(
                 name: entry.name, directories: directories(of: entry), notBefore: metadata?.notBefore ?? 0,
                 notAfter: metadata?.notAfter ?? 0, serial: metadata?.serial,
-                identifiers: entry.journal.flatMap { $0.hasFailed ? nil : $0.identifiers } ?? metadata?.identifiers ?? [], reason: reason)
+                identifiers: entry.journal.flatMap { $0.hasFailed ? nil : $0.identifiers } ?? metadata?.identifiers ?? [], reason: reason,
+                openAt: openAt)
         }
     }
 
@@ -229,74 +241,9 @@ struct Renewals: RenewalWork {
 
     func renew(_ candidate: RenewalCandidate, at directory: ACMEURL) async throws -> RenewalAttempt {
         let entry = progress.state.withLock { $0.found[candidate.name] }
-        return try await renew(candidate.name, at: directory) { stored, journal in isStillWanted(entry, stored, journal) }
-    }
-
-    // MARK: RFC 9773
-
-    /// How long a CA may take to say when a certificate should be renewed.
-    private static let lookPatience: Duration = .seconds(30)
-
-    func look(at candidate: RenewalCandidate) async -> RenewalLook {
-        guard let stored = progress.state.withLock({ $0.found[candidate.name]?.stored }), let certID = stored.certID else { return .none }
-        // Only the CA that issued it knows it.
-        let directory = stored.metadata.directory
-        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
-        let remembered = (try? memory.read(candidate.name))?.caCertificate
-        return await withTaskGroup(of: RenewalLook.self) { group in
-            group.addTask {
-                do {
-                    let client = try await progress.looks.client(for: directory, remembered, session)
-                    guard let answer = try await client.renewalInformation(certID: certID) else { return .none }
-                    return .window(answer.information, retryAfter: answer.retryAfter)
-                } catch {
-                    session.output.detail("\(candidate.name): the CA does not say when to renew it: \(error)")
-                    return .failed
-                }
-            }
-            group.addTask {
-                try? await Task.sleep(for: Self.lookPatience)
-                return .failed
-            }
-            let first = await group.next() ?? .failed
-            group.cancelAll()
-            return first
-        }
-    }
-
-    // MARK: Revocation lists
-
-    func revocations(of candidates: [RenewalCandidate], seen: [RenewalRecord.SeenList?]) async throws -> [RevocationLook] {
-        var looks = [RevocationLook](repeating: .none, count: candidates.count)
-        guard session.settings.checksRevocationLists else { return looks }
-        let found = progress.state.withLock { $0.found }
-        let known = candidates.indices.compactMap { index in found[candidates[index].name]?.stored.map { (index, $0) } }
-        guard let directory = known.first?.1.metadata.directory else { return looks }
-        let checks = RevocationChecks { [looks = progress.looks] url in
-            try await looks.transport(to: url, of: directory, session).revocationList(at: url)
-        }
-        let answers = try await checks.looks(at: known.map { .init(chain: $1.chain, seen: seen[$0]) })
-        for ((index, stored), look) in zip(known, answers) {
-            looks[index] = look
-            await note(look, of: stored)
-        }
-        return looks
-    }
-
-    private func note(_ look: RevocationLook, of stored: StoredCertificate) async {
-        switch look {
-        case .none, .notRevoked: return
-        case .postponed: session.output.detail("\(stored.name): its revocation list was not asked for; there was no time left")
-        case .failed(let reason): session.output.detail("\(stored.name): its revocation list says nothing: \(reason)")
-        case .revoked(let revocation, _):
-            session.output.warning("\(stored.name): \(CertificateReport.sentence(revocation, now: Session.now)); it is replaced")
-            guard revocation.reason == .keyCompromise else { return }
-            do throws(StoreError) {
-                // No certificate is ordered for the key again, here or under another name.
-                try await session.store.markCompromised(CompromisedKey(key: stored.metadata.key, reported: Session.now))
-            } catch {
-                session.output.warning("\(stored.name): that its key is compromised could not be stored: \(error.message)")
-            }
+        let isHookAlone = candidate.reason == .undeployed || candidate.reason == .interrupted
+        return try await renew(candidate.name, at: directory, replacesUndeployed: !isHookAlone) { stored, journal in
+            isStillWanted(entry, stored, journal)
         }
     }
 
@@ -340,7 +287,7 @@ struct Renewals: RenewalWork {
             let key = stored.metadata.key
             if compromised.contains(key.fingerprint) {
                 lost[key.fingerprint] = .compromised
-            } else if !isToDo(entry, [:], nil) {
+            } else if entry.isUndeployed || !isToDo(entry, [:], nil) {
                 others.append(key)
             }
         }
@@ -378,14 +325,21 @@ struct Renewals: RenewalWork {
     /// - Parameters:
     ///   - directory: the CA; `nil` for the order's or the certificate's own.
     ///   - isLast: another run's lock is a failure.
+    ///   - replacesUndeployed: see `IssuanceRequest`.
     private func renew(
-        _ name: CertificateName, at directory: ACMEURL?, isLast: Bool = false,
+        _ name: CertificateName, at directory: ACMEURL?, isLast: Bool = false, replacesUndeployed: Bool = false,
         ifStill isWanted: @escaping @Sendable (StoredCertificate?, OrderJournal?) -> Bool
     ) async throws -> RenewalAttempt {
         try session.settings.checkKeyFileGroup()
+        // Again before each attempt: the first time it may not have been possible.
+        if let stored = progress.state.withLock({ $0.found[name]?.stored }),
+            let revocation = await session.renewalRecord(of: stored)?.revocation
+        {
+            await markIfCompromised(stored, revocation)
+        }
         guard let keys = try await keys(for: name) else { return .notTried }
         do {
-            if let outcome = try await renew(name, at: directory, keys, isWanted) {
+            if let outcome = try await renew(name, at: directory, keys, replacesUndeployed: replacesUndeployed, isWanted) {
                 progress.state.withLock { $0.report.renewed.append(outcome) }
                 return .renewed
             }
@@ -414,7 +368,7 @@ struct Renewals: RenewalWork {
     }
 
     private func renew(
-        _ name: CertificateName, at chosen: ACMEURL?, _ keys: AgentKeyProvider,
+        _ name: CertificateName, at chosen: ACMEURL?, _ keys: AgentKeyProvider, replacesUndeployed: Bool,
         _ isWanted: @escaping @Sendable (StoredCertificate?, OrderJournal?) -> Bool
     ) async throws -> IssuanceOutcome? {
         let store = session.store
@@ -455,9 +409,8 @@ struct Renewals: RenewalWork {
         request.profile = given.profile ?? request.profile
         request.isProfileInherited = request.isProfileInherited && settings.profile != request.profile
         request.preferredRoot = settings.preferredChain
-        if let stored, let record = await session.renewalRecord(of: stored) {
-            request.mayExpireEarlier = record.revocation != nil || (record.window?.moment ?? .max) <= Session.now
-        }
+        request.replacesUndeployed = replacesUndeployed
+        if let stored, let record = await session.renewalRecord(of: stored) { request.heed(record, now: Session.now) }
         return try await alone(if: settings.hasListener(for: request.identifiers)) { [request, directory] in
             try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) {
                 // Checked again under the lock: of two concurrent runs the second finds it renewed.
