@@ -123,13 +123,19 @@ import Testing
         func room(at directory: ACMEURL, now: Int64) async -> CARoom? {
             guard let wait = waits[directory] else { return nil }
             let span = 7 * RenewalWaitTests.day, rate = CALimits.Rate(1, seconds: span), moment = now - span + wait
-            var count = OrderCount(directory: directory)
-            if limit == .orders {
+            var count = OrderCount(directory: directory), limits = CALimits()
+            switch limit {
+            case .orders:
                 count.add(moment, forgettingBefore: 0)
-                return CARoom(CALimits(orders: rate), count, now: now)
+                limits.orders = rate
+            case .identicalCertificates:
+                count.add(certificateFor: candidate.identifiers, moment, forgettingBefore: 0)
+                limits.identicalCertificates = rate
+            case .failedValidations:
+                for name in candidate.identifiers { count.add(failureOf: name, moment, forgettingBefore: 0) }
+                limits.failedValidations = rate
             }
-            count.add(certificateFor: candidate.identifiers, moment, forgettingBefore: 0)
-            return CARoom(CALimits(identicalCertificates: rate), count, now: now)
+            return CARoom(limits, count, now: now)
         }
         func renew(_ candidate: RenewalCandidate, at directory: ACMEURL) async throws -> RenewalAttempt {
             tried.withLock { $0.append(directory) }
@@ -157,6 +163,9 @@ import Testing
         let work = FullCAs(candidate, waits: [own: 2 * Self.day])
         #expect(try await round(work, time).postponed.isEmpty)
         #expect(work.tried.withLock { $0 } == [other])
+        // A name that could not be validated would fail there too.
+        let unproven = FullCAs(candidate, waits: [own: 2 * Self.day], limit: .failedValidations)
+        #expect(try await round(unproven, time).postponed.count == 1 && unproven.tried.withLock { $0.isEmpty })
         // Both are full: it waits for the first one.
         let full = FullCAs(candidate, waits: [own: 2 * Self.day, other: 3 * Self.day]), waiting = try await round(full, time)
         #expect(full.tried.withLock { $0.isEmpty })

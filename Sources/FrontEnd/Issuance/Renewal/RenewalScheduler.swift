@@ -311,7 +311,8 @@ public struct RenewalScheduler: Sendable {
         if candidate.reason == .undeployed, let issuing = candidate.openAt { directories = [issuing] }
         var waiting: RenewalRecord.Failures?, full: (room: CARoom.Full, directory: ACMEURL)?
         for (index, directory) in directories.enumerated() {
-            if index > 0, full == nil {
+            // A name whose validation fails would fail at another CA as well.
+            if index > 0, full.map({ $0.room.limit == .failedValidations }) ?? true {
                 // Another CA only after its own one has failed more than once, by its own fault.
                 guard let own = directories.first, let earlier = entry.record.failures(at: own), earlier.isOfCA,
                     earlier.count >= limits.failuresBeforeOther
