@@ -42,6 +42,7 @@ struct FolderLayout: Sendable {
     static let keyFile = "key.pem"
     static let certificatesFolder = "certificates"
     static let generationsFolder = "generations"
+    static let locksFolder = "locks"
     static let currentLink = "current"
     static let stateFile = "state.json"
     /// A generation that has no number yet.
@@ -63,7 +64,7 @@ struct FolderLayout: Sendable {
     var outgoingKeys: String { root + "/outgoing" }
     var renewals: String { root + "/renewals" }
     var orderCounts: String { renewals + "/orders" }
-    var locks: String { root + "/locks" }
+    var locks: String { root + "/" + FolderLayout.locksFolder }
     var installationSignal: String { root + "/installed" }
 
     func account(_ directory: ACMEURL) -> String { "\(accounts)/\(FolderLayout.file(of: directory))" }

@@ -32,6 +32,9 @@ public struct FolderStore: CertificateStore, RenewalStore {
     /// The state directory.
     public var folder: String { layout.root }
 
+    /// The file that is changed after each installation.
+    public static func installationSignal(in folder: String) -> String { FolderLayout(root: folder).installationSignal }
+
     /// - Parameter mode: of new folders.
     func makeFolder(_ path: String, mode: UInt32 = FolderLayout.privateFolder) throws(StoreError) {
         try files.makeFolder(path, mode: mode, root: layout.root)
@@ -197,6 +200,16 @@ public struct FolderStore: CertificateStore, RenewalStore {
     public func lock(_ name: CertificateName) async throws(StoreError) -> any CertificateLock {
         try makeFolder(layout.locks)
         return try FolderLock(layout.lock(name), "certificate \"\(name)\"")
+    }
+
+    /// Whether a process works on a certificate, as far as this user can see. Makes and removes nothing, and follows no
+    /// link.
+    public func isLocked(_ name: CertificateName) -> Bool {
+        let (_, file) = DurableFile.split(layout.lock(name))
+        guard let root = try? Folder(layout.root), let locks = try? root.folder(FolderLayout.locksFolder),
+            let lock = try? locks.open(reading: file)
+        else { return false }
+        return lock.isLocked
     }
 
     public func lockAccount(at directory: ACMEURL) async throws(StoreError) -> any CertificateLock {

@@ -85,4 +85,11 @@ extension File {
     /// user's read lock is no obstacle.
     /// - Returns: False if another process, or another opening in this one, has locked it.
     public func lockForWriting() -> Bool { clinux_write_lock(descriptor) == 0 }
+
+    /// Whether a `FileLock` holds this file.
+    public var isLocked: Bool {
+        guard flock(descriptor, LOCK_SH | LOCK_NB) == 0 else { return errno == EWOULDBLOCK }
+        _ = flock(descriptor, LOCK_UN)
+        return false
+    }
 }

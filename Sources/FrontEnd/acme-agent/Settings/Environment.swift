@@ -1,4 +1,3 @@
-import DurableFile
 import Glibc
 
 /// The environment variables that this program reads.
@@ -50,8 +49,7 @@ struct Environment: Sendable, Equatable {
         // A locale that is not UTF-8 is ignored.
         environment.locale = try? first(["LC_ALL", "LC_MESSAGES", "LANG"])?.value
         environment.isRoot = geteuid() == 0
-        let store = try? FileStatus(at: rootStateDirectory)
-        environment.ownsSystemStore = store?.kind == .folder && store?.owner == geteuid()
+        environment.ownsSystemStore = StoreOwner.status(of: rootStateDirectory)?.owner == geteuid()
         return environment
     }
 

@@ -3,7 +3,8 @@ import CertificateStore
 import Issuance
 
 struct Doctor: AgentCommand {
-    static let stateUse = StateUse.read
+    // As who renews: what that user has written, and what CAs answer, is not read as root.
+    static let stateUse = StateUse.expected
     static let configuration = CommandConfiguration(
         abstract: "Look for what would keep certificates from being issued, renewed and served, and say how to mend it.",
         discussion: """

@@ -139,7 +139,7 @@ struct Examination: Sendable {
             found.append(.failed(.certificates, name.rawValue, failure.message, hint: failure.hint))
         }
         for journal in contents.interrupted where wanted?.contains(journal.name) ?? true {
-            guard await !isBeingWorkedOn(journal.name) else {
+            guard !session.store.isLocked(journal.name) else {
                 found.append(.ok(.certificates, journal.name.rawValue, "its order is under way"))
                 continue
             }
@@ -149,13 +149,6 @@ struct Examination: Sendable {
                     hint: "acme-agent renew \(journal.name), or acme-agent forget --order \(journal.name)"))
         }
         return found.isEmpty ? [.ok(.certificates, "there are none yet")] : found
-    }
-
-    private func isBeingWorkedOn(_ name: CertificateName) async -> Bool {
-        do throws(StoreError) {
-            try await session.store.lock(name).release()
-            return false
-        } catch { return error.reason == .locked }
     }
 
     /// The root certificates that a certificate of a CA was ordered with, for what the configuration does not say.
