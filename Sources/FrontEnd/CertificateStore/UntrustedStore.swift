@@ -27,12 +27,12 @@ public struct UntrustedStore: Sendable {
         }
     }
 
-    /// Names of the certificates, sorted. What is no certificate's name is left out.
+    /// Names of the certificates, sorted. What is no certificate's name is left out, and what has yet to be ordered.
     public func certificateNames() throws(StoreError) -> [CertificateName] {
         guard let certificates = try folder(FolderLayout.certificatesFolder, in: root) else { return [] }
         do throws(FileError) {
             return try certificates.names().compactMap { try? CertificateName($0) }.filter {
-                (try? certificates.status(of: $0.rawValue))?.kind == .folder
+                (try? certificates.folder($0.rawValue))?.target(ofLink: FolderLayout.currentLink) != nil
             }
         } catch { throw StoreError(error) }
     }

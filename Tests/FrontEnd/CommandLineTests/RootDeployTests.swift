@@ -1,6 +1,7 @@
 import ACME
 import CertificateStore
 import Foundation
+import JOSE
 import TestSupport
 import Testing
 
@@ -280,6 +281,97 @@ import Testing
         #expect(
             world.text("deploy/certificates/\(Self.name)/fullchain.pem")
                 == world.text("state/certificates/\(Self.name)/generations/2/fullchain.pem"))
+    }
+
+    /// A service that runs is not started again for what is installed meanwhile.
+    @Test func whatIsInstalledWhileAHookRunsIsDeployedToo() async throws {
+        let world = try await World()
+        try await world.session.install("zzz.example.org")
+        try await world.shell("chown -hR \(Self.client) state; mv state/certificates/zzz.example.org hidden")
+        try world.script(
+            "hook",
+            """
+            echo $1 >>log; test $1 = \(Self.name) || exit 0
+            mv hidden state/certificates/zzz.example.org; sleep 0.1; chmod 0644 state/installed
+            """)
+        let done = try await world.deploy("--all --json")
+        #expect(done.status == 0 && world.log == [Self.name, "zzz.example.org"], "\(world.log) \(done)")
+        #expect(done.output.contains(#""unchanged":[],"failed":[]"#), "\(done)")
+    }
+
+    /// Its first order is under way.
+    @Test func aCertificateThatIsOrderedIsLeftOut() async throws {
+        let world = try await World()
+        try await world.shell("mkdir -p state/certificates/new.example.org/generations; chown -hR \(Self.client) state")
+        let done = try await world.deploy("--all --json")
+        #expect(done.status == 0 && !"\(done)".contains("new.example.org"), "\(done)")
+        #expect(try await world.deploy("new.example.org").status == 1)
+        #expect(world.log == ["hook"])
+    }
+
+    /// Its number is 1 again.
+    @Test func theHooksRunForACopyThatIsMadeAgain() async throws {
+        let world = try await World()
+        #expect(try await world.deploy().status == 0)
+        try await world.shell("rm -r deploy/certificates")
+        let done = try await world.deploy()
+        #expect(done.status == 0 && world.log == ["hook", "hook"], "\(world.log) \(done)")
+    }
+
+    @Test(arguments: ["state.json", "current/metadata.json", "current/cert.pem"]) func aDamagedCopyIsReplaced(_ file: String) async throws {
+        let world = try await World(), copy = "deploy/certificates/\(Self.name)"
+        #expect(try await world.deploy().status == 0)
+        try await world.shell("echo x >\(copy)/\(file)")
+        for _ in 0..<2 {
+            let done = try await world.deploy()
+            #expect(done.status == 0, "\(done)")
+        }
+        #expect(world.text(copy + "/fullchain.pem") == world.text(world.generation + "/fullchain.pem"))
+        #expect(try await world.leftovers() == "")
+    }
+
+    /// Through sudo, the folder and the mask are those of the user who is not trusted.
+    @Test func hooksStartWhereRootSays() async throws {
+        let world = try await World()
+        try world.folder.write("hook", "#!/bin/sh\n{ pwd; umask; } >'\(world.folder.file("log"))'\n")
+        chmod(world.folder.file("hook"), 0o755)
+        let done = try await world.session.run("umask 0; acme-agent --config acme-agent.toml root-deploy --all")
+        #expect(done.status == 0 && world.text("log") == "/\n0077\n", "\(world.text("log")) \(done)")
+    }
+
+    /// Servers have the old certificate until root's hooks have run, and sign with its key.
+    @Test func theOldKeyStaysUntilRootsHooksHaveRun() async throws {
+        let world = try await World()
+        let stored = try await world.install()
+        let key = OutgoingKey(
+            key: KeyReference(name: KeyName("old"), fingerprint: stored.metadata.key.fingerprint),
+            certificate: stored.name, fate: .retire, due: CommandLineSession.now - 60)
+        try await world.session.store.markOutgoing(key)
+        let file = world.folder.file("acme-agent.toml")
+        let options = try GlobalOptions.parse(["--config", file])
+        let session = Session(settings: try Settings(options, environment: Environment()), output: Output(options))
+        func due() async throws -> [OutgoingKey] { try await Renew.outgoingKeys(session) { _ in } }
+        #expect(try await due() == [])
+        try world.script("hook", "exit 3")
+        #expect(try await world.deploy().status == 1)
+        #expect(try await due() == [])
+        try world.script("hook", "exit 0")
+        #expect(try await world.deploy().status == 0)
+        #expect(try await due() == [key])
+    }
+
+    /// What the user who renews writes reaches no server unchecked.
+    @Test func serversAreGivenRootsCopy() async throws {
+        let world = try await World(), copy = world.folder.file("deploy/certificates/\(Self.name)")
+        let plan = try await world.session.run("acme-agent deploy nginx \(Self.name) --user root")
+        #expect(plan.status == 0 && plan.output.contains("\(copy)/key.pem") && !plan.output.contains("/state/certificates"), "\(plan)")
+        #expect(plan.output.contains("acme-agent root-deploy \(Self.name)"), "\(plan)")
+        let check = "acme-agent deploy nginx \(Self.name) --user root --check --connect 127.0.0.1:9"
+        let before = try await world.session.run(check)
+        #expect(before.status == 6 && before.output.contains("\(copy)/key.pem: "), "\(before)")
+        #expect(try await world.deploy().status == 0)
+        let after = try await world.session.run(check)
+        #expect(after.output.contains("certificate and key file belong together"), "\(after)")
     }
 
     @Test func oneFailureStopsNoOther() async throws {

@@ -136,7 +136,7 @@ struct Renew: AgentCommand {
         let display = ProgressDisplay(session.output)
         var due: [OutgoingKey] = []
         do {
-            due = try await OutgoingKeys.due(in: session.store, at: Session.now, observer: display.observer)
+            due = try await outgoingKeys(session, display.observer)
             guard !due.isEmpty else { return }
             let outgoing = OutgoingKeys(store: session.store, keys: try await session.keys(), observer: display.observer)
             for key in due { await outgoing.settle(key) }
@@ -147,6 +147,21 @@ struct Renew: AgentCommand {
                 "\(names) could not be retired: \(Failure(error).message)", hint: "the next `acme-agent renew` tries again")
         }
         display.finish(summary: false)
+    }
+
+    /// The replaced keys that no server needs any more: the grace period is over, and root's hooks have run for the
+    /// certificate with the new key.
+    static func outgoingKeys(_ session: Session, _ observer: IssuanceObserver) async throws(StoreError) -> [OutgoingKey] {
+        var due: [OutgoingKey] = []
+        for key in try await OutgoingKeys.due(in: session.store, at: Session.now, observer: observer) {
+            if let certificate = try? await session.store.certificate(named: key.certificate),
+                await RootDeployState.of(certificate, session) == .pending
+            {
+                continue
+            }
+            due.append(key)
+        }
+        return due
     }
 
     /// Says which options had no effect, because what they are for was not renewed.

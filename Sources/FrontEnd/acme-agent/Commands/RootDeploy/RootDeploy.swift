@@ -38,6 +38,9 @@ struct RootDeploy: AgentCommand {
         var names: [CertificateName] = []
         for text in self.names { names.append(try CertificateName(text)) }
         let work = try RootDeployment(session, options)
+        // Hooks start where root says, not in a folder of the user who has started this through sudo.
+        guard chdir("/") == 0 else { throw Failure("internal", .failed, "chdir: \(String(cString: strerror(errno)))") }
+        umask(0o077)
         let report = try await Interruption.cancelling(notice: {}) { [names, all] in
             all ? try await work.runAll() : try await work.run(names)
         }

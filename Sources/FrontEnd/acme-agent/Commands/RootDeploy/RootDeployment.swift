@@ -12,6 +12,15 @@ struct RootDeployment: Sendable {
         var failed: [(name: CertificateName, failure: Failure)] = []
 
         var isEmpty: Bool { deployed.isEmpty && unchanged.isEmpty && failed.isEmpty }
+
+        /// Adds a later look at the same store.
+        mutating func add(_ later: Report) {
+            deployed += later.deployed
+            let changed = Set(deployed.map(\.certificate.name))
+            let seen = Set(later.deployed.map(\.certificate.name) + later.unchanged + later.failed.map(\.name))
+            unchanged = (unchanged.filter { !seen.contains($0) } + later.unchanged).filter { !changed.contains($0) }
+            failed = failed.filter { !seen.contains($0.name) } + later.failed
+        }
     }
 
     private let settings: Settings
@@ -25,18 +34,46 @@ struct RootDeployment: Sendable {
     init(_ session: Session, _ options: GlobalOptions) throws {
         output = session.output
         let file = session.settings.file
-        settings = try Settings(
+        var settings = try Settings(
             options, environment: Environment.current(),
             configured: file.map { path throws in try RootOwned.configuration(path) } ?? SettingsFile(),
             file: file)
+        settings.stateDirectory = try AbsolutePath.of(settings.stateDirectory)
+        self.settings = settings
         try settings.checkKeyFileGroup()
         store = Session(settings: settings, output: session.output).store(at: settings.rootDeployDirectory)
     }
 
+    /// How often the store is listed again while certificates are installed. A service manager starts nobody for those
+    /// that are installed while this runs; the timer does the rest.
+    private static let looks = 10
+
     /// Every certificate for which there are hooks.
     func runAll() async throws -> Report {
-        guard settings.hasRootDeployHooks else { return Report() }
-        return try await run(try foreign().certificateNames().filter { !settings.rootDeployHooks(of: $0).isEmpty })
+        var report = Report()
+        guard settings.hasRootDeployHooks else { return report }
+        for _ in 0..<Self.looks {
+            let installation = Installation(settings.stateDirectory)
+            report.add(try await run(try foreign().certificateNames().filter { !settings.rootDeployHooks(of: $0).isEmpty }))
+            guard Installation(settings.stateDirectory) != installation else { break }
+        }
+        return report
+    }
+
+    /// The last installation in a store: the file that is changed after each.
+    private struct Installation: Equatable {
+        private var number: UInt64 = 0
+        private var seconds = 0
+        private var nanoseconds = 0
+
+        init(_ stateDirectory: String) {
+            var status = stat()
+            guard lstat(FolderStore.installationSignal(in: stateDirectory), &status) == 0 else { return }
+            number = UInt64(status.st_ino)
+            // Closing it changes no time; setting its mode does.
+            seconds = status.st_ctim.tv_sec
+            nanoseconds = status.st_ctim.tv_nsec
+        }
     }
 
     /// - Throws: what concerns all of them. A certificate's own failure is in the report.
@@ -105,12 +142,19 @@ struct RootDeployment: Sendable {
     private func copy(_ found: UntrustedCertificate) async throws -> StoredCertificate {
         var stored: StoredCertificate?
         // A damaged copy is replaced: it holds nothing that is not in the user's store.
+        var isDamaged = false
         do throws(StoreError) { stored = try await store.certificate(named: found.name) } catch {
             guard error.reason == .damaged else { throw error }
+            isDamaged = true
         }
         if let stored, found.isSame(as: stored) { return stored }
         let declared = settings.declared.first { found.name.spellings.contains($0.name) }?.identifiers
-        return try await store.install(found.checked(declared: declared, time: Session.now))
+        let new = try found.checked(declared: declared, time: Session.now)
+        // Its state may be what is damaged, which a new generation would keep.
+        if isDamaged { try await store.removeCertificate(named: found.name) }
+        // Generations are counted from 1 again: the hooks have run for another one.
+        if stored == nil { try HookRecord.forget(found.name, stateDirectory: directory) }
+        return try await store.install(new)
     }
 
     /// With words for a file that is not the CA's answer.
