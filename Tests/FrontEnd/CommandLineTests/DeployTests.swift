@@ -44,14 +44,21 @@ import Testing
         let certificate = try await session.install("www.example.org")
         let hooks = FileManager.default.currentDirectoryPath + "/Config/deploy-hooks"
         try session.folder.write("systemctl", "#!/bin/sh\n[ \"$1\" != cat ] || exit 1\necho \"$@\" >>called\n", mode: 0o755)
-        let outcome = try await session.run(
-            "HAPROXY_FOLDER=$PWD/haproxy PATH=$PWD:$PATH '\(hooks)/\(server.template.hook)' www.example.org '\(certificate.folder ?? "")'")
+        let hook = "\(hooks)/\(server.template.hook)"
+        let call = "HAPROXY_FOLDER=$PWD/haproxy PATH=$PWD:$PATH '\(hook)' www.example.org '\(certificate.folder ?? "")'"
+        let outcome = try await session.run(call)
         #expect(outcome.status == 0, "\(outcome)")
         #expect(try session.folder.read("called") == "try-reload-or-restart \(server.template.unit).service\n")
         if server.template.hookWritesFile {
             let written = try session.folder.read("haproxy/tls/www.example.org.pem")
             #expect(written.hasPrefix("-----BEGIN CERTIFICATE-----") && written.hasSuffix("-----END ACME AGENT KEY-----\n"))
             #expect(try FileManager.default.contentsOfDirectory(atPath: session.folder.file("haproxy")) == ["tls"])
+            // Not the key of a certificate that this program did not make.
+            let kept = "-----BEGIN EC PRIVATE KEY-----\n"
+            try session.folder.write("haproxy/tls/www.example.org.pem", kept)
+            let refused = try await session.run(call)
+            #expect(refused.status == 1 && refused.error.contains("has a private key"), "\(refused)")
+            #expect(try session.folder.read("haproxy/tls/www.example.org.pem") == kept)
         }
     }
 

@@ -19,8 +19,10 @@ struct Deployment: Sendable {
     let kind: ServerKind
     let template: ServerTemplate
     let certificate: StoredCertificate
-    /// Where the certificate's files are.
+    /// Where the server's files of the certificate are: in the store, or root's copy.
     let folder: String
+    /// Whether they are root's copy: the store belongs to a user from whom the server must not read unchecked files.
+    let isCopy: Bool
     /// The agent's socket, absolute.
     let socket: String
     /// Owner and group of the socket.
@@ -52,11 +54,15 @@ struct Deployment: Sendable {
         self.template = template
         self.certificate = certificate
         guard let folder = certificate.folder else { throw IssuanceError.notFound(certificate.name) }
-        self.folder = try AbsolutePath.of(folder)
-        guard access(self.folder + "/key.pem", F_OK) == 0 else {
+        let owner = StoreOwner.status(of: session.settings.stateDirectory)?.owner ?? 0
+        rootHooks = owner == 0 ? nil : session.settings.rootDeployHooks(of: certificate.name)
+        isCopy = rootHooks.map { geteuid() == 0 || !$0.isEmpty } ?? false
+        let stored = try AbsolutePath.of(folder)
+        self.folder = isCopy ? "\(session.settings.rootDeployDirectory)/certificates/\(certificate.name)" : stored
+        guard access(stored + "/key.pem", F_OK) == 0 else {
             throw Failure(
                 "key-file-missing", .failed,
-                "the certificate \(certificate.name) has no key file, \(TerminalText.safe(self.folder))/key.pem: an earlier version of this "
+                "the certificate \(certificate.name) has no key file, \(TerminalText.safe(stored))/key.pem: an earlier version of this "
                     + "program wrote none",
                 hint: "acme-agent renew \(certificate.name) --force writes it")
         }
@@ -78,8 +84,6 @@ struct Deployment: Sendable {
         }
         let shared = Deployment.sharedFolder
         configuration = shared + "/doc/acme-agent/openssl-acme-agent.cnf"
-        let owner = (try? FileStatus(at: session.settings.stateDirectory))?.owner ?? 0
-        rootHooks = owner == 0 ? nil : session.settings.rootDeployHooks(of: certificate.name)
         hook = shared + "/acme-agent/deploy-hooks/" + template.hook
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let remembered = (try? memory.read(certificate.name)) ?? CertificateSettings()

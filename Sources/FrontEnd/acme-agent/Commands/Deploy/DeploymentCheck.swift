@@ -314,6 +314,7 @@ struct DeploymentCheck {
     /// Whether the key file is that of the certificate's key.
     private func certificate() -> DeploymentFinding {
         let name = deployment.certificate.name
+        let remedy = deployment.isCopy ? "acme-agent root-deploy \(name) makes root's copy, which servers use" : nil
         guard let spki = deployment.certificate.chain.spki else {
             return .unknown(.certificate, "the certificate's key cannot be read")
         }
@@ -321,14 +322,15 @@ struct DeploymentCheck {
         do { bytes = try DurableFile.read(deployment.keyFile, limit: Self.keyFileLimit) } catch {
             guard error.code == EACCES else {
                 return .failed(
-                    .certificate, "\(deployment.keyFile): \(error.reason)", hint: "acme-agent renew \(name) --force writes it again")
+                    .certificate, "\(deployment.keyFile): \(error.reason)",
+                    hint: remedy ?? "acme-agent renew \(name) --force writes it again")
             }
             return .unknown(.certificate, "this user may not read \(deployment.keyFile)", hint: Self.asRoot)
         }
         guard (try? KeyFile(pem: bytes))?.publicKey.spki == spki else {
             return .failed(
                 .certificate, "the key file \(deployment.keyFile) is not for the key of its certificate",
-                hint: "acme-agent renew \(name) --force writes both again")
+                hint: remedy ?? "acme-agent renew \(name) --force writes both again")
         }
         return .ok(.certificate, "certificate and key file belong together")
     }

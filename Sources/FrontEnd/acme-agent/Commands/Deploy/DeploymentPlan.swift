@@ -183,7 +183,7 @@ struct DeploymentPlan {
 
     private var hook: DeploymentStep {
         let certificate = deployment.certificate
-        if isRoot, let hooks = deployment.rootHooks { return rootHook(beside: hooks) }
+        if deployment.isCopy, let hooks = deployment.rootHooks { return rootHook(beside: hooks) }
         var step = DeploymentStep(
             name: "hook", title: "Each renewal reloads \(title), by a deploy hook of the certificate")
         let hooks = deployment.registeredHooks
@@ -208,9 +208,12 @@ struct DeploymentPlan {
     /// For a store whose owner may not reload servers.
     private func rootHook(beside hooks: [String]) -> DeploymentStep {
         var step = DeploymentStep(name: "hook", title: "Each renewal reloads \(title), by a deploy hook of root's")
-        let enable = "systemctl enable --now acme-agent-deploy.path acme-agent-deploy.timer"
+        // The server's files are the copy that this makes.
+        step.commands = [
+            "systemctl enable --now acme-agent-deploy.path acme-agent-deploy.timer",
+            given.added(to: "acme-agent root-deploy \(GivenOptions.quoted(deployment.certificate.name.rawValue))"),
+        ]
         guard !hooks.contains(deployment.hook) else {
-            step.commands = [enable]
             step.note = "the configuration has this hook already"
             return step
         }
@@ -220,7 +223,6 @@ struct DeploymentPlan {
                 change: .add, place: Settings.defaultFile,
                 text: "[[certificate]]\nname = \"\(deployment.certificate.name)\"\nroot-deploy-hook = [\(list)]")
         ]
-        step.commands = [enable]
         step.note =
             "the user to whom the store belongs may not reload servers; if the file has a [[certificate]] of this name, change that one"
         return step
