@@ -72,6 +72,7 @@ public struct AccountFlow: Sendable {
             directory: registration.directory, key: registration.key, contact: registration.contact.map(\.text),
             termsOfService: directory.termsOfService)
         let known = try await keys.key(named: registration.key)
+        if let known, known.isRetired { throw IssuanceError.keyRetired(known.name) }
         if let known, registration.isKeyAlgorithmWanted, known.algorithm != registration.keyAlgorithm {
             throw IssuanceError.noEffect(
                 "the key \"\(known.name)\" is of type \(known.algorithm.rawValue), not \(registration.keyAlgorithm.rawValue); "

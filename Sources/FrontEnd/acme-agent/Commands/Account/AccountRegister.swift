@@ -54,7 +54,11 @@ struct AccountRegister: AgentCommand {
         registration.isExternalAccountWanted = eab != nil
         registration.isReplacementAllowed = yes
         let stored: StoredAccount
-        do { stored = try await register(registration, session) } catch let error as IssuanceError {
+        do { stored = try await register(registration, session) } catch IssuanceError.keyRetired(let name) {
+            throw Failure(
+                "key-retired", .refused, "the key \"\(name)\" is retired, so it has no account",
+                hint: "acme-agent account recover finds the account of the key that replaced it; --key NAME registers another")
+        } catch let error as IssuanceError {
             guard case .otherAccount = error, session.canAsk else { throw error }
             try session.confirm("\(error); use one with the key \"\(registration.key)\" instead", yes: false)
             registration.isReplacementAllowed = true

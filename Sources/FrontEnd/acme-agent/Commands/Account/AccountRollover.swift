@@ -33,6 +33,7 @@ struct AccountRollover: AgentCommand {
         let given = try key.map { try KeyName(argument: $0) }
         let name: KeyName = if let given { given } else { try await AccountRollover.name(after: stored, session) }
         guard name != stored.key else { throw Failure.usage("the account already has the key \"\(name)\"", hint: "--key names another") }
+        try await AccountRollover.checkGrants(stored.key, name, session)
         let (account, records) = try await session.withAccounts { flow, directory in
             let account = try await flow.changeKey(directory, to: name, algorithm: algorithm)
             return (account, await PersistChanges.afterKeyChange(at: directory, flow, session))
@@ -45,6 +46,17 @@ struct AccountRollover: AgentCommand {
         }
         records?.tell(session.output)
         return .success
+    }
+
+    /// Refuses what policy does not allow before a key is made. A grant may also be for certain requests only, which the
+    /// agent decides.
+    private static func checkGrants(_ old: KeyName, _ new: KeyName, _ session: Session) async throws {
+        let grants = try await session.agent().status().grants, needed = Operation.keyChange.rawValue
+        func isCovered(_ key: KeyName) -> Bool { grants.contains { $0.operations.contains(needed) && $0.covers(key) } }
+        guard let key = [old, new].first(where: { !isCovered($0) }) else { return }
+        throw Failure(
+            "refused", .refused, "no grant lets you use \(needed) with the key \"\(key)\"; nothing was changed",
+            hint: "the agent's administrator adds \(needed) to a grant's operations")
     }
 
     /// The first name that is free, or that an interrupted change has used.

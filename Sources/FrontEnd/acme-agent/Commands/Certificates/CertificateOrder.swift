@@ -21,11 +21,16 @@ struct CertificateOrder: Sendable {
         ifStill isWanted: (StoredCertificate?, OrderJournal?) -> Bool
     ) async throws -> IssuanceOutcome? {
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory), name = request.name
+        let before = isFirst ? nil : (try? await session.store.certificate(named: name))?.metadata.key
         let outcome = try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) { flow in
             // Before the first order, so that `renew` can resume it. Later orders change the settings when they
             // succeed.
             if isFirst { try memory.remember(kept, for: name) }
-            do { return try await flow.issue(request, ifStill: isWanted) } catch {
+            do { return try await flow.issue(request, ifStill: isWanted) } catch IssuanceError.deployFailed(let name, let reason) {
+                // It is installed, with these settings; the next run needs the hook's name.
+                try? memory.remember(kept, for: name)
+                throw IssuanceError.deployFailed(name, reason: reason)
+            } catch {
                 // The refused order has left nothing that needs the settings.
                 if case .some(.none) = try? await session.store.journal(named: name),
                     case .some(.none) = try? await session.store.certificate(named: name)
@@ -35,7 +40,20 @@ struct CertificateOrder: Sendable {
                 throw error
             }
         }
-        if outcome != nil { try memory.remember(kept, for: name) }
+        if let outcome {
+            try memory.remember(kept, for: name)
+            if let before, before.fingerprint != outcome.certificate.metadata.key.fingerprint { warnOfOldKey(session) }
+        }
         return outcome
+    }
+
+    /// Servers use the old key until somebody reloads them.
+    private func warnOfOldKey(_ session: Session) {
+        guard settings.deployHooks == nil, session.settings.rootDeployHooks(of: request.name).isEmpty, request.oldKey != .keep else { return }
+        let grace = settings.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace
+        session.output.warning(
+            "\(request.name) has a new key, but no deploy hook: servers use the old one until they are reloaded, and it is retired "
+                + (grace > 0 ? "in \(Wording.duration(seconds: Int64(grace)))" : "at once"),
+            hint: "acme-agent deploy SERVER \(request.name) prints the hook for a server")
     }
 }

@@ -169,7 +169,8 @@ struct Examination: Sendable {
                 return .failed(.challenges, name.rawValue, failure.message, hint: failure.hint)
             }
             let settings = session.settings.certificate(named: name.rawValue, given: CertificateSettings(), remembered: remembered)
-            let solvers = settings.solvers(for: report.certificate.metadata.account)
+            let all = settings.solvers(for: report.certificate.metadata.account)
+            let solvers = all.filter { solver in report.certificate.metadata.identifiers.contains { solver.canSolve($0) } }
             for identifier in report.certificate.metadata.identifiers where !solvers.contains(where: { $0.canSolve(identifier) }) {
                 let failure = Failure(IssuanceError.noSolver(identifier, offered: []))
                 return .failed(.challenges, name.rawValue, "no configured challenge can validate \(identifier.value)", hint: failure.hint)
