@@ -73,7 +73,8 @@ public final class ListServer: Sendable {
                 answer.writeString("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: \(bytes.count)\r\n\r\n")
                 answer.writeBytes(bytes)
             case .raw(let text): answer.writeString(text)
-            case .redirect(let place): answer.writeString("HTTP/1.1 302 Found\r\nLocation: \(place)\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            case .redirect(let place):
+                answer.writeString("HTTP/1.1 302 Found\r\nLocation: \(place)\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
             case .endless:
                 answer.writeString("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
                 context.write(wrapOutboundOut(answer), promise: nil)

@@ -49,7 +49,9 @@ struct CertificateOrder: Sendable {
 
     /// Servers use the old key until somebody reloads them.
     private func warnOfOldKey(_ session: Session) {
-        guard settings.deployHooks == nil, session.settings.rootDeployHooks(of: request.name).isEmpty, request.oldKey != .keep else { return }
+        guard settings.deployHooks == nil, session.settings.rootDeployHooks(of: request.name).isEmpty, request.oldKey != .keep else {
+            return
+        }
         let grace = settings.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace
         session.output.warning(
             "\(request.name) has a new key, but no deploy hook: servers use the old one until they are reloaded, and it is retired "
