@@ -54,6 +54,13 @@ public protocol CertificateStore: Sendable {
     func write(_ journal: OrderJournal) async throws(StoreError)
     func removeJournal(named name: CertificateName) async throws(StoreError)
 
+    /// A certificate that a CA without ACME is asked for.
+    func awaited(named name: CertificateName) async throws(StoreError) -> AwaitedCertificate?
+    /// Names of all awaited certificates, sorted.
+    func awaitedNames() async throws(StoreError) -> [CertificateName]
+    func write(_ awaited: AwaitedCertificate) async throws(StoreError)
+    func removeAwaited(named name: CertificateName) async throws(StoreError)
+
     /// Takes a certificate's lock, or fails at once with `.locked` if another process holds it. The lock is held until
     /// it is released or this process ends.
     func lock(_ name: CertificateName) async throws(StoreError) -> any CertificateLock
@@ -81,6 +88,14 @@ public protocol CertificateLock: Sendable {
 extension CertificateStore {
     public func prepare(_ name: CertificateName) async {}
     public func withdraw(_ name: CertificateName) async {}
+
+    // For stores of orders alone.
+    public func awaited(named name: CertificateName) async throws(StoreError) -> AwaitedCertificate? { nil }
+    public func awaitedNames() async throws(StoreError) -> [CertificateName] { [] }
+    public func write(_ awaited: AwaitedCertificate) async throws(StoreError) {
+        throw StoreError(.unavailable, message: "this store keeps no certificate requests")
+    }
+    public func removeAwaited(named name: CertificateName) async throws(StoreError) {}
 
     /// Adds a step to a journal and writes it.
     public func record(_ step: JournalStep, in journal: inout OrderJournal) async throws(StoreError) {

@@ -12,6 +12,7 @@ import JOSE
 /// | `certificates/<name>/generations/<n>/` | the files themselves, never changed once they have this name |
 /// | `certificates/<name>/state.json` | which generation was deployed, which revoked |
 /// | `orders/<name>.json` | the journal of an unfinished order |
+/// | `awaited/<name>.json` | a certificate that a CA without ACME is asked for, with its key |
 /// | `compromised/<SHA-256 of the SPKI>.json` | a key that is not used again |
 /// | `renewals/<name>.json` | when its CA wants it renewed, and which attempts failed |
 /// | `renewals/orders/<as accounts>.json` | the orders placed at a CA of late |
@@ -28,7 +29,7 @@ import JOSE
 /// | the state directory, `certificates` and the folders below it | 0755 |
 /// | certificates, `metadata.json`, `state.json`, `installed` | 0644 |
 /// | `key.pem`: no secret, but libpq and others refuse a key file that all users may read | 0640 |
-/// | `accounts`, `orders`, `compromised`, `outgoing`, `renewals`, `locks` | 0700 |
+/// | `accounts`, `orders`, `awaited`, `compromised`, `outgoing`, `renewals`, `locks` | 0700 |
 /// | their files | 0600 |
 ///
 /// An existing folder keeps its mode. A program that reads several files of one generation opens the folder that
@@ -64,6 +65,7 @@ struct FolderLayout: Sendable {
     var outgoingKeys: String { root + "/outgoing" }
     var renewals: String { root + "/renewals" }
     var orderCounts: String { renewals + "/orders" }
+    var awaitedFolder: String { root + "/awaited" }
     var locks: String { root + "/" + FolderLayout.locksFolder }
     var installationSignal: String { root + "/installed" }
 
@@ -84,6 +86,7 @@ struct FolderLayout: Sendable {
     func generation(_ name: CertificateName, _ number: Int) -> String { "\(generations(name))/\(number)" }
     func state(_ name: CertificateName) -> String { certificate(name) + "/" + FolderLayout.stateFile }
     func order(_ name: CertificateName) -> String { "\(orders)/\(name.rawValue).json" }
+    func awaited(_ name: CertificateName) -> String { "\(awaitedFolder)/\(name.rawValue).json" }
     func renewal(_ name: CertificateName) -> String { "\(renewals)/\(name.rawValue).json" }
     func compromisedKey(_ fingerprint: String) -> String? { FolderLayout.file(of: fingerprint).map { "\(compromisedKeys)/\($0)" } }
     func outgoingKey(_ fingerprint: String) -> String? { FolderLayout.file(of: fingerprint).map { "\(outgoingKeys)/\($0)" } }

@@ -201,7 +201,8 @@ extension FolderStore {
         return StoreTraces(
             certificate: isThere(layout.certificate(name)) || isThere("\(layout.certificates)/\(FolderLayout.removed(name))"),
             isInstalled: isThere(layout.current(name)),
-            order: isThere(layout.order(name)) || isThere("\(layout.orders)/\(Folder.interim("\(name.rawValue).json"))"))
+            order: isThere(layout.order(name)) || isThere("\(layout.orders)/\(Folder.interim("\(name.rawValue).json"))"),
+            request: isThere(layout.awaited(name)) || isThere("\(layout.awaitedFolder)/\(Folder.interim("\(name.rawValue).json"))"))
     }
 
     /// The keys of all stored generations whose files can be read.

@@ -12,7 +12,8 @@ public struct NewCertificate: Sendable {
     public var spki: [UInt8]
     /// As ordered.
     public var identifiers: [Identifier]
-    public var directory: ACMEURL
+    /// The CA that renews it; `nil` if no ACME CA does.
+    public var directory: ACMEURL?
     public var account: ACMEURL?
     public var order: ACMEURL?
     /// The URL from which it was downloaded.
@@ -25,7 +26,7 @@ public struct NewCertificate: Sendable {
 
     public init(
         name: CertificateName, pem: [UInt8], key: KeyName, keyURI: String? = nil, spki: [UInt8], identifiers: [Identifier],
-        directory: ACMEURL,
+        directory: ACMEURL?,
         account: ACMEURL? = nil, order: ACMEURL? = nil, certificate: ACMEURL? = nil, profile: String? = nil, time: Int64,
         isDeployed: Bool = false
     ) {

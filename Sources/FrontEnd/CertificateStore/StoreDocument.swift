@@ -7,6 +7,8 @@ protocol StoreDocument {
     /// The format that is written; it and all earlier ones are read.
     static var version: Int64 { get }
     func write(_ writer: inout JSONWriter)
+    /// The format of this file: the earliest that has all that is in it, so that earlier versions can read the others.
+    var format: Int64 { get }
     /// Throws any error; the reader turns it into a `StoreError`.
     init(_ object: JSONObject) throws
 }
@@ -21,6 +23,7 @@ enum StoreFormat {
 
 extension StoreDocument {
     static var version: Int64 { StoreFormat.version }
+    var format: Int64 { Self.version }
 
     /// The file's bytes, parsed as a test: what the next run could not read is refused now, before anything is lost.
     func encoded(for path: String) throws(StoreError) -> [UInt8] {
@@ -34,7 +37,7 @@ extension StoreDocument {
     private var text: [UInt8] {
         var writer = JSONWriter(reservingCapacity: 1_024)
         writer.beginObject()
-        writer.member("version", Self.version)
+        writer.member("version", format)
         writer.member("kind", Self.kind)
         write(&writer)
         writer.endObject()

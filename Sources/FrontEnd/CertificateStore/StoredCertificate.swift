@@ -65,8 +65,8 @@ public struct CertificateMetadata: Hashable, Sendable {
     public var generation: Int
     public var identifiers: [Identifier]
     public var key: KeyReference
-    /// The CA's directory.
-    public var directory: ACMEURL
+    /// The directory of the CA that renews it; `nil` if it came from elsewhere, and no ACME CA renews it.
+    public var directory: ACMEURL?
     public var account: ACMEURL?
     public var order: ACMEURL?
     /// The URL from which the chain was downloaded.
@@ -83,6 +83,9 @@ public struct CertificateMetadata: Hashable, Sendable {
 
 extension CertificateMetadata: StoreDocument {
     static let kind = "certificate"
+    /// Format 2 has no `directory`, where no ACME CA renews the certificate.
+    static let version: Int64 = 2
+    var format: Int64 { directory == nil ? 2 : 1 }
 
     func write(_ writer: inout JSONWriter) {
         writer.member("name", name.rawValue)
@@ -95,7 +98,7 @@ extension CertificateMetadata: StoreDocument {
         writer.member("uri", ifPresent: key.uri)
         writer.member("fingerprint", key.fingerprint)
         writer.endObject()
-        writer.member("directory", directory.text)
+        writer.member("directory", ifPresent: directory?.text)
         writer.member("account", ifPresent: account?.text)
         writer.member("order", ifPresent: order?.text)
         writer.member("certificate", ifPresent: certificate?.text)
@@ -128,8 +131,10 @@ extension CertificateMetadata: StoreDocument {
         identifiers = try IdentifierList.read(object, "identifiers")
         key = KeyReference(
             name: keyName, uri: try privateKey.optionalString("uri"), fingerprint: try privateKey.string("fingerprint"))
-        guard let directory = try url("directory") else { throw JSONError(.missingMember, offset: 0, member: "directory") }
-        self.directory = directory
+        directory = try url("directory")
+        guard try directory != nil || object.integer("version") >= 2 else {
+            throw JSONError(.missingMember, offset: 0, member: "directory")
+        }
         account = try url("account")
         order = try url("order")
         certificate = try url("certificate")

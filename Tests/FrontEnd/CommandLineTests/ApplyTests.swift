@@ -118,9 +118,11 @@ import Testing
         let lost = try state(Self.cas + Self.names, stored, fault: .retired)
         #expect(lost.action == .replace && lost.words == ["key-retired"] && lost.isWanted(stored, nil, now: Self.now))
         #expect(try state(Self.cas + Self.names, stored, fault: .gone).action == .none)
+        let directory = try #require(stored.metadata.directory)
         func journal(_ steps: [JournalStep]) -> OrderJournal {
             OrderJournal(
-                name: stored.name, directory: stored.metadata.directory, identifiers: stored.metadata.identifiers, accountKey: "account",
+                name: stored.name, directory: directory, identifiers: stored.metadata.identifiers,
+                accountKey: "account",
                 started: Self.now, steps: steps)
         }
         #expect(try state(Self.cas + Self.names, stored, journal([])).action == .resume)

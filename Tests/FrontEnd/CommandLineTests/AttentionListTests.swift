@@ -43,7 +43,8 @@ import Testing
         let certificate = try await session.install("hook.example.org", isDeployed: false, order: order)
         try await session.store.write(
             OrderJournal(
-                name: certificate.name, directory: certificate.metadata.directory, identifiers: certificate.metadata.identifiers,
+                name: certificate.name, directory: try #require(certificate.metadata.directory),
+                identifiers: certificate.metadata.identifiers,
                 accountKey: "account", started: CommandLineSession.now - 3 * 86_400,
                 steps: [
                     .intentKey(name: certificate.metadata.key.name, isNew: true), .orderCreated(order, finalize: nil, authorizations: []),

@@ -53,7 +53,8 @@ import Testing
         let begun = try await session.install("begun.example.org")
         try await session.store.write(
             OrderJournal(
-                name: begun.name, directory: begun.metadata.directory, identifiers: begun.metadata.identifiers, accountKey: "account",
+                name: begun.name, directory: try #require(begun.metadata.directory), identifiers: begun.metadata.identifiers,
+                accountKey: "account",
                 started: CommandLineSession.now, steps: [.intentKey(name: "begun", isNew: false)]))
         for name in ["due", "revoked", "begun"] {
             let outcome = try await session.run("\(Self.issue) -d \(name).example.org")
@@ -96,7 +97,8 @@ import Testing
         let stored = try #require(try await session.store.certificate(named: try CertificateName("www.example.org")))
         try await session.store.write(
             OrderJournal(
-                name: stored.name, directory: stored.metadata.directory, identifiers: [try Identifier(argument: "www.example.org")],
+                name: stored.name, directory: try #require(stored.metadata.directory),
+                identifiers: [try Identifier(argument: "www.example.org")],
                 accountKey: "account", started: CommandLineSession.now, steps: [.intentKey(name: "www", isNew: false)]))
         let again = try await session.run("\(Self.issue) -d www.example.org")
         #expect(again.status == 3, "\(again)")

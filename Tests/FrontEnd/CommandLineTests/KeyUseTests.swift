@@ -61,7 +61,7 @@ import Testing
         let identifier = try Identifier(argument: "a.example.org")
         try await shelf.store.write(
             OrderJournal(
-                name: CertificateName(identifier), directory: shelf.certificate.metadata.directory, identifiers: [identifier],
+                name: CertificateName(identifier), directory: try #require(shelf.certificate.metadata.directory), identifiers: [identifier],
                 accountKey: "account", started: 0, steps: [.intentKey(name: "next", isNew: true)]))
         let next = try await KeyUse("next", in: shelf.store)
         #expect(next.users == ["the interrupted order of a.example.org"])

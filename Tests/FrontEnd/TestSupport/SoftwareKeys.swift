@@ -24,7 +24,7 @@ public final class SoftwareKeys: KeyProvider {
     public var names: [String] { entries.withLock { $0.keys.map(\.rawValue).sorted() } }
     public var retired: [String] { entries.withLock { $0.filter(\.value.isRetired).keys.map(\.rawValue).sorted() } }
 
-    func software(_ name: KeyName) throws -> SoftwareKey {
+    public func software(_ name: KeyName) throws -> SoftwareKey {
         guard let entry = entries.withLock({ $0[name] }) else { throw SoftwareKeyError.unknown(name.rawValue) }
         return entry.key
     }

@@ -236,7 +236,7 @@ extension IssuanceFlow {
 }
 
 extension IssuanceRequest.OldKey {
-    fileprivate var fate: OutgoingKey.Fate? {
+    var fate: OutgoingKey.Fate? {
         switch self {
         case .retire: .retire
         case .delete: .delete

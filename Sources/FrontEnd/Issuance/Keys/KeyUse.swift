@@ -33,6 +33,15 @@ public struct KeyUse: Sendable {
             guard error.reason == .damaged || error.reason == .newerFormat else { throw error }
             users.append("perhaps an account, which cannot be read\(error.path.map { " (\($0))" } ?? "")")
         }
+        for other in try await store.awaitedNames() where other != name {
+            do throws(StoreError) {
+                guard try await store.awaited(named: other)?.key == key else { continue }
+                users.append("the awaited certificate \(other)")
+                orders.append(other)
+            } catch {
+                users.append("perhaps the awaited certificate \(other), which cannot be read")
+            }
+        }
         for other in try await store.journalNames() where other != name {
             do throws(StoreError) {
                 guard let journal = try await store.journal(named: other), !journal.hasFailed else { continue }

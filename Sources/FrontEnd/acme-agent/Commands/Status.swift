@@ -81,7 +81,9 @@ struct Status: AgentCommand {
         own += await PersistAttention.lines(contents, session)
         own += await RootDeployState.attention(contents, session)
         let count = contents.reports.count + contents.damaged.count
-        let certificates = "\(count) in \(settings.stateDirectory)" + (contents.nextExpiry().map { "; \($0)" } ?? "")
+        let certificates =
+            "\(count) in \(settings.stateDirectory)" + (contents.nextExpiry().map { "; \($0)" } ?? "")
+            + (contents.awaited.isEmpty ? "" : "; awaited: \(Wording.list(contents.awaited.map(\.name.rawValue)))")
         if account?.isDeactivated == true {
             let register = session.output.given.added(to: "acme-agent account register --agree-tos --key NAME")
             own.append("account: deactivated (\(register) registers another one)")
@@ -106,6 +108,7 @@ struct Status: AgentCommand {
             json.member("stateDirectory", settings.stateDirectory)
             json.member("account", ifPresent: account?.url?.text)
             json.member("certificates", count)
+            if !contents.awaited.isEmpty { json.member("awaited", contents.awaited.map(\.name.rawValue)) }
             json.member("attention", own)
             json.endObject()
         }

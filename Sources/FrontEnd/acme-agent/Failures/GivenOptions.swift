@@ -25,7 +25,8 @@ struct GivenOptions: Sendable {
         ("renew", false), ("revoke", false), ("list", false), ("show", false), ("forget", false), ("keys create", false),
         ("keys adopt", false), ("keys list", false), ("keys show", false), ("keys retire", false), ("keys delete", false),
         ("audit verify", false), ("audit tail", false), ("status", false), ("deploy", false),
-        ("ca list", true), ("apply", true), ("migrate", false), ("root-deploy", false),
+        ("ca list", true), ("ca show", true), ("apply", true), ("migrate", false), ("csr", false), ("import", false),
+        ("root-deploy", false),
     ]
 
     /// A text with these options added to each command in it.

@@ -22,7 +22,7 @@ struct AcmeAgent: AsyncParsableCommand {
                 name: "Certificates:",
                 subcommands: [
                     Issue.self, Renew.self, Run.self, Apply.self, Revoke.self, List.self, Show.self, Forget.self, Deploy.self,
-                    RootDeploy.self, Persist.self, ChallengeCommand.self, Migrate.self,
+                    RootDeploy.self, Persist.self, ChallengeCommand.self, CSR.self, Import.self, Migrate.self,
                 ]),
             CommandGroup(
                 name: "The agent:",

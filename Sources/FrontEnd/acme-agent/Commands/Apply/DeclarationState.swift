@@ -55,10 +55,10 @@ struct DeclarationState: Sendable {
         request.isKeyAlgorithmWanted = own.keyType != nil
         // A certificate that a renewal got from the second CA stays there until it is due.
         let isElsewhere = isCANamed && stored?.metadata.directory != cas.second?.directory
-        directory = stored.map { isCANamed ? cas.first.directory : $0.metadata.directory } ?? cas.first.directory
+        directory = stored.flatMap { isCANamed ? cas.first.directory : $0.metadata.directory } ?? cas.first.directory
         var wish = CertificateWish(
             request, given: own, remembered: remembered,
-            directory: stored.map { isElsewhere ? cas.first.directory : $0.metadata.directory } ?? cas.first.directory)
+            directory: stored.flatMap { isElsewhere ? cas.first.directory : $0.metadata.directory } ?? cas.first.directory)
         if let stored, let window { wish.window = (stored.metadata.serial, window) }
         self.wish = wish
         let isKeyLost = fault == .retired || fault == .compromised

@@ -19,6 +19,8 @@ struct CertificateReport: Sendable {
         case hookFailed = "hook-failed"
         case overdue
         case revocationUnknown = "revocation-unknown"
+        /// No ACME CA renews it, and it is time for another one.
+        case requestDue = "request-due"
 
         /// In a table.
         var word: String {
@@ -31,6 +33,7 @@ struct CertificateReport: Sendable {
             case .hookFailed: "hook failed"
             case .overdue: "overdue"
             case .revocationUnknown: "unchecked"
+            case .requestDue: "request due"
             }
         }
 
@@ -48,6 +51,8 @@ struct CertificateReport: Sendable {
             case .keyRetired:
                 return "its key \"\(metadata.key.name)\" is retired (acme-agent renew \(name) makes another one)"
             case .expired: return "expired \(Wording.moment(metadata.notAfter, from: report.now))"
+            case .hookFailed where metadata.directory == nil:
+                return "its deploy hook failed or did not finish (acme-agent import \(name) FILE runs it again)"
             case .hookFailed: return "its deploy hook failed or did not finish (acme-agent renew \(name) runs it again)"
             case .overdue:
                 let due = report.renewal.map { Wording.moment($0, from: report.now) } ?? ""
@@ -56,6 +61,9 @@ struct CertificateReport: Sendable {
                 let failures = report.listFailures
                 let since = failures.map { " since \(Wording.moment($0.first, from: report.now))" } ?? ""
                 return "whether its CA has revoked it is not known\(since): \(TerminalText.safe(failures?.reason ?? "", limit: 300))"
+            case .requestDue:
+                return "expires \(Wording.moment(metadata.notAfter, from: report.now)), and no ACME CA renews it (acme-agent csr \(name) "
+                    + "makes the request for another one, acme-agent import \(name) FILE takes what comes back)"
             }
         }
     }
@@ -124,6 +132,7 @@ struct CertificateReport: Sendable {
         }
         if now > metadata.notAfter { return .expired }
         if !certificate.isDeployed { return .hookFailed }
+        if metadata.directory == nil, now >= renewalDue { return .requestDue }
         // Half of the time for renewing has passed: no timer renews it.
         if now > renewalDue &+ (metadata.notAfter &- renewalDue) / 2 { return .overdue }
         return listFailures.map { now &- $0.first > Self.longSilence } ?? false ? .revocationUnknown : nil
@@ -165,7 +174,7 @@ struct CertificateReport: Sendable {
         list.add("key SHA-256", metadata.key.fingerprint)
         list.add("generation", String(metadata.generation))
         list.add("profile", metadata.profile)
-        list.add("CA", metadata.directory.text)
+        list.add("CA", metadata.directory?.text ?? "imported; renewed by no ACME CA")
         list.add("order", metadata.order?.text)
         list.add("files", certificate.folder)
         return list.text
@@ -182,7 +191,7 @@ struct CertificateReport: Sendable {
             case .notYetValid: "not valid yet"
             }
         switch concern {
-        case .revokedByCA?, .keyCompromised?, .keyGone?, .keyRetired?, .hookFailed?, .overdue?, .revocationUnknown?:
+        case .revokedByCA?, .keyCompromised?, .keyGone?, .keyRetired?, .hookFailed?, .overdue?, .requestDue?, .revocationUnknown?:
             return text + (concern.map { "; \($0.sentence(self))" } ?? "")
         case .expired?, nil: return text
         }
@@ -235,7 +244,7 @@ struct CertificateReport: Sendable {
         json.member("fingerprint", metadata.key.fingerprint)
         json.member("algorithm", ifPresent: keyAlgorithm?.rawValue)
         json.endObject()
-        json.member("directory", metadata.directory.text)
+        json.member("directory", ifPresent: metadata.directory?.text)
         json.member("account", ifPresent: metadata.account?.text)
         json.member("order", ifPresent: metadata.order?.text)
         json.member("url", ifPresent: metadata.certificate?.text)

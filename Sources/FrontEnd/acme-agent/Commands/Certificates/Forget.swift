@@ -17,7 +17,7 @@ struct Forget: AgentCommand {
     @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
     var name: String
 
-    @Flag(help: "Remove only the interrupted or failed order; a certificate stays.")
+    @Flag(help: "Remove only the interrupted or failed order, or the request of `acme-agent csr`; a certificate stays.")
     var order = false
 
     @Flag(help: "Do not ask.")
@@ -29,10 +29,10 @@ struct Forget: AgentCommand {
         let name = try session.certificateName(argument: name)
         let store = session.store, memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let traces = store.traces(of: name)
-        guard traces.order || !order else {
+        guard traces.order || traces.request || !order else {
             throw Failure("order-not-found", .failed, "there is no interrupted or failed order for \(name)", hint: "acme-agent list")
         }
-        guard traces.certificate || traces.order || memory.isKept(name) else { throw IssuanceError.notFound(name) }
+        guard traces.certificate || traces.order || traces.request || memory.isKept(name) else { throw IssuanceError.notFound(name) }
         // Without a certificate an order's settings are no longer needed.
         let isWhole = !order || !traces.isInstalled
         try session.confirm(
@@ -42,6 +42,7 @@ struct Forget: AgentCommand {
         let keys = await keys(of: name, isWhole: isWhole, session)
         // The settings go last: as long as they exist, the next run can complete an interrupted removal.
         try await store.removeJournal(named: name)
+        try await store.removeAwaited(named: name)
         if isWhole {
             if store.traces(of: name).certificate { try await store.removeCertificate(named: name) }
             try await store.removeRenewalRecord(named: name)
@@ -62,7 +63,8 @@ struct Forget: AgentCommand {
         let store = session.store
         let current = (try? await store.certificate(named: name))?.metadata.key.name
         // The order's key may be the certificate's, which still uses it.
-        var named = Set([current, (try? await store.journal(named: name))?.key].compactMap(\.self))
+        let ordered = [(try? await store.journal(named: name))?.key, (try? await store.awaited(named: name))?.key]
+        var named = Set(([current] + ordered).compactMap(\.self))
         if isWhole { named.formUnion(store.keyNames(of: name)) } else if let current { named.remove(current) }
         // Generations that are no longer stored had keys, too.
         let earlier = isWhole ? current.map { CertificateKeyName.all(for: name, through: $0) } ?? [] : []

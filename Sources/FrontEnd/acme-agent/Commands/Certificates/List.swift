@@ -21,11 +21,14 @@ struct List: AgentCommand {
 
     func run(_ session: Session) async throws -> ExitStatus {
         let contents = try await StoreContents(session)
-        let interrupted = contents.interrupted, isEmpty = contents.reports.isEmpty && interrupted.isEmpty && contents.damaged.isEmpty
+        let interrupted = contents.interrupted,
+            isEmpty = contents.reports.isEmpty && interrupted.isEmpty && contents.awaited.isEmpty && contents.damaged.isEmpty
         if isEmpty { session.output.note("no certificates in \(TerminalText.safe(session.settings.stateDirectory))") }
         for (name, failure) in contents.damaged { session.output.reportPart(failure, of: name.rawValue) }
         for report in contents.reports {
-            guard let concern = report.concern, [.revokedByCA, .keyCompromised, .keyGone, .keyRetired, .hookFailed].contains(concern) else {
+            guard let concern = report.concern,
+                [.revokedByCA, .keyCompromised, .keyGone, .keyRetired, .hookFailed, .requestDue].contains(concern)
+            else {
                 continue
             }
             // Wrapped last: a command in it gets this command's global options.
@@ -42,6 +45,10 @@ struct List: AgentCommand {
             session.output.note("interrupted: \(Wording.list(cutOff.map(\.name.rawValue)))")
             session.output.note("acme-agent: hint: `acme-agent renew NAME` resumes it, `acme-agent forget --order NAME` drops the order")
         }
+        if !contents.awaited.isEmpty {
+            session.output.note("awaited: \(Wording.list(contents.awaited.map(\.name.rawValue)))")
+            session.output.note("acme-agent: hint: `acme-agent import NAME FILE` takes what the CA sends back")
+        }
         try session.output.result(isEmpty ? "" : List.table(contents).text(for: .standardOutput)) { json in
             json.name("certificates")
             json.beginArray()
@@ -57,6 +64,14 @@ struct List: AgentCommand {
                 json.member("order", ifPresent: journal.order?.text)
                 json.member("key", ifPresent: journal.key?.rawValue)
                 json.member("failed", journal.hasFailed)
+                json.endObject()
+            }
+            json.endArray()
+            json.name("awaited")
+            json.beginArray()
+            for awaited in contents.awaited {
+                json.beginObject()
+                awaited.writeMembers(to: &json)
                 json.endObject()
             }
             json.endArray()
@@ -82,6 +97,9 @@ struct List: AgentCommand {
         for journal in contents.interrupted where !known.contains(journal.name) {
             let names = Wording.list(journal.identifiers, limit: 3)
             table.add([journal.name.rawValue, journal.hasFailed ? "failed" : "interrupted", "-", "-", "-", names], .notice)
+        }
+        for awaited in contents.awaited where !known.contains(awaited.name) {
+            table.add([awaited.name.rawValue, "awaited", "-", "-", "-", Wording.list(awaited.identifiers, limit: 3)], .notice)
         }
         for (name, _) in contents.damaged where !known.contains(name) {
             table.add([name.rawValue, "damaged", "-", "-", "-", "-"], .alarm)

@@ -21,8 +21,8 @@ enum PersistAttention {
             let remembered = (try? memory.read(certificate.name)) ?? CertificateSettings()
             let settings = session.settings.certificate(
                 named: certificate.name.rawValue, given: CertificateSettings(), remembered: remembered)
-            guard let account = certificate.metadata.account else { continue }
-            let key = try? await session.store.account(at: certificate.metadata.directory)?.key
+            guard let account = certificate.metadata.account, let directory = certificate.metadata.directory else { continue }
+            let key = try? await session.store.account(at: directory)?.key
             for case .dns(let name) in certificate.metadata.identifiers {
                 guard let resolver = settings.persistSettings(for: name) else { continue }
                 wanted.append((name, account, key, DNSPersist(resolver)))

@@ -116,12 +116,13 @@ struct Renew: AgentCommand {
             do {
                 guard let stored = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
                 // It is not renewed.
-                if all, stored.isRevoked { continue }
+                if all, stored.isRevoked || stored.metadata.directory == nil { continue }
+                guard let directory = stored.metadata.directory else { throw Renew.notACME(name) }
                 let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: try memory.read(name))
                 var request = try IssuanceFlow.renewalRequest(for: stored)
                 request.profile = settings.profile ?? request.profile
                 let ca =
-                    session.settings.isDirectoryGiven ? session.settings.ca : session.settings.knownCA(at: stored.metadata.directory)
+                    session.settings.isDirectoryGiven ? session.settings.ca : session.settings.knownCA(at: directory)
                 trials.append(DryRun.Trial(request: request, settings: settings, ca: ca))
             } catch {
                 let failure = Failure(error)
@@ -204,7 +205,10 @@ struct Renew: AgentCommand {
             lines.append("\(certificate.name): \(state)")
         }
         for entry in report.postponed { lines.append(entry.line(from: now)) }
-        if lines.isEmpty, report.failed.isEmpty, report.notDue.isEmpty { output.note("there are no certificates to renew") }
+        Renew.warn(of: report.toRequest, output)
+        if lines.isEmpty, report.failed.isEmpty, report.notDue.isEmpty, report.toRequest.isEmpty {
+            output.note("there are no certificates to renew")
+        }
         try output.result(lines.joined(separator: "\n")) { json in
             json.name("renewed")
             json.beginArray()
@@ -218,6 +222,10 @@ struct Renew: AgentCommand {
                 shown.write(to: &json)
             }
             json.endArray()
+            json.name("toRequest")
+            json.beginArray()
+            for certificate in report.toRequest { CertificateReport(certificate).write(to: &json) }
+            json.endArray()
             json.name("postponed")
             json.beginArray()
             for entry in report.postponed { entry.write(to: &json) }
@@ -227,7 +235,22 @@ struct Renew: AgentCommand {
         }
         // What is due and has to wait is not well, even if nothing failed now.
         if report.failed.isEmpty, !report.postponed.isEmpty { return .temporary }
+        if report.failed.isEmpty, !report.toRequest.isEmpty { return .attention }
         return Renew.status(report.failed.map(\.failure.exitStatus))
+    }
+
+    /// Says that a person must request another one.
+    static func warn(of certificates: [StoredCertificate], _ output: Output) {
+        for certificate in certificates {
+            let report = CertificateReport(certificate)
+            output.warning("\(certificate.name): \(CertificateReport.Concern.requestDue.sentence(report))")
+        }
+    }
+
+    static func notACME(_ name: CertificateName) -> Failure {
+        Failure(
+            "not-acme", .usage, "no ACME CA renews \(name): it was imported",
+            hint: "acme-agent csr \(name) makes a request for its CA; acme-agent issue orders one for its names at an ACME CA")
     }
 
     /// The failures' status if they agree, otherwise 1.

@@ -47,7 +47,8 @@ extension Renew {
         guard let stored else { return nil }
         var request = try IssuanceFlow.renewalRequest(for: stored)
         request.mustStaple = mustStaple ?? request.mustStaple
-        return (request, stored.metadata.directory)
+        guard let directory = stored.metadata.directory else { throw Renew.notACME(name) }
+        return (request, directory)
     }
 }
 

@@ -6,6 +6,8 @@ struct RenewalReport: Sendable {
     var renewed: [IssuanceOutcome] = []
     var notDue: [StoredCertificate] = []
     var failed: [(name: CertificateName, failure: Failure)] = []
+    /// Due, but no ACME CA renews them.
+    var toRequest: [StoredCertificate] = []
     /// Due, but not tried.
     var postponed: [RenewalScheduler.Postponed] = []
     /// The CAs' windows for what is not due.

@@ -13,7 +13,7 @@ extension Renewals {
     func look(at candidate: RenewalCandidate, within limit: Duration) async -> RenewalLook {
         guard let stored = progress.state.withLock({ $0.found[candidate.name]?.stored }), let certID = stored.certID else { return .none }
         // Only the CA that issued it knows it.
-        let directory = stored.metadata.directory
+        guard let directory = stored.metadata.directory else { return .none }
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let remembered = (try? memory.read(candidate.name))?.caCertificate
         return await withTaskGroup(of: RenewalLook.self) { group in

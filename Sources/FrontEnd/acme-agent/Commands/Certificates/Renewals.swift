@@ -63,6 +63,8 @@ struct Renewals: RenewalWork {
 
         /// Whether it is installed, but its deploy hook has not succeeded.
         var isUndeployed: Bool { journal.map { !$0.hasFailed && $0.isInstalled(as: stored) } ?? false }
+        /// Whether no ACME CA renews it.
+        var isImported: Bool { stored.map { $0.metadata.directory == nil } ?? false }
     }
 
     /// What is wrong with keys, by fingerprint: their certificates are replaced before they are due.
@@ -72,6 +74,7 @@ struct Renewals: RenewalWork {
     var report: RenewalReport {
         var report = progress.state.withLock { $0.report }
         report.renewed.sort { $0.certificate.name < $1.certificate.name }
+        report.toRequest.sort { $0.name < $1.name }
         report.notDue.sort { $0.name < $1.name }
         return report
     }
@@ -85,6 +88,10 @@ struct Renewals: RenewalWork {
         let lost = await lostKeys(of: found)
         var revoked: Set<CertificateName> = [], windows: [CertificateName: RenewalRecord.Window] = [:]
         found = try await found.asyncFilter { entry in
+            if entry.isImported, entry.journal?.hasFailed ?? true {
+                progress.state.withLock { $0.report.add(Renew.notACME(entry.name), of: entry.name, session.output) }
+                return false
+            }
             let record = await entry.stored.asyncFlatMap { await session.renewalRecord(of: $0) }
             if record?.revocation != nil { revoked.insert(entry.name) }
             windows[entry.name] = record?.window
@@ -140,6 +147,10 @@ struct Renewals: RenewalWork {
             let tried = Set(round.results.map(\.name) + round.postponed.map(\.name))
             for (name, entry) in state.found where !tried.contains(name) {
                 guard let stored = entry.stored, !stored.isRevoked else { continue }
+                if stored.metadata.directory == nil, RenewalTiming(stored).due(nil) <= Session.now {
+                    state.report.toRequest.append(stored)
+                    continue
+                }
                 state.report.notDue.append(stored)
                 if let record = state.records[name], record.serial == stored.metadata.serial {
                     state.report.windows[name] = record.window
@@ -185,6 +196,9 @@ struct Renewals: RenewalWork {
             if let journal = entry.journal, !journal.hasFailed, !entry.isUndeployed || entry.stored?.isRevoked ?? true {
                 reason = .interrupted
                 if journal.order != nil { openAt = journal.directory }
+            } else if entry.isImported {
+                // A person must ask its CA for another one: `renew --all` says so in time.
+                return nil
             } else if entry.stored == nil || entry.stored?.isRevoked ?? false {
                 // What failed, and what its user revoked, is left alone.
                 return nil
@@ -282,7 +296,7 @@ struct Renewals: RenewalWork {
     private func lostKeys(of found: [Found]) async -> LostKeys {
         var lost: LostKeys = [:], others: [KeyReference] = []
         let compromised = (try? session.store.compromisedKeys()) ?? []
-        for entry in found {
+        for entry in found where !entry.isImported {
             guard let stored = entry.stored, !stored.isRevoked else { continue }
             let key = stored.metadata.key
             if compromised.contains(key.fingerprint) {
@@ -430,20 +444,5 @@ struct Renewals: RenewalWork {
             await progress.listener.leave()
             throw error
         }
-    }
-}
-
-extension Optional where Wrapped: Sendable {
-    fileprivate func asyncFlatMap<Result>(_ body: (Wrapped) async -> Result?) async -> Result? {
-        guard let self else { return nil }
-        return await body(self)
-    }
-}
-
-extension Array where Element: Sendable {
-    fileprivate func asyncFilter(_ isIncluded: (Element) async throws -> Bool) async throws -> [Element] {
-        var result: [Element] = []
-        for element in self where try await isIncluded(element) { result.append(element) }
-        return result
     }
 }

@@ -59,7 +59,11 @@ struct Revoke: AgentCommand {
                 "\(Wording.list(sharing.map(\.rawValue), limit: .max)) \(isOne ? "has" : "have") the same key, which is compromised",
                 hint: "acme-agent revoke \(isOne ? first.rawValue : "NAME") --reason keyCompromise" + (isOne ? "" : ", for each of them"))
         }
-        let directory = session.settings.isDirectoryGiven ? session.settings.directory : stored.metadata.directory
+        guard let directory = session.settings.isDirectoryGiven ? session.settings.directory : stored.metadata.directory else {
+            throw Failure(
+                "not-acme", .usage, "no ACME CA issued \(name): it was imported; nothing was revoked",
+                hint: "ask its CA to revoke the serial number \(stored.metadata.serial)")
+        }
         let display = ProgressDisplay(session.output)
         var settings = CertificateSettings()
         settings.caCertificate = (try? RememberedSettings(stateDirectory: session.settings.stateDirectory).read(name))?.caCertificate

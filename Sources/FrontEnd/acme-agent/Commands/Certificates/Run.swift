@@ -66,6 +66,7 @@ struct Run: AgentCommand {
             session.output.note("renewed \(outcome.certificate.name), valid until \(Self.moment(outcome, now))")
         }
         for entry in report.postponed { session.output.note(entry.line(from: now)) }
+        Renew.warn(of: report.toRequest, session.output)
         await Renew.settleOutgoingKeys(session)
         let pause = max(next - now, 1) + Int64(Int.random(in: Self.jitter))
         session.output.detail("next round in \(Wording.duration(seconds: pause))")

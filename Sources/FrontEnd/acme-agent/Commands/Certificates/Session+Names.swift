@@ -18,7 +18,7 @@ extension Session {
         let memory = RememberedSettings(stateDirectory: settings.stateDirectory)
         return spellings.first { name in
             let traces = store.traces(of: name)
-            return traces.certificate || traces.order || memory.isKept(name)
+            return traces.certificate || traces.order || traces.request || memory.isKept(name)
         }
     }
 }

@@ -7,6 +7,7 @@ import CertificateStore
 struct StoreContents: Sendable {
     var reports: [CertificateReport] = []
     var interrupted: [OrderJournal] = []
+    var awaited: [AwaitedCertificate] = []
     var damaged: [(name: CertificateName, failure: Failure)] = []
 
     /// - Throws: `StoreError` if the folder itself cannot be read.
@@ -23,6 +24,11 @@ struct StoreContents: Sendable {
                 // Once its certificate is installed the order is done, whether or not the hook succeeded.
                 let installed = reports.first { $0.certificate.name == name }?.certificate.metadata
                 if journal.order == nil || journal.order != installed?.order { interrupted.append(journal) }
+            } catch { damaged.append((name, Failure(error))) }
+        }
+        for name in try await store.awaitedNames() {
+            do throws(StoreError) {
+                if let found = try await store.awaited(named: name) { awaited.append(found) }
             } catch { damaged.append((name, Failure(error))) }
         }
         guard !reports.isEmpty else { return }
@@ -74,6 +80,10 @@ struct StoreContents: Sendable {
                 let what = journal.hasFailed ? "failed" : "was interrupted"
                 return "\(journal.name): its order \(what), started \(Wording.moment(journal.started, from: now))"
             }
+            + awaited.filter { now &- $0.requested > StoreContents.longWait }.map { awaited in
+                "\(awaited.name): its certificate was requested \(Wording.moment(awaited.requested, from: now)), and is still awaited "
+                    + "(acme-agent import \(awaited.name) FILE)"
+            }
             + damaged.map { "\($0.name): \($0.failure.message)" }
     }
 
@@ -86,6 +96,8 @@ struct StoreContents: Sendable {
 
     /// Seconds after which an interrupted order that was not resumed is reported: a timer runs once a day.
     private static let longInterruption: Int64 = 2 * 86_400
+    /// Seconds after which a certificate that did not arrive is reported: people check such requests.
+    private static let longWait: Int64 = 14 * 86_400
 }
 
 extension Session {

@@ -44,7 +44,7 @@ struct Examination: Sendable {
         let reports = contents.reports.filter { wanted?.contains($0.certificate.name) ?? true }
         found += await certificates(contents)
         var directories = [session.settings.directory]
-        for directory in reports.map(\.certificate.metadata.directory) where !directories.contains(directory) {
+        for directory in reports.compactMap(\.certificate.metadata.directory) where !directories.contains(directory) {
             directories.append(directory)
         }
         // A renewal falls back to it only if there is an account.
@@ -161,7 +161,7 @@ struct Examination: Sendable {
     /// What can be seen of the challenges' set-up without an order.
     private func challenges(_ reports: [CertificateReport]) -> [Diagnosis] {
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
-        return reports.filter { !$0.certificate.isRevoked }.map { report in
+        return reports.filter { !$0.certificate.isRevoked && $0.certificate.metadata.directory != nil }.map { report in
             let name = report.certificate.name
             let remembered: CertificateSettings
             do { remembered = try memory.read(name) } catch {
@@ -336,7 +336,8 @@ struct Examination: Sendable {
                 for (index, name) in some.enumerated() {
                     group.addTask {
                         let directory = name.certificate.metadata.directory
-                        return (index, await look(at: name, accounts[directory], issuers[directory] ?? [], known))
+                        let account = directory.flatMap { accounts[$0] }, issuers = directory.flatMap { issuers[$0] } ?? []
+                        return (index, await look(at: name, account, issuers, known))
                     }
                 }
                 var results: [(Int, [Diagnosis])] = []
@@ -353,7 +354,8 @@ struct Examination: Sendable {
         var found: [Diagnosis] = []
         if case .dns(let dns) = name.identifier, let domain = try? DomainName(dns.base) {
             if !dns.isWildcard { found.append(await addresses(of: domain, name)) }
-            found.append(await caa(of: domain, name, account, issuers))
+            // What another CA needs is not known.
+            if name.certificate.metadata.directory != nil { found.append(await caa(of: domain, name, account, issuers)) }
             if let settings = name.persist, let account {
                 found.append(await persist(dns, name, DNSPersist(settings), account, thumbprints[account.key]))
             }

@@ -62,6 +62,10 @@ struct TimedStore: CertificateStore {
     func removeJournal(named name: CertificateName) async throws(StoreError) {
         try await timed("remove journal") { () async throws(StoreError) in try await base.removeJournal(named: name) }
     }
+    func awaited(named name: CertificateName) async throws(StoreError) -> AwaitedCertificate? { try await base.awaited(named: name) }
+    func awaitedNames() async throws(StoreError) -> [CertificateName] { try await base.awaitedNames() }
+    func write(_ awaited: AwaitedCertificate) async throws(StoreError) { try await base.write(awaited) }
+    func removeAwaited(named name: CertificateName) async throws(StoreError) { try await base.removeAwaited(named: name) }
     func lock(_ name: CertificateName) async throws(StoreError) -> any CertificateLock {
         try await timed("lock") { () async throws(StoreError) in try await base.lock(name) }
     }
