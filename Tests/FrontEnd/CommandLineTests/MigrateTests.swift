@@ -311,11 +311,75 @@ import Testing
     }
 
     @Test func whatAShellWouldChangeIsRefused() throws {
-        for line in ["A=$(id)", "A=\"`id`\"", "A='x'; id '", "A='x'y", "A=x y", "export A=x", "A", "rm -rf /", "A=\"$HOME\""] {
+        // What may reach into the next line, or is no setting.
+        for line in ["A='x'y'", "A='x", "A=\"x\\\"", "A=$(id", "A=x\\", "A=$(cat <<E)", "A=`id", "A", "rm -rf /", "A B=x"] {
             #expect(throws: ForeignFault.self, "\(line)") { try AcmeShellFile("OK='1'\n\(line)\n") }
         }
-        let file = try AcmeShellFile("  A='$(id) \\ \"x\"'\n#B='2'\nC=plain-1\nD=\"two words\"\nE=''\r\n")
-        #expect(["A", "B", "C", "D", "E"].map { file.value($0) } == ["$(id) \\ \"x\"", nil, "plain-1", "two words", nil])
+        // Refused only when it is asked for.
+        for line in ["A=$(id)", "A=\"`id`\"", "A='x'; id ''", "A=x y", "A=\"$HOME\"", "A='x'y", "export A=~"] {
+            let file = try AcmeShellFile("OK='1'\n\(line)\n")
+            #expect(try file.value("OK") == "1" && file.names(withPrefix: "A") == ["A"])
+            let fault = #expect(throws: ForeignFault.self, "\(line)") { try file.value("A") }
+            #expect(fault?.reason == "line 2: a value that a shell would change")
+        }
+        let file = try AcmeShellFile("  A='$(id) \\ \"x\"'\n#B='2'\nC=plain-1\nD=\"two words\"\nE=''\r\nexport F='6'")
+        let values = try ["A", "B", "C", "D", "E", "F"].map { try file.value($0) }
+        #expect(values == ["$(id) \\ \"x\"", nil, "plain-1", "two words", nil, "6"])
+    }
+
+    /// A setting that nobody needs, a hook and a strange folder lose no certificate.
+    @Test func oneBadLineLosesNoCertificate() throws {
+        let fixture = try ForeignFixture()
+        try fixture.write("account.conf", "SAVED_X='1'\nrm -rf\n")
+        try fixture.acmeShell(
+            "www.example.org", "www.example.org",
+            "Le_Alt='no'\nLe_Webroot='no'\nexport Le_API='https://acme-v02.api.letsencrypt.org/directory'\nOTHER=$(id)\n"
+                + "Le_ReloadCmd=\"reload $X\"")
+        try fixture.acmeShell("dns.example.org", "dns.example.org", "Le_Alt='no'\nLe_Webroot='dns_cf'")
+        try fixture.acmeShell("bad.example.org", "bad.example.org", "Le_Alt=\"$X\"")
+        try fixture.write("deploy/x.sh", "")
+        try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: fixture.folder.file("deploy"))
+        let (text, installation) = try fixture.read(.acmeShell)
+        #expect(installation.damaged.map(\.name) == ["account.conf", "bad.example.org/bad.example.org.conf"], "\(installation.damaged)")
+        let www = try entry(text, "www.example.org")
+        #expect(www.isComplete && www.certificate.notes.joined().contains("Le_ReloadCmd is not read: line"), "\(text.text)")
+        #expect(try entry(text, "dns.example.org").certificate.decisions.joined().contains("account.conf could not be read"))
+    }
+
+    /// What freed a port for a listener is not run any more.
+    @Test func aServerInTheWayIsADecision() throws {
+        let fixture = try ForeignFixture()
+        let listener = "authenticator = standalone\npre_hook = systemctl stop nginx\npost_hook = systemctl start nginx"
+        try fixture.certbot("www", ["www.example.org"], listener)
+        try fixture.certbot("root", ["root.example.org"], "authenticator = webroot\nwebroot_path = /srv/w,\npre_hook = /bin/true")
+        let (text, _) = try fixture.read(.certbot)
+        let www = try entry(text, "www")
+        #expect(!www.isComplete && www.certificate.decisions.joined().contains("systemctl stop nginx"), "\(text.text)")
+        // Its only hook after a renewal.
+        #expect(text.text.contains("#deploy-hook = \"/usr/local/share/acme-agent/deploy-hooks/reload-nginx\""), "\(text.text)")
+        let root = try entry(text, "root")
+        #expect(root.isComplete && root.certificate.notes.joined().contains("acme-agent-client") && unwrapped(text).contains("/srv/w"))
+        try fixture.write("renewal-hooks/pre/stop", "#!/bin/sh\n", mode: 0o755)
+        try fixture.certbot("mail", ["mail.example.org"], "authenticator = standalone")
+        #expect(try !entry(fixture.read(.certbot).0, "mail").isComplete)
+    }
+
+    /// The first part that covers a name counts.
+    @Test func exactRulesStandBeforeWildcards() throws {
+        let fixture = try ForeignFixture()
+        try fixture.acmeShell(
+            "example.org", "example.org",
+            "Le_Alt='*.example.org,www.example.org'\nLe_Webroot='/srv/apex,dns_persist,/srv/www'\n"
+                + "Le_API='https://acme-v02.api.letsencrypt.org/directory'")
+        let (text, _) = try fixture.read(.acmeShell)
+        let rules = try entry(text, "example.org").rules.map { $0.names.map(\.value) }
+        #expect(rules == [["example.org"], ["www.example.org"], ["*.example.org"]])
+        // Another certificate's name below the wildcard would get the wildcard's way.
+        try fixture.acmeShell(
+            "shop.example.org", "shop.example.org",
+            "Le_Alt='shop.example.net'\nLe_Webroot='/srv/a,/srv/b'\nLe_API='https://acme-v02.api.letsencrypt.org/directory'")
+        let shop = try entry(fixture.read(.acmeShell).text, "shop.example.org")
+        #expect(shop.certificate.decisions.joined().contains("*.example.org in a [[challenge]] part above covers shop.example.org"))
     }
 
     @Test func configObjIsReadAsItsAuthorsWroteIt() throws {

@@ -22,6 +22,9 @@ enum CertbotInstallation {
                 }
             } catch { found.damaged.append((place, error)) }
         }
+        for index in found.certificates.indices where !found.certificates[index].hooks.contains(where: { $0.kind == "pre" }) {
+            found.certificates[index].checkPreHooks(found.hooks)
+        }
         return found
     }
 

@@ -69,6 +69,15 @@ struct ForeignCertificate {
         }
     }
 
+    /// A listener of its own needs a free port, and what ran before it is most likely what freed the port.
+    mutating func checkPreHooks(_ hooks: [ForeignHook]) {
+        let listens = ways.contains { $0.settings.contains { ["http01-address", "tls-alpn01-address"].contains($0.key) } }
+        guard listens, let hook = hooks.first(where: { $0.kind == "pre" }) else { return }
+        decisions.append(
+            "\(TOMLText.string(hook.command)) ran before its names were proven, perhaps to stop a server. acme-agent stops none: set "
+                + "webroot to a folder that the server serves, or see \"Port 80\" and \"Port 443\" in operations.md.")
+    }
+
     /// Says which names the ways cannot prove.
     mutating func checkWays() {
         for way in ways {
@@ -83,6 +92,15 @@ struct ForeignCertificate {
                     "DNS cannot prove the address \(Wording.list(addresses)): set http01-address, webroot or tls-alpn01-address.")
             }
         }
+        let folders = ways.flatMap(\.settings).compactMap { setting in
+            if setting.key == "webroot", case .text(let folder) = setting.value { folder } else { nil }
+        }
+        if !folders.isEmpty {
+            notes.append(
+                "The user that renews (acme-agent-client, if acme-agent's timer does) must be able to write to "
+                    + ".well-known/acme-challenge in \(Wording.list(folders)).")
+        }
+        checkPreHooks(hooks)
         if ways.isEmpty, names.contains(where: \.isWildcard) {
             decisions.append("A wildcard needs a way by DNS: set dns-update, dns-hook or dns-persist.")
         }

@@ -43,6 +43,14 @@ struct ForeignFolder {
         return path.utf8.starts(with: prefix.utf8) ? String(decoding: path.utf8.dropFirst(prefix.utf8.count), as: UTF8.self) : nil
     }
 
+    /// Whether there is something of this name, whoever may have put it there.
+    func hasEntry(_ name: String) -> Bool {
+        do throws(FileError) {
+            _ = try FileStatus(at: "\(path)/\(name)")
+            return true
+        } catch { return !error.isMissing }
+    }
+
     /// The names in a folder, sorted; empty if there is no such folder.
     /// - Parameter name: relative to this folder; `nil` for itself.
     func names(in name: String? = nil) throws(ForeignFault) -> [String] {

@@ -36,12 +36,18 @@ struct MigrationText {
             if let twin = entries.first(where: { Set($0.certificate.names) == Set(certificate.names) }) {
                 certificate.notes.append("It has the same names as \(twin.name).")
             }
-            let rules = certificate.ways.count > 1 ? certificate.ways : []
+            // The first part that covers a name counts: a wildcard covers the names of others.
+            let several = certificate.ways.count > 1 ? certificate.ways : []
+            let rules =
+                several.filter { !$0.names.contains(where: \.isWildcard) } + several.filter { $0.names.contains(where: \.isWildcard) }
             for rule in rules {
                 for name in rule.names {
-                    if ways.contains(where: { $0.name == name && $0.settings != rule.settings }) {
+                    let first = ways.first { $0.name == name || (try? IdentifierPattern($0.name.value).covers(name)) ?? false }
+                    if let first, first.settings != rule.settings {
+                        let verb = first.name == name ? "has" : "covers \(name) with"
                         certificate.decisions.append(
-                            "\(name) is in a [[challenge]] part above with other settings, and the first part counts: keep one of them.")
+                            "\(first.name) in a [[challenge]] part above \(verb) other settings, and "
+                                + "the first part counts: keep one of them, or write the wildcard's below.")
                     }
                     ways.append((name, rule.settings))
                 }
@@ -144,14 +150,16 @@ struct MigrationText {
         if entry.rules.isEmpty { settings += certificate.ways.flatMap { $0.settings.map(\.line) } }
         settings += certificate.settings.map(\.line)
         if !entry.isComplete { settings = settings.map { $0.hasPrefix("#") ? $0 : "#" + $0 } }
-        return [""] + comments + settings + certificate.hooks.flatMap { MigrationText.lines($0) }
+        let hasDeployHook = certificate.hooks.contains { $0.kind != "pre" && $0.kind != "post" }
+        return [""] + comments + settings + certificate.hooks.flatMap { MigrationText.lines($0, isOnly: !hasDeployHook) }
     }
 
-    private static func lines(_ hook: ForeignHook) -> [String] {
+    /// - Parameter isOnly: whether no other hook runs after a renewal: then what ran after every attempt is what reloads.
+    private static func lines(_ hook: ForeignHook, isOnly: Bool = false) -> [String] {
         var text = "Hook (\(hook.kind)): \(TOMLText.string(hook.command))."
         if hook.readsKey { text += " It reads the private key's file, and there is none any more: the key stays in the token." }
         let program = hook.replacement ?? (hook.isProgram ? hook.command : "/etc/acme-agent/reload")
         let lines = TOMLText.comment(text)
-        return hook.kind == "pre" || hook.kind == "post" ? lines : lines + ["#deploy-hook = \(TOMLText.string(program))"]
+        return hook.kind == "pre" || hook.kind == "post" && !isOnly ? lines : lines + ["#deploy-hook = \(TOMLText.string(program))"]
     }
 }
