@@ -83,22 +83,49 @@ public struct CertificateChain: Sendable {
     public var spki: [UInt8]? { leaf.spki }
 
     /// The leaf's subjectAltName as identifiers.
+    /// - Parameter ignoringOthers: names that are none are left out; see `otherNames`.
     /// - Throws: `StoreError` `.chainRefused` if it has a name that is neither a DNS name nor an IP address.
-    public func identifiers() throws(StoreError) -> [Identifier] {
-        guard let found = leaf.find(ASN1ObjectIdentifier.X509ExtensionID.subjectAlternativeName) else { return [] }
-        let names: SubjectAlternativeNames
-        do { names = try SubjectAlternativeNames(found) } catch { throw CertificatePEM.refuse("its subjectAltName cannot be read") }
+    public func identifiers(ignoringOthers: Bool = false) throws(StoreError) -> [Identifier] {
         var result: [Identifier] = []
-        for name in names {
+        for name in try alternativeNames() {
             do {
-                switch name {
-                case .dnsName(let text): result.append(.dns(try DNSName(text)))
-                case .ipAddress(let octets): result.append(.ip(try IPAddress(bytes: Array(octets.bytes))))
-                default: throw CertificatePEM.refuse("it has a name that is neither a DNS name nor an IP address")
+                guard let identifier = try CertificateChain.identifier(name) else {
+                    throw CertificatePEM.refuse("it has a name that is neither a DNS name nor an IP address")
                 }
-            } catch let error as StoreError { throw error } catch { throw CertificatePEM.refuse("it has an invalid name: \(error)") }
+                result.append(identifier)
+            } catch {
+                if ignoringOthers { continue }
+                throw error as? StoreError ?? CertificatePEM.refuse("it has an invalid name: \(error)")
+            }
         }
         return result
+    }
+
+    /// The names in the leaf's subjectAltName that are no identifiers, for a sentence.
+    public func otherNames() throws(StoreError) -> [String] {
+        try alternativeNames().filter { (try? CertificateChain.identifier($0)) == nil }.map { name in
+            switch name {
+            case .dnsName(let text), .rfc822Name(let text), .uniformResourceIdentifier(let text):
+                "\"\(TerminalText.safe(text, limit: 80))\""
+            case .otherName: "an otherName"
+            case .directoryName: "a directory name"
+            default: "a name of another kind"
+            }
+        }
+    }
+
+    private func alternativeNames() throws(StoreError) -> [GeneralName] {
+        guard let found = leaf.find(ASN1ObjectIdentifier.X509ExtensionID.subjectAlternativeName) else { return [] }
+        do { return Array(try SubjectAlternativeNames(found)) } catch { throw CertificatePEM.refuse("its subjectAltName cannot be read") }
+    }
+
+    /// - Returns: `nil` for a name of another kind.
+    private static func identifier(_ name: GeneralName) throws -> Identifier? {
+        switch name {
+        case .dnsName(let text): .dns(try DNSName(text))
+        case .ipAddress(let octets): .ip(try IPAddress(bytes: Array(octets.bytes)))
+        default: nil
+        }
     }
 
     /// How many seconds the clocks of CA and host may differ. Let's Encrypt backdates certificates by an hour.
@@ -106,13 +133,17 @@ public struct CertificateChain: Sendable {
 
     /// Checks that this is the certificate that was ordered: for the agent's key (RFC 8555 §11.4), for exactly the
     /// ordered identifiers, valid now. Issuers are refused only if they contradict the leaf.
-    /// - Parameter time: Now, Unix seconds.
+    /// - Parameters:
+    ///   - ignoringOtherNames: whether it may have names that are neither DNS names nor IP addresses.
+    ///   - time: Now, Unix seconds.
     /// - Returns: The chain with each certificate before its issuer, if that can be determined (RFC 8555 §9.1).
     /// - Throws: `StoreError` `.chainRefused` with the reason.
     @discardableResult
-    public func check(spki: [UInt8], identifiers ordered: [Identifier], time: Int64) throws(StoreError) -> CertificateChain {
+    public func check(
+        spki: [UInt8], identifiers ordered: [Identifier], ignoringOtherNames: Bool = false, time: Int64
+    ) throws(StoreError) -> CertificateChain {
         guard self.spki == spki else { throw CertificatePEM.refuse("it is for a key that is not the agent's") }
-        let names = Set(try identifiers())
+        let names = Set(try identifiers(ignoringOthers: ignoringOtherNames))
         let missing = ordered.filter { !names.contains($0) }.map(\.value), more = names.subtracting(ordered).map(\.value).sorted()
         guard missing.isEmpty else { throw CertificatePEM.refuse("it is not for \(CertificateChain.list(missing))") }
         guard more.isEmpty else { throw CertificatePEM.refuse("it is also for \(CertificateChain.list(more)), which was not ordered") }

@@ -57,7 +57,8 @@ extension FolderStore {
     }
 
     public func install(_ new: NewCertificate) async throws(StoreError) -> StoredCertificate {
-        let chain = try CertificateChain(pem: new.pem).check(spki: new.spki, identifiers: new.identifiers, time: new.time)
+        let chain = try CertificateChain(pem: new.pem).check(
+            spki: new.spki, identifiers: new.identifiers, ignoringOtherNames: new.ignoresOtherNames, time: new.time)
         try makeFolders(new.name)
         let number = try (generations(new.name).last ?? 0) + 1
         let metadata = CertificateMetadata(

@@ -12,6 +12,8 @@ public struct NewCertificate: Sendable {
     public var spki: [UInt8]
     /// As ordered.
     public var identifiers: [Identifier]
+    /// Whether it may also have names that are neither DNS names nor IP addresses.
+    public var ignoresOtherNames: Bool
     /// The CA that renews it; `nil` if no ACME CA does.
     public var directory: ACMEURL?
     public var account: ACMEURL?
@@ -26,7 +28,7 @@ public struct NewCertificate: Sendable {
 
     public init(
         name: CertificateName, pem: [UInt8], key: KeyName, keyURI: String? = nil, spki: [UInt8], identifiers: [Identifier],
-        directory: ACMEURL?,
+        ignoresOtherNames: Bool = false, directory: ACMEURL?,
         account: ACMEURL? = nil, order: ACMEURL? = nil, certificate: ACMEURL? = nil, profile: String? = nil, time: Int64,
         isDeployed: Bool = false
     ) {
@@ -36,6 +38,7 @@ public struct NewCertificate: Sendable {
         self.keyURI = keyURI
         self.spki = spki
         self.identifiers = identifiers
+        self.ignoresOtherNames = ignoresOtherNames
         self.directory = directory
         self.account = account
         self.order = order

@@ -178,4 +178,18 @@ import Testing
         let list = try await session.run("cp -r state before; acme-agent apply --dry-run --quiet; diff -r state before")
         #expect(list.status == 0 && list.output.isEmpty, "\(list)")
     }
+
+    /// A certificate of a company's CA is never replaced by one of a public CA unasked.
+    @Test func whatWasImportedIsLeftAlone() async throws {
+        var stored = try await stored(age: 85)
+        stored.metadata.directory = nil
+        let state = try state(Self.cas + Self.names, stored)
+        #expect(state.action == .left && !state.isToDo && !state.isWanted(stored, nil, now: Self.now))
+        #expect(state.text(now: Self.now).contains("imported, left alone (`ca` in its part"), "\(state.text(now: Self.now))")
+        #expect(try self.state(Self.cas + Self.names, stored, fault: .retired).action == .left)
+        // --ca is for those that are to be ordered.
+        #expect(try self.state(Self.cas + Self.names, stored, arguments: ["--ca", "other"]).action == .left)
+        let named = try self.state(Self.cas + Self.names + "ca = \"other\"", stored)
+        #expect(named.action == .replace && named.isWanted(stored, nil, now: Self.now))
+    }
 }

@@ -107,6 +107,145 @@ import X509
         #expect(!isNew && stored.isDeployed && stored.metadata.generation == 1 && calls.withLock { $0 } == 2)
     }
 
+    /// Its first file lacked the intermediate, or had a wrong one.
+    @Test func anotherChainForTheSameCertificateIsStored() async throws {
+        let (awaited, _) = try await requests.request(try wish())
+        let chain = try answer(awaited.key)
+        _ = try await requests.install(arrival([chain[0]]))
+        let whole = try await requests.install(arrival(chain))
+        #expect(whole.isNew && whole.certificate.metadata.generation == 2 && whole.certificate.chain.der == chain)
+        // The certificate alone takes nothing away.
+        let alone = try await requests.install(arrival([chain[0]]))
+        #expect(!alone.isNew && alone.certificate.chain.der == chain)
+    }
+
+    /// The old key is in use until the hooks have succeeded, and goes then, whoever runs them.
+    @Test(arguments: [false, true]) func theOldKeyGoesAfterAFailedHook(again: Bool) async throws {
+        struct Broken: Error {}
+        _ = try await requests.request(try wish())
+        _ = try await requests.install(arrival(try answer("intranet")))
+        var new = try wish([])
+        new.newKey = true
+        _ = try await requests.request(new)
+        var second = arrival(try answer("intranet-2"))
+        second.deploy = { _ in throw Broken() }
+        await #expect(throws: IssuanceError.self) { try await requests.install(second) }
+        #expect(try await bench.store.outgoingKeys { _ in }.isEmpty)
+        if again {
+            let stored = try await requests.deployAgain(name, { _ in }, .retire, grace: .seconds(3_600))
+            #expect(stored?.isDeployed == true)
+            #expect(try await requests.deployAgain(name, { _ in throw Broken() }, .retire, grace: .zero) == nil)
+        } else {
+            second.deploy = { _ in }
+            let (stored, isNew) = try await requests.install(second)
+            #expect(!isNew && stored.isDeployed)
+        }
+        #expect(try await bench.store.outgoingKeys { _ in }.map(\.key.name) == ["intranet"])
+    }
+
+    /// Cut off after any step, also without hooks, the next run with the same file lets the old key go.
+    @Test func theOldKeyGoesAfterACrash() async throws {
+        for steps in 0... {
+            let bench = try Bench()
+            _ = try await bench.keys.createKey(named: "first", algorithm: .p256, purpose: .certificate)
+            _ = try await bench.keys.createKey(named: "second", algorithm: .p256, purpose: .certificate)
+            func file(_ key: KeyName) throws -> [[UInt8]] {
+                let csr = try bench.keys.software(key).certificateRequest([try Identifier(argument: "a.example.org")])
+                return try ReceivedCertificates.read(try authority.issue(csr: csr, now: bench.time.unixTime()))
+            }
+            let whole = CertificateRequests(store: bench.store, keys: bench.keys, time: bench.time)
+            _ = try await whole.install(arrival(try file("first"), key: "first"))
+            let second = arrival(try file("second"), key: "second"), killSwitch = KillSwitch(after: steps)
+            let cut = CertificateRequests(
+                store: KillableStore(base: bench.store, killSwitch), keys: KillableKeys(base: bench.keys, killSwitch), time: bench.time)
+            let outcome = try? await cut.install(second)
+            let (stored, _) = try await whole.install(second)
+            #expect(stored.metadata.key.name == "second" && stored.isDeployed, "\(steps)")
+            #expect(try await bench.store.outgoingKeys { _ in }.map(\.key.name) == ["first"], "\(steps)")
+            if outcome != nil {
+                #expect(steps > 8)
+                break
+            }
+        }
+    }
+
+    /// What an ACME CA renews stays so, unless the user says otherwise.
+    @Test func anACMERenewalDoesNotEndUnsaid() async throws {
+        _ = try await bench.flow().issue(try Bench.request(["a.example.org"]))
+        let www = try CertificateName("a.example.org"), key = try #require(await bench.store.certificate(named: www)).metadata.key.name
+        func install(_ change: (inout CertificateRequests.Arrival) -> Void = { _ in }) async throws -> StoredCertificate {
+            var arrival = CertificateRequests.Arrival(
+                name: www, certificates: try answer(key, ["a.example.org"]), oldKeyGrace: .zero)
+            change(&arrival)
+            return try await requests.install(arrival).certificate
+        }
+        let refused = await #expect(throws: IssuanceError.self) { try await install() }
+        #expect(refused?.description.contains("is renewed by the ACME CA") == true, "\(String(describing: refused))")
+        #expect(try await bench.store.certificate(named: www)?.metadata.generation == 1)
+        let directory = try bench.ca.directory
+        #expect(try await install { $0.directory = directory }.metadata.directory == directory)
+        #expect(try await install { $0.endsRenewal = true }.metadata.directory == nil)
+    }
+
+    /// The CA that renews it is changed with the file that is installed, with and without its key.
+    @Test func whoRenewsItIsChangedLater() async throws {
+        _ = try await requests.request(try wish())
+        var file = arrival(try answer("intranet"))
+        _ = try await requests.install(file)
+        let directory = try bench.ca.directory
+        file.directory = directory
+        let adopted = try await requests.install(file)
+        #expect(adopted.isNew && adopted.certificate.metadata.directory == directory)
+        #expect(try await !requests.install(file).isNew)
+        // Without a word about it nothing changes.
+        file.directory = nil
+        #expect(try await requests.install(file).certificate.metadata.directory == directory)
+        file.endsRenewal = true
+        #expect(try await requests.install(file).certificate.metadata.directory == nil)
+    }
+
+    @Test func aRequestIsNotMetByAnEarlierFile() async throws {
+        let (first, _) = try await requests.request(try wish())
+        let old = try answer(first.key)
+        _ = try await requests.install(arrival(old))
+        try await bench.time.sleep(for: .seconds(10 * 86_400))
+        let (second, _) = try await requests.request(try wish())
+        #expect(second.key == first.key)
+        #expect(try await !requests.install(arrival(old)).isNew)
+        #expect(try await bench.store.awaited(named: name) == second)
+        // Both in one file, in any order: the later one counts, and the other is no part of its chain.
+        let new = try answer(second.key)
+        for certificates in [[old[0]] + new, new + [old[0]]] {
+            let (stored, _) = try await requests.install(arrival(certificates))
+            #expect(stored.chain.der == new)
+        }
+        #expect(try await bench.store.awaited(named: name) == nil)
+        // One that is not valid yet does not hide the one that is.
+        let future = try answer(second.key, age: -2)
+        let spki = try bench.keys.software(second.key).publicKey.spki
+        #expect(try ReceivedCertificates.chain(future + new, for: spki, time: bench.time.unixTime()).leafDER == new[0])
+    }
+
+    /// Names of other kinds are the CA's business, if the user takes the certificate as it is.
+    @Test func otherNamesAreTakenIfTheUserSaysSo() async throws {
+        let (awaited, _) = try await requests.request(try wish(["a.example.org"]))
+        let csr = try bench.keys.software(awaited.key).certificateRequest([try Identifier(argument: "a.example.org")])
+        var file = arrival(
+            try ReceivedCertificates.read(
+                try authority.issue(csr: csr, now: bench.time.unixTime(), names: ["a.example.org", "under_score.example.org"])))
+        await #expect(throws: StoreError.self) { try await requests.install(file) }
+        file.acceptsNames = true
+        let (stored, _) = try await requests.install(file)
+        #expect(stored.metadata.identifiers.map(\.value) == ["a.example.org"])
+        #expect(
+            bench.events.withLock { events in
+                events.contains { if case .warning(let text) = $0 { text.contains("\"under_score.example.org\"") } else { false } }
+            })
+        // Installed already: no question any more.
+        file.acceptsNames = false
+        #expect(try await !requests.install(file).isNew)
+    }
+
     @Test func whatDoesNotFitIsRefused() async throws {
         let (awaited, _) = try await requests.request(try wish())
         _ = try await bench.keys.createKey(named: "other", algorithm: .p256, purpose: .certificate)
@@ -164,11 +303,31 @@ import X509
         let p7b = JOSE.PEM.encode(parsed.exported(as: .p7b), label: "PKCS7")
         #expect(try ReceivedCertificates.read(Array(p7b.utf8)) == chain)
         #expect(try ReceivedCertificates.read(parsed.exported(as: .pem)) == chain)
-        for bytes: [UInt8] in [[], [0x30], [0x30, 0x80], Array("text".utf8), [0x30, 3, 2, 1, 5], Array(parsed.leafDER.dropLast())] {
+        // As CAs and programs hand them over.
+        let text = String(decoding: parsed.exported(as: .pem), as: UTF8.self), der = parsed.exported(as: .p7b)
+        let inner = try #require(der.firstRange(of: [0x06, 0x09, 0x2A])).lowerBound
+        for (what, form) in [
+            ("printed", Array(("Certificate:\n    Data: -----\nsubject=CN = x\n" + text + "\nbye\n").utf8)),
+            ("starts with a zero", Array(("0 s:CN = x\n" + text).utf8)),
+            ("byte order mark", [0xEF, 0xBB, 0xBF] + Array(text.utf8)), ("CRLF", Array(text.replacing("\n", with: "\r\n").utf8)),
+            ("X509", Array(text.replacing(" CERTIFICATE-", with: " X509 CERTIFICATE-").utf8)),
+            ("CMS", Array(JOSE.PEM.encode(der, label: "CMS").utf8)), ("empty line", Array(("\n" + p7b).utf8)),
+            ("PKCS #7 as a certificate", Array(JOSE.PEM.encode(der, label: "CERTIFICATE").utf8)),
+            ("indefinite length", [0x30, 0x80] + der[inner...] + [0, 0]),
+        ] as [(String, [UInt8])] {
+            #expect((try? ReceivedCertificates.read(form)) == chain, "\(what)")
+        }
+        for bytes: [UInt8] in [
+            [], [0x30], [0x30, 0x80], [0x30, 0x80, 0, 0], Array("text".utf8), [0x30, 3, 2, 1, 5], Array(parsed.leafDER.dropLast()),
+            [0x30, 0x80] + der[inner...], Array(text.utf8.dropLast(10)), Array(JOSE.PEM.encode([0x30, 0], label: "PKCS7").utf8),
+        ] {
             #expect(throws: StoreError.self) { try ReceivedCertificates.read(bytes) }
         }
-        let key = JOSE.PEM.encode([0x30, 0], label: "PRIVATE KEY")
-        #expect(throws: StoreError.self) { try ReceivedCertificates.read(parsed.exported(as: .pem) + Array(key.utf8)) }
+        for label in ["PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "CERTIFICATE REQUEST"] {
+            let other = Array(JOSE.PEM.encode([0x30, 0], label: label).utf8)
+            let fault = #expect(throws: StoreError.self) { try ReceivedCertificates.read(Array(text.utf8) + other) }
+            #expect(fault?.message == "the file is refused: it has a PEM block \"\(label)\"; only certificates are allowed")
+        }
     }
 
     /// Earlier versions can still read all that they knew.

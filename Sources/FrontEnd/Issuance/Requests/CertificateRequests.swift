@@ -160,6 +160,8 @@ public struct CertificateRequests: Sendable {
         public var acceptsNames: Bool
         /// The ACME CA that renews it; `nil` if none does.
         public var directory: ACMEURL?
+        /// Whether it may take the place of a certificate that an ACME CA renews, though none renews it.
+        public var endsRenewal = false
         /// `nil` if there are no deploy hooks.
         public var deploy: IssuanceFlow.DeployHook?
         public var oldKey = IssuanceRequest.OldKey.retire
@@ -194,21 +196,31 @@ public struct CertificateRequests: Sendable {
         }
         guard let key = try await keys.key(named: name) else { throw IssuanceError.certificateKeyMissing(name, of: arrival.name) }
         try await expectUsable(key, of: arrival.name)
-        let chain = try ReceivedCertificates.chain(arrival.certificates, for: key.publicKey.spki)
+        let chain = try ReceivedCertificates.chain(arrival.certificates, for: key.publicKey.spki, time: time.unixTime())
         let isAwaited = awaited?.key == name
         let requested = isAwaited ? awaited?.identifiers : arrival.key == nil ? current?.metadata.identifiers : nil
-        let own = try chain.identifiers()
-        let identifiers = arrival.acceptsNames ? own : requested ?? own
+        // A request for other names does not make the installed certificate wrong.
+        let isKnown = current?.chain.leafDER == chain.leafDER, acceptsNames = arrival.acceptsNames || isKnown
+        let own = try names(of: chain, acceptsOthers: acceptsNames)
+        let identifiers = acceptsNames ? own : requested ?? own
         guard !identifiers.isEmpty else {
             throw StoreError(.chainRefused, message: "the certificate is refused: it has no names (subjectAltName)")
         }
         try Self.expectNames(identifiers, own)
-        let checked = try chain.check(spki: key.publicKey.spki, identifiers: identifiers, time: time.unixTime())
-        if checked.issuers.isEmpty {
+        let checked = try chain.check(
+            spki: key.publicKey.spki, identifiers: identifiers, ignoringOtherNames: acceptsNames, time: time.unixTime())
+        // The same certificate alone says nothing against the chain that it was installed with.
+        let isSameChain = isKnown && (current?.chain.der == checked.der || checked.der.count == 1)
+        if checked.issuers.isEmpty, !isSameChain {
             observer(.warning("the chain has no issuer's certificate; clients need the CA's intermediate certificates"))
         }
+        if let current, let renewer = current.metadata.directory, arrival.directory == nil, !arrival.endsRenewal, !isSameChain {
+            throw IssuanceError.noEffect(
+                "\(arrival.name) is renewed by the ACME CA at \(renewer.origin), which would end; nothing was changed",
+                hint: "--acme has an ACME CA renew this one too; --no-acme ends the renewal")
+        }
         var stored: StoredCertificate, isNew = false
-        if let current, current.chain.leafDER == checked.leafDER, current.metadata.directory == arrival.directory || arrival.key == nil {
+        if let current, isSameChain, current.metadata.directory == arrival.directory || arrival.directory == nil && !arrival.endsRenewal {
             stored = current
         } else {
             if let current, checked.notAfter < current.metadata.notAfter {
@@ -217,27 +229,88 @@ public struct CertificateRequests: Sendable {
                         "it expires on \(RFC3339.string(checked.notAfter)), before the one that was installed, which expires on "
                             + RFC3339.string(current.metadata.notAfter)))
             }
+            let keepsKey = current.map { $0.isDeployed && $0.metadata.key.fingerprint == key.fingerprint } ?? true
             stored = try await store.install(
                 NewCertificate(
-                    name: arrival.name, pem: checked.fullChainPEM, key: name, keyURI: key.uri, spki: key.publicKey.spki,
-                    identifiers: identifiers, directory: arrival.directory, time: time.unixTime(), isDeployed: arrival.deploy == nil))
+                    name: arrival.name, pem: isSameChain ? current?.chain.fullChainPEM ?? checked.fullChainPEM : checked.fullChainPEM,
+                    key: name, keyURI: key.uri, spki: key.publicKey.spki, identifiers: identifiers,
+                    ignoresOtherNames: acceptsNames, directory: arrival.directory, time: time.unixTime(),
+                    // Otherwise not before it is recorded what becomes of the old key.
+                    isDeployed: arrival.deploy == nil && keepsKey))
             for warning in checked.warnings { observer(.warning(warning)) }
             observer(.installed(stored))
             isNew = true
         }
-        if isAwaited { try await store.removeAwaited(named: arrival.name) }
-        if !stored.isDeployed {
-            if let deploy = arrival.deploy {
-                do { try await deploy(stored) } catch let error as CancellationError { throw error } catch {
-                    throw IssuanceError.deployFailed(arrival.name, reason: "\(error)")
-                }
-                observer(.deployed(arrival.name))
-            }
-            try await store.markDeployed(arrival.name, generation: stored.metadata.generation)
-            stored.deployedGeneration = stored.metadata.generation
+        // An earlier file says nothing about the request that came after it.
+        if isAwaited, let awaited, !isKnown || (current?.metadata.installed ?? 0) > awaited.requested {
+            try await store.removeAwaited(named: arrival.name)
         }
-        try await settle(current, replacedBy: key, arrival)
+        try await deploy(&stored, key, arrival.deploy, arrival.oldKey, grace: arrival.oldKeyGrace)
         return (stored, isNew)
+    }
+
+    /// Does what is left to be done for an installed certificate: a hook failed, or a run was cut off.
+    /// - Returns: `nil` if nothing is left.
+    public func deployAgain(
+        _ name: CertificateName, _ hook: IssuanceFlow.DeployHook?, _ oldKey: IssuanceRequest.OldKey, grace: Duration
+    ) async throws -> StoredCertificate? {
+        let lock = try await store.lock(name)
+        defer { lock.release() }
+        guard var stored = try await store.certificate(named: name), !stored.isDeployed, !stored.isRevoked else { return nil }
+        guard let key = try await keys.key(named: stored.metadata.key.name) else {
+            throw IssuanceError.certificateKeyMissing(stored.metadata.key.name, of: name)
+        }
+        try await deploy(&stored, key, hook, oldKey, grace: grace)
+        return stored
+    }
+
+    /// Runs the deploy hooks, and lets the keys go that this one has replaced since the last time they ran.
+    private func deploy(
+        _ stored: inout StoredCertificate, _ key: ManagedKey, _ hook: IssuanceFlow.DeployHook?, _ oldKey: IssuanceRequest.OldKey,
+        grace: Duration
+    ) async throws {
+        // After a rollback: it is in use again.
+        try await store.removeOutgoing(key.fingerprint)
+        guard !stored.isDeployed else { return }
+        if let hook {
+            do { try await hook(stored) } catch let error as CancellationError { throw error } catch {
+                throw IssuanceError.deployFailed(stored.name, reason: "\(error)")
+            }
+            observer(.deployed(stored.name))
+        }
+        if let fate = oldKey.fate {
+            let outgoing = OutgoingKeys(store: store, keys: keys, time: time, observer: observer)
+            for old in try await replacedKeys(stored, by: key) {
+                guard let found = try await keys.key(named: old.name), found.fingerprint == old.fingerprint else { continue }
+                try await outgoing.replaced(found, of: stored.name, fate, grace: grace)
+            }
+        }
+        try await store.markDeployed(stored.name, generation: stored.metadata.generation)
+        stored.deployedGeneration = stored.metadata.generation
+    }
+
+    /// The keys of the generation whose hooks ran last, and of those since then.
+    private func replacedKeys(_ stored: StoredCertificate, by key: ManagedKey) async throws(StoreError) -> [KeyReference] {
+        var found: [KeyReference] = []
+        for earlier in try await store.earlierGenerations(of: stored.name)
+        where earlier.metadata.generation >= (stored.deployedGeneration ?? 0) {
+            let old = earlier.metadata.key
+            if old.fingerprint != key.fingerprint, !found.contains(where: { $0.fingerprint == old.fingerprint }) { found.append(old) }
+        }
+        return found
+    }
+
+    /// The certificate's DNS names and addresses. It may have others only if the user takes it with its own names.
+    private func names(of chain: CertificateChain, acceptsOthers: Bool) throws -> [Identifier] {
+        guard acceptsOthers else { return try chain.identifiers() }
+        let others = try chain.otherNames()
+        if !others.isEmpty {
+            observer(
+                .warning(
+                    "it also has names that are neither DNS names nor IP addresses, which are not kept: "
+                        + others.prefix(8).joined(separator: ", ")))
+        }
+        return try chain.identifiers(ignoringOthers: true)
     }
 
     /// Says in which names a certificate differs from what was requested.
@@ -251,15 +324,5 @@ public struct CertificateRequests: Sendable {
         throw StoreError(
             .chainRefused, message: "the certificate is not as requested: \(parts.compactMap(\.self).joined(separator: ", and "))",
             hint: "--accept-names takes it with its own names")
-    }
-
-    /// Lets the key go that the installed one has replaced.
-    private func settle(_ replaced: StoredCertificate?, replacedBy key: ManagedKey, _ arrival: Arrival) async throws {
-        // After a rollback: it is in use again.
-        try await store.removeOutgoing(key.fingerprint)
-        guard let old = replaced?.metadata.key, old.fingerprint != key.fingerprint, let fate = arrival.oldKey.fate else { return }
-        guard let found = try? await keys.key(named: old.name), found.fingerprint == old.fingerprint else { return }
-        let outgoing = OutgoingKeys(store: store, keys: keys, time: time, observer: observer)
-        try await outgoing.replaced(found, of: arrival.name, fate, grace: arrival.oldKeyGrace)
     }
 }

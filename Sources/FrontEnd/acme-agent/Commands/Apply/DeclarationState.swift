@@ -14,7 +14,7 @@ struct DeclarationState: Sendable {
         case replace
         case resume
         case none
-        /// It is revoked: the user must ask for another one.
+        /// It is revoked, or was imported: the user must ask for another one.
         case left
     }
 
@@ -29,6 +29,8 @@ struct DeclarationState: Sendable {
     let request: IssuanceRequest
     let directory: ACMEURL
     private let wish: CertificateWish
+    /// Whether a certificate that no ACME CA renews may be replaced by one of an ACME CA.
+    private let isACMENamed: Bool
     /// Its key is lost, or its CA has revoked it.
     private let isUseless: Bool
 
@@ -47,6 +49,7 @@ struct DeclarationState: Sendable {
         self.name = name
         self.stored = stored
         let own = declared.settings
+        isACMENamed = own.ca != nil
         var request = IssuanceRequest(
             name: name, identifiers: declared.identifiers, profile: settings.profile ?? stored?.metadata.profile,
             keyAlgorithm: settings.keyType ?? Settings.defaultKeyType,
@@ -86,7 +89,7 @@ struct DeclarationState: Sendable {
         }
         self.reasons = reasons
         self.words = words
-        if stored.isRevoked {
+        if stored.isRevoked || Self.isImported(stored, unfinished, isACMENamed: isACMENamed) {
             action = .left
         } else if reasons.isEmpty {
             action = .none
@@ -98,14 +101,20 @@ struct DeclarationState: Sendable {
         }
     }
 
+    /// Whether it came from elsewhere, and neither the declaration nor an interrupted order asks for one of an ACME CA.
+    private static func isImported(_ stored: StoredCertificate, _ unfinished: OrderJournal?, isACMENamed: Bool) -> Bool {
+        stored.metadata.directory == nil && unfinished == nil && !isACMENamed
+    }
+
     var isToDo: Bool { action != .none && action != .left }
 
     /// Whether there is still something to do, decided again under the certificate's lock.
     func isWanted(_ stored: StoredCertificate?, _ journal: OrderJournal?, now: Int64) -> Bool {
         guard let stored else { return true }
+        let unfinished = journal.flatMap { $0.hasFailed ? nil : $0 }
+        if Self.isImported(stored, unfinished, isACMENamed: isACMENamed) { return false }
         // Another run may have replaced the useless certificate.
         if isUseless, stored.metadata.generation == self.stored?.metadata.generation { return true }
-        let unfinished = journal.flatMap { $0.hasFailed ? nil : $0 }
         return !stored.isRevoked && !wish.isMet(by: stored, unfinished, now: now)
     }
 
@@ -117,6 +126,8 @@ struct DeclarationState: Sendable {
         case .renew: "\(name): to be renewed: \(why)"
         case .replace: "\(name): to be replaced: \(why)"
         case .resume: "\(name): to be resumed: \(why)"
+        case .left where stored?.isRevoked == false:
+            "\(name): imported, left alone (`ca` in its part of the configuration lets an ACME CA replace it)"
         case .left: "\(name): revoked, left alone (acme-agent renew \(name) --force replaces it)"
         case .none: "\(name): as declared, not due until \(due(now))"
         }

@@ -17,7 +17,7 @@ struct Forget: AgentCommand {
     @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
     var name: String
 
-    @Flag(help: "Remove only the interrupted or failed order, or the request of `acme-agent csr`; a certificate stays.")
+    @Flag(help: "Remove only the interrupted or failed order, or if there is none the request of `acme-agent csr`; a certificate stays.")
     var order = false
 
     @Flag(help: "Do not ask.")
@@ -34,15 +34,21 @@ struct Forget: AgentCommand {
         }
         guard traces.certificate || traces.order || traces.request || memory.isKept(name) else { throw IssuanceError.notFound(name) }
         // Without a certificate an order's settings are no longer needed.
-        let isWhole = !order || !traces.isInstalled
+        let isWhole = !order || !(traces.isInstalled || traces.order && traces.request)
+        // With --order one thing goes: a request may have been sent to its CA long ago.
+        let goesOrder = traces.order || !order, goesRequest = !order || !traces.order
+        let parts = [traces.order && goesOrder ? "order" : nil, traces.request && goesRequest ? "request" : nil].compactMap(\.self)
+        let what = (parts.isEmpty ? "order" : parts.joined(separator: " and the "))
+        let isCertificate = isWhole && traces.isInstalled
         try session.confirm(
-            "forget \(isWhole && traces.isInstalled ? "certificate" : "the order for") \(name)", yes: yes)
+            isCertificate ? "forget certificate \(name)\(parts.isEmpty ? "" : ", with the \(what)")" : "forget the \(what) for \(name)",
+            yes: yes)
         let lock = try await store.lock(name)
         defer { lock.release() }
-        let keys = await keys(of: name, isWhole: isWhole, session)
+        let keys = await keys(of: name, isWhole: isWhole, goesOrder: goesOrder, goesRequest: goesRequest, session)
         // The settings go last: as long as they exist, the next run can complete an interrupted removal.
-        try await store.removeJournal(named: name)
-        try await store.removeAwaited(named: name)
+        if goesOrder { try await store.removeJournal(named: name) }
+        if goesRequest { try await store.removeAwaited(named: name) }
         if isWhole {
             if store.traces(of: name).certificate { try await store.removeCertificate(named: name) }
             try await store.removeRenewalRecord(named: name)
@@ -50,7 +56,7 @@ struct Forget: AgentCommand {
             try memory.forget(name)
         }
         let stay = keys.isEmpty ? "" : "; still in the token: \(keys.joined(separator: " and ")) (acme-agent keys delete NAME)"
-        try session.output.result("forgot \(order ? "the order for " : "")\(name)\(stay)") { json in
+        try session.output.result("forgot \(order ? "the \(what) for " : "")\(name)\(stay)") { json in
             json.member("forgotten", name.rawValue)
             json.member("keys", keys)
         }
@@ -59,11 +65,14 @@ struct Forget: AgentCommand {
 
     /// The keys that stay in the token, as far as the stored files can be read: those that the agent has, or all if it
     /// does not answer.
-    private func keys(of name: CertificateName, isWhole: Bool, _ session: Session) async -> [String] {
+    private func keys(of name: CertificateName, isWhole: Bool, goesOrder: Bool, goesRequest: Bool, _ session: Session) async -> [String] {
         let store = session.store
         let current = (try? await store.certificate(named: name))?.metadata.key.name
         // The order's key may be the certificate's, which still uses it.
-        let ordered = [(try? await store.journal(named: name))?.key, (try? await store.awaited(named: name))?.key]
+        let ordered = [
+            goesOrder ? (try? await store.journal(named: name))?.key : nil,
+            goesRequest ? (try? await store.awaited(named: name))?.key : nil,
+        ]
         var named = Set(([current] + ordered).compactMap(\.self))
         if isWhole { named.formUnion(store.keyNames(of: name)) } else if let current { named.remove(current) }
         // Generations that are no longer stored had keys, too.

@@ -65,6 +65,11 @@ struct Renewals: RenewalWork {
         var isUndeployed: Bool { journal.map { !$0.hasFailed && $0.isInstalled(as: stored) } ?? false }
         /// Whether no ACME CA renews it.
         var isImported: Bool { stored.map { $0.metadata.directory == nil } ?? false }
+        /// Whether it was imported, and its deploy hooks have not all succeeded.
+        var isToDeploy: Bool {
+            guard isImported, let stored, journal?.hasFailed ?? true else { return false }
+            return !stored.isDeployed && !stored.isRevoked && stored.metadata.notAfter > Session.now
+        }
     }
 
     /// What is wrong with keys, by fingerprint: their certificates are replaced before they are due.
@@ -88,6 +93,10 @@ struct Renewals: RenewalWork {
         let lost = await lostKeys(of: found)
         var revoked: Set<CertificateName> = [], windows: [CertificateName: RenewalRecord.Window] = [:]
         found = try await found.asyncFilter { entry in
+            if entry.isToDeploy, let stored = entry.stored {
+                if try await deployAgain(entry.name) { progress.state.withLock { $0.report.notDue.append(stored) } }
+                return false
+            }
             if entry.isImported, entry.journal?.hasFailed ?? true {
                 progress.state.withLock { $0.report.add(Renew.notACME(entry.name), of: entry.name, session.output) }
                 return false
@@ -142,10 +151,14 @@ struct Renewals: RenewalWork {
         }
         await progress.looks.close()
         for name in progress.state.withLock({ $0.locked }) { try await renewLater(name) }
+        var undeployed: Set<CertificateName> = []
+        for name in progress.state.withLock({ $0.found.values.filter(\.isToDeploy).map(\.name).sorted() }) {
+            if try await !deployAgain(name) { undeployed.insert(name) }
+        }
         progress.state.withLock { state in
             state.report.postponed = round.postponed
             let tried = Set(round.results.map(\.name) + round.postponed.map(\.name))
-            for (name, entry) in state.found where !tried.contains(name) {
+            for (name, entry) in state.found where !tried.contains(name) && !undeployed.contains(name) {
                 guard let stored = entry.stored, !stored.isRevoked else { continue }
                 if stored.metadata.directory == nil, RenewalTiming(stored).due(nil) <= Session.now {
                     state.report.toRequest.append(stored)
@@ -157,7 +170,37 @@ struct Renewals: RenewalWork {
                 }
             }
         }
-        return round.next
+        return undeployed.isEmpty ? round.next : min(round.next, Session.now + Self.deployPause)
+    }
+
+    /// Seconds after which the hooks of an imported certificate are run again.
+    private static let deployPause: Int64 = 3_600
+
+    /// Does what is left to be done for an imported certificate whose deploy hooks have failed or were cut off.
+    /// - Returns: `false` if that failed, which is reported.
+    private func deployAgain(_ name: CertificateName) async throws -> Bool {
+        try Task.checkCancellation()
+        guard let keys = try await keys(for: name) else { return false }
+        let remembered = (try? RememberedSettings(stateDirectory: session.settings.stateDirectory).read(name)) ?? CertificateSettings()
+        let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: remembered)
+        do {
+            try Hooks.check(settings)
+            let requests = CertificateRequests(store: session.store, keys: keys, observer: display.observer)
+            _ = try await requests.deployAgain(
+                name, settings.deployHooks.map { Hooks.deploy($0, stateDirectory: session.settings.stateDirectory) },
+                options.oldKeyChoice, grace: .seconds(settings.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace))
+            return true
+        } catch let error as StoreError where error.reason == .locked {
+            // The run that holds the lock is at it.
+            return true
+        } catch {
+            try Task.checkCancellation()
+            display.erase()
+            let failure = await session.explained(Failure(error))
+            progress.state.withLock { $0.report.add(failure, of: name, session.output) }
+            await session.callFailureHook(of: name, settings, failure)
+            return false
+        }
     }
 
     /// How long to wait for another run's work on a certificate. An issuance takes seconds.

@@ -75,6 +75,7 @@ struct CSR: AgentCommand {
             throw Failure.usage(
                 "--json and --out to standard output cannot be combined", hint: "--json without --out has the request as pem")
         }
+        if let out, !isStandardOutput { try CSR.check(out, name) }
         let display = ProgressDisplay(session.output)
         let (awaited, request) = try await session.followed(display) { [wish, token] _ in
             let keys = try await session.keys(token: token)
@@ -100,6 +101,22 @@ struct CSR: AgentCommand {
             try session.output.write(bytes)
         }
         return .success
+    }
+
+    /// Before a key is made: whether the request can be written.
+    private static func check(_ path: String, _ name: CertificateName) throws {
+        let kind = (try? FileStatus(at: path))?.kind
+        // A file is replaced in its folder; a device or a pipe is written into; a link may lead anywhere.
+        guard kind == nil || kind == .file else { return }
+        let folder = DurableFile.split(path).folder
+        guard access(folder, W_OK | X_OK) != 0 else { return }
+        let code = errno
+        var failure = Failure(FileError(path: path, call: "write", code: code))
+        if code == EACCES {
+            failure.hint =
+                "the user to whom the state directory belongs writes it; your shell can do that: acme-agent csr \(name) >FILE"
+        }
+        throw failure
     }
 
     private func write(_ awaited: AwaitedCertificate, _ pem: String, _ json: inout JSONWriter) {

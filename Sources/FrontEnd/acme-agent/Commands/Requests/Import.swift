@@ -31,8 +31,12 @@ struct Import: AgentCommand {
     @Option(help: ArgumentHelp("The key's name in the agent. (default: the awaited certificate's)", valueName: "key"))
     var key: String?
 
-    @Flag(help: "Let the ACME CA that --ca names, or the default one, renew it from now on.")
-    var acme = false
+    @Flag(
+        inversion: .prefixedNo,
+        help: ArgumentHelp(
+            "Let the ACME CA that --ca names, or the default one, renew it from now on; --no-acme lets it take the place of one that an "
+                + "ACME CA renews."))
+    var acme: Bool?
 
     @Flag(help: "Take the certificate with its own names, if they are not those that were requested.")
     var acceptNames = false
@@ -45,19 +49,20 @@ struct Import: AgentCommand {
 
     func run(_ session: Session) async throws -> ExitStatus {
         let name = try session.certificateName(argument: name)
-        let useless = certificate.given.filter { Import.never.contains($0) || !acme && !Import.always.contains($0) }
+        let isACME = acme == true
+        let useless = certificate.given.filter { Import.never.contains($0) || !isACME && !Import.always.contains($0) }
         if let first = useless.first {
             throw Failure.usage(
                 "\(first) has no effect here", hint: Import.never.contains(first) ? nil : "--acme lets an ACME CA renew the certificate")
         }
-        if !acme, session.settings.isDirectoryGiven {
+        if !isACME, session.settings.isDirectoryGiven {
             throw Failure.usage("without --acme no CA renews the certificate", hint: "add --acme, or omit the CA")
         }
-        let certificates = try ReceivedCertificates.read(try content())
+        let certificates = try ReceivedCertificates.read(try content(name))
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let remembered = try Issue.remembered(memory, name, session.output)
         var given = try certificate.settings
-        let directory = acme ? session.settings.cas(of: name.rawValue).first.directory : nil
+        let directory = isACME ? session.settings.cas(of: name.rawValue).first.directory : nil
         if let directory {
             given.caCertificate = try options.caCertificate.map { .init(directory: directory, file: try AbsolutePath.of($0)) }
         }
@@ -69,6 +74,7 @@ struct Import: AgentCommand {
             directory: directory,
             deploy: settings.deployHooks.map { Hooks.deploy($0, stateDirectory: session.settings.stateDirectory) },
             oldKeyGrace: .seconds(settings.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace))
+        arrival.endsRenewal = acme == false
         arrival.oldKey = try certificate.oldKeyChoice
         let display = ProgressDisplay(session.output)
         let (stored, isNew) = try await session.followed(display) { [arrival, settings] _ in
@@ -87,10 +93,18 @@ struct Import: AgentCommand {
         return .success
     }
 
-    private func content() throws -> [UInt8] {
-        if let file, file != "-" { return try DurableFile.read(file, limit: Order.maximumChainSize) }
+    private func content(_ name: CertificateName) throws -> [UInt8] {
+        if let file, file != "-" {
+            do throws(FileError) { return try DurableFile.read(file, limit: Order.maximumChainSize) } catch {
+                guard error.code == EACCES else { throw error }
+                var failure = Failure(error)
+                failure.hint =
+                    "the user to whom the state directory belongs reads it; your shell can open it: acme-agent import \(name) <FILE"
+                throw failure
+            }
+        }
         if Output.isStandardInputTerminal {
-            throw Failure.usage("which file? NAME FILE", hint: "acme-agent import \(TerminalText.safe(name, limit: 80)) chain.pem")
+            throw Failure.usage("which file? NAME FILE", hint: "acme-agent import \(name) chain.pem")
         }
         var bytes: [UInt8] = [], buffer = [UInt8](repeating: 0, count: 65_536)
         while bytes.count <= Order.maximumChainSize {
