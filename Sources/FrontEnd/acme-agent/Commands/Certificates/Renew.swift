@@ -68,19 +68,7 @@ struct Renew: AgentCommand {
         await Renew.settleOutgoingKeys(session)
         noteForgottenHook(report, session.output)
         warnOfUselessOptions(report, session.output)
-        let status = try finish(report, session.output)
-        // Months before something is due: a timer that is silent until then would be silent too long.
-        guard all, status == .success, !report.notDue.isEmpty, let failure = await Renew.agentFailure(session) else { return status }
-        session.output.report(failure, json: false)
-        return failure.exitStatus
-    }
-
-    /// Why the agent could not sign now.
-    private static func agentFailure(_ session: Session) async -> Failure? {
-        do {
-            _ = try await session.agent().status()
-            return nil
-        } catch { return Failure(error) }
+        return try finish(report, session.output)
     }
 
     /// Refuses to replace certificates that servers use by those of a staging environment, which nobody trusts.
