@@ -85,7 +85,7 @@ import Testing
         ("issue --domains www.example.org", "unknown option '--domains'", "did you mean `--domain` (-d)?"),
         ("issue -d www.example.org --domian b.example.org", "unknown option '--domian'", "did you mean `--domain`?"),
         ("issue -d www.example.org --email a@example.org", "unknown option '--email'", "acme-agent account register --email"),
-        ("issue -d www.example.org --dry-run", "unknown option '--dry-run'", "there is no dry run"),
+        ("revoke www.example.org --dry-run", "unknown option '--dry-run'", "there is no dry run"),
         ("list --webrot /a", "unknown option '--webrot'", "usage: acme-agent list"),
         ("revok www.example.org", "there is no command \"acme-agent revok\"", "did you mean `acme-agent revoke`?"),
         ("revok www.example.org other.example.org", "there is no command \"acme-agent revok\"", "did you mean `acme-agent revoke`?"),
