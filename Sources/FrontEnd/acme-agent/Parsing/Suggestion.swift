@@ -34,7 +34,7 @@ enum Suggestion {
     static let valuesOfOthers: [String: String] = {
         let test = "use the CA's test directory; for Let's Encrypt: --directory https://acme-staging-v02.api.letsencrypt.org/directory"
         return [
-            "--domains": "did you mean `--domain` (-d)? It may be repeated", "--dry-run": "there is no dry run; \(test)",
+            "--domains": "did you mean `--domain` (-d)? It may be repeated", "--dry-run": "there is no dry run of this command; \(test)",
             "--staging": test, "--test-cert": test, "--server": "did you mean `--directory URL`?",
             "--standalone": "a built-in listener on port 80 is the default; --http01-address names another address",
             "--alpn": "did you mean `--tls-alpn01-address *:443`?", "--tls": "did you mean `--tls-alpn01-address *:443`?",
