@@ -1,3 +1,4 @@
+import DurableFile
 import Glibc
 
 /// The environment variables that this program reads.
@@ -49,7 +50,8 @@ struct Environment: Sendable, Equatable {
         // A locale that is not UTF-8 is ignored.
         environment.locale = try? first(["LC_ALL", "LC_MESSAGES", "LANG"])?.value
         environment.isRoot = geteuid() == 0
-        environment.ownsSystemStore = StoreOwner.status(of: rootStateDirectory)?.owner == geteuid()
+        // Of the folder itself, should the path be a symbolic link.
+        environment.ownsSystemStore = (try? Folder(rootStateDirectory).status())?.owner == geteuid()
         return environment
     }
 
