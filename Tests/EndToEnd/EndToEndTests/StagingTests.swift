@@ -74,12 +74,12 @@ import Testing
         let piped = try sandbox.start("status", "--watch", "1", "--json")
         let text = try sandbox.start("status", "--watch", "1")
         let terminal = try await sandbox.shell(
-            "script -qec \"timeout -s INT 3 '\(Program.folder)/acme-agent' status --watch 1\" /dev/null </dev/null | cat -v || true")
+            "script -qec \"timeout 3 '\(Program.folder)/acme-agent' status --watch 1\" /dev/null </dev/null | cat -v || true")
         #expect(terminal.output.components(separatedBy: "^[[H^[[2Jagent:").count >= 3, "\(terminal)")
         // An agent that is away ends nothing.
         try await sandbox.stopDaemon()
         try await Task.sleep(for: .seconds(2))
-        for running in [piped, text] { kill(running.process.processIdentifier, SIGINT) }
+        for running in [piped, text] { kill(running.process.processIdentifier, SIGTERM) }
         let lines = await piped.end(), plain = await text.end()
         let documents = lines.output.split(separator: "\n").map {
             (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any] ?? [:]
