@@ -187,10 +187,12 @@ import Testing
         #expect(registered.output.contains("account-\(TwoUsersTests.anna)-"))
         // Root has no grant.
         #expect(try await sandbox.agent("--socket", place + "/agent.sock", "keys", "list").output.contains("account-") == false)
+        // Pebble connects to another port, so this order fails; but there was one, and a listener. It comes first: once the
+        // name is proven, Pebble may take an order without asking again.
+        let low = try await root("issue -d anna.example.org --http01-address 127.0.0.1:81")
+        #expect(low.status == 5 && !low.output.contains("may not listen"), "\(low)")
         let issued = try await root("issue -d anna.example.org --http01-address 127.0.0.1:\(port)")
         #expect(issued.status == 0, "\(issued)")
-        let low = try await root("issue -d anna.example.org --force --http01-address 127.0.0.1:81")
-        #expect(low.status == 5 && !low.output.contains("may not listen"), "\(low)")
         let strangers = try await sandbox.shell("find '\(place)/state' ! -user \(TwoUsersTests.anna)")
         #expect(strangers.output == "", "\(strangers)")
         // Readers stay root.
