@@ -70,9 +70,16 @@ final class ForeignFixture: Sendable {
         "__ACME_BASE64__START_\(Data(text.utf8).base64EncodedString())__ACME_BASE64__END_"
     }
 
-    func read(_ tool: ForeignTool) throws -> (text: MigrationText, installation: ForeignInstallation) {
+    /// As whom the units renew.
+    static let client = RenewingUser(name: RenewingUser.systemUser, keyPart: "998", hasUnits: true)
+
+    /// - Parameter configuration: the acme-agent.toml to which the parts are added.
+    func read(
+        _ tool: ForeignTool, configuration: String = "", user: RenewingUser = client
+    ) throws -> (text: MigrationText, installation: ForeignInstallation) {
         let installation = try tool.read(try ForeignFolder(folder.path, of: tool.rawValue))
-        return (MigrationText(installation, of: tool, in: folder.path, cas: NamedCAs()), installation)
+        let settings = try Self.settings(configuration)
+        return (MigrationText(installation, of: tool, in: folder.path, settings: settings, user: user), installation)
     }
 
     /// As acme-agent reads it.

@@ -42,6 +42,8 @@ struct Settings: Sendable {
     var locale: String?
     /// The configuration's general settings for CAs.
     private var configuredCA: CASettings
+    /// The configuration's general `directory`.
+    var generalDirectory: ACMEURL? { configuredCA.directory }
     /// `--ca-certificate`
     private var givenCACertificate: String?
     /// For all certificates; the command line overrides it.

@@ -92,14 +92,6 @@ struct ForeignCertificate {
                     "DNS cannot prove the address \(Wording.list(addresses)): set http01-address, webroot or tls-alpn01-address.")
             }
         }
-        let folders = ways.flatMap(\.settings).compactMap { setting in
-            if setting.key == "webroot", case .text(let folder) = setting.value { folder } else { nil }
-        }
-        if !folders.isEmpty {
-            notes.append(
-                "The user that renews (acme-agent-client, if acme-agent's timer does) must be able to write to "
-                    + ".well-known/acme-challenge in \(Wording.list(folders)).")
-        }
         checkPreHooks(hooks)
         if ways.isEmpty, names.contains(where: \.isWildcard) {
             decisions.append("A wildcard needs a way by DNS: set dns-update, dns-hook or dns-persist.")

@@ -29,23 +29,32 @@ struct Migrate: AgentCommand {
     @Option(help: ArgumentHelp("Write to this file, which must not exist yet.", valueName: "file"), completion: .file())
     var output: String?
 
+    @Flag(help: "Print the grant that the agent needs for these names and keys, for acme-agentd.toml.")
+    var grant = false
+
     @OptionGroup var options: GlobalOptions
+
+    func validate() throws {
+        if grant, output != nil { throw ValidationError("--grant and --output cannot be combined") }
+    }
 
     func run(_ session: Session) async throws -> ExitStatus {
         let home = try Environment.current().home
         var path = try AbsolutePath.of(try folder ?? tool.defaultFolder(home: home))
         while path.utf8.count > 1, path.hasSuffix("/") { path.removeLast() }
         let installation = try tool.read(try ForeignFolder(path, of: tool.rawValue))
-        let text = MigrationText(installation, of: tool, in: path, cas: session.settings.cas)
+        let text = MigrationText(
+            installation, of: tool, in: path, settings: session.settings, user: RenewingUser(session.settings))
         if let output { try Migrate.write(text.text, to: output) }
         for (name, fault) in installation.damaged {
             session.output.report(
                 Failure("file", .failed, "\(TerminalText.safe(name)) is left out: \(TerminalText.safe(fault.reason))"), json: false)
         }
-        try session.output.result(output.map { "wrote \(TerminalText.safe($0))" } ?? text.text) { json in
+        let shown = grant ? text.grant : text.text
+        try session.output.result(output.map { "wrote \(TerminalText.safe($0))" } ?? shown) { json in
             write(text, installation, path, to: &json)
         }
-        let unclear = text.entries.filter { !$0.isComplete }
+        let unclear = grant ? [] : text.entries.filter { !$0.isComplete }
         for entry in unclear {
             session.output.warning("\(entry.name): commented out", hint: entry.certificate.decisions.first.map { TerminalText.safe($0) })
         }
@@ -74,6 +83,7 @@ struct Migrate: AgentCommand {
         json.member("folder", path)
         json.member("file", ifPresent: output)
         json.member("configuration", text.text)
+        json.member("grant", text.grant)
         json.name("certificates")
         json.beginArray()
         for entry in text.entries {

@@ -10,8 +10,10 @@ struct MigrationText {
         var certificate: ForeignCertificate
         /// Each once.
         var name: CertificateName
-        /// Of the CA.
+        /// Of the CA; `nil` if it is not known, or that of the configuration's own `directory`.
         var ca: String?
+        /// Whether the configuration's own `directory` is that of its CA.
+        var usesGeneralCA = false
         /// `[[challenge]]` parts, if its names are proven in several ways.
         var rules: [ForeignCertificate.Way] = []
         var isComplete: Bool { certificate.decisions.isEmpty }
@@ -20,18 +22,25 @@ struct MigrationText {
     private(set) var entries: [Entry] = []
     /// `[[ca]]` parts for CAs that have no name yet.
     private(set) var newCAs: [(name: String, directory: ACMEURL)] = []
-    private let tool: ForeignTool
-    private let folder: String
-    private let installation: ForeignInstallation
+    let tool: ForeignTool
+    let folder: String
+    let installation: ForeignInstallation
+    /// Those of the configuration to which the parts are added.
+    let settings: Settings
+    let user: RenewingUser
 
-    init(_ installation: ForeignInstallation, of tool: ForeignTool, in folder: String, cas: NamedCAs) {
+    init(
+        _ installation: ForeignInstallation, of tool: ForeignTool, in folder: String, settings: Settings, user: RenewingUser
+    ) {
         self.installation = installation
         self.tool = tool
         self.folder = folder
+        self.settings = settings
+        self.user = user
         var ways: [(name: Identifier, settings: [ForeignCertificate.Setting])] = []
         for certificate in installation.certificates {
             var certificate = certificate
-            let ca = caName(&certificate, cas)
+            let ca = caName(&certificate, settings.cas)
             let name = freeName(certificate.name ?? CertificateName(certificate.names[0]))
             if let twin = entries.first(where: { Set($0.certificate.names) == Set(certificate.names) }) {
                 certificate.notes.append("It has the same names as \(twin.name).")
@@ -52,7 +61,9 @@ struct MigrationText {
                     ways.append((name, rule.settings))
                 }
             }
-            entries.append(Entry(certificate: certificate, name: name, ca: ca, rules: rules))
+            var entry = Entry(certificate: certificate, name: name, ca: ca, rules: rules)
+            if ca == nil, case .directory = certificate.ca { entry.usesGeneralCA = true }
+            entries.append(entry)
         }
     }
 
@@ -66,6 +77,8 @@ struct MigrationText {
             return nil
         case .directory(let directory):
             if let known = cas.at(directory)?.name { return known }
+            // Without a name: what has no `ca` is ordered there.
+            if directory == settings.generalDirectory { return nil }
             if let known = newCAs.first(where: { $0.directory == directory }) { return known.name }
             let base = directory.port == 443 ? directory.host : "\(directory.host)-\(directory.port)"
             let plain = NamedCAs.isName(base) ? base : "ca"
@@ -94,32 +107,22 @@ struct MigrationText {
     var text: String { (header + newCAs.flatMap(lines) + entries.flatMap(lines)).joined(separator: "\n") + "\n" }
 
     private var header: [String] {
-        let unclear = entries.filter { !$0.isComplete }.count
-        let accounts = entries.compactMap(\.ca).reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
-        var texts = [
-            "",
-            "Accounts and keys are not taken over: acme-agent makes new ones, in the token. Credentials are not copied. Hooks are "
-                + "commented out; acme-agent calls a deploy hook as PROGRAM NAME FOLDER, without a shell, and gives it no private key.",
-            "",
-            "What to do:",
-            "1. Look at each part, and add it to acme-agent.toml."
-                + (unclear == 0 ? "" : " \(unclear == 1 ? "1 part is" : "\(unclear) parts are") commented out until you have decided."),
-        ]
-        texts += accounts.map { ca in
-            let needsBinding = PublicCA.named(ca)?.needsExternalAccount == true
-            return "2. acme-agent account register --agree-tos --ca \(ca)\(needsBinding ? " --eab NAME" : "")"
-        }
-        texts += [
-            "3. acme-agent apply --dry-run, then acme-agent apply.",
-            "4. acme-agent deploy SERVER NAME prints how a server uses the new key.",
-            "5. When the servers have the new certificates, end the old renewals: \(tool.farewell).",
-        ]
-        texts += installation.notes.isEmpty ? [] : [""] + installation.notes
         var lines = [TOMLText.line("Certificates of \(tool.rawValue) in \(folder), which is unchanged.")]
-        lines += texts.flatMap { $0.isEmpty ? ["#"] : TOMLText.comment($0) }
+        if entries.isEmpty {
+            lines += TOMLText.comment("There are none.")
+        } else {
+            let text =
+                "Accounts and keys are not taken over: acme-agent makes new ones, in the token. Credentials are not copied. Hooks are "
+                + "commented out; acme-agent calls a deploy hook as PROGRAM NAME FOLDER, without a shell, and gives it no private key."
+            lines += ["#"] + TOMLText.comment(text) + ["#"] + TOMLText.comment("What to do:")
+            for (index, step) in steps.enumerated() {
+                lines += TOMLText.comment("\(index + 1). \(step.text)") + step.commands.map { TOMLText.line("     \($0)") }
+            }
+        }
+        if !installation.notes.isEmpty { lines += ["#"] + installation.notes.flatMap { TOMLText.comment($0) } }
         if !installation.hooks.isEmpty {
             lines += ["#"] + TOMLText.comment("Programs that \(tool.rawValue) ran for every certificate:")
-            lines += installation.hooks.flatMap { MigrationText.lines($0) }
+            lines += installation.hooks.flatMap { self.lines($0) }
         }
         for (name, fault) in installation.damaged {
             lines += TOMLText.comment("Left out: \(name): \(fault.reason)")
@@ -128,9 +131,18 @@ struct MigrationText {
     }
 
     private func lines(_ ca: (name: String, directory: ACMEURL)) -> [String] {
-        ["", "[[ca]]", "name = \(TOMLText.string(ca.name))", "directory = \(TOMLText.string(ca.directory.text))"]
-            + TOMLText.comment("Needed if the CA's own HTTPS certificate is not by a CA that this system trusts:")
-            + ["#ca-certificate = \"/etc/acme-agent/ca.pem\""]
+        var lines = ["", "[[ca]]", "name = \(TOMLText.string(ca.name))", "directory = \(TOMLText.string(ca.directory.text))"]
+        // The general settings that hold for it do not hold for a CA with a part of its own.
+        let own = settings.ca(at: ca.directory)
+        if let file = own.caCertificate {
+            lines.append("ca-certificate = \(TOMLText.string(file))")
+        } else {
+            lines += TOMLText.comment("Needed if the CA's own HTTPS certificate is not by a CA that this system trusts:")
+            lines.append("#ca-certificate = \"/etc/acme-agent/ca.pem\"")
+        }
+        if let key = own.accountKey { lines.append("account-key = \(TOMLText.string(key.rawValue))") }
+        if let account = own.externalAccount { lines.append("external-account = \(TOMLText.string(account.rawValue))") }
+        return lines
     }
 
     private func lines(_ entry: Entry) -> [String] {
@@ -145,21 +157,22 @@ struct MigrationText {
         settings += ["[[certificate]]"]
         if entry.name != CertificateName(certificate.names[0]) { settings.append("name = \(TOMLText.string(entry.name.rawValue))") }
         settings.append("names = \(TOMLText.strings(certificate.names.map(\.value)))")
-        settings.append(entry.ca.map { "ca = \(TOMLText.string($0))" } ?? "ca = \"NAME\"")
+        if !entry.usesGeneralCA { settings.append(entry.ca.map { "ca = \(TOMLText.string($0))" } ?? "ca = \"NAME\"") }
         if let type = certificate.keyType { settings.append("key-type = \(TOMLText.string(type.rawValue))") }
         if entry.rules.isEmpty { settings += certificate.ways.flatMap { $0.settings.map(\.line) } }
         settings += certificate.settings.map(\.line)
         if !entry.isComplete { settings = settings.map { $0.hasPrefix("#") ? $0 : "#" + $0 } }
         let hasDeployHook = certificate.hooks.contains { $0.kind != "pre" && $0.kind != "post" }
-        return [""] + comments + settings + certificate.hooks.flatMap { MigrationText.lines($0, isOnly: !hasDeployHook) }
+        return [""] + comments + settings + certificate.hooks.flatMap { lines($0, isOnly: !hasDeployHook) }
     }
 
     /// - Parameter isOnly: whether no other hook runs after a renewal: then what ran after every attempt is what reloads.
-    private static func lines(_ hook: ForeignHook, isOnly: Bool = false) -> [String] {
+    private func lines(_ hook: ForeignHook, isOnly: Bool = false) -> [String] {
         var text = "Hook (\(hook.kind)): \(TOMLText.string(hook.command))."
         if hook.readsKey { text += " It reads the private key's file, and there is none any more: the key stays in the token." }
         let program = hook.replacement ?? (hook.isProgram ? hook.command : "/etc/acme-agent/reload")
         let lines = TOMLText.comment(text)
-        return hook.kind == "pre" || hook.kind == "post" && !isOnly ? lines : lines + ["#deploy-hook = \(TOMLText.string(program))"]
+        return hook.kind == "pre" || hook.kind == "post" && !isOnly
+            ? lines : lines + ["#\(user.hasUnits ? "root-deploy-hook" : "deploy-hook") = \(TOMLText.string(program))"]
     }
 }
