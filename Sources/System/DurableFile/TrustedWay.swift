@@ -41,6 +41,14 @@ public struct TrustedWay: ~Copyable {
         return file
     }
 
+    /// Checks the regular file that the path names without opening it to read: a program need not be readable.
+    public func check(as rule: Ownership) throws(OwnershipError) {
+        let descriptor = try open(Steps.pathOnly)
+        defer { close(descriptor) }
+        guard let status = FileStatus.of(descriptor) else { throw .system(FileError(path: resolved, call: "fstat", code: errno)) }
+        if let fault = rule.fault(status, expecting: .file) { throw .distrusted(path: resolved, fault) }
+    }
+
     private struct Steps {
         var folder: Int32 = -1
         /// The last component; "." if the path ends in the folder itself.
@@ -114,6 +122,6 @@ public struct TrustedWay: ~Copyable {
         /// As many as the kernel follows (path_resolution(7)).
         private static let mostLinks = 40
         /// O_PATH, which the C header hides from Swift behind a feature macro: names a file without opening it.
-        private static let pathOnly: Int32 = 0o10_000_000
+        static let pathOnly: Int32 = 0o10_000_000
     }
 }

@@ -27,8 +27,8 @@ public struct ExternalProgram: Sendable {
         self.timeout = timeout
     }
 
-    /// Checks that it can be started: it must be a regular file that this user may execute, and a script must name an
-    /// interpreter that exists.
+    /// Checks that it can be started: it must be a regular file that this user may execute and others cannot change, and a
+    /// script must name an interpreter that exists.
     public func check() throws(ExternalProgramError) {
         var status = stat()
         guard stat(path, &status) == 0 else { throw ExternalProgramError(path, .notStarted(errno: errno)) }
@@ -37,6 +37,17 @@ public struct ExternalProgram: Sendable {
         }
         guard access(path, X_OK) == 0 else { throw ExternalProgramError(path, .notStarted(errno: errno)) }
         if let fault = Self.scriptFault(path) { throw ExternalProgramError(path, fault) }
+        try checkWay()
+    }
+
+    /// Whoever can change the program, or a folder or link on its way, would act as this user.
+    private func checkWay() throws(ExternalProgramError) {
+        do throws(OwnershipError) { try TrustedWay(to: path).check(as: .configuration) } catch {
+            switch error {
+            case .system(let error): throw ExternalProgramError(path, .notStarted(errno: error.code))
+            case .distrusted(let place, let reason): throw ExternalProgramError(path, .distrusted(place: place, reason))
+            }
+        }
     }
 
     /// More than a first line has.
@@ -93,6 +104,8 @@ public struct ExternalProgram: Sendable {
     private func result(
         _ arguments: [String], _ environment: ProgramEnvironment, _ input: [UInt8], limit: Int, keepingApart: Bool = false
     ) async throws -> Result {
+        // Also where nothing was checked beforehand, or things have changed since.
+        try checkWay()
         let flag = CancellationFlag()
         return try await withTaskCancellationHandler {
             // On a thread that may block: poll and waitpid must not block the cooperative pool.
@@ -149,6 +162,8 @@ public struct ExternalProgramError: Error, Hashable, Sendable, CustomStringConve
         case noInterpreter
         /// What a script names after `#!`.
         case missingInterpreter(String)
+        /// Others may change what it does, at that place on its way.
+        case distrusted(place: String, Distrust)
     }
 
     public var path: String
@@ -160,6 +175,17 @@ public struct ExternalProgramError: Error, Hashable, Sendable, CustomStringConve
         self.path = path
         self.kind = kind
         self.output = Self.lines(output)
+    }
+
+    /// The command that mends it, if there is one.
+    public var mend: String? {
+        guard case .distrusted(let place, let reason) = kind else { return nil }
+        let shown = TerminalText.safe(place, limit: 200)
+        return switch reason {
+        case .writable: "chmod go-w \(shown)"
+        case .owner: "chown root \(shown)"
+        default: nil
+        }
     }
 
     static func lines(_ output: [UInt8]) -> [String] {
@@ -181,6 +207,8 @@ public struct ExternalProgramError: Error, Hashable, Sendable, CustomStringConve
             case .signal(let signal): "was killed by signal \(signal)"
             case .timeout(let seconds): "did not end within \(seconds) s"
             case .noInterpreter: "could not be started: it is a text file whose first line does not begin with #! (such as #!/bin/sh)"
+            case .distrusted(let place, let reason):
+                "is not run: \(place == path ? "it" : TerminalText.safe(place, limit: 200)) \(reason)\(mend.map { " (\($0))" } ?? "")"
             case .missingInterpreter(let interpreter):
                 "could not be started: its first line names the interpreter \"\(ExternalProgramError.shown(interpreter))\", which cannot be executed"
             }

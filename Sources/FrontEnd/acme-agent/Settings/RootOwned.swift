@@ -19,7 +19,7 @@ enum RootOwned {
 
     /// Checks a program, and that it can be started.
     static func check(program path: String) throws(Failure) {
-        do throws(OwnershipError) { _ = try TrustedWay(to: path).open(as: .configuration) } catch {
+        do throws(OwnershipError) { try TrustedWay(to: path).check(as: .configuration) } catch {
             throw refusal("the hook", path, error)
         }
         do throws(ExternalProgramError) { try Hooks.program(path).check() } catch {
