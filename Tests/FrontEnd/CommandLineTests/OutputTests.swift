@@ -65,7 +65,7 @@ import Testing
 
     @Test(arguments: [
         "list", "list --json", "show www.example.org", "show www.example.org --json", "show www.example.org --format der",
-        "renew --all", "--help", "--version", "--generate-completion-script bash",
+        "renew www.example.org", "--help", "--version", "--generate-completion-script bash",
     ])
     func anErrorOfStandardOutputIsAnError(line: String) async throws {
         let session = try CommandLineSession()

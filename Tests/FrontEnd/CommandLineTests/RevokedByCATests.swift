@@ -65,7 +65,8 @@ import Testing
         let stored = try await install(session, ca, server, serial: [0x41])
         server.answer("/list", .list(Array("<html>not today</html>".utf8)))
         let quiet = try await session.run("acme-agent renew --all")
-        #expect(quiet.status == 0 && !quiet.error.contains("revocation list"), "\(quiet)")
+        #expect(quiet.output.contains("not due until") && !quiet.error.contains("error:"), "\(quiet)")
+        #expect(!quiet.error.contains("revocation list"), "\(quiet)")
         var record = try await session.store.renewalRecord(named: stored.name)
         #expect(record.listFailures?.count == 1 && record.revocation == nil)
         record.nextListLook = nil
@@ -95,7 +96,8 @@ import Testing
             try await session.store.write(record)
             for command in ["renew --all", "renew \(stored.name)"] {
                 // No agent listens.
-                #expect(try await session.run("acme-agent \(command)").status == 3)
+                let outcome = try await session.run("acme-agent \(command)")
+                #expect(outcome.status == 3 && outcome.error.contains("error: the agent's socket"), "\(outcome)")
                 #expect(try await session.store.isCompromised(stored.metadata.key.fingerprint) == isCompromised, "\(command)")
             }
             // If it still cannot be remembered, the order is for another key all the same.
@@ -114,7 +116,7 @@ import Testing
         _ = try await install(session, ca, server, serial: [0x41])
         server.answer("/list", .list(try list(ca, [([0x41], nil)])))
         let outcome = try await session.run("echo 'check-revocation-lists = false' >>acme-agent.toml; acme-agent renew --all")
-        #expect(outcome.status == 0 && outcome.output.contains("not due until") && server.log.isEmpty, "\(outcome)")
+        #expect(outcome.output.contains("not due until") && !outcome.error.contains("error:") && server.log.isEmpty, "\(outcome)")
         await server.stop()
     }
 }

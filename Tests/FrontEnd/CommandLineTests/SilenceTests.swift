@@ -25,6 +25,21 @@ import Testing
         }
     }
 
+    /// `renew --all` and `apply` with nothing to do do not wait for an agent that hangs.
+    @Test func aTimerDoesNotWaitForASilentAgent() async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org")
+        let agent = try SilentServer(path: session.folder.file("agent.sock"))
+        defer { agent.close() }
+        _ = try await session.run("printf '[[certificate]]\\nnames = [\"www.example.org\"]\\n' >>acme-agent.toml")
+        for line in ["renew --all --quiet", "apply --quiet"] {
+            let began = ContinuousClock.now
+            let outcome = try await session.run("timeout 40 acme-agent \(line)")
+            #expect(outcome.status == 3 && ContinuousClock.now - began < .seconds(10), "\(line): \(outcome)")
+            #expect(outcome.error.contains("warning: no certificate can be renewed for now: the agent accepts connections"), "\(outcome)")
+        }
+    }
+
     /// The agent, which is asked only for the key's default name, is not contacted before the CA's directory is read.
     @Test(arguments: ["INT", "TERM"]) func aSilentCAIsNamedAndLeftAtOnce(signal: String) async throws {
         let session = try CommandLineSession()

@@ -135,12 +135,22 @@ import Testing
         #expect(file.status == 78 && file.error.contains("is not a folder"), "\(file)")
     }
 
-    @Test func quietSaysNothingWhereNothingIsDue() async throws {
+    /// A timer that is silent until something is due would be silent too long. No agent listens.
+    @Test func anAgentThatDoesNotAnswerIsToldWhereNothingIsDue() async throws {
         let session = try CommandLineSession()
         try await session.install("www.example.org")
         let outcome = try await session.run("acme-agent renew --all --quiet")
-        #expect(outcome.status == 0 && outcome.output.isEmpty && outcome.error.isEmpty, "\(outcome)")
+        #expect(outcome.status == 3 && outcome.output.isEmpty, "\(outcome)")
+        #expect(outcome.error.hasPrefix("acme-agent: warning: no certificate can be renewed for now: the agent's socket "), "\(outcome)")
+        #expect(outcome.error.contains("\nacme-agent: hint: is acme-agentd running?") && !outcome.error.contains("error:"), "\(outcome)")
         let told = try await session.run("acme-agent renew --all")
-        #expect(told.output.contains("www.example.org: not due until"), "\(told)")
+        #expect(told.status == 3 && told.output.contains("www.example.org: not due until"), "\(told)")
+        // Where something is due, the order's failure says it, and nothing says it again.
+        try await session.install("late.example.org", age: 70)
+        let due = try await session.run("acme-agent renew --all")
+        #expect(due.status == 3 && due.error.contains("error: the agent's socket") && !due.error.contains("warning:"), "\(due)")
+        // A person who names a certificate is told its date.
+        let named = try await session.run("acme-agent renew www.example.org")
+        #expect(named.status == 0 && named.error.isEmpty, "\(named)")
     }
 }

@@ -25,6 +25,9 @@ struct StoreOwner {
         group = status.group
     }
 
+    /// Whether the store is this user's own.
+    static func isOwn(_ folder: String) -> Bool { status(of: folder)?.owner == geteuid() }
+
     /// The status of the folder itself: the path may lead there by a symbolic link.
     static func status(of folder: String) -> FileStatus? { try? Folder(folder).status() }
 

@@ -32,6 +32,7 @@ struct Apply: AgentCommand {
         var states: [DeclarationState] = []
         var issued: [IssuanceOutcome] = []
         var undeclared: [CertificateName] = []
+        var warnings: [RenewalReport.Warning] = []
         var failed: [(name: CertificateName, failure: Failure)] = []
 
         mutating func add(_ failure: Failure, of name: CertificateName, _ output: Output) {
@@ -64,7 +65,12 @@ struct Apply: AgentCommand {
             }
             report.states = states
         }
+        // Where an order has failed for it, the agent's silence has been told.
+        if report.failed.contains(where: { $0.failure.exitStatus == .agentUnavailable }) {
+            report.warnings.removeAll { $0.status == .agentUnavailable }
+        }
         try finish(report, session)
+        if report.failed.isEmpty, let expected = RenewalReport.Warning.status(report.warnings) { return expected }
         return Renew.status(report.failed.map(\.failure.exitStatus))
     }
 
@@ -95,13 +101,18 @@ struct Apply: AgentCommand {
                 report.add(Failure(error), of: certificate.name, session.output)
             }
         }
-        let keys = states.filter { $0.action == .none }.compactMap { $0.stored?.metadata.key }
-        guard !keys.isEmpty else { return states }
-        let faults = await StoreContents.keyFaults(Set(keys.map(\.name)), session)
+        guard states.contains(where: { $0.action == .none }) else { return states }
+        let agent = await AgentView.ask(session)
+        report.warnings = [agent.warning].compactMap(\.self)
+        var grants = agent.renewalGrants(session)
         for (index, state) in states.enumerated() {
-            guard state.action == .none, let key = state.stored?.metadata.key else { continue }
+            guard state.action == .none, let stored = state.stored else { continue }
+            let key = stored.metadata.key
             let isCompromised = (try? await session.store.isCompromised(key.fingerprint)) ?? false
-            guard let fault = isCompromised ? .compromised : faults[key.name], fault != .gone else { continue }
+            guard let fault = isCompromised ? .compromised : agent.fault(of: key.name), fault != .gone else {
+                if let lack = await grants?.lack(of: stored) { report.warnings.append(RenewalReport.Warning(stored.name, lack)) }
+                continue
+            }
             if let changed = try? await self.state(of: state.declared, fault: fault, session) { states[index] = changed }
         }
         return states
@@ -177,6 +188,7 @@ struct Apply: AgentCommand {
             output.note("\(name): not declared, left alone (acme-agent forget \(name) removes it)")
         }
         let isTrue = !report.states.isEmpty && report.failed.isEmpty && report.states.allSatisfy { $0.action == .none }
+        RenewalReport.Warning.print(report.warnings, output)
         if isTrue { output.note("everything is as declared: nothing was ordered") }
         if dryRun, report.states.contains(where: \.isToDo) { output.note("a dry run: no CA was contacted and nothing was changed") }
         try output.result(lines.joined(separator: "\n")) { json in
@@ -198,6 +210,8 @@ struct Apply: AgentCommand {
             json.member("undeclared", report.undeclared.map(\.rawValue))
             json.name("failed")
             Failure.write(report.failed, to: &json)
+            json.name("warnings")
+            RenewalReport.Warning.write(report.warnings, to: &json)
         }
     }
 }

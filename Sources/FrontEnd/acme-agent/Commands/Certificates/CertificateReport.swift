@@ -17,6 +17,8 @@ struct CertificateReport: Sendable {
         case keyRetired = "key-retired"
         case expired
         case hookFailed = "hook-failed"
+        /// No grant lets this user renew it.
+        case notGranted = "not-granted"
         case overdue
         case revocationUnknown = "revocation-unknown"
         /// No ACME CA renews it, and it is time for another one.
@@ -31,6 +33,7 @@ struct CertificateReport: Sendable {
             case .keyRetired: "key retired"
             case .expired: "expired"
             case .hookFailed: "hook failed"
+            case .notGranted: "not granted"
             case .overdue: "overdue"
             case .revocationUnknown: "unchecked"
             case .requestDue: "request due"
@@ -54,6 +57,9 @@ struct CertificateReport: Sendable {
             case .hookFailed where metadata.directory == nil:
                 return "its deploy hook failed or did not finish (acme-agent import \(name) FILE runs it again)"
             case .hookFailed: return "its deploy hook failed or did not finish (acme-agent renew \(name) runs it again)"
+            case .notGranted:
+                let lack = report.grantLack.map { "\($0.message) (\($0.hint))" } ?? ""
+                return "its renewal would be refused: \(lack)"
             case .overdue:
                 let due = report.renewal.map { Wording.moment($0, from: report.now) } ?? ""
                 return "was due for renewal \(due), and expires \(Wording.moment(metadata.notAfter, from: report.now))"
@@ -72,6 +78,8 @@ struct CertificateReport: Sendable {
     /// What is wrong with its key, by the store and by what the agent says, if known.
     enum KeyFault: String, Sendable { case compromised, gone, retired }
     var keyFault: KeyFault?
+    /// What no grant of this user's allows of its renewal, if that is known.
+    var grantLack: RenewalGrants.Lack?
     /// The CA's window for its renewal, if it is known.
     var window: RenewalRecord.Window?
     /// That its CA has revoked it, if that is known.
@@ -132,6 +140,7 @@ struct CertificateReport: Sendable {
         }
         if now > metadata.notAfter { return .expired }
         if !certificate.isDeployed { return .hookFailed }
+        if grantLack != nil { return .notGranted }
         if metadata.directory == nil, now >= renewalDue { return .requestDue }
         // Half of the time for renewing has passed: no timer renews it.
         if now > renewalDue &+ (metadata.notAfter &- renewalDue) / 2 { return .overdue }
@@ -191,7 +200,8 @@ struct CertificateReport: Sendable {
             case .notYetValid: "not valid yet"
             }
         switch concern {
-        case .revokedByCA?, .keyCompromised?, .keyGone?, .keyRetired?, .hookFailed?, .overdue?, .requestDue?, .revocationUnknown?:
+        case .revokedByCA?, .keyCompromised?, .keyGone?, .keyRetired?, .hookFailed?, .notGranted?, .overdue?, .requestDue?,
+            .revocationUnknown?:
             return text + (concern.map { "; \($0.sentence(self))" } ?? "")
         case .expired?, nil: return text
         }

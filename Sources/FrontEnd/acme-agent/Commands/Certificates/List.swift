@@ -8,8 +8,8 @@ struct List: AgentCommand {
         abstract: "List the stored certificates.",
         discussion: """
             With --check the exit status is 6 if something needs attention: a certificate that has expired or is \
-            overdue for renewal, or was revoked by its CA, a key that is retired or gone, a deploy hook that failed, a file that cannot be read, \
-            an order that failed, or one that was interrupted more than two days ago.
+            overdue for renewal, or was revoked by its CA, a key that is retired or gone, a renewal that no grant allows, \
+            a deploy hook that failed, a file that cannot be read, an order that failed, or one that was interrupted more than two days ago.
 
             Example: acme-agent list --check
             """)
@@ -27,7 +27,7 @@ struct List: AgentCommand {
         for (name, failure) in contents.damaged { session.output.reportPart(failure, of: name.rawValue) }
         for report in contents.reports {
             guard let concern = report.concern,
-                [.revokedByCA, .keyCompromised, .keyGone, .keyRetired, .hookFailed, .requestDue].contains(concern)
+                [.revokedByCA, .keyCompromised, .keyGone, .keyRetired, .hookFailed, .notGranted, .requestDue].contains(concern)
             else {
                 continue
             }

@@ -13,7 +13,8 @@ struct Renew: AgentCommand {
             A certificate is due when its CA wants it to be renewed (RFC 9773). Where the CA does not say, or cannot be \
             asked, it is due after two thirds of its lifetime, or after half if the lifetime is below ten days. It keeps \
             its names, profile, key and settings. A certificate whose key is retired or compromised is due at once, and \
-            gets a new key. Run `acme-agent renew --all` from a timer. --dry-run proves the names, due or not, at the \
+            gets a new key. Run `acme-agent renew --all` from a timer: it warns if the agent does not answer (exit status \
+            3) or no grant allows a renewal (6), even if nothing is due. --dry-run proves the names, due or not, at the \
             staging environments of the CAs, as `issue --dry-run` does.
 
             Example: acme-agent renew --all --quiet
@@ -194,6 +195,10 @@ struct Renew: AgentCommand {
         }
         for entry in report.postponed { lines.append(entry.line(from: now)) }
         Renew.warn(of: report.toRequest, output)
+        // Where an order has failed for it, the agent's silence has been told. What the user named is looked at by a person.
+        let isTold = report.failed.contains { $0.failure.exitStatus == .agentUnavailable }
+        let warnings = all ? report.warnings.filter { !isTold || $0.status != .agentUnavailable } : []
+        RenewalReport.Warning.print(warnings, output)
         if lines.isEmpty, report.failed.isEmpty, report.notDue.isEmpty, report.toRequest.isEmpty {
             output.note("there are no certificates to renew")
         }
@@ -220,10 +225,16 @@ struct Renew: AgentCommand {
             json.endArray()
             json.name("failed")
             Failure.write(report.failed, to: &json)
+            json.name("warnings")
+            RenewalReport.Warning.write(warnings, to: &json)
         }
+        let expected = RenewalReport.Warning.status(warnings)
+        // Without the agent nothing goes on.
+        if report.failed.isEmpty, expected == .agentUnavailable { return .agentUnavailable }
         // What is due and has to wait is not well, even if nothing failed now.
         if report.failed.isEmpty, !report.postponed.isEmpty { return .temporary }
         if report.failed.isEmpty, !report.toRequest.isEmpty { return .attention }
+        if report.failed.isEmpty, let expected { return expected }
         return Renew.status(report.failed.map(\.failure.exitStatus))
     }
 

@@ -335,9 +335,9 @@ struct Renewals: RenewalWork {
     }
 
     /// The compromised keys and, as far as the agent answers, the retired ones. A key that is gone is no reason: a
-    /// grant may be off for a while.
+    /// grant may be off for a while. The report gets what the agent says of the renewals to come.
     private func lostKeys(of found: [Found]) async -> LostKeys {
-        var lost: LostKeys = [:], others: [KeyReference] = []
+        var lost: LostKeys = [:], others: [StoredCertificate] = []
         let compromised = (try? session.store.compromisedKeys()) ?? []
         for entry in found where !entry.isImported {
             guard let stored = entry.stored, !stored.isRevoked else { continue }
@@ -345,12 +345,17 @@ struct Renewals: RenewalWork {
             if compromised.contains(key.fingerprint) {
                 lost[key.fingerprint] = .compromised
             } else if entry.isUndeployed || !isToDo(entry, [:], nil) {
-                others.append(key)
+                others.append(stored)
             }
         }
         guard !others.isEmpty else { return lost }
-        let faults = await StoreContents.keyFaults(Set(others.map(\.name)), session)
-        for key in others where faults[key.name] == .retired { lost[key.fingerprint] = .retired }
+        let agent = await AgentView.ask(session)
+        for key in others.map(\.metadata.key) where agent.fault(of: key.name) == .retired { lost[key.fingerprint] = .retired }
+        var warnings = [agent.warning].compactMap(\.self), grants = agent.renewalGrants(session)
+        for stored in others where lost[stored.metadata.key.fingerprint] == nil {
+            if let lack = await grants?.lack(of: stored) { warnings.append(RenewalReport.Warning(stored.name, lack)) }
+        }
+        progress.state.withLock { [warnings] in $0.report.warnings = warnings }
         return lost
     }
 

@@ -1,5 +1,4 @@
 import ACME
-import AgentClient
 import CertificateStore
 
 /// The contents of the state directory, for commands that show all of it. Unreadable files are reported and do not
@@ -32,44 +31,14 @@ struct StoreContents: Sendable {
             } catch { damaged.append((name, Failure(error))) }
         }
         guard !reports.isEmpty else { return }
-        let faults = await StoreContents.keyFaults(Set(reports.map(\.certificate.metadata.key.name)), session)
+        let agent = await AgentView.ask(session)
+        var grants = agent.renewalGrants(session)
         let compromised = (try? store.compromisedKeys()) ?? []
         for index in reports.indices {
             reports[index].take(await session.renewalRecord(of: reports[index].certificate))
             let key = reports[index].certificate.metadata.key
-            reports[index].keyFault = compromised.contains(key.fingerprint) ? .compromised : faults[key.name]
-        }
-    }
-
-    /// How long to wait for the agent; the stored files can be shown without it.
-    private static let patience: Duration = .seconds(3)
-
-    /// The keys that are retired, and those that the agent does not have although a grant would show them to this user.
-    /// None if the agent does not answer.
-    static func keyFaults(_ names: Set<KeyName>, _ session: Session) async -> [KeyName: CertificateReport.KeyFault] {
-        await withTaskGroup(of: [KeyName: CertificateReport.KeyFault].self) { group in
-            group.addTask {
-                guard let agent = try? await session.agent(), let grants = try? await agent.status().grants,
-                    let keys = try? await agent.keys()
-                else { return [:] }
-                let isRetired = Dictionary(keys.map { ($0.name, $0.state == .retired) }) { first, _ in first }
-                var faults: [KeyName: CertificateReport.KeyFault] = [:]
-                for name in names {
-                    switch isRetired[name] {
-                    case true?: faults[name] = .retired
-                    case nil where grants.contains { $0.covers(name) }: faults[name] = .gone
-                    default: break
-                    }
-                }
-                return faults
-            }
-            group.addTask {
-                try? await Task.sleep(for: patience)
-                return [:]
-            }
-            let first = await group.next() ?? [:]
-            group.cancelAll()
-            return first
+            reports[index].keyFault = compromised.contains(key.fingerprint) ? .compromised : agent.fault(of: key.name)
+            reports[index].grantLack = await grants?.lack(of: reports[index].certificate)
         }
     }
 
