@@ -13,14 +13,17 @@ public final class DNS01Update: ChallengeSolver {
     /// Seconds that resolvers may keep the record: no longer than it is needed.
     private static let ttl: UInt32 = 60
     /// For finding the place of a record and adding to it there. Servers in order need a fraction of a second. With the
-    /// limits below, servers that are none take a minute in all.
+    /// limits below, servers that are none take a minute in all, however many names an order has.
     static let changeLimit: Duration = .seconds(10)
     /// For removing a record, whose place is known.
     static let removalLimit: Duration = .seconds(5)
-    /// What each group of records that are changed at the same time may add to the limits.
+    /// What each group of records that are changed at the same time may add to the limits, and what all may add.
     private static let groupAllowance: Duration = .seconds(2)
+    private static let mostAllowance: (addition: Duration, removal: Duration) = (.seconds(10), .seconds(3))
     /// As long as servers take that are told of changes (RFC 1996), many times over.
     public static let standardWait: Duration = .seconds(40)
+    /// For all of an order's records to be added and shown, from the first addition on, unless the user asks for a wait.
+    private static let orderLimit: Duration = .seconds(43)
     /// For the last round of questions.
     private static let lastLook: Duration = .seconds(3)
     /// Records that are changed at the same time, and servers that are asked at the same time for each.
@@ -35,11 +38,15 @@ public final class DNS01Update: ChallengeSolver {
     private let time: any Timekeeping
     private let observer: IssuanceObserver
     private let gate = Gate(limit: DNS01Update.atATime)
+    /// Questions at a time, for all records of an order: each has a socket.
+    private let questions = Gate(limit: 128)
     /// Where this process has presented, by the record's name before aliases.
     private let places = Mutex<[String: TextRecord]>([:])
     /// Until when additions, or removals, must be done: from the first of them on.
     private let deadlines = Mutex<(addition: ContinuousClock.Instant?, removal: ContinuousClock.Instant?)>((nil, nil))
     private let groups = Mutex(0)
+    /// Until when all records of an order must be shown: from the first addition on.
+    private let orderEnd = Mutex<ContinuousClock.Instant?>(nil)
 
     /// - Parameters:
     ///   - longestWait: until all servers of the zone show a record.
@@ -84,12 +91,29 @@ public final class DNS01Update: ChallengeSolver {
     public func announce(_ answers: [ChallengeAnswer]) async {
         groups.withLock { $0 = answers.count / Self.atATime }
         deadlines.withLock { $0 = (nil, nil) }
+        orderEnd.withLock { $0 = nil }
+    }
+
+    /// How long a record may be waited for: what the user asks for, or what is left for the order.
+    private func longestLook() -> Duration {
+        guard longestWait == Self.standardWait else { return longestWait }
+        let now = ContinuousClock.now
+        let end = orderEnd.withLock { end in
+            let known = end ?? now + Self.orderLimit
+            end = known
+            return known
+        }
+        return min(longestWait, max(.zero, end - now))
     }
 
     /// What is left for a change: all records of an order share the time.
     private func timeLeft(isRemoval: Bool) -> Duration {
         let now = ContinuousClock.now
-        let whole = (isRemoval ? Self.removalLimit : Self.changeLimit) + Self.groupAllowance * groups.withLock { $0 }
+        let allowance = Self.groupAllowance * groups.withLock { $0 }
+        let whole =
+            isRemoval
+            ? Self.removalLimit + min(allowance, Self.mostAllowance.removal)
+            : Self.changeLimit + min(allowance, Self.mostAllowance.addition)
         let deadline = deadlines.withLock { deadlines in
             let known = isRemoval ? deadlines.removal : deadlines.addition
             let deadline = known ?? now + whole
@@ -101,6 +125,7 @@ public final class DNS01Update: ChallengeSolver {
 
     public func present(_ answer: ChallengeAnswer) async throws {
         let key = try settings.key()
+        _ = longestLook()
         try await change(answer) { [self] in
             let place = try await place(of: answer)
             try await lookup.add(Self.value(answer), ttl: Self.ttl, to: place, key, time: time.unixTime())
@@ -129,31 +154,11 @@ public final class DNS01Update: ChallengeSolver {
     {
         await gate.enter()
         do {
-            try await within(timeLeft(isRemoval: isRemoval), answer, body)
+            try await DNSPatience.within(timeLeft(isRemoval: isRemoval), answer.identifier, answer.target, body)
             await gate.leave()
         } catch {
             await gate.leave()
             throw explain(error, isRemoval ? nil : answer)
-        }
-    }
-
-    private func within<Result: Sendable>(
-        _ limit: Duration, _ answer: ChallengeAnswer, _ body: @escaping @Sendable () async throws -> Result
-    ) async throws -> Result {
-        try await withThrowingTaskGroup(of: Result?.self) { group in
-            group.addTask { try await body() }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                return nil
-            }
-            defer { group.cancelAll() }
-            guard let first = try await group.next(), let result = first else {
-                throw IssuanceError.passing(
-                    answer.identifier,
-                    reason: "the DNS servers for \(answer.target) did not answer in time",
-                    hint: "acme-agent asks the resolvers of /etc/resolv.conf, or --dns-resolver, and then the servers of the zone")
-            }
-            return result
         }
     }
 
@@ -167,10 +172,11 @@ public final class DNS01Update: ChallengeSolver {
 
     /// Asks each server of the zone itself: a resolver may have kept an earlier answer, and the CA may ask any of them.
     public func waitUntilVisible(_ answer: ChallengeAnswer) async throws {
-        let end = time.uptime() + longestWait
+        let wait = longestLook(), end = time.uptime() + wait
         do {
-            let limit = min(Self.changeLimit, longestWait + Self.lastLook)
-            let (place, servers) = try await within(limit, answer) { [self] () -> (TextRecord, [ZoneServer]) in
+            let limit = min(Self.changeLimit, wait + Self.lastLook)
+            let (place, servers) = try await DNSPatience.within(limit, answer.identifier, answer.target) {
+                [self] () -> (TextRecord, [ZoneServer]) in
                 let found = try await self.place(of: answer)
                 return (found, try await lookup.servers(of: found.zone))
             }
@@ -183,7 +189,9 @@ public final class DNS01Update: ChallengeSolver {
                 // What this host has no way to, it cannot judge; the others must do.
                 if missing.allSatisfy({ $0.1 == .unreachable }), missing.count < all { return }
                 guard time.uptime() + pause < end else {
-                    guard missing.count < all, missing.allSatisfy({ $0.1 != .lacking }) else { throw late(answer, place, missing) }
+                    guard missing.count < all, missing.allSatisfy({ $0.1 != .lacking }) else {
+                        throw late(answer, place, missing, after: wait)
+                    }
                     // A server that is down does not answer the CA either: it asks the others, which have the record.
                     observer(.warning("not every DNS server of \(place.zone) can be asked for the record: \(Self.list(missing))"))
                     return
@@ -205,7 +213,19 @@ public final class DNS01Update: ChallengeSolver {
             func start() {
                 guard next < servers.count else { return }
                 let (index, server) = (next, servers[next].server)
-                group.addTask { [lookup] in (index, try await lookup.look(for: value, at: name, on: server)) }
+                group.addTask { [lookup, questions] in
+                    await questions.enter()
+                    do {
+                        // Its time may be over.
+                        try Task.checkCancellation()
+                        let sight = try await lookup.look(for: value, at: name, on: server)
+                        await questions.leave()
+                        return (index, sight)
+                    } catch {
+                        await questions.leave()
+                        throw error
+                    }
+                }
                 next += 1
             }
             group.addTask {
@@ -226,12 +246,18 @@ public final class DNS01Update: ChallengeSolver {
         }
     }
 
-    private func late(_ answer: ChallengeAnswer, _ place: TextRecord, _ missing: [(ZoneServer, DNSLookup.Sight)]) -> IssuanceError {
+    /// What the user can do where the zone's servers are slow.
+    static let lateHint =
+        "let the primary notify the zone's other servers of changes (NOTIFY), or wait longer: --dns-wait SECONDS"
+
+    private func late(
+        _ answer: ChallengeAnswer, _ place: TextRecord, _ missing: [(ZoneServer, DNSLookup.Sight)], after wait: Duration
+    ) -> IssuanceError {
         IssuanceError.passing(
             answer.identifier,
-            reason: "after \(longestWait.components.seconds) s the TXT record \(place.name) is not on every server of the zone "
+            reason: "after \(wait.components.seconds) s the TXT record \(place.name) is not on every server of the zone "
                 + "\(place.zone): \(Self.list(missing))",
-            hint: "let the primary notify the zone's other servers of changes (NOTIFY), or wait longer: --dns-wait SECONDS")
+            hint: Self.lateHint)
     }
 
     private static func list(_ missing: [(ZoneServer, DNSLookup.Sight)]) -> String {

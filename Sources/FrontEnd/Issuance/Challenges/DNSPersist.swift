@@ -10,6 +10,9 @@ public struct DNSPersist: ChallengeSolver {
     /// A warning comes when a record lasts for less than this: longer than between two renewals that failed.
     public static let warningTime: Int64 = 30 * 86_400
 
+    /// For all questions about one record. Names are looked at side by side.
+    private static let lookLimit: Duration = .seconds(30)
+
     private let lookup: DNSLookup
     private let time: any Timekeeping
     private let observer: IssuanceObserver
@@ -137,14 +140,16 @@ public struct DNSPersist: ChallengeSolver {
     private func look(
         _ record: DNSPersistRecord.Expectation, _ name: DNSName, _ now: Int64
     ) async throws -> Result<DNSPersistRecord, DNSPersistRecord.Misfit> {
-        func fitting(_ values: [[UInt8]]) -> Result<DNSPersistRecord, DNSPersistRecord.Misfit> {
+        @Sendable func fitting(_ values: [[UInt8]]) -> Result<DNSPersistRecord, DNSPersistRecord.Misfit> {
             DNSPersistRecord.fitting(values.map { String(decoding: $0, as: UTF8.self) }, record, for: name, now: now)
         }
         do {
-            let domain = try DomainName(DNSPersistRecord.name(for: name))
-            let kept = fitting(try await lookup.texts(of: domain))
-            guard case .failure = kept, let values = try? await lookup.currentTexts(of: domain) else { return kept }
-            return fitting(values)
+            let text = DNSPersistRecord.name(for: name)
+            return try await DNSPatience.within(Self.lookLimit, .dns(name), text) { [lookup] in
+                let domain = try DomainName(text), kept = fitting(try await lookup.texts(of: domain))
+                guard case .failure = kept, let values = try? await lookup.currentTexts(of: domain) else { return kept }
+                return fitting(values)
+            }
         } catch let error as DNSError {
             throw IssuanceError.dns(error, .dns(name))
         }
