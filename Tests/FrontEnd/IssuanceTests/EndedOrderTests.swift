@@ -98,6 +98,29 @@ import Testing
         #expect(try await bench.store.journalNames().isEmpty)
     }
 
+    /// Policy lets its user make keys and delete none: what is left is listed, and the next order uses it.
+    @Test func aKeyThatCannotBeDeletedIsNotForgotten() async throws {
+        let bench = try Bench(), keys = UndeletableKeys(base: bench.keys), name = try CertificateName("www.example.org")
+        let solver = BrokenSolver(base: bench.solver, failsAtCleanUp: false)
+        await #expect(throws: IssuanceError.self) {
+            try await bench.flow(solvers: [solver], keys: keys).issue(try Bench.request())
+        }
+        let journal = try #require(try await bench.store.journal(named: name))
+        #expect(journal.hasFailed && journal.key == "www.example.org" && bench.keys.names == ["www.example.org"])
+        let outcome = try await bench.flow(keys: keys).issue(try Bench.request())
+        #expect(outcome.key.name == "www.example.org" && bench.keys.made == 1)
+        #expect(try await bench.store.journalNames().isEmpty)
+        // The same for a renewal with a new key: keys do not pile up.
+        for _ in 0..<2 {
+            await #expect(throws: IssuanceError.self) {
+                try await bench.flow(solvers: [solver], keys: keys).renew(name) { $0.newKey = true }
+            }
+            #expect(bench.keys.names == ["www.example.org", "www.example.org-2"])
+        }
+        // Nobody wants the certificate any more.
+        try await bench.flow(keys: keys).revoke(name, reason: .superseded)
+    }
+
     @Test(arguments: ["retired", "missing"])
     func aKeyThatCannotBeUsedLeavesNoJournal(_ state: String) async throws {
         let bench = try Bench()
@@ -187,6 +210,19 @@ private struct SlowKeys: KeyProvider {
     }
     func retireKey(named name: KeyName) async throws { try await base.retireKey(named: name) }
     func deleteKey(named name: KeyName) async throws { try await base.deleteKey(named: name) }
+    func signer(for key: ManagedKey) async throws -> any AccountSigner { try await base.signer(for: key) }
+}
+
+/// An agent that deletes no key.
+private struct UndeletableKeys: KeyProvider {
+    let base: SoftwareKeys
+
+    func key(named name: KeyName) async throws -> ManagedKey? { try await base.key(named: name) }
+    func createKey(named name: KeyName, algorithm: KeyAlgorithm, purpose: KeyPurpose) async throws -> ManagedKey {
+        try await base.createKey(named: name, algorithm: algorithm, purpose: purpose)
+    }
+    func retireKey(named name: KeyName) async throws { try await base.retireKey(named: name) }
+    func deleteKey(named name: KeyName) async throws { throw NoKeys.Refused() }
     func signer(for key: ManagedKey) async throws -> any AccountSigner { try await base.signer(for: key) }
 }
 

@@ -63,6 +63,8 @@ import Testing
         let requests = bench.ca.log.count
         let outcome = try await bench.flow(deploy: { _ in }).renew(name)
         #expect(outcome.certificate.metadata.generation == 5 && outcome.wasResumed && bench.ca.log.count == requests)
+        #expect(outcome.wasInstalled)
+        #expect(try await !bench.flow(deploy: { _ in }).renew(name).wasInstalled)
         #expect(bench.keys.retired == ["www.example.org", "www.example.org-2"])
         #expect(try await bench.store.journalNames().isEmpty)
     }

@@ -140,8 +140,9 @@ extension IssuanceFlow {
         guard Set(stored.metadata.identifiers) == Set(request.identifiers), stored.metadata.directory == issuer.directory,
             let key = try await keys.key(named: stored.metadata.key.name), isMet(request, by: key, journal, stored)
         else { return nil }
-        return IssuanceOutcome(certificate: stored, key: key, wasResumed: true)
+        return IssuanceOutcome(certificate: stored, key: key, wasResumed: true, wasInstalled: true)
     }
+
     /// Whether a completed order meets the request in everything but the names.
     private func isMet(_ request: IssuanceRequest, by key: ManagedKey, _ journal: OrderJournal, _ stored: StoredCertificate) -> Bool {
         (request.key == nil || request.key == key.name) && (!request.newKey || journal.announcesNewKey)

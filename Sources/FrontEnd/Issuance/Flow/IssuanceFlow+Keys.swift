@@ -181,8 +181,10 @@ extension IssuanceFlow {
 
     /// Cleans up after a failed order: deletes the key that was made for it, and lets no later run resume it unasked.
     /// Keys that already existed stay. Once a certificate request was sent, there may be a certificate: the key stays,
-    /// and the journal says what it belongs to.
-    func giveUp(_ plan: KeyPlan, _ keeper: JournalKeeper) async {
+    /// and the journal says what it belongs to, as it does if the key cannot be deleted.
+    /// - Parameter isListed: whether a key that is left is worth a failed order in the lists; not if nobody wants the
+    ///   certificate any more.
+    func giveUp(_ plan: KeyPlan, _ keeper: JournalKeeper, isListed: Bool = true) async {
         let journal = await keeper.journal
         await store.withdraw(journal.name)
         if await keeper.mayBeCertified {
@@ -192,14 +194,18 @@ extension IssuanceFlow {
             return
         }
         await releaseAuthorizations(of: journal)
-        if plan.isNew, let key = try? await keys.key(named: plan.name), journal.hasMade(key) {
+        var isKeyLeft = false
+        if plan.isNew, journal.keyOrigin != nil {
             do {
-                try await takeBack(key, of: journal.name)
+                if let key = try await keys.key(named: plan.name), journal.hasMade(key) { try await takeBack(key, of: journal.name) }
             } catch {
+                isKeyLeft = true
                 observer(.warning("the key \"\(plan.name)\" was made for the failed order and could not be deleted: \(error)"))
             }
         }
-        do { try await keeper.removeUnlessPresented() } catch {
+        do {
+            if isKeyLeft, isListed { try await keeper.record(.failed) } else { try await keeper.removeUnlessPresented() }
+        } catch {
             observer(.warning("the journal of the failed order could not be removed: \(error)"))
         }
     }
@@ -212,7 +218,8 @@ extension IssuanceFlow {
         let keeper = JournalKeeper(
             store: store, journal: left,
             mayBeCertified: journal.order != nil && journal.isFinalizing && !journal.isInstalled(as: certificate))
-        await giveUp(KeyPlan(name: key, isNew: journal.announcesNewKey && key != certificate.metadata.key.name), keeper)
+        await giveUp(
+            KeyPlan(name: key, isNew: journal.announcesNewKey && key != certificate.metadata.key.name), keeper, isListed: false)
     }
 
     /// Lets the keys go that the installed one has replaced.

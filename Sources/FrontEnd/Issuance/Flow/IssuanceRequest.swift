@@ -66,11 +66,14 @@ public struct IssuanceOutcome: Sendable {
     public var key: ManagedKey
     /// Whether an interrupted run was resumed.
     public var wasResumed: Bool
+    /// Whether that run had installed the certificate, so that only its deployment was left to be done.
+    public var wasInstalled: Bool
 
-    public init(certificate: StoredCertificate, key: ManagedKey, wasResumed: Bool) {
+    public init(certificate: StoredCertificate, key: ManagedKey, wasResumed: Bool, wasInstalled: Bool = false) {
         self.certificate = certificate
         self.key = key
         self.wasResumed = wasResumed
+        self.wasInstalled = wasInstalled
     }
 }
 

@@ -47,6 +47,17 @@ struct CertificateOrder: Sendable {
         return outcome
     }
 
+    /// Says that a person who wanted another certificate got one that an earlier run had ordered: "again" may mean the
+    /// same command after an interruption, and a second certificate counts towards the CA's limits.
+    static func note(_ outcome: IssuanceOutcome, force: Bool, newKey: Bool, _ output: Output) {
+        guard outcome.wasInstalled, force || newKey else { return }
+        let name = outcome.certificate.name
+        output.warning(
+            "\(name) was installed by an earlier run, which did not complete its deployment; that is done now, and nothing else was ordered",
+            hint: "the same command\(force ? "" : ", with --force,") orders another certificate now"
+                + (newKey ? "; this one's key \"\(outcome.key.name)\" was made for it" : ""))
+    }
+
     /// Servers use the old key until somebody reloads them.
     private func warnOfOldKey(_ session: Session) {
         guard settings.deployHooks == nil, session.settings.rootDeployHooks(of: request.name).isEmpty, request.oldKey != .keep else {

@@ -93,6 +93,7 @@ struct Issue: AgentCommand {
             guard let stored = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
             return try unchanged(stored, nil, kept, remembered, memory, session)
         }
+        CertificateOrder.note(outcome, force: subject.force, newKey: certificate.newKey, session.output)
         if !validity.isMet(by: outcome.certificate.metadata) {
             let metadata = outcome.certificate.metadata
             session.output.warning(

@@ -402,6 +402,7 @@ struct Renewals: RenewalWork {
         guard let keys = try await keys(for: name) else { return .notTried }
         do {
             if let outcome = try await renew(name, at: directory, keys, replacesUndeployed: replacesUndeployed, isWanted) {
+                CertificateOrder.note(outcome, force: isForced, newKey: options.newKey, session.output)
                 progress.state.withLock { $0.report.renewed.append(outcome) }
                 return .renewed
             }
