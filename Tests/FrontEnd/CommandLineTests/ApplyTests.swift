@@ -127,6 +127,11 @@ import Testing
         }
         #expect(try state(Self.cas + Self.names, stored, journal([])).action == .resume)
         #expect(try state(Self.cas + Self.names, nil, journal([])).action == .resume)
+        #expect(try state(Self.cas + Self.names, stored, journal([])).words == ["interrupted"])
+        // What is installed needs its hook only.
+        let undeployed = try state(Self.cas + Self.names, stored, journal([.installed(generation: stored.metadata.generation)]))
+        #expect(undeployed.action == .resume && undeployed.words == ["hook-failed"])
+        #expect(undeployed.text(now: Self.now) == "www.example.org: to be resumed: its deploy hook failed or did not finish")
         // A failed order is tried again only for what is not as declared.
         #expect(try state(Self.cas + Self.names, stored, journal([.failed])).action == .none)
         #expect(try state(Self.cas + Self.names, nil, journal([.failed])).action == .issue)
@@ -172,6 +177,10 @@ import Testing
         #expect(applied.error.contains("old.example.org: not declared, left alone"), "\(applied)")
         #expect(applied.error.contains("everything is as declared: nothing was ordered"), "\(applied)")
         _ = try await session.run("sed -i 's/, \"example.org\"//' acme-agent.toml")
+        let impossible = try await session.run("acme-agent apply --dry-run")
+        #expect(impossible.status == 1 && impossible.output.isEmpty, "\(impossible)")
+        #expect(impossible.error.contains("error: www.example.org: there is no account at https://ca.example yet"), "\(impossible)")
+        try await session.store.save(StoredAccount(directory: try ACMEURL("https://ca.example/directory"), key: "account"))
         let dry = try await session.run("acme-agent apply --dry-run")
         #expect(dry.status == 0 && dry.output == "www.example.org: to be replaced: it also includes example.org\n", "\(dry)")
         #expect(dry.error.contains("a dry run: no CA was contacted and nothing was changed"), "\(dry)")
@@ -182,6 +191,24 @@ import Testing
         #expect(unknown.status == 64 && unknown.error.contains("declares no certificate \"old.example.org\""), "\(unknown)")
         let list = try await session.run("cp -r state before; acme-agent apply --dry-run --quiet; diff -r state before")
         #expect(list.status == 0 && list.output.isEmpty, "\(list)")
+    }
+
+    /// What cannot work is not promised.
+    @Test func aDryRunLooksWhetherAnOrderCouldBePlaced() async throws {
+        let session = try CommandLineSession(), directory = try ACMEURL("https://127.0.0.1:1/directory")
+        try await session.store.save(StoredAccount(directory: directory, key: "account"))
+        let part = "[[certificate]]\\nname = \"wild\"\\nnames = [\"*.example.org\"]\\n[[certificate]]\\nnames = [\"www.example.org\"]\\n"
+        _ = try await session.run(
+            "{ printf 'directory = \"\(directory)\"\\n'; cat acme-agent.toml; printf '\(part)'; } >new; mv new acme-agent.toml")
+        let dry = try await session.run("acme-agent apply --dry-run")
+        #expect(dry.status == 5 && dry.output == "www.example.org: to be issued for www.example.org: it does not exist yet\n", "\(dry)")
+        #expect(dry.error.contains("error: wild: the chosen challenge cannot validate *.example.org; nothing was ordered"), "\(dry)")
+        let hook = try await session.run("echo 'deploy-hook = \"/nowhere/hook\"' >>acme-agent.toml; acme-agent apply --dry-run --json")
+        #expect(
+            hook.output.contains(#""failed":[{"name":"wild""#) && hook.output.contains(#"{"name":"www.example.org","error""#), "\(hook)")
+        try await session.store.save(StoredAccount(directory: directory, key: "account", isDeactivated: true))
+        let closed = try await session.run("sed -i '/^deploy-hook/d' acme-agent.toml; acme-agent apply --dry-run www.example.org")
+        #expect(closed.status == 4 && closed.error.contains("is permanently deactivated"), "\(closed)")
     }
 
     /// A certificate of a company's CA is never replaced by one of a public CA unasked.

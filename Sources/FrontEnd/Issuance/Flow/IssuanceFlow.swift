@@ -261,12 +261,7 @@ public struct IssuanceFlow: Sendable {
 
     /// Places an order.
     func place(_ request: IssuanceRequest) async throws -> IssuerOrder {
-        // For example a wildcard without a DNS hook: the CA would keep an order that no run can complete. No solver at
-        // all means that the names are already validated.
-        if !solvers.isEmpty, let identifier = request.identifiers.first(where: { name in !solvers.contains { $0.canSolve(name) } }) {
-            throw IssuanceError.noSolver(identifier, offered: nil)
-        }
-        try checkSolvers(for: request.identifiers)
+        try Self.check(solvers, for: request.identifiers)
         var order = NewOrder(
             identifiers: request.identifiers, profile: request.profile, replaces: request.replaces, notBefore: request.notBefore,
             notAfter: request.notAfter)
@@ -283,8 +278,15 @@ public struct IssuanceFlow: Sendable {
         }
     }
 
-    /// Detects an unusable folder or program before the order is placed: each name must have a solver that can be used.
-    private func checkSolvers(for names: [Identifier]) throws {
+    /// Detects names that no solver can prove, and unusable folders and programs, before the order is placed: each name must
+    /// have a solver that can be used.
+    /// - Throws: `IssuanceError`.
+    public static func check(_ solvers: [any ChallengeSolver], for names: [Identifier]) throws {
+        // For example a wildcard without a DNS hook: the CA would keep an order that no run can complete. No solver at
+        // all means that the names are already validated.
+        if !solvers.isEmpty, let identifier = names.first(where: { name in !solvers.contains { $0.canSolve(name) } }) {
+            throw IssuanceError.noSolver(identifier, offered: nil)
+        }
         let failures = solvers.map { solver -> (any Error)? in
             do {
                 try solver.check()

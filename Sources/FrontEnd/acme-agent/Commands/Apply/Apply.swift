@@ -55,6 +55,11 @@ struct Apply: AgentCommand {
                     + (session.settings.file.map { " (\(TerminalText.safe($0)))" } ?? ""))
         }
         let toDo = report.states.filter(\.isToDo)
+        if dryRun {
+            for state in toDo {
+                do { try await check(state, session) } catch { report.add(Failure(error), of: state.name, session.output) }
+            }
+        }
         if !dryRun, !toDo.isEmpty {
             let states = report.states
             do { report = try await order(toDo, report, session) } catch let error as AgentConnectionError {
@@ -135,6 +140,30 @@ struct Apply: AgentCommand {
             isRevokedByCA: record?.revocation != nil, now: Session.now)
     }
 
+    /// Fails with what would keep an order from being placed, as far as it can be seen without CA and agent.
+    private func check(_ state: DeclarationState, _ session: Session) async throws {
+        try session.settings.checkKeyFileGroup()
+        let settings = try settings(of: state, session).used
+        try Hooks.check(settings)
+        guard let account = try await session.store.account(at: state.directory) else {
+            throw IssuanceError.noAccount(directory: state.directory)
+        }
+        guard !account.isDeactivated else {
+            throw IssuanceError.accountClosed(account.key, nil, contact: account.contact, directory: account.directory)
+        }
+        try IssuanceFlow.check(settings.solvers(for: account.url), for: state.request.identifiers)
+    }
+
+    /// How a certificate is ordered, and what is remembered of that.
+    private func settings(
+        of state: DeclarationState, _ session: Session
+    ) throws -> (used: CertificateSettings, remembered: CertificateSettings) {
+        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
+        let remembered = try Issue.remembered(memory, state.name, session.output)
+        let used = session.settings.certificate(named: state.name.rawValue, given: state.declared.settings, remembered: remembered)
+        return (used, remembered)
+    }
+
     private func order(_ states: [DeclarationState], _ before: Report, _ session: Session) async throws -> Report {
         try session.settings.checkKeyFileGroup()
         let display = ProgressDisplay(session.output)
@@ -159,10 +188,7 @@ struct Apply: AgentCommand {
     private func order(
         _ state: DeclarationState, _ keys: AgentKeyProvider, _ display: ProgressDisplay, _ session: Session
     ) async throws -> IssuanceOutcome? {
-        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
-        let remembered = try Issue.remembered(memory, state.name, session.output)
-        let settings = session.settings.certificate(
-            named: state.name.rawValue, given: state.declared.settings, remembered: remembered)
+        let (settings, remembered) = try settings(of: state, session)
         // What a CA may decide otherwise is remembered as requested, so that it is not ordered again and again.
         var kept = remembered
         kept.profile = state.declared.settings.profile ?? kept.profile
@@ -181,7 +207,8 @@ struct Apply: AgentCommand {
     private func finish(_ report: Report, _ session: Session) throws {
         let now = Session.now, output = session.output
         var lines = report.issued.map { CertificateReport($0).brief }
-        for state in report.states where output.verbosity > .quiet && (dryRun || !state.isToDo) {
+        let failed = Set(report.failed.map(\.name))
+        for state in report.states where output.verbosity > .quiet && (dryRun && !failed.contains(state.name) || !state.isToDo) {
             lines.append(output.given.named(output.given.added(to: state.text(now: now))))
         }
         for name in report.undeclared {

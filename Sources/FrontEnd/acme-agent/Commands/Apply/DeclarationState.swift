@@ -93,10 +93,10 @@ struct DeclarationState: Sendable {
             action = .left
         } else if reasons.isEmpty {
             action = .none
-        } else if differences == [.unfinished] {
+        } else if differences == [.unfinished] || differences == [.undeployed] {
             action = .resume
         } else {
-            let isOnlyDue = differences.allSatisfy { if case .due = $0 { true } else { $0 == .unfinished } }
+            let isOnlyDue = differences.allSatisfy { if case .due = $0 { true } else { $0 == .unfinished || $0 == .undeployed } }
             action = isOnlyDue && !isUseless ? .renew : .replace
         }
     }

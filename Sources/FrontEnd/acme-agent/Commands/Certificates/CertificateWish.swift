@@ -26,6 +26,8 @@ struct CertificateWish: Sendable {
         case due(since: Int64)
         /// There is an unfinished order for the same names: it comes first.
         case unfinished
+        /// It is installed, and its deploy hook failed or did not finish.
+        case undeployed
         case ca(ACMEURL)
         case names(missing: [Identifier], dropped: [Identifier])
         case newKey
@@ -54,7 +56,9 @@ struct CertificateWish: Sendable {
         let due = due(stored)
         if due <= now { found.append(.due(since: due)) }
         let had = stored.metadata.identifiers, wanted = request.identifiers
-        if let journal, Set(journal.identifiers) == Set(wanted) { found.append(.unfinished) }
+        if let journal, Set(journal.identifiers) == Set(wanted) {
+            found.append(journal.isInstalled(as: stored) ? .undeployed : .unfinished)
+        }
         if stored.metadata.directory != directory { found.append(.ca(directory)) }
         if Set(had) != Set(wanted) {
             found.append(.names(missing: wanted.filter { !had.contains($0) }, dropped: had.filter { !wanted.contains($0) }))
@@ -94,6 +98,7 @@ extension CertificateWish.Difference {
         case .revoked: return "it is revoked"
         case .due(let time): return "it is due for renewal since \(Wording.day(time))"
         case .unfinished: return "its order was interrupted"
+        case .undeployed: return "its deploy hook failed or did not finish"
         case .ca(let directory): return "it is to be issued by \(directory)"
         case .names(let missing, let dropped):
             let lacks = "it lacks \(Wording.list(missing))", has = "also includes \(Wording.list(dropped))"
@@ -114,6 +119,7 @@ extension CertificateWish.Difference {
         case .revoked: "revoked"
         case .due: "due"
         case .unfinished: "interrupted"
+        case .undeployed: "hook-failed"
         case .ca: "ca"
         case .names: "names"
         case .newKey, .key: "key"
