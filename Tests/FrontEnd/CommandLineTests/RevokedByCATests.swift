@@ -60,6 +60,39 @@ import Testing
         await server.stop()
     }
 
+    /// A company's CA may have its lists in a directory service: nobody looks there, and that is no secret.
+    @Test(arguments: [
+        (["ldap://ldap.example/cn=CA"], "(ldap://ldap.example/cn=CA)"), ([], nil), (["ldap://x", "http://127.0.0.1:1/list"], nil),
+    ])
+    func whatNobodyLooksAtIsSaid(urls: [String], place: String?) async throws {
+        let session = try CommandLineSession(), ca = RevokingCA(now: CommandLineSession.now)
+        let key = P256.Signing.PrivateKey().publicKey, name = "www.example.org"
+        let chain = try ca.chain(serial: [0x41], points: urls.isEmpty ? nil : [urls], names: [name], subject: key)
+        let stored = try await session.store.install(
+            NewCertificate(
+                name: try CertificateName(name), pem: RevokingCA.pem(chain), key: try KeyName(name), spki: Array(key.derRepresentation),
+                identifiers: [try Identifier(argument: name)], directory: try ACMEURL("https://127.0.0.1:1/dir"),
+                time: CommandLineSession.now, isDeployed: true))
+        let shown = try await session.run("acme-agent show www.example.org; acme-agent show www.example.org --json")
+        #expect(
+            shown.output.contains("revocation:") == (place != nil) && shown.output.contains("\"revocationUnlooked\":") == (place != nil),
+            "\(shown)")
+        if let place { #expect(shown.output.contains("is at an http or https URL \(place)"), "\(shown)") }
+        var contents = try await StoreContents(try self.session(session))
+        #expect(contents.unlooked(true).contains("not looked at") == (place != nil) && contents.unlooked(false).isEmpty)
+        // That is no reason for attention every day.
+        #expect(contents.attention().isEmpty)
+        var imported = stored
+        imported.metadata.directory = nil
+        contents.reports = [CertificateReport(imported)]
+        #expect(contents.unlooked(true).hasSuffix(": www.example.org"))
+    }
+
+    private func session(_ session: CommandLineSession) throws -> Session {
+        let options = try GlobalOptions.parse(["--config", session.folder.file("acme-agent.toml")])
+        return Session(settings: try Settings(options, environment: Environment()), output: Output(options))
+    }
+
     @Test func aListThatDoesNotCountIsSaidVerboselyAndAfterDays() async throws {
         let session = try CommandLineSession(), server = try await ListServer(), ca = RevokingCA(now: CommandLineSession.now)
         let stored = try await install(session, ca, server, serial: [0x41])

@@ -51,6 +51,15 @@ public struct RevocationChecks: Sendable {
         var subjects: [Int]
     }
 
+    /// The places of the lists that a certificate names, if none of them is asked: as `ldap://…`.
+    /// - Returns: `nil` if a list is asked, or the certificate names none; empty if no place is a URL.
+    public static func unaskedPlaces(of chain: CertificateChain) -> [String]? {
+        guard let value = chain.leaf.extensionValue(CertificateDistributionPoints.oid)?.value,
+            let points = try? CertificateDistributionPoints(value), points.places(atMost: 1).isEmpty
+        else { return nil }
+        return points.points.flatMap { $0 }.prefix(maximumPlaces).map { String(decoding: $0, as: UTF8.self) }
+    }
+
     /// - Returns: in the subjects' order.
     /// - Throws: `CancellationError`.
     public func looks(at subjects: [Subject]) async throws -> [RevocationLook] {

@@ -84,6 +84,7 @@ struct Status: AgentCommand {
         let certificates =
             "\(count) in \(settings.stateDirectory)" + (contents.nextExpiry().map { "; \($0)" } ?? "")
             + (contents.awaited.isEmpty ? "" : "; awaited: \(Wording.list(contents.awaited.map(\.name.rawValue)))")
+            + contents.unlooked(settings.checksRevocationLists)
         if account?.isDeactivated == true {
             let register = session.output.given.added(to: "acme-agent account register --agree-tos --key NAME")
             own.append("account: deactivated (\(register) registers another one)")

@@ -107,6 +107,15 @@ struct CertificateReport: Sendable {
         listFailures = record?.listFailures
     }
 
+    /// Why nobody looks whether its CA has revoked it, in a few words; `nil` if somebody does, or its CA has no lists.
+    var unlooked: String? {
+        guard !certificate.isRevoked else { return nil }
+        if metadata.directory == nil { return "not looked at, since it was imported" }
+        guard let places = RevocationChecks.unaskedPlaces(of: certificate.chain) else { return nil }
+        let shown = places.first.map { " (\(TerminalText.safe($0, limit: 200)))" } ?? ""
+        return "not looked at: none of its revocation lists is at an http or https URL\(shown)"
+    }
+
     /// Seconds after which it is said that no revocation list could be used. One that is down for a while is no news.
     private static let longSilence: Int64 = 3 * 86_400
 
@@ -174,6 +183,7 @@ struct CertificateReport: Sendable {
         list.add("not before", RFC3339.string(metadata.notBefore))
         list.add("not after", "\(RFC3339.string(metadata.notAfter)) (\(Wording.moment(metadata.notAfter, from: now)))")
         list.add("renewal due", renewal.map { "\(RFC3339.string($0)) (\(Wording.moment($0, from: now)))" } as String?)
+        list.add("revocation", unlooked)
         list.add("issuer", issuer)
         list.add("chain", Wording.count(certificate.chain.certificates.count, "certificate"))
         list.add("serial", metadata.serial)
@@ -245,6 +255,7 @@ struct CertificateReport: Sendable {
             json.member("reason", ifPresent: revocation.reason?.name)
             json.endObject()
         }
+        json.member("revocationUnlooked", ifPresent: unlooked)
         json.member("installed", RFC3339.string(metadata.installed))
         json.name("key")
         json.beginObject()

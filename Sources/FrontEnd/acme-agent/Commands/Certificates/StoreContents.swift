@@ -9,8 +9,9 @@ struct StoreContents: Sendable {
     var awaited: [AwaitedCertificate] = []
     var damaged: [(name: CertificateName, failure: Failure)] = []
 
+    /// - Parameter agent: what it has said already; `nil` if it has not been asked.
     /// - Throws: `StoreError` if the folder itself cannot be read.
-    init(_ session: Session) async throws {
+    init(_ session: Session, agent known: AgentView? = nil) async throws {
         let store = session.store
         for name in try await store.certificateNames() {
             do throws(StoreError) {
@@ -31,7 +32,7 @@ struct StoreContents: Sendable {
             } catch { damaged.append((name, Failure(error))) }
         }
         guard !reports.isEmpty else { return }
-        let agent = await AgentView.ask(session)
+        let agent = if let known { known } else { await AgentView.ask(session) }
         var grants = agent.renewalGrants(session)
         let compromised = (try? store.compromisedKeys()) ?? []
         for index in reports.indices {
@@ -54,6 +55,13 @@ struct StoreContents: Sendable {
                     + "(acme-agent import \(awaited.name) FILE)"
             }
             + damaged.map { "\($0.name): \($0.failure.message)" }
+    }
+
+    /// Of which certificates nobody would know that their CA has revoked them.
+    /// - Parameter isOn: whether lists are looked at; whoever has turned that off knows it.
+    func unlooked(_ isOn: Bool) -> String {
+        let names = isOn ? reports.filter { $0.unlooked != nil }.map(\.certificate.name.rawValue) : []
+        return names.isEmpty ? "" : "; whether CAs have revoked them is not looked at (acme-agent show says why): \(Wording.list(names))"
     }
 
     /// Which certificate expires first, and when; expired and revoked ones do not count.
