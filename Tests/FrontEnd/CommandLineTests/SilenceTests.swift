@@ -1,3 +1,5 @@
+import ACME
+import CertificateStore
 import SilentServer
 import Testing
 
@@ -38,6 +40,35 @@ import Testing
             #expect(outcome.status == 3 && ContinuousClock.now - began < .seconds(10), "\(line): \(outcome)")
             #expect(outcome.error.contains("warning: no certificate can be renewed for now: the agent accepts connections"), "\(outcome)")
         }
+    }
+
+    /// It is asked once, and what needs it is unknown then.
+    @Test func doctorDoesNotWaitForASilentAgentAgainAndAgain() async throws {
+        let session = try CommandLineSession(), directory = try ACMEURL("https://127.0.0.1:1/directory")
+        try await session.store.save(
+            StoredAccount(directory: directory, key: "account", url: try ACMEURL("https://127.0.0.1:1/account/1")))
+        let agent = try SilentServer(path: session.folder.file("agent.sock"))
+        defer { agent.close() }
+        let began = ContinuousClock.now
+        let outcome = try await session.run("timeout 40 acme-agent doctor --directory \(directory)")
+        #expect(outcome.status == 6 && ContinuousClock.now - began < .seconds(10), "\(outcome)")
+        #expect(outcome.output.contains("failed: the agent accepts connections but does not answer"), "\(outcome)")
+        #expect(outcome.output.contains("unknown: 127.0.0.1: https://127.0.0.1:1/account/1: the agent, which signs"), "\(outcome)")
+    }
+
+    /// Says once what it watches, and that nobody would sign; SIGTERM ends it.
+    @Test func runSaysWhatItWatches() async throws {
+        let session = try CommandLineSession()
+        try await session.install("www.example.org")
+        let outcome = try await session.run("timeout -s TERM -k 20 8 acme-agent run")
+        #expect(
+            outcome.error.contains("watching 1 certificate in \(session.folder.file("state")): www.example.org is due first, in "),
+            "\(outcome)")
+        #expect(outcome.error.components(separatedBy: "warning: no certificate can be renewed for now").count == 2, "\(outcome)")
+        let quiet = try await session.run("rm -r state/certificates; timeout -s TERM -k 20 4 acme-agent run --quiet")
+        #expect(quiet.error.isEmpty || !quiet.error.contains("watching"), "\(quiet)")
+        let none = try await session.run("timeout -s TERM -k 20 4 acme-agent run")
+        #expect(none.error.contains("state: there are no certificates yet"), "\(none)")
     }
 
     /// The agent, which is asked only for the key's default name, is not contacted before the CA's directory is read.

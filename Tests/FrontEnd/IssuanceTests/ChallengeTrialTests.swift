@@ -1,5 +1,6 @@
 import ACME
 import CertificateStore
+import DNS
 import TestSupport
 import Testing
 
@@ -105,7 +106,14 @@ import Testing
             })
         #expect(seen.isGood, "\(seen)")
         #expect(try folder.read("log").contains("\ncleanup _acme-challenge.www.example.org "))
-        let missing = try await trial(hook, view { _ in throw IssuanceError.solver(nil, reason: "no record", hint: nil) })
+        // What the DNS servers say otherwise is not the hook's fault.
+        let zoneless = try await trial(hook, view { _ in throw IssuanceError.dns(DNSError.noZone(try DomainName("example.org")), nil) })
+        guard case .notSeen(let reason, let other) = zoneless.outcome else {
+            Testing.Issue.record("\(zoneless)")
+            return
+        }
+        #expect(reason.contains("no zone was found") && other?.contains("hook") != true, "\(zoneless)")
+        let missing = try await trial(hook, view { _ in throw IssuanceError.busy("no record", hint: DNS01Update.lateHint) })
         guard case .notSeen("no record", let hint) = missing.outcome else {
             Testing.Issue.record("\(missing)")
             return

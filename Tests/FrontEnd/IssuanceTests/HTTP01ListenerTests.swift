@@ -2,6 +2,7 @@ import ACME
 import Foundation
 import NIOCore
 import NIOPosix
+import Synchronization
 import TestSupport
 import Testing
 
@@ -97,6 +98,23 @@ import Testing
         #expect(pieces < 512)
         try? await channel.close()
         await listener.finish()
+    }
+
+    /// It is not the CA that is waited for.
+    @Test func whatItWaitsForIsSaid() async throws {
+        let first = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
+        try await first.prepare()
+        let port = try #require(first.port), said = Mutex<[String]>([])
+        let second = HTTP01Listener([.address(try ListenAddress("127.0.0.1:\(port)"))], patience: .seconds(20)) { event in
+            if case .waiting(_, let reason) = event { said.withLock { $0.append(reason) } }
+        }
+        async let prepared: Void = second.prepare()
+        for _ in 0..<1_000 where said.withLock({ $0.isEmpty }) { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(said.withLock { $0 } == ["for another program to leave 127.0.0.1:\(port)"])
+        await first.finish()
+        try await prepared
+        #expect(said.withLock { $0.last } == "for the CA")
+        await second.finish()
     }
 
     @Test func oneRequestIsAnsweredInEachConnection() async throws {

@@ -29,14 +29,18 @@ public final class ChallengeServer: Sendable, CustomStringConvertible {
     private let inherited: InheritedSockets
     private let patience: Duration
     private let advice: Advice
+    private let observer: IssuanceObserver
     private let channels = Mutex<[any Channel]>([])
     private let connections = Mutex(0)
 
-    init(_ endpoints: [ListenEndpoint], inherited: InheritedSockets, patience: Duration, advice: Advice) {
+    init(
+        _ endpoints: [ListenEndpoint], inherited: InheritedSockets, patience: Duration, observer: @escaping IssuanceObserver, advice: Advice
+    ) {
         self.endpoints = endpoints
         self.inherited = inherited
         self.patience = patience
         self.advice = advice
+        self.observer = observer
     }
 
     public var description: String { endpoints.map(\.description).joined(separator: ",") }
@@ -73,10 +77,15 @@ public final class ChallengeServer: Sendable, CustomStringConvertible {
     func listen(_ handlers: @escaping @Sendable () throws -> [any ChannelHandler]) async throws {
         guard channels.withLock({ $0.isEmpty }) else { return }
         let end = ContinuousClock.now + patience
+        var isWaiting = false
+        // Until the next request says it better.
+        defer { if isWaiting { observer(.waiting(seconds: 0, reason: "for the CA")) } }
         while let (endpoint, error) = await bindAll(handlers) {
             // Hold none while waiting: two orders that hold one address each would wait for each other.
             await close()
             guard (error as? IOError)?.errnoCode == EADDRINUSE, ContinuousClock.now < end else { throw explain(error, endpoint) }
+            if !isWaiting { observer(.waiting(seconds: 0, reason: "for another program to leave \(endpoint)")) }
+            isWaiting = true
             try await Task.sleep(for: .milliseconds(Int.random(in: Self.retryInterval)))
         }
     }

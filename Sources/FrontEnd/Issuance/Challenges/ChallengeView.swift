@@ -47,9 +47,11 @@ public struct ChallengeView: Sendable {
     private func lookInDNS(_ answer: ChallengeAnswer) async throws -> ChallengeTrial.Outcome {
         guard let dns else { return .notSeen(reason: "nobody looked", hint: nil) }
         do { try await dns(answer) } catch let error as IssuanceError {
+            // What the servers said otherwise is not the hook's fault.
             return .notSeen(
                 reason: ChallengeTrial.reason(of: error),
-                hint: "the DNS hook must return when the servers have the record, or --dns-wait SECONDS waits")
+                hint: error.hint == DNS01Update.lateHint
+                    ? "the DNS hook must return when the servers have the record, or --dns-wait SECONDS waits" : error.hint)
         }
         return .seen("every server of the zone")
     }

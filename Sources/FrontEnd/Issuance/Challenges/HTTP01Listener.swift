@@ -19,12 +19,15 @@ public final class HTTP01Listener: ChallengeSolver {
         self.init(addresses.map { .address($0) }, patience: patience)
     }
 
-    /// - Parameter inherited: the sockets that were handed over, of which the endpoints may name some.
+    /// - Parameters:
+    ///   - inherited: the sockets that were handed over, of which the endpoints may name some.
+    ///   - observer: is told while it waits for an address.
     public init(
-        _ endpoints: [ListenEndpoint], inherited: InheritedSockets = .current, patience: Duration = ChallengeServer.patience
+        _ endpoints: [ListenEndpoint], inherited: InheritedSockets = .current, patience: Duration = ChallengeServer.patience,
+        observer: @escaping IssuanceObserver = { _ in }
     ) {
         server = ChallengeServer(
-            endpoints, inherited: inherited, patience: patience,
+            endpoints, inherited: inherited, patience: patience, observer: observer,
             advice: ChallengeServer.Advice(
                 busy: "if it is another order, run the command again later; if it is a web server, use its folder: --webroot FOLDER",
                 forbidden: "have a web server serve the challenges: --webroot FOLDER"))

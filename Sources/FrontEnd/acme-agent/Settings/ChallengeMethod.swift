@@ -89,9 +89,9 @@ enum ChallengeMethod: Sendable, Equatable {
     ///   - observer: is told while it waits.
     func solver(_ challenge: DNSChallenge, dnsWait: Int?, observer: @escaping IssuanceObserver) -> any ChallengeSolver {
         switch self {
-        case .listener(let addresses): HTTP01Listener(addresses)
+        case .listener(let addresses): HTTP01Listener(addresses, observer: observer)
         case .webroot(let folder): HTTP01Webroot(root: folder)
-        case .tlsListener(let addresses): TLSALPN01Listener(addresses)
+        case .tlsListener(let addresses): TLSALPN01Listener(addresses, observer: observer)
         case .dnsHook(let hook): hook.solver(challenge, dnsWait: dnsWait ?? CertificateSettings.defaultDNSWait)
         case .dnsPersist(let settings): DNSPersist(settings, observer: observer)
         case .dnsUpdate(let settings):

@@ -1,3 +1,4 @@
+import ACME
 import ACMEClient
 import ArgumentParser
 import CertificateStore
@@ -33,7 +34,9 @@ struct Run: AgentCommand {
         let display = ProgressDisplay(session.output)
         do {
             try await session.followed(display) { _ in
-                while true { try await round(session, display) }
+                await announce(session)
+                var warned: [RenewalReport.Warning] = []
+                while true { warned = try await round(session, display, after: warned) }
             }
         } catch let failure as Failure where failure.exitStatus == .terminated {
             // As it is meant to end.
@@ -42,7 +45,32 @@ struct Run: AgentCommand {
         return .success
     }
 
-    private func round(_ first: Session, _ display: ProgressDisplay) async throws {
+    /// Says once what is watched, and what is due first, as far as the store knows it.
+    private func announce(_ session: Session) async {
+        guard session.output.verbosity > .quiet else { return }
+        let now = Session.now, names = (try? await session.store.certificateNames()) ?? []
+        var first: (name: CertificateName, due: Int64)?
+        for name in names {
+            guard let stored = try? await session.store.certificate(named: name), stored.metadata.directory != nil else { continue }
+            var report = CertificateReport(stored, now: now)
+            report.take(await session.renewalRecord(of: stored))
+            guard let due = report.renewal, due < first?.due ?? .max else { continue }
+            first = (name, due)
+        }
+        let place = TerminalText.safe(session.settings.stateDirectory)
+        let next = first.map { $0.due <= now ? "\($0.name) is due" : "\($0.name) is due first, \(Wording.moment($0.due, from: now))" }
+        session.output.note(
+            names.isEmpty
+                ? "watching \(place): there are no certificates yet"
+                : "watching \(Wording.count(names.count, "certificate")) in \(place): "
+                    + (next.map { "\($0) (\(RFC3339.string(first?.due ?? now)))" } ?? "none is renewed by an ACME CA"))
+    }
+
+    /// - Parameter warned: what has been said already, and is not said again.
+    /// - Returns: what is wrong now.
+    private func round(
+        _ first: Session, _ display: ProgressDisplay, after warned: [RenewalReport.Warning]
+    ) async throws -> [RenewalReport.Warning] {
         // Read again each time: what a person mends or adds counts from the next round on.
         var session = first
         do { session = Session(settings: try Settings(options, environment: Environment.current()), output: first.output) } catch {
@@ -67,10 +95,15 @@ struct Run: AgentCommand {
         }
         for entry in report.postponed { session.output.note(entry.line(from: now)) }
         Renew.warn(of: report.toRequest, session.output)
+        RenewalReport.Warning.print(report.warnings.filter { !warned.contains($0) }, session.output)
+        if report.warnings.isEmpty, warned.contains(where: { $0.status == .agentUnavailable }) {
+            session.output.note("the agent answers again")
+        }
         await Renew.settleOutgoingKeys(session)
         let pause = max(next - now, 1) + Int64(Int.random(in: Self.jitter))
         session.output.detail("next round in \(Wording.duration(seconds: pause))")
         try await Task.sleep(for: .seconds(pause))
+        return report.warnings
     }
 
     private static func moment(_ outcome: IssuanceOutcome, _ now: Int64) -> String {

@@ -35,7 +35,12 @@ struct ChallengeTest: AgentCommand {
     }
 
     func run(_ session: Session) async throws -> ExitStatus {
-        let identifiers = try Issue.identifiers(names), given = try certificate.settings
+        let identifiers = try Issue.identifiers(names)
+        var options = certificate
+        // Without a way that it belongs to, it says only where to look.
+        if options.dnsUpdate == nil, !options.dnsPersist { options.dnsResolver = nil }
+        let given = try options.settings
+        let seen = try DNSUpdateSettings(server: DNSUpdateSettings.automatic, keyFile: nil, resolver: certificate.dnsResolver)
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         let findings = try await Interruption.cancelling(
             notice: {
@@ -52,7 +57,7 @@ struct ChallengeTest: AgentCommand {
                 let solvers = settings.solvers(for: account).filter { $0.canSolve(identifier) && $0.type != .dnsPersist01 }
                 guard !solvers.isEmpty else { throw IssuanceError.noSolver(identifier, offered: nil) }
                 for solver in solvers {
-                    let view = ChallengeView { try await ChallengeTest.lookInDNS($0) }
+                    let view = ChallengeView { try await DNS01Update(seen, longestWait: ChallengeTest.longestWait).waitUntilVisible($0) }
                     findings.append(try await ChallengeTrial(solver, view: view).run(identifier))
                 }
             }
@@ -61,11 +66,8 @@ struct ChallengeTest: AgentCommand {
         return try report(findings, session.output)
     }
 
-    /// Asks every server of the zone. It has the record already, or gets it soon.
-    private static func lookInDNS(_ answer: ChallengeAnswer) async throws {
-        let settings = try DNSUpdateSettings(server: DNSUpdateSettings.automatic, keyFile: nil, resolver: nil)
-        try await DNS01Update(settings, longestWait: .seconds(10)).waitUntilVisible(answer)
-    }
+    /// Every server of the zone is asked. It has the record already, or gets it soon.
+    private static let longestWait: Duration = .seconds(10)
 
     private func report(_ findings: [ChallengeTrial.Finding], _ output: Output) throws -> ExitStatus {
         var table = TextTable(["NAME", "CHALLENGE", "RESULT"], tinted: 2)

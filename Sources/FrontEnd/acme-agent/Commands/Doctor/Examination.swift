@@ -7,11 +7,14 @@ import DNS
 import Glibc
 import Issuance
 import JOSE
+import Varlink
 
 /// The checks of `doctor`. Each ends after a bounded time; what is not known then is said to be unknown.
 struct Examination: Sendable {
     /// For everything that asks another machine.
     static let patience: Duration = .seconds(10)
+    /// For the agent, which answers from memory. One that does not is asked nothing else.
+    private static let agentPatience: Duration = .seconds(5)
     /// Names that are looked up at once, and at most: a store may have thousands.
     private static let atOnce = 8
     static let mostNames = 200
@@ -39,8 +42,9 @@ struct Examination: Sendable {
     }
 
     func findings() async throws -> [Diagnosis] {
-        var found = await agent() + settings() + store()
-        let contents = try await StoreContents(session)
+        let (answered, silence) = await agent()
+        var found = answered + settings() + store()
+        let contents = try await StoreContents(session, agent: silence.map { AgentView(silence: $0) })
         let reports = contents.reports.filter { wanted?.contains($0.certificate.name) ?? true }
         found += await certificates(contents)
         var directories = [session.settings.directory]
@@ -53,7 +57,7 @@ struct Examination: Sendable {
         var accounts: [ACMEURL: StoredAccount] = [:]
         var issuers: [ACMEURL: [String]] = [:]
         for directory in directories {
-            let (diagnoses, account, names) = await ca(directory, remembered(at: directory, reports))
+            let (diagnoses, account, names) = await ca(directory, remembered(at: directory, reports), isAgentSilent: silence != nil)
             found += diagnoses
             accounts[directory] = account
             issuers[directory] = names
@@ -61,17 +65,22 @@ struct Examination: Sendable {
         found += challenges(reports)
         found += await ports(reports)
         found += hooks(reports)
-        found += try await names(reports, accounts, issuers)
+        found += try await names(reports, accounts, issuers, isAgentSilent: silence != nil)
         return found
     }
 
     // MARK: This machine
 
-    private func agent() async -> [Diagnosis] {
+    /// - Returns: also why it does not answer.
+    private func agent() async -> ([Diagnosis], silence: Failure?) {
         let status: AgentStatus
-        do { status = try await session.agent().status() } catch {
+        do {
+            status = try await Self.bounded(Self.agentPatience, by: VarlinkConnectionError.timedOut) {
+                try await session.agent().status()
+            }
+        } catch {
             let failure = Failure(error)
-            return [.failed(.agent, failure.message, hint: failure.hint)]
+            return ([.failed(.agent, failure.message, hint: failure.hint)], failure)
         }
         var found: [Diagnosis] = [.ok(.agent, "acme-agentd \(status.version) answers on \(TerminalText.safe(session.settings.socket))")]
         for token in status.tokens {
@@ -91,7 +100,7 @@ struct Examination: Sendable {
                     .grants, status.grants.isEmpty ? "no grant of the agent's policy names you" : "no grant lets you order certificates",
                     hint: "the agent's administrator adds a grant with issue for user \(status.user)"))
         for line in Status.attention(status) { found.append(.failed(.agent, line, hint: "`acme-agent status` shows all of it")) }
-        return found
+        return (found, nil)
     }
 
     private func settings() -> [Diagnosis] {
@@ -129,6 +138,9 @@ struct Examination: Sendable {
         let now = Session.now
         var found = contents.reports.filter { wanted?.contains($0.certificate.name) ?? true }.map { report -> Diagnosis in
             let name = report.certificate.name.rawValue
+            if report.concern == .notGranted, let lack = report.grantLack {
+                return .failed(.certificates, name, "its renewal would be refused: \(lack.message)", hint: lack.hint)
+            }
             if let concern = report.concern { return .failed(.certificates, name, concern.sentence(report), hint: nil) }
             return .ok(
                 .certificates, name,
@@ -187,7 +199,7 @@ struct Examination: Sendable {
 
     // MARK: The CA
 
-    private func ca(_ directory: ACMEURL, _ roots: CertificateSettings.CACertificate?) async -> (
+    private func ca(_ directory: ACMEURL, _ roots: CertificateSettings.CACertificate?, isAgentSilent: Bool) async -> (
         [Diagnosis], StoredAccount?, issuers: [String]
     ) {
         let known = session.settings.knownCA(at: directory), name = known.name ?? directory.host
@@ -227,7 +239,7 @@ struct Examination: Sendable {
                 )
                 return (found, nil, issuers)
             }
-            found.append(await look(at: account, name, roots))
+            found.append(await look(at: account, name, roots, isAgentSilent: isAgentSilent))
             if let terms, let agreed = account.termsOfService, terms != agreed, !account.isDeactivated {
                 found.append(
                     .unknown(
@@ -242,7 +254,9 @@ struct Examination: Sendable {
     }
 
     /// Whether the CA has the account. The agent signs this request; nothing is changed.
-    private func look(at account: StoredAccount, _ name: String, _ roots: CertificateSettings.CACertificate?) async -> Diagnosis {
+    private func look(
+        at account: StoredAccount, _ name: String, _ roots: CertificateSettings.CACertificate?, isAgentSilent: Bool
+    ) async -> Diagnosis {
         let directory = account.directory
         guard !account.isDeactivated else {
             return .failed(
@@ -254,6 +268,9 @@ struct Examination: Sendable {
         }
         // Which of the keys the CA has is found out by the next command that uses the account.
         guard account.nextKey == nil else { return .unknown(.account, name, "a change of its key was interrupted: \(url)") }
+        guard !isAgentSilent else {
+            return .unknown(.account, name, "\(url): the agent, which signs the question to the CA, does not answer")
+        }
         do {
             let status = try await session.withTransport(to: directory, remembered: roots) { transport in
                 try await Self.bounded {
@@ -279,12 +296,16 @@ struct Examination: Sendable {
         }
     }
 
-    private static func bounded<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
+    private static func bounded<Result: Sendable>(
+        _ limit: Duration = patience,
+        by failure: any Error = Failure("unreachable", .temporary, "no answer within \(patience.components.seconds) s"),
+        _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
         try await withThrowingTaskGroup(of: Result.self) { group in
             group.addTask { try await body() }
             group.addTask {
-                try await Task.sleep(for: patience)
-                throw Failure("unreachable", .temporary, "no answer within \(patience.components.seconds) s")
+                try await Task.sleep(for: limit)
+                throw failure
             }
             defer { group.cancelAll() }
             guard let first = try await group.next() else { throw CancellationError() }
@@ -303,7 +324,7 @@ struct Examination: Sendable {
     }
 
     private func names(
-        _ reports: [CertificateReport], _ accounts: [ACMEURL: StoredAccount], _ issuers: [ACMEURL: [String]]
+        _ reports: [CertificateReport], _ accounts: [ACMEURL: StoredAccount], _ issuers: [ACMEURL: [String]], isAgentSilent: Bool
     ) async throws -> [Diagnosis] {
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         var names: [Name] = []
@@ -323,7 +344,7 @@ struct Examination: Sendable {
         }
         var found: [Diagnosis] = []
         var thumbprints: [KeyName: String] = [:]
-        if names.contains(where: { $0.persist != nil }) {
+        if !isAgentSilent, names.contains(where: { $0.persist != nil }) {
             for key in (try? await session.agent().keys()) ?? [] { thumbprints[key.name] = key.publicKey.thumbprint }
         }
         let known = thumbprints
