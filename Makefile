@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox sandbox-stop test test-long check bench bench-compare format docs provider release install
+.PHONY: help demo sandbox sandbox-stop test test-long check test-deb bench bench-compare format docs provider release deb \
+	reproducible install
 
 # `make install` installs into $(DESTDIR)$(PREFIX)/…; DESTDIR is for packagers.
 DESTDIR ?=
@@ -31,6 +32,9 @@ test-long: ## run the tests that are too slow for every run: loads, a fault at e
 	@ACME_AGENT_LONG_TESTS=1 Tests/Clients/OpenSSLProviderTests/run load memory
 	@Tests/Sandbox/bare-debian
 
+test-deb: ## install, upgrade, remove and purge the Debian packages in a bare Debian
+	@Tests/Sandbox/debian-packages
+
 check: ## check format, warnings, the walls between the parts, and the documents
 	@Tests/check
 
@@ -49,9 +53,14 @@ docs: ## check that the documents' links, commands and lists match the tree
 provider: ## build the OpenSSL provider, into .build/provider
 	@Config/provider
 
-release: ## build the programs and the provider for release, for `sudo make install`
-	@Config/release acme-agent acme-agentd acme-agent-token
-	@Config/provider
+release: ## build for release, for `sudo make install`, and write packages, archive, SBOM and sums into .build/release-files
+	@Config/release-files
+
+deb: ## build the Debian packages, into .build/deb
+	@Config/deb
+
+reproducible: ## build a release twice, in two folders, and compare every byte
+	@Config/reproducible
 
 install: ## build for release and install programs, provider, manual pages, documents and units under DESTDIR and PREFIX
 	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" Config/install

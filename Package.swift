@@ -29,8 +29,16 @@ func library(_ name: String, in folder: String, _ dependencies: [Target.Dependen
 }
 
 /// A library in C.
-func cLibrary(_ name: String, in folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)")
+func cLibrary(
+    _ name: String, in folder: String, _ dependencies: [Target.Dependency] = [], defines: [CSetting] = []
+) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", cSettings: defines)
+}
+
+/// What Config/release builds from, for `--version --json`. Other builds do not know it: each commit would compile them
+/// again.
+let build: [CSetting] = ["COMMIT", "DATE", "COMPILER", "DEPENDENCIES"].compactMap { name in
+    Context.environment["ACME_AGENT_BUILD_\(name)"].map { .define("ACME_AGENT_BUILD_\(name)", to: "\"\($0)\"") }
 }
 
 /// A program: assembly only.
@@ -84,7 +92,8 @@ let package = Package(
 
         // System: files and system calls that every program needs. Only DurableFile writes, syncs, locks and checks
         // files.
-        cLibrary("CLinux", in: "System"),
+        cLibrary("CLinux", in: "System", defines: build),
+        library("BuildInformation", in: "System", ["CLinux"]),
         library("DurableFile", in: "System", ["CLinux"]),
         library("TOML", in: "System"),
         library("ConfigurationFile", in: "System", ["DurableFile", "TOML"]),
@@ -100,7 +109,7 @@ let package = Package(
         cLibrary("CPKCS11", in: "Token", ["CP11Kit"]),
         library("PKCS11", in: "Token", ["CPKCS11", "CP11Kit", "DurableFile", "JOSE"]),
         library("TokenHelper", in: "Token", ["JOSE", "TokenProtocol", "PKCS11", "CPKCS11", "CLinux", "DurableFile"]),
-        program("acme-agent-token", in: "Token", ["TokenHelper"]),
+        program("acme-agent-token", in: "Token", ["BuildInformation", "TokenHelper"]),
 
         // Daemon: frame, identity, decision, composition, audit, reply. No network, no PIN, no vendor code.
         library("SigningPolicy", in: "Daemon", ["ACME"]),
@@ -113,9 +122,9 @@ let package = Package(
             "AgentService", in: "Daemon",
             [
                 "StrictJSON", "AgentInterface", "Varlink", "SigningPolicy", "AuditTrail", "Keyring", "TokenSupervisor", "TokenProtocol",
-                "ACME", "JOSE", "CLinux", "ConfigurationFile", "DurableFile", nioCore, nioPosix, logging, crypto,
+                "ACME", "JOSE", "BuildInformation", "CLinux", "ConfigurationFile", "DurableFile", nioCore, nioPosix, logging, crypto,
             ]),
-        program("acme-agentd", in: "Daemon", ["AgentService", argumentParser, logging]),
+        program("acme-agentd", in: "Daemon", ["AgentService", "BuildInformation", argumentParser, logging]),
 
         // Clients: what callers link.
         library("AgentClient", in: "Clients", ["StrictJSON", "AgentInterface", "Varlink", "ACME", "JOSE", nioCore]),
@@ -142,7 +151,7 @@ let package = Package(
             "acme-agent", in: "FrontEnd",
             [
                 "StrictJSON", "AgentClient", "AgentInterface", "Issuance", "ACMEClient", "CertificateStore", "DNS", "AuditTrail", "ACME",
-                "JOSE", "CLinux", "ConfigurationFile", "DurableFile", argumentParser, crypto,
+                "JOSE", "BuildInformation", "CLinux", "ConfigurationFile", "DurableFile", argumentParser, crypto,
             ]),
 
         // Benchmark: the agent compared with its peers.
@@ -164,6 +173,7 @@ let package = Package(
         .target(name: "ProcessWaiting", path: "Tests/System/ProcessWaiting", swiftSettings: settings),
         tests("DurableFileTests", in: "System", ["DurableFile", "FaultyDisk"]),
         tests("TOMLTests", in: "System", ["TOML"]),
+        tests("BuildInformationTests", in: "System", ["BuildInformation"]),
         tests("ConfigurationFileTests", in: "System", ["ConfigurationFile"]),
         tests("StrictJSONTests", in: "Standards", ["StrictJSON"]),
         tests("JOSETests", in: "Standards", exclude: ["Fixtures"], ["JOSE", "StrictJSON", crypto]),

@@ -1,4 +1,6 @@
+import BuildInformation
+
 /// The version of the programs, as reported by `--version` and the interface.
 public enum AgentVersion {
-    public static let current = "0.1.0"
+    public static let current = BuildInformation.version
 }

@@ -1,5 +1,6 @@
 import AgentService
 import ArgumentParser
+import BuildInformation
 import Glibc
 import Logging
 
@@ -23,6 +24,12 @@ struct Daemon: ParsableCommand {
 
     @Option(name: .long, help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = Logger.Level.info
+
+    /// The parser would end at `--version`, which prints text.
+    static func main() {
+        guard BuildInformation.isWanted(by: CommandLine.arguments.dropFirst()) else { return main(nil) }
+        print(BuildInformation.current.json(program: "acme-agentd"))
+    }
 
     func validate() throws {
         guard config.isEmpty else { return }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BuildInformation
 import Glibc
 
 /// The program: reads the command line, runs one command and reports its result.
@@ -8,6 +9,14 @@ enum Main {
         // A closed pipe (`| head`) makes write(2) fail; the signal must not end an issuance in the middle.
         Interruption.catchBrokenPipes()
         Output.occupyStandardDescriptors()
+        // The parser would end at --version, which prints text.
+        if BuildInformation.isWanted(by: words) {
+            let number = Output.write(BuildInformation.current.json(program: "acme-agent") + "\n", to: STDOUT_FILENO)
+            guard number != 0, number != EPIPE else { exit(ExitStatus.success.rawValue) }
+            let failure = Failure.output(number)
+            Output(json: true, verbosity: .normal).report(failure, json: false)
+            exit(failure.exitStatus.rawValue)
+        }
         let command: any ParsableCommand
         do {
             command = try await AcmeAgent.asyncParseAsRoot(Arguments.given())

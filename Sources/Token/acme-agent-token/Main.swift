@@ -1,8 +1,16 @@
+import BuildInformation
 import TokenHelper
 
 @main
 struct Main {
     static func main() {
-        Helper.run(CommandLine.arguments)
+        let words = CommandLine.arguments.dropFirst()
+        if BuildInformation.isWanted(by: words) {
+            print(BuildInformation.current.json(program: "acme-agent-token"))
+        } else if words.elementsEqual(["--version"]) {
+            print("acme-agent-token \(BuildInformation.version)")
+        } else {
+            Helper.run(CommandLine.arguments)
+        }
     }
 }

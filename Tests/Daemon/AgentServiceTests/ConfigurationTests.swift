@@ -140,7 +140,7 @@ import Testing
         for path in [path, path + "/acme-agentd.toml"] {
             let error = #expect(throws: ConfigurationError.self) { try AgentConfiguration.bytes(ofProtectedFile: path) }
             #expect(error?.description == "\(path): there is no such file")
-            #expect(error?.hint?.hasPrefix("--config FILE reads a file other than") == true)
+            #expect(error?.hint?.hasPrefix("write it after acme-agentd.toml in the documentation, an annotated example,") == true)
         }
     }
 

@@ -8,6 +8,38 @@ import Testing
         #expect(outcome.status == 64 && outcome.error.contains("the value of --config is empty"), "\(outcome)")
     }
 
+    /// As a package installs it: each line is commented out. The unit does not start the daemon again after 78.
+    @Test func aConfigurationThatSaysNothingIsExplainedOnce() async throws {
+        let folder = FileManager.default.temporaryDirectory.path + "/commented-\(UUID().uuidString.prefix(8))"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        let file = folder + "/acme-agentd.toml"
+        let made = try await Program.run(
+            "/bin/bash", ["-euc", "sed 's/^[^#]/#&/' Config/acme-agentd.toml >'\(file)'"], environment: Program.environment)
+        try #require(made.status == 0, "\(made)")
+        let commented = try await Program.run(Program.folder + "/acme-agentd", ["--config", file], environment: [:])
+        #expect(commented.status == 78 && commented.error.contains("\(file): no [[token]] is configured"), "\(commented)")
+        #expect(commented.error.contains("hint: write a [[token]] and a [[grant]] in that file"), "\(commented)")
+        try FileManager.default.removeItem(atPath: file)
+        let missing = try await Program.run(Program.folder + "/acme-agentd", ["--config", file], environment: [:])
+        #expect(missing.status == 78 && missing.error.contains("\(file): there is no such file"), "\(missing)")
+        #expect(missing.error.contains("hint: write it after acme-agentd.toml in the documentation"), "\(missing)")
+        let unit = try String(contentsOfFile: "Config/systemd/acme-agentd.service", encoding: .utf8)
+        #expect(unit.contains("\nRestartPreventExitStatus=78\n"))
+    }
+
+    /// The three programs say what they were built from, and `--version` is a line for a person.
+    @Test(arguments: ["acme-agent", "acme-agentd", "acme-agent-token"]) func aProgramSaysWhatItWasBuiltFrom(_ name: String) async throws {
+        let plain = try await Program.run(Program.folder + "/" + name, ["--version"], environment: [:])
+        let outcome = try await Program.run(Program.folder + "/" + name, ["--version", "--json"], environment: [:])
+        #expect(outcome.status == 0 && outcome.error == "", "\(outcome)")
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+        #expect(Set(object.keys) == ["program", "version", "commit", "date", "compiler", "dependencies"])
+        #expect(object["program"] as? String == name)
+        let version = try #require(object["version"] as? String)
+        #expect(plain.status == 0 && plain.output == "\(name) \(version)\n", "\(plain)")
+    }
+
     @Test func aHangUpReloadsAndStatusSaysHowItWent() async throws {
         let sandbox = try await Sandbox()
         let file = sandbox.folder + "/acme-agentd.toml"

@@ -89,7 +89,9 @@ public struct AgentConfiguration: Sendable {
         } catch .system(let failure) where failure.isMissing {
             throw ConfigurationError(
                 file: path, line: nil, message: "there is no such file",
-                hint: "--config FILE reads a file other than \(defaultPath); acme-agentd.toml in the documentation is an annotated example")
+                hint:
+                    "write it after acme-agentd.toml in the documentation, an annotated example, and start the daemon then; --config FILE "
+                    + "names another file")
         } catch .system(let failure) where failure.code == EACCES {
             throw ConfigurationError(
                 file: path, line: nil, message: "cannot be read: \(failure.reason)", hint: "run it as root or as the agent's user")
@@ -134,7 +136,11 @@ public struct AgentConfiguration: Sendable {
             guard Set(tokens.map(\.name)).count == tokens.count else { throw token.error("name", "is used by another token") }
         }
         guard !tokens.isEmpty else {
-            throw table.error(nil, "no [[token]] is configured", hint: "acme-agentd.toml in the documentation is an annotated example")
+            throw table.error(
+                nil, "no [[token]] is configured",
+                hint:
+                    "write a [[token]] and a [[grant]] in that file (acme-agentd.toml in the documentation is an annotated example), check it "
+                    + "with acme-agentd --check-config, and start the daemon then")
         }
 
         externalAccounts = []

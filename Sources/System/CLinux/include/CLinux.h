@@ -1,6 +1,7 @@
 #pragma once
 
 /* What Linux offers but Swift's Glibc module does not; one header per topic. */
+#include "clinux_build.h"
 #include "clinux_process.h"
 #include "clinux_spawn.h"
 #include "clinux_status.h"
