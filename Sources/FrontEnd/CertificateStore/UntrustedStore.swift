@@ -125,10 +125,14 @@ public struct UntrustedCertificate: Sendable {
     /// Texts of the user's choice, such as the key's URI, which could name a module to load, are left out.
     /// - Parameters:
     ///   - declared: the names that it must have; `nil` if only its own name is known.
+    ///   - anchors: the roots to which its chain must lead; `nil` if any chain will do.
     ///   - time: now, Unix seconds.
     /// - Throws: `StoreError` `.chainRefused`.
-    public func checked(declared: [Identifier]?, time: Int64) throws(StoreError) -> NewCertificate {
-        let identifiers = try chain.identifiers()
+    public func checked(
+        declared: [Identifier]?, anchors: TrustAnchors?, time: Int64
+    ) async throws(StoreError) -> NewCertificate {
+        // What else it names (URIs, mail addresses) no server uses.
+        let identifiers = try chain.identifiers(ignoringOthers: true)
         guard let spki = chain.spki, Hexadecimal.encode(SHA256.hash(data: spki)) == metadata.key.fingerprint else {
             throw CertificatePEM.refuse("it is not for the key that its metadata names")
         }
@@ -137,9 +141,18 @@ public struct UntrustedCertificate: Sendable {
             error.hint = "if this is right, list its names in a [[certificate]] with name = \"\(name)\""
             throw error
         }
-        try chain.check(spki: spki, identifiers: declared ?? identifiers, time: time)
+        try chain.check(spki: spki, identifiers: declared ?? identifiers, ignoringOtherNames: true, time: time)
+        if let anchors {
+            guard await anchors.verify(chain) else {
+                var error = CertificatePEM.refuse("its chain leads to none of the CAs that root trusts")
+                error.hint =
+                    "if this is right, root-deploy-trust names a file with the root of its CA, or a [[certificate]] with "
+                    + "name = \"\(name)\" has its own root-deploy-hook"
+                throw error
+            }
+        }
         return NewCertificate(
             name: name, pem: chain.fullChainPEM, key: metadata.key.name, spki: spki, identifiers: declared ?? identifiers,
-            directory: metadata.directory, time: time)
+            ignoresOtherNames: true, directory: metadata.directory, time: time)
     }
 }

@@ -35,21 +35,28 @@ final class CommandLineSession: Sendable {
     ///   - age: days since it was issued.
     ///   - days: its lifetime.
     ///   - stored: the name under which it is stored, if it is not the first name's.
+    ///   - other: the CA, if it is another one.
+    ///   - uris: further names in it.
     @discardableResult
     func install(
         _ name: String, more: [String] = [], age: Int64 = 0, days: Int = 90, isDeployed: Bool = true, order: ACMEURL? = nil,
-        key: SoftwareKey = SoftwareKey(), as stored: CertificateName? = nil
+        key: SoftwareKey = SoftwareKey(), as stored: CertificateName? = nil,
+        by other: FakeAuthority? = nil, uris: [String] = []
     ) async throws -> StoredCertificate {
         let identifiers = try ([name] + more).map { try Identifier(argument: $0) }
         let issued = Self.now - age * 86_400
         return try await store.install(
             NewCertificate(
                 name: stored ?? CertificateName(identifiers[0]),
-                pem: try authority.issue(csr: key.certificateRequest(identifiers), now: issued, days: days),
+                pem: try (other ?? authority).issue(csr: key.certificateRequest(identifiers), now: issued, days: days, uris: uris),
                 key: KeyName(CertificateName(identifiers[0]).rawValue),
-                spki: key.publicKey.spki, identifiers: identifiers, directory: try ACMEURL("https://ca.example/directory"), order: order,
+                spki: key.publicKey.spki, identifiers: identifiers, ignoresOtherNames: !uris.isEmpty,
+                directory: try ACMEURL("https://ca.example/directory"), order: order,
                 time: issued, isDeployed: isDeployed))
     }
+
+    /// The root of its CA, in PEM.
+    func rootPEM() throws -> String { try authority.rootPEM(now: Self.now) }
 
     /// The folder of the built programs, where the test itself is.
     private static let programs: String = {

@@ -11,11 +11,11 @@ import Testing
 /// nothing but root's own configuration says what they are.
 @Suite(.enabled(if: geteuid() == 0, "needs root")) struct RootDeployTests {
     /// The user who renews.
-    private static let client = 41_001
-    private static let name = "www.example.org"
+    static let client = 41_001
+    static let name = "www.example.org"
 
     /// A store of the client's with one certificate, and a hook of root's.
-    private struct World {
+    struct World {
         let session: CommandLineSession
         var folder: TemporaryFolder { session.folder }
         var generation: String { "state/certificates/\(RootDeployTests.name)" }
@@ -25,6 +25,7 @@ import Testing
             session = try CommandLineSession()
             self.hooks = hooks
             for hook in hooks { try script(hook, "echo \(hook) $1 $2 >>log") }
+            try folder.write("roots.pem", session.rootPEM())
             try configure(more)
             try await install()
         }
@@ -41,6 +42,7 @@ import Testing
                 state-directory = "\(session.store.folder)"
                 socket = "\(folder.file("agent.sock"))"
                 root-deploy-directory = "\(folder.file("deploy"))"
+                root-deploy-trust = "\(folder.file("roots.pem"))"
                 root-deploy-hook = [\(hooks.map { "\"\(folder.file($0))\"" }.joined(separator: ", "))]
                 \(more)
 
@@ -48,8 +50,10 @@ import Testing
         }
 
         /// A new generation, which belongs to the client like all of the store.
-        @discardableResult func install(_ name: String = RootDeployTests.name) async throws -> StoredCertificate {
-            let stored = try await session.install(name, as: CertificateName(RootDeployTests.name))
+        @discardableResult func install(
+            _ name: String = RootDeployTests.name, by authority: FakeAuthority? = nil, uris: [String] = []
+        ) async throws -> StoredCertificate {
+            let stored = try await session.install(name, as: CertificateName(RootDeployTests.name), by: authority, uris: uris)
             try await shell("chown -hR \(RootDeployTests.client) state")
             return stored
         }

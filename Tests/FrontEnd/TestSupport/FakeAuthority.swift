@@ -25,8 +25,11 @@ public struct FakeAuthority: Sendable {
     ///   - csr: DER; its signature is checked.
     ///   - now: Unix seconds; the certificate is valid from an hour earlier, for `days`.
     ///   - names: instead of those in the request.
+    ///   - uris: further names, which are no identifiers.
     /// - Returns: PEM of the chain to the root with that number, without the root.
-    public func issue(csr: [UInt8], now: Int64, days: Int = 90, root: Int = 0, names: [String]? = nil) throws -> [UInt8] {
+    public func issue(csr: [UInt8], now: Int64, days: Int = 90, root: Int = 0, names: [String]? = nil, uris: [String] = []) throws
+        -> [UInt8]
+    {
         let request = try CertificateSigningRequest(derEncoded: csr)
         guard request.publicKey.isValidSignature(request.signature, for: request) else { throw FakeAuthorityError.badSignature }
         var san = SubjectAlternativeNames(), isStapled = false
@@ -36,6 +39,7 @@ public struct FakeAuthority: Sendable {
             isStapled = extensions[oid: SoftwareKey.mustStaple.oid] != nil
         }
         if let names { san = SubjectAlternativeNames(names.map { .dnsName($0) }) }
+        for uri in uris { san.append(.uniformResourceIdentifier(uri)) }
         let start = Date(timeIntervalSince1970: TimeInterval(now - 3600))
         var extensions = try Certificate.Extensions {
             Critical(san)
@@ -55,6 +59,18 @@ public struct FakeAuthority: Sendable {
         let end = "-----END CERTIFICATE-----\n"
         let leaf = String(decoding: chain, as: UTF8.self).components(separatedBy: end)[0] + end
         return Array((leaf + (try pem(issuer(root, Date(timeIntervalSince1970: TimeInterval(now - 3600)))))).utf8)
+    }
+
+    /// PEM of a root's own certificate.
+    public func rootPEM(_ number: Int = 0, now: Int64) throws -> String {
+        let root = roots[number], start = Date(timeIntervalSince1970: TimeInterval(now - 2 * 86_400))
+        return try pem(
+            Certificate(
+                version: .v3, serialNumber: .init(), publicKey: .init(root.key.publicKey), notValidBefore: start,
+                notValidAfter: start.addingTimeInterval(3000 * 86_400), issuer: Self.name(root.name), subject: Self.name(root.name),
+                signatureAlgorithm: .ecdsaWithSHA256,
+                extensions: Certificate.Extensions { Critical(BasicConstraints.isCertificateAuthority(maxPathLength: nil)) },
+                issuerPrivateKey: .init(root.key)))
     }
 
     private func issuer(_ root: Int, _ start: Date) throws -> Certificate {

@@ -1,4 +1,5 @@
 import ACME
+import CertificateStore
 import ConfigurationFile
 import DurableFile
 import Glibc
@@ -15,6 +16,27 @@ enum RootOwned {
         } catch let error as OwnershipError {
             throw refusal("the configuration", path, error)
         } catch { throw Failure(error) }
+    }
+
+    /// The system's roots of CAs: of Debian, and of Fedora.
+    private static let systemTrust = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"]
+    /// In bytes. The system's file has a quarter of a mebibyte.
+    private static let longestTrust = 16 << 20
+
+    /// The roots of CAs in a file.
+    /// - Parameter path: `nil` for the system's.
+    static func anchors(_ path: String?) throws(Failure) -> TrustAnchors {
+        let path = path ?? systemTrust.first { access($0, F_OK) == 0 } ?? systemTrust[0]
+        do {
+            return try TrustAnchors(pem: TrustedWay(to: path).open(as: .configuration).read(limit: longestTrust), path: path)
+        } catch let error as OwnershipError {
+            throw refusal("the file with the roots of CAs", path, error)
+        } catch {
+            let failure = Failure(error)
+            throw .configuration(
+                "the file with the roots of CAs \"\(TerminalText.safe(path))\" cannot be used: \(failure.message)",
+                hint: "root-deploy-trust names a PEM file; without it, the system's package ca-certificates is needed")
+        }
     }
 
     /// Checks a program, and that it can be started.

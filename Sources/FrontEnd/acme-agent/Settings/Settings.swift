@@ -54,8 +54,12 @@ struct Settings: Sendable {
     var certificates: [String: CertificateSettings]
     /// Where root's copies of certificates are.
     let rootDeployDirectory: String
+    /// The PEM file with the roots of CAs for root's deploy hooks; `nil` for the system's.
+    let rootDeployTrust: String?
     private let rootDeployHooks: [String]
     private let ownRootDeployHooks: [String: [String]]
+    private let rootFailureHook: String?
+    private let ownRootFailureHooks: [String: String]
     /// The certificates that should exist.
     let declared: [DeclaredCertificate]
 
@@ -97,6 +101,9 @@ struct Settings: Sendable {
         rootDeployDirectory = configured.rootDeployDirectory ?? Settings.defaultRootDeployDirectory
         rootDeployHooks = configured.rootDeployHooks ?? []
         ownRootDeployHooks = configured.ownRootDeployHooks
+        rootDeployTrust = configured.rootDeployTrust
+        rootFailureHook = configured.rootFailureHook
+        ownRootFailureHooks = configured.ownRootFailureHooks
         ca = resolved(ca)
     }
 
@@ -179,8 +186,16 @@ struct Settings: Sendable {
     }
 
     /// The programs that root runs for a new certificate.
-    func rootDeployHooks(of name: CertificateName) -> [String] {
-        name.spellings.compactMap { ownRootDeployHooks[$0.rawValue] }.first ?? rootDeployHooks
+    func rootDeployHooks(of name: CertificateName) -> [String] { ownRootDeployHooks(of: name) ?? rootDeployHooks }
+
+    /// Those that the configuration has for this certificate alone; `nil` if the general ones count.
+    func ownRootDeployHooks(of name: CertificateName) -> [String]? {
+        name.spellings.compactMap { ownRootDeployHooks[$0.rawValue] }.first
+    }
+
+    /// The program that root runs if a certificate cannot be deployed.
+    func rootFailureHook(of name: CertificateName) -> String? {
+        name.spellings.compactMap { ownRootFailureHooks[$0.rawValue] }.first ?? rootFailureHook
     }
 
     /// Whether root runs programs for any certificate.

@@ -11,10 +11,15 @@ struct SettingsFile: Sendable {
     var auditFile: String?
     /// Where root's own copies of certificates are, for `rootDeployHooks`.
     var rootDeployDirectory: String?
+    /// The roots of the CAs whose certificates root deploys without a `[[certificate]]` of their own.
+    var rootDeployTrust: String?
     /// Programs that root runs for new certificates, in their order. Never remembered, never an option.
     var rootDeployHooks: [String]?
     /// By the certificate's name.
     var ownRootDeployHooks: [String: [String]] = [:]
+    /// The program that root runs if one of them fails. Never remembered, never an option.
+    var rootFailureHook: String?
+    var ownRootFailureHooks: [String: String] = [:]
     /// The group's number; or why it cannot be used, which concerns only commands that write key files.
     var keyFileGroup: Result<UInt32, ConfigurationError>?
     var proxy: ProxyChoice?
@@ -38,10 +43,12 @@ struct SettingsFile: Sendable {
             "preferred-chain",
         ]
     static let rootDeployHook = "root-deploy-hook"
+    static let rootFailureHook = "root-failure-hook"
+    static let rootHooks = [rootDeployHook, rootFailureHook]
     static let settings =
         [
             "socket", "state-directory", "audit-file", "key-file-group", "proxy", "certificate", "root-deploy-directory", rootDeployHook,
-            "challenge", "ca", "default-ca", "second-ca", "check-revocation-lists",
+            rootFailureHook, "root-deploy-trust", "challenge", "ca", "default-ca", "second-ca", "check-revocation-lists",
         ]
         + CASettings.settings + certificateSettings
 
@@ -54,7 +61,9 @@ struct SettingsFile: Sendable {
         stateDirectory = try table.path("state-directory")
         auditFile = try table.path("audit-file")
         rootDeployDirectory = try table.path("root-deploy-directory")
+        rootDeployTrust = try table.path("root-deploy-trust")
         rootDeployHooks = try table.paths(SettingsFile.rootDeployHook)
+        rootFailureHook = try table.path(SettingsFile.rootFailureHook)
         keyFileGroup = try table.name("key-file-group").map { SettingsFile.keyFileGroup($0, table) }
         proxy = try table.parsed("proxy") { try ProxyChoice($0) }
         ca = try CASettings(table)
@@ -69,7 +78,7 @@ struct SettingsFile: Sendable {
         certificate = try CertificateSettings(table)
         for entry in try table.tables("challenge") { challengeRules.append(try ChallengeRule(entry)) }
         for entry in try table.tables("certificate") {
-            try entry.finish(known: DeclaredCertificate.settings + SettingsFile.certificateSettings + [SettingsFile.rootDeployHook])
+            try entry.finish(known: DeclaredCertificate.settings + SettingsFile.certificateSettings + SettingsFile.rootHooks)
             let names = try DeclaredCertificate.names(entry)
             let name = try DeclaredCertificate.name(entry, names: names)
             guard certificates[name] == nil else { throw entry.error("name", "occurs twice: \(TerminalText.safe(name, limit: 80))") }
@@ -79,6 +88,7 @@ struct SettingsFile: Sendable {
             settings.mustStaple = try entry.bool("must-staple")
             certificates[name] = settings
             ownRootDeployHooks[name] = try entry.paths(SettingsFile.rootDeployHook)
+            ownRootFailureHooks[name] = try entry.path(SettingsFile.rootFailureHook)
             if let names { declared.append(try DeclaredCertificate(name, names, settings, entry)) }
         }
     }

@@ -18,12 +18,21 @@ extension Session {
         }
     }
 
-    /// Tells the failure hook, if there is one: `PROGRAM NAME CODE`, with the same and more in the environment, and as
-    /// JSON on standard input.
+    /// Tells the failure hook, if there is one. Its own failure is only a warning.
     func callFailureHook(of name: CertificateName, _ certificate: CertificateSettings, _ failure: Failure) async {
         guard let path = certificate.failureHook else { return }
-        let stored = try? await store.certificate(named: name)
-        // Without a certificate there is nothing that ends.
+        do { try await Hooks.fail(path, name, failure, stored: try? await store.certificate(named: name)) } catch {
+            guard !(error is CancellationError) else { return }
+            let lines = "\(error)".split(separator: "\n").map { $0.drop { $0 == " " } }.joined(separator: " ")
+            output.warning("the failure hook of \(name) failed: \(lines)")
+        }
+    }
+}
+
+extension Hooks {
+    /// Runs a failure hook: `PROGRAM NAME CODE`, with the same and more in the environment, and as JSON on standard input.
+    /// - Parameter stored: what is in use; without a certificate there is nothing that ends.
+    static func fail(_ path: String, _ name: CertificateName, _ failure: Failure, stored: StoredCertificate?) async throws {
         let days = stored.map { ($0.metadata.notAfter &- Session.now) / 86_400 }
         var variables = [
             "ACME_AGENT_CERTIFICATE": name.rawValue, "ACME_AGENT_ERROR": failure.code, "ACME_AGENT_MESSAGE": failure.message,
@@ -40,10 +49,6 @@ extension Session {
             CertificateReport(stored).write(to: &input)
         }
         input.endObject()
-        do { try await Hooks.program(path).run([name.rawValue, failure.code], environment: variables, input: input.bytes + [0x0A]) } catch {
-            guard !(error is CancellationError) else { return }
-            let lines = "\(error)".split(separator: "\n").map { $0.drop { $0 == " " } }.joined(separator: " ")
-            output.warning("the failure hook of \(name) failed: \(lines)")
-        }
+        try await program(path).run([name.rawValue, failure.code], environment: variables, input: input.bytes + [0x0A])
     }
 }

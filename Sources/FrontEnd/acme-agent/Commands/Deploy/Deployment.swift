@@ -21,6 +21,8 @@ struct Deployment: Sendable {
     let certificate: StoredCertificate
     /// Where the server's files of the certificate are: in the store, or root's copy.
     let folder: String
+    /// Where they are in the store.
+    let storedFolder: String
     /// Whether they are root's copy: the store belongs to a user from whom the server must not read unchecked files.
     let isCopy: Bool
     /// The agent's socket, absolute.
@@ -58,6 +60,7 @@ struct Deployment: Sendable {
         rootHooks = owner == 0 ? nil : session.settings.rootDeployHooks(of: certificate.name)
         isCopy = rootHooks.map { geteuid() == 0 || !$0.isEmpty } ?? false
         let stored = try AbsolutePath.of(folder)
+        storedFolder = stored
         self.folder = isCopy ? "\(session.settings.rootDeployDirectory)/certificates/\(certificate.name)" : stored
         guard access(stored + "/key.pem", F_OK) == 0 else {
             throw Failure(

@@ -332,7 +332,25 @@ struct DeploymentCheck {
                 .certificate, "the key file \(deployment.keyFile) is not for the key of its certificate",
                 hint: remedy ?? "acme-agent renew \(name) --force writes both again")
         }
+        if deployment.isCopy, let unchecked = unchecked(ConfiguredPath.first(below: deployment.storedFolder, in: template.folders)) {
+            return unchecked
+        }
         return .ok(.certificate, "certificate and key file belong together")
+    }
+
+    /// Of a server that reads what the user who is not trusted has written.
+    private func unchecked(_ place: ConfiguredPath?) -> DeploymentFinding? {
+        place.map {
+            Self.unchecked($0, stored: deployment.storedFolder, copy: deployment.folder, reload: "systemctl reload \(template.unit)")
+        }
+    }
+
+    static func unchecked(_ place: ConfiguredPath, stored: String, copy: String, reload: String) -> DeploymentFinding {
+        .failed(
+            .certificate,
+            "\(TerminalText.safe(place.file)), line \(place.line), names files of \(TerminalText.safe(stored)), which the user who renews "
+                + "can change; root's checked copy is in \(TerminalText.safe(copy))",
+            hint: "replace the path there, then \(reload)")
     }
 
     private static let keyFileLimit = 64 * 1024

@@ -61,6 +61,8 @@ struct ServerTemplate: Sendable {
     var access: SocketAccess
     /// Where its lines belong.
     var file: String
+    /// The folders of its configuration in Linux distributions.
+    var folders: [String]
     /// The lines of its configuration, or commands that write them.
     var lines: String = ""
     var commands: [String] = []
@@ -86,7 +88,7 @@ extension ServerKind {
         case .nginx:
             ServerTemplate(
                 title: "nginx", unit: "nginx", processes: ["nginx"], users: ["www-data", "nginx"], environment: .unit,
-                access: .groupsOfUser, file: "the server block, in /etc/nginx",
+                access: .groupsOfUser, file: "the server block, in /etc/nginx", folders: ["/etc/nginx"],
                 lines: """
                     listen 443 ssl;
                     ssl_protocols TLSv1.3;
@@ -98,7 +100,7 @@ extension ServerKind {
             ServerTemplate(
                 title: "HAProxy", unit: "haproxy", processes: ["haproxy"], users: ["haproxy"], environment: .unit,
                 access: .ownSocket(chroot: .keyword("chroot", file: "/etc/haproxy/haproxy.cfg", standard: "/var/lib/haproxy")),
-                file: "the frontend, in /etc/haproxy/haproxy.cfg",
+                file: "the frontend, in /etc/haproxy/haproxy.cfg", folders: ["/etc/haproxy"],
                 lines: """
                     bind :443 ssl crt /etc/haproxy/tls/{name}.pem ssl-min-ver TLSv1.3
                     error-log-format "%ci:%cp %[fc_err_str] %[ssl_fc_err_str]"
@@ -109,7 +111,7 @@ extension ServerKind {
         case .apache:
             ServerTemplate(
                 title: "Apache", unit: "apache2", processes: ["apache2", "httpd"], users: ["www-data", "apache"], environment: .unit,
-                access: .groupsOfUser, file: "the virtual host, in /etc/apache2",
+                access: .groupsOfUser, file: "the virtual host, in /etc/apache2", folders: ["/etc/apache2", "/etc/httpd"],
                 lines: """
                     SSLEngine on
                     SSLProtocol TLSv1.3
@@ -130,7 +132,7 @@ extension ServerKind {
                     chroot: .command(
                         ["postconf", "-h", "queue_directory"], condition: ["postconf", "-F", "*/inet/chroot"],
                         standard: "/var/spool/postfix")),
-                file: "/etc/postfix/main.cf",
+                file: "/etc/postfix/main.cf", folders: ["/etc/postfix"],
                 commands: [
                     "postconf -e smtpd_tls_cert_file={certificate} smtpd_tls_key_file={key} smtpd_tls_chain_files=",
                     "postconf -e smtpd_tls_security_level=may 'smtpd_tls_protocols=>=TLSv1.3'",
@@ -147,7 +149,7 @@ extension ServerKind {
                 access: .ownSocket(
                     chroot: .command(
                         ["doveconf", "-h", "base_dir"], folder: "/login", condition: nil, standard: "/run/dovecot/login")),
-                file: "/etc/dovecot/conf.d/99-acme-agent.conf",
+                file: "/etc/dovecot/conf.d/99-acme-agent.conf", folders: ["/etc/dovecot"],
                 lines: """
                     ssl = yes
                     ssl_min_protocol = TLSv1.3

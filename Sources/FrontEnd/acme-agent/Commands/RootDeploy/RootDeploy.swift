@@ -13,8 +13,9 @@ struct RootDeploy: AgentCommand {
             For a certificate that root-deploy-hook in the configuration has programs for, root makes a copy of its own \
             of what the user who renews has stored, and runs those programs that have not succeeded for it yet: PROGRAM \
             NAME FOLDER, with the folder of the copy. Configuration, programs and copies must belong to root. A \
-            certificate for other names, links and other files than certificates are refused. \
-            acme-agent-deploy.service runs it after each renewal.
+            certificate for other names, of a CA that root does not trust (root-deploy-trust; not where a \
+            [[certificate]] has its own hook), links and other files than certificates are refused. root-failure-hook \
+            is told of failures. acme-agent-deploy.service runs it after each renewal.
 
             Example: acme-agent root-deploy --all
             """)
@@ -38,9 +39,7 @@ struct RootDeploy: AgentCommand {
         var names: [CertificateName] = []
         for text in self.names { names.append(try CertificateName(text)) }
         let work = try RootDeployment(session, options)
-        // Hooks start where root says, not in a folder of the user who has started this through sudo.
-        guard chdir("/") == 0 else { throw Failure("internal", .failed, "chdir: \(String(cString: strerror(errno)))") }
-        umask(0o077)
+        try RootProcess.settle()
         let report = try await Interruption.cancelling(notice: {}) { [names, all] in
             all ? try await work.runAll() : try await work.run(names)
         }

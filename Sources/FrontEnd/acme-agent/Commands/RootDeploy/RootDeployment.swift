@@ -95,9 +95,23 @@ struct RootDeployment: Sendable {
                 let failure = Self.failure(error)
                 report.failed.append((name, failure))
                 output.reportPart(failure, of: name.rawValue)
+                await tell(failure, of: name)
             }
         }
         return report
+    }
+
+    /// Runs root's failure hook. Its own failure is only a warning.
+    private func tell(_ failure: Failure, of name: CertificateName) async {
+        guard let hook = settings.rootFailureHook(of: name) else { return }
+        do {
+            try RootOwned.check(program: hook)
+            // What the servers have, not what the user who is not trusted says.
+            try await Hooks.fail(hook, name, failure, stored: try? await store.certificate(named: name))
+        } catch {
+            guard !(error is CancellationError) else { return }
+            output.warning("root's failure hook of \(name) failed: \(Failure(error).message)")
+        }
     }
 
     private func foreign() throws -> UntrustedStore {
@@ -131,7 +145,9 @@ struct RootDeployment: Sendable {
                 if !certificate.isDeployed { try await store.markDeployed(name, generation: certificate.metadata.generation) }
                 return done
             }
-            try await Hooks.deploy(hooks, stateDirectory: directory)(certificate)
+            do { try await Hooks.deploy(hooks, stateDirectory: directory)(certificate) } catch let error as ExternalProgramError {
+                throw IssuanceError.deployFailed(name, reason: error.description)
+            }
             try await store.markDeployed(name, generation: certificate.metadata.generation)
             done = (certificate, (done?.hooks ?? []) + due)
         }
@@ -149,7 +165,11 @@ struct RootDeployment: Sendable {
         }
         if let stored, found.isSame(as: stored) { return stored }
         let declared = settings.declared.first { found.name.spellings.contains($0.name) }?.identifiers
-        let new = try found.checked(declared: declared, time: Session.now)
+        // A certificate for which root has named a hook may be of any CA. The general hooks are for whatever the user
+        // who is not trusted stores, so a CA must vouch for it.
+        let hasOwnHook = settings.ownRootDeployHooks(of: found.name) != nil
+        let anchors = hasOwnHook ? nil : try RootOwned.anchors(settings.rootDeployTrust)
+        let new = try await found.checked(declared: declared, anchors: anchors, time: Session.now)
         // Its state may be what is damaged, which a new generation would keep.
         if isDamaged { try await store.removeCertificate(named: found.name) }
         // Generations are counted from 1 again: the hooks have run for another one.
