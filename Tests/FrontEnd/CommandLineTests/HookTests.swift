@@ -51,6 +51,30 @@ import Testing
         #expect(forgotten.status == 0 && !forgotten.output.contains("www"), "\(forgotten)")
     }
 
+    /// The next run finds it, until the hooks have succeeded.
+    @Test func theOldKeysFateIsRememberedOverAFailure() async throws {
+        let session = try CommandLineSession(), state = session.store.folder
+        let stored = try await session.install("www.example.org"), hook = try script(session, "hook", "test -e ready")
+        let commandLine = acme_agent.Session(
+            settings: try Settings(try GlobalOptions.parse(["--state-directory", state]), environment: Environment()),
+            output: Output(try GlobalOptions.parse([])))
+        func choice(_ arguments: [String] = []) throws -> IssuanceRequest.OldKey {
+            try CertificateOptions.parse(arguments).oldKeyChoice(of: stored.name, commandLine)
+        }
+        #expect(try choice() == .retire)
+        let deploy = Hooks.deploy([hook], stateDirectory: state, oldKey: try choice(["--old-key", "keep"]))
+        await #expect(throws: ExternalProgramError.self) { try await deploy(stored) }
+        #expect(try choice() == .keep && choice(["--old-key", "delete"]) == .delete && choice(["--old-key", "retire"]) == .retire)
+        // As the next run calls it.
+        let again = Hooks.deploy([hook], stateDirectory: state, oldKey: try choice())
+        await #expect(throws: ExternalProgramError.self) { try await again(stored) }
+        #expect(try choice() == .keep)
+        try session.folder.write("ready", "")
+        try await Hooks.deploy([hook], stateDirectory: state, oldKey: try choice())(stored)
+        #expect(try choice() == .retire)
+        #expect(throws: Failure.self) { try choice(["--old-key", "lose"]) }
+    }
+
     @Test func aDamagedRecordMakesEveryHookRunAgain() async throws {
         let session = try CommandLineSession(), stored = try await session.install("www.example.org")
         let deploy = Hooks.deploy([try script(session, "hook", "echo ran >>log")], stateDirectory: session.store.folder)

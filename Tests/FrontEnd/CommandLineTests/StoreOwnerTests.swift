@@ -50,6 +50,24 @@ import Testing
         #expect(!out.contains("typed") && !out.contains("own terminal") && !out.contains("taken over"), "\(out) \(done)")
     }
 
+    /// Root's files are opened by root's shell.
+    @Test func theHintsNameTheShell() async throws {
+        let session = try await session()
+        let done = try await session.run("install -m 0600 /dev/null secret.pem; mkdir -m 0755 out")
+        #expect(done.status == 0)
+        let read = try await session.run("timeout -s KILL 60 acme-agent import intranet secret.pem")
+        #expect(read.status != 0 && read.error.contains("hint: the user to whom the state directory belongs reads it"), "\(read)")
+        #expect(read.error.contains("acme-agent import intranet <FILE"), "\(read)")
+        let written = try await session.run("timeout -s KILL 60 acme-agent csr intranet -d intranet.example.org --out out/csr.pem")
+        #expect(
+            written.status != 0 && written.error.contains("hint: the user to whom the state directory belongs writes it"), "\(written)")
+        #expect(written.error.contains("acme-agent csr intranet >FILE"), "\(written)")
+        #expect(!FileManager.default.fileExists(atPath: session.folder.file("out/csr.pem")))
+        // What the shell opens is read: it is no certificate.
+        let piped = try await session.run("timeout -s KILL 60 acme-agent import intranet <secret.pem")
+        #expect(piped.status == 4 && piped.error.contains("the file is refused"), "\(piped)")
+    }
+
     @Test func theOwnerSeesNoSecretOfRootsEnvironment() async throws {
         let session = try await session(hook: "{ env; tr '\\0' '\\n' </proc/$PPID/environ; } >state/out")
         let done = try await session.run(
@@ -158,7 +176,7 @@ import Testing
             \(renewal)
             """)
         #expect(fine.status == 0, "\(fine)")
-        for strange in ["accounts/ca.json", "settings/www.example.org.json", "locks/www.example.org.lock"] {
+        for strange in ["accounts/ca.json", "awaited/intranet.json", "settings/www.example.org.json", "locks/www.example.org.lock"] {
             let refused = try await session.run(
                 """
                 cd state; mkdir -p ${p=\(strange.split(separator: "/")[0])}; chown \(Self.owner) $p; install -m 0600 /dev/null \(strange)

@@ -5,7 +5,7 @@ import JOSE
 /// A requested certificate.
 public struct IssuanceRequest: Sendable {
     /// What to do with a key that a new one has replaced.
-    public enum OldKey: Sendable { case retire, delete, keep }
+    public enum OldKey: String, Sendable, CaseIterable { case retire, delete, keep }
 
     /// The name under which it is stored.
     public var name: CertificateName

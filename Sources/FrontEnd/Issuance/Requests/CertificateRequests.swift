@@ -241,12 +241,29 @@ public struct CertificateRequests: Sendable {
             observer(.installed(stored))
             isNew = true
         }
-        // An earlier file says nothing about the request that came after it.
-        if isAwaited, let awaited, !isKnown || (current?.metadata.installed ?? 0) > awaited.requested {
-            try await store.removeAwaited(named: arrival.name)
+        if isAwaited, let awaited {
+            if isKnown ? (current?.metadata.installed ?? 0) > awaited.requested : Self.mayAnswer(checked, awaited) {
+                try await store.removeAwaited(named: arrival.name)
+            } else if !isKnown {
+                observer(
+                    .warning(
+                        "it is valid from \(RFC3339.string(checked.notBefore)), before it was requested on "
+                            + "\(RFC3339.string(awaited.requested)), so another one is still awaited; acme-agent forget --order "
+                            + "\(arrival.name) drops the request"))
+            }
         }
         try await deploy(&stored, key, arrival.deploy, arrival.oldKey, grace: arrival.oldKeyGrace)
         return (stored, isNew)
+    }
+
+    /// How far back CAs date their certificates, in seconds: Let's Encrypt an hour, others to the day's beginning, by
+    /// their own time.
+    private static let backdating: Int64 = 2 * 86_400
+
+    /// Whether a certificate may have been made for a request: an earlier file for the same key says nothing about the
+    /// request that came after it.
+    private static func mayAnswer(_ chain: CertificateChain, _ awaited: AwaitedCertificate) -> Bool {
+        chain.notBefore >= awaited.requested - backdating
     }
 
     /// Does what is left to be done for an installed certificate: a hook failed, or a run was cut off.

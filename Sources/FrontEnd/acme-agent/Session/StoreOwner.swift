@@ -130,7 +130,7 @@ struct StoreOwner {
 
     /// The folders of the store and what is in them. What else there is, such as lost+found, nothing uses.
     private static let folders = [
-        "accounts", "certificates", "orders", "compromised", "outgoing", "renewals", "locks", "settings", "hooks",
+        "accounts", "awaited", "certificates", "orders", "compromised", "outgoing", "renewals", "locks", "settings", "hooks",
     ]
 
     /// Something of another user that this one cannot use.

@@ -2,6 +2,7 @@ import ACME
 import CertificateStore
 import DurableFile
 import Glibc
+import Issuance
 import StrictJSON
 
 /// Which deploy hooks have run for which generation of a certificate, and what they printed, in
@@ -20,6 +21,8 @@ struct HookRecord: Equatable {
 
     var generation: Int
     var runs: [Execution] = []
+    /// What happens to the key that this generation's has replaced, once all hooks have succeeded; `nil` for the default.
+    var oldKey: IssuanceRequest.OldKey?
 
     private static let folderName = "hooks"
     private static let version: Int64 = 1
@@ -32,6 +35,9 @@ struct HookRecord: Equatable {
 
     /// Whether a hook need not run again for this generation.
     func hasSucceeded(_ program: String) -> Bool { runs.contains { $0.program == program && $0.failure == nil } }
+
+    /// `oldKey`, as long as a hook has failed.
+    var oldKeyOfFailure: IssuanceRequest.OldKey? { runs.contains { $0.failure != nil } ? oldKey : nil }
 
     mutating func note(_ run: Execution) {
         runs.removeAll { $0.program == run.program }
@@ -59,6 +65,7 @@ struct HookRecord: Equatable {
         json.beginObject()
         json.member("version", HookRecord.version)
         json.member("generation", generation)
+        json.member("oldKey", ifPresent: oldKey?.rawValue)
         json.name("runs")
         write(to: &json)
         json.endObject()
@@ -83,6 +90,7 @@ struct HookRecord: Equatable {
         let object = try JSONDocument(parsing: bytes).root.object()
         guard try object.integer("version") == version else { throw JSONError(.invalidValue, offset: 0, member: "version") }
         var record = HookRecord(generation: Int(try object.integer("generation")))
+        record.oldKey = try object.optionalString("oldKey").flatMap { IssuanceRequest.OldKey(rawValue: $0) }
         for value in try object.array("runs") {
             let run = try value.object()
             guard let time = RFC3339.seconds(try run.string("time")) else { throw JSONError(.invalidValue, offset: 0, member: "time") }

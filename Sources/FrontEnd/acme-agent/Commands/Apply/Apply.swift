@@ -196,6 +196,7 @@ struct Apply: AgentCommand {
         kept.mustStaple = state.declared.settings.mustStaple ?? kept.mustStaple
         var request = state.request
         request.replacesUndeployed = state.action == .renew || state.action == .replace
+        request.oldKey = try CertificateOptions.unset.oldKeyChoice(of: state.name, session)
         let order = CertificateOrder(
             request: request, directory: state.directory, settings: settings, kept: kept, isFirst: state.stored == nil)
         return try await session.callingFailureHook(of: state.name, settings) {

@@ -162,16 +162,16 @@ struct CertificateOptions: ParsableArguments {
         }
     }
 
-    var oldKeyChoice: IssuanceRequest.OldKey {
-        get throws(Failure) {
-            switch oldKey {
-            case nil, "retire"?: .retire
-            case "delete"?: .delete
-            case "keep"?: .keep
-            case let oldKey?:
-                throw .usage("--old-key \"\(TerminalText.safe(oldKey, limit: 40))\" is unknown", hint: "--old-key retire, delete or keep")
-            }
+    /// What to do with the key that a certificate's new one replaces: as a run said whose deploy hooks have failed, if
+    /// this one says nothing.
+    func oldKeyChoice(of name: CertificateName, _ session: Session) throws(Failure) -> IssuanceRequest.OldKey {
+        guard let oldKey else {
+            return HookRecord.read(name, stateDirectory: session.settings.stateDirectory)?.oldKeyOfFailure ?? .retire
         }
+        guard let choice = IssuanceRequest.OldKey(rawValue: oldKey) else {
+            throw .usage("--old-key \"\(TerminalText.safe(oldKey, limit: 40))\" is unknown", hint: "--old-key retire, delete or keep")
+        }
+        return choice
     }
 
     /// The options on the command line, as they are written there.

@@ -22,7 +22,8 @@ struct CertificateOrder: Sendable {
     ) async throws -> IssuanceOutcome? {
         let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory), name = request.name
         let before = isFirst ? nil : (try? await session.store.certificate(named: name))?.metadata.key
-        let outcome = try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) { flow in
+        let outcome = try await session.withFlow(at: directory, keys: keys, settings, display, oldKey: request.oldKey, timings: timings) {
+            flow in
             // Before the first order, so that `renew` can resume it. Later orders change the settings when they
             // succeed.
             if isFirst { try memory.remember(kept, for: name) }
@@ -42,7 +43,9 @@ struct CertificateOrder: Sendable {
         }
         if let outcome {
             try memory.remember(kept, for: name)
-            if let before, before.fingerprint != outcome.certificate.metadata.key.fingerprint { warnOfOldKey(session) }
+            if let before, before.fingerprint != outcome.certificate.metadata.key.fingerprint {
+                session.warnOfOldKey(of: name, settings, request.oldKey, isMade: true)
+            }
         }
         return outcome
     }
@@ -57,16 +60,19 @@ struct CertificateOrder: Sendable {
             hint: "the same command\(force ? "" : ", with --force,") orders another certificate now"
                 + (newKey ? "; this one's key \"\(outcome.key.name)\" was made for it" : ""))
     }
+}
 
-    /// Servers use the old key until somebody reloads them.
-    private func warnOfOldKey(_ session: Session) {
-        guard settings.deployHooks == nil, session.settings.rootDeployHooks(of: request.name).isEmpty, request.oldKey != .keep else {
-            return
-        }
-        let grace = settings.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace
-        session.output.warning(
-            "\(request.name) has a new key, but no deploy hook: servers use the old one until they are reloaded, and it is retired "
-                + (grace > 0 ? "in \(Wording.duration(seconds: Int64(grace)))" : "at once"),
-            hint: "acme-agent deploy SERVER \(request.name) prints the hook for a server")
+extension Session {
+    /// Warns that servers use the old key until somebody reloads them, unless something does.
+    /// - Parameter isMade: whether the certificate has the new key already.
+    func warnOfOldKey(
+        of name: CertificateName, _ certificate: CertificateSettings, _ oldKey: IssuanceRequest.OldKey, isMade: Bool
+    ) {
+        guard certificate.deployHooks == nil, settings.rootDeployHooks(of: name).isEmpty, oldKey != .keep else { return }
+        let grace = certificate.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace
+        output.warning(
+            "\(name) \(isMade ? "has a new key, but" : "gets a new key, but has") no deploy hook: servers use the old one until they are "
+                + "reloaded, and it is retired " + (grace > 0 ? "in \(Wording.duration(seconds: Int64(grace)))" : "at once"),
+            hint: "acme-agent deploy SERVER \(name) prints the hook for a server")
     }
 }

@@ -7,11 +7,15 @@ extension Hooks {
     /// Deploys a certificate: runs each `PROGRAM NAME FOLDER` in its turn, with the same and more in the environment and
     /// the certificate as JSON on standard input. Those that have succeeded for this generation do not run again: after
     /// a failure or a crash only the rest does.
-    static func deploy(_ paths: [String], stateDirectory: String) -> IssuanceFlow.DeployHook {
+    /// - Parameter oldKey: what happens to the replaced key once all have succeeded, remembered until then.
+    static func deploy(
+        _ paths: [String], stateDirectory: String, oldKey: IssuanceRequest.OldKey = .retire
+    ) -> IssuanceFlow.DeployHook {
         { certificate in
             let name = certificate.name, generation = certificate.metadata.generation
             var record = HookRecord.read(name, stateDirectory: stateDirectory) ?? HookRecord(generation: generation)
             if record.generation != generation { record = HookRecord(generation: generation) }
+            record.oldKey = oldKey == .retire ? nil : oldKey
             // What was removed from the settings.
             record.runs.removeAll { !paths.contains($0.program) }
             for path in paths where !record.hasSucceeded(path) {

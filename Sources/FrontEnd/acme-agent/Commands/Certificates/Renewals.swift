@@ -186,9 +186,10 @@ struct Renewals: RenewalWork {
         do {
             try Hooks.check(settings)
             let requests = CertificateRequests(store: session.store, keys: keys, observer: display.observer)
+            let oldKey = try options.oldKeyChoice(of: name, session)
             _ = try await requests.deployAgain(
-                name, settings.deployHooks.map { Hooks.deploy($0, stateDirectory: session.settings.stateDirectory) },
-                options.oldKeyChoice, grace: .seconds(settings.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace))
+                name, settings.deployHooks.map { Hooks.deploy($0, stateDirectory: session.settings.stateDirectory, oldKey: oldKey) },
+                oldKey, grace: .seconds(settings.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace))
             return true
         } catch let error as StoreError where error.reason == .locked {
             // The run that holds the lock is at it.
@@ -455,15 +456,8 @@ struct Renewals: RenewalWork {
                 session.output.warning("\(name): \(error.message)")
             }
         }
-        let oldKey = try options.oldKeyChoice
-        let hasHook = settings.deployHooks != nil || !session.settings.rootDeployHooks(of: name).isEmpty
-        if !hasHook, stored != nil, options.newKey, oldKey != .keep {
-            let grace = settings.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace
-            session.output.warning(
-                "\(name) gets a new key, but has no deploy hook: servers use the old one until they are reloaded, and it is retired "
-                    + (grace > 0 ? "in \(Wording.duration(seconds: Int64(grace)))" : "at once"),
-                hint: "acme-agent deploy SERVER \(name) prints the hook for a server")
-        }
+        let oldKey = try options.oldKeyChoice(of: name, session)
+        if stored != nil, options.newKey { session.warnOfOldKey(of: name, settings, oldKey, isMade: false) }
         if let chosen { directory = chosen } else if session.settings.isDirectoryGiven { directory = session.settings.directory }
         request.newKey = options.newKey
         request.oldKey = oldKey
@@ -475,7 +469,7 @@ struct Renewals: RenewalWork {
         request.replacesUndeployed = replacesUndeployed
         if let stored, let record = await session.renewalRecord(of: stored) { request.heed(record, now: Session.now) }
         return try await alone(if: settings.hasListener(for: request.identifiers)) { [request, directory] in
-            try await session.withFlow(at: directory, keys: keys, settings, display, timings: timings) {
+            try await session.withFlow(at: directory, keys: keys, settings, display, oldKey: oldKey, timings: timings) {
                 // Checked again under the lock: of two concurrent runs the second finds it renewed.
                 try await $0.issue(request, ifStill: isWanted)
             }

@@ -9,10 +9,12 @@ extension Session {
     /// - Parameters:
     ///   - certificate: the settings; defaults apply to missing ones.
     ///   - certificateKey: signs a revocation in place of the account's key. Nothing else can be requested then.
+    ///   - oldKey: what happens to the key that the certificate's new one replaces.
     ///   - timings: records when each step begins and ends.
     func withFlow<Result: Sendable>(
         at directory: ACMEURL, keys: any KeyProvider, _ certificate: CertificateSettings, _ display: ProgressDisplay,
-        revokingBy certificateKey: KeyName? = nil, timings: Timings? = nil, _ body: (IssuanceFlow) async throws -> Result
+        revokingBy certificateKey: KeyName? = nil, oldKey: IssuanceRequest.OldKey = .retire, timings: Timings? = nil,
+        _ body: (IssuanceFlow) async throws -> Result
     ) async throws -> Result {
         OrderCounter.shared.begin(in: store)
         defer { OrderCounter.shared.finish() }
@@ -38,7 +40,7 @@ extension Session {
             if let timings { solvers = solvers.map { TimedSolver(base: $0, timings: timings) } }
             let flow = IssuanceFlow(
                 issuer: issuer, store: store, keys: keys, solvers: solvers, time: time,
-                deploy: certificate.deployHooks.map { Hooks.deploy($0, stateDirectory: settings.stateDirectory) },
+                deploy: certificate.deployHooks.map { Hooks.deploy($0, stateDirectory: settings.stateDirectory, oldKey: oldKey) },
                 oldKeyGrace: .seconds(certificate.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace),
                 releasesAuthorizations: { [known = settings.knownCA(at: directory), key = issuer.accountKey] in
                     guard known.limits.pendingAuthorizations != nil else { return false }

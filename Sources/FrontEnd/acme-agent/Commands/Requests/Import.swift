@@ -69,13 +69,14 @@ struct Import: AgentCommand {
         let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: remembered)
         try Hooks.check(settings)
         try session.settings.checkKeyFileGroup()
+        let oldKey = try certificate.oldKeyChoice(of: name, session)
         var arrival = CertificateRequests.Arrival(
             name: name, certificates: certificates, key: try key.map { try KeyName(argument: $0) }, acceptsNames: acceptNames,
             directory: directory,
-            deploy: settings.deployHooks.map { Hooks.deploy($0, stateDirectory: session.settings.stateDirectory) },
+            deploy: settings.deployHooks.map { Hooks.deploy($0, stateDirectory: session.settings.stateDirectory, oldKey: oldKey) },
             oldKeyGrace: .seconds(settings.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace))
         arrival.endsRenewal = acme == false
-        arrival.oldKey = try certificate.oldKeyChoice
+        arrival.oldKey = oldKey
         let display = ProgressDisplay(session.output)
         let (stored, isNew) = try await session.followed(display) { [arrival, settings] _ in
             let requests = CertificateRequests(store: session.store, keys: try await session.keys(), observer: display.observer)
