@@ -140,7 +140,7 @@ let package = Package(
         .systemLibrary(
             name: "CLDNS", path: "Sources/FrontEnd/CLDNS", pkgConfig: "ldns", providers: [.apt(["libldns-dev"])]),
         library("DNS", in: "FrontEnd", ["CLDNS", "ACME", "JOSE", "DurableFile", crypto, nioCore, nioPosix]),
-        library("CertificateStore", in: "FrontEnd", ["StrictJSON", "DurableFile", "ACME", "JOSE", x509, swiftASN1, crypto]),
+        library("CertificateStore", in: "FrontEnd", ["StrictJSON", "DurableFile", "ACME", "JOSE", x509, swiftASN1, crypto, cryptoExtras]),
         library(
             "Issuance", in: "FrontEnd",
             [

@@ -74,10 +74,17 @@ public struct ChainCertificate: Sendable {
     /// - Parameters:
     ///   - signature: as in the BIT STRING of what is signed.
     ///   - algorithm: the AlgorithmIdentifier, DER.
-    /// - Returns: `nil` if the key or the algorithm is of an unknown kind.
-    public func hasSigned(_ bytes: ArraySlice<UInt8>, signature: ArraySlice<UInt8>, algorithm: ArraySlice<UInt8>) -> Bool? {
-        guard let known = SignatureKinds.kind(algorithm), let publicKey else { return nil }
-        return publicKey.isValidSignature(signature, for: bytes, signatureAlgorithm: known)
+    public func hasSigned(
+        _ bytes: ArraySlice<UInt8>, signature: ArraySlice<UInt8>, algorithm: ArraySlice<UInt8>
+    ) -> SignatureVerdict {
+        switch SignatureKind(algorithm) {
+        case .plain(let known)?:
+            guard let publicKey else { return .unknownKind }
+            return publicKey.isValidSignature(signature, for: bytes, signatureAlgorithm: known) ? .valid : .invalid
+        case .pss(let hash?)?: return hash.verdict(bytes, signature: signature, spki: spki)
+        case .pss(nil)?: return .unknownParameters
+        case nil: return .unknownKind
+        }
     }
 
     /// The value of an extension, and whether it is critical.
@@ -131,38 +138,6 @@ enum UnreadableCertificate: Error {
         let count = first - 0x80
         guard (1...4).contains(count), bytes.count >= 2 + count else { return false }
         return bytes.count == 2 + count + bytes[2..<(2 + count)].reduce(0) { $0 << 8 | Int($1) }
-    }
-}
-
-/// The kinds of signature on CRLs: those that the Web PKI allows (CA/Browser Forum Baseline Requirements §7.1.3.2), and
-/// Ed25519. RSASSA-PSS is not supported.
-private enum SignatureKinds {
-    private static let ecdsa: [UInt8] = [0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03]
-    private static let rsa: [UInt8] = [0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01]
-
-    /// - Parameter algorithm: AlgorithmIdentifier, DER.
-    static func kind(_ algorithm: ArraySlice<UInt8>) -> Certificate.SignatureAlgorithm? {
-        if algorithm.starts(with: ecdsa), algorithm.count == ecdsa.count + 1 {
-            switch algorithm.last {
-            case 2: return .ecdsaWithSHA256
-            case 3: return .ecdsaWithSHA384
-            case 4: return .ecdsaWithSHA512
-            default: return nil
-            }
-        }
-        // The parameters are NULL; RFC 4055 §5 has them absent too.
-        for (begin, end) in [([0x30, 0x0D], [0x05, 0x00]), ([0x30, 0x0B], [])] as [([UInt8], [UInt8])] {
-            guard algorithm.starts(with: begin + rsa), algorithm.count == begin.count + rsa.count + 1 + end.count,
-                algorithm.suffix(end.count).elementsEqual(end)
-            else { continue }
-            switch algorithm.dropLast(end.count).last {
-            case 11: return .sha256WithRSAEncryption
-            case 12: return .sha384WithRSAEncryption
-            case 13: return .sha512WithRSAEncryption
-            default: return nil
-            }
-        }
-        return algorithm.elementsEqual([0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70]) ? .ed25519 : nil
     }
 }
 

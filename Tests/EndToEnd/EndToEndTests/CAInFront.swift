@@ -5,7 +5,7 @@ import Testing
 /// A CA in front of a sandbox's Pebble, with what that lacks: see `Tests/Sandbox/ca-in-front`.
 final class CAInFront: Sendable {
     let directory: String
-    private let folder: String
+    let folder: String
     private let program: Program.Running
 
     init(_ sandbox: Sandbox, name: String = "front") async throws {
@@ -51,6 +51,11 @@ final class CAInFront: Sendable {
     /// - Parameter json: an object; see the program.
     func behave(_ json: String) throws {
         try Data(json.utf8).write(to: URL(fileURLWithPath: folder + "/behaviour.json"), options: .atomic)
+    }
+
+    /// Where its lists come from.
+    var listURL: String {
+        get throws { "http://127.0.0.1:\(try String(contentsOfFile: folder + "/list-port", encoding: .utf8))/list" }
     }
 
     /// A line for each request.

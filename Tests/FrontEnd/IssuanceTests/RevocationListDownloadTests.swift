@@ -104,7 +104,47 @@ import Testing
         "ed25519",
     ])
     func listsOfOpenSSLAreRead(_ kind: String) async throws {
-        let folder = try TemporaryFolder(), url = "http://crl.example/1.crl"
+        let hash = kind == "ed25519" ? "null" : kind.contains("384") ? "sha384" : kind.contains("521") ? "sha512" : "sha256"
+        let looks = try await looks(atListOf: kind, hash)
+        guard case .revoked(let revocation, let seen) = looks[0], case .notRevoked = looks[1] else {
+            Issue.record("\(looks)")
+            return
+        }
+        #expect(revocation.reason == .keyCompromise && seen.number == "01")
+        #expect(seen.nextUpdate - seen.thisUpdate == 7 * 86_400)
+    }
+
+    /// RSASSA-PSS, with the parameters that CAs may use (RFC 4055 §3.1).
+    @Test(arguments: ["sha256", "sha384", "sha512"]) func listsWithPSSAreRead(_ hash: String) async throws {
+        let looks = try await looks(atListOf: "rsa:2048", hash, "-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest")
+        guard case .revoked(let revocation, _) = looks[0], case .notRevoked = looks[1] else {
+            Issue.record("\(looks)")
+            return
+        }
+        #expect(revocation.reason == .keyCompromise)
+        // A changed byte of the list.
+        let changed = try await self.looks(
+            atListOf: "rsa:2048", hash, "-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest", changing: true)
+        #expect(
+            changed == [.failed(reason: "\(Self.url): its signature is wrong"), .failed(reason: "\(Self.url): its signature is wrong")])
+    }
+
+    @Test(arguments: [
+        ("sha1", "rsa_pss_saltlen:digest"), ("sha256", "rsa_pss_saltlen:20"), ("sha256", "rsa_mgf1_md:sha1"),
+        ("sha224", "rsa_pss_saltlen:28"),
+    ]) func otherParametersOfPSSAreRefused(_ hash: String, _ option: String) async throws {
+        let salt = option.hasPrefix("rsa_mgf1") ? " -sigopt rsa_pss_saltlen:digest" : ""
+        let looks = try await looks(atListOf: "rsa:2048", hash, "-sigopt rsa_padding_mode:pss -sigopt \(option)\(salt)")
+        #expect(looks.first == .failed(reason: "\(Self.url): \(RevocationListFault.unknownSignatureParameters)"), "\(looks)")
+    }
+
+    private static let url = "http://crl.example/1.crl"
+
+    /// What a list of OpenSSL's says about a certificate that is on it, and about one that is not.
+    private func looks(
+        atListOf kind: String, _ hash: String, _ options: String = "", changing: Bool = false
+    ) async throws -> [RevocationLook] {
+        let folder = try TemporaryFolder(), url = Self.url
         try folder.write(
             "ca.cnf",
             """
@@ -117,7 +157,7 @@ import Testing
             private_key = ca.key
             serial = serial
             crlnumber = crlnumber
-            default_md = \(kind == "ed25519" ? "null" : kind.contains("384") ? "sha384" : kind.contains("521") ? "sha512" : "sha256")
+            default_md = \(hash)
             default_crl_days = 7
             default_days = 90
             policy = any
@@ -143,7 +183,7 @@ import Testing
                 openssl x509 -in $leaf.pem -outform der -out $leaf.der
             done
             openssl ca -config ca.cnf -revoke one.pem -crl_reason keyCompromise
-            openssl ca -config ca.cnf -gencrl -out list.pem; openssl crl -in list.pem -outform der -out list.der
+            openssl ca -config ca.cnf -gencrl \(options) -out list.pem; openssl crl -in list.pem -outform der -out list.der
             openssl x509 -in ca.pem -outform der -out ca.der
             """
         let process = Process()
@@ -153,16 +193,12 @@ import Testing
         process.waitUntilExit()
         try #require(process.terminationStatus == 0, "\((try? folder.read("log")) ?? "")")
         func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: folder.file(name)))) }
-        let issuer = try bytes("ca.der"), list = try bytes("list.der")
+        let issuer = try bytes("ca.der")
+        var list = try bytes("list.der")
+        if changing, let place = list.firstRange(of: Array("Open CA".utf8)) { list[place.lowerBound] = UInt8(ascii: "o") }
         let subjects = try ["one.der", "two.der"].map {
             RevocationChecks.Subject(chain: try CertificateChain(der: [try bytes($0), issuer]))
         }
-        let looks = try await RevocationChecks { _ in list }.looks(at: subjects)
-        guard case .revoked(let revocation, let seen) = looks[0], case .notRevoked = looks[1] else {
-            Issue.record("\(looks)")
-            return
-        }
-        #expect(revocation.reason == .keyCompromise && seen.number == "01")
-        #expect(seen.nextUpdate - seen.thisUpdate == 7 * 86_400)
+        return try await RevocationChecks { [list] _ in list }.looks(at: subjects)
     }
 }

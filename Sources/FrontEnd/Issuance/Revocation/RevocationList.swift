@@ -122,9 +122,10 @@ struct RevocationList: Sendable {
         guard !certificate.forbidsSigningCRLs else { throw .signerMayNot }
         if let own = authorityKeyIdentifier, let key = certificate.subjectKeyIdentifier, own != key { throw .otherKey }
         switch certificate.hasSigned(signed, signature: signature, algorithm: algorithm) {
-        case true?: break
-        case false?: throw .badSignature
-        case nil: throw .unknownSignature
+        case .valid: break
+        case .invalid: throw .badSignature
+        case .unknownKind: throw .unknownSignature
+        case .unknownParameters: throw .unknownSignatureParameters
         }
         guard let nextUpdate else { throw .withoutEnd }
         guard nextUpdate > now else { throw .outOfDate(nextUpdate: nextUpdate) }

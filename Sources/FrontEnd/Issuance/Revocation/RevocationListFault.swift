@@ -10,6 +10,7 @@ public enum RevocationListFault: Error, Hashable, Sendable, CustomStringConverti
     case otherKey
     case badSignature
     case unknownSignature
+    case unknownSignatureParameters
     case fromTheFuture(thisUpdate: Int64)
     case outOfDate(nextUpdate: Int64)
     case withoutEnd
@@ -37,6 +38,8 @@ public enum RevocationListFault: Error, Hashable, Sendable, CustomStringConverti
         case .otherKey: "it is signed with another key than that of the certificate's issuer"
         case .badSignature: "its signature is wrong"
         case .unknownSignature: "its signature is of a kind that is not known here"
+        case .unknownSignatureParameters:
+            "its RSASSA-PSS signature is not with SHA-256, SHA-384 or SHA-512, MGF1 of the same hash and a salt as long as the digest"
         case .fromTheFuture(let time): "it is from \(RFC3339.string(time)), which is in the future by this host's clock"
         case .outOfDate(let time): "it was to be replaced by \(RFC3339.string(time))"
         case .withoutEnd: "it does not say until when it counts"
