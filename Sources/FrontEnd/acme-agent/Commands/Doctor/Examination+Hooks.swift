@@ -5,13 +5,11 @@ import Issuance
 /// The user's programs: whether they can be started, and who else may change what they do.
 extension Examination {
     func hooks(_ reports: [CertificateReport]) -> [Diagnosis] {
-        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         var users: [String: [String]] = [:], found: [Diagnosis] = []
         for report in reports where !report.certificate.isRevoked {
             let name = report.certificate.name
             // A damaged file is told with the challenges.
-            guard let remembered = try? memory.read(name) else { continue }
-            let settings = session.settings.certificate(named: name.rawValue, given: CertificateSettings(), remembered: remembered)
+            guard let settings = try? settings(of: name) else { continue }
             for program in settings.programs(for: report.certificate.metadata.identifiers) {
                 users[program, default: []].append(name.rawValue)
             }

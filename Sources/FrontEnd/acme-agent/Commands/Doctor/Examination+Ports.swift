@@ -7,12 +7,9 @@ extension Examination {
     /// Whether another program has a port that the built-in listeners need, and whether the web server answers that
     /// serves the files.
     func ports(_ reports: [CertificateReport]) async -> [Diagnosis] {
-        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         var listeners: Set<ListenAddress> = [], webServers: Set<String> = []
         for report in reports where !report.certificate.isRevoked {
-            let name = report.certificate.name
-            guard let remembered = try? memory.read(name) else { continue }
-            let settings = session.settings.certificate(named: name.rawValue, given: CertificateSettings(), remembered: remembered)
+            guard let settings = try? settings(of: report.certificate.name) else { continue }
             for identifier in report.certificate.metadata.identifiers where !identifier.isWildcard {
                 for method in settings.methods(for: identifier) {
                     switch method {

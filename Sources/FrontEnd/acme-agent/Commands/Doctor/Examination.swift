@@ -170,17 +170,22 @@ struct Examination: Sendable {
             .compactMap { (try? memory.read($0.certificate.name))?.caCertificate }.first
     }
 
+    /// A certificate's settings, with what is remembered of it.
+    /// - Throws: if that cannot be read, which is told with the challenges.
+    func settings(of name: CertificateName) throws -> CertificateSettings {
+        let remembered = try RememberedSettings(stateDirectory: session.settings.stateDirectory).read(name)
+        return session.settings.certificate(named: name.rawValue, given: CertificateSettings(), remembered: remembered)
+    }
+
     /// What can be seen of the challenges' set-up without an order.
     private func challenges(_ reports: [CertificateReport]) -> [Diagnosis] {
-        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
-        return reports.filter { !$0.certificate.isRevoked && $0.certificate.metadata.directory != nil }.map { report in
+        reports.filter { !$0.certificate.isRevoked && $0.certificate.metadata.directory != nil }.map { report in
             let name = report.certificate.name
-            let remembered: CertificateSettings
-            do { remembered = try memory.read(name) } catch {
+            let settings: CertificateSettings
+            do { settings = try self.settings(of: name) } catch {
                 let failure = Failure(error)
                 return .failed(.challenges, name.rawValue, failure.message, hint: failure.hint)
             }
-            let settings = session.settings.certificate(named: name.rawValue, given: CertificateSettings(), remembered: remembered)
             let all = settings.solvers(for: report.certificate.metadata.account)
             let solvers = all.filter { solver in report.certificate.metadata.identifiers.contains { solver.canSolve($0) } }
             for identifier in report.certificate.metadata.identifiers where !solvers.contains(where: { $0.canSolve(identifier) }) {
@@ -326,13 +331,13 @@ struct Examination: Sendable {
     private func names(
         _ reports: [CertificateReport], _ accounts: [ACMEURL: StoredAccount], _ issuers: [ACMEURL: [String]], isAgentSilent: Bool
     ) async throws -> [Diagnosis] {
-        let memory = RememberedSettings(stateDirectory: session.settings.stateDirectory)
         var names: [Name] = []
         for report in reports where !report.certificate.isRevoked {
             let certificate = report.certificate
-            let settings = session.settings.certificate(
-                named: certificate.name.rawValue, given: CertificateSettings(),
-                remembered: (try? memory.read(certificate.name)) ?? CertificateSettings())
+            let settings =
+                (try? settings(of: certificate.name))
+                ?? session.settings.certificate(
+                    named: certificate.name.rawValue, given: CertificateSettings(), remembered: CertificateSettings())
             let solvers = settings.solvers(for: certificate.metadata.account)
             for identifier in certificate.metadata.identifiers where names.count < Self.mostNames {
                 names.append(
