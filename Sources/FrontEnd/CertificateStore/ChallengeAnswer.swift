@@ -9,11 +9,15 @@ public struct ChallengeAnswer: Hashable, Sendable {
     public var keyAuthorization: KeyAuthorization
     /// The place that the solver named: a webroot's file, a TXT record's name, a listener's address.
     public var target: String
+    /// Where that is in the end, in the solver's own words, if it had to be found: it may be elsewhere by the time of the
+    /// removal.
+    public var place: String?
 
-    public init(type: ChallengeType, identifier: Identifier, keyAuthorization: KeyAuthorization, target: String) {
+    public init(type: ChallengeType, identifier: Identifier, keyAuthorization: KeyAuthorization, target: String, place: String? = nil) {
         self.type = type
         self.identifier = identifier
         self.keyAuthorization = keyAuthorization
         self.target = target
+        self.place = place
     }
 }

@@ -61,6 +61,7 @@ public enum JournalStep: Hashable, Sendable {
         writer.name("identifier")
         IdentifierList.write(answer.identifier, &writer)
         writer.member("target", answer.target)
+        writer.member("place", ifPresent: answer.place)
         writer.member("value", answer.keyAuthorization.text)
     }
 
@@ -99,7 +100,7 @@ public enum JournalStep: Hashable, Sendable {
     }
 
     private static func challenge(_ object: JSONObject) throws -> ChallengeAnswer {
-        try object.finish(known: ["step", "kind", "identifier", "target", "value"])
+        try object.finish(known: ["step", "kind", "identifier", "target", "place", "value"])
         guard let type = ChallengeType(rawValue: try object.string("kind")) else {
             throw JSONError(.invalidValue, offset: 0, member: "kind")
         }
@@ -108,7 +109,7 @@ public enum JournalStep: Hashable, Sendable {
         }
         return ChallengeAnswer(
             type: type, identifier: try IdentifierList.read(object.object("identifier")), keyAuthorization: keyAuthorization,
-            target: try object.string("target"))
+            target: try object.string("target"), place: try object.optionalString("place"))
     }
 }
 

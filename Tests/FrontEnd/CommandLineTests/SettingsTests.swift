@@ -203,6 +203,32 @@ import Testing
         #expect(settings.canWaitForDNS)
     }
 
+    /// A part with an address, and the default for all addresses, are prepared for one order.
+    @Test func listenersWithTheSamePortDoNotExcludeEachOther() async throws {
+        for _ in 0..<3 {
+            let port = Int.random(in: 20_000..<30_000)
+            let toml = """
+                http01-address = "*:\(port)"
+                tls-alpn01-address = "*:\(port + 10_000)"
+                [[challenge]]
+                names = ["www.internal.example"]
+                http01-address = "127.0.0.1:\(port)"
+                tls-alpn01-address = "127.0.0.1:\(port + 10_000)"
+                """
+            let settings = try settings([], toml).certificate(named: "x", given: CertificateSettings(), remembered: CertificateSettings())
+            let solvers = settings.solvers(for: nil)
+            #expect(solvers.count == 4)
+            var isTaken = false
+            for solver in solvers {
+                // Another program may have the port.
+                do { try await solver.prepare() } catch IssuanceError.busy { isTaken = true }
+            }
+            for solver in solvers { await solver.finish() }
+            guard isTaken else { return }
+        }
+        Issue.record("they exclude each other")
+    }
+
     /// dns-account-01 has the account in the record's name.
     @Test func theChallengeWithATXTRecordIsChosen() throws {
         let toml = """

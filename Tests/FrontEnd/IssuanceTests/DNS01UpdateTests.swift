@@ -115,6 +115,54 @@ struct DNS01UpdateTests {
         servers.stop()
     }
 
+    /// The alias leads elsewhere by then.
+    @Test func aLaterProcessRemovesTheRecordWhereItWasSet() async throws {
+        let servers = try await DNSServersFixture(
+            try #require(DNSServersFixture.Software.installed.first), records: ["_acme-challenge.www CNAME www.example.net."])
+        let crashed = try solver(servers)
+        var answer = try crashed.answer()
+        answer.place = await crashed.locate(answer)
+        let place = try #require(answer.place.flatMap { TextRecord(text: $0) }, "\(answer)")
+        #expect(place.name.description == "www.example.net" && place.zone.description == "example.net" && place.text == answer.place)
+        try await crashed.present(answer)
+        #expect(try await values(servers, "www.example.net") == [answer.keyAuthorization.dns01Value])
+        // What a later process reads in the journal, and a name without that alias.
+        answer.target = "_acme-challenge.moved.example.org"
+        var unplaced = answer
+        unplaced.place = nil
+        try await solver(servers).cleanUp(unplaced)
+        #expect(try await values(servers, "www.example.net") == [answer.keyAuthorization.dns01Value])
+        try await solver(servers).cleanUp(answer)
+        #expect(try await values(servers, "www.example.net").isEmpty)
+        // A server that is gone for good: the one of today is asked.
+        answer.place = "www.example.net example.net 127.0.0.1:1"
+        try await solver(servers).cleanUp(answer)
+        servers.stop()
+    }
+
+    @Test func aPlaceIsReadAsItIsWritten() throws {
+        for text in ["a.example.org example.org 192.0.2.1", "a.example.org example.org 192.0.2.1:5353,[2001:db8::1]:5353,2001:db8::2"] {
+            #expect(TextRecord(text: text)?.text == text)
+        }
+        for text in ["", "a.example.org example.org", "a.example.org example.net 192.0.2.1", "a.example.org example.org ns1.example.org"] {
+            #expect(TextRecord(text: text) == nil, "\(text)")
+        }
+    }
+
+    /// The journal has it, and one of an earlier version has none.
+    @Test func theJournalKeepsThePlace() async throws {
+        let bench = try Bench(), name = try CertificateName("www.example.org")
+        let solver = DNS01Hook(program: ExternalProgram(path: "/bin/true", environment: [:], timeout: .seconds(1)))
+        var placed = try solver.answer()
+        let plain = placed
+        placed.place = "a.example.org example.org 192.0.2.1"
+        let journal = try OrderJournal(
+            name: name, directory: bench.ca.directory, identifiers: [plain.identifier], accountKey: "account", started: 0,
+            steps: [.challengeSetUp(placed), .challengeSetUp(plain), .challengeCleanedUp(plain)])
+        try await bench.store.write(journal)
+        #expect(try await bench.store.journal(named: name)?.challengesToCleanUp == [placed])
+    }
+
     @Test func whatCannotWorkIsSaidBeforeAnOrder() throws {
         let settings = try DNSUpdateSettings(server: "ns1.example.org", keyFile: "/nonexistent/key", resolver: nil)
         #expect {

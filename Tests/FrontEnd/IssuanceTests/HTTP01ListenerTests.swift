@@ -150,6 +150,48 @@ import Testing
         throw PebbleError(message: "no port is free for both families")
     }
 
+    /// Two `[[challenge]]` parts, or one and the general setting.
+    @Test(arguments: [false, true]) func listenersOfOneOrderAreNotInEachOthersWay(isWiderFirst: Bool) async throws {
+        for _ in 0..<20 {
+            let probe = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
+            try await probe.prepare()
+            let port = try #require(probe.port)
+            await probe.finish()
+            let site = HTTP01Listener.Site(patience: .zero)
+            var texts = [["127.0.0.1:\(port)"], ["0.0.0.0:\(port)"]]
+            if isWiderFirst { texts.reverse() }
+            let listeners = try texts.map { HTTP01Listener(try $0.map { try ListenEndpoint($0) }, at: site) }
+            // Another test may have taken it.
+            do { try await listeners[0].prepare() } catch IssuanceError.busy { continue }
+            try await listeners[1].prepare()
+            try await listeners[0].prepare()
+            for (listener, token) in zip(listeners, ["b25l", "dHdv"]) {
+                try await listener.present(try listener.answer(token: token))
+                #expect(
+                    try listener.target(of: Identifier(argument: "www.example.org"), listener.answer(token: token).keyAuthorization)
+                        .hasPrefix(texts[listener === listeners[0] ? 0 : 1][0] + "/"))
+            }
+            for token in ["b25l", "dHdv"] {
+                let answer = try await exchange(port, "GET /.well-known/acme-challenge/\(token) HTTP/1.1\r\n\r\n")
+                #expect(answer.hasSuffix("\(token).thumb"), "\(answer)")
+            }
+            for listener in listeners { await listener.finish() }
+            await #expect(throws: (any Error).self) { try await exchange(port, "GET / HTTP/1.1\r\n\r\n") }
+            return
+        }
+        Issue.record("no port is free")
+    }
+
+    @Test func aSocketForEveryAddressCoversTheOthers() throws {
+        func distinct(_ texts: [String]) throws -> [String] {
+            ChallengeServer.distinct(try texts.map { try ListenEndpoint($0) }).map(\.description)
+        }
+        #expect(try distinct(["127.0.0.1:80", "[::]:80", "0.0.0.0:80", "[::1]:80"]) == ["[::]:80", "0.0.0.0:80"])
+        #expect(try distinct(["127.0.0.1:80", "0.0.0.0:81", "[::]:80", "127.0.0.1:80"]) == ["127.0.0.1:80", "0.0.0.0:81", "[::]:80"])
+        #expect(try distinct(["0.0.0.0:80", "0.0.0.0:80", "fd:http", "fd:http"]) == ["0.0.0.0:80", "fd:http"])
+        #expect(try distinct(["0.0.0.0:0", "127.0.0.1:0"]) == ["0.0.0.0:0", "127.0.0.1:0"])
+    }
+
     @Test func anAddressInUseIsExplained() async throws {
         let first = HTTP01Listener(addresses: [try ListenAddress("127.0.0.1:0")])
         try await first.prepare()

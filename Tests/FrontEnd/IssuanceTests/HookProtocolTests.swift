@@ -1,5 +1,6 @@
 import ACME
 import CertificateStore
+import Foundation
 import TestSupport
 import Testing
 
@@ -125,6 +126,23 @@ import Testing
         #expect(!FileTests.exists(folder.file("hook.log")))
     }
 
+    /// Each program may take its time; the CA is told after the last one, or not at all.
+    @Test func theRoundLastsAsLongAsItsPrograms() async throws {
+        let round = HookRound(), clock = ContinuousClock()
+        round.begin(["a.example", "b.example", "c.example"])
+        let begin = clock.now
+        async let haveEnded = round.waitForAll(limit: .milliseconds(500))
+        for token in ["a", "b", "c"] {
+            try await Task.sleep(for: .milliseconds(300))
+            round.end(token, [:], output: "")
+        }
+        #expect(await haveEnded && clock.now - begin > .milliseconds(850))
+        round.begin(["a.example", "b.example"])
+        async let isOver = round.waitForAll(limit: .milliseconds(100))
+        round.end("a", [:], output: "")
+        #expect(await !isOver)
+    }
+
     /// Many wait for slow servers only when CERTBOT_REMAINING_CHALLENGES is 0: no name is ready before that.
     @Test func noNameIsReadyBeforeTheLastProgramHasEnded() async throws {
         let folder = try TemporaryFolder()
@@ -222,6 +240,15 @@ import Testing
         #expect(
             try folder.read("log")
                 == "add 2 _acme-challenge.example.org \(value) secret word\nrm 2 _acme-challenge.example.org \(value)\n")
+        // Nobody else can hold the lock.
+        let lock = try FileManager.default.attributesOfItem(atPath: folder.file(".acme-agent-dns-hook.lock"))
+        #expect(lock[.posixPermissions] as? Int == 0o600)
+        let held = Process()
+        held.executableURL = URL(fileURLWithPath: "/usr/bin/flock")
+        held.arguments = ["-x", "-F", folder.file("acme.sh"), "sleep", "60"]
+        try held.run()
+        defer { held.terminate() }
+        try await solver.present(answer)
         await #expect { try await solver.present(try solver.answer("bad.example")) } throws: {
             "\($0)".contains("dns_test_add failed for _acme-challenge.bad.example") && "\($0)".contains("adding")
         }

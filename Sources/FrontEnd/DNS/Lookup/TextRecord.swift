@@ -7,6 +7,26 @@ public struct TextRecord: Hashable, Sendable {
     public var primaries: [DNSServer]
 }
 
+extension TextRecord {
+    /// `NAME ZONE SERVER[,SERVER]…`, as `init(text:)` reads it.
+    public var text: String { "\(name) \(zone) \(primaries.map(\.description).joined(separator: ","))" }
+
+    /// - Returns: `nil` if it is not such a text.
+    public init?(text: String) {
+        let parts = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 3, let name = try? DomainName(parts[0]), let zone = try? DomainName(parts[1]), name.isWithin(zone) else {
+            return nil
+        }
+        var servers: [DNSServer] = []
+        for part in parts[2].split(separator: ",") {
+            guard let server = DNSServerName(String(part)), case .address(let address) = server.host else { return nil }
+            servers.append(DNSServer(address, port: server.port))
+        }
+        guard !servers.isEmpty else { return nil }
+        self.init(name: name, zone: zone, primaries: servers)
+    }
+}
+
 extension DNSLookup {
     /// Finds the place of a record.
     /// - Parameter primary: takes the updates; `nil` for the one that the zone names.

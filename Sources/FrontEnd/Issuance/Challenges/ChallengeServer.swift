@@ -5,8 +5,9 @@ import NIOPosix
 import Synchronization
 
 /// The listening sockets of a challenge type: binds them for an order, and admits a bounded number of connections for a
-/// bounded time each.
-public final class ChallengeServer: Sendable, CustomStringConvertible {
+/// bounded time each. The listeners of one order share it: each says where it listens, and no two sockets are in each
+/// other's way.
+public final class ChallengeServer: Sendable {
     /// A CA opens a handful of connections for each name; more than this come from scanners.
     static let maximumConnections = 512
     /// A CA sends its request at once; Let's Encrypt itself waits 10 s.
@@ -25,32 +26,28 @@ public final class ChallengeServer: Sendable, CustomStringConvertible {
         var forbidden: String
     }
 
-    private let endpoints: [ListenEndpoint]
     private let inherited: InheritedSockets
     private let patience: Duration
     private let advice: Advice
     private let observer: IssuanceObserver
     private let channels = Mutex<[any Channel]>([])
+    /// Where it listens.
+    private let endpoints = Mutex<[ListenEndpoint]>([])
     private let connections = Mutex(0)
 
-    init(
-        _ endpoints: [ListenEndpoint], inherited: InheritedSockets, patience: Duration, observer: @escaping IssuanceObserver, advice: Advice
-    ) {
-        self.endpoints = endpoints
+    init(inherited: InheritedSockets, patience: Duration, observer: @escaping IssuanceObserver, advice: Advice) {
         self.inherited = inherited
         self.patience = patience
         self.advice = advice
         self.observer = observer
     }
 
-    public var description: String { endpoints.map(\.description).joined(separator: ",") }
-
     /// The bound port of the first socket; `nil` before `listen`.
     var port: Int? { channels.withLock { $0.first?.localAddress?.port } }
 
     /// Checks only that this user may bind the ports, and has the sockets that were handed over; another program may be
     /// listening on the ports.
-    func check() throws {
+    func check(_ endpoints: [ListenEndpoint]) throws {
         for endpoint in endpoints {
             switch endpoint {
             case .address(let address): try check(address)
@@ -72,15 +69,19 @@ public final class ChallengeServer: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Listens on all addresses; does nothing if it already does.
+    /// Listens on these addresses as well; does nothing if it already does.
     /// - Parameter handlers: makes those of one connection, which end it when they are done.
-    func listen(_ handlers: @escaping @Sendable () throws -> [any ChannelHandler]) async throws {
-        guard channels.withLock({ $0.isEmpty }) else { return }
+    func listen(on more: [ListenEndpoint], _ handlers: @escaping @Sendable () throws -> [any ChannelHandler]) async throws {
+        let current = endpoints.withLock { $0 }
+        guard !more.allSatisfy({ endpoint in current.contains { $0.covers(endpoint) } }) else { return }
+        // A socket for every address takes the place of one for a single address: the system would refuse it beside.
+        let all = Self.distinct(current + more)
+        await close()
         let end = ContinuousClock.now + patience
         var isWaiting = false
         // Until the next request says it better.
         defer { if isWaiting { observer(.waiting(seconds: 0, reason: "for the CA")) } }
-        while let (endpoint, error) = await bindAll(handlers) {
+        while let (endpoint, error) = await bindAll(all, handlers) {
             // Hold none while waiting: two orders that hold one address each would wait for each other.
             await close()
             guard (error as? IOError)?.errnoCode == EADDRINUSE, ContinuousClock.now < end else { throw explain(error, endpoint) }
@@ -88,10 +89,22 @@ public final class ChallengeServer: Sendable, CustomStringConvertible {
             isWaiting = true
             try await Task.sleep(for: .milliseconds(Int.random(in: Self.retryInterval)))
         }
+        endpoints.withLock { $0 = all }
+    }
+
+    /// Without those that others cover, each once.
+    static func distinct(_ endpoints: [ListenEndpoint]) -> [ListenEndpoint] {
+        endpoints.enumerated().filter { index, endpoint in
+            !endpoints.enumerated().contains { other, wider in
+                other != index && wider.covers(endpoint) && (other < index || !endpoint.covers(wider))
+            }
+        }.map(\.element)
     }
 
     /// - Returns: The first endpoint on which it cannot listen, and why.
-    private func bindAll(_ handlers: @escaping @Sendable () throws -> [any ChannelHandler]) async -> (ListenEndpoint, any Error)? {
+    private func bindAll(
+        _ endpoints: [ListenEndpoint], _ handlers: @escaping @Sendable () throws -> [any ChannelHandler]
+    ) async -> (ListenEndpoint, any Error)? {
         for endpoint in endpoints {
             do {
                 switch endpoint {
@@ -160,6 +173,7 @@ public final class ChallengeServer: Sendable, CustomStringConvertible {
 
     /// Listens no longer.
     func close() async {
+        endpoints.withLock { $0 = [] }
         let open = channels.withLock { channels in
             defer { channels = [] }
             return channels

@@ -3,8 +3,8 @@ import CertificateStore
 
 /// Presents a challenge's answer where the CA will look for it, and removes it again.
 ///
-/// The flow calls, for each order: `check` before it is placed; `prepare` once; `announce` once; for each challenge, concurrently:
-/// `present`, `waitUntilVisible`; then `waitForValidation` once; then for each challenge `cleanUp`, whatever happened
+/// The flow calls, for each order: `check` before it is placed; `prepare` once; `announce` once; for each challenge,
+/// concurrently: `locate`, and then `present`, `waitUntilVisible`; then `waitForValidation` once; then for each challenge `cleanUp`, whatever happened
 /// before, and finally `finish`.
 public protocol ChallengeSolver: Sendable {
     /// The type that it solves.
@@ -28,6 +28,10 @@ public protocol ChallengeSolver: Sendable {
     /// `present` is called, and lets `cleanUp(_:)` in another process find the answer. It MUST NOT depend on this
     /// process's state.
     func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String
+
+    /// Where the target is in the end, if that has to be found and may change: `cleanUp(_:)` in another process gets it with
+    /// the answer. It MUST change nothing, and returns `nil` if it cannot be found: `present` then says why.
+    func locate(_ answer: ChallengeAnswer) async -> String?
 
     /// Presents the answer. It MUST be safe to call concurrently for many challenges, and again for an answer that is
     /// already presented. If it throws, `cleanUp` MUST undo what it did.
@@ -64,6 +68,7 @@ extension ChallengeSolver {
     public func prepare() async throws {}
     public func confirm(_ record: DNSPersistRecord.Expectation, for identifier: Identifier) async throws {}
     public func announce(_ answers: [ChallengeAnswer]) async {}
+    public func locate(_ answer: ChallengeAnswer) async -> String? { nil }
     public func waitUntilVisible(_ answer: ChallengeAnswer) async throws {}
     public func waitForValidation(of answers: [ChallengeAnswer], quiet: Duration, limit: Duration) async -> Bool { false }
     public func finish() async {}

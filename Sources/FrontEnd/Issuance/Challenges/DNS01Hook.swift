@@ -90,8 +90,13 @@ public struct DNS01Hook: ChallengeSolver {
 
     public func waitUntilVisible(_ answer: ChallengeAnswer) async throws {
         if hookProtocol == .certbot {
-            await round.waitForAll(limit: program.timeout)
+            let haveEnded = await round.waitForAll(limit: program.timeout)
             try Task.checkCancellation()
+            guard haveEnded else {
+                throw IssuanceError.passing(
+                    answer.identifier, reason: "the DNS hook has not run for all names of the order yet",
+                    hint: "another order may be running the program: try again later")
+            }
         }
         if settle > .zero { try await Task.sleep(for: settle) }
     }

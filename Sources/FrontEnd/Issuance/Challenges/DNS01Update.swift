@@ -123,6 +123,12 @@ public final class DNS01Update: ChallengeSolver {
         return max(.zero, deadline - now)
     }
 
+    public func locate(_ answer: ChallengeAnswer) async -> String? {
+        // A failure is said by `present`, which looks again.
+        try? await change(answer) { [self] in _ = try await place(of: answer) }
+        return places.withLock { $0[answer.target]?.text }
+    }
+
     public func present(_ answer: ChallengeAnswer) async throws {
         let key = try settings.key()
         _ = longestLook()
@@ -135,6 +141,15 @@ public final class DNS01Update: ChallengeSolver {
     public func cleanUp(_ answer: ChallengeAnswer) async throws {
         let key = try settings.key()
         try await change(answer, isRemoval: true) { [self] in
+            if let recorded = answer.place.flatMap({ TextRecord(text: $0) }) {
+                // Aliases and servers may have changed since.
+                do { return try await lookup.remove(Self.value(answer), from: recorded, key, time: time.unixTime()) } catch let error
+                    as DNSError where error.isPassing
+                {
+                    // A server that is gone for good has no record.
+                    guard try await place(of: answer) != recorded else { throw error }
+                }
+            }
             try await lookup.remove(Self.value(answer), from: try await place(of: answer), key, time: time.unixTime())
         }
     }

@@ -9,8 +9,30 @@ public final class HTTP01Listener: ChallengeSolver {
     /// Unread bytes kept for a connection: twice the size of the largest request head.
     static let maximumBuffer = 16 * 1024
 
-    private let server: ChallengeServer
-    private let board = ChallengeBoard<String>()
+    /// The sockets and answers that the listeners of one order share: their addresses may overlap, and the CA may be sent
+    /// to any of them.
+    public final class Site: Sendable {
+        fileprivate let server: ChallengeServer
+        fileprivate let board = ChallengeBoard<String>()
+
+        /// - Parameters:
+        ///   - inherited: the sockets that were handed over, of which the endpoints may name some.
+        ///   - patience: how long to wait if another program, maybe another order, listens on one of the addresses.
+        ///   - observer: is told while it waits for an address.
+        public init(
+            inherited: InheritedSockets = .current, patience: Duration = ChallengeServer.patience,
+            observer: @escaping IssuanceObserver = { _ in }
+        ) {
+            server = ChallengeServer(
+                inherited: inherited, patience: patience, observer: observer,
+                advice: ChallengeServer.Advice(
+                    busy: "if it is another order, run the command again later; if it is a web server, use its folder: --webroot FOLDER",
+                    forbidden: "have a web server serve the challenges: --webroot FOLDER"))
+        }
+    }
+
+    private let endpoints: [ListenEndpoint]
+    private let site: Site
 
     /// - Parameters:
     ///   - addresses: where to listen; a CA prefers IPv6 if the name has an AAAA record.
@@ -22,15 +44,17 @@ public final class HTTP01Listener: ChallengeSolver {
     /// - Parameters:
     ///   - inherited: the sockets that were handed over, of which the endpoints may name some.
     ///   - observer: is told while it waits for an address.
-    public init(
+    public convenience init(
         _ endpoints: [ListenEndpoint], inherited: InheritedSockets = .current, patience: Duration = ChallengeServer.patience,
         observer: @escaping IssuanceObserver = { _ in }
     ) {
-        server = ChallengeServer(
-            endpoints, inherited: inherited, patience: patience, observer: observer,
-            advice: ChallengeServer.Advice(
-                busy: "if it is another order, run the command again later; if it is a web server, use its folder: --webroot FOLDER",
-                forbidden: "have a web server serve the challenges: --webroot FOLDER"))
+        self.init(endpoints, at: Site(inherited: inherited, patience: patience, observer: observer))
+    }
+
+    /// - Parameter site: that of the order's other listeners.
+    public init(_ endpoints: [ListenEndpoint], at site: Site) {
+        self.endpoints = endpoints
+        self.site = site
     }
 
     public var type: ChallengeType { .http01 }
@@ -39,12 +63,12 @@ public final class HTTP01Listener: ChallengeSolver {
     public func canSolve(_ identifier: Identifier) -> Bool { !identifier.isWildcard }
 
     /// The bound port of the first socket; `nil` before `prepare`.
-    public var port: Int? { server.port }
+    public var port: Int? { site.server.port }
 
-    public func check() throws { try server.check() }
+    public func check() throws { try site.server.check(endpoints) }
 
     public func prepare() async throws {
-        try await server.listen { [board] in
+        try await site.server.listen(on: endpoints) { [board = site.board] in
             [
                 HTTPResponseEncoder(),
                 // The decoder's own limits count only names and values; this one counts all that it buffers.
@@ -56,23 +80,23 @@ public final class HTTP01Listener: ChallengeSolver {
     }
 
     public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String {
-        server.description + ChallengeRequest.prefix + keyAuthorization.token
+        endpoints.map(\.description).joined(separator: ",") + ChallengeRequest.prefix + keyAuthorization.token
     }
 
     public func present(_ answer: ChallengeAnswer) async throws {
-        board.show(answer.keyAuthorization.text, for: answer.keyAuthorization.token)
+        site.board.show(answer.keyAuthorization.text, for: answer.keyAuthorization.token)
     }
 
     public func waitForValidation(of answers: [ChallengeAnswer], quiet: Duration, limit: Duration) async -> Bool {
-        await board.waitForLooks(at: answers.map(\.keyAuthorization.token), quiet: quiet, limit: limit)
+        await site.board.waitForLooks(at: answers.map(\.keyAuthorization.token), quiet: quiet, limit: limit)
     }
 
     /// Nothing is left of an earlier process's listener, which ended with the process.
     public func cleanUp(_ answer: ChallengeAnswer) async throws {
-        board.remove(answer.keyAuthorization.token)
+        site.board.remove(answer.keyAuthorization.token)
     }
 
-    public func finish() async { await server.close() }
+    public func finish() async { await site.server.close() }
 }
 
 /// One connection: one request, one response, then it is closed.

@@ -48,13 +48,15 @@ final class HookRound: Sendable {
     }
 
     /// Returns when the programs of all challenges have ended: many wait for slow servers only in the last one. Also
-    /// returns when the task is cancelled.
-    func waitForAll(limit: Duration) async {
-        let end = ContinuousClock.now + limit
-        while !Task.isCancelled, ContinuousClock.now < end {
+    /// returns when the task is cancelled, as it is if one of them fails.
+    /// - Parameter limit: of one program. They run one after another, also those of other orders.
+    /// - Returns: whether all have ended; `false` if none has for twice as long as one may take.
+    func waitForAll(limit: Duration) async -> Bool {
+        while !Task.isCancelled {
             let seen = ends.count
-            if state.withLock({ $0.ended >= $0.domains.count }) { return }
-            _ = await ends.wait(past: seen, limit: end - ContinuousClock.now)
+            if state.withLock({ $0.ended >= $0.domains.count }) { return true }
+            guard await ends.wait(past: seen, limit: limit * 2) > seen else { break }
         }
+        return false
     }
 }

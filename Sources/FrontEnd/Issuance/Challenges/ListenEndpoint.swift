@@ -25,6 +25,14 @@ public enum ListenEndpoint: Hashable, Sendable, CustomStringConvertible {
         self = .inherited(String(name))
     }
 
+    /// Whether a socket there gets every connection that one at `other` would get.
+    func covers(_ other: ListenEndpoint) -> Bool {
+        if self == other { return true }
+        // 0 is a port of its own each time. An IPv6 socket takes no IPv4 connections here.
+        guard case .address(let own) = self, case .address(let other) = other, own.port == other.port, own.port > 0 else { return false }
+        return own.address.isIPv4 == other.address.isIPv4 && ["0.0.0.0", "::"].contains(own.address.text)
+    }
+
     public var description: String {
         switch self {
         case .address(let address): address.description

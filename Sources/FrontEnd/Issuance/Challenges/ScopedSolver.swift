@@ -20,6 +20,7 @@ public struct ScopedSolver: ChallengeSolver {
     public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String {
         base.target(of: identifier, keyAuthorization)
     }
+    public func locate(_ answer: ChallengeAnswer) async -> String? { await base.locate(answer) }
     public func present(_ answer: ChallengeAnswer) async throws { try await base.present(answer) }
     public func confirm(_ record: DNSPersistRecord.Expectation, for identifier: Identifier) async throws {
         try await base.confirm(record, for: identifier)

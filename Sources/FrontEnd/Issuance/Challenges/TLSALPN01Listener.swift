@@ -9,8 +9,31 @@ import NIOTLS
 /// It shows a certificate only to a client that offers the protocol acme-tls/1 alone and names a server under
 /// validation. Any other gets an alert.
 public final class TLSALPN01Listener: ChallengeSolver {
-    private let server: ChallengeServer
-    private let board = ChallengeBoard<TLSALPN01Certificate>()
+    /// The sockets and answers that the listeners of one order share: their addresses may overlap, and the CA may be sent
+    /// to any of them.
+    public final class Site: Sendable {
+        fileprivate let server: ChallengeServer
+        fileprivate let board = ChallengeBoard<TLSALPN01Certificate>()
+
+        /// - Parameters:
+        ///   - inherited: the sockets that were handed over, of which the endpoints may name some.
+        ///   - patience: how long to wait if another program, maybe another order, listens on one of the addresses.
+        ///   - observer: is told while it waits for an address.
+        public init(
+            inherited: InheritedSockets = .current, patience: Duration = ChallengeServer.patience,
+            observer: @escaping IssuanceObserver = { _ in }
+        ) {
+            server = ChallengeServer(
+                inherited: inherited, patience: patience, observer: observer,
+                advice: ChallengeServer.Advice(
+                    busy: "if it is another order, run the command again later; if it is a web server, let that pass the protocol "
+                        + "acme-tls/1 on to another address: --tls-alpn01-address IP:PORT (operations.md has an example)",
+                    forbidden: "let a web server pass the protocol acme-tls/1 on to a port above 1023: --tls-alpn01-address IP:PORT"))
+        }
+    }
+
+    private let endpoints: [ListenEndpoint]
+    private let site: Site
 
     /// - Parameters:
     ///   - addresses: where to listen; a CA prefers IPv6 if the name has an AAAA record.
@@ -22,16 +45,17 @@ public final class TLSALPN01Listener: ChallengeSolver {
     /// - Parameters:
     ///   - inherited: the sockets that were handed over, of which the endpoints may name some.
     ///   - observer: is told while it waits for an address.
-    public init(
+    public convenience init(
         _ endpoints: [ListenEndpoint], inherited: InheritedSockets = .current, patience: Duration = ChallengeServer.patience,
         observer: @escaping IssuanceObserver = { _ in }
     ) {
-        server = ChallengeServer(
-            endpoints, inherited: inherited, patience: patience, observer: observer,
-            advice: ChallengeServer.Advice(
-                busy: "if it is another order, run the command again later; if it is a web server, let that pass the protocol acme-tls/1 "
-                    + "on to another address: --tls-alpn01-address IP:PORT (operations.md has an example)",
-                forbidden: "let a web server pass the protocol acme-tls/1 on to a port above 1023: --tls-alpn01-address IP:PORT"))
+        self.init(endpoints, at: Site(inherited: inherited, patience: patience, observer: observer))
+    }
+
+    /// - Parameter site: that of the order's other listeners.
+    public init(_ endpoints: [ListenEndpoint], at site: Site) {
+        self.endpoints = endpoints
+        self.site = site
     }
 
     public var type: ChallengeType { .tlsALPN01 }
@@ -40,14 +64,14 @@ public final class TLSALPN01Listener: ChallengeSolver {
     public func canSolve(_ identifier: Identifier) -> Bool { !identifier.isWildcard }
 
     /// The bound port of the first socket; `nil` before `prepare`.
-    public var port: Int? { server.port }
+    public var port: Int? { site.server.port }
 
-    public func check() throws { try server.check() }
+    public func check() throws { try site.server.check(endpoints) }
 
-    public func prepare() async throws { try await server.listen { [board] in [TLSALPN01Gate(board)] } }
+    public func prepare() async throws { try await site.server.listen(on: endpoints) { [board = site.board] in [TLSALPN01Gate(board)] } }
 
     public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String {
-        "\(server.description) \(TLSALPN01Certificate.serverName(of: identifier))"
+        "\(endpoints.map(\.description).joined(separator: ",")) \(TLSALPN01Certificate.serverName(of: identifier))"
     }
 
     public func present(_ answer: ChallengeAnswer) async throws {
@@ -55,20 +79,20 @@ public final class TLSALPN01Listener: ChallengeSolver {
         do { certificate = try TLSALPN01Certificate(answer.identifier, answer.keyAuthorization) } catch {
             throw IssuanceError.solver(answer.identifier, reason: "no certificate can be made for it: \(error)", hint: nil)
         }
-        board.show(certificate, for: TLSALPN01Certificate.serverName(of: answer.identifier))
+        site.board.show(certificate, for: TLSALPN01Certificate.serverName(of: answer.identifier))
     }
 
     public func waitForValidation(of answers: [ChallengeAnswer], quiet: Duration, limit: Duration) async -> Bool {
-        await board.waitForLooks(
+        await site.board.waitForLooks(
             at: answers.map { TLSALPN01Certificate.serverName(of: $0.identifier) }, quiet: quiet, limit: limit)
     }
 
     /// Nothing is left of an earlier process's listener, which ended with the process.
     public func cleanUp(_ answer: ChallengeAnswer) async throws {
-        board.remove(TLSALPN01Certificate.serverName(of: answer.identifier)) { $0.keyAuthorization == answer.keyAuthorization }
+        site.board.remove(TLSALPN01Certificate.serverName(of: answer.identifier)) { $0.keyAuthorization == answer.keyAuthorization }
     }
 
-    public func finish() async { await server.close() }
+    public func finish() async { await site.server.close() }
 }
 
 /// Reads the ClientHello of a connection and decides, before any TLS, whether there is an answer for it.

@@ -36,7 +36,7 @@ extension IssuanceFlow {
     }
 
     func proveControl(_ order: IssuerOrder, _ authorizations: [IssuerAuthorization], _ keeper: JournalKeeper) async throws -> IssuerOrder {
-        let proofs = try await chooseProofs(authorizations)
+        var proofs = try await chooseProofs(authorizations)
         guard !proofs.isEmpty else {
             // Everything is already validated: the order becomes ready by itself.
             return try await poll(order, for: "the CA to mark the order as ready", limit: limits.validation) { $0.state != .pending }
@@ -47,6 +47,8 @@ extension IssuanceFlow {
                 try await solver.prepare()
                 await solver.announce(proofs.filter { $0.solverIndex == index }.map(\.answer))
             }
+            let places = try await sideBySide(proofs) { $0.record == nil ? await $0.solver.locate($0.answer) : nil }
+            for (index, place) in zip(proofs.indices, places) { proofs[index].answer.place = place }
             let presented = proofs.filter { $0.record == nil }
             if !presented.isEmpty { try await keeper.record(presented.map { .challengeSetUp($0.answer) }) }
             var watch = ProofWatch(proofs, since: time.uptime())

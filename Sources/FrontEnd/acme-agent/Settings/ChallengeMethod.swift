@@ -82,16 +82,29 @@ enum ChallengeMethod: Sendable, Equatable {
         )
     }
 
+    /// What the listeners of one order share.
+    struct Sites: Sendable {
+        let http01: HTTP01Listener.Site
+        let tlsALPN01: TLSALPN01Listener.Site
+
+        /// - Parameter observer: is told while one waits for an address.
+        init(observer: @escaping IssuanceObserver) {
+            http01 = HTTP01Listener.Site(observer: observer)
+            tlsALPN01 = TLSALPN01Listener.Site(observer: observer)
+        }
+    }
+
     /// The solver of `Issuance`.
     /// - Parameters:
+    ///   - sites: those of the order's other solvers.
     ///   - challenge: which challenge a method with TXT records answers.
     ///   - dnsWait: seconds to wait after the DNS hook before telling the CA, or at most for the servers of an updated zone.
     ///   - observer: is told while it waits.
-    func solver(_ challenge: DNSChallenge, dnsWait: Int?, observer: @escaping IssuanceObserver) -> any ChallengeSolver {
+    func solver(_ challenge: DNSChallenge, dnsWait: Int?, sites: Sites, observer: @escaping IssuanceObserver) -> any ChallengeSolver {
         switch self {
-        case .listener(let addresses): HTTP01Listener(addresses, observer: observer)
+        case .listener(let addresses): HTTP01Listener(addresses, at: sites.http01)
         case .webroot(let folder): HTTP01Webroot(root: folder)
-        case .tlsListener(let addresses): TLSALPN01Listener(addresses, observer: observer)
+        case .tlsListener(let addresses): TLSALPN01Listener(addresses, at: sites.tlsALPN01)
         case .dnsHook(let hook): hook.solver(challenge, dnsWait: dnsWait ?? CertificateSettings.defaultDNSWait)
         case .dnsPersist(let settings): DNSPersist(settings, observer: observer)
         case .dnsUpdate(let settings):

@@ -59,17 +59,18 @@ extension CertificateSettings {
     /// The solvers for an order, in order of preference. A name has those of the first rule that covers it.
     /// - Parameter account: the account's URL at the CA; `nil` if there is no order.
     func solvers(for account: ACMEURL?, observer: @escaping IssuanceObserver = { _ in }) -> [any ChallengeSolver] {
-        let wait = dnsWait
+        let wait = dnsWait, sites = ChallengeMethod.Sites(observer: observer)
         func challenge(_ type: ChallengeType?) -> DNSChallenge {
             guard type ?? dnsChallenge == .dnsAccount01, let account else { return .dns01 }
             return .dnsAccount01(AccountLabel(account))
         }
-        if let challenges { return challenges.map { $0.solver(challenge(nil), dnsWait: wait, observer: observer) } }
+        if let challenges { return challenges.map { $0.solver(challenge(nil), dnsWait: wait, sites: sites, observer: observer) } }
         var solvers: [any ChallengeSolver] = []
         for (index, rule) in challengeRules.enumerated() {
             let earlier = challengeRules[..<index]
             solvers += rule.methods.map { method in
-                ScopedSolver(method.solver(challenge(rule.dnsChallenge), dnsWait: rule.dnsWait ?? wait, observer: observer)) { name in
+                ScopedSolver(method.solver(challenge(rule.dnsChallenge), dnsWait: rule.dnsWait ?? wait, sites: sites, observer: observer)) {
+                    name in
                     rule.covers(name) && !earlier.contains { $0.covers(name) }
                 }
             }
@@ -77,7 +78,7 @@ extension CertificateSettings {
         let rules = challengeRules, others = generalChallenges ?? [.standard]
         return solvers
             + others.map { method in
-                let solver = method.solver(challenge(nil), dnsWait: wait, observer: observer)
+                let solver = method.solver(challenge(nil), dnsWait: wait, sites: sites, observer: observer)
                 return rules.isEmpty ? solver : ScopedSolver(solver) { name in !rules.contains { $0.covers(name) } }
             }
     }

@@ -10,9 +10,13 @@ struct TimedSolver: ChallengeSolver {
     var type: ChallengeType { base.type }
     func canSolve(_ identifier: Identifier) -> Bool { base.canSolve(identifier) }
     func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { base.target(of: identifier, keyAuthorization) }
+    var seesItself: Bool { base.seesItself }
     func check() throws { try base.check() }
     func prepare() async throws { try await timings.measure(.challenge, "prepare") { try await base.prepare() } }
     func announce(_ answers: [ChallengeAnswer]) async { await base.announce(answers) }
+    func locate(_ answer: ChallengeAnswer) async -> String? {
+        await timings.measure(.challenge, "locate") { await base.locate(answer) }
+    }
     func present(_ answer: ChallengeAnswer) async throws {
         try await timings.measure(.challenge, "present") { try await base.present(answer) }
     }
