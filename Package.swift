@@ -20,6 +20,7 @@ let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio
 let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
 let swiftASN1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -77,6 +78,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         // The daemon's log.
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        // The interface of what the daemon counts and measures; the backend is PrometheusMetrics.
+        .package(url: "https://github.com/apple/swift-metrics", exact: "2.13.0"),
         // Sockets and event loops; HTTP/1 for the http-01 listener.
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         // TLS to the CA and of the tls-alpn-01 listener in the front end, and of servers that link AgentTLS.
@@ -97,6 +100,7 @@ let package = Package(
         library("DurableFile", in: "System", ["CLinux"]),
         library("TOML", in: "System"),
         library("ConfigurationFile", in: "System", ["DurableFile", "TOML"]),
+        library("PrometheusMetrics", in: "System", [metrics]),
 
         // Protocols: what crosses the walls.
         library("Varlink", in: "Protocols", ["StrictJSON", nioCore, nioPosix]),
@@ -122,7 +126,8 @@ let package = Package(
             "AgentService", in: "Daemon",
             [
                 "StrictJSON", "AgentInterface", "Varlink", "SigningPolicy", "AuditTrail", "Keyring", "TokenSupervisor", "TokenProtocol",
-                "ACME", "JOSE", "BuildInformation", "CLinux", "ConfigurationFile", "DurableFile", nioCore, nioPosix, logging, crypto,
+                "ACME", "JOSE", "BuildInformation", "CLinux", "ConfigurationFile", "DurableFile", "PrometheusMetrics", nioCore, nioPosix,
+                logging, metrics, crypto,
             ]),
         program("acme-agentd", in: "Daemon", ["AgentService", "BuildInformation", argumentParser, logging]),
 
@@ -151,7 +156,8 @@ let package = Package(
             "acme-agent", in: "FrontEnd",
             [
                 "StrictJSON", "AgentClient", "AgentInterface", "Issuance", "ACMEClient", "CertificateStore", "DNS", "AuditTrail", "ACME",
-                "JOSE", "BuildInformation", "CLinux", "ConfigurationFile", "DurableFile", argumentParser, crypto,
+                "JOSE", "BuildInformation", "CLinux", "ConfigurationFile", "DurableFile", "PrometheusMetrics", argumentParser, crypto,
+                metrics,
             ]),
 
         // Benchmark: the agent compared with its peers.
@@ -174,6 +180,7 @@ let package = Package(
         tests("DurableFileTests", in: "System", ["DurableFile", "FaultyDisk"]),
         tests("TOMLTests", in: "System", ["TOML"]),
         tests("BuildInformationTests", in: "System", ["BuildInformation"]),
+        tests("PrometheusMetricsTests", in: "System", ["PrometheusMetrics", metrics]),
         tests("ConfigurationFileTests", in: "System", ["ConfigurationFile"]),
         tests("StrictJSONTests", in: "Standards", ["StrictJSON"]),
         tests("JOSETests", in: "Standards", exclude: ["Fixtures"], ["JOSE", "StrictJSON", crypto]),

@@ -247,6 +247,9 @@ public final class AgentClient: Sendable {
         }
     }
 
+    /// What the agent counts and measures, in Prometheus's text format, version 0.0.4.
+    public func metrics() async throws -> String { try await call(.readMetrics, timeout: patience.answer).string("text") }
+
     /// An account signer for the ACME client that uses the agent's `key`.
     public func signer(for key: KeyDescription) -> AgentAccountSigner { AgentAccountSigner(client: self, key: key) }
 

@@ -211,14 +211,15 @@ public final class AgentDaemon: Sendable {
         try DurableFile.createFolder(configuration.stateDirectory, mode: 0o700)
         // A user who can write to it could give keys names, and erase the record of tried PINs.
         _ = try Folder.open(configuration.stateDirectory, as: .configuration)
-        let tokens = TokenSet(configuration.tokens, launcher: launcher, eventLoop: loop, logger: logger)
+        let metrics = ServiceMetrics()
+        let tokens = TokenSet(configuration.tokens, launcher: launcher, eventLoop: loop, metrics: metrics, logger: logger)
         try DurableFile.createFolder(DurableFile.parent(of: configuration.auditFile), mode: 0o700)
         let audit = try keepsAudit ? openAudit() : AuditLog(keepingNothingAt: configuration.auditFile)
         let folder = try KeyFolder(path: configuration.stateDirectory + "/keys")
         let pipeline = SigningPipeline(
-            eventLoop: loop, audit: audit, tokens: tokens, logger: logger)
+            eventLoop: loop, audit: audit, tokens: tokens, metrics: metrics, logger: logger)
         let gate = Gate(
-            rules: loaded.rules, refusals: RefusalLog(audit: audit, eventLoop: loop, logger: logger),
+            rules: loaded.rules, refusals: RefusalLog(audit: audit, eventLoop: loop, metrics: metrics, logger: logger),
             rates: try RateKeeper(file: configuration.stateDirectory + "/rates", disk: disk, eventLoop: loop, logger: logger))
         let keys = KeyAdministration(
             eventLoop: loop, folder: folder, contents: try folder.contents(), disk: disk, audit: audit, tokens: tokens,
@@ -229,7 +230,8 @@ public final class AgentDaemon: Sendable {
             eventLoop: loop, gate: gate, audit: audit, tokens: tokens,
             pipeline: pipeline, keys: keys,
             trail: AuditReading(path: configuration.auditFile, eventLoop: loop, disk: reading, logger: logger),
-            long: long, configuration: keeper, descriptors: DescriptorShares.room(limit: limit, pools: pools), logger: logger)
+            long: long, configuration: keeper, descriptors: DescriptorShares.room(limit: limit, pools: pools), metrics: metrics,
+            logger: logger)
         return Parts(
             service: service, audit: audit, sockets: sockets, configuration: keeper,
             bytes: (configuration.mebibytesPerUser, configuration.mebibytes),

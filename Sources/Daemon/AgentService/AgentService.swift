@@ -29,16 +29,17 @@ final class AgentService: VarlinkService {
     let trail: AuditReading
     /// Reads and composes what would block the loop.
     let long: TurnThread
+    let metrics: ServiceMetrics
     let logger: Logger
     /// Descriptors available for connections.
     let descriptors: Int
     private var connections: [UInt32: Int] = [:]
-    private var connectionsOfAll = 0
+    private(set) var connectionCount = 0
 
     init(
         eventLoop: any EventLoop, gate: Gate, audit: AuditLog, tokens: TokenSet,
         pipeline: SigningPipeline, keys: KeyAdministration, trail: AuditReading, long: TurnThread, configuration: ConfigurationKeeper,
-        descriptors: Int, logger: Logger
+        descriptors: Int, metrics: ServiceMetrics, logger: Logger
     ) throws {
         info = VarlinkServiceInfo(
             vendor: "acme-agent", product: "acme-agentd", version: AgentVersion.current, url: "")
@@ -53,6 +54,7 @@ final class AgentService: VarlinkService {
         self.trail = trail
         self.long = long
         self.descriptors = descriptors
+        self.metrics = metrics
         self.logger = logger
     }
 
@@ -61,13 +63,18 @@ final class AgentService: VarlinkService {
     /// Whether one more connection of this user is accepted: one user's flood must not keep the others out.
     func mayConnect(_ peer: AgentPeer) -> Bool {
         guard peer.uid != SigningPolicy.Peer.unmapped else {
+            metrics.refusedConnection("unmapped-user")
             logger.warning("a connection from an unmapped user was refused", metadata: ["uid": "\(peer.uid)"])
             return false
         }
         let configured = gate.rules.limits
         let limits = DescriptorShares(connections: configured.connections, perUser: configured.connectionsPerUser, room: descriptors)
-        guard connectionsOfAll < limits.connections else { return false }
+        guard connectionCount < limits.connections else {
+            metrics.refusedConnection("limit-of-all")
+            return false
+        }
         guard connections[peer.uid, default: 0] < limits.connectionsPerUser else {
+            metrics.refusedConnection("limit-of-user")
             logger.warning(
                 "too many connections from one user", metadata: ["uid": "\(peer.uid)", "limit": "\(limits.connectionsPerUser)"])
             return false
@@ -77,11 +84,11 @@ final class AgentService: VarlinkService {
 
     func connectionOpened(peer: AgentPeer) {
         connections[peer.uid, default: 0] += 1
-        connectionsOfAll += 1
+        connectionCount += 1
     }
 
     func connectionClosed(peer: AgentPeer, reason: VarlinkCloseReason) {
-        connectionsOfAll -= 1
+        connectionCount -= 1
         let left = connections[peer.uid, default: 1] - 1
         connections[peer.uid] = left > 0 ? left : nil
         switch reason {
@@ -164,6 +171,11 @@ final class AgentService: VarlinkService {
             guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
             // A reader may follow the trail for days: ask again, since a reload may remove its grant.
             trail.read(admitted, last: last, follow: wantsMore, reply: reply) { [gate] in gate.stillAdmits(admitted) }
+        case .readMetrics:
+            guard gate.admit(PolicyQuestion(peer: caller.peer.identity, operation: .readMetrics), of: caller, reply: reply) != nil else {
+                return
+            }
+            readMetrics(reply: reply)
         }
     }
 

@@ -21,15 +21,19 @@ final class TokenSet {
     private var closing: [String: EventLoopFuture<Void>] = [:]
     private let launcher: any HelperLauncher
     private let eventLoop: any EventLoop
+    private let metrics: ServiceMetrics
     private let logger: Logger
     private var isStarted = false
     /// Called for each token that becomes ready.
     var onReady: ((String, TokenSupervisor) -> Void)?
 
-    init(_ tokens: [TokenConfiguration], launcher: any HelperLauncher, eventLoop: any EventLoop, logger: Logger) {
+    init(
+        _ tokens: [TokenConfiguration], launcher: any HelperLauncher, eventLoop: any EventLoop, metrics: ServiceMetrics, logger: Logger
+    ) {
         names = tokens.map(\.name)
         self.launcher = launcher
         self.eventLoop = eventLoop
+        self.metrics = metrics
         self.logger = logger
         for token in tokens { add(token) }
     }
@@ -99,7 +103,8 @@ final class TokenSet {
     }
 
     private func watch(_ supervisor: TokenSupervisor, name: String) {
-        supervisor.onStateChange = { [logger, unowned self, unowned supervisor] state in
+        supervisor.onStateChange = { [logger, metrics, unowned self, unowned supervisor] state in
+            if case .ready = state { metrics.loggedIn(name) }
             switch state {
             case .ready(let information) where information.pinFault != nil:
                 logger.warning(

@@ -21,7 +21,7 @@ extension Grant {
     public var lacking: [GrantLack] {
         var left = operations
         return [
-            ("keys", keys.isEmpty, { $0 != Operation.readAudit }), ("cas", cas.isEmpty, \.isForCA),
+            ("keys", keys.isEmpty, { (operation: Operation) in operation.isAboutKeys }), ("cas", cas.isEmpty, \.isForCA),
             ("identifiers", identifiers.isEmpty, \.needsIdentifiers),
         ].compactMap { (setting: String, isEmpty: Bool, needs: (Operation) -> Bool) in
             let hindered = left.filter(needs)

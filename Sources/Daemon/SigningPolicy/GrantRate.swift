@@ -14,7 +14,7 @@ public struct GrantRate: Hashable, Sendable {
             case .revokeCertificate: self = .revocations
             case .createKey, .adoptKey: self = .keys
             case .newAccount, .updateAccount, .deactivateAccount, .keyChange, .postAsGet, .respondToChallenge, .deactivateAuthorization,
-                .finalize, .retireKey, .deleteKey, .listKeys, .signRequest, .readAudit:
+                .finalize, .retireKey, .deleteKey, .listKeys, .signRequest, .readAudit, .readMetrics:
                 return nil
             }
         }

@@ -2,7 +2,7 @@ import ACME
 
 /// Names in a grant's `operations` that mean several. Operations that end a certificate or an account are only in
 /// `administer`, or named one by one. So is `deactivate-authorization`, whose signed payload ends an account if it is
-/// sent to the account's URL. Handshakes, CSRs outside an order and the audit trail are always named one by one. No
+/// sent to the account's URL. Handshakes, CSRs outside an order, the audit trail and the metrics are always named one by one. No
 /// name means everything.
 public enum OperationBundle: String, CaseIterable, Sendable {
     /// Certificates with an existing account and existing certificate keys: `new-order`, `post-as-get`,
@@ -57,7 +57,7 @@ extension Operation {
             .finalize, .revokeCertificate:
             true
         case .createKey, .adoptKey, .retireKey, .deleteKey, .listKeys, .signRequest, .signHandshake, .signClientHandshake,
-            .signServerKeyExchange, .readAudit:
+            .signServerKeyExchange, .readAudit, .readMetrics:
             false
         }
     }

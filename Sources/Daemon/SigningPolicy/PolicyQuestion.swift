@@ -5,7 +5,7 @@ public struct PolicyQuestion: Hashable, Sendable {
     public var peer: Peer
     public var operation: Operation
     /// Names of every key that the request uses: the account key; for `finalize` also the certificate key; for
-    /// `key-change` both. Empty for `list-keys` (ask `Policy.mayList` for each key) and `read-audit`.
+    /// `key-change` both. Empty for `list-keys` (ask `Policy.mayList` for each key) , `read-audit` and `read-metrics`.
     public var keys: [KeyName]
     /// The CA to which the account key is bound (Docs/policy.md). For `create-key` and `adopt-key` of an account key
     /// the requested CA. `nil` for certificate keys.

@@ -62,13 +62,14 @@ public enum AgentCall: Sendable {
     case signCertificateRequest(CertificateRequest)
     case signHandshake(HandshakeMessage, key: KeyName, content: [UInt8], scheme: String)
     case readAudit(last: Int)
+    case readMetrics
 
     /// Names of the methods that the agent implements.
     public static let methods: [String] = [
         "GetStatus", "ListKeys", "DescribeKey", "CreateKey", "AdoptKey", "RetireKey", "DeleteKey", "SignNewAccount", "SignAccountUpdate",
         "SignAccountDeactivation", "SignKeyChange", "SignNewOrder", "SignPostAsGet", "SignChallengeResponse",
         "SignAuthorizationDeactivation", "SignFinalize", "SignRevocation", "SignCertificateRequest", "SignHandshake",
-        "SignClientHandshake", "SignServerKeyExchange", "ReadAudit",
+        "SignClientHandshake", "SignServerKeyExchange", "ReadAudit", "ReadMetrics",
     ]
 
     /// The call's method, without the interface's name.
@@ -99,6 +100,7 @@ public enum AgentCall: Sendable {
         case .signHandshake(.clientCertificateVerify, _, _, _): "SignClientHandshake"
         case .signHandshake(.serverKeyExchange, _, _, _): "SignServerKeyExchange"
         case .readAudit: "ReadAudit"
+        case .readMetrics: "ReadMetrics"
         }
     }
 }

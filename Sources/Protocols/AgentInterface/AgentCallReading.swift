@@ -128,6 +128,9 @@ extension AgentCall {
             }
             try reader.finish(["last"])
             self = .readAudit(last: Int(last))
+        case "ReadMetrics":
+            try reader.finish([])
+            self = .readMetrics
         default: return nil
         }
     }

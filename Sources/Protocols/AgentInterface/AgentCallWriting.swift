@@ -7,7 +7,7 @@ extension AgentCall {
     public func writeParameters(to json: inout JSONWriter) {
         json.beginObject()
         switch self {
-        case .getStatus, .listKeys: break
+        case .getStatus, .listKeys, .readMetrics: break
         case .describeKey(let name), .retireKey(let name), .deleteKey(let name): json.member("name", name.rawValue)
         case .createKey(let creation), .adoptKey(let creation):
             json.member("name", creation.name.rawValue)

@@ -195,6 +195,10 @@ public enum AgentInterfaceText {
         # The last records of the audit trail, 100 by default, as the lines on disk. With "more", new ones follow.
         method ReadAudit(last: ?int) -> (records: []string)
 
+        # What the agent counts and measures, in Prometheus's text format, version 0.0.4. It names keys, grants and tokens
+        # of everybody.
+        method ReadMetrics() -> (text: string)
+
         # Policy, or the state of the key, does not allow it. reason is stable; message and hint are for a person.
         # retryAt: with the reason "rate-exceeded", when the grant's rate allows the request again, RFC 3339.
         error Refused (reason: string, message: string, hint: ?string, retryAt: ?string)

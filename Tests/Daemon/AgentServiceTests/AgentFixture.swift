@@ -144,7 +144,7 @@ final class AgentFixture: Sendable {
         name = "all"
         users = [USER]
         keys = ["*"]
-        operations = ["issue", "account", "administer", "sign-handshake", "sign-certificate-request", "read-audit"]
+        operations = ["issue", "account", "administer", "sign-handshake", "sign-certificate-request", "read-audit", "read-metrics"]
         identifiers = ["*"]
         wildcards = true
         cas = ["https://localhost:*"]

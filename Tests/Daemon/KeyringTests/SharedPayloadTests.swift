@@ -146,7 +146,7 @@ private typealias Asked = ACME.Operation
         case .revokeCertificate: return has("certificate")
         case .signRequest: return signed.certificateRequest != nil
         case .createKey, .adoptKey, .retireKey, .deleteKey, .listKeys, .signHandshake, .signClientHandshake, .signServerKeyExchange,
-            .readAudit:
+            .readAudit, .readMetrics:
             return nil
         }
     }

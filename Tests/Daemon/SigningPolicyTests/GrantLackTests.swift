@@ -15,7 +15,7 @@ import Testing
 
     @Test func aWholeGrantLacksNothing() throws {
         #expect(try lacks { _ in }.isEmpty)
-        #expect(try lacks { ($0.operations, $0.keys, $0.cas, $0.identifiers) = ([.readAudit], [], [], []) }.isEmpty)
+        #expect(try lacks { ($0.operations, $0.keys, $0.cas, $0.identifiers) = ([.readAudit, .readMetrics], [], [], []) }.isEmpty)
         #expect(try lacks { ($0.operations, $0.cas, $0.identifiers) = ([.signHandshake, .createKey, .listKeys], [], []) }.isEmpty)
     }
 

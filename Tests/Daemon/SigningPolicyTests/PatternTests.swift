@@ -136,7 +136,9 @@ struct PatternTests {
             try OperationBundle.operations(named: ["issue"]) == [.newOrder, .postAsGet, .respondToChallenge, .finalize, .listKeys])
         #expect(try OperationBundle.operations(named: ["account", "sign-handshake"]).contains(.signHandshake))
         for bundle in OperationBundle.allCases {
-            for operation in [Operation.signHandshake, .signClientHandshake, .signServerKeyExchange, .signRequest, .readAudit] {
+            for operation in [
+                Operation.signHandshake, .signClientHandshake, .signServerKeyExchange, .signRequest, .readAudit, .readMetrics,
+            ] {
                 #expect(!bundle.operations.contains(operation))
             }
             guard bundle != .administer else { continue }

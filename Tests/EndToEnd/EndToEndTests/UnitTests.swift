@@ -4,7 +4,9 @@ import Testing
 /// The systemd units as they are installed, and the lines for users and folders, judged by systemd's own tools.
 @Suite struct UnitTests {
     /// What `systemd-analyze security` may rate them at most, in tenths.
-    private static let exposures = ["acme-agentd": 5, "acme-agent-renew": 20, "acme-agent-run": 20, "acme-agent-deploy": 20]
+    private static let exposures = [
+        "acme-agentd": 5, "acme-agent-renew": 20, "acme-agent-run": 20, "acme-agent-deploy": 20, "acme-agent-metrics": 15,
+    ]
 
     /// Installs the files below a folder of its own; the programs are there as well.
     private func installed(_ body: (_ prefix: String) async throws -> Void) async throws {
@@ -50,8 +52,8 @@ import Testing
         try await installed { prefix in
             let root = try await shell("grep -L '^User=' '\(prefix)'/lib/systemd/system/*.service | xargs grep -c '^PrivateNetwork=yes$'")
             #expect(root.output == "1\n", "\(root)")
-            let users = try await shell("sed -n 's/^User=//p' '\(prefix)'/lib/systemd/system/acme-agent{d,-renew,-run}.service")
-            #expect(users.output == "acme-agent\nacme-agent-client\nacme-agent-client\n", "\(users)")
+            let users = try await shell("sed -n 's/^User=//p' '\(prefix)'/lib/systemd/system/acme-agent{d,-renew,-run,-metrics}.service")
+            #expect(users.output == "acme-agent\nacme-agent-client\nacme-agent-client\nacme-agent-client\n", "\(users)")
         }
     }
 

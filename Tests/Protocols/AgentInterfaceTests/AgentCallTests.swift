@@ -37,7 +37,7 @@ import Testing
             sign(.revokeCertificate(Revocation(certificate: [1, 2, 3])), account: false), .signCertificateRequest(request),
             .signHandshake(.serverCertificateVerify, key: "web", content: [1, 2], scheme: "ed25519"),
             .signHandshake(.clientCertificateVerify, key: "web", content: [1, 2], scheme: "ed25519"),
-            .signHandshake(.serverKeyExchange, key: "web", content: [1, 2], scheme: "rsa_pkcs1_sha256"), .readAudit(last: 7),
+            .signHandshake(.serverKeyExchange, key: "web", content: [1, 2], scheme: "rsa_pkcs1_sha256"), .readAudit(last: 7), .readMetrics,
         ]
     }
 

@@ -36,7 +36,7 @@ struct RequestTests {
                 "new-account", "update-account", "deactivate-account", "key-change", "new-order", "post-as-get", "respond-to-challenge",
                 "deactivate-authorization", "finalize", "revoke-certificate", "create-key", "adopt-key", "retire-key", "delete-key",
                 "list-keys", "sign-certificate-request", "sign-handshake", "sign-client-handshake", "sign-server-key-exchange",
-                "read-audit",
+                "read-audit", "read-metrics",
             ])
     }
 

@@ -15,7 +15,7 @@ struct GrantSummary: Sendable, CustomStringConvertible {
     var description: String {
         let line = setting.table.line(of: "name").map { " (line \($0))" } ?? ""
         var lines = ["grant \"\(setting.name)\"\(line)", "  lets \(peers)"]
-        if grant.operations.contains(.readAudit) { lines.append("  " + Self.words(.readAudit)) }
+        lines += Operation.allCases.filter { grant.operations.contains($0) && !$0.isAboutKeys }.map { "  " + Self.words($0) }
         lines += limited
         if !grant.externalAccounts.isEmpty { lines.append("  with external accounts \(grant.externalAccounts.joined(separator: ", "))") }
         if let rate = grant.rate { lines.append("  " + Self.words(rate)) }
@@ -34,7 +34,7 @@ struct GrantSummary: Sendable, CustomStringConvertible {
     /// The operations limited by keys, grouped by their other limits: a list of names or CAs must not seem to limit an
     /// operation that has neither.
     private var limited: [String] {
-        let operations = Operation.allCases.filter { grant.operations.contains($0) && $0 != .readAudit }
+        let operations = Operation.allCases.filter { grant.operations.contains($0) && $0.isAboutKeys }
         guard !operations.isEmpty else { return [] }
         let cas = "at \(Self.list(grant.cas.map(\.description), none: "no CA"))"
         let names = "for \(Self.list(grant.identifiers.map(Self.words), none: "no name"))" + wildcards
@@ -152,6 +152,7 @@ struct GrantSummary: Sendable, CustomStringConvertible {
         case .signClientHandshake: "sign TLS 1.3 handshakes as a client"
         case .signServerKeyExchange: "sign TLS 1.2 handshakes as the server"
         case .readAudit: "read the whole audit trail"
+        case .readMetrics: "read the metrics, which name all keys and grants"
         }
     }
 

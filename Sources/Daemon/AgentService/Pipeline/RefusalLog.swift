@@ -8,20 +8,27 @@ import NIOCore
 /// Confined to one event loop.
 final class RefusalLog {
     private let audit: AuditLog
+    private let metrics: ServiceMetrics
     private let logger: Logger
     private let eventLoop: any EventLoop
     private var budget: RefusalBudget
     private var timer: Scheduled<Void>?
 
-    init(audit: AuditLog, eventLoop: any EventLoop, logger: Logger, bounds: RefusalBudget.Bounds = RefusalBudget.Bounds()) {
+    init(
+        audit: AuditLog, eventLoop: any EventLoop, metrics: ServiceMetrics, logger: Logger,
+        bounds: RefusalBudget.Bounds = RefusalBudget.Bounds()
+    ) {
         self.audit = audit
         self.eventLoop = eventLoop
+        self.metrics = metrics
         self.logger = logger
         budget = RefusalBudget(bounds)
     }
 
     /// Records the refusal, or counts it.
     func publish(_ report: RefusalReport) {
+        // All of them, also those that are only counted below.
+        metrics.refused(report.question.operation, report.reason)
         let uid = report.caller.peer.uid
         let now = RefusalLog.now()
         let record = budget.isExhausted(for: uid, now: now) ? nil : report.record

@@ -10,7 +10,7 @@ struct RefusalReport {
     let question: PolicyQuestion
     let caller: Caller
     /// A stable code.
-    private let reason: String
+    let reason: String
     /// One line: of policy, with the grant that came closest.
     private let description: String
     /// The grant that covers a request which nevertheless may not be signed, or not now.

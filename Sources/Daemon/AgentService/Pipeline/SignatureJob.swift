@@ -2,6 +2,7 @@ import ACME
 import AgentInterface
 import AuditTrail
 import Keyring
+import NIOCore
 import Varlink
 
 /// The data of one admitted request in the pipeline; ``SignatureRound`` knows how far it has come.
@@ -19,6 +20,10 @@ final class SignatureJob {
 
     var plan: SigningPlan
     var task: SigningTask
+    // For the metrics: when policy had allowed it, when its token was first asked, when its last signature was there.
+    let accepted = NIODeadline.now()
+    var asked: NIODeadline?
+    var made: NIODeadline?
     /// The answer, given once the outcome is written.
     var answer: Result<SignedMeaning, SignatureFault>?
 

@@ -15,6 +15,7 @@ final class SigningPipeline {
     private let audit: AuditLog
     private let writer: AuditWriter
     private let tokens: TokenSet
+    private let metrics: ServiceMetrics
     private let logger: Logger
 
     private var round = SignatureRound(requestsPerUser: SigningPipeline.requestsPerUser)
@@ -26,11 +27,12 @@ final class SigningPipeline {
     /// A quarter of the 4,096 requests that may wait for a token: one user's flood must leave room for the others.
     static let requestsPerUser = 1_024
 
-    init(eventLoop: any EventLoop, audit: AuditLog, tokens: TokenSet, logger: Logger) {
+    init(eventLoop: any EventLoop, audit: AuditLog, tokens: TokenSet, metrics: ServiceMetrics, logger: Logger) {
         self.eventLoop = eventLoop
         self.audit = audit
         self.writer = audit.writer()
         self.tokens = tokens
+        self.metrics = metrics
         self.logger = logger
     }
 
@@ -174,6 +176,7 @@ final class SigningPipeline {
                 job.task.key.token == token
             {
                 next += 1
+                if job.asked == nil { job.asked = now }
                 let task = job.task
                 supervisor.sign(
                     task.key.reference, task.mechanism, task.tokenInput, user: job.record.uid ?? .max,
@@ -194,6 +197,7 @@ final class SigningPipeline {
             let error = round.error(of: id)
             jobs[id.slot] = nil
             round.answered(id)
+            count(job, isWithheld: action == .withhold(id))
             if case .withhold = action {
                 job.reply.fail(error.map { AgentError($0) } ?? .signingFailed(message: "the audit trail lacks a record", hint: nil))
             } else {
@@ -207,6 +211,18 @@ final class SigningPipeline {
         default: return false
         }
     }
+
+    private func count(_ job: SignatureJob, isWithheld: Bool) {
+        switch job.answer {
+        case _ where isWithheld: metrics.failed(SigningPipeline.withheld, token: job.task.key.token)
+        case .failure(let fault)?: metrics.failed(AgentError(fault).member, token: job.task.key.token)
+        case .success?, nil: break
+        }
+        metrics.answered(job, now: NIODeadline.now())
+    }
+
+    /// The error of a signature that the trail lacks.
+    private static let withheld = "AuditUnavailable"
 
     // MARK: What the token answers
 
@@ -231,6 +247,7 @@ final class SigningPipeline {
                     metadata: ["correlation": "\(job.correlation)", "key": "\(job.task.key.name)"])
                 return fail(id, .wrongSignature)
             }
+            metrics.signature(of: job, isMade: true)
             do throws(CompositionError) {
                 switch try job.plan.resume(signature) {
                 case .sign(let plan):
@@ -239,6 +256,7 @@ final class SigningPipeline {
                     round.signed(id, another: true)
                 case .done(let meaning):
                     job.answer = .success(meaning)
+                    job.made = NIODeadline.now()
                     round.signed(id, another: false)
                 }
                 perform()
@@ -250,6 +268,7 @@ final class SigningPipeline {
 
     private func fail(_ id: SignatureRound.Job, _ fault: SignatureFault) {
         guard let job = job(id) else { return }
+        metrics.signature(of: job, isMade: false)
         job.answer = .failure(fault)
         round.failed(id)
         perform()

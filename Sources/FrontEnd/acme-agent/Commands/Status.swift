@@ -190,8 +190,7 @@ struct Status: AgentCommand {
     }
 
     static func line(_ grant: GrantStatus) -> String {
-        // Reading the audit trail is the only operation without a key.
-        let operations = grant.keys.isEmpty ? grant.operations.filter { $0 == Operation.readAudit.rawValue } : grant.operations
+        let operations = grant.keys.isEmpty ? grant.operations.filter { Operation(rawValue: $0)?.isAboutKeys == false } : grant.operations
         guard !operations.isEmpty else {
             return "\(grant.name): nothing, since it lists no \(grant.keys.isEmpty ? "keys" : "operations")"
         }

@@ -35,4 +35,8 @@ public enum Operation: String, CaseIterable, Hashable, Sendable {
     /// TLS 1.2 handshakes, as the server
     case signServerKeyExchange = "sign-server-key-exchange"
     case readAudit = "read-audit"
+    case readMetrics = "read-metrics"
+
+    /// Whether it is about keys, so that a grant without keys does not give it.
+    public var isAboutKeys: Bool { self != .readAudit && self != .readMetrics }
 }

@@ -1,0 +1,171 @@
+import ACME
+import AuditTrail
+import CoreMetrics
+import Glibc
+import JOSE
+import NIOCore
+import PrometheusMetrics
+
+/// What the daemon counts and measures, through swift-metrics; Docs/metrics.md lists it. Counting makes nothing depend
+/// on it: a figure is never read back.
+///
+/// Confined to one event loop. Handles are kept, so that a signature costs two lookups and no allocation.
+final class ServiceMetrics {
+    /// Of one signature's labels.
+    private struct SignatureLabels: Hashable {
+        var key: KeyName
+        var operation: String?
+        var grant: String?
+        var isSigned: Bool
+    }
+
+    private struct RefusalLabels: Hashable {
+        var operation: String
+        var reason: String
+    }
+
+    /// Parts of a signature's time.
+    enum Stage: String, CaseIterable {
+        /// From the decision until its intent is in the file and the token is asked.
+        case intent
+        /// With the helper, and waiting for it.
+        case token
+        /// From the last signature until the reply: the outcome, and the disk where the reply waits for it.
+        case outcome
+        case all
+    }
+
+    /// Label combinations that are told apart, and handles that are kept.
+    private static let series = 500
+
+    let registry = PrometheusRegistry(ServiceMetrics.families, seriesPerFamily: ServiceMetrics.series)
+    private var signatures: [SignatureLabels: Counter] = [:]
+    private var refusals: [RefusalLabels: Counter] = [:]
+    private let stages: [Stage: CoreMetrics.Timer]
+    private let start: Double
+
+    init() {
+        let registry = registry
+        stages = Dictionary(
+            Stage.allCases.map { ($0, Timer(label: Name.signatureSeconds, dimensions: [("stage", $0.rawValue)], factory: registry)) }
+        ) { first, _ in first }
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        start = Double(now.tv_sec)
+    }
+
+    // MARK: As things happen
+
+    /// A token has made a signature, or it could not be made. A request may need two, by different keys.
+    func signature(of job: SignatureJob, isMade: Bool) {
+        let labels = SignatureLabels(
+            key: job.task.key.name, operation: job.record.operation, grant: job.record.grant, isSigned: isMade)
+        counter(for: labels).increment()
+    }
+
+    /// A signature's request was answered.
+    func answered(_ job: SignatureJob, now: NIODeadline) {
+        stages[.all]?.recordNanoseconds((now - job.accepted).nanoseconds)
+        if let asked = job.asked {
+            stages[.intent]?.recordNanoseconds((asked - job.accepted).nanoseconds)
+            if let made = job.made {
+                stages[.token]?.recordNanoseconds((made - asked).nanoseconds)
+                stages[.outcome]?.recordNanoseconds((now - made).nanoseconds)
+            }
+        }
+    }
+
+    private func counter(for labels: SignatureLabels) -> Counter {
+        if let known = signatures[labels] { return known }
+        let counter = Counter(
+            label: Name.signatures,
+            dimensions: [
+                ("key", labels.key.rawValue), ("purpose", labels.operation ?? ""),
+                ("outcome", labels.isSigned ? "signed" : "failed"), ("grant", labels.grant ?? ""),
+            ], factory: registry)
+        // Beyond that the registry counts them together, under whatever labels they have.
+        if signatures.count < Self.series { signatures[labels] = counter }
+        return counter
+    }
+
+    /// A request was not signed, although policy had allowed it.
+    /// - Parameter reason: the error's name in the interface.
+    func failed(_ reason: String, token: String) {
+        Counter(label: Name.failures, dimensions: [("reason", reason), ("token", token)], factory: registry).increment()
+    }
+
+    func refused(_ operation: Operation, _ reason: String) {
+        let labels = RefusalLabels(operation: operation.rawValue, reason: reason)
+        if let known = refusals[labels] { return known.increment() }
+        let counter = Counter(
+            label: Name.refusals, dimensions: [("operation", labels.operation), ("reason", labels.reason)], factory: registry)
+        if refusals.count < Self.series { refusals[labels] = counter }
+        counter.increment()
+    }
+
+    /// A helper has logged in.
+    func loggedIn(_ token: String) { Counter(label: Name.logins, dimensions: [("token", token)], factory: registry).increment() }
+
+    func refusedConnection(_ reason: String) {
+        Counter(label: Name.refusedConnections, dimensions: [("reason", reason)], factory: registry).increment()
+    }
+
+    // MARK: What is read at the moment of the question
+
+    /// Sets the figures that are states, not events, and writes all.
+    func text(of service: AgentService) -> String {
+        gauge(Name.info, 1, [("version", AgentVersion.current)])
+        gauge(Name.startTime, start)
+        var processor = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &processor)
+        gauge(Name.processorSeconds, Double(processor.tv_sec) + Double(processor.tv_nsec) / 1e9)
+        gauge(Name.connections, Double(service.connectionCount))
+        setTokens(service.tokens)
+        setTrail(service.audit)
+        setKeys(service.keys)
+        let configuration = service.configuration
+        gauge(Name.configurationLoaded, Double(configuration.current.loaded) / 1_000)
+        gauge(Name.configurationRefused, configuration.reloadError == nil ? 0 : 1)
+        gauge(Name.entriesOff, Double(configuration.current.off.count + configuration.socketFaults.count))
+        gauge(Name.grants, Double(service.gate.rules.policy.grants.count))
+        return registry.text()
+    }
+
+    private func setTokens(_ tokens: TokenSet) {
+        // Those that are no longer configured must not seem to be there.
+        for name in [Name.tokenReady, Name.tokenWaiting, Name.tokenInHand, Name.tokenRestarts] { registry.forget(name) }
+        for name in tokens.names {
+            guard let supervisor = tokens[name] else { continue }
+            let label = [("token", name)], statistics = supervisor.statistics
+            var isReady = false
+            if case .ready = supervisor.state { isReady = true }
+            gauge(Name.tokenReady, isReady ? 1 : 0, label)
+            gauge(Name.tokenWaiting, Double(statistics.queued), label)
+            gauge(Name.tokenInHand, Double(statistics.inFlight), label)
+            Counter(label: Name.tokenRestarts, dimensions: label, factory: registry).increment(by: Int64(statistics.restarts))
+        }
+    }
+
+    private func setTrail(_ audit: AuditLog) {
+        let statistics = audit.statistics
+        gauge(Name.trailSequence, Double(audit.head.sequence))
+        gauge(Name.trailWritable, audit.condition == nil ? 1 : 0)
+        gauge(Name.trailUnsynced, Double(statistics.unsynced))
+    }
+
+    private func setKeys(_ keys: KeyAdministration) {
+        registry.forget(Name.keys)
+        var counts: [[String]: Int] = [:]
+        for name in keys.keyring.sortedNames {
+            guard let key = keys.keyring.key(named: name) else { continue }
+            counts[[key.usage.rawValue, key.state == .active ? "active" : "retired"], default: 0] += 1
+        }
+        for (labels, count) in counts where labels.count == 2 {
+            gauge(Name.keys, Double(count), [("usage", labels[0]), ("state", labels[1])])
+        }
+    }
+
+    private func gauge(_ name: String, _ value: Double, _ labels: [(String, String)] = []) {
+        Gauge(label: name, dimensions: labels, factory: registry).record(value)
+    }
+}

@@ -1,0 +1,59 @@
+import ACME
+import ArgumentParser
+import DurableFile
+
+struct MetricsCommand: AgentCommand {
+    static let stateUse = StateUse.read
+    static let configuration = CommandConfiguration(
+        commandName: "metrics", abstract: "Print figures for Prometheus: the agent's, and those of the stored certificates.",
+        discussion: """
+            In Prometheus's text format. The agent's policy must grant you read-metrics. With --textfile they are \
+            written to a file for node_exporter's textfile collector, which is replaced as a whole; its folder must \
+            belong to you or root. Docs/metrics.md lists the figures.
+
+            If the agent cannot be asked, acme_agent_reachable is 0, the certificates' figures are there all the same, \
+            and the exit status is 3; if its policy refuses, 2.
+
+            Example: acme-agent metrics --textfile /var/lib/prometheus/node-exporter/acme-agent.prom
+            """)
+
+    @Option(help: ArgumentHelp("Write them to this file, for everybody to read.", valueName: "file"))
+    var textfile: String?
+
+    @Flag(help: "Only the certificates' figures; the agent is not asked.")
+    var withoutAgent = false
+
+    @OptionGroup var options: GlobalOptions
+
+    func validate() throws {
+        guard let textfile else { return }
+        // node_exporter reads no other files.
+        if !textfile.hasSuffix(".prom") { throw ValidationError("node_exporter reads only files whose name ends in .prom") }
+    }
+
+    func run(_ session: Session) async throws -> ExitStatus {
+        var agentText: String?, failure: Failure?
+        if !withoutAgent {
+            do { agentText = try await session.agent().metrics() } catch { failure = Failure(error) }
+            try Task.checkCancellation()
+        }
+        let contents = try await StoreContents(session)
+        let store = await StoreMetrics(contents, session, isReachable: withoutAgent ? nil : failure.map(Self.isRefusal) ?? true)
+        let text = (agentText ?? "") + store.text
+        if let textfile {
+            do { try DurableFile.replace(textfile, with: Array(text.utf8), mode: 0o644) } catch {
+                throw Failure(
+                    "output", .failed, "the figures cannot be written to \(TerminalText.safe(textfile)): \(error)",
+                    hint: "the folder must be there, and you must be able to write to it")
+            }
+        } else {
+            try session.output.result(text) { json in json.member("metrics", text) }
+        }
+        guard let failure else { return .success }
+        session.output.report(failure, json: false)
+        return failure.exitStatus
+    }
+
+    /// Whether the agent has answered, although with a refusal.
+    private static func isRefusal(_ failure: Failure) -> Bool { failure.exitStatus == .refused }
+}

@@ -1,0 +1,70 @@
+import ACME
+import CertificateStore
+import CoreMetrics
+import PrometheusMetrics
+
+/// The figures of the stored certificates.
+struct StoreMetrics {
+    /// Certificates of a store are the user's own, so their number is bounded only against a mistake.
+    private static let series = 100_000
+
+    private enum Name {
+        static let reachable = "acme_agent_reachable"
+        static let notAfter = "acme_agent_certificate_not_after_timestamp_seconds"
+        static let notBefore = "acme_agent_certificate_not_before_timestamp_seconds"
+        static let renewal = "acme_agent_certificate_renewal_timestamp_seconds"
+        static let concern = "acme_agent_certificate_attention"
+        static let failures = "acme_agent_certificate_failures"
+        static let retry = "acme_agent_certificate_next_attempt_timestamp_seconds"
+        static let damaged = "acme_agent_store_damaged"
+        static let interrupted = "acme_agent_store_interrupted_orders"
+        static let read = "acme_agent_store_read_timestamp_seconds"
+    }
+
+    private static let families: [PrometheusRegistry.Family] = [
+        .init(Name.reachable, "Whether the agent answered."),
+        .init(Name.notAfter, "When the stored certificate expires, Unix seconds."),
+        .init(Name.notBefore, "When the stored certificate becomes valid, Unix seconds."),
+        .init(Name.renewal, "When a timer renews the certificate, Unix seconds."),
+        .init(Name.concern, "1 for a certificate that needs attention, with the reason."),
+        .init(
+            Name.failures,
+            "Failed attempts in a row, by CA and cause: ca (its fault), validation (ours, such as a name not proven), deployment (a hook)."),
+        .init(Name.retry, "When the next attempt is made after a failed one, Unix seconds."),
+        .init(Name.damaged, "Certificates and orders in the store that cannot be read."),
+        .init(Name.interrupted, "Orders that were interrupted or have failed."),
+        .init(Name.read, "When the store was read, Unix seconds."),
+    ]
+
+    private let registry = PrometheusRegistry(StoreMetrics.families, seriesPerFamily: StoreMetrics.series)
+
+    var text: String { registry.text() }
+
+    /// - Parameter isReachable: `nil` if the agent was not asked.
+    init(_ contents: StoreContents, _ session: Session, isReachable: Bool?) async {
+        if let isReachable { set(Name.reachable, isReachable ? 1 : 0) }
+        set(Name.read, Session.now)
+        set(Name.damaged, Int64(contents.damaged.count))
+        set(Name.interrupted, Int64(contents.interrupted.count))
+        for report in contents.reports {
+            let certificate = report.certificate, name = [("certificate", certificate.name.rawValue)]
+            set(Name.notAfter, certificate.metadata.notAfter, name)
+            set(Name.notBefore, certificate.metadata.notBefore, name)
+            if let renewal = report.renewal { set(Name.renewal, renewal, name) }
+            if let concern = report.concern { set(Name.concern, 1, name + [("reason", concern.rawValue)]) }
+        }
+        for name in Set(contents.reports.map(\.certificate.name) + contents.interrupted.map(\.name)) {
+            guard let record = try? await session.store.renewalRecord(named: name) else { continue }
+            for failure in record.failures {
+                let cause = failure.isDeployment ? "deployment" : failure.isOfCA ? "ca" : "validation"
+                let labels = [("certificate", name.rawValue), ("ca", failure.directory.text)]
+                set(Name.failures, Int64(failure.count), labels + [("cause", cause)])
+                set(Name.retry, failure.next, labels)
+            }
+        }
+    }
+
+    private func set(_ name: String, _ value: Int64, _ labels: [(String, String)] = []) {
+        Gauge(label: name, dimensions: labels, factory: registry).record(value)
+    }
+}

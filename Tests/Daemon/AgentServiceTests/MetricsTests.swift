@@ -1,0 +1,82 @@
+import ACME
+import AgentInterface
+import Foundation
+import Testing
+
+@testable import AgentClient
+@testable import AgentService
+
+/// What the daemon counts, as a scraper reads it (Docs/metrics.md).
+@Suite struct MetricsTests {
+    /// The value of one series.
+    private func value(_ series: String, in text: String) -> Double? {
+        text.split(separator: "\n").first { $0.hasPrefix(series + " ") }.flatMap { Double($0.dropFirst(series.count + 1)) }
+    }
+
+    @Test func signaturesAreCountedByKeyPurposeOutcomeAndGrant() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        for _ in 0..<3 { _ = try await client.postAsGet() }
+        let text = try await client.metrics()
+        let signed = #"acme_agent_signatures_total{grant="all",key="account-1",outcome="signed",purpose="post-as-get"}"#
+        #expect(value(signed, in: text) == 3, "\(text)")
+        for stage in ["intent", "token", "outcome", "all"] {
+            #expect(value("acme_agent_signature_seconds_count{stage=\"\(stage)\"}", in: text) == 3, "\(stage)")
+        }
+        // The parts are what makes up all of it.
+        let sums = ["intent", "token", "outcome"].compactMap { value("acme_agent_signature_seconds_sum{stage=\"\($0)\"}", in: text) }
+        let all = try #require(value("acme_agent_signature_seconds_sum{stage=\"all\"}", in: text))
+        #expect(all > 0 && abs(sums.reduce(0, +) - all) < 1e-6, "\(sums) \(all)")
+        #expect(value(#"acme_agent_token_ready{token="fake"}"#, in: text) ?? 0 == 1, "\(text)")
+        #expect(value("acme_agent_trail_writable", in: text) == 1)
+        #expect(value("acme_agent_connections", in: text) == 1)
+        #expect(value(#"acme_agent_keys{state="active",usage="account"}"#, in: text) == 1)
+        #expect(value("acme_agent_trail_sequence", in: text) == Double(try await client.status().auditSequence))
+    }
+
+    @Test func refusalsAreCountedByOperationAndReasonAndReadingNeedsAGrant() async throws {
+        let agent = try AgentFixture(
+            grants: AgentFixture.everything.replacingOccurrences(of: #", "read-metrics""#, with: "")
+                .replacingOccurrences(of: #"identifiers = ["*"]"#, with: #"identifiers = ["a.example"]"#))
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        for _ in 0..<200 {
+            await #expect(throws: AgentError.self) {
+                _ = try await client.sign(
+                    SigningCall(
+                        key: "account-1", url: ACMEURL("https://localhost:14000/order"), nonce: "bm9uY2U",
+                        account: ACMEURL("https://localhost:14000/account/1"),
+                        request: .newOrder(NewOrder(identifiers: [Identifier(argument: "b.example")]))))
+            }
+        }
+        do {
+            _ = try await client.metrics()
+            Issue.record("read without a grant")
+        } catch let error as AgentError {
+            guard case .refused(_, _, let hint) = error else {
+                Issue.record("\(error)")
+                return
+            }
+            #expect(hint?.contains("\"read-metrics\"") == true, "\(error)")
+        }
+        try agent.write(grants: AgentFixture.everything)
+        try await agent.reload()
+        let text = try await client.metrics()
+        // Also those that the log and the trail only count.
+        let refused = #"acme_agent_refusals_total{operation="new-order",reason="identifier-not-granted"}"#
+        #expect(value(refused, in: text) == 200, "\(text.split(separator: "\n").filter { $0.contains("refusals") })")
+        #expect(value(#"acme_agent_refusals_total{operation="read-metrics",reason="operation-not-granted"}"#, in: text) == 1)
+    }
+
+    /// A caller that may make keys cannot fill the daemon's memory with their names.
+    @Test func whatCallersNameIsBounded() {
+        let metrics = ServiceMetrics()
+        for index in 0..<5_000 { metrics.failed("TokenUnavailable", token: "t\(index)") }
+        let lines = metrics.registry.text().split(separator: "\n").filter { $0.hasPrefix("acme_agent_signature_failures_total") }
+        #expect(lines.count == 501)
+        #expect(lines.contains(#"acme_agent_signature_failures_total{reason="other",token="other"} 4500"#), "\(lines.suffix(3))")
+    }
+}
