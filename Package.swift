@@ -177,6 +177,8 @@ let package = Package(
         .target(name: "FaultyDisk", dependencies: ["DurableFile"], path: "Tests/System/FaultyDisk", swiftSettings: settings),
         // Waits for other programs.
         .target(name: "ProcessWaiting", path: "Tests/System/ProcessWaiting", swiftSettings: settings),
+        // Receives datagrams in place of a service manager.
+        .target(name: "DatagramSocket", path: "Tests/System/DatagramSocket", swiftSettings: settings),
         tests("DurableFileTests", in: "System", ["DurableFile", "FaultyDisk"]),
         tests("TOMLTests", in: "System", ["TOML"]),
         tests("BuildInformationTests", in: "System", ["BuildInformation"]),
@@ -232,8 +234,9 @@ let package = Package(
         tests(
             "AgentServiceTests", in: "Daemon",
             [
-                "KeyNameLiterals", "DurableFile", "ConfigurationFile", "SigningPolicy", "AgentService", "AgentInterface", "AgentClient",
-                "AuditTrail", "TokenSupervisor", "TokenProtocol", "Varlink", "ACME", "JOSE", "StrictJSON", crypto, logging,
+                "DatagramSocket", "KeyNameLiterals", "DurableFile", "ConfigurationFile", "SigningPolicy", "AgentService", "AgentInterface",
+                "AgentClient",
+                "AuditTrail", "TokenSupervisor", "TokenProtocol", "Varlink", "ACME", "JOSE", "StrictJSON", crypto, logging, nioCore,
             ]),
         // Software keys, a CA in memory, and Pebble on free ports.
         .target(
@@ -266,7 +269,8 @@ let package = Package(
         tests(
             "EndToEndTests", in: "EndToEnd",
             [
-                "ProcessWaiting", "KeyNameLiterals", "acme-agent", "acme-agentd", "acme-agent-token", "AgentClient", "AgentInterface",
+                "DatagramSocket", "ProcessWaiting", "KeyNameLiterals", "acme-agent", "acme-agentd", "acme-agent-token", "AgentClient",
+                "AgentInterface",
                 "ACME",
                 "JOSE", x509,
                 crypto,

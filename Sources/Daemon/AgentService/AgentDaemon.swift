@@ -93,8 +93,9 @@ public final class AgentDaemon: Sendable {
         let signals = DaemonSignals()
         let passed = try PassedSockets.fromEnvironment()
         try run(
-            launcher: ProcessLauncher(path: configuration.helper ?? AgentDaemon.helperBeside()), passed: passed, keepsAudit: keepsAudit,
-            latency: latency
+            launcher: ProcessLauncher(path: configuration.helper ?? AgentDaemon.helperBeside()), passed: passed,
+            manager: .fromEnvironment(),
+            keepsAudit: keepsAudit, latency: latency
         ) {
             signals.next()
         }
@@ -128,10 +129,11 @@ public final class AgentDaemon: Sendable {
     /// Runs until `next` says to stop; `launcher` starts the helpers.
     /// - Parameters:
     ///   - passed: Sockets that systemd has opened.
+    ///   - manager: Is told what state the daemon is in.
     ///   - changeGroup: Gives a socket to a group.
     ///   - latency: Records the time of calls.
     func run(
-        launcher: any HelperLauncher, passed: PassedSockets = .none,
+        launcher: any HelperLauncher, passed: PassedSockets = .none, manager: ServiceManager = .none,
         changeGroup: @escaping SocketPath.ChangeGroup = SocketPath.changeGroup, keepsAudit: Bool = true, latency: VarlinkLatency? = nil,
         until next: () -> DaemonCommand
     ) throws {
@@ -158,7 +160,7 @@ public final class AgentDaemon: Sendable {
         }
         let loop = group.next()
         let parts = try loop.submit {
-            let parts = try self.assemble(sockets, loop, disk, reading, long, launcher, keepsAudit)
+            let parts = try self.assemble(sockets, manager, loop, disk, reading, long, launcher, keepsAudit)
             parts.rounds = rounds
             parts.latency = latency
             return NIOLoopBound(parts, eventLoop: loop)
@@ -174,35 +176,33 @@ public final class AgentDaemon: Sendable {
                 "grants": "\(loaded.rules.policy.grants.count)",
                 "tokens": "\(configuration.tokens.map(\.name).joined(separator: ", "))",
             ])
-        notify("READY=1")
-        while case .reload = next() { try reload(parts, loop) }
-        notify("STOPPING=1")
+        manager.notify("READY=1")
+        while case .reload = next() { try reload(parts, manager, loop) }
+        manager.notify("STOPPING=1")
         logger.info("stopping")
         sockets.remove()
         try loop.flatSubmit { parts.value.stop(within: AgentDaemon.stopTime) }.wait()
     }
 
     /// Reads and checks the configuration here, off the loop; the loop takes it in one step.
-    private func reload(_ parts: NIOLoopBound<Parts>, _ loop: any EventLoop) throws {
+    private func reload(_ parts: NIOLoopBound<Parts>, _ manager: ServiceManager, _ loop: any EventLoop) throws {
         var moment = timespec()
         clock_gettime(CLOCK_MONOTONIC, &moment)
-        notify("RELOADING=1\nMONOTONIC_USEC=\(Int64(moment.tv_sec) &* 1_000_000 &+ Int64(moment.tv_nsec) / 1_000)")
+        manager.notify("RELOADING=1\nMONOTONIC_USEC=\(Int64(moment.tv_sec) &* 1_000_000 &+ Int64(moment.tv_nsec) / 1_000)")
         let result: Result<LoadedConfiguration, ConfigurationError>
         do throws(ConfigurationError) {
             result = .success(try LoadedConfiguration.read(configuration.file, desk: desk, patience: AgentDaemon.lookupPatience))
         } catch { result = .failure(error) }
-        let error = try loop.submit {
+        try loop.submit {
             parts.value.configuration.reload(result)
-            return parts.value.configuration.reloadError
+            parts.value.report.show()
         }.wait()
-        notify("READY=1\nSTATUS=" + (error.map { SafeLogHandler.safe("the reload was refused: \($0)") } ?? "configuration reloaded"))
+        manager.notify("READY=1")
     }
 
-    private func notify(_ state: String) { _ = clinux_notify(state) }
-
     private func assemble(
-        _ sockets: ListeningSockets, _ loop: any EventLoop, _ disk: NIOThreadPool, _ reading: NIOThreadPool, _ long: TurnThread,
-        _ launcher: any HelperLauncher, _ keepsAudit: Bool
+        _ sockets: ListeningSockets, _ manager: ServiceManager, _ loop: any EventLoop, _ disk: NIOThreadPool, _ reading: NIOThreadPool,
+        _ long: TurnThread, _ launcher: any HelperLauncher, _ keepsAudit: Bool
     ) throws -> Parts {
         let limit = DescriptorShares.raisedLimit(), pools = configuration.tokens.map(\.pool)
         let warning = DescriptorShares.warning(
@@ -214,7 +214,10 @@ public final class AgentDaemon: Sendable {
         let metrics = ServiceMetrics()
         let tokens = TokenSet(configuration.tokens, launcher: launcher, eventLoop: loop, metrics: metrics, logger: logger)
         try DurableFile.createFolder(DurableFile.parent(of: configuration.auditFile), mode: 0o700)
-        let audit = try keepsAudit ? openAudit() : AuditLog(keepingNothingAt: configuration.auditFile)
+        let report = ServiceReport(manager: manager, eventLoop: loop)
+        let reported = NIOLoopBound(report, eventLoop: loop)
+        let audit =
+            try keepsAudit ? openAudit { loop.execute { reported.value.changed() } } : AuditLog(keepingNothingAt: configuration.auditFile)
         let folder = try KeyFolder(path: configuration.stateDirectory + "/keys")
         let pipeline = SigningPipeline(
             eventLoop: loop, audit: audit, tokens: tokens, metrics: metrics, logger: logger)
@@ -232,8 +235,10 @@ public final class AgentDaemon: Sendable {
             trail: AuditReading(path: configuration.auditFile, eventLoop: loop, disk: reading, logger: logger),
             long: long, configuration: keeper, descriptors: DescriptorShares.room(limit: limit, pools: pools), metrics: metrics,
             logger: logger)
+        report.line = { [unowned service] in service.summary }
+        tokens.onChange = { [unowned report] in report.changed() }
         return Parts(
-            service: service, audit: audit, sockets: sockets, configuration: keeper,
+            service: service, audit: audit, sockets: sockets, configuration: keeper, report: report,
             bytes: (configuration.mebibytesPerUser, configuration.mebibytes),
             loop: loop, logger: logger)
     }
@@ -242,9 +247,11 @@ public final class AgentDaemon: Sendable {
     /// not mounted is noticed too.
     private var auditMemory: String { configuration.stateDirectory + "/audit-head" }
 
-    private func openAudit() throws(AuditError) -> AuditLog {
+    /// - Parameter changed: Called on the trail's own thread when its state has changed.
+    private func openAudit(_ changed: @escaping @Sendable () -> Void) throws(AuditError) -> AuditLog {
         try AuditLog(path: configuration.auditFile, memory: auditMemory) { [logger] notice in
             if notice.isGood { logger.notice("\(notice)") } else { logger.error("\(notice)") }
+            changed()
         }
     }
 
@@ -284,6 +291,7 @@ private final class Parts {
     private let audit: AuditLog
     private let sockets: ListeningSockets
     let configuration: ConfigurationKeeper
+    let report: ServiceReport
     private let loop: any EventLoop
     private let logger: Logger
     /// Memory of messages and answers, in MiB.
@@ -297,12 +305,13 @@ private final class Parts {
 
     init(
         service: AgentService, audit: AuditLog, sockets: ListeningSockets, configuration: ConfigurationKeeper,
-        bytes: (perUser: Int, all: Int), loop: any EventLoop, logger: Logger
+        report: ServiceReport, bytes: (perUser: Int, all: Int), loop: any EventLoop, logger: Logger
     ) {
         self.service = service
         self.audit = audit
         self.sockets = sockets
         self.configuration = configuration
+        self.report = report
         self.mebibytes = bytes
         self.loop = loop
         self.logger = logger
@@ -314,7 +323,10 @@ private final class Parts {
             // Without this the first signature with each key costs a search of the token.
             if !keys.keyring.isEmpty { supervisor.prepare().whenFailure { _ in } }
         }
-        return service.tokens.start().assumeIsolated().flatMap { self.listen() }.nonisolated()
+        return service.tokens.start().assumeIsolated().flatMap { self.listen() }.map {
+            self.report.start()
+            self.report.show()
+        }.nonisolated()
     }
 
     private func listen() -> EventLoopFuture<Void> {
@@ -379,6 +391,8 @@ private final class Parts {
 
     func stop(within time: TimeAmount) -> EventLoopFuture<Void> {
         configuration.stop()
+        // Its tokens stop, which is no news.
+        service.tokens.onChange = nil
         let connections = server?.shutDown(within: time) ?? loop.makeSucceededVoidFuture()
         return connections.assumeIsolated().flatMap {
             self.service.tokens.stop()
@@ -394,6 +408,7 @@ private final class Parts {
             } catch {
                 self.logger.error("the audit trail could not be closed", metadata: ["error": "\(error)"])
             }
+            self.report.stop()
         }.nonisolated()
     }
 }

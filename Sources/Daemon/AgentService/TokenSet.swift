@@ -26,6 +26,8 @@ final class TokenSet {
     private var isStarted = false
     /// Called for each token that becomes ready.
     var onReady: ((String, TokenSupervisor) -> Void)?
+    /// Called when a token's state has changed.
+    var onChange: (() -> Void)?
 
     init(
         _ tokens: [TokenConfiguration], launcher: any HelperLauncher, eventLoop: any EventLoop, metrics: ServiceMetrics, logger: Logger
@@ -125,6 +127,7 @@ final class TokenSet {
                     ])
             case .starting, .stopped: break
             }
+            onChange?()
         }
     }
 }

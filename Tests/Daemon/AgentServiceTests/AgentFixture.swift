@@ -25,7 +25,7 @@ final class AgentFixture: Sendable {
     init(
         grants: String, settings: String = "", token: FakeToken = FakeToken(), desk: LookupDesk = LookupDesk(),
         passed: ((_ folder: String) throws -> PassedSockets)? = nil,
-        changeGroup: @escaping SocketPath.ChangeGroup = SocketPath.changeGroup, logger: Logger? = nil
+        manager: ServiceManager = .none, changeGroup: @escaping SocketPath.ChangeGroup = SocketPath.changeGroup, logger: Logger? = nil
     ) throws {
         folder = FileManager.default.temporaryDirectory.path + "/agent-\(UUID().uuidString.prefix(13))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -34,6 +34,7 @@ final class AgentFixture: Sendable {
         self.desk = desk
         self.logger = logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         self.passed = try passed?(folder) ?? .none
+        self.manager = manager
         self.changeGroup = changeGroup
         try write(grants: grants, settings: settings)
         try start(file)
@@ -42,6 +43,7 @@ final class AgentFixture: Sendable {
     private let desk: LookupDesk
     private let logger: Logger
     private let passed: PassedSockets
+    private let manager: ServiceManager
     private let changeGroup: SocketPath.ChangeGroup
     var file: String { folder + "/acme-agentd.toml" }
 
@@ -98,7 +100,7 @@ final class AgentFixture: Sendable {
         let daemon = try AgentDaemon(configurationFile: file, logger: logger, desk: desk)
         let thread = Thread { [self] in
             do {
-                try daemon.run(launcher: token, passed: passed, changeGroup: changeGroup) { self.next() }
+                try daemon.run(launcher: token, passed: passed, manager: manager, changeGroup: changeGroup) { self.next() }
             } catch { failure.withLock { $0 = error } }
             stopped.signal()
         }

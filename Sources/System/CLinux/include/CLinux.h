@@ -5,7 +5,7 @@
 #include "clinux_process.h"
 #include "clinux_spawn.h"
 #include "clinux_status.h"
-#include "clinux_notify.h"
+#include "clinux_datagram.h"
 #include "clinux_hook.h"
 #include "clinux_credential.h"
 #include "clinux_lock.h"

@@ -1,17 +1,13 @@
 #define _GNU_SOURCE
-#include "clinux_notify.h"
+#include "clinux_datagram.h"
 
 #include <errno.h>
-#include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-int clinux_notify(const char *state) {
-    const char *path = getenv("NOTIFY_SOCKET");
-    if (!path || !*path) return 0;
+int clinux_send_datagram(const char *path, const void *bytes, size_t count, bool waits) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(path);
     if ((path[0] != '/' && path[0] != '@') || length >= sizeof address.sun_path) return EINVAL;
@@ -21,7 +17,8 @@ int clinux_notify(const char *state) {
     int file = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (file < 0) return errno;
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (path[0] == '/' ? 1 : 0));
-    int result = sendto(file, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size) < 0 ? errno : 0;
+    int flags = MSG_NOSIGNAL | (waits ? 0 : MSG_DONTWAIT);
+    int result = sendto(file, bytes, count, flags, (struct sockaddr *)&address, size) < 0 ? errno : 0;
     close(file);
     return result;
 }
