@@ -47,6 +47,64 @@ import Testing
         }
     }
 
+    /// The drop-ins for kinds of tokens, and what the daemon's unit may be rated with each, in tenths.
+    private static let dropIns = ["credentials": 5, "network": 13, "softhsm": 5, "tpm": 7, "usb": 5]
+
+    @Test func eachDropInIsValidAndExposesLittle() async throws {
+        try await installed { prefix in
+            let folder = prefix + "/share/acme-agent/systemd/acme-agentd.service.d"
+            let files = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+            // A new one needs a bound here.
+            #expect(files == UnitTests.dropIns.keys.sorted().map { $0 + ".conf" })
+            for (name, bound) in UnitTests.dropIns {
+                let place = prefix + "/" + name
+                // The documented command, with another target.
+                let rated = try await shell(
+                    """
+                    mkdir '\(place)'; cp '\(prefix)/lib/systemd/system/acme-agentd.service' '\(place)'
+                    install -D -m 0644 -t '\(place)/acme-agentd.service.d' '\(folder)/\(name).conf'
+                    systemd-analyze verify --man=no '\(place)/acme-agentd.service'
+                    systemd-analyze security --offline=yes --threshold=\(bound) '\(place)/acme-agentd.service'
+                    """)
+                #expect(rated.status == 0 && rated.error == "", "\(name): \(rated)")
+                // It is the drop-in that is rated: with those that open something, the unit alone would be better.
+                let stricter = try await shell(
+                    "systemd-analyze security --offline=yes --threshold=\(bound - 1) '\(place)/acme-agentd.service'")
+                #expect(stricter.status != 0, "\(name): the bound is too high")
+            }
+        }
+    }
+
+    /// `operations.md` has the same bounds.
+    @Test func theDocumentSaysWhatEachDropInExposes() throws {
+        let text = try String(contentsOfFile: Program.root + "/Docs/operations.md", encoding: .utf8)
+        let rows = text.split(separator: "\n").filter { $0.contains(".conf` | ") && $0.hasPrefix("| `") }
+        let documented = rows.map { row in
+            let cells = row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+            return "\(cells.first ?? "") \(cells.last ?? "")"
+        }
+        #expect(documented.sorted() == UnitTests.dropIns.map { "`\($0).conf` \($1 / 10).\($1 % 10)" }.sorted())
+    }
+
+    @Test func aHangOfTheLoopRestartsTheDaemonAndASocketStays() async throws {
+        try await installed { prefix in
+            let unit = try String(contentsOfFile: prefix + "/lib/systemd/system/acme-agentd.service", encoding: .utf8)
+            let lines = Set(unit.split(separator: "\n").map(String.init))
+            // systemd.service(5): on-failure includes the watchdog.
+            for line in ["Type=notify", "NotifyAccess=main", "WatchdogSec=30", "Restart=on-failure", "RuntimeDirectoryPreserve=yes"] {
+                #expect(lines.contains(line), "\(line)")
+            }
+            let socket = try String(contentsOfFile: prefix + "/lib/systemd/system/acme-agentd.socket", encoding: .utf8)
+            let settings = Set(socket.split(separator: "\n").map(String.init))
+            for line in ["ListenStream=/run/acme-agent/agent.sock", "SocketGroup=acme-agent", "SocketMode=0660", "RemoveOnStop=no"] {
+                #expect(settings.contains(line), "\(line)")
+            }
+            // The folder belongs to the daemon's user before the socket is made.
+            let folders = try String(contentsOfFile: prefix + "/lib/tmpfiles.d/acme-agentd.conf", encoding: .utf8)
+            #expect(folders.contains("\nd /run/acme-agent :0750 :acme-agent :acme-agent -\n"))
+        }
+    }
+
     /// Nothing that talks to a CA or hears a stranger is root, and what is root has no network.
     @Test func onlyWhatHasNoNetworkIsRoot() async throws {
         try await installed { prefix in
