@@ -7,6 +7,8 @@ public struct Keyring {
     private var keys: [KeyName: SigningKey] = [:]
     /// Names of keys that are ready, in order. Kept, so that a listing of thousands need not sort them.
     public private(set) var sortedNames: [KeyName] = []
+    /// Keys that are ready, by kind. Kept, so that a count need not look at thousands.
+    public private(set) var counts: [Kind: Int] = [:]
     private var unfinished: [KeyName: KeyRecord] = [:]
     private var unusable: [KeyName: UnusableKey] = [:]
     /// Keys that can leave their token or do more than sign.
@@ -16,6 +18,17 @@ public struct Keyring {
     /// Public halves that have a name already: one key must not be an account key and a certificate key (RFC 8555
     /// §11.1).
     private var names: [[UInt8]: KeyName] = [:]
+
+    /// What keys are counted by.
+    public struct Kind: Hashable, Sendable {
+        public let usage: KeyUsage
+        public let state: SigningKey.State
+
+        init(_ key: SigningKey) {
+            usage = key.usage
+            state = key.state
+        }
+    }
 
     public init() {}
 
@@ -115,7 +128,12 @@ public struct Keyring {
     /// A key was created or adopted, or has changed its state.
     public mutating func put(_ key: SigningKey) {
         unfinished[key.name] = nil
-        if keys.updateValue(key, forKey: key.name) == nil { sortedNames.insert(key.name, at: place(of: key.name)) }
+        if let former = keys.updateValue(key, forKey: key.name) {
+            count(former, -1)
+        } else {
+            sortedNames.insert(key.name, at: place(of: key.name))
+        }
+        count(key, 1)
         names[key.reference.spki] = key.name
         weakKeys[key.name] = key.weaknesses.flatMap { $0.isEmpty ? nil : $0 }
         if key.weaknesses == nil { keysOfUnknownWeakness.insert(key.name) } else { keysOfUnknownWeakness.remove(key.name) }
@@ -124,6 +142,7 @@ public struct Keyring {
     /// Forgets a name: its key was destroyed, or was never made.
     public mutating func remove(_ name: KeyName) {
         if let key = keys.removeValue(forKey: name) {
+            count(key, -1)
             names[key.reference.spki] = nil
             sortedNames.remove(at: place(of: name))
             weakKeys[name] = nil
@@ -131,6 +150,8 @@ public struct Keyring {
         }
         unfinished[name] = nil
     }
+
+    private mutating func count(_ key: SigningKey, _ change: Int) { counts[Kind(key), default: 0] += change }
 
     /// Where a name is in `sortedNames`, or would be.
     private func place(of name: KeyName) -> Int {

@@ -5,7 +5,7 @@ import Synchronization
 /// 0.0.4.
 ///
 /// Bounded, since some label values are what callers chose: a family takes so many series, and what belongs to further
-/// ones is counted together, in one whose label values are all `other`. Label values have a longest length.
+/// ones is counted together, in one whose label values are `other`. Label values have a longest length.
 public final class PrometheusRegistry: MetricsFactory, Sendable {
     /// What is known of a metric before anything is measured.
     public struct Family: Sendable, Hashable {
@@ -13,12 +13,15 @@ public final class PrometheusRegistry: MetricsFactory, Sendable {
         public var name: String
         /// One sentence, for HELP.
         public var help: String
+        /// The labels whose values become `other` beyond the limit; `nil` for all. Further labels must have few values.
+        public var collapsed: Set<String>?
         /// Upper bounds of a histogram's buckets, ascending, in the metric's unit (seconds for timers).
         public var buckets: [Double]
 
-        public init(_ name: String, _ help: String, buckets: [Double] = Family.seconds) {
+        public init(_ name: String, _ help: String, collapsed: Set<String>? = nil, buckets: [Double] = Family.seconds) {
             self.name = name
             self.help = help
+            self.collapsed = collapsed
             self.buckets = buckets
         }
 
@@ -28,7 +31,7 @@ public final class PrometheusRegistry: MetricsFactory, Sendable {
         ]
     }
 
-    /// The value of the labels of all series beyond a family's limit.
+    /// The value of labels of the series beyond a family's limit.
     public static let otherSeries = "other"
 
     private struct Members {
@@ -93,7 +96,11 @@ public final class PrometheusRegistry: MetricsFactory, Sendable {
             guard members.kind == kind else { return Series(kind, members.family.buckets) }
             if let known = members.series[labels] { return known }
             let isFull = members.series.count >= seriesPerFamily
-            let own = isFull ? Labels(dimensions.map { ($0.0, Self.otherSeries) }, longestValue: longestValue) : labels
+            let collapsed = members.family.collapsed
+            let own =
+                isFull
+                ? Labels(dimensions.map { ($0.0, collapsed?.contains($0.0) ?? true ? Self.otherSeries : $0.1) }, longestValue: longestValue)
+                : labels
             if let known = members.series[own] { return known }
             let new = Series(kind, members.family.buckets)
             members.series[own] = new

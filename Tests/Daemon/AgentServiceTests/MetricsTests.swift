@@ -71,12 +71,52 @@ import Testing
         #expect(value(#"acme_agent_refusals_total{operation="read-metrics",reason="operation-not-granted"}"#, in: text) == 1)
     }
 
-    /// A caller that may make keys cannot fill the daemon's memory with their names.
-    @Test func whatCallersNameIsBounded() {
-        let metrics = ServiceMetrics()
-        for index in 0..<5_000 { metrics.failed("TokenUnavailable", token: "t\(index)") }
-        let lines = metrics.registry.text().split(separator: "\n").filter { $0.hasPrefix("acme_agent_signature_failures_total") }
-        #expect(lines.count == 501)
-        #expect(lines.contains(#"acme_agent_signature_failures_total{reason="other",token="other"} 4500"#), "\(lines.suffix(3))")
+    /// A caller that may make keys cannot fill the daemon's memory with their names, nor hide what fails.
+    @Test func whatCallersNameIsBounded() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        for index in 0..<502 {
+            let key = KeyName("account-\(index)")
+            _ = try await client.accountKey(key)
+            _ = try await client.postAsGet(key)
+        }
+        let text = try await client.metrics()
+        let series = text.split(separator: "\n").filter { $0.hasPrefix("acme_agent_signatures_total{") }
+        #expect(series.count == 501)
+        #expect(value(#"acme_agent_signatures_total{grant="other",key="other",outcome="signed",purpose="post-as-get"}"#, in: text) == 2)
+        #expect(value(#"acme_agent_keys{state="active",usage="account"}"#, in: text) == 502)
+    }
+
+    /// A caller that asks without end gets the same text for a second: making it takes the time of signatures.
+    @Test func aTextIsAtMostASecondOld() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        let first = try await client.metrics()
+        _ = try await client.postAsGet()
+        var text = try await client.metrics()
+        let signed = #"acme_agent_signatures_total{grant="all",key="account-1",outcome="signed",purpose="post-as-get"}"#
+        #expect(value(signed, in: first) == nil)
+        for _ in 0..<100 where value(signed, in: text) == nil {
+            try await Task.sleep(for: .milliseconds(50))
+            text = try await client.metrics()
+        }
+        #expect(value(signed, in: text) == 1)
+    }
+
+    /// What fails before anything is begun is counted too.
+    @Test func aTokenThatIsNotThereIsCounted() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        let other = AgentFixture.fakeToken.replacingOccurrences(of: "\"fake\"", with: "\"another\"")
+        try agent.write(grants: AgentFixture.everything, tokens: other)
+        try await agent.reload()
+        await #expect(throws: AgentError.self) { _ = try await client.postAsGet() }
+        let text = try await client.metrics()
+        #expect(value(#"acme_agent_signature_failures_total{reason="TokenUnavailable",token="fake"}"#, in: text) == 1, "\(text)")
     }
 }

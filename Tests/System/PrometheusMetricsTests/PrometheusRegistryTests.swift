@@ -77,6 +77,17 @@ import Testing
         #expect(registry.text() == "# TYPE level gauge\nlevel{token=\"new\"} 2\n")
     }
 
+    /// What an alert needs to tell apart stays apart, whoever filled the family.
+    @Test func aLabelWithFewValuesStaysBeyondTheLimit() {
+        let registry = PrometheusRegistry([.init("signatures_total", "", collapsed: ["key"])], seriesPerFamily: 2)
+        for index in 0..<5 {
+            Counter(label: "signatures_total", dimensions: [("key", "k\(index)"), ("outcome", "signed")], factory: registry).increment()
+        }
+        Counter(label: "signatures_total", dimensions: [("key", "k0"), ("outcome", "failed")], factory: registry).increment(by: 4)
+        #expect(registry.text().contains("signatures_total{key=\"other\",outcome=\"signed\"} 3\n"))
+        #expect(registry.text().contains("signatures_total{key=\"other\",outcome=\"failed\"} 4\n"))
+    }
+
     /// Of two kinds under one name the first stays; the other is counted nowhere, instead of a text that no scraper takes.
     @Test func anotherKindUnderTheSameNameIsNotShown() {
         Counter(label: "requests_total", factory: registry).increment()

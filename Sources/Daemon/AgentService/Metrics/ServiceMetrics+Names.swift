@@ -28,7 +28,9 @@ extension ServiceMetrics {
     }
 
     static let families: [PrometheusRegistry.Family] = [
-        .init(Name.signatures, "Signatures, by key, operation, outcome (signed, failed) and grant. A finalization has two."),
+        .init(
+            Name.signatures, "Signatures, by key, operation, outcome (signed, failed) and grant. A finalization has two.",
+            collapsed: ["key", "grant"]),
         .init(Name.failures, "Requests that policy allowed and that were not signed, by the error's name and the token."),
         .init(Name.refusals, "Requests that were refused, by operation and reason."),
         .init(

@@ -112,8 +112,21 @@ final class ServiceMetrics {
 
     // MARK: What is read at the moment of the question
 
+    /// The last text, and until when it is given out again: a caller that asks without end must not keep the loop from
+    /// signing.
+    private var last: (text: String, until: NIODeadline)?
+    private static let freshness = TimeAmount.seconds(1)
+
+    /// All figures, at most a second old.
+    func text(of service: AgentService, now: NIODeadline = .now()) -> String {
+        if let last, now < last.until { return last.text }
+        let text = newText(of: service)
+        last = (text, now + Self.freshness)
+        return text
+    }
+
     /// Sets the figures that are states, not events, and writes all.
-    func text(of service: AgentService) -> String {
+    private func newText(of service: AgentService) -> String {
         gauge(Name.info, 1, [("version", AgentVersion.current)])
         gauge(Name.startTime, start)
         var processor = timespec()
@@ -155,13 +168,9 @@ final class ServiceMetrics {
 
     private func setKeys(_ keys: KeyAdministration) {
         registry.forget(Name.keys)
-        var counts: [[String]: Int] = [:]
-        for name in keys.keyring.sortedNames {
-            guard let key = keys.keyring.key(named: name) else { continue }
-            counts[[key.usage.rawValue, key.state == .active ? "active" : "retired"], default: 0] += 1
-        }
-        for (labels, count) in counts where labels.count == 2 {
-            gauge(Name.keys, Double(count), [("usage", labels[0]), ("state", labels[1])])
+        for (kind, count) in keys.keyring.counts {
+            gauge(
+                Name.keys, Double(count), [("usage", kind.usage.rawValue), ("state", kind.state == .active ? "active" : "retired")])
         }
     }
 

@@ -39,17 +39,25 @@ final class SigningPipeline {
     /// Takes a request that policy has allowed.
     func submit(_ job: SignatureJob) {
         let token = job.task.key.token
-        guard let supervisor = tokens[token] else { return job.reply.fail(AgentError(SignatureFault.tokenNotConfigured(token: token))) }
+        guard let supervisor = tokens[token] else { return turnAway(job, .tokenNotConfigured(token: token)) }
         // Known in advance: saves the trail an intent that leads to nothing.
         if case .unavailable(let failure) = supervisor.state {
-            return job.reply.fail(AgentError(SignatureFault.token(failure, token: token)))
+            return turnAway(job, .token(failure, token: token))
         }
         guard let id = round.submit(user: job.record.uid ?? .max, waitsForDisk: job.waitsForDisk) else {
-            return job.reply.fail(AgentError(SignatureFault.overloaded(limit: SigningPipeline.requestsPerUser)))
+            return turnAway(job, .overloaded(limit: SigningPipeline.requestsPerUser))
         }
         if id.slot < jobs.count { jobs[id.slot] = job } else { jobs.append(job) }
         // No other call may start while this one is being handled.
         perform(repliesTogether: false)
+    }
+
+    /// Answers a request for which nothing is begun.
+    private func turnAway(_ job: SignatureJob, _ fault: SignatureFault) {
+        let error = AgentError(fault)
+        metrics.signature(of: job, isMade: false)
+        metrics.failed(error.member, token: job.task.key.token)
+        job.reply.fail(error)
     }
 
     private func job(_ id: SignatureRound.Job) -> SignatureJob? {
