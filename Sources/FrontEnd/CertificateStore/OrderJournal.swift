@@ -50,6 +50,12 @@ public struct OrderJournal: Hashable, Sendable {
         while steps.last == .failed { steps.removeLast() }
     }
 
+    /// Removes the current order's announcement of a finalize that was not sent.
+    public mutating func withdrawFinalize() {
+        guard let order = steps.lastIndex(where: { if case .orderCreated = $0 { true } else { false } }) else { return }
+        steps = steps.enumerated().filter { $0.offset <= order || $0.element != .finalized }.map(\.element)
+    }
+
     /// The certificate key that was announced, whether it was made or not.
     public var key: KeyName? {
         for case .intentKey(let name, _) in steps.reversed() { return name }

@@ -51,28 +51,68 @@ import Testing
         #expect(forgotten.status == 0 && !forgotten.output.contains("www"), "\(forgotten)")
     }
 
-    /// The next run finds it, until the hooks have succeeded.
+    /// What happens to the old key, for a run with these arguments.
+    private func choice(_ session: CommandLineSession, _ arguments: [String] = []) async throws -> IssuanceRequest.OldKey {
+        let options = try GlobalOptions.parse(["--state-directory", session.store.folder])
+        let commandLine = acme_agent.Session(
+            settings: try Settings(options, environment: Environment()), output: Output(try GlobalOptions.parse([])))
+        let stored = try await session.store.certificate(named: try CertificateName("www.example.org"))
+        return try CertificateOptions.parse(arguments).oldKeyChoice(of: stored, commandLine)
+    }
+
+    /// The next run finds it, until the certificate is deployed.
     @Test func theOldKeysFateIsRememberedOverAFailure() async throws {
         let session = try CommandLineSession(), state = session.store.folder
-        let stored = try await session.install("www.example.org"), hook = try script(session, "hook", "test -e ready")
-        let commandLine = acme_agent.Session(
-            settings: try Settings(try GlobalOptions.parse(["--state-directory", state]), environment: Environment()),
-            output: Output(try GlobalOptions.parse([])))
-        func choice(_ arguments: [String] = []) throws -> IssuanceRequest.OldKey {
-            try CertificateOptions.parse(arguments).oldKeyChoice(of: stored.name, commandLine)
-        }
-        #expect(try choice() == .retire)
-        let deploy = Hooks.deploy([hook], stateDirectory: state, oldKey: try choice(["--old-key", "keep"]))
+        let stored = try await session.install("www.example.org", isDeployed: false), hook = try script(session, "hook", "test -e ready")
+        #expect(try await choice(session) == .retire)
+        let deploy = Hooks.deploy([hook], stateDirectory: state, oldKey: try await choice(session, ["--old-key", "keep"]))
         await #expect(throws: ExternalProgramError.self) { try await deploy(stored) }
-        #expect(try choice() == .keep && choice(["--old-key", "delete"]) == .delete && choice(["--old-key", "retire"]) == .retire)
+        #expect(try await choice(session) == .keep)
+        for fate in ["delete", "retire"] { #expect(try await choice(session, ["--old-key", fate]).rawValue == fate) }
         // As the next run calls it.
-        let again = Hooks.deploy([hook], stateDirectory: state, oldKey: try choice())
+        let again = Hooks.deploy([hook], stateDirectory: state, oldKey: try await choice(session))
         await #expect(throws: ExternalProgramError.self) { try await again(stored) }
-        #expect(try choice() == .keep)
+        #expect(try await choice(session) == .keep)
         try session.folder.write("ready", "")
-        try await Hooks.deploy([hook], stateDirectory: state, oldKey: try choice())(stored)
-        #expect(try choice() == .retire)
-        #expect(throws: Failure.self) { try choice(["--old-key", "lose"]) }
+        try await Hooks.deploy([hook], stateDirectory: state, oldKey: try await choice(session))(stored)
+        // Cut off before the store has it.
+        #expect(try await choice(session) == .keep)
+        try await session.store.markDeployed(stored.name, generation: 1)
+        #expect(try await choice(session) == .retire)
+        await #expect(throws: Failure.self) { try await choice(session, ["--old-key", "lose"]) }
+    }
+
+    /// Its hook is removed from the settings; what was said of that key says nothing of later ones.
+    @Test func aForgottenFateIsNotThatOfALaterKey() async throws {
+        let session = try CommandLineSession(), state = session.store.folder
+        let stored = try await session.install("www.example.org", isDeployed: false)
+        let first = try script(session, "first", "true"), second = try script(session, "second", "exit 1")
+        await #expect(throws: ExternalProgramError.self) {
+            try await Hooks.deploy([first, second], stateDirectory: state, oldKey: .delete)(stored)
+        }
+        #expect(try await choice(session) == .delete)
+        try await Hooks.deploy([first], stateDirectory: state, oldKey: try await choice(session))(stored)
+        #expect(HookRecord.read(stored.name, stateDirectory: state)?.runs.map(\.program) == [first])
+        try await session.store.markDeployed(stored.name, generation: 1)
+        #expect(try await choice(session) == .retire)
+        // Without any hook nothing writes the record again.
+        #expect(HookRecord.read(stored.name, stateDirectory: state)?.oldKey == .delete)
+        try await session.install("www.example.org", isDeployed: false)
+        #expect(try await choice(session) == .retire)
+    }
+
+    /// Ctrl-C, or a power failure: no failure is recorded.
+    @Test func theOldKeysFateIsRememberedWhereAHookIsCutOff() async throws {
+        let session = try CommandLineSession(), state = session.store.folder
+        let stored = try await session.install("www.example.org", isDeployed: false)
+        let hook = try script(session, "hook", "echo began >>log; sleep 60")
+        let run = Task { try await Hooks.deploy([hook], stateDirectory: state, oldKey: .keep)(stored) }
+        for _ in 0..<1_000 where log(session).isEmpty { try await Task.sleep(for: .milliseconds(20)) }
+        #expect(log(session) == "began\n")
+        run.cancel()
+        await #expect(throws: CancellationError.self) { try await run.value }
+        #expect(HookRecord.read(stored.name, stateDirectory: state)?.runs.isEmpty == true)
+        #expect(try await choice(session) == .keep)
     }
 
     @Test func aDamagedRecordMakesEveryHookRunAgain() async throws {

@@ -56,6 +56,33 @@ import Testing
         #expect(outcome.output.contains("unknown: 127.0.0.1: https://127.0.0.1:1/account/1: the agent, which signs"), "\(outcome)")
     }
 
+    /// `run` says that it answers again only if it has answered, and no order that was met is told with its silence.
+    @Test func itAnswersAgainOnceItHasAnswered() throws {
+        let silence = RenewalReport.Warning(
+            name: nil, code: "agent-unreachable", status: .agentUnavailable, message: "silent", hint: nil)
+        let lack = RenewalReport.Warning(
+            name: try CertificateName("www.example.org"), code: "not-granted", status: .attention, message: "no grant", hint: nil)
+        // It was not asked, since all that there is was due, and could not be reached for the order.
+        var report = RenewalReport()
+        report.failed = [
+            (try CertificateName("www.example.org"), Failure("agent-unreachable", .agentUnavailable, "silent", hint: "start it"))
+        ]
+        #expect(report.standing(after: [silence]) == ([silence], false))
+        report.hasAgentAnswered = true
+        #expect(report.standing(after: [silence]) == ([silence], false))
+        // It was not asked at all.
+        report = RenewalReport()
+        #expect(report.standing(after: [silence, lack]) == ([silence], false))
+        report.warnings = [silence]
+        #expect(report.standing(after: []) == ([silence], false) && report.standing(after: [silence]) == ([silence], false))
+        #expect(report.openWarnings == [silence])
+        // It has answered; what is wrong besides is no silence.
+        report.warnings = [silence, lack]
+        report.hasAgentAnswered = true
+        #expect(report.openWarnings == [lack])
+        #expect(report.standing(after: [silence]) == ([lack], true) && report.standing(after: [lack]) == ([lack], false))
+    }
+
     /// Says once what it watches, and that nobody would sign; SIGTERM ends it.
     @Test func runSaysWhatItWatches() async throws {
         let session = try CommandLineSession()

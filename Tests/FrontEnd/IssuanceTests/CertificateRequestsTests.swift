@@ -92,13 +92,18 @@ import X509
     /// A file that was made before the request is not what the CA sends back for it.
     @Test(arguments: [(1, false), (3, true)]) func anEarlierFileDoesNotAnswerARequest(age: Int64, isStillAwaited: Bool) async throws {
         let (awaited, _) = try await requests.request(try wish())
-        let (stored, isNew) = try await requests.install(arrival(try answer(awaited.key, age: age)))
+        try await bench.time.sleep(for: .seconds(60))
+        let file = arrival(try answer(awaited.key, age: age))
+        let (stored, isNew) = try await requests.install(file)
         #expect(isNew && stored.metadata.generation == 1)
         #expect(try await bench.store.awaited(named: name) == (isStillAwaited ? awaited : nil))
         let isTold = bench.events.withLock { events in
             events.contains { if case .warning(let text) = $0 { text.contains("another one is still awaited") } else { false } }
         }
         #expect(isTold == isStillAwaited)
+        // The second time it says no more than the first time.
+        #expect(try await !requests.install(file).isNew)
+        #expect(try await bench.store.awaited(named: name) == (isStillAwaited ? awaited : nil))
         // What comes back does.
         _ = try await requests.install(arrival(try answer(awaited.key)))
         #expect(try await bench.store.awaited(named: name) == nil)

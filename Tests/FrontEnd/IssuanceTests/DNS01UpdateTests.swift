@@ -134,9 +134,23 @@ struct DNS01UpdateTests {
         #expect(try await values(servers, "www.example.net") == [answer.keyAuthorization.dns01Value])
         try await solver(servers).cleanUp(answer)
         #expect(try await values(servers, "www.example.net").isEmpty)
-        // A server that is gone for good: the one of today is asked.
-        answer.place = "www.example.net example.net 127.0.0.1:1"
-        try await solver(servers).cleanUp(answer)
+        // A server that is gone for good, one that is silent, and one that has the zone no longer: that of today is asked.
+        let silent = try await ScriptedDNSServer { _ in .messages([]) }
+        for place in [
+            "www.example.net example.net 127.0.0.1:1", "www.example.net example.net \(silent.server)",
+            "www.example.com example.com \(servers.primary)",
+        ] {
+            #expect(TextRecord(text: place) != nil)
+            let today = try solver(servers)
+            var left = try today.answer()
+            try await today.present(left)
+            #expect(try await values(servers, "www.example.net") == [left.keyAuthorization.dns01Value])
+            left.place = place
+            try await solver(servers).cleanUp(left)
+            #expect(try await values(servers, "www.example.net").isEmpty, "\(place)")
+        }
+        #expect(!silent.asked.isEmpty)
+        await silent.stop()
         servers.stop()
     }
 

@@ -118,7 +118,25 @@ import Testing
             #expect(bench.keys.names == ["www.example.org", "www.example.org-2"])
         }
         // Nobody wants the certificate any more.
+        #expect(try await bench.store.journalNames() == [name])
         try await bench.flow(keys: keys).revoke(name, reason: .superseded)
+        #expect(try await bench.store.journalNames().isEmpty)
+    }
+
+    /// A renewal keeps the key: that of a failed order is used only where a new one is wanted, or needed.
+    @Test(arguments: [false, true]) func aFailedOrderDoesNotChangeTheKeyLater(isLost: Bool) async throws {
+        let bench = try Bench(), keys = UndeletableKeys(base: bench.keys), name = try CertificateName("www.example.org")
+        _ = try await bench.flow(keys: keys).issue(try Bench.request())
+        bench.ca.change { $0.refusals = ["www.example.org": "connection refused"] }
+        await #expect(throws: IssuanceError.self) { try await bench.flow(keys: keys).renew(name) { $0.newKey = true } }
+        let journal = try #require(try await bench.store.journal(named: name))
+        #expect(journal.hasFailed && journal.order != nil && !journal.isFinalizing && journal.key == "www.example.org-2")
+        bench.ca.change { $0.refusals = [:] }
+        if isLost { try await bench.keys.retireKey(named: "www.example.org") }
+        let outcome = try await bench.flow(keys: keys).renew(name)
+        #expect(outcome.key.name == (isLost ? "www.example.org-2" : "www.example.org") && bench.keys.made == 2)
+        #expect(bench.keys.retired == (isLost ? ["www.example.org"] : []))
+        #expect(try await bench.store.journalNames().isEmpty)
     }
 
     @Test(arguments: ["retired", "missing"])
@@ -214,7 +232,7 @@ private struct SlowKeys: KeyProvider {
 }
 
 /// An agent that deletes no key.
-private struct UndeletableKeys: KeyProvider {
+struct UndeletableKeys: KeyProvider {
     let base: SoftwareKeys
 
     func key(named name: KeyName) async throws -> ManagedKey? { try await base.key(named: name) }

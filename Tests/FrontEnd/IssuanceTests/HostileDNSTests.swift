@@ -202,6 +202,7 @@ import Testing
             for answer in answers {
                 group.addTask {
                     await #expect(throws: IssuanceError.self) {
+                        _ = await solver.locate(answer)
                         try await solver.present(answer)
                         try await solver.waitUntilVisible(answer)
                     }
@@ -211,6 +212,33 @@ import Testing
         }
         let taken = ContinuousClock.now - began
         #expect(taken > .seconds(5) && taken < .seconds(60), "\(taken)")
+        await server.stop()
+    }
+
+    /// All names of an order take longer than the limit, and none is cut off: only silence ends the changes.
+    @Test func aSlowServerThatAnswersIsWaitedFor() async throws {
+        let server = try await ScriptedDNSServer { query in
+            let reply = Self.plain(query).bytes
+            return Self.isUpdate(query)
+                ? .drip([UInt8(reply.count >> 8), UInt8(reply.count & 0xFF)] + reply, pause: .milliseconds(4)) : .messages([reply])
+        }
+        let limit = Duration.milliseconds(1500)
+        let solver = DNS01Update(
+            try DNSUpdateSettings(server: "auto", keyFile: nil, resolver: "\(server.server)"),
+            lookup: DNSLookup(resolvers: [server.server], port: server.server.port), longestWait: nil, limits: (limit, limit))
+        let answers = try (0..<64).map { try solver.answer("n\($0).example.org") }
+        await solver.announce(answers)
+        for isRemoval in [false, true] {
+            let began = ContinuousClock.now
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for answer in answers {
+                    group.addTask { if isRemoval { try await solver.cleanUp(answer) } else { try await solver.present(answer) } }
+                }
+                try await group.waitForAll()
+            }
+            #expect(ContinuousClock.now - began > limit)
+        }
+        #expect(server.asked.filter(Self.isUpdate).count == 2 * answers.count)
         await server.stop()
     }
 

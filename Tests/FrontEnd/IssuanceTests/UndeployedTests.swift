@@ -90,4 +90,23 @@ import Testing
         #expect(try await bench.store.certificate(named: name)?.isDeployed == true)
         #expect(bench.keys.retired == ["www.example.org"])
     }
+
+    /// Nor for a failed order that has left a key.
+    @Test func aKeyThatIsLeftDoesNotHideTheHook() async throws {
+        let bench = try await undeployed(), keys = UndeletableKeys(base: bench.keys)
+        let journal = try #require(try await bench.store.journal(named: name))
+        bench.ca.change { $0.refusals = ["www.example.org": "no such name"] }
+        await #expect {
+            try await bench.flow(deploy: Self.broken, keys: keys).renew(name) {
+                $0.replacesUndeployed = true
+                $0.newKey = true
+            }
+        } throws: { !isHook($0) }
+        #expect(bench.keys.names.contains("www.example.org-3"))
+        #expect(try await bench.store.journal(named: name) == journal)
+        let orders = bench.ca.orderCount
+        let outcome = try await bench.flow(deploy: { _ in }, keys: keys).renew(name)
+        #expect(outcome.certificate.metadata.generation == 2 && bench.ca.orderCount == orders)
+        #expect(try await bench.store.certificate(named: name)?.isDeployed == true)
+    }
 }

@@ -12,17 +12,18 @@ import Synchronization
 public final class DNS01Update: ChallengeSolver {
     /// Seconds that resolvers may keep the record: no longer than it is needed.
     private static let ttl: UInt32 = 60
-    /// For finding the place of a record and adding to it there. Servers in order need a fraction of a second. With the
-    /// limits below, servers that are none take a minute in all, however many names an order has.
+    /// For finding the place of a record, or adding to it there. Servers in order need a fraction of a second. All records
+    /// of an order share the time, and each that succeeds begins it anew: servers that are slow may take long for many
+    /// names, and servers that are none take a minute in all, however many names an order has.
     static let changeLimit: Duration = .seconds(10)
-    /// For removing a record, whose place is known.
+    /// For removing a record, whose place is known, in the same way.
     static let removalLimit: Duration = .seconds(5)
-    /// What each group of records that are changed at the same time may add to the limits, and what all may add.
-    private static let groupAllowance: Duration = .seconds(2)
-    private static let mostAllowance: (addition: Duration, removal: Duration) = (.seconds(10), .seconds(3))
+    /// For removing a record where an earlier run added it, before the place of today is tried as well.
+    private static let recordedLimit: Duration = .seconds(2)
     /// As long as servers take that are told of changes (RFC 1996), many times over.
     public static let standardWait: Duration = .seconds(40)
-    /// For all of an order's records to be added and shown, from the first addition on, unless the user asks for a wait.
+    /// For all of an order's records to be shown, from the first addition on, unless the user asks for a wait. What is
+    /// added late has `changeLimit`.
     private static let orderLimit: Duration = .seconds(43)
     /// For the last round of questions.
     private static let lastLook: Duration = .seconds(3)
@@ -34,7 +35,8 @@ public final class DNS01Update: ChallengeSolver {
     private let settings: DNSUpdateSettings
     private let challenge: DNSChallenge
     private let lookup: DNSLookup
-    private let longestWait: Duration
+    private let longestWait: Duration?
+    private let limits: (change: Duration, removal: Duration)
     private let time: any Timekeeping
     private let observer: IssuanceObserver
     private let gate = Gate(limit: DNS01Update.atATime)
@@ -42,17 +44,17 @@ public final class DNS01Update: ChallengeSolver {
     private let questions = Gate(limit: 128)
     /// Where this process has presented, by the record's name before aliases.
     private let places = Mutex<[String: TextRecord]>([:])
-    /// Until when additions, or removals, must be done: from the first of them on.
-    private let deadlines = Mutex<(addition: ContinuousClock.Instant?, removal: ContinuousClock.Instant?)>((nil, nil))
-    private let groups = Mutex(0)
+    private enum Change { case location, addition, removal }
+    /// Until when the next change of a kind must succeed.
+    private let deadlines = Mutex<[Change: ContinuousClock.Instant]>([:])
     /// Until when all records of an order must be shown: from the first addition on.
     private let orderEnd = Mutex<ContinuousClock.Instant?>(nil)
 
     /// - Parameters:
-    ///   - longestWait: until all servers of the zone show a record.
+    ///   - longestWait: until all servers of the zone show a record; `nil` for the usual time.
     ///   - port: of servers that are found by name.
     public convenience init(
-        _ settings: DNSUpdateSettings, challenge: DNSChallenge = .dns01, longestWait: Duration = DNS01Update.standardWait,
+        _ settings: DNSUpdateSettings, challenge: DNSChallenge = .dns01, longestWait: Duration? = nil,
         port: Int = DNSServer.standardPort,
         time: any Timekeeping = SystemTime(), observer: @escaping IssuanceObserver = { _ in }
     ) {
@@ -61,7 +63,8 @@ public final class DNS01Update: ChallengeSolver {
     }
 
     init(
-        _ settings: DNSUpdateSettings, challenge: DNSChallenge = .dns01, lookup: DNSLookup, longestWait: Duration,
+        _ settings: DNSUpdateSettings, challenge: DNSChallenge = .dns01, lookup: DNSLookup, longestWait: Duration?,
+        limits: (change: Duration, removal: Duration) = (DNS01Update.changeLimit, DNS01Update.removalLimit),
         time: any Timekeeping = SystemTime(),
         observer: @escaping IssuanceObserver = { _ in }
     ) {
@@ -69,6 +72,7 @@ public final class DNS01Update: ChallengeSolver {
         self.challenge = challenge
         self.lookup = lookup
         self.longestWait = longestWait
+        self.limits = limits
         self.time = time
         self.observer = observer
     }
@@ -89,50 +93,45 @@ public final class DNS01Update: ChallengeSolver {
     public func target(of identifier: Identifier, _ keyAuthorization: KeyAuthorization) -> String { challenge.recordName(identifier) }
 
     public func announce(_ answers: [ChallengeAnswer]) async {
-        groups.withLock { $0 = answers.count / Self.atATime }
-        deadlines.withLock { $0 = (nil, nil) }
+        deadlines.withLock { $0 = [:] }
         orderEnd.withLock { $0 = nil }
     }
 
     /// How long a record may be waited for: what the user asks for, or what is left for the order.
     private func longestLook() -> Duration {
-        guard longestWait == Self.standardWait else { return longestWait }
+        if let longestWait { return longestWait }
         let now = ContinuousClock.now
         let end = orderEnd.withLock { end in
             let known = end ?? now + Self.orderLimit
             end = known
             return known
         }
-        return min(longestWait, max(.zero, end - now))
+        return min(Self.standardWait, max(Self.changeLimit, end - now))
     }
 
-    /// What is left for a change: all records of an order share the time.
-    private func timeLeft(isRemoval: Bool) -> Duration {
+    private func limit(of kind: Change) -> Duration { kind == .removal ? limits.removal : limits.change }
+
+    /// What is left for a change of a kind.
+    private func timeLeft(for kind: Change) -> Duration {
         let now = ContinuousClock.now
-        let allowance = Self.groupAllowance * groups.withLock { $0 }
-        let whole =
-            isRemoval
-            ? Self.removalLimit + min(allowance, Self.mostAllowance.removal)
-            : Self.changeLimit + min(allowance, Self.mostAllowance.addition)
         let deadline = deadlines.withLock { deadlines in
-            let known = isRemoval ? deadlines.removal : deadlines.addition
-            let deadline = known ?? now + whole
-            if isRemoval { deadlines.removal = deadline } else { deadlines.addition = deadline }
-            return deadline
+            let known = deadlines[kind] ?? now + limit(of: kind)
+            deadlines[kind] = known
+            return known
         }
         return max(.zero, deadline - now)
     }
 
     public func locate(_ answer: ChallengeAnswer) async -> String? {
         // A failure is said by `present`, which looks again.
-        try? await change(answer) { [self] in _ = try await place(of: answer) }
+        try? await change(answer, .location) { [self] in _ = try await place(of: answer) }
         return places.withLock { $0[answer.target]?.text }
     }
 
     public func present(_ answer: ChallengeAnswer) async throws {
         let key = try settings.key()
         _ = longestLook()
-        try await change(answer) { [self] in
+        try await change(answer, .addition) { [self] in
             let place = try await place(of: answer)
             try await lookup.add(Self.value(answer), ttl: Self.ttl, to: place, key, time: time.unixTime())
         }
@@ -140,18 +139,27 @@ public final class DNS01Update: ChallengeSolver {
 
     public func cleanUp(_ answer: ChallengeAnswer) async throws {
         let key = try settings.key()
-        try await change(answer, isRemoval: true) { [self] in
-            if let recorded = answer.place.flatMap({ TextRecord(text: $0) }) {
-                // Aliases and servers may have changed since.
-                do { return try await lookup.remove(Self.value(answer), from: recorded, key, time: time.unixTime()) } catch let error
-                    as DNSError where error.isPassing
-                {
-                    // A server that is gone for good has no record.
-                    guard try await place(of: answer) != recorded else { throw error }
-                }
-            }
+        try await change(answer, .removal) { [self] in
+            let known = places.withLock { $0[answer.target] }
+            let recorded = answer.place.flatMap { TextRecord(text: $0) }
+            if let recorded, recorded != known, try await remove(answer, from: recorded, key) { return }
             try await lookup.remove(Self.value(answer), from: try await place(of: answer), key, time: time.unixTime())
         }
+    }
+
+    /// Removes a value where an earlier run added it: aliases and servers may have changed since.
+    /// - Returns: `false` if the place of today is to be tried: a server that is gone for good, or no longer the zone's,
+    ///   has no record, and one that is slow is asked again.
+    private func remove(_ answer: ChallengeAnswer, from recorded: TextRecord, _ key: TSIGKey?) async throws -> Bool {
+        do {
+            try await DNSPatience.within(Self.recordedLimit, answer.identifier, answer.target) { [self] in
+                try await lookup.remove(Self.value(answer), from: recorded, key, time: time.unixTime())
+            }
+            return true
+        } catch let error as DNSError {
+            guard let today = try? await place(of: answer), today != recorded else { throw error }
+            return false
+        } catch is IssuanceError { return false }
     }
 
     private static func value(_ answer: ChallengeAnswer) -> [UInt8] { Array(answer.keyAuthorization.dns01Value.utf8) }
@@ -164,16 +172,16 @@ public final class DNS01Update: ChallengeSolver {
         return place
     }
 
-    private func change(_ answer: ChallengeAnswer, isRemoval: Bool = false, _ body: @escaping @Sendable () async throws -> Void)
-        async throws
-    {
+    private func change(_ answer: ChallengeAnswer, _ kind: Change, _ body: @escaping @Sendable () async throws -> Void) async throws {
         await gate.enter()
         do {
-            try await DNSPatience.within(timeLeft(isRemoval: isRemoval), answer.identifier, answer.target, body)
+            try await DNSPatience.within(
+                timeLeft(for: kind), answer.identifier, answer.target, more: { [self] in timeLeft(for: kind) }, body)
+            deadlines.withLock { $0[kind] = ContinuousClock.now + limit(of: kind) }
             await gate.leave()
         } catch {
             await gate.leave()
-            throw explain(error, isRemoval ? nil : answer)
+            throw explain(error, kind == .removal ? nil : answer)
         }
     }
 

@@ -106,9 +106,7 @@ extension IssuanceFlow {
         let key = try await keys.key(named: name)
         var fits = true
         if let key { fits = key.algorithm == request.keyAlgorithm ? try await isUsable(key) : false }
-        if fits, request.key == nil || request.key == name,
-            current == nil || request.newKey || request.key == name || isResumable(earlier, request)
-        {
+        if fits, request.key == nil || request.key == name, try await mayTakeKey(of: earlier, request, current: current) {
             return KeyPlan(
                 name: name, isNew: true, isKnownMissing: key == nil, replaced: current, origin: key == nil ? nil : earlier.keyOrigin)
         }
@@ -116,7 +114,7 @@ extension IssuanceFlow {
             do {
                 try await takeBack(key, of: request.name)
             } catch {
-                observer(.warning("the key \"\(name)\" of an interrupted run is unused and could not be deleted: \(error)"))
+                observer(.warning("the key \"\(name)\" of an earlier run is unused and could not be deleted: \(error)"))
             }
         }
         return nil
@@ -130,6 +128,17 @@ extension IssuanceFlow {
         }
         try await keys.deleteKey(named: key.name)
         observer(.keyDeleted(name: key.name))
+    }
+
+    /// Whether an earlier run's new key may become this order's. A renewal keeps the key: that an order with a new one has
+    /// failed is no reason to change it weeks later, when nobody expects that.
+    private func mayTakeKey(of earlier: OrderJournal, _ request: IssuanceRequest, current: KeyName?) async throws -> Bool {
+        guard let current, !request.newKey, request.key == nil else { return true }
+        guard isResumable(earlier, request) else { return false }
+        if !earlier.hasFailed || earlier.isFinalizing { return true }
+        // Where the current one cannot be used, a new one is needed, and keys do not pile up.
+        guard let key = try await keys.key(named: current) else { return false }
+        return try await !isUsable(key)
     }
 
     private func isResumable(_ journal: OrderJournal, _ request: IssuanceRequest) -> Bool {
@@ -204,16 +213,18 @@ extension IssuanceFlow {
             }
         }
         do {
-            if isKeyLeft, isListed { try await keeper.record(.failed) } else { try await keeper.removeUnlessPresented() }
+            if isKeyLeft, isListed { try await keeper.recordFailure() } else { try await keeper.removeUnlessPresented() }
         } catch {
             observer(.warning("the journal of the failed order could not be removed: \(error)"))
         }
     }
 
-    /// Abandons the order that would replace a certificate, if possible. The caller must hold the certificate's lock.
+    /// Abandons the order that would replace a certificate, if possible, and forgets one that has failed unless its
+    /// certificate may have been issued. The caller must hold the certificate's lock.
     func abandonOrder(of certificate: StoredCertificate) async {
         let name = certificate.name
-        guard let journal = try? await store.journal(named: name), let key = journal.key, !journal.hasFailed else { return }
+        guard let journal = try? await store.journal(named: name), let key = journal.key, !journal.hasFailed || !journal.isFinalizing
+        else { return }
         let left = await cleanUpLeftovers(of: journal)
         let keeper = JournalKeeper(
             store: store, journal: left,

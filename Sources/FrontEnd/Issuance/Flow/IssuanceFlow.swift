@@ -102,10 +102,12 @@ public struct IssuanceFlow: Sendable {
         }
     }
 
-    /// Writes a journal again unless a later order has left something that the next run needs.
+    /// Writes a journal again unless a later order has left something that the next run needs. A failed order's key that
+    /// could not be deleted is less than a hook that no run would try again.
     private func restore(_ journal: OrderJournal) async throws {
         if let left = try await store.journal(named: journal.name) {
-            guard left.order == nil, left.keyOrigin == nil, left.challengesToCleanUp.isEmpty else { return }
+            let isOver = left.hasFailed ? !left.isFinalizing : left.order == nil && left.keyOrigin == nil
+            guard isOver, left.challengesToCleanUp.isEmpty else { return }
         }
         try await store.write(journal)
     }

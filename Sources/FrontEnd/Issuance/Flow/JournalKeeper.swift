@@ -27,6 +27,12 @@ actor JournalKeeper {
     /// The certificate request was sent, or may have been.
     func noteFinalizeSent() { mayBeCertified = true }
 
+    /// Records that the order has failed; if no certificate request was sent, also that there can be no certificate.
+    func recordFailure() async throws(StoreError) {
+        if !mayBeCertified { journal.withdrawFinalize() }
+        try await record(.failed)
+    }
+
     /// Adds steps in one write.
     func record(_ steps: [JournalStep]) async throws(StoreError) {
         guard !steps.isEmpty else { return }
@@ -79,7 +85,7 @@ actor JournalKeeper {
     /// and says that the order failed.
     func removeUnlessPresented() async throws(StoreError) {
         _ = await lastWrite?.value
-        guard journal.challengesToCleanUp.isEmpty else { return try await record(.failed) }
+        guard journal.challengesToCleanUp.isEmpty else { return try await recordFailure() }
         try await store.removeJournal(named: journal.name)
     }
 }

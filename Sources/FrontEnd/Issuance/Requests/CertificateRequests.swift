@@ -242,7 +242,8 @@ public struct CertificateRequests: Sendable {
             isNew = true
         }
         if isAwaited, let awaited {
-            if isKnown ? (current?.metadata.installed ?? 0) > awaited.requested : Self.mayAnswer(checked, awaited) {
+            // The installed one answers only what was requested before it was installed.
+            if Self.mayAnswer(checked, awaited), !isKnown || (current?.metadata.installed ?? 0) > awaited.requested {
                 try await store.removeAwaited(named: arrival.name)
             } else if !isKnown {
                 observer(

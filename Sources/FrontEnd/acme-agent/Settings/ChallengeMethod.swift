@@ -114,8 +114,8 @@ enum ChallengeMethod: Sendable, Equatable {
 
     /// How long the servers of an updated zone may take. No server is changed in no time: zero, the setting's default for
     /// hooks, stands for the time without the setting.
-    static func updateWait(_ dnsWait: Int?) -> Duration {
-        guard let dnsWait, dnsWait > 0 else { return DNS01Update.standardWait }
+    static func updateWait(_ dnsWait: Int?) -> Duration? {
+        guard let dnsWait, dnsWait > 0 else { return nil }
         return .seconds(dnsWait)
     }
 }

@@ -36,8 +36,11 @@ struct HookRecord: Equatable {
     /// Whether a hook need not run again for this generation.
     func hasSucceeded(_ program: String) -> Bool { runs.contains { $0.program == program && $0.failure == nil } }
 
-    /// `oldKey`, as long as a hook has failed.
-    var oldKeyOfFailure: IssuanceRequest.OldKey? { runs.contains { $0.failure != nil } ? oldKey : nil }
+    /// `oldKey`, as long as the hooks of this generation have not all succeeded: the next generation replaces another key,
+    /// about which nothing has been said.
+    func oldKey(of stored: StoredCertificate) -> IssuanceRequest.OldKey? {
+        generation == stored.metadata.generation && !stored.isDeployed ? oldKey : nil
+    }
 
     mutating func note(_ run: Execution) {
         runs.removeAll { $0.program == run.program }

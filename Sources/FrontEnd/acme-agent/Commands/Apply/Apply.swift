@@ -70,8 +70,8 @@ struct Apply: AgentCommand {
             }
             report.states = states
         }
-        // Where an order has failed for it, the agent's silence has been told.
-        if report.failed.contains(where: { $0.failure.exitStatus == .agentUnavailable }) {
+        // Where an order has failed for it, the agent's silence has been told; where one was met, it is over.
+        if !report.issued.isEmpty || report.failed.contains(where: { $0.failure.exitStatus == .agentUnavailable }) {
             report.warnings.removeAll { $0.status == .agentUnavailable }
         }
         try finish(report, session)
@@ -144,7 +144,7 @@ struct Apply: AgentCommand {
     private func check(_ state: DeclarationState, _ session: Session) async throws {
         try session.settings.checkKeyFileGroup()
         let settings = try settings(of: state, session).used
-        try Hooks.check(settings)
+        try check(settings, of: state, session)
         guard let account = try await session.store.account(at: state.directory) else {
             throw IssuanceError.noAccount(directory: state.directory)
         }
@@ -152,6 +152,15 @@ struct Apply: AgentCommand {
             throw IssuanceError.accountClosed(account.key, nil, contact: account.contact, directory: account.directory)
         }
         try IssuanceFlow.check(settings.solvers(for: account.url), for: state.request.identifiers)
+    }
+
+    /// Refuses hooks that could not be started, but only warns of them where there is a certificate: as with `renew`, one
+    /// without its hook is better than an expired one, and the next run tries the hook again.
+    private func check(_ settings: CertificateSettings, of state: DeclarationState, _ session: Session) throws(Failure) {
+        do throws(Failure) { try Hooks.check(settings) } catch {
+            guard state.stored != nil else { throw error }
+            session.output.warning("\(state.name): \(error.message)", hint: error.hint)
+        }
     }
 
     /// How a certificate is ordered, and what is remembered of that.
@@ -196,11 +205,11 @@ struct Apply: AgentCommand {
         kept.mustStaple = state.declared.settings.mustStaple ?? kept.mustStaple
         var request = state.request
         request.replacesUndeployed = state.action == .renew || state.action == .replace
-        request.oldKey = try CertificateOptions.unset.oldKeyChoice(of: state.name, session)
+        request.oldKey = try CertificateOptions.unset.oldKeyChoice(of: state.stored, session)
         let order = CertificateOrder(
             request: request, directory: state.directory, settings: settings, kept: kept, isFirst: state.stored == nil)
         return try await session.callingFailureHook(of: state.name, settings) {
-            try Hooks.check(settings)
+            try check(settings, of: state, session)
             return try await order.place(session, keys: keys, display) { state.isWanted($0, $1, now: Session.now) }
         }
     }

@@ -40,7 +40,11 @@ struct AgentView: Sendable {
                     first.grants.withLock { $0 = grants }
                     let keys = try await agent.keys().map { ($0.name, $0.state == .retired) }
                     return AgentView(grants: grants, keys: Dictionary(keys) { first, _ in first })
-                } catch { return AgentView(silence: Failure(error)) }
+                } catch {
+                    // What it has said of the grants counts.
+                    if let grants = first.grants.withLock({ $0 }) { return AgentView(grants: grants) }
+                    return AgentView(silence: Failure(error))
+                }
             }
             group.addTask {
                 try? await Task.sleep(for: patience)

@@ -162,11 +162,12 @@ struct CertificateOptions: ParsableArguments {
         }
     }
 
-    /// What to do with the key that a certificate's new one replaces: as a run said whose deploy hooks have failed, if
-    /// this one says nothing.
-    func oldKeyChoice(of name: CertificateName, _ session: Session) throws(Failure) -> IssuanceRequest.OldKey {
+    /// What to do with the key that a certificate's new one replaces: if this run says nothing, as the one said that
+    /// installed `stored` and whose deploy hooks have failed or were cut off.
+    func oldKeyChoice(of stored: StoredCertificate?, _ session: Session) throws(Failure) -> IssuanceRequest.OldKey {
         guard let oldKey else {
-            return HookRecord.read(name, stateDirectory: session.settings.stateDirectory)?.oldKeyOfFailure ?? .retire
+            guard let stored else { return .retire }
+            return HookRecord.read(stored.name, stateDirectory: session.settings.stateDirectory)?.oldKey(of: stored) ?? .retire
         }
         guard let choice = IssuanceRequest.OldKey(rawValue: oldKey) else {
             throw .usage("--old-key \"\(TerminalText.safe(oldKey, limit: 40))\" is unknown", hint: "--old-key retire, delete or keep")

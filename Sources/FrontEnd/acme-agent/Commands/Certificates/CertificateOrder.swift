@@ -69,10 +69,10 @@ extension Session {
         of name: CertificateName, _ certificate: CertificateSettings, _ oldKey: IssuanceRequest.OldKey, isMade: Bool
     ) {
         guard certificate.deployHooks == nil, settings.rootDeployHooks(of: name).isEmpty, oldKey != .keep else { return }
-        let grace = certificate.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace
+        let grace = certificate.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace, end = oldKey == .delete ? "deleted" : "retired"
         output.warning(
             "\(name) \(isMade ? "has a new key, but" : "gets a new key, but has") no deploy hook: servers use the old one until they are "
-                + "reloaded, and it is retired " + (grace > 0 ? "in \(Wording.duration(seconds: Int64(grace)))" : "at once"),
+                + "reloaded, and it is \(end) " + (grace > 0 ? "in \(Wording.duration(seconds: Int64(grace)))" : "at once"),
             hint: "acme-agent deploy SERVER \(name) prints the hook for a server")
     }
 }

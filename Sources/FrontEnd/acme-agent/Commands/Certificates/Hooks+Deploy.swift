@@ -15,9 +15,12 @@ extension Hooks {
             let name = certificate.name, generation = certificate.metadata.generation
             var record = HookRecord.read(name, stateDirectory: stateDirectory) ?? HookRecord(generation: generation)
             if record.generation != generation { record = HookRecord(generation: generation) }
+            let before = record
             record.oldKey = oldKey == .retire ? nil : oldKey
             // What was removed from the settings.
             record.runs.removeAll { !paths.contains($0.program) }
+            // Also if no hook is left to run, and before one does: a run that is cut off records no failure.
+            if record != before { try record.write(name, stateDirectory: stateDirectory) }
             for path in paths where !record.hasSucceeded(path) {
                 do throws(any Error) {
                     let output = try await deploy(certificate, path)

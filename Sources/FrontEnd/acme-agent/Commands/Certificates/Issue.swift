@@ -52,7 +52,7 @@ struct Issue: AgentCommand {
         var request = IssuanceRequest(
             name: name, identifiers: identifiers, profile: settings.profile, key: try subject.key.map { try KeyName(argument: $0) },
             keyAlgorithm: settings.keyType ?? Settings.defaultKeyType, newKey: certificate.newKey,
-            oldKey: try certificate.oldKeyChoice(of: name, session),
+            oldKey: try certificate.oldKeyChoice(of: stored, session),
             mustStaple: settings.mustStaple ?? stored?.chain.leaf.mustStaple ?? false, preferredRoot: settings.preferredChain)
         request.isKeyAlgorithmWanted = given.keyType != nil
         let validity = try Validity(notBefore: subject.notBefore, notAfter: subject.notAfter, now: Session.now)

@@ -195,9 +195,8 @@ struct Renew: AgentCommand {
         }
         for entry in report.postponed { lines.append(entry.line(from: now)) }
         Renew.warn(of: report.toRequest, output)
-        // Where an order has failed for it, the agent's silence has been told. What the user named is looked at by a person.
-        let isTold = report.failed.contains { $0.failure.exitStatus == .agentUnavailable }
-        let warnings = all ? report.warnings.filter { !isTold || $0.status != .agentUnavailable } : []
+        // What the user named is looked at by a person.
+        let warnings = all ? report.openWarnings : []
         RenewalReport.Warning.print(warnings, output)
         if lines.isEmpty, report.failed.isEmpty, report.notDue.isEmpty, report.toRequest.isEmpty {
             output.note("there are no certificates to renew")

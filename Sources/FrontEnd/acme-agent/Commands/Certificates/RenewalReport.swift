@@ -13,6 +13,8 @@ struct RenewalReport: Sendable {
     var postponed: [RenewalScheduler.Postponed] = []
     /// What keeps certificates that are not due from being renewed when they are.
     var warnings: [Warning] = []
+    /// Whether the agent has answered: when it was asked for keys and grants, or since then.
+    var hasAgentAnswered = false
     /// The CAs' windows for what is not due.
     var windows: [CertificateName: RenewalRecord.Window] = [:]
 
@@ -73,6 +75,21 @@ struct RenewalReport: Sendable {
         static func status(_ warnings: [Warning]) -> ExitStatus? {
             warnings.first { $0.status == .agentUnavailable }?.status ?? warnings.first?.status
         }
+    }
+
+    private var isSilenceTold: Bool { failed.contains { $0.failure.exitStatus == .agentUnavailable } }
+
+    /// The warnings, but not that of the agent's silence where a failure has told it, or where it has answered since.
+    var openWarnings: [Warning] {
+        isSilenceTold || hasAgentAnswered ? warnings.filter { $0.status != .agentUnavailable } : warnings
+    }
+
+    /// What is wrong after this round, with what earlier ones have said of an agent that has not answered since; and
+    /// whether it has answered now for the first time after that.
+    func standing(after earlier: [Warning]) -> (warnings: [Warning], isAgentBack: Bool) {
+        let silence = earlier.filter { $0.status == .agentUnavailable }
+        if hasAgentAnswered, !isSilenceTold { return (openWarnings, !silence.isEmpty) }
+        return (warnings + silence.filter { !warnings.contains($0) }, false)
     }
 
     /// Reports one certificate's failure; the others continue.

@@ -186,7 +186,7 @@ struct Renewals: RenewalWork {
         do {
             try Hooks.check(settings)
             let requests = CertificateRequests(store: session.store, keys: keys, observer: display.observer)
-            let oldKey = try options.oldKeyChoice(of: name, session)
+            let oldKey = try options.oldKeyChoice(of: try await session.store.certificate(named: name), session)
             _ = try await requests.deployAgain(
                 name, settings.deployHooks.map { Hooks.deploy($0, stateDirectory: session.settings.stateDirectory, oldKey: oldKey) },
                 oldKey, grace: .seconds(settings.oldKeyGrace ?? CertificateSettings.defaultOldKeyGrace))
@@ -356,7 +356,10 @@ struct Renewals: RenewalWork {
         for stored in others where lost[stored.metadata.key.fingerprint] == nil {
             if let lack = await grants?.lack(of: stored) { warnings.append(RenewalReport.Warning(stored.name, lack)) }
         }
-        progress.state.withLock { [warnings] in $0.report.warnings = warnings }
+        progress.state.withLock { [warnings] in
+            $0.report.warnings = warnings
+            $0.report.hasAgentAnswered = agent.silence == nil
+        }
         return lost
     }
 
@@ -404,7 +407,10 @@ struct Renewals: RenewalWork {
         do {
             if let outcome = try await renew(name, at: directory, keys, replacesUndeployed: replacesUndeployed, isWanted) {
                 CertificateOrder.note(outcome, force: isForced, newKey: options.newKey, session.output)
-                progress.state.withLock { $0.report.renewed.append(outcome) }
+                progress.state.withLock {
+                    $0.report.renewed.append(outcome)
+                    $0.report.hasAgentAnswered = true
+                }
                 return .renewed
             }
             if let stored = try await session.store.certificate(named: name) {
@@ -456,7 +462,7 @@ struct Renewals: RenewalWork {
                 session.output.warning("\(name): \(error.message)")
             }
         }
-        let oldKey = try options.oldKeyChoice(of: name, session)
+        let oldKey = try options.oldKeyChoice(of: stored, session)
         if stored != nil, options.newKey { session.warnOfOldKey(of: name, settings, oldKey, isMade: false) }
         if let chosen { directory = chosen } else if session.settings.isDirectoryGiven { directory = session.settings.directory }
         request.newKey = options.newKey

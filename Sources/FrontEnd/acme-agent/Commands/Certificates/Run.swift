@@ -95,15 +95,14 @@ struct Run: AgentCommand {
         }
         for entry in report.postponed { session.output.note(entry.line(from: now)) }
         Renew.warn(of: report.toRequest, session.output)
-        RenewalReport.Warning.print(report.warnings.filter { !warned.contains($0) }, session.output)
-        if report.warnings.isEmpty, warned.contains(where: { $0.status == .agentUnavailable }) {
-            session.output.note("the agent answers again")
-        }
+        let (warnings, isAgentBack) = report.standing(after: warned)
+        RenewalReport.Warning.print(warnings.filter { !warned.contains($0) }, session.output)
+        if isAgentBack { session.output.note("the agent answers again") }
         await Renew.settleOutgoingKeys(session)
         let pause = max(next - now, 1) + Int64(Int.random(in: Self.jitter))
         session.output.detail("next round in \(Wording.duration(seconds: pause))")
         try await Task.sleep(for: .seconds(pause))
-        return report.warnings
+        return warnings
     }
 
     private static func moment(_ outcome: IssuanceOutcome, _ now: Int64) -> String {

@@ -9,12 +9,12 @@ struct MetricsCommand: AgentCommand {
         discussion: """
             In Prometheus's text format. The agent's policy must grant you read-metrics. With --textfile they are \
             written to a file for node_exporter's textfile collector, which is replaced as a whole; its folder must \
-            belong to you or root. Docs/metrics.md lists the figures.
+            belong to you or root. metrics.md lists the figures.
 
             If the agent cannot be asked, acme_agent_reachable is 0, the certificates' figures are there all the same, \
             and the exit status is 3; if its policy refuses, 2.
 
-            Example: acme-agent metrics --textfile /var/lib/prometheus/node-exporter/acme-agent.prom
+            Example: acme-agent metrics --textfile /var/lib/acme-agent-metrics/a.prom
             """)
 
     @Option(help: ArgumentHelp("Write them to this file, for everybody to read.", valueName: "file"))

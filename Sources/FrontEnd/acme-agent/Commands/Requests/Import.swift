@@ -69,7 +69,7 @@ struct Import: AgentCommand {
         let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: remembered)
         try Hooks.check(settings)
         try session.settings.checkKeyFileGroup()
-        let oldKey = try certificate.oldKeyChoice(of: name, session)
+        let oldKey = try certificate.oldKeyChoice(of: try await session.store.certificate(named: name), session)
         var arrival = CertificateRequests.Arrival(
             name: name, certificates: certificates, key: try key.map { try KeyName(argument: $0) }, acceptsNames: acceptNames,
             directory: directory,
