@@ -142,17 +142,22 @@ public struct UntrustedCertificate: Sendable {
             throw error
         }
         try chain.check(spki: spki, identifiers: declared ?? identifiers, ignoringOtherNames: true, time: time)
-        if let anchors {
-            guard await anchors.verify(chain) else {
-                var error = CertificatePEM.refuse("its chain leads to none of the CAs that root trusts")
-                error.hint =
-                    "if this is right, root-deploy-trust names a file with the root of its CA, or a [[certificate]] with "
-                    + "name = \"\(name)\" has its own root-deploy-hook"
-                throw error
-            }
-        }
+        if let anchors { try await check(anchors: anchors, time: time) }
         return NewCertificate(
             name: name, pem: chain.fullChainPEM, key: metadata.key.name, spki: spki, identifiers: declared ?? identifiers,
             ignoresOtherNames: true, directory: metadata.directory, time: time)
+    }
+
+    /// Checks that its chain leads to a root. For a copy that a trusted store has already: other roots may count now.
+    /// - Throws: `StoreError` `.chainRefused`.
+    public func check(anchors: TrustAnchors, time: Int64) async throws(StoreError) {
+        guard time <= chain.notAfter else { throw CertificatePEM.refuse("it expired on \(RFC3339.string(chain.notAfter))") }
+        guard await anchors.verify(chain) else {
+            var error = CertificatePEM.refuse("its chain leads to none of the CAs that root trusts")
+            error.hint =
+                "if this is right, root-deploy-trust names a file with the root of its CA, or a [[certificate]] with "
+                + "name = \"\(name)\" has its own root-deploy-hook"
+            throw error
+        }
     }
 }

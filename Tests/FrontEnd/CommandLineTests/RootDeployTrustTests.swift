@@ -33,6 +33,43 @@ import Testing
         #expect(world.log == ["hook", "hook"])
     }
 
+    /// There are more ways through certificates that all issue one another than anybody can go.
+    @Test func aChainThatIsMadeToBeSearchedWithoutEndIsRefused() async throws {
+        let world = try await World()
+        try world.script("tell", "echo \"$1 $2\" >>told")
+        try await world.shell("sed -i '1i root-failure-hook = \"\(world.folder.file("tell"))\"' acme-agent.toml")
+        try await world.install(by: FakeAuthority(twins: 15))
+        // `deploy` kills it after a minute.
+        let refused = try await world.deploy("--all --json")
+        #expect(refused.status == 1 && refused.output.contains("its chain leads to none of the CAs that root trusts"), "\(refused)")
+        #expect(world.text("told") == "\(Self.name) deploy-refused\n" && world.log == [])
+        try await world.install()
+        let done = try await world.deploy()
+        #expect(done.status == 0 && world.log == ["hook"], "\(done)")
+    }
+
+    /// A copy may be from when any CA counted.
+    @Test func aCopyGetsNoNewHookWithoutATrustedCA() async throws {
+        let world = try await World(hooks: ["hook", "second"]), other = FakeAuthority()
+        try await world.install(by: other)
+        try world.configure("[[certificate]]\nname = \"\(Self.name)\"\nroot-deploy-hook = \"\(world.folder.file("hook"))\"")
+        let own = try await world.deploy()
+        #expect(own.status == 0 && world.log == ["hook"], "\(own)")
+        // Now the general hooks are for it, one of which has not run.
+        try world.configure()
+        let refused = try await world.deploy("--all --json")
+        #expect(refused.status == 1 && refused.output.contains("its chain leads to none of the CAs that root trusts"), "\(refused)")
+        #expect(world.log == ["hook"])
+        let before = world.text("roots.pem")
+        try world.folder.write("roots.pem", other.rootPEM(now: CommandLineSession.now))
+        let trusted = try await world.deploy()
+        #expect(trusted.status == 0 && world.log == ["hook", "second"], "\(trusted)")
+        // Nothing runs, so nothing has to be trusted.
+        try world.folder.write("roots.pem", before)
+        let idle = try await world.deploy()
+        #expect(idle.status == 0 && idle.output.contains("nothing to do"), "\(idle)")
+    }
+
     /// The system's roots do not have the tests' CA.
     @Test func theSystemsRootsCountByDefault() async throws {
         let world = try await World()

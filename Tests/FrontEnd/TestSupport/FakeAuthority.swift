@@ -11,7 +11,14 @@ public struct FakeAuthority: Sendable {
     private let intermediate = P256.Signing.PrivateKey()
     private static let intermediateName = "Fake Intermediate"
 
-    public init() { roots = [("Fake Root A", .init()), ("Fake Root B", .init())] }
+    private let twins: Int
+
+    /// - Parameter twins: if not 0, its chains have as many certificates with the name and the key of the issuer in the
+    ///   issuer's place, each of which has issued all the others.
+    public init(twins: Int = 0) {
+        roots = [("Fake Root A", .init()), ("Fake Root B", .init())]
+        self.twins = twins
+    }
 
     private static func name(_ text: String) throws -> DistinguishedName { try DistinguishedName { CommonName(text) } }
 
@@ -51,7 +58,19 @@ public struct FakeAuthority: Sendable {
             notValidAfter: start.addingTimeInterval(TimeInterval(days) * 86_400), issuer: Self.name(Self.intermediateName),
             subject: DistinguishedName([RelativeDistinguishedName]()), signatureAlgorithm: .ecdsaWithSHA256,
             extensions: extensions, issuerPrivateKey: .init(intermediate))
-        return Array((try pem(leaf) + pem(issuer(root, start))).utf8)
+        let issuers = try twins == 0 ? [issuer(root, start)] : (1...twins).map { try twin($0, start) }
+        return Array(try ([leaf] + issuers).map(pem).joined().utf8)
+    }
+
+    private func twin(_ number: Int, _ start: Date) throws -> Certificate {
+        try Certificate(
+            version: .v3, serialNumber: .init(), publicKey: .init(intermediate.publicKey), notValidBefore: start,
+            notValidAfter: start.addingTimeInterval(1000 * 86_400), issuer: Self.name(Self.intermediateName),
+            subject: Self.name(Self.intermediateName), signatureAlgorithm: .ecdsaWithSHA256,
+            extensions: Certificate.Extensions {
+                Critical(BasicConstraints.isCertificateAuthority(maxPathLength: nil))
+                SubjectAlternativeNames([.dnsName("\(number).example")])
+            }, issuerPrivateKey: .init(intermediate))
     }
 
     /// The same certificate with the chain to another root.

@@ -137,7 +137,7 @@ struct RootDeployment: Sendable {
         var done: (certificate: StoredCertificate, hooks: [String])?
         for _ in 0..<Self.passes {
             guard let found = try foreign.certificate(named: name) else { throw IssuanceError.notFound(name) }
-            let certificate = try await copy(found)
+            let (certificate, isNew) = try await copy(found)
             let record = HookRecord.read(name, stateDirectory: directory)
             let due = hooks.filter { record?.generation != certificate.metadata.generation || record?.hasSucceeded($0) != true }
             guard !due.isEmpty else {
@@ -145,6 +145,8 @@ struct RootDeployment: Sendable {
                 if !certificate.isDeployed { try await store.markDeployed(name, generation: certificate.metadata.generation) }
                 return done
             }
+            // When it was copied, it may have had a hook of its own, or other roots may have counted.
+            if !isNew, let anchors = try anchors(for: name) { try await found.check(anchors: anchors, time: Session.now) }
             do { try await Hooks.deploy(hooks, stateDirectory: directory)(certificate) } catch let error as ExternalProgramError {
                 throw IssuanceError.deployFailed(name, reason: error.description)
             }
@@ -154,8 +156,15 @@ struct RootDeployment: Sendable {
         return done
     }
 
+    /// The roots to which a certificate's chain must lead; `nil` if any chain will do. A certificate for which root has
+    /// named a hook may be of any CA. The general hooks are for whatever the user who is not trusted stores, so a CA must
+    /// vouch for it.
+    private func anchors(for name: CertificateName) throws -> TrustAnchors? {
+        try settings.ownRootDeployHooks(of: name) == nil ? RootOwned.anchors(settings.rootDeployTrust) : nil
+    }
+
     /// Root's copy, made if there is none of this certificate.
-    private func copy(_ found: UntrustedCertificate) async throws -> StoredCertificate {
+    private func copy(_ found: UntrustedCertificate) async throws -> (certificate: StoredCertificate, isNew: Bool) {
         var stored: StoredCertificate?
         // A damaged copy is replaced: it holds nothing that is not in the user's store.
         var isDamaged = false
@@ -163,18 +172,14 @@ struct RootDeployment: Sendable {
             guard error.reason == .damaged else { throw error }
             isDamaged = true
         }
-        if let stored, found.isSame(as: stored) { return stored }
+        if let stored, found.isSame(as: stored) { return (stored, false) }
         let declared = settings.declared.first { found.name.spellings.contains($0.name) }?.identifiers
-        // A certificate for which root has named a hook may be of any CA. The general hooks are for whatever the user
-        // who is not trusted stores, so a CA must vouch for it.
-        let hasOwnHook = settings.ownRootDeployHooks(of: found.name) != nil
-        let anchors = hasOwnHook ? nil : try RootOwned.anchors(settings.rootDeployTrust)
-        let new = try await found.checked(declared: declared, anchors: anchors, time: Session.now)
+        let new = try await found.checked(declared: declared, anchors: try anchors(for: found.name), time: Session.now)
         // Its state may be what is damaged, which a new generation would keep.
         if isDamaged { try await store.removeCertificate(named: found.name) }
         // Generations are counted from 1 again: the hooks have run for another one.
         if stored == nil { try HookRecord.forget(found.name, stateDirectory: directory) }
-        return try await store.install(new)
+        return (try await store.install(new), true)
     }
 
     /// With words for a file that is not the CA's answer.
