@@ -73,13 +73,16 @@ final class ForeignFixture: Sendable {
     /// As whom the units renew.
     static let client = RenewingUser(name: RenewingUser.systemUser, keyPart: "998", hasUnits: true)
 
-    /// - Parameter configuration: the acme-agent.toml to which the parts are added.
+    /// - Parameters:
+    ///   - configuration: the acme-agent.toml to which the parts are added.
+    ///   - named: the path that is printed, if it is another one.
     func read(
-        _ tool: ForeignTool, configuration: String = "", user: RenewingUser = client
+        _ tool: ForeignTool, configuration: String = "", user: RenewingUser = client, folder named: String? = nil
     ) throws -> (text: MigrationText, installation: ForeignInstallation) {
         let installation = try tool.read(try ForeignFolder(folder.path, of: tool.rawValue))
-        let settings = try Self.settings(configuration)
-        return (MigrationText(installation, of: tool, in: folder.path, settings: settings, user: user), installation)
+        var settings = try Self.settings(configuration)
+        if user.hasUnits { settings.stateDirectory = Environment.rootStateDirectory }
+        return (MigrationText(installation, of: tool, in: named ?? folder.path, settings: settings, user: user), installation)
     }
 
     /// As acme-agent reads it.

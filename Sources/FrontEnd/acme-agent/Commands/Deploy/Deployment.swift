@@ -104,7 +104,7 @@ struct Deployment: Sendable {
     private static let standardName = "acme-agent"
 
     /// `share` beside the folder of this program, if it is installed there.
-    private static var sharedFolder: String {
+    static var sharedFolder: String {
         let standard = "/usr/local/share"
         guard let program = (try? Folder("/proc/self"))?.target(ofLink: "exe") else { return standard }
         let prefix = DurableFile.parent(of: DurableFile.parent(of: program))

@@ -122,7 +122,7 @@ struct DeploymentPlan {
                 .init(change: .write, place: "/etc/tmpfiles.d/\(label).conf", text: folders.joined(separator: "\n")),
                 .init(
                     change: .write, place: "/etc/systemd/system/acme-agentd.service.d/\(template.unit).conf",
-                    text: "[Service]\nReadWritePaths=\(folder)\nSupplementaryGroups=\(group)"),
+                    text: "[Service]\nReadWritePaths=-\(folder)\nSupplementaryGroups=\(group)"),
             ],
             commands: ["systemd-tmpfiles --create \(label).conf"])
     }

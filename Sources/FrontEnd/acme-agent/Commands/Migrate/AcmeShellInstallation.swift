@@ -141,8 +141,8 @@ enum AcmeShellInstallation {
             add([.init("dns-update", .text("auto")), .init("dns-key", .text("/etc/acme-agent/update.key"))], isDNS: true)
         case _ where isScript(text):
             certificate.decisions.append(
-                "Copy /usr/local/share/acme-agent/dns-hooks/acme-sh to /etc/acme-agent/\(text), and set DNS_SCRIPT in it to acme.sh's "
-                    + "dnsapi/\(text).sh. The credentials stay where they are, or move by hand: \(variables(account, ""))).")
+                "Copy \(Deployment.sharedFolder)/acme-agent/dns-hooks/acme-sh to /etc/acme-agent/\(text), and set DNS_SCRIPT in it to "
+                    + "acme.sh's dnsapi/\(text).sh. The credentials stay where they are, or move by hand: \(variables(account, ""))).")
             var settings = [ForeignCertificate.Setting("dns-hook", .text("/etc/acme-agent/\(text)"))]
             if let wait = try file.value("Le_DNSSleep").flatMap({ Int($0) }), wait > 0 {
                 settings.append(.init("dns-wait-seconds", .number(min(wait, CertificateSettings.dnsWaitRange.upperBound))))

@@ -120,7 +120,7 @@ enum CertbotInstallation {
             let file = value("\(prefix)_credentials").map { "; its credentials are in \($0)" } ?? ""
             certificate.decisions.append(
                 "There is nothing built in for certbot's plugin \(authenticator)\(file). Use a hook for the provider (those of acme.sh "
-                    + "run by /usr/local/share/acme-agent/dns-hooks/acme-sh) and give it the credentials by hand, or dns-update, or "
+                    + "run by \(Deployment.sharedFolder)/acme-agent/dns-hooks/acme-sh) and give it the credentials by hand, or dns-update, or "
                     + "dns-persist.")
             let wait = value("\(prefix)_propagation_seconds").flatMap { Int($0) }
             certificate.addDNS([.init("dns-hook", .text("/etc/acme-agent/dns-hook"))], wait: wait)

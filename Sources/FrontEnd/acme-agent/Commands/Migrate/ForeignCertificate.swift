@@ -145,7 +145,7 @@ struct ForeignHook: Equatable {
     /// A hook of acme-agent that reloads the same server; `nil` if none is known.
     var replacement: String? {
         for server in ["nginx", "haproxy", "apache", "postfix", "dovecot"] where command.contains(server) {
-            return "/usr/local/share/acme-agent/deploy-hooks/reload-\(server)"
+            return "\(Deployment.sharedFolder)/acme-agent/deploy-hooks/reload-\(server)"
         }
         return nil
     }

@@ -43,8 +43,11 @@ struct Migrate: AgentCommand {
         var path = try AbsolutePath.of(try folder ?? tool.defaultFolder(home: home))
         while path.utf8.count > 1, path.hasSuffix("/") { path.removeLast() }
         let installation = try tool.read(try ForeignFolder(path, of: tool.rawValue))
-        let text = MigrationText(
-            installation, of: tool, in: path, settings: session.settings, user: RenewingUser(session.settings))
+        // The printed commands are run by others, in other folders.
+        var settings = session.settings, given = session.output.given
+        settings.stateDirectory = try AbsolutePath.of(settings.stateDirectory)
+        given.others = try given.others.map { (name: $0.name, value: try AbsolutePath.of($0.value)) }
+        let text = MigrationText(installation, of: tool, in: path, settings: settings, user: RenewingUser(settings), given: given)
         if let output { try Migrate.write(text.text, to: output) }
         for (name, fault) in installation.damaged {
             session.output.report(

@@ -2,6 +2,9 @@ import ACME
 import CertificateStore
 
 extension MigrationText {
+    /// Another one for another folder: two grants with one name are refused, and with them the whole file.
+    private var grantName: String { "\(tool.rawValue) \(folder)" }
+
     /// The grant without which the agent would refuse the first order: for acme-agentd.toml. Empty if there is no
     /// certificate.
     var grant: String {
@@ -20,7 +23,7 @@ extension MigrationText {
             add(settings.ca(at: directory).accountKey?.rawValue ?? user.keyPart.map { "account-\($0)-*" } ?? "account-*", to: &accountKeys)
         }
         var lines = [
-            "", "[[grant]]", "name = \(TOMLText.string(tool.rawValue))", "users = \(TOMLText.strings([user.name]))",
+            "", "[[grant]]", "name = \(TOMLText.string(grantName))", "users = \(TOMLText.strings([user.name]))",
             "keys = \(TOMLText.strings(accountKeys + keys))",
             "operations = [\"issue\", \"account\", \"create-key\", \"retire-key\", \"revoke-certificate\"]",
             "identifiers = \(TOMLText.strings(identifiers))",

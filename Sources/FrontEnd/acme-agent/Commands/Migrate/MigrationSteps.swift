@@ -1,4 +1,6 @@
 import ACME
+import DurableFile
+import JOSE
 
 /// What a user does after a migration was printed.
 struct MigrationStep {
@@ -45,19 +47,17 @@ extension MigrationText {
                     + (unclear == 0 ? "" : " \(unclear == 1 ? "1 part is" : "\(unclear) parts are") commented out until you have decided.")),
             MigrationStep(
                 text: "As root, grant \(user.name) these names and keys; --grant prints a grant for them. Leave out what other grants of "
-                    + "acme-agentd.toml cover already.",
-                commands: [
-                    "acme-agent migrate \(tool.rawValue) \(GivenOptions.quoted(folder)) --grant >>/etc/acme-agent/acme-agentd.toml",
-                    "acme-agentd --check-config && systemctl reload acme-agentd",
-                ]),
+                    + "acme-agentd.toml cover already. The file is replaced only if its copy is right.",
+                commands: grantCommands),
         ]
         if !accounts.isEmpty {
             steps.append(
                 MigrationStep(
                     text: "Register an account at \(accounts.count == 1 ? "the CA" : "each CA").",
                     commands: accounts.map { account in
-                        "acme-agent account register --agree-tos" + (account.ca.map { " --ca \($0)" } ?? "")
-                            + (account.needsExternalAccount ? " --eab NAME" : "")
+                        command(
+                            "acme-agent account register --agree-tos" + (account.ca.map { " --ca \($0)" } ?? "")
+                                + (account.needsExternalAccount ? " --eab NAME" : ""))
                     }))
         }
         if let step = webrootStep { steps.append(step) }
@@ -70,31 +70,71 @@ extension MigrationText {
                     commands: ["systemctl enable --now acme-agent-deploy.path acme-agent-deploy.timer"]))
         }
         steps += [
-            MigrationStep(text: "Order the certificates.", commands: ["acme-agent apply --dry-run", "acme-agent apply"]),
+            MigrationStep(text: "Order the certificates.", commands: [command("acme-agent apply --dry-run"), command("acme-agent apply")]),
             renewalStep,
-            MigrationStep(text: "`acme-agent deploy SERVER NAME` prints how a server uses the new key."),
+            MigrationStep(text: command("`acme-agent deploy SERVER NAME` prints how a server uses the new key.")),
             MigrationStep(text: "When the servers have the new certificates, end the old renewals: \(tool.farewell)."),
         ]
         return steps
     }
 
+    /// A wrong file would keep the daemon from its next start, also if it is not loaded now.
+    private var grantCommands: [String] {
+        let file = "/etc/acme-agent/acme-agentd.toml", new = file + ".new"
+        return [
+            "cp -p \(file) \(new)",
+            command("acme-agent migrate \(tool.rawValue) \(GivenOptions.quoted(folder)) --grant", isRoots: true) + " >>\(new)",
+            "acme-agentd --config \(new) --check-config && mv \(new) \(file) && systemctl reload acme-agentd",
+        ]
+    }
+
+    /// A text whose commands of acme-agent work on this store.
+    /// - Parameter isRoots: whether root runs it, whoever renews.
+    private func command(_ text: String, isRoots: Bool = false) -> String {
+        let option = "--state-directory"
+        var given = given
+        given.others.removeAll { $0.name == option }
+        if isRoots || settings.stateDirectory != Environment.rootStateDirectory {
+            given.others.append((option, settings.stateDirectory))
+        }
+        return given.added(to: text)
+    }
+
     /// The user's right to write there, and that of its unit.
     private var webrootStep: MigrationStep? {
         guard !webroots.isEmpty, !user.isRoot || user.hasUnits else { return nil }
-        var commands = webroots.map { "install -d -o \(GivenOptions.quoted(user.name)) \(GivenOptions.quoted($0))" }
+        // install follows links, and what runs in the webroot may have made one that leads to a folder of root's.
+        var commands = webroots.map { place in
+            let name = GivenOptions.quoted(place), above = GivenOptions.quoted(DurableFile.parent(of: place))
+            return "[ ! -L \(above) ] && [ ! -L \(name) ] && install -d -o \(GivenOptions.quoted(user.name)) \(name)"
+        }
         var text = "As root, let \(user.name) write challenges into the webroot\(webroots.count == 1 ? "" : "s")"
         if user.hasUnits {
             let unit = "acme-agent-renew.service", folder = "/etc/systemd/system/\(unit).d"
-            let lines = webroots.map { GivenOptions.quoted("ReadWritePaths=\(MigrationText.unitPath($0))") }
+            let lines = webroots.map { GivenOptions.quoted("ReadWritePaths=\(MigrationText.unitPath("-" + $0))") }
             commands += [
-                "mkdir -p \(folder)", "printf '%s\\n' '[Service]' \(lines.joined(separator: " ")) >\(folder)/webroot.conf",
+                "mkdir -p \(folder)", "printf '%s\\n' '[Service]' \(lines.joined(separator: " ")) >\(folder)/\(dropIn)",
                 "systemctl daemon-reload",
             ]
             text += ", in its unit as well."
         } else {
-            text += "; a unit that renews needs them in ReadWritePaths=."
+            text +=
+                "; a unit that renews needs them in ReadWritePaths=, after a \"-\": without it, the unit does not start when one is gone."
         }
+        text += " A webroot with a link in place of a folder is left alone: look where it leads."
         return MigrationStep(text: text, commands: commands)
+    }
+
+    /// The name of this installation's file: another one keeps its own. No two folders have the same.
+    private var dropIn: String {
+        let name = folder.utf8.drop { $0 == UInt8(ascii: "/") }.map { byte in
+            switch byte {
+            case UInt8(ascii: "/"): "-"
+            case _ where Base64URL.isLetter(byte) && !"-_".utf8.contains(byte), UInt8(ascii: "."): String(UnicodeScalar(byte))
+            default: "_" + Hexadecimal.encode([byte])
+            }
+        }
+        return "webroot-\(tool.rawValue)-\(name.joined()).conf"
     }
 
     /// A path as a unit takes it (systemd.syntax(7), systemd.unit(5)).

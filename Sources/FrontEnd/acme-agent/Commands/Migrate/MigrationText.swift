@@ -28,10 +28,14 @@ struct MigrationText {
     /// Those of the configuration to which the parts are added.
     let settings: Settings
     let user: RenewingUser
+    /// What the commands that are printed must name.
+    let given: GivenOptions
 
     init(
-        _ installation: ForeignInstallation, of tool: ForeignTool, in folder: String, settings: Settings, user: RenewingUser
+        _ installation: ForeignInstallation, of tool: ForeignTool, in folder: String, settings: Settings, user: RenewingUser,
+        given: GivenOptions = GivenOptions()
     ) {
+        self.given = given
         self.installation = installation
         self.tool = tool
         self.folder = folder

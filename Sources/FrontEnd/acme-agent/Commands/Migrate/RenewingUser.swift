@@ -1,3 +1,4 @@
+import DurableFile
 import Glibc
 
 /// The user who will renew what another tool has renewed, as far as the state directory tells.
@@ -30,9 +31,16 @@ struct RenewingUser {
                 name: Self.systemUser, keyPart: user.map { AccountKeyNames.user(named: $0.name, number: $0.id) }, hasUnits: true)
             return
         }
-        let number = owner ?? geteuid(), user = LocalUser(id: number)
+        let number = owner ?? (geteuid() == 0 ? Self.owner(above: settings.stateDirectory) : geteuid()), user = LocalUser(id: number)
         self.init(
             name: user?.name ?? "\(number)", keyPart: AccountKeyNames.user(named: user?.name, number: number),
             hasUnits: isSystemStore && user?.name == Self.systemUser)
+    }
+
+    /// The owner of the first folder above that exists: root prints for a user who has no store yet.
+    private static func owner(above path: String) -> UInt32 {
+        let above = DurableFile.parent(of: path)
+        guard above != path else { return 0 }
+        return StoreOwner.status(of: above)?.owner ?? owner(above: above)
     }
 }
