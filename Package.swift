@@ -90,7 +90,8 @@ let package = Package(
     targets: [
         // Standards: no I/O.
         library("StrictJSON", in: "Standards"),
-        library("JOSE", in: "Standards", ["StrictJSON", crypto]),
+        library("KeyEncoding", in: "Standards"),
+        library("JOSE", in: "Standards", ["KeyEncoding", "StrictJSON", crypto]),
         library("ACME", in: "Standards", ["StrictJSON", "JOSE", crypto]),
 
         // System: files and system calls that every program needs. Only DurableFile writes, syncs, locks and checks
@@ -105,14 +106,14 @@ let package = Package(
         // Protocols: what crosses the walls.
         library("Varlink", in: "Protocols", ["StrictJSON", nioCore, nioPosix]),
         library("AgentInterface", in: "Protocols", ["StrictJSON", "ACME", "JOSE"]),
-        library("TokenProtocol", in: "Protocols", ["JOSE"]),
+        library("TokenProtocol", in: "Protocols", ["KeyEncoding"]),
 
         // Token: the only process that loads a PKCS#11 module.
         .systemLibrary(
             name: "CP11Kit", path: "Sources/Token/CP11Kit", pkgConfig: "p11-kit-1", providers: [.apt(["libp11-kit-dev"])]),
         cLibrary("CPKCS11", in: "Token", ["CP11Kit"]),
-        library("PKCS11", in: "Token", ["CPKCS11", "CP11Kit", "DurableFile", "JOSE"]),
-        library("TokenHelper", in: "Token", ["JOSE", "TokenProtocol", "PKCS11", "CPKCS11", "CLinux", "DurableFile"]),
+        library("PKCS11", in: "Token", ["CPKCS11", "CP11Kit", "DurableFile", "KeyEncoding"]),
+        library("TokenHelper", in: "Token", ["KeyEncoding", "TokenProtocol", "PKCS11", "CPKCS11", "CLinux", "DurableFile"]),
         program("acme-agent-token", in: "Token", ["BuildInformation", "TokenHelper"]),
 
         // Daemon: frame, identity, decision, composition, audit, reply. No network, no PIN, no vendor code.
@@ -185,6 +186,7 @@ let package = Package(
         tests("PrometheusMetricsTests", in: "System", ["PrometheusMetrics", metrics]),
         tests("ConfigurationFileTests", in: "System", ["ConfigurationFile"]),
         tests("StrictJSONTests", in: "Standards", ["StrictJSON"]),
+        tests("KeyEncodingTests", in: "Standards", ["KeyEncoding"]),
         tests("JOSETests", in: "Standards", exclude: ["Fixtures"], ["JOSE", "StrictJSON", crypto]),
         // Key names as literals.
         .target(name: "KeyNameLiterals", dependencies: ["ACME"], path: "Tests/Standards/KeyNameLiterals", swiftSettings: settings),

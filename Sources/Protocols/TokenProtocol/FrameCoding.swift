@@ -1,4 +1,4 @@
-import JOSE
+import KeyEncoding
 
 extension HelperRequest {
     private enum Kind: UInt8 { case hello = 1, status, sign, generate, find, list, destroy, prepare, look, settle }

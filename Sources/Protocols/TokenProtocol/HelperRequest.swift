@@ -1,4 +1,4 @@
-import JOSE
+import KeyEncoding
 
 /// What the daemon asks of the helper. `hello` comes first, on the control link. `sign` uses the signing links; all
 /// others use the control link.

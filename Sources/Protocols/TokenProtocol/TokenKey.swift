@@ -1,4 +1,4 @@
-import JOSE
+import KeyEncoding
 
 /// Identifies a key's object in a token: CKA_ID, CKA_LABEL and the pinned public half, all three of which must match.
 public struct TokenKeyReference: Hashable, Sendable {

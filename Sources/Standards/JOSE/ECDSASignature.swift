@@ -1,3 +1,5 @@
+import KeyEncoding
+
 /// The two forms of an ECDSA signature: `r` and `s` concatenated at fixed size, as in PKCS#11 and JOSE (RFC 7518 §3.4),
 /// and the DER sequence of certificates, CSRs and TLS (RFC 3279 §2.2.3).
 public enum ECDSASignature {

@@ -1,3 +1,5 @@
+import KeyEncoding
+
 /// The file that names a key of the agent where a server expects a private key: the key's name and its public half,
 /// nothing secret. The OpenSSL provider and AgentTLS read it (Docs/servers.md, Docs/clients.md).
 ///

@@ -1,4 +1,4 @@
-import JOSE
+import KeyEncoding
 
 /// Makes SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) from a token's public key attributes.
 enum SubjectPublicKeyInfo {

@@ -1,4 +1,4 @@
-import JOSE
+import KeyEncoding
 
 /// The form of a PKCS#11 URI (RFC 7512 §2.3), checked strictly before p11-kit reads it. p11-kit drops blanks, takes the
 /// last of several attributes with the same name and ignores what it does not know, so that a URI would match more than

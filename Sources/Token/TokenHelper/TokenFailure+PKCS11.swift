@@ -1,6 +1,6 @@
 import CPKCS11
 import Glibc
-import JOSE
+import KeyEncoding
 import PKCS11
 import TokenProtocol
 

@@ -1,5 +1,5 @@
 import Glibc
-import JOSE
+import KeyEncoding
 import PKCS11
 import Synchronization
 import TokenProtocol

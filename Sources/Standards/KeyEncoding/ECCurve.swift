@@ -1,5 +1,3 @@
-import Crypto
-
 /// The supported curves of RFC 7518 §6.2.1.1; the raw value is the JWK's `crv`.
 public enum ECCurve: String, CaseIterable, Hashable, Sendable {
     case p256 = "P-256"
@@ -18,14 +16,6 @@ public enum ECCurve: String, CaseIterable, Hashable, Sendable {
         switch self {
         case .p256: .p256
         case .p384: .p384
-        }
-    }
-
-    /// Whether the uncompressed point (0x04, x, y) is on the curve.
-    func contains(uncompressedPoint point: [UInt8]) -> Bool {
-        switch self {
-        case .p256: (try? P256.Signing.PublicKey(x963Representation: point)) != nil
-        case .p384: (try? P384.Signing.PublicKey(x963Representation: point)) != nil
         }
     }
 }

@@ -1,55 +1,10 @@
 import Crypto
+import KeyEncoding
 
-/// A public key, in the form that all its encodings are made from.
-///
-/// `init(spki:)` and `init(jwk:)` check what they read; the cases check nothing.
-public enum PublicKey: Hashable, Sendable {
-    /// Coordinates big-endian, `curve.coordinateSize` bytes each.
-    case ec(curve: ECCurve, x: [UInt8], y: [UInt8])
-    /// Both big-endian without leading zeros.
-    case rsa(modulus: [UInt8], exponent: [UInt8])
-    /// 32 bytes (RFC 8032 §5.1.5).
-    case ed25519([UInt8])
-
-    /// The kind of key, as made in a token; `nil` for RSA of an unusual size.
-    public var algorithm: KeyAlgorithm? {
-        switch self {
-        case .ec(let curve, _, _): return curve.keyAlgorithm
-        case .rsa:
-            let bits = rsaBits
-            return KeyAlgorithm.allCases.first { $0.rsaBits == bits }
-        case .ed25519: return .ed25519
-        }
-    }
-
-    /// The one JWS algorithm that this key signs with.
-    public var jwsAlgorithm: JWSAlgorithm {
-        switch self {
-        case .ec(.p256, _, _): .ES256
-        case .ec(.p384, _, _): .ES384
-        case .rsa: .RS256
-        case .ed25519: .EdDSA
-        }
-    }
-
+extension PublicKey {
     /// SHA-256 of the SPKI; a key is pinned by it.
     public var fingerprint: [UInt8] { Array(SHA256.hash(data: spki)) }
 
-    /// Size of an RSA modulus in bits; `nil` for any other key.
-    public var rsaBits: Int? {
-        guard case .rsa(let modulus, _) = self else { return nil }
-        return PublicKey.bits(modulus)
-    }
-
-    /// Bits of a big-endian number without its leading zeros.
-    static func bits(_ number: some Collection<UInt8>) -> Int {
-        let significant = number.drop { $0 == 0 }
-        guard let first = significant.first else { return 0 }
-        return significant.count * 8 - first.leadingZeroBitCount
-    }
-}
-
-extension PublicKey {
     /// A smaller modulus could be factored; tokens, CAs and peers do not support larger ones.
     static let rsaBitsRange = 2048...4096
 
@@ -84,5 +39,15 @@ extension PublicKey {
             guard key.count == PublicKey.ed25519Size else { return .unsupportedKey("an Ed25519 key has 32 bytes") }
         }
         return nil
+    }
+}
+
+extension ECCurve {
+    /// Whether the uncompressed point (0x04, x, y) is on the curve.
+    func contains(uncompressedPoint point: [UInt8]) -> Bool {
+        switch self {
+        case .p256: (try? P256.Signing.PublicKey(x963Representation: point)) != nil
+        case .p384: (try? P384.Signing.PublicKey(x963Representation: point)) != nil
+        }
     }
 }

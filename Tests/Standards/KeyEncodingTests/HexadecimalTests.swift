@@ -1,4 +1,4 @@
-import JOSE
+import KeyEncoding
 import Testing
 
 @Suite("Hexadecimal")

@@ -1,20 +1,20 @@
 /// Reads the few DER forms (X.690) that keys and signatures have; anything but the canonical encoding is `nil`.
-struct DERReader {
+package struct DERReader {
     private let bytes: ArraySlice<UInt8>
     private var at: Int
 
-    init(_ bytes: ArraySlice<UInt8>) {
+    package init(_ bytes: ArraySlice<UInt8>) {
         self.bytes = bytes
         self.at = bytes.startIndex
     }
 
-    var isAtEnd: Bool { at == bytes.endIndex }
+    package var isAtEnd: Bool { at == bytes.endIndex }
 
     /// What has not been read.
-    var rest: [UInt8] { Array(bytes[at...]) }
+    package var rest: [UInt8] { Array(bytes[at...]) }
 
     /// Returns the content of the next element and moves past it, if it has this tag.
-    mutating func content(tag: DERTag) -> ArraySlice<UInt8>? {
+    package mutating func content(tag: DERTag) -> ArraySlice<UInt8>? {
         guard bytes.endIndex - at >= 2, bytes[at] == tag.rawValue else { return nil }
         let first = bytes[at + 1]
         var start = at + 2
@@ -35,10 +35,10 @@ struct DERReader {
         return bytes[start..<at]
     }
 
-    mutating func reader(tag: DERTag) -> DERReader? { content(tag: tag).map { DERReader($0) } }
+    package mutating func reader(tag: DERTag) -> DERReader? { content(tag: tag).map { DERReader($0) } }
 
     /// A positive INTEGER without its sign byte.
-    mutating func positiveInteger() -> ArraySlice<UInt8>? {
+    package mutating func positiveInteger() -> ArraySlice<UInt8>? {
         guard let content = content(tag: .integer), let first = content.first, first < 0x80 else { return nil }
         guard first == 0 else { return content }
         // Zero is not positive; a sign byte is allowed only if the next byte has its high bit set.
@@ -47,17 +47,17 @@ struct DERReader {
     }
 
     /// A UTF8String; `nil` also if it is not UTF-8.
-    mutating func text() -> String? { content(tag: .utf8String).flatMap { String(validating: $0, as: UTF8.self) } }
+    package mutating func text() -> String? { content(tag: .utf8String).flatMap { String(validating: $0, as: UTF8.self) } }
 
     /// A BIT STRING of whole bytes.
-    mutating func bitString() -> ArraySlice<UInt8>? {
+    package mutating func bitString() -> ArraySlice<UInt8>? {
         guard let content = content(tag: .bitString), content.first == 0 else { return nil }
         return content.dropFirst()
     }
 }
 
 /// The tags read and written here (X.680).
-enum DERTag: UInt8 {
+package enum DERTag: UInt8 {
     case integer = 0x02
     case bitString = 0x03
     case null = 0x05

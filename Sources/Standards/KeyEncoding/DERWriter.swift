@@ -1,6 +1,6 @@
 /// Writes the few DER forms (X.690) that keys and signatures have.
-enum DERWriter {
-    static func element(_ tag: DERTag, _ parts: [UInt8]...) -> [UInt8] {
+package enum DERWriter {
+    package static func element(_ tag: DERTag, _ parts: [UInt8]...) -> [UInt8] {
         let length = parts.reduce(0) { $0 + $1.count }
         var result: [UInt8] = []
         result.reserveCapacity(length + 5)
@@ -22,7 +22,7 @@ enum DERWriter {
     }
 
     /// An INTEGER from an unsigned big-endian number of any width.
-    static func unsignedInteger(_ magnitude: some Collection<UInt8>) -> [UInt8] {
+    package static func unsignedInteger(_ magnitude: some Collection<UInt8>) -> [UInt8] {
         var content = Array(magnitude.drop { $0 == 0 })
         if content.first.map({ $0 >= 0x80 }) ?? true { content.insert(0, at: 0) }
         return element(.integer, content)

@@ -1,0 +1,2 @@
+/// Whoever reads keys also names their kinds.
+@_exported import KeyEncoding
