@@ -3,8 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox sandbox-stop test test-long check test-deb bench bench-compare format docs provider release deb \
-	reproducible install
+.PHONY: help demo sandbox sandbox-stop test test-long check test-deb test-boot bench bench-compare format docs provider \
+	release deb reproducible install
 
 # `make install` installs into $(DESTDIR)$(PREFIX)/…; DESTDIR is for packagers.
 DESTDIR ?=
@@ -34,6 +34,9 @@ test-long: ## run the tests that are too slow for every run: loads, a fault at e
 
 test-deb: ## install, upgrade, remove and purge the Debian packages in a bare Debian
 	@Tests/Sandbox/debian-packages
+
+test-boot: ## boot a Debian with systemd and AppArmor in qemu, and use the Debian packages there, twice
+	@Tests/Sandbox/boot
 
 check: ## check format, warnings, the walls between the parts, and the documents
 	@Tests/check
