@@ -106,6 +106,7 @@ let package = Package(
         // Protocols: what crosses the walls.
         library("Varlink", in: "Protocols", ["StrictJSON", nioCore, nioPosix]),
         library("AgentInterface", in: "Protocols", ["StrictJSON", "ACME", "JOSE"]),
+        library("PolicyInquiry", in: "Protocols", ["StrictJSON", "AgentInterface", "ACME", argumentParser]),
         library("TokenProtocol", in: "Protocols", ["KeyEncoding"]),
 
         // Token: the only process that loads a PKCS#11 module.
@@ -130,7 +131,9 @@ let package = Package(
                 "ACME", "JOSE", "BuildInformation", "CLinux", "ConfigurationFile", "DurableFile", "PrometheusMetrics", nioCore, nioPosix,
                 logging, metrics, crypto,
             ]),
-        program("acme-agentd", in: "Daemon", ["AgentService", "BuildInformation", argumentParser, logging]),
+        program(
+            "acme-agentd", in: "Daemon",
+            ["AgentService", "AgentInterface", "ACME", "BuildInformation", "PolicyInquiry", argumentParser, logging]),
 
         // Clients: what callers link.
         library("AgentClient", in: "Clients", ["StrictJSON", "AgentInterface", "Varlink", "ACME", "JOSE", nioCore]),
@@ -156,7 +159,8 @@ let package = Package(
         program(
             "acme-agent", in: "FrontEnd",
             [
-                "StrictJSON", "AgentClient", "AgentInterface", "Issuance", "ACMEClient", "CertificateStore", "DNS", "AuditTrail", "ACME",
+                "StrictJSON", "AgentClient", "AgentInterface", "PolicyInquiry", "Issuance", "ACMEClient", "CertificateStore", "DNS",
+                "AuditTrail", "ACME",
                 "JOSE", "BuildInformation", "CLinux", "ConfigurationFile", "DurableFile", "PrometheusMetrics", argumentParser, crypto,
                 metrics,
             ]),
@@ -225,6 +229,9 @@ let package = Package(
                 "JOSE", nioCore, nioPosix, nioSSL, x509, swiftASN1, crypto,
             ]),
         tests("AgentInterfaceTests", in: "Protocols", ["AgentInterface", "ACME", "JOSE", "StrictJSON", "KeyNameLiterals"]),
+        tests(
+            "PolicyInquiryTests", in: "Protocols",
+            ["PolicyInquiry", "AgentInterface", "ACME", "StrictJSON", "KeyNameLiterals", argumentParser]),
         tests("SigningPolicyTests", in: "Daemon", ["KeyNameLiterals", "SigningPolicy", "ACME"]),
         tests("AuditTrailTests", in: "Daemon", ["KeyNameLiterals", "AuditTrail", "ACME", "DurableFile", "FaultyDisk"]),
         tests(

@@ -104,17 +104,40 @@ public final class AgentClient: Sendable {
 
     /// The keys that the agent's policy grants to this user.
     public func keys() async throws -> [KeyDescription] {
+        try await parts(of: .listKeys) { reply in
+            try reply.array("keys").map { try KeyDescription(reply: $0.object()) }
+        }.flatMap(\.self)
+    }
+
+    /// Who may do what: this user's grants, or, for root, the agent's own user and users who may read the audit trail,
+    /// everybody's.
+    public func grants() async throws -> GrantListing {
+        let parts = try await parts(of: .listGrants) { try GrantListing(reply: $0) }
+        guard let first = parts.first else { throw AgentReplyError("no list of grants") }
+        return GrantListing(isComplete: first.isComplete, file: first.file, grants: parts.flatMap(\.grants))
+    }
+
+    /// What the agent's policy would decide about a request, and why. Nothing is signed, counted or recorded.
+    /// - Throws: `AgentError.refused` if the question is about somebody else and this user may not know all grants.
+    public func explain(_ question: DecisionQuestion) async throws -> DecisionExplanation {
+        try DecisionExplanation(reply: await call(.explainDecision(question), timeout: patience.answer))
+    }
+
+    /// The replies of a call that is answered in parts.
+    private func parts<Part: Sendable>(
+        of call: AgentCall, _ read: @escaping @Sendable (JSONObject) throws -> Part
+    ) async throws -> [Part] {
         let listing = Listing()
         do {
             return try await AgentClient.noticing(whenSlow, after: patience.notice) {
-                try await withThrowingTaskGroup(of: [KeyDescription].self) { group in
+                try await withThrowingTaskGroup(of: [Part].self) { group in
                     group.addTask { [self] in
-                        var keys: [KeyDescription] = []
-                        for try await reply in try connection.callMore(name(.listKeys)) {
+                        var parts: [Part] = []
+                        for try await reply in try connection.callMore(name(call)) {
                             listing.replies.add(1, ordering: .relaxed)
-                            for key in try reply.parameters.array("keys") { keys.append(try KeyDescription(reply: key.object())) }
+                            parts.append(try read(reply.parameters))
                         }
-                        return keys
+                        return parts
                     }
                     group.addTask { [patience] in
                         try await listing.stall(for: patience.answer)

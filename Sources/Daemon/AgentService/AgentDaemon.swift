@@ -24,7 +24,7 @@ public final class AgentDaemon: Sendable {
     /// effect later.
     private static let lookupPatience = 5.0
 
-    private let loaded: LoadedConfiguration
+    let loaded: LoadedConfiguration
     private let desk: LookupDesk
     private let logger: Logger
     private var configuration: AgentConfiguration { loaded.configuration }

@@ -176,6 +176,8 @@ final class AgentService: VarlinkService {
                 return
             }
             readMetrics(reply: reply)
+        case .explainDecision(let question): explain(question, of: caller, reply: reply)
+        case .listGrants: listGrants(of: caller, wantsMore: wantsMore, reply: reply)
         }
     }
 

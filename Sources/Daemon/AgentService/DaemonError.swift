@@ -7,6 +7,8 @@ import Keyring
 public struct DaemonError: Error, Sendable {
     /// sysexits.h: EX_CONFIG.
     private static let configurationFault: Int32 = 78
+    /// EX_USAGE.
+    private static let usageFault: Int32 = 64
 
     public var message: String
     public var hint: String?
@@ -17,6 +19,13 @@ public struct DaemonError: Error, Sendable {
         message = offEntries.joined(separator: "\nacme-agentd: error: ")
         hint = "the daemon would start and serve the rest; it looks for what is missing again, at least once a minute"
         exitCode = DaemonError.configurationFault
+    }
+
+    /// The command line is wrong.
+    public init(usage message: String, hint: String?) {
+        self.message = message
+        self.hint = hint
+        exitCode = DaemonError.usageFault
     }
 
     /// Any error of the start.

@@ -44,21 +44,3 @@ public enum OperationBundle: String, CaseIterable, Sendable {
         return result
     }
 }
-
-extension Operation {
-    /// Whether the request must name what a certificate is for; refused if it names nothing.
-    public var needsIdentifiers: Bool { self == .newOrder || self == .finalize || self == .signRequest }
-
-    /// Whether a JWS for a CA is made, so that a URL is signed (RFC 8555 §6.4).
-    public var isForCA: Bool {
-        switch self {
-        case .newAccount, .updateAccount, .deactivateAccount, .keyChange, .newOrder, .postAsGet, .respondToChallenge,
-            .deactivateAuthorization,
-            .finalize, .revokeCertificate:
-            true
-        case .createKey, .adoptKey, .retireKey, .deleteKey, .listKeys, .signRequest, .signHandshake, .signClientHandshake,
-            .signServerKeyExchange, .readAudit, .readMetrics:
-            false
-        }
-    }
-}

@@ -137,6 +137,29 @@ public struct Policy: Sendable {
 
     // MARK: Refusing
 
+    /// Decides, and says what came closest. What a peer is told depends on the question and on the grants for this peer
+    /// alone; the question must then say nothing that the peer may not know, such as the CA of another's key.
+    public func explain(_ question: PolicyQuestion, to listener: PolicyExplanation.Listener) -> PolicyExplanation {
+        let decision = decide(question)
+        guard case .refused(let refusal) = decision else { return PolicyExplanation(decision: decision) }
+        var nearest = refusal.nearestGrant
+        switch refusal.reason {
+        case .unmappedUser: return PolicyExplanation(decision: decision)
+        case .noGrant, .keyNotGranted:
+            // The log's may be another peer's.
+            if listener == .peer {
+                nearest = self.nearest(question, among: grants(for: question.peer))
+                    .map { Refusal.NearestGrant(name: $0.grant.name, lacks: $0.lacks) }
+            }
+        default: break
+        }
+        guard let nearest, let grant = grants.first(where: { $0.name == nearest.name }) else {
+            return PolicyExplanation(decision: decision)
+        }
+        let lacks = nearest.lacks.map { PolicyExplanation.Lack(gap: $0, change: grant.change(closing: $0, for: question)) }
+        return PolicyExplanation(decision: decision, nearest: PolicyExplanation.NearestGrant(name: nearest.name, lacks: lacks))
+    }
+
     private func refusal(of question: PolicyQuestion) -> Refusal {
         let nearest = nearest(question, among: grants)
         let log = nearest.map { Refusal.NearestGrant(name: $0.grant.name, lacks: $0.lacks) }

@@ -1,8 +1,11 @@
+import ACME
+import AgentInterface
 import AgentService
 import ArgumentParser
 import BuildInformation
 import Glibc
 import Logging
+import PolicyInquiry
 
 /// `acme-agentd`: the privileged agent. Assembly only.
 @main
@@ -10,7 +13,13 @@ struct Daemon: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "acme-agentd",
         abstract: "Signs ACME requests, certificate requests and TLS handshakes with keys in a PKCS#11 token.",
-        discussion: "Exit status: 0 stopped on request, 1 could not start, 64 usage error, 78 configuration error.",
+        discussion: """
+            Exit status: 0 stopped on request, 1 could not start, 2 refused (--explain), 64 usage error, 78 configuration \
+            error.
+
+            With --explain: one question about what a user may do, with --as USER and for some --directory and \
+            --account; `acme-agent policy check` has the same questions.
+            """,
         version: "acme-agentd \(AgentVersion.current)")
 
     @Option(name: .long, help: "The configuration file.")
@@ -22,6 +31,21 @@ struct Daemon: ParsableCommand {
     @Flag(name: .long, help: "Accept an audit trail that was cut, removed or rewritten, record that in it, and exit.")
     var acceptAuditTrail = false
 
+    @Flag(name: .long, help: "Explain what the configuration's policy decides about a request, and exit.")
+    var explain = false
+
+    @Flag(name: .long, help: "Print who may do what according to the configuration, and exit.")
+    var matrix = false
+
+    @Flag(name: .long, help: "With --explain and --matrix: print one JSON object.")
+    var json = false
+
+    @Option(
+        name: [.customLong("directory"), .customLong("ca")], help: ArgumentHelp("The CA, by the URL of its directory.", valueName: "url"))
+    var directory: String?
+
+    @OptionGroup(title: "With --explain") var inquiry: InquiryOptions
+
     @Option(name: .long, help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = Logger.Level.info
 
@@ -32,8 +56,21 @@ struct Daemon: ParsableCommand {
     }
 
     func validate() throws {
-        guard config.isEmpty else { return }
-        throw ValidationError("the value of --config is empty: name a file, or omit it for \(AgentConfiguration.defaultPath)")
+        if config.isEmpty {
+            throw ValidationError("the value of --config is empty: name a file, or omit it for \(AgentConfiguration.defaultPath)")
+        }
+        guard [checkConfig, acceptAuditTrail, explain, matrix].count(where: \.self) <= 1 else {
+            throw ValidationError("--check-config, --accept-audit-trail, --explain and --matrix cannot be combined")
+        }
+        if json, !explain, !matrix { throw ValidationError("--json has no effect without --explain or --matrix") }
+        // Asked of a daemon that starts, a question would go unanswered.
+        guard explain else {
+            if inquiry.isGiven || directory != nil { throw ValidationError("a question needs --explain") }
+            return
+        }
+        guard inquiry.isGiven else { throw ValidationError("no question: say what is to be done, for example --order www.example.org") }
+        guard try inquiry.subject != nil else { throw ValidationError("about whom? --as USER") }
+        if directory != nil, !inquiry.isAboutCA { throw ValidationError("the question is about no CA, so --directory has no effect") }
     }
 
     func run() throws {
@@ -54,11 +91,15 @@ struct Daemon: ParsableCommand {
                 print("the configuration is valid")
                 return
             }
+            if explain { return try explain(daemon) }
+            if matrix { return print(matrix(daemon)) }
             if acceptAuditTrail {
                 print(try daemon.acceptAuditTrail())
                 return
             }
             try daemon.run()
+        } catch let code as ExitCode {
+            throw code
         } catch {
             let error = DaemonError(error, configurationFile: config == AgentConfiguration.defaultPath ? nil : config)
             sink.flush()
@@ -66,6 +107,30 @@ struct Daemon: ParsableCommand {
             throw ExitCode(error.exitCode)
         }
     }
+
+    /// Answers a question about the configuration.
+    private func explain(_ daemon: AgentDaemon) throws {
+        let answer: ExplanationText, explanation: DecisionExplanation
+        do throws(InquiryError) {
+            let subject = try inquiry.subject
+            let found = try subject?.subject(AgentDaemon.subject)
+            let url: ACMEURL?
+            do { url = try directory.map { try ACMEURL($0) } } catch { throw InquiryError("--directory: \(error)") }
+            let question = try inquiry.question(directory: url, subject: found)
+            explanation = daemon.explain(question)
+            answer = ExplanationText(explanation, of: question, subject: subject)
+        } catch { throw DaemonError(usage: error.message, hint: error.hint) }
+        print(json ? answer.json : answer.text)
+        guard explanation.isAllowed else { throw ExitCode(Daemon.refused) }
+    }
+
+    private func matrix(_ daemon: AgentDaemon) -> String {
+        let matrix = GrantMatrix(daemon.grants)
+        return json ? matrix.json : matrix.text()
+    }
+
+    /// As of `acme-agent`.
+    private static let refused: Int32 = 2
 
     private static func report(_ error: DaemonError) {
         var text = "acme-agentd: error: \(error.message)\n"

@@ -63,13 +63,15 @@ public enum AgentCall: Sendable {
     case signHandshake(HandshakeMessage, key: KeyName, content: [UInt8], scheme: String)
     case readAudit(last: Int)
     case readMetrics
+    case explainDecision(DecisionQuestion)
+    case listGrants
 
     /// Names of the methods that the agent implements.
     public static let methods: [String] = [
         "GetStatus", "ListKeys", "DescribeKey", "CreateKey", "AdoptKey", "RetireKey", "DeleteKey", "SignNewAccount", "SignAccountUpdate",
         "SignAccountDeactivation", "SignKeyChange", "SignNewOrder", "SignPostAsGet", "SignChallengeResponse",
         "SignAuthorizationDeactivation", "SignFinalize", "SignRevocation", "SignCertificateRequest", "SignHandshake",
-        "SignClientHandshake", "SignServerKeyExchange", "ReadAudit", "ReadMetrics",
+        "SignClientHandshake", "SignServerKeyExchange", "ReadAudit", "ReadMetrics", "ExplainDecision", "ListGrants",
     ]
 
     /// The call's method, without the interface's name.
@@ -101,6 +103,8 @@ public enum AgentCall: Sendable {
         case .signHandshake(.serverKeyExchange, _, _, _): "SignServerKeyExchange"
         case .readAudit: "ReadAudit"
         case .readMetrics: "ReadMetrics"
+        case .explainDecision: "ExplainDecision"
+        case .listGrants: "ListGrants"
         }
     }
 }

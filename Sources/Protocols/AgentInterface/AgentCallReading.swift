@@ -31,6 +31,10 @@ public enum CallLimits {
     /// Bytes of a key's PKCS#11 URI: as many as the token's helper accepts.
     public static let uri = 4 * 1_024
     public static let auditRecords = 10_000
+    /// Identifiers in a question about a decision: each is compared with the patterns of every grant.
+    public static let explainedIdentifiers = 100
+    /// Groups of somebody else about whom policy is asked: NFS and most directory services allow fewer.
+    public static let explainedGroups = 1_024
     /// Bytes of a handshake's content. None that is signed has more than 165; longer ones, such as all messages of a TLS
     /// 1.2 handshake, are read to be refused like every other content that is none, and recorded.
     public static let handshake = 16 * 1_024
@@ -131,6 +135,10 @@ extension AgentCall {
         case "ReadMetrics":
             try reader.finish([])
             self = .readMetrics
+        case "ExplainDecision": self = .explainDecision(try reader.decisionQuestion())
+        case "ListGrants":
+            try reader.finish([])
+            self = .listGrants
         default: return nil
         }
     }
@@ -181,6 +189,19 @@ struct ParameterReader {
         try checked(name) { () throws(JSONError) in try json.optionalInteger(name) }
     }
 
+    func texts(_ name: String) throws(InvalidParameter) -> [String] {
+        try checked(name) { () throws(JSONError) in try json.strings(name) }
+    }
+
+    /// No integers if there is no such member.
+    func integers(_ name: String) throws(InvalidParameter) -> [Int64] {
+        try checked(name) { () throws(JSONError) in
+            var numbers: [Int64] = []
+            for value in try json.optional(name)?.array(name) ?? [] { numbers.append(try value.integer(name)) }
+            return numbers
+        }
+    }
+
     /// The name of an existing key.
     func key(_ name: String) throws(InvalidParameter) -> KeyName {
         let text = try text(name)
@@ -218,10 +239,10 @@ struct ParameterReader {
         do { return try ACMEURL(utf8: text, neighbour: neighbour) } catch { throw InvalidParameter(name, "\(error)") }
     }
 
-    func identifiers() throws(InvalidParameter) -> [Identifier] {
+    func identifiers(limit: Int = NewOrder.maximumIdentifiers) throws(InvalidParameter) -> [Identifier] {
         let values = try checked("identifiers") { () throws(JSONError) in try json.array("identifiers") }
-        guard !values.isEmpty, values.count <= NewOrder.maximumIdentifiers else {
-            throw InvalidParameter("identifiers", "must have from 1 to \(NewOrder.maximumIdentifiers) identifiers")
+        guard !values.isEmpty, values.count <= limit else {
+            throw InvalidParameter("identifiers", "must have from 1 to \(limit) identifiers")
         }
         var identifiers: [Identifier] = []
         identifiers.reserveCapacity(values.count)

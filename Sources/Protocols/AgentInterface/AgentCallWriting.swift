@@ -7,7 +7,7 @@ extension AgentCall {
     public func writeParameters(to json: inout JSONWriter) {
         json.beginObject()
         switch self {
-        case .getStatus, .listKeys, .readMetrics: break
+        case .getStatus, .listKeys, .readMetrics, .listGrants: break
         case .describeKey(let name), .retireKey(let name), .deleteKey(let name): json.member("name", name.rawValue)
         case .createKey(let creation), .adoptKey(let creation):
             json.member("name", creation.name.rawValue)
@@ -27,6 +27,7 @@ extension AgentCall {
             json.member("content", Base64URL.encode(content))
             json.member("scheme", scheme)
         case .readAudit(let last): json.member("last", last)
+        case .explainDecision(let question): question.write(to: &json)
         }
         json.endObject()
     }
@@ -40,6 +41,22 @@ extension AgentCall {
             json.member("value", identifier.value)
             json.endObject()
         }
+        json.endArray()
+    }
+}
+
+extension DecisionQuestion {
+    fileprivate func write(to json: inout JSONWriter) {
+        json.member("operation", operation.rawValue)
+        json.member("keys", keys.map(\.rawValue))
+        json.member("url", ifPresent: url?.text)
+        if !identifiers.isEmpty { AgentCall.write(identifiers, to: &json) }
+        json.member("externalAccount", ifPresent: externalAccount)
+        guard let subject else { return }
+        json.member("user", subject.user)
+        json.name("groups")
+        json.beginArray()
+        for group in subject.groups { json.integer(group) }
         json.endArray()
     }
 }

@@ -199,6 +199,44 @@ public enum AgentInterfaceText {
         # of everybody.
         method ReadMetrics() -> (text: string)
 
+        # What a grant that came closest to a request lacks. setting: as in the configuration. line: of the setting, from
+        # 1; null if the grant does not have it, or for a caller who may know only its own grants. add: what the setting
+        # would have to name as well; empty for "wildcards", which would have to be true. message: a phrase.
+        type Lack (setting: string, line: ?int, add: []string, message: string)
+
+        # What policy decides about a request, without making it: nothing is signed, counted or recorded. keys: none for
+        # read-audit and read-metrics; two for key-change (the account's and the new one) and finalize (the account's and
+        # the certificate's); one for each other operation. url: any URL of the CA, for the operations that sign one; for
+        # create-key and adopt-key the directory of an account key. At most 100 identifiers.
+        # user, groups: somebody else than the caller, for root, the agent's own user and callers who may read the audit
+        # trail. Only they get file and line, which say where the grant is. grant: the one that covers the request, or that
+        # came closest. reason is stable; message and hint are what a caller would be told. problems: grants that are off
+        # and may be meant.
+        method ExplainDecision(
+          operation: string, keys: []string, url: ?string, identifiers: ?[]Identifier, externalAccount: ?string,
+          user: ?int, groups: ?[]int
+        ) -> (
+          allowed: bool,
+          grant: ?string,
+          file: ?string,
+          line: ?int,
+          reason: ?string,
+          message: ?string,
+          hint: ?string,
+          lacks: []Lack,
+          problems: []Problem
+        )
+
+        # A grant, without its rates, and whom it is for: users and groups as the configuration names them, and for a
+        # caller who may know only its own grants, those among them that it is or belongs to. line: as for Lack. off: why
+        # the grant is off; null if it is in force.
+        type AssignedGrant (grant: Grant, users: []string, groups: []string, line: ?int, off: ?string)
+
+        # Who may do what: the caller's grants, or, for root, the agent's own user and callers who may read the audit
+        # trail, everybody's (complete), with those that are off. With "more", they come in several replies; without it, a
+        # caller with more than 256 gets the error org.varlink.service.ExpectedMore.
+        method ListGrants() -> (complete: bool, file: ?string, grants: []AssignedGrant)
+
         # Policy, or the state of the key, does not allow it. reason is stable; message and hint are for a person.
         # retryAt: with the reason "rate-exceeded", when the grant's rate allows the request again, RFC 3339.
         error Refused (reason: string, message: string, hint: ?string, retryAt: ?string)

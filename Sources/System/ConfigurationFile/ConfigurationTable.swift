@@ -18,6 +18,9 @@ public struct ConfigurationTable: Sendable {
     /// The line of a setting, or of the table if the setting is missing.
     public func line(of key: String? = nil) -> Int? { key.flatMap { table[$0]?.position.line } ?? ownLine }
 
+    /// The line of a setting; `nil` if the table does not have it.
+    public func line(ofSetting key: String) -> Int? { table[key]?.position.line }
+
     /// An error at a setting of this table.
     public func error(_ key: String?, _ message: String, hint: String? = nil) -> ConfigurationError {
         ConfigurationError(file: file, line: line(of: key), message: key.map { "\"\($0)\" \(message)" } ?? message, hint: hint)

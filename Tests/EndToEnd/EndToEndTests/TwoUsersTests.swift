@@ -292,4 +292,51 @@ import Testing
         #expect(records[last...].count { $0.uid == TwoUsersTests.anna && $0.kind == "outcome" } >= 30)
         await machine.end()
     }
+
+    /// What a user is told of its own grants is the same for another's key and for none, to the byte, and only who may
+    /// know all grants may ask about others.
+    @Test(.enabled(if: geteuid() == 0, "needs root")) func whatPolicyExplainsToOneSaysNothingOfTheOther() async throws {
+        let machine = try await Machine(operations: #""issue", "account", "create-key", "sign-handshake""#)
+        let sandbox = machine.sandbox
+        for arguments in ["keys create anna-web", "keys create anna-account --usage account"] {
+            let made = try await machine.agent(
+                TwoUsersTests.anna, "\(arguments) --directory '\(sandbox.environment["ACME_DIRECTORY"] ?? "")'")
+            #expect(made.status == 0, "\(made)")
+        }
+        #expect(try await machine.agent(TwoUsersTests.anna, "policy check --handshake anna-web").status == 0)
+        // The account's key is bound to the CA; a grant of Bert's that does not name it must not tell that.
+        for (question, hers, none) in [
+            ("--handshake KEY", "anna-web", "anna-not"), ("--csr KEY bert.example.org", "anna-web", "anna-not"),
+            ("--list-keys KEY", "anna-web", "anna-not"), ("--delete-key KEY", "anna-account", "anna-nothing"),
+            ("--create-key KEY", "anna-web", "anna-not"),
+            ("--order bert.example.org --account KEY --directory https://localhost:1/dir", "anna-account", "anna-nothing"),
+            ("--revoke --account KEY --directory https://ca.example/dir", "anna-account", "anna-nothing"),
+        ] {
+            func ask(_ key: String) async throws -> Outcome {
+                let arguments = question.replacingOccurrences(of: "KEY", with: key)
+                let answer = try await machine.agent(TwoUsersTests.bert, "policy check \(arguments) --json")
+                #expect(answer.status == 2, "\(answer)")
+                #expect(!answer.output.contains("\"line\"") && !answer.output.contains("\"file\""), "\(answer)")
+                return answer
+            }
+            let existing = try await ask(hers), missing = try await ask(none)
+            #expect(!missing.output.isEmpty && missing.output.contains(none))
+            #expect(existing.output.replacingOccurrences(of: hers, with: none) == missing.output, "\(question)")
+            #expect(!existing.output.replacingOccurrences(of: hers, with: "").contains("anna"), "\(existing)")
+        }
+        let matrix = try await machine.agent(TwoUsersTests.bert, "policy matrix")
+        #expect(matrix.status == 0 && matrix.output.contains("bert-*") && !matrix.output.contains("anna"), "\(matrix)")
+        let foreign = try await machine.agent(TwoUsersTests.bert, "policy check --handshake anna-web --as uid:\(TwoUsersTests.anna)")
+        #expect(foreign.status == 2 && foreign.output.isEmpty && foreign.error.contains("read-audit"), "\(foreign)")
+        // That refusal is in the trail; the questions about own grants are not.
+        let trail = try String(contentsOfFile: sandbox.folder + "/agentd/audit/audit.jsonl", encoding: .utf8)
+        #expect(trail.split(separator: "\n").count { $0.contains("refusal") } == 1, "\(trail)")
+        // Root may know all grants, and where they are.
+        let all = try await sandbox.agent("--socket", machine.place + "/agent.sock", "policy", "matrix")
+        #expect(all.output.contains("anna-*") && all.output.contains("bert-*"), "\(all)")
+        let hers = try await sandbox.agent(
+            "--socket", machine.place + "/agent.sock", "policy", "check", "--handshake", "bert-web", "--as", "uid:\(TwoUsersTests.anna)")
+        #expect(hers.status == 2 && hers.output.contains("/acme-agentd.toml:"), "\(hers)")
+        await machine.end()
+    }
 }

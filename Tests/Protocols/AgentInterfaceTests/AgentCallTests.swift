@@ -38,6 +38,11 @@ import Testing
             .signHandshake(.serverCertificateVerify, key: "web", content: [1, 2], scheme: "ed25519"),
             .signHandshake(.clientCertificateVerify, key: "web", content: [1, 2], scheme: "ed25519"),
             .signHandshake(.serverKeyExchange, key: "web", content: [1, 2], scheme: "rsa_pkcs1_sha256"), .readAudit(last: 7), .readMetrics,
+            .explainDecision(
+                DecisionQuestion(
+                    .finalize, keys: ["account-1", "web"], url: url, identifiers: [name, address],
+                    subject: DecisionQuestion.Subject(user: 1_000, groups: [1_000, 33]))),
+            .explainDecision(DecisionQuestion(.newAccount, keys: ["account-1"], url: url, externalAccount: "eab")), .listGrants,
         ]
     }
 

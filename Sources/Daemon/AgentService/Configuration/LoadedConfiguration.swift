@@ -143,6 +143,13 @@ struct LoadedConfiguration: Sendable {
         }
     }
 
+    /// The number of a user or group, as written in the configuration or as it was found.
+    func number(of lookup: Lookup, _ text: String) -> UInt32? {
+        if case .number(let number) = PeerName(text) { return number }
+        guard case .number(let number) = answers[lookup] else { return nil }
+        return number
+    }
+
     private static func now() -> Int64 {
         var moment = timespec()
         clock_gettime(CLOCK_REALTIME, &moment)

@@ -36,20 +36,24 @@ final class Gate {
     /// reported to the caller as far as the caller may know.
     /// - Returns: `nil` if the request was refused; the call is then answered.
     func admit(_ question: PolicyQuestion, of caller: Caller, reply: VarlinkReplier) -> Admitted? {
-        switch caller.rules.policy.decide(question) {
-        case .allowed(let grant):
-            guard let refusal = rates.refusal(of: question.operation, by: grant, in: caller.rules.policy) else {
-                return Admitted(question: question, grant: grant, caller: caller)
-            }
-            if let other = otherGrant(question, than: grant, caller.rules.policy) {
-                return Admitted(question: question, grant: other, caller: caller)
-            }
-            refuse(question, refusal, of: caller, reply: reply)
-            return nil
+        let policy = caller.rules.policy
+        switch withinRates(policy.decide(question), about: question, under: policy, counts: true) {
+        case .allowed(let grant): return Admitted(question: question, grant: grant, caller: caller)
         case .refused(let refusal):
             refuse(question, refusal, of: caller, reply: reply)
             return nil
         }
+    }
+
+    /// What policy has decided, and the grants' rates: a request that they do not allow for now is refused.
+    /// - Parameter counts: Whether the request is made, so that it counts; `false` only looks.
+    func withinRates(
+        _ decision: PolicyDecision, about question: PolicyQuestion, under policy: Policy, counts: Bool
+    ) -> PolicyDecision {
+        guard case .allowed(let grant) = decision,
+            let refusal = rates.refusal(of: question.operation, by: grant, in: policy, counts: counts)
+        else { return decision }
+        return otherGrant(question, than: grant, policy, counts: counts).map { .allowed(grant: $0) } ?? .refused(refusal)
     }
 
     /// Answers a caller who may not know of a key. If a grant gives the key, but not `list-keys`, that is logged and
@@ -65,10 +69,10 @@ final class Gate {
 
     /// A further grant that covers a request and whose rate is not used up: one user's use of a shared grant must not take
     /// from another what a grant of its own gives.
-    private func otherGrant(_ question: PolicyQuestion, than grant: String, _ policy: Policy) -> String? {
+    private func otherGrant(_ question: PolicyQuestion, than grant: String, _ policy: Policy, counts: Bool) -> String? {
         var exhausted = [grant]
         while case .allowed(let other) = policy.decide(question, passedOver: exhausted) {
-            if rates.refusal(of: question.operation, by: other, in: policy) == nil { return other }
+            if rates.refusal(of: question.operation, by: other, in: policy, counts: counts) == nil { return other }
             exhausted.append(other)
         }
         return nil

@@ -45,15 +45,24 @@ final class RateKeeper {
     }
 
     /// Counts a use that a grant covers.
+    /// - Parameter counts: `false` only looks whether it would be allowed.
     /// - Returns: Why it may not be done now; then it does not count. `nil` if it may.
-    func refusal(of operation: Operation, by grant: String, in policy: Policy) -> Refusal? {
+    func refusal(of operation: Operation, by grant: String, in policy: Policy, counts: Bool) -> Refusal? {
         guard policy.hasRates, let kind = GrantRate.Kind(operation), let limit = policy.rate(ofGrant: grant)?.limits[kind] else {
             return nil
         }
         let wall = AuditRecord.now()
-        switch use.take(kind, of: grant, limit, wall: wall, monotonic: RateKeeper.monotonic()) {
+        let verdict: RateUse.Verdict
+        if counts {
+            verdict = use.take(kind, of: grant, limit, wall: wall, monotonic: RateKeeper.monotonic())
+        } else {
+            // The same rule, on a copy.
+            var copy = use
+            verdict = copy.take(kind, of: grant, limit, wall: wall, monotonic: RateKeeper.monotonic())
+        }
+        switch verdict {
         case .taken:
-            if kind != .handshakes { write() }
+            if counts, kind != .handshakes { write() }
             return nil
         case .exceeded(let wait):
             let message = "grant \"\(grant)\" allows \(limit.count) \(kind.name(limit.count)) "

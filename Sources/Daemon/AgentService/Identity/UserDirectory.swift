@@ -1,4 +1,5 @@
 import Glibc
+import SigningPolicy
 
 /// Users and groups of the system by name. A directory service (LDAP) may be slow or hang: never ask on the event loop.
 enum UserDirectory {
@@ -29,6 +30,37 @@ enum UserDirectory {
             getgrnam_r(name, &entry, buffer, size, &found)
         } found: {
             found == nil ? nil : entry.gr_gid
+        }
+    }
+
+    /// NGROUPS_MAX of Linux.
+    private static let mostGroups = 65_536
+
+    /// The user of that name or number, with all groups, as initgroups(3) gives them to a process; `nil` if there is none.
+    static func peer(_ text: String) -> Peer? {
+        var entry = passwd(), found: UnsafeMutablePointer<passwd>?, user: (name: String, group: gid_t)?
+        let answer = ask { buffer, size in
+            let code =
+                if let number = UInt32(text) {
+                    getpwuid_r(number, &entry, buffer, size, &found)
+                } else {
+                    getpwnam_r(text, &entry, buffer, size, &found)
+                }
+            // The name is in the buffer.
+            if code == 0, found != nil, let name = entry.pw_name { user = (String(cString: name), entry.pw_gid) }
+            return code
+        } found: {
+            found == nil ? nil : entry.pw_uid
+        }
+        guard case .number(let uid) = answer, let user else { return nil }
+        var groups = [gid_t](repeating: 0, count: 64)
+        while true {
+            var count = Int32(groups.count)
+            if getgrouplist(user.name, user.group, &groups, &count) >= 0 {
+                return Peer(uid: uid, gids: Array(groups.prefix(Int(max(count, 0)))))
+            }
+            guard groups.count < mostGroups else { return Peer(uid: uid, gids: [user.group]) }
+            groups = [gid_t](repeating: 0, count: mostGroups)
         }
     }
 

@@ -26,9 +26,7 @@ extension AgentService {
             externalAccountName = account.externalAccount
         default: otherName = nil
         }
-        // A key that does not exist is treated as if it were bound to the URL's CA: the answer then depends on the
-        // grants alone, and "not found" and "not yours" look the same.
-        let binding = key == nil ? CABinding(origin: call.url.origin) : key?.directory.map { CABinding(origin: $0.origin) }
+        let binding = AgentService.binding(of: key, url: call.url)
         let question = PolicyQuestion(
             peer: caller.peer.identity, operation: call.request.operation, keys: [call.key] + (otherName.map { [$0] } ?? []),
             binding: binding,
@@ -66,6 +64,13 @@ extension AgentService {
                 call.request, key: key, url: call.url, nonce: call.nonce, account: call.account, otherKey: otherKey,
                 externalAccount: externalAccount)
         }
+    }
+
+    /// The CA to which the signing key of an ACME request is bound. A key that does not exist is treated as if it were
+    /// bound to the URL's CA: the answer then depends on the grants alone, and "not found" and "not yours" look the same.
+    static func binding(of key: SigningKey?, url: ACMEURL) -> CABinding? {
+        guard let key else { return CABinding(origin: url.origin) }
+        return key.directory.map { CABinding(origin: $0.origin) }
     }
 
     /// A certificate signing request outside an order.

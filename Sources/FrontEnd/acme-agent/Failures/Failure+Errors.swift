@@ -8,6 +8,7 @@ import ConfigurationFile
 import DurableFile
 import Glibc
 import Issuance
+import PolicyInquiry
 import StrictJSON
 import Varlink
 
@@ -17,6 +18,7 @@ extension Failure {
         switch error {
         case let error as Failure: self = error
         case let error as AgentError: self = Failure(agent: error)
+        case let error as InquiryError: self = .usage(error.message, hint: error.hint)
         case let error as AgentConnectionError:
             self.init("agent-unreachable", .agentUnavailable, TerminalText.safe(error.description), hint: error.hint)
         case VarlinkConnectionError.timedOut:

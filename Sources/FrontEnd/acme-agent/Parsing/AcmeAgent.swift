@@ -26,7 +26,10 @@ struct AcmeAgent: AsyncParsableCommand {
                 ]),
             CommandGroup(
                 name: "The agent:",
-                subcommands: [AccountCommand.self, CACommand.self, Keys.self, Audit.self, Status.self, MetricsCommand.self, Doctor.self]),
+                subcommands: [
+                    AccountCommand.self, CACommand.self, Keys.self, PolicyCommand.self, Audit.self, Status.self, MetricsCommand.self,
+                    Doctor.self,
+                ]),
         ])
 
     @OptionGroup(visibility: .hidden) var options: GlobalOptions

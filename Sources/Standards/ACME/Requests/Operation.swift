@@ -40,3 +40,21 @@ public enum Operation: String, CaseIterable, Hashable, Sendable {
     /// Whether it is about keys, so that a grant without keys does not give it.
     public var isAboutKeys: Bool { self != .readAudit && self != .readMetrics }
 }
+
+extension Operation {
+    /// Whether the request must name what a certificate is for; refused if it names nothing.
+    public var needsIdentifiers: Bool { self == .newOrder || self == .finalize || self == .signRequest }
+
+    /// Whether a JWS for a CA is made, so that a URL is signed (RFC 8555 §6.4).
+    public var isForCA: Bool {
+        switch self {
+        case .newAccount, .updateAccount, .deactivateAccount, .keyChange, .newOrder, .postAsGet, .respondToChallenge,
+            .deactivateAuthorization,
+            .finalize, .revokeCertificate:
+            true
+        case .createKey, .adoptKey, .retireKey, .deleteKey, .listKeys, .signRequest, .signHandshake, .signClientHandshake,
+            .signServerKeyExchange, .readAudit, .readMetrics:
+            false
+        }
+    }
+}
