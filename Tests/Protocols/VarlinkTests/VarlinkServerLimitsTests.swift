@@ -196,7 +196,7 @@ import Varlink
         #expect(server.service.log == ["opened peer", "Hold", "closed peer"])
     }
 
-    @Test("told to stop, a connection finishes its current call and starts no other")
+    @Test("told to stop, a connection answers the calls that have arrived")
     func quiescing() throws {
         let server = try EmbeddedServer()
         try server.call("Hold", #"{"text":"a"}"#)
@@ -204,7 +204,8 @@ import Varlink
         server.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
         #expect(server.closeReason == nil)
         server.service.release()
-        #expect(try server.replies() == [#"{"parameters":{"text":"a"}}"#])
+        server.channel.embeddedEventLoop.run()
+        #expect(try server.replies() == [#"{"parameters":{"text":"a"}}"#, #"{"parameters":{"text":"b"}}"#])
         #expect(server.closeReason == "the server is stopping")
     }
 

@@ -87,6 +87,12 @@ final class AcceptTurns: ChannelInboundHandler {
         context.fireChannelReadComplete()
     }
 
+    /// Admits all that wait here, before the listener is closed.
+    func admitAll() {
+        guard let context else { return }
+        while let data = queue.next() { context.fireChannelRead(data) }
+    }
+
     private func giveTurn() {
         guard !isTurnScheduled, let context, queue.count > 0 else { return }
         // One per round.

@@ -124,9 +124,12 @@ public final class VarlinkServer<Service: VarlinkService> {
         listeners.removeAll { $0.name == name }
     }
 
-    /// Stops listening, lets every connection finish its current call, and closes those that do not finish in time.
+    /// Stops listening, answers every call that has been sent, and closes the connections that do not finish in time. No
+    /// call is lost whose connection was accepted; those that were not stay in the queue of a socket that somebody else
+    /// holds as well, such as systemd.
     public func shutDown(within time: TimeAmount) -> EventLoopFuture<Void> {
         if let stopped { return stopped.futureResult }
+        for listener in listeners { listener.turns.admitAll() }
         let promise = eventLoop.makePromise(of: Void.self)
         stopped = promise
         for listener in listeners { listener.channel.close(promise: nil) }

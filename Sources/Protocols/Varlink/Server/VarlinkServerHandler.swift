@@ -49,6 +49,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     /// There are calls, but other connections go first; nothing more is read until then.
     private var isTurnAwaited = false
     private var isReadHeldBack = false
+    private var isInputEnding = false
     /// Whether it waits for room in the user's share of memory.
     private var isStalled = false
     /// During a write, in which the channel reports changes of its writability.
@@ -122,6 +123,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         deadlines.sawActivity(eventLoop)
         if core.latency != nil { times.read() }
         run(isTurn: false, extra: VarlinkServerHandler.receiveTime)
+        if state.isQuiescing, state.messages > 0 { endInput() }
     }
 
     public func channelReadComplete(context: ChannelHandlerContext) {
@@ -183,9 +185,27 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         return code == ECONNRESET || code == EPIPE
     }
 
-    /// Starts no further call, lets the current one be answered, then closes.
+    /// Answers the calls that the client has sent, then closes: a client that is sending one learns for certain whether
+    /// it arrived, since either it is answered or the sending fails. One that has connected and has not sent its first
+    /// call yet may do so for a moment.
     func quiesce() {
+        guard !state.isQuiescing else { return }
         state.isQuiescing = true
+        guard state.messages == 0 else { return endInput() }
+        _ = eventLoop.assumeIsolated().scheduleTask(in: limits.firstCallWhileStopping) { self.endInput() }
+    }
+
+    /// Lets the client send no more (shutdown(2)). What it has sent can still be read, and then the channel reports the end
+    /// of the input.
+    private func endInput() {
+        guard let context, !isInputEnding else { return }
+        isInputEnding = true
+        let ended = try? context.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
+            shutdown($0, CInt(SHUT_RD)) == 0
+        }
+        guard (ended ?? nil) != true else { return }
+        // No socket, or one that its client has closed.
+        state.inputEnded = true
         run(isTurn: true)
     }
 

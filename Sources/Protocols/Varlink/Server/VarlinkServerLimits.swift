@@ -39,6 +39,9 @@ public struct VarlinkServerLimits: Sendable {
     public var stalledPeerDeadline: TimeAmount = .seconds(30)
     /// How long a connection may be open without a call; `nil` for no limit.
     public var idleTime: TimeAmount?
+    /// How long a connection without a call yet may still send one when the server stops. A client that connects sends its
+    /// call at once.
+    public var firstCallWhileStopping: TimeAmount = .seconds(1)
     /// Connections at one time, including those that wait for admission; any more are closed as soon as they are
     /// accepted.
     public var connections = 10_000

@@ -51,7 +51,7 @@ struct VarlinkServerState {
     var isWritable = true
     /// The client sends no more.
     var inputEnded = false
-    /// Answer the current call, then close.
+    /// The server is stopping: the calls that have arrived are the last ones.
     var isQuiescing = false
 
     /// - Parameter readsLongMessages: Whether long messages are parsed elsewhere.
@@ -72,7 +72,7 @@ struct VarlinkServerState {
         switch elsewhere {
         case .reading: return false
         case .read: return true
-        case .nothing: return framer.bufferedBytes > 0 || inputEnded || isQuiescing
+        case .nothing: return framer.bufferedBytes > 0 || inputEnded
         }
     }
 
@@ -81,7 +81,6 @@ struct VarlinkServerState {
     mutating func next(readingInto document: inout JSONDocument) -> Step {
         guard !isClosed, current == nil, isWritable else { return .wait }
         if case .reading = elsewhere { return .wait }
-        if isQuiescing { return close(.shutdown) }
         if case .read(let result) = elsewhere {
             elsewhere = .nothing
             return step(for: result)
@@ -92,6 +91,7 @@ struct VarlinkServerState {
         }
         guard let message else {
             guard inputEnded else { return .wait }
+            if isQuiescing { return close(.shutdown) }
             return close(framer.bufferedBytes == 0 ? .endOfStream : .peerGone)
         }
         messages += 1
@@ -171,7 +171,7 @@ struct VarlinkServerState {
 
     /// Whether to read the socket. Always without a current call, since the next one may be incomplete.
     var wantsToRead: Bool {
-        guard !isClosed, !isQuiescing, isWritable else { return false }
+        guard !isClosed, isWritable else { return false }
         return current == nil && !isElsewhere || framer.bufferedBytes < limits.pipelinedBytes
     }
 
