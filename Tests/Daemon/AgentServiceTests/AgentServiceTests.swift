@@ -133,6 +133,40 @@ import Varlink
         #expect(agent.token.signatures == 1)
     }
 
+    /// An order of a name that is granted must not end in a request for another.
+    @Test func aRequestForANameOutsideTheGrantIsNotMade() async throws {
+        let agent = try AgentFixture(
+            grants: """
+                [[grant]]
+                name = "web"
+                users = [USER]
+                keys = ["account-1", "web-1"]
+                operations = ["issue", "create-key", "sign-certificate-request"]
+                identifiers = ["*.example.org"]
+                cas = ["https://localhost:*"]
+                """)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        _ = try await client.createKey(named: "web-1", usage: .certificate, algorithm: .p256)
+        let own = try Identifier(argument: "www.example.org")
+        let more = [own, try Identifier(argument: "www.example.com")]
+        func finalize(_ identifiers: [Identifier]) async throws {
+            _ = try await client.sign(
+                SigningCall(
+                    key: "account-1", url: ACMEURL("https://localhost:14000/finalize/1"), nonce: "bm9uY2U",
+                    account: ACMEURL("https://localhost:14000/account/1"),
+                    request: .finalize(CertificateRequest(key: "web-1", identifiers: identifiers))))
+        }
+        await #expect(throws: AgentError.self) { try await finalize(more) }
+        await #expect(throws: AgentError.self) { _ = try await client.certificateRequest(key: "web-1", identifiers: more) }
+        #expect(agent.trail.filter { $0.contains("identifier-not-granted") && $0.contains("www.example.com") }.count == 2)
+        #expect(agent.token.signatures == 0)
+        try await finalize([own])
+        _ = try await client.certificateRequest(key: "web-1", identifiers: [own])
+        #expect(agent.token.signatures == 3)
+    }
+
     /// A refused caller who could fill the disk would stop everybody's signatures.
     @Test func aFloodOfRefusalsIsCountedAndNotRecordedOneByOne() async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything.replacing(#"keys = ["*"]"#, with: #"keys = ["mine-*"]"#))

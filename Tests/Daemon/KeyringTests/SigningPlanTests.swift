@@ -232,15 +232,20 @@ import X509
         _ = try SigningPlan.plan(update, key: key, url: account, nonce: "bm9uY2U", account: account)
     }
 
-    @Test func aFaultySignatureIsSeen() throws {
-        let plan = try SigningPlan.plan(.postAsGet, key: key, url: url, nonce: "bm9uY2U", account: account)
-        let task = plan.task
-        var signature = try software.sign(task.input)
-        #expect(task.accepts(signature))
-        signature[40] ^= 1
-        #expect(!task.accepts(signature))
-        #expect(!task.accepts([]))
-        let other = try SoftwareKey.make(.p256)
+    @Test(arguments: [KeyAlgorithm.p256, .p384, .rsa2048, .ed25519])
+    func aFaultySignatureOfEachKindOfKeyIsSeen(_ algorithm: KeyAlgorithm) throws {
+        let software = try SoftwareKey.make(algorithm)
+        let key = try software.signingKey("account-1", .account)
+        let task = try SigningPlan.plan(.postAsGet, key: key, url: url, nonce: "bm9uY2U", account: account).task
+        let signature = try software.sign(task.input)
+        try #require(task.accepts(signature))
+        for index in [0, signature.count / 2, signature.count - 1] {
+            var faulty = signature
+            faulty[index] ^= 1
+            #expect(!task.accepts(faulty), "byte \(index)")
+        }
+        #expect(!task.accepts([]) && !task.accepts(Array(signature.dropLast())) && !task.accepts(signature + [0]))
+        let other = try SoftwareKey.make(algorithm)
         #expect(!task.accepts(try other.sign(task.input)))
     }
 }

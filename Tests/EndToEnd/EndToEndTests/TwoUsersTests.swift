@@ -92,6 +92,76 @@ import Testing
         await machine.end()
     }
 
+    /// A connection belongs to the user who made it, whatever becomes of the process, and in whichever process it is.
+    @Test(.enabled(if: geteuid() == 0, "needs root")) func whoConnectedIsWhoAsks() async throws {
+        let machine = try await Machine(operations: #""create-key", "list-keys""#)
+        #expect(try await machine.agent(TwoUsersTests.anna, "keys create anna-web").status == 0)
+        #expect(try await machine.agent(TwoUsersTests.bert, "keys create bert-web").status == 0)
+        let asked = try await machine.sandbox.shell(
+            """
+            exec python3 - <<'PROGRAM'
+            import json, os, socket
+            def become(user):
+                os.seteuid(0); os.setgroups([]); os.setegid(user); os.seteuid(user)
+            def connect():
+                s = socket.socket(socket.AF_UNIX); s.connect("\(machine.place)/agent.sock"); return s
+            def names(s):
+                s.sendall(b'{"method":"org.acmeagent.Agent.ListKeys"}\\0')
+                data = b""
+                while not data.endswith(b"\\0"):
+                    part = s.recv(65536)
+                    assert part, "closed"
+                    data += part
+                return [key["name"] for key in json.loads(data[:-1])["parameters"]["keys"]]
+            become(\(TwoUsersTests.anna))
+            first = connect()
+            become(\(TwoUsersTests.bert))
+            assert names(first) == ["anna-web"], names(first)
+            assert names(connect()) == ["bert-web"]
+            if os.fork() == 0:
+                assert names(first) == ["anna-web"], names(first)
+                os._exit(0)
+            assert os.wait()[1] == 0
+            PROGRAM
+            """)
+        #expect(asked.status == 0, "\(asked)")
+        await machine.end()
+    }
+
+    /// A core dump, and what another process of the same user can read, is memory with MAC keys or the PIN.
+    @Test(.enabled(if: geteuid() == 0, "needs root")) func theMemoryOfDaemonAndHelperIsClosedToTheirOwnUser() async throws {
+        let done = try await Program.run(
+            "/bin/bash",
+            [
+                "-euc",
+                """
+                ulimit -c 1; umask 022; place=$(mktemp -d '\(FileManager.default.temporaryDirectory.path)/memory.XXXX'); chmod 0755 "$place"
+                cp '\(Program.folder)/acme-agentd' '\(Program.folder)/acme-agent-token' "$place"
+                install -d -o \(TwoUsersTests.anna) -m 0700 "$place/home"
+                cat >"$place/agentd.toml" <<END
+                socket = "$place/home/run/agent.sock"
+                state-directory = "$place/home/state"
+                [[token]]
+                name = "none"
+                module = "/usr/lib/softhsm/libsofthsm2.so"
+                uri = "pkcs11:token=none"
+                END
+                as() { exec setpriv --reuid \(TwoUsersTests.anna) --regid \(TwoUsersTests.anna) --clear-groups env -i PATH="$PATH" "$@"; }
+                as sleep 60 & plain=$!
+                as "$place/acme-agentd" --config "$place/agentd.toml" 2>"$place/log" & daemon=$!
+                trap 'kill $plain $daemon; wait; cat "$place/log" >&2; rm -rf "$place"' EXIT
+                for i in $(seq 400); do if grep -q 'acme-agentd: ready' "$place/log"; then break; fi; sleep 0.05; done
+                for process in $plain $daemon $(pgrep -P $daemon); do
+                    if (as cat /proc/$process/environ >/dev/null 2>&1); then echo readable; else echo closed; fi
+                    awk '/^Max core file size/ { print $5 }' /proc/$process/limits
+                done
+                """,
+            ], environment: Program.environment)
+        let lines = done.output.split(separator: "\n")
+        // An ordinary process, the daemon, its helper.
+        #expect(lines == ["readable", "1024", "closed", "0", "closed", "0"], "\(done)")
+    }
+
     /// Both have the same grant, like the example's. Each registers its own account, with a key named after the user.
     @Test(.enabled(if: geteuid() == 0, "needs root")) func eachHasAnAccountOfItsOwn() async throws {
         let machine = try await Machine(operations: #""issue", "account", "create-key""#, keys: "account-*")

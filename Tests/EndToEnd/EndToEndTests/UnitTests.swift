@@ -105,6 +105,23 @@ import Testing
         }
     }
 
+    /// What parses the CA's bytes reaches neither the PIN nor the token, and writes to its store alone.
+    @Test(arguments: ["acme-agent-renew", "acme-agent-run"]) func theFrontEndsUnitsHideWhatSigns(_ service: String) async throws {
+        try await installed { prefix in
+            let unit = try String(contentsOfFile: prefix + "/lib/systemd/system/\(service).service", encoding: .utf8)
+            let lines = unit.split(separator: "\n").map(String.init)
+            func values(_ setting: String) -> [String] {
+                let own = lines.filter { $0.hasPrefix(setting + "=") }
+                return own.flatMap { $0.dropFirst(setting.count + 1).split(separator: " ").map(String.init) }
+            }
+            let secrets = ["/etc/acme-agent/hsm.pin", "/etc/credstore.encrypted", "/var/lib/acme-agentd", "/var/lib/softhsm", "/run/pcscd"]
+            #expect(Set(values("InaccessiblePaths")).isSuperset(of: secrets.map { "-" + $0 }))
+            #expect(values("ProtectSystem") == ["strict"] && values("ReadWritePaths") == ["-/var/lib/acme-agent"])
+            #expect(values("User") == ["acme-agent-client"] && values("NoNewPrivileges") == ["yes"])
+            #expect(values("CapabilityBoundingSet") == ["CAP_NET_BIND_SERVICE"])
+        }
+    }
+
     /// Nothing that talks to a CA or hears a stranger is root, and what is root has no network.
     @Test func onlyWhatHasNoNetworkIsRoot() async throws {
         try await installed { prefix in
