@@ -54,7 +54,7 @@ bench-compare: ## report what moved by more than the noise since BASE=<file>
 format: ## format every Swift file as `make check` requires
 	@swift format format --in-place --parallel --recursive Package.swift Sources Tests
 
-docs: ## check that the documents' links, commands and lists match the tree
+docs: ## check that the documents' links, commands, tests and lists match the tree
 	@Docs/check
 
 provider: ## build the OpenSSL provider, into .build/provider
