@@ -158,6 +158,7 @@ import Testing
     /// Raw bytes on the socket: the connection is closed or gets an error, and the daemon keeps running.
     @Test func hostileMessages() async throws {
         let sandbox = try await Sandbox()
+        let daemon = try sandbox.daemon
         let script = """
             import json, os, socket, sys
             path = os.environ["ACME_AGENT_SOCKET"]
@@ -193,6 +194,15 @@ import Testing
                 call = {"method": "org.acmeagent.Agent.SignPostAsGet", "parameters": {"key": "k", "url": url, "account": "https://localhost/a", "nonce": "bm8"}}
                 reply = ask(json.dumps(call).encode() + b"\\0")
                 assert reply["error"] == "org.acmeagent.Agent.InvalidRequest", reply
+            # As many descriptors as one message can pass, SCM_MAX_FD, are dropped.
+            def held(): return len(os.listdir("/proc/\(daemon)/fd"))
+            s, null, before = socket.socket(socket.AF_UNIX), os.open("/dev/null", os.O_RDONLY), 0
+            s.settimeout(10); s.connect(path)
+            for _ in range(4):
+                socket.send_fds(s, [status + b"\\0"], [null] * 253)
+                assert s.recv(65536), "closed"
+                before = before or held()
+            assert held() < before + 253, (before, held())
             assert "parameters" in ask(status + b"\\0"), "still alive"
             print("all answered")
             """
