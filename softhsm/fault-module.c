@@ -8,6 +8,8 @@
 //   token-flags        flags (hexadecimal) that C_GetTokenInfo adds
 //   token-flags-off    flags (hexadecimal) that C_GetTokenInfo omits
 //   extractable        keys are made extractable, whatever the template says
+//   decrypt-refused    C_GenerateKeyPair returns CKR_GENERAL_ERROR for a template that forbids CKA_DECRYPT, as tpm2-pkcs11
+//                      does
 //   always-auth        keys are made with CKA_ALWAYS_AUTHENTICATE
 //   logged-out         the next C_SignInit finds the login gone (the file is removed)
 //   sessions-lost      the next C_SignInit finds every session of its slot gone (the file is removed)
@@ -18,6 +20,8 @@
 //   login-held-after   C_Login has done its work and does not return while the file exists
 //   away               the device is unplugged: there is no token, calls that need it fail, and sessions and login that
 //                      were used meanwhile are gone when the file is removed
+//   stored-numbers     C_GetAttributeValue returns a number as NSS stores it, in 4 bytes, if the buffer does not have exactly
+//                      the length of a number
 //   made-sessions-lost the next C_GenerateKeyPair makes the pair, loses every session of its slot and returns
 //                      CKR_SESSION_HANDLE_INVALID (the file is removed)
 //   made-died          the next C_GenerateKeyPair makes the pair, and the process is killed (the file is removed)
@@ -231,7 +235,19 @@ static CK_RV f_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template
 
 static CK_RV f_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, unsigned long count) {
     DEVICE(C_GetAttributeValue);
-    return real.C_GetAttributeValue(session, object, template, count);
+    int numbers_are_stored = present("stored-numbers");
+    unsigned long lengths[16] = {0};
+    for (unsigned long i = 0; i < count && i < 16; i++) lengths[i] = template[i].ulValueLen;
+    CK_RV returned = real.C_GetAttributeValue(session, object, template, count);
+    for (unsigned long i = 0; numbers_are_stored && i < count && i < 16; i++)
+        if ((template[i].type == CKA_CLASS || template[i].type == CKA_KEY_TYPE) && template[i].ulValueLen == sizeof(CK_ULONG) &&
+            lengths[i] != sizeof(CK_ULONG)) {
+            unsigned long value;
+            memcpy(&value, template[i].pValue, sizeof value);
+            for (int byte = 0; byte < 4; byte++) ((unsigned char *)template[i].pValue)[byte] = value >> (24 - 8 * byte);
+            template[i].ulValueLen = 4;
+        }
+    return returned;
 }
 
 static CK_RV f_GenerateRandom(CK_SESSION_HANDLE session, unsigned char *bytes, unsigned long length) {
@@ -247,6 +263,9 @@ static CK_RV f_GenerateKeyPair(
     DEVICE(C_GenerateKeyPair);
     if (private_count > 60) return CKR_TEMPLATE_INCONSISTENT;
     memcpy(attributes, private_template, private_count * sizeof *attributes);
+    if (present("decrypt-refused"))
+        for (unsigned long i = 0; i < private_count; i++)
+            if (attributes[i].type == CKA_DECRYPT && *(CK_BBOOL *)attributes[i].pValue == CK_FALSE) return CKR_GENERAL_ERROR;
     if (present("extractable"))
         for (unsigned long i = 0; i < private_count; i++)
             if (attributes[i].type == CKA_EXTRACTABLE) attributes[i].pValue = &yes;

@@ -7,17 +7,20 @@ struct AttributeReader: ~Copyable {
     private let storage: UnsafeMutableRawBufferPointer
     private let capacities: [Int]
 
-    /// `capacity` is the longest value to expect, in bytes; a longer value counts as absent.
+    /// `capacity` is the longest value to expect, in bytes; a longer value counts as absent. For a number it must be the
+    /// length of a CK_ULONG: NSS returns the four bytes that it has stored if a buffer has another length, even a longer
+    /// one.
     init(_ wanted: [(type: CK_ATTRIBUTE_TYPE, capacity: Int)]) {
+        capacities = wanted.map(\.capacity)
         // Every value begins on a multiple of 16.
-        capacities = wanted.map { ($0.capacity + 15) & ~15 }
-        storage = .allocate(byteCount: max(16, capacities.reduce(0, +)), alignment: 16)
+        let places = capacities.map { ($0 + 15) & ~15 }
+        storage = .allocate(byteCount: max(16, places.reduce(0, +)), alignment: 16)
         attributes = .allocate(capacity: wanted.count)
         var offset = 0
         for (index, item) in wanted.enumerated() {
             attributes.initializeElement(
                 at: index, to: CK_ATTRIBUTE(type: item.type, pValue: storage.baseAddress.map { $0 + offset }, ulValueLen: 0))
-            offset += capacities[index]
+            offset += places[index]
         }
     }
 

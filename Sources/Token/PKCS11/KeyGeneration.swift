@@ -34,8 +34,9 @@ extension Session {
                 case CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID, CKR_ATTRIBUTE_READ_ONLY,
                     CKR_TEMPLATE_INCOMPLETE, CKR_DOMAIN_PARAMS_INVALID, CKR_CURVE_NOT_SUPPORTED:
                     failure = .call("C_GenerateKeyPair", answer.returned)
-                case CKR_GENERAL_ERROR where type == .ed25519 && parameters != type.parameters.last:
-                    // SoftHSM's answer to a form of the parameters that it does not know.
+                case CKR_GENERAL_ERROR where isIDUnique || type == .ed25519 && parameters != type.parameters.last:
+                    // The answer of tpm2-pkcs11 to a template that forbids CKA_DECRYPT, and SoftHSM's to a form of Ed25519's
+                    // parameters that it does not know.
                     failure = .call("C_GenerateKeyPair", answer.returned)
                 default:
                     throw .call("C_GenerateKeyPair", answer.returned)

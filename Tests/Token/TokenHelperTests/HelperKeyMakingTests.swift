@@ -94,6 +94,21 @@ import TokenTestSupport
         try expectOnePairOrNone(helper, fixture)
     }
 
+    /// NSS's softoken.
+    @Test func aTokenThatReturnsNumbersOnlyIntoBuffersOfTheirLengthMakesAPair() throws {
+        let (fixture, helper) = try opened()
+        try fixture.fault("stored-numbers")
+        try expectOneUsablePair(try made(helper), fixture)
+    }
+
+    /// tpm2-pkcs11. What the smaller template leaves to the token is forbidden afterwards.
+    @Test func aTokenThatFailsWhenDecryptionIsForbiddenMakesAPairThatDoesNotDecrypt() throws {
+        let (fixture, helper) = try opened()
+        try fixture.fault("decrypt-refused")
+        try expectOneUsablePair(try made(helper), fixture)
+        #expect(fixture.calls("C_GenerateKeyPair") == 3)
+    }
+
     @Test func aPairThatIsNotProtectedIsDestroyedWhenTheFirstTryFails() throws {
         let (fixture, helper) = try opened()
         try fixture.fault("extractable")
