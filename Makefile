@@ -3,8 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox sandbox-stop test test-long check test-deb test-boot test-tutorial bench bench-compare format docs \
-	provider release deb reproducible install
+.PHONY: help demo sandbox sandbox-stop test test-long check test-deb test-boot test-tutorial test-tokens bench bench-compare format \
+	docs provider release deb reproducible install
 
 # `make install` installs into $(DESTDIR)$(PREFIX)/…; DESTDIR is for packagers.
 DESTDIR ?=
@@ -31,7 +31,11 @@ test-long: ## run the tests that are too slow for every run: loads, a fault at e
 	@ACME_AGENT_LONG_TESTS=1 Tests/run --filter YearOfRunTests
 	@ACME_AGENT_LONG_TESTS=1 Tests/Clients/OpenSSLProviderTests/run load memory
 	@Tests/Sandbox/bare-debian
-	@$(MAKE) test-tutorial
+	@Tests/Sandbox/follow-document tutorial $(tokens)
+
+tokens = $(patsubst Docs/%.md,%,$(wildcard Docs/tokens/*.md))
+test-tokens: ## follow the page of each kind of token on a bare Debian, and use keys of each type in it
+	@Tests/Sandbox/follow-document $(tokens)
 
 test-tutorial: ## follow the tutorial on a bare Debian: run each of its commands, compare what they print
 	@Tests/Sandbox/follow-document tutorial
