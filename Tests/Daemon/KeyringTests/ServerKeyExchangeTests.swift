@@ -201,4 +201,50 @@ import X509
             }
         }
     }
+
+    /// An SSH signature's blob (PROTOCOL.sshsig) with a namespace of eight bytes and, as one message in 2³² has, a SHA-512
+    /// with the fixed bytes.
+    @Test func aContentThatIsTheBlobOfAnSSHSignatureIsRefused() throws {
+        func string(_ bytes: [UInt8]) -> [UInt8] { [0, 0, 0, UInt8(bytes.count)] + bytes }
+        let hash = [UInt8](repeating: 5, count: 28) + [3, 0, 29, 32] + [UInt8](repeating: 9, count: 32)
+        let content = Array("SSHSIG".utf8) + string(Array("releases".utf8)) + string([]) + string(Array("sha512".utf8)) + string(hash)
+        #expect(content.count == 100)
+        #expect(throws: CompositionError.self) { try take(content) }
+        for index in 0..<6 {
+            var other = content
+            other[index] ^= 0x80
+            _ = try take(other)
+        }
+    }
+
+    /// CMS's signed attributes (RFC 5652 §5.4) for any message: an attribute that nobody knows has the fixed bytes.
+    @Test func aContentThatIsSignedAttributesIsRefused() throws {
+        let pkcs9: [UInt8] = [0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x09]
+        let contentType =
+            [0x30, 0x18] + pkcs9 + [0x03, 0x31, 0x0B, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x01] as [UInt8]
+        let messageDigest = [0x30, 0x2F] + pkcs9 + [0x04, 0x31, 0x22, 0x04, 0x20] + [UInt8](repeating: 5, count: 32) as [UInt8]
+        let other: [UInt8] =
+            [0x30, 0x15, 0x06, 0x03, 0x2A, 0x03, 0x04, 0x31, 0x0E, 0x04, 0x0C, 1, 1] + [3, 0, 29, 32] + [UInt8](repeating: 1, count: 6)
+        let content = [0x31, 0x62] + messageDigest + other + contentType
+        #expect(content.count == 100)
+        #expect(throws: CompositionError.self) { try take(content) }
+        // Without one of the tags and lengths it is no SET of attributes any more.
+        for index in [0, 1, 2, 3, 4, 51, 53] {
+            var changed = content
+            changed[index] ^= 0x40
+            _ = try take(changed)
+        }
+        // The same with the longer contents, whose point is the end of an attribute.
+        for curve in [Curve.p256, .p384] {
+            let point = curve.point()
+            var randoms = [0x31, 0x81, UInt8(64 + 4 + point.count - 3)] + contentType
+            randoms += [0x30, 0x81, UInt8(64 + 4 + point.count - randoms.count - 3), 0x06, 0x03, 0x2A, 0x03, 0x04]
+            randoms += [UInt8](repeating: 1, count: 64 - randoms.count)
+            #expect(throws: CompositionError.self) {
+                try take(ServerKeyExchangeTests.content(randoms: randoms, number: curve.number, point: point))
+            }
+            randoms[3] = 0x31
+            _ = try take(ServerKeyExchangeTests.content(randoms: randoms, number: curve.number, point: point))
+        }
+    }
 }
