@@ -118,22 +118,24 @@ let package = Package(
         program("acme-agent-token", in: "Token", ["BuildInformation", "TokenHelper"]),
 
         // Daemon: frame, identity, decision, composition, audit, reply. No network, no PIN, no vendor code.
+        library("DaemonLog", in: "Daemon", ["ACME", "CLinux", logging]),
         library("SigningPolicy", in: "Daemon", ["ACME"]),
         library("AuditTrail", in: "Daemon", ["StrictJSON", "JOSE", "ACME", "DurableFile", crypto]),
         library(
             "Keyring", in: "Daemon",
             ["StrictJSON", "DurableFile", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras]),
-        library("TokenSupervisor", in: "Daemon", ["TokenProtocol", "JOSE", "CLinux", nioCore, nioPosix, logging]),
+        library("TokenSupervisor", in: "Daemon", ["TokenProtocol", "JOSE", "CLinux", "DaemonLog", nioCore, nioPosix]),
         library(
             "AgentService", in: "Daemon",
             [
-                "StrictJSON", "AgentInterface", "Varlink", "SigningPolicy", "AuditTrail", "Keyring", "TokenSupervisor", "TokenProtocol",
-                "ACME", "JOSE", "BuildInformation", "CLinux", "ConfigurationFile", "DurableFile", "PrometheusMetrics", nioCore, nioPosix,
+                "StrictJSON", "AgentInterface", "Varlink", "DaemonLog", "SigningPolicy", "AuditTrail", "Keyring", "TokenSupervisor",
+                "TokenProtocol", "ACME", "JOSE", "BuildInformation", "CLinux", "ConfigurationFile", "DurableFile", "PrometheusMetrics",
+                nioCore, nioPosix,
                 logging, metrics, crypto,
             ]),
         program(
             "acme-agentd", in: "Daemon",
-            ["AgentService", "AgentInterface", "ACME", "BuildInformation", "PolicyInquiry", argumentParser, logging]),
+            ["AgentService", "AgentInterface", "ACME", "BuildInformation", "DaemonLog", "PolicyInquiry", argumentParser, logging]),
 
         // Clients: what callers link.
         library("AgentClient", in: "Clients", ["StrictJSON", "AgentInterface", "Varlink", "ACME", "JOSE", nioCore]),
@@ -215,8 +217,8 @@ let package = Package(
         tests(
             "TokenSupervisorTests", in: "Daemon",
             [
-                "TokenTestSupport", "JOSE", "TokenSupervisor", "TokenProtocol", "acme-agent-token", "CLinux", nioCore, nioPosix, crypto,
-                logging,
+                "TokenTestSupport", "LogRecorder", "JOSE", "TokenSupervisor", "TokenProtocol", "acme-agent-token", "CLinux", "DaemonLog",
+                nioCore, nioPosix, crypto, logging,
             ]),
         tests("CLinuxTests", in: "System", ["CLinux"]),
         // A socket that answers nothing.
@@ -232,6 +234,9 @@ let package = Package(
         tests(
             "PolicyInquiryTests", in: "Protocols",
             ["PolicyInquiry", "AgentInterface", "ACME", "StrictJSON", "KeyNameLiterals", argumentParser]),
+        // Keeps what is logged.
+        .target(name: "LogRecorder", dependencies: ["DaemonLog", logging], path: "Tests/Daemon/LogRecorder", swiftSettings: settings),
+        tests("DaemonLogTests", in: "Daemon", ["DatagramSocket", "LogRecorder", "DaemonLog", logging]),
         tests("SigningPolicyTests", in: "Daemon", ["KeyNameLiterals", "SigningPolicy", "ACME"]),
         tests("AuditTrailTests", in: "Daemon", ["KeyNameLiterals", "AuditTrail", "ACME", "DurableFile", "FaultyDisk"]),
         tests(
@@ -243,9 +248,10 @@ let package = Package(
         tests(
             "AgentServiceTests", in: "Daemon",
             [
-                "DatagramSocket", "KeyNameLiterals", "DurableFile", "ConfigurationFile", "SigningPolicy", "AgentService", "AgentInterface",
-                "AgentClient",
-                "AuditTrail", "TokenSupervisor", "TokenProtocol", "Varlink", "ACME", "JOSE", "StrictJSON", crypto, logging, nioCore,
+                "DatagramSocket", "KeyNameLiterals", "LogRecorder", "DurableFile", "ConfigurationFile", "DaemonLog",
+                "SigningPolicy",
+                "AgentService", "AgentInterface", "AgentClient", "AuditTrail", "TokenSupervisor", "TokenProtocol", "Varlink", "ACME",
+                "JOSE", "StrictJSON", crypto, logging, nioCore,
             ]),
         // Software keys, a CA in memory, and Pebble on free ports.
         .target(

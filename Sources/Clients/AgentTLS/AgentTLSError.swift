@@ -30,8 +30,12 @@ public struct AgentTLSError: Error, Sendable, CustomStringConvertible {
     public var message: String
     /// What to do.
     public var hint: String?
+    /// The call at the agent, as the agent's log and audit trail name it; `nil` if the agent did not answer.
+    public private(set) var correlation: String?
 
-    public var description: String { hint.map { "\(message); hint: \($0)" } ?? message }
+    public var description: String {
+        message + (hint.map { "; hint: \($0)" } ?? "") + (correlation.map { " (correlation \($0))" } ?? "")
+    }
 
     init(_ reason: Reason, _ message: String, hint: String? = nil) {
         self.reason = reason
@@ -48,11 +52,11 @@ public struct AgentTLSError: Error, Sendable, CustomStringConvertible {
             // The other hint is for the command line.
             let isOption = error.hint?.contains("--socket") == true
             self.init(.unreachable, error.description, hint: isOption ? "is acme-agentd running there?" : error.hint)
-        case .invalidRequest(let parameter, let message) as AgentError:
+        case .invalidRequest(let parameter, let message, _) as AgentError:
             self.init(
                 .refused, "the agent did not sign: \(parameter) \(message)",
                 hint: parameter == "key" ? "load the certificate and the key file that `acme-agent` has written last" : nil)
-        case .refused(_, let message, let hint) as AgentError:
+        case .refused(_, let message, let hint, _) as AgentError:
             self.init(.refused, "the agent did not sign: \(message)", hint: hint)
         case let error as AgentError:
             self.init(.refused, "the agent did not sign: \(error.message)", hint: error.hint)
@@ -62,6 +66,7 @@ public struct AgentTLSError: Error, Sendable, CustomStringConvertible {
             self.init(.malformed, "the agent at \(socket) closes its connections", hint: AgentTLSError.seeLog)
         default: self.init(.malformed, "the agent at \(socket) gave no answer that can be used: \(error)", hint: AgentTLSError.seeLog)
         }
+        if let error = error as? AgentError { correlation = error.correlation.map { TerminalText.safe($0) } }
     }
 
     static let seeLog = "the log of acme-agentd says why"

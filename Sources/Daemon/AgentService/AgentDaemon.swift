@@ -2,6 +2,7 @@ import ACME
 import AuditTrail
 import CLinux
 import ConfigurationFile
+import DaemonLog
 import Dispatch
 import DurableFile
 import Glibc
@@ -26,7 +27,7 @@ public final class AgentDaemon: Sendable {
 
     let loaded: LoadedConfiguration
     private let desk: LookupDesk
-    private let logger: Logger
+    private let logger: DaemonLogger
     private var configuration: AgentConfiguration { loaded.configuration }
 
     /// Reads and checks the configuration, and looks up what it names.
@@ -38,7 +39,7 @@ public final class AgentDaemon: Sendable {
     init(configurationFile path: String, logger: Logger, desk: LookupDesk) throws(ConfigurationError) {
         loaded = try LoadedConfiguration.read(path, desk: desk, patience: AgentDaemon.lookupPatience)
         self.desk = desk
-        self.logger = logger
+        self.logger = DaemonLogger(logger)
     }
 
     /// Entries that are off because what they name was not found: one line each, for `--check-config`.
@@ -169,17 +170,16 @@ public final class AgentDaemon: Sendable {
             try? loop.flatSubmit { parts.value.stop(within: AgentDaemon.stopTime) }.wait()
             throw error
         }
-        logger.info(
-            "ready",
-            metadata: [
-                "version": "\(AgentVersion.current)", "sockets": "\(configuration.listeners.map(\.path).joined(separator: ", "))",
-                "grants": "\(loaded.rules.policy.grants.count)",
-                "tokens": "\(configuration.tokens.map(\.name).joined(separator: ", "))",
+        logger.log(
+            .daemonReady, "ready",
+            [
+                .version: AgentVersion.current, .socket: configuration.listeners.map(\.path).joined(separator: ", "),
+                .grants: "\(loaded.rules.policy.grants.count)", .token: configuration.tokens.map(\.name).joined(separator: ", "),
             ])
         manager.notify("READY=1")
         while case .reload = next() { try reload(parts, manager, loop) }
         manager.notify("STOPPING=1")
-        logger.info("stopping")
+        logger.log(.daemonStopping, "stopping")
         sockets.remove()
         try loop.flatSubmit { parts.value.stop(within: AgentDaemon.stopTime) }.wait()
     }
@@ -207,7 +207,7 @@ public final class AgentDaemon: Sendable {
         let limit = DescriptorShares.raisedLimit(), pools = configuration.tokens.map(\.pool)
         let warning = DescriptorShares.warning(
             connections: configuration.connections, perUser: configuration.connectionsPerUser, limit: limit, pools: pools)
-        if let warning { logger.warning("fewer connections than configured", metadata: ["message": "\(warning)"]) }
+        if let warning { logger.log(.connectionsLowered, "fewer connections than configured", [.why: warning]) }
         try DurableFile.createFolder(configuration.stateDirectory, mode: 0o700)
         // A user who can write to it could give keys names, and erase the record of tried PINs.
         _ = try Folder.open(configuration.stateDirectory, as: .configuration)
@@ -237,6 +237,7 @@ public final class AgentDaemon: Sendable {
             logger: logger)
         report.line = { [unowned service] in service.summary }
         tokens.onChange = { [unowned report] in report.changed() }
+        keeper.onChange = { [unowned report] in report.changed() }
         return Parts(
             service: service, audit: audit, sockets: sockets, configuration: keeper, report: report,
             bytes: (configuration.mebibytesPerUser, configuration.mebibytes),
@@ -250,7 +251,7 @@ public final class AgentDaemon: Sendable {
     /// - Parameter changed: Called on the trail's own thread when its state has changed.
     private func openAudit(_ changed: @escaping @Sendable () -> Void) throws(AuditError) -> AuditLog {
         try AuditLog(path: configuration.auditFile, memory: auditMemory) { [logger] notice in
-            if notice.isGood { logger.notice("\(notice)") } else { logger.error("\(notice)") }
+            logger.log(notice)
             changed()
         }
     }
@@ -293,7 +294,7 @@ private final class Parts {
     let configuration: ConfigurationKeeper
     let report: ServiceReport
     private let loop: any EventLoop
-    private let logger: Logger
+    private let logger: DaemonLogger
     /// Memory of messages and answers, in MiB.
     private let mebibytes: (perUser: Int, all: Int)
     private var server: VarlinkServer<AgentService>?
@@ -305,7 +306,7 @@ private final class Parts {
 
     init(
         service: AgentService, audit: AuditLog, sockets: ListeningSockets, configuration: ConfigurationKeeper,
-        report: ServiceReport, bytes: (perUser: Int, all: Int), loop: any EventLoop, logger: Logger
+        report: ServiceReport, bytes: (perUser: Int, all: Int), loop: any EventLoop, logger: DaemonLogger
     ) {
         self.service = service
         self.audit = audit
@@ -334,7 +335,7 @@ private final class Parts {
             var record = AuditRecord(.event)
             record.operation = "start"
             record.detail = "acme-agentd \(AgentVersion.current), \(configuration.startDetail)"
-            _ = try audit.record(record)
+            let start = try audit.record(record)
             var limits = VarlinkServerLimits()
             // A reload may change the configured limit, so the service counts. Connections that wait to be admitted
             // need descriptors too.
@@ -345,16 +346,16 @@ private final class Parts {
             let server = VarlinkServer(service: service, eventLoop: loop, limits: limits, rounds: rounds, thread: service.long) {
                 descriptor in
                 self.connectionNumber &+= 1
-                guard let peer = AgentPeer(descriptor: descriptor, connection: self.connectionNumber), service.mayConnect(peer) else {
-                    return nil
-                }
+                guard let peer = AgentPeer(descriptor: descriptor, connection: self.connectionNumber, start: start),
+                    service.mayConnect(peer)
+                else { return nil }
                 return peer
             }
             server.latency = latency
             server.acceptFailed = { [logger] code, pause in
-                logger.warning(
-                    "accepting connections is paused",
-                    metadata: ["error": "\(String(cString: strerror(code)))", "pause": "\(pause.nanoseconds / 1_000_000) ms"])
+                logger.log(
+                    .acceptPaused, "accepting connections is paused",
+                    [.error: String(cString: strerror(code)), .pause: "\(pause.nanoseconds / 1_000_000) ms"])
             }
             self.server = server
             let opened = try sockets.open(groups: configuration.current.socketGroups, backlog: ConfigurationKeeper.backlog)
@@ -376,14 +377,14 @@ private final class Parts {
         guard let server else { return }
         for path in change.closed {
             server.stopListening(named: path)
-            logger.notice("a socket was removed", metadata: ["socket": "\(path)"])
+            logger.log(.socketRemoved, "a socket was removed", [.socket: path])
         }
         for socket in change.opened {
             listen(on: socket, server).assumeIsolated().whenComplete { [logger] result in
                 switch result {
-                case .success: logger.notice("a socket was added", metadata: ["socket": "\(socket.path)"])
+                case .success: logger.log(.socketAdded, "a socket was added", [.socket: socket.path])
                 case .failure(let error):
-                    logger.error("a socket cannot be used", metadata: ["socket": "\(socket.path)", "error": "\(error)"])
+                    logger.log(.socketUnusable, "a socket cannot be used", [.socket: socket.path, .error: "\(error)"])
                 }
             }
         }
@@ -406,7 +407,7 @@ private final class Parts {
                 _ = try self.audit.record(record)
                 try self.audit.close()
             } catch {
-                self.logger.error("the audit trail could not be closed", metadata: ["error": "\(error)"])
+                self.logger.log(.trailNotClosed, "the audit trail could not be closed", [.error: "\(error)"])
             }
             self.report.stop()
         }.nonisolated()

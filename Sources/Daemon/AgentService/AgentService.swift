@@ -1,8 +1,8 @@
 import ACME
 import AgentInterface
 import AuditTrail
+import DaemonLog
 import Keyring
-import Logging
 import NIOCore
 import SigningPolicy
 import TokenProtocol
@@ -30,7 +30,7 @@ final class AgentService: VarlinkService {
     /// Reads and composes what would block the loop.
     let long: TurnThread
     let metrics: ServiceMetrics
-    let logger: Logger
+    let logger: DaemonLogger
     /// Descriptors available for connections.
     let descriptors: Int
     private var connections: [UInt32: Int] = [:]
@@ -39,7 +39,7 @@ final class AgentService: VarlinkService {
     init(
         eventLoop: any EventLoop, gate: Gate, audit: AuditLog, tokens: TokenSet,
         pipeline: SigningPipeline, keys: KeyAdministration, trail: AuditReading, long: TurnThread, configuration: ConfigurationKeeper,
-        descriptors: Int, metrics: ServiceMetrics, logger: Logger
+        descriptors: Int, metrics: ServiceMetrics, logger: DaemonLogger
     ) throws {
         info = VarlinkServiceInfo(
             vendor: "acme-agent", product: "acme-agentd", version: AgentVersion.current, url: "")
@@ -64,19 +64,25 @@ final class AgentService: VarlinkService {
     func mayConnect(_ peer: AgentPeer) -> Bool {
         guard peer.uid != SigningPolicy.Peer.unmapped else {
             metrics.refusedConnection("unmapped-user")
-            logger.warning("a connection from an unmapped user was refused", metadata: ["uid": "\(peer.uid)"])
+            logger.log(
+                .connectionRefused, "a connection from an unmapped user was refused",
+                [.uid: "\(peer.uid)", .reason: "unmapped-user"])
             return false
         }
         let configured = gate.rules.limits
         let limits = DescriptorShares(connections: configured.connections, perUser: configured.connectionsPerUser, room: descriptors)
         guard connectionCount < limits.connections else {
             metrics.refusedConnection("limit-of-all")
+            logger.log(
+                .connectionRefused, "too many connections of all users",
+                [.uid: "\(peer.uid)", .reason: "limit-of-all", .limit: "\(limits.connections)"])
             return false
         }
         guard connections[peer.uid, default: 0] < limits.connectionsPerUser else {
             metrics.refusedConnection("limit-of-user")
-            logger.warning(
-                "too many connections from one user", metadata: ["uid": "\(peer.uid)", "limit": "\(limits.connectionsPerUser)"])
+            logger.log(
+                .connectionRefused, "too many connections from one user",
+                [.uid: "\(peer.uid)", .reason: "limit-of-user", .limit: "\(limits.connectionsPerUser)"])
             return false
         }
         return true
@@ -94,8 +100,9 @@ final class AgentService: VarlinkService {
         switch reason {
         case .endOfStream, .peerGone, .shutdown: break
         default:
-            logger.notice(
-                "a connection was closed", metadata: ["uid": "\(peer.uid)", "connection": "\(peer.connection)", "reason": "\(reason)"])
+            logger.log(
+                .connectionClosed, "a connection was closed",
+                [.uid: "\(peer.uid)", .connection: "\(peer.connection)", .reason: "\(reason)"])
         }
     }
 
@@ -137,9 +144,9 @@ final class AgentService: VarlinkService {
             guard let agentCall else { return reply.fail(.methodNotImplemented(call.method.description)) }
             dispatch(consume agentCall, of: caller, wantsMore: call.wantsMore, reply: reply)
         } catch {
-            logger.debug(
-                "invalid parameter", metadata: ["correlation": "\(caller.correlation)", "uid": "\(peer.uid)", "error": "\(error)"])
-            reply.fail(error.answer)
+            logger.log(
+                .requestInvalid, "invalid parameter", [.correlation: caller.correlation, .uid: "\(peer.uid)", .error: "\(error)"])
+            reply.fail(error.answer, caller.correlation)
         }
     }
 
@@ -153,7 +160,7 @@ final class AgentService: VarlinkService {
         case .listKeys: listKeys(of: caller, wantsMore: wantsMore, reply: reply)
         case .describeKey(let name):
             guard caller.mayList(name) else { return gate.refuseDescription(of: name, to: caller, reply: reply) }
-            guard let key = keys.keyring.key(named: name) else { return reply.fail(keys.absence(of: name)) }
+            guard let key = keys.keyring.key(named: name) else { return reply.fail(keys.absence(of: name), caller.correlation) }
             reply.succeed { json in
                 json.name("key")
                 caller.description(of: key).write(to: &json)
@@ -211,7 +218,7 @@ final class AgentService: VarlinkService {
             return AgentStatus(
                 version: AgentVersion.current, user: caller.peer.uid, groups: caller.peer.identity.gids, tokens: [], grants: [],
                 externalAccounts: [], auditSequence: 0, auditState: "", configuration: configuration.status(for: caller),
-                problems: configuration.problems(for: caller))
+                problems: configuration.problems(for: caller), correlation: caller.correlation)
         }
         return AgentStatus(
             version: AgentVersion.current, user: caller.peer.uid, groups: caller.peer.identity.gids,
@@ -221,7 +228,8 @@ final class AgentService: VarlinkService {
                 .filter { caller.rules.externalAccounts[$0] != nil },
             serverKeyExchangeKeys: serverKeyExchangeKeys(for: caller),
             auditSequence: audit.head.sequence, auditState: audit.condition.map(\.description) ?? "writable",
-            configuration: configuration.status(for: caller), problems: configuration.problems(for: caller) + keys.problems(for: caller))
+            configuration: configuration.status(for: caller), problems: configuration.problems(for: caller) + keys.problems(for: caller),
+            correlation: caller.correlation)
     }
 
     /// Keys that a status names, and names that are looked at to find them: an answer takes the loop a short time.

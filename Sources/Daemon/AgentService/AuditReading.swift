@@ -1,6 +1,6 @@
 import AgentInterface
 import AuditTrail
-import Logging
+import DaemonLog
 import NIOCore
 import NIOPosix
 import StrictJSON
@@ -21,9 +21,9 @@ final class AuditReading {
     private let path: String
     private let eventLoop: any EventLoop
     private let disk: NIOThreadPool
-    private let logger: Logger
+    private let logger: DaemonLogger
 
-    init(path: String, eventLoop: any EventLoop, disk: NIOThreadPool, logger: Logger) {
+    init(path: String, eventLoop: any EventLoop, disk: NIOThreadPool, logger: DaemonLogger) {
         self.path = path
         self.eventLoop = eventLoop
         self.disk = disk
@@ -87,10 +87,11 @@ final class AuditReading {
     func read(_ admitted: Admitted, last: Int, follow: Bool, reply: VarlinkReplier, mayGoOn: @escaping () -> Bool) {
         let uid = admitted.caller.peer.uid
         guard readers[uid, default: 0] < AuditReading.readersPerUser, readers.values.reduce(0, +) < AuditReading.readers else {
-            return reply.fail(AgentError.overloaded(message: "too many calls are reading the audit trail already"))
+            return reply.fail(
+                AgentError.overloaded(message: "too many calls are reading the audit trail already"), admitted.caller.correlation)
         }
         readers[uid, default: 0] += 1
-        let call = Call(place: Place(), last: last, reply: reply, mayGoOn: mayGoOn) {
+        let call = Call(place: Place(), last: last, correlation: admitted.caller.correlation, reply: reply, mayGoOn: mayGoOn) {
             self.readers[uid] = self.readers[uid].flatMap { $0 > 1 ? $0 - 1 : nil }
         }
         reply.onCancel { call.end() }
@@ -101,13 +102,18 @@ final class AuditReading {
     private final class Call {
         let place: Place
         let last: Int
+        let correlation: String
         let reply: VarlinkReplier
         let mayGoOn: () -> Bool
         private var ended: (() -> Void)?
 
-        init(place: Place, last: Int, reply: VarlinkReplier, mayGoOn: @escaping () -> Bool, ended: @escaping () -> Void) {
+        init(
+            place: Place, last: Int, correlation: String, reply: VarlinkReplier, mayGoOn: @escaping () -> Bool,
+            ended: @escaping () -> Void
+        ) {
             self.place = place
             self.last = last
+            self.correlation = correlation
             self.reply = reply
             self.mayGoOn = mayGoOn
             self.ended = ended
@@ -116,6 +122,11 @@ final class AuditReading {
         func end() {
             ended?()
             ended = nil
+        }
+
+        func fail(_ error: AgentError) {
+            end()
+            reply.fail(error, correlation)
         }
     }
 
@@ -129,9 +140,8 @@ final class AuditReading {
             case .failure(let error): self.fail(call, error)
             case .success(.unfinished): self.readAll(call)
             case .success(.tooLong):
-                call.end()
-                call.reply.fail(
-                    AgentError.invalidRequest(
+                call.fail(
+                    .invalidRequest(
                         parameter: "last", message: "these records do not fit in one reply; ask for fewer, or set \"more\""))
             case .success(.records(let parameters)):
                 call.end()
@@ -143,9 +153,8 @@ final class AuditReading {
     private func proceed(_ call: Call) {
         guard call.reply.isOpen else { return }
         guard call.mayGoOn() else {
-            call.end()
-            return call.reply.fail(
-                AgentError.refused(reason: "not-permitted", message: "no grant lets you read the audit trail any more", hint: nil))
+            return call.fail(
+                .refused(reason: "not-permitted", message: "no grant lets you read the audit trail any more", hint: nil))
         }
         disk.runIfActive(eventLoop: eventLoop) { [path, place = call.place, last = call.last] in
             try place.part(path: path, last: last)
@@ -175,8 +184,7 @@ final class AuditReading {
     }
 
     private func fail(_ call: Call, _ error: any Error) {
-        call.end()
-        logger.error("the audit trail cannot be read", metadata: ["error": "\(error)"])
-        call.reply.fail(AgentError.auditUnavailable(message: "the audit trail cannot be read", hint: "the agent's log says more"))
+        logger.log(.trailNotRead, "the audit trail cannot be read", [.correlation: call.correlation, .error: "\(error)"])
+        call.fail(.auditUnavailable(message: "the audit trail cannot be read", hint: "the agent's log says more"))
     }
 }

@@ -1,4 +1,4 @@
-import Logging
+import DaemonLog
 import NIOCore
 import TokenProtocol
 import TokenSupervisor
@@ -22,7 +22,7 @@ final class TokenSet {
     private let launcher: any HelperLauncher
     private let eventLoop: any EventLoop
     private let metrics: ServiceMetrics
-    private let logger: Logger
+    private let logger: DaemonLogger
     private var isStarted = false
     /// Called for each token that becomes ready.
     var onReady: ((String, TokenSupervisor) -> Void)?
@@ -30,7 +30,8 @@ final class TokenSet {
     var onChange: (() -> Void)?
 
     init(
-        _ tokens: [TokenConfiguration], launcher: any HelperLauncher, eventLoop: any EventLoop, metrics: ServiceMetrics, logger: Logger
+        _ tokens: [TokenConfiguration], launcher: any HelperLauncher, eventLoop: any EventLoop, metrics: ServiceMetrics,
+        logger: DaemonLogger
     ) {
         names = tokens.map(\.name)
         self.launcher = launcher
@@ -87,9 +88,11 @@ final class TokenSet {
     private func close(_ name: String, isGone: Bool) {
         guard let supervisor = supervisors.removeValue(forKey: name) else { return }
         settings[name] = nil
-        logger.notice(
-            isGone ? "a token is no longer configured and is closed" : "a token's settings have changed; it is reopened",
-            metadata: ["token": "\(name)"])
+        if isGone {
+            logger.log(.tokenRemoved, "a token is no longer configured and is closed", [.token: name])
+        } else {
+            logger.log(.tokenReopened, "a token's settings have changed; it is reopened", [.token: name])
+        }
         supervisor.onStateChange = nil
         let failure = TokenFailure(
             .stopped,
@@ -109,21 +112,18 @@ final class TokenSet {
             if case .ready = state { metrics.loggedIn(name) }
             switch state {
             case .ready(let information) where information.pinFault != nil:
-                logger.warning(
-                    "a token's next login will fail",
-                    metadata: [
-                        "token": "\(name)", "why": "\(information.pinFault?.message ?? "")", "hint": "\(information.pinFault?.hint ?? "")",
-                    ])
+                logger.log(
+                    .tokenLoginAtRisk, "a token's next login will fail",
+                    [.token: name, .why: information.pinFault?.message ?? "", .hint: information.pinFault?.hint ?? ""])
             case .ready(let information):
-                logger.info("token ready", metadata: ["token": "\(name)", "label": "\(information.label)"])
+                logger.log(.tokenReady, "token ready", [.token: name, .label: information.label])
                 onReady?(name, supervisor)
             case .unavailable(let failure):
-                logger.error(
-                    "token unavailable",
-                    metadata: [
-                        "token": "\(name)", "reason": "\(failure.kind)", "message": "\(failure.message)", "hint": "\(failure.hint ?? "")",
-                        "function": "\(failure.function ?? "")",
-                        "returnValue": "\(failure.returnValue.map { "0x" + String($0, radix: 16) } ?? "")",
+                logger.log(
+                    .tokenUnavailable, "token unavailable",
+                    [
+                        .token: name, .reason: "\(failure.kind)", .why: failure.message, .hint: failure.hint ?? "",
+                        .function: failure.function ?? "", .returnValue: failure.hexadecimalReturnValue,
                     ])
             case .starting, .stopped: break
             }

@@ -25,7 +25,9 @@ public struct AuditRecord: Hashable, Sendable {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     public var time: Int64
     public var kind: Kind
-    /// Ties intent and outcome of one request together, and both to the daemon's log.
+    /// Ties intent and outcome of one request together, and both to the daemon's log and to the error that a caller gets:
+    /// the sequence of the record of the daemon's start, the connection and the call, for example `4711-12-3`. Versions
+    /// before this one wrote connection and call only.
     public var correlation: String?
     /// The peer's effective user and group when it connected (`SO_PEERCRED`).
     public var uid: UInt32?

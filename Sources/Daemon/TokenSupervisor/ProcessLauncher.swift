@@ -4,7 +4,7 @@ import NIOCore
 import TokenProtocol
 
 /// Starts `acme-agent-token` as a child process: links as descriptors 3 and up, and only the configured environment,
-/// with systemd's folder of this service's credentials and the settings of the C library's allocator.
+/// with what systemd says about this service's credentials and standard error and the settings of the C library's allocator.
 public struct ProcessLauncher: HelperLauncher {
     private let path: String
 
@@ -35,6 +35,8 @@ public struct ProcessLauncher: HelperLauncher {
         var variables = ProcessLauncher.allocator.merging(configuration.environment) { $1 }
         // Only systemd may name the folder of the credentials, not the configuration.
         variables["CREDENTIALS_DIRECTORY"] = getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) }
+        // The helper has the daemon's standard error, and gives its lines a level if they end up in the journal.
+        variables["JOURNAL_STREAM"] = getenv("JOURNAL_STREAM").map { String(cString: $0) }
         let environment = variables.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         let code = CStrings.with([path, "--links", String(signingLinks)]) { argv in
             CStrings.with(environment) { envp in

@@ -1,4 +1,4 @@
-import Logging
+import DaemonLog
 import NIOCore
 import NIOPosix
 import TokenProtocol
@@ -13,7 +13,7 @@ extension TokenSupervisor {
             if let refusal = HelperRequest.hello(configuration).refusal { throw refusal }
             let helper = try launcher.launch(configuration, signingLinks: configuration.pool)
             self.helper = helper
-            logger.debug("helper started", metadata: ["process": "\(helper.process)", "links": "\(helper.links.count)"])
+            logger.log(.helperStarted, "helper started", [.process: "\(helper.process)", .links: "\(helper.links.count)"])
             connect(helper, generation)
         } catch {
             becomeUnavailable(error)
@@ -160,10 +160,10 @@ extension TokenSupervisor {
         let process = helper?.process ?? 0
         let inFlight = scheduler.inFlight
         endHelper(after: .zero) { [logger] exit in
-            logger.error(
-                "the token's helper has ended and is being restarted",
-                metadata: [
-                    "why": "\(why)", "exit": "\(exit)", "process": "\(process)", "inFlight": "\(inFlight)", "wasReady": "\(wasReady)",
+            logger.log(
+                .helperEnded, "the token's helper has ended and is being restarted",
+                [
+                    .why: why, .exit: "\(exit)", .process: "\(process)", .inFlight: "\(inFlight)", .wasReady: "\(wasReady)",
                 ])
         }
         let failure = TokenFailure(

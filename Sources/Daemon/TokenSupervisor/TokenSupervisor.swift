@@ -1,5 +1,5 @@
+import DaemonLog
 import JOSE
-import Logging
 import NIOCore
 import TokenProtocol
 
@@ -25,7 +25,7 @@ public final class TokenSupervisor {
     let launcher: any HelperLauncher
     let eventLoop: any EventLoop
     let limits: SupervisorLimits
-    let logger: Logger
+    let logger: DaemonLogger
 
     var scheduler = LinkScheduler()
     var calls = ControlQueue()
@@ -50,7 +50,7 @@ public final class TokenSupervisor {
     private var isTimerRunning = false
 
     public init(
-        configuration: TokenConfiguration, launcher: any HelperLauncher, eventLoop: any EventLoop, logger: Logger,
+        configuration: TokenConfiguration, launcher: any HelperLauncher, eventLoop: any EventLoop, logger: DaemonLogger,
         limits: SupervisorLimits = SupervisorLimits()
     ) {
         self.configuration = configuration
@@ -59,9 +59,7 @@ public final class TokenSupervisor {
         self.limits = limits
         policy = RestartPolicy(limits: limits)
         recheck = RecheckPace(limits: limits)
-        var logger = logger
-        logger[metadataKey: "token"] = "\(configuration.name)"
-        self.logger = logger
+        self.logger = logger.with(.token, configuration.name)
     }
 
     /// Starts the helper. Succeeds as soon as the token's state is known, even if it cannot be used: see `state`.

@@ -3,6 +3,7 @@ import AgentInterface
 import AgentService
 import ArgumentParser
 import BuildInformation
+import DaemonLog
 import Glibc
 import Logging
 import PolicyInquiry
@@ -77,7 +78,8 @@ struct Daemon: ParsableCommand {
         // Until the daemon handles it: a reload requested during the start has nothing to do, and must not end the
         // process.
         signal(SIGHUP, SIG_IGN)
-        let sink = LogSink()
+        let journal = JournalSocket.behind()
+        let sink = LogSink(journal: journal)
         defer { sink.flush() }
         LoggingSystem.bootstrap { SafeLogHandler(SinkLogHandler(label: $0, sink: sink)) }
         var logger = Logger(label: "acme-agentd")
@@ -102,8 +104,12 @@ struct Daemon: ParsableCommand {
             throw code
         } catch {
             let error = DaemonError(error, configurationFile: config == AgentConfiguration.defaultPath ? nil : config)
-            sink.flush()
-            Daemon.report(error)
+            if journal == nil {
+                sink.flush()
+                Daemon.report(error)
+            } else {
+                DaemonLogger(logger).log(.startFailed, error.message, [.error: error.message, .hint: error.hint ?? ""])
+            }
             throw ExitCode(error.exitCode)
         }
     }

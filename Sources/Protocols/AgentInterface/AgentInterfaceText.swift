@@ -89,7 +89,8 @@ public enum AgentInterfaceText {
 
         # What the agent is, who it takes the caller for, and what the caller may do. configuration: null for a caller
         # without a grant, except root and the agent's own user. serverKeyExchangeKeys: the keys, at most 64, with which a
-        # grant allows SignServerKeyExchange; whose grants, as for a Key's handshakes.
+        # grant allows SignServerKeyExchange; whose grants, as for a Key's handshakes. correlation: this call, as the
+        # agent's log and its audit trail would name it: three numbers, of which the first two are the connection's.
         method GetStatus() -> (
           version: string,
           user: int,
@@ -101,7 +102,8 @@ public enum AgentInterfaceText {
           auditSequence: int,
           auditState: string,
           configuration: ?Configuration,
-          problems: []Problem
+          problems: []Problem,
+          correlation: ?string
         )
 
         # The keys for which the caller is granted list-keys. With "more", they come in several replies; without it, a
@@ -239,30 +241,31 @@ public enum AgentInterfaceText {
 
         # Policy, or the state of the key, does not allow it. reason is stable; message and hint are for a person.
         # retryAt: with the reason "rate-exceeded", when the grant's rate allows the request again, RFC 3339.
-        error Refused (reason: string, message: string, hint: ?string, retryAt: ?string)
+        # correlation, in each of these errors: the call, as the agent's log and its audit trail name it.
+        error Refused (reason: string, message: string, hint: ?string, retryAt: ?string, correlation: ?string)
 
         # There is no such key, or the caller may not use it: the error does not say which.
-        error KeyNotFound (name: string, message: string)
+        error KeyNotFound (name: string, message: string, correlation: ?string)
 
-        error KeyExists (name: string, message: string)
+        error KeyExists (name: string, message: string, correlation: ?string)
 
         # The key is off: its entry in the agent's state is damaged, or contradicts another's. It cannot be used until
         # the entry is repaired.
-        error KeyUnusable (name: string, message: string)
+        error KeyUnusable (name: string, message: string, correlation: ?string)
 
         # A value is invalid; nothing was signed.
-        error InvalidRequest (parameter: string, message: string)
+        error InvalidRequest (parameter: string, message: string, correlation: ?string)
 
         # The token cannot be used now. reason is stable, such as "pinIncorrect" or "noToken".
-        error TokenUnavailable (token: string, reason: string, message: string, hint: ?string)
+        error TokenUnavailable (token: string, reason: string, message: string, hint: ?string, correlation: ?string)
 
         # The token, or the check of its signature, failed; nothing was returned.
-        error SigningFailed (message: string, hint: ?string)
+        error SigningFailed (message: string, hint: ?string, correlation: ?string)
 
         # The audit trail cannot be written, so nothing is signed, or cannot be read.
-        error AuditUnavailable (message: string, hint: ?string)
+        error AuditUnavailable (message: string, hint: ?string, correlation: ?string)
 
         # The agent has too much work from this caller or from all; try the call again later.
-        error Overloaded (message: string)
+        error Overloaded (message: string, correlation: ?string)
         """# + "\n"
 }

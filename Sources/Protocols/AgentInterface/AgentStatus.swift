@@ -228,12 +228,16 @@ public struct AgentStatus: Sendable, Hashable {
     public var configuration: ConfigurationStatus?
     /// What is off or needs attention, as far as it concerns the caller.
     public var problems: [ProblemStatus]
+    /// The call, as the agent's log and its audit trail would name it: start, connection and call. `nil` from an earlier
+    /// version of the agent.
+    public var correlation: String?
 
     public init(
         version: String, user: UInt32, groups: [UInt32], tokens: [TokenStatus], grants: [GrantStatus], externalAccounts: [String],
         serverKeyExchangeKeys: [String] = [], auditSequence: UInt64, auditState: String, configuration: ConfigurationStatus? = nil,
-        problems: [ProblemStatus] = []
+        problems: [ProblemStatus] = [], correlation: String? = nil
     ) {
+        self.correlation = correlation
         self.version = version
         self.user = user
         self.groups = groups
@@ -275,6 +279,7 @@ public struct AgentStatus: Sendable, Hashable {
         json.beginArray()
         for problem in problems { problem.write(to: &json) }
         json.endArray()
+        json.member("correlation", ifPresent: correlation)
     }
 
     public init(reply json: JSONObject) throws(AgentReplyError) {
@@ -290,7 +295,8 @@ public struct AgentStatus: Sendable, Hashable {
                 tokens: tokens, grants: grants, externalAccounts: try json.strings("externalAccounts"),
                 serverKeyExchangeKeys: try json.optionalStrings("serverKeyExchangeKeys") ?? [],
                 auditSequence: UInt64(clamping: try json.integer("auditSequence")), auditState: try json.string("auditState"),
-                configuration: try json.optionalObject("configuration").map { try ConfigurationStatus($0) }, problems: problems)
+                configuration: try json.optionalObject("configuration").map { try ConfigurationStatus($0) }, problems: problems,
+                correlation: try json.optionalString("correlation"))
         } catch {
             throw AgentReplyError("an unreadable status: \(error)")
         }

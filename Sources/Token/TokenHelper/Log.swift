@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Synchronization
 
@@ -11,10 +12,15 @@ enum Log {
 
     /// Reports a problem, after which the helper continues or exits. Does not wait: a reader that stops reading must not
     /// stop signing.
-    static func warning(_ message: String) { write(message, to: STDERR_FILENO) }
+    static func warning(_ message: String) { write(message, to: STDERR_FILENO, hasPriority: isJournal) }
+
+    /// Whether standard error leads to systemd's journal (`JOURNAL_STREAM`, systemd.exec(5)): then a line begins with its
+    /// level.
+    private static let isJournal = getenv("JOURNAL_STREAM").map { clinux_is_stream(STDERR_FILENO, $0) } ?? false
 
     /// Writes a line if there is room for it, and otherwise counts it; the count is in the next line that is written.
-    static func write(_ message: String, to descriptor: Int32) {
+    /// - Parameter hasPriority: Whether the line begins with `<4>`, a warning's level in sd-daemon(3).
+    static func write(_ message: String, to descriptor: Int32, hasPriority: Bool = false) {
         // One thread at a time, or two could find the same room. The descriptor stays blocking: the daemon shares it.
         lost.withLock { lost in
             var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
@@ -23,7 +29,8 @@ enum Log {
                 return
             }
             let before = lost == 0 ? "" : " (before it, \(lost) lines were lost, because nobody read them)"
-            var line = Array("acme-agent-token: warning: \(escaped(message))\(before)".utf8.prefix(lineBytes - 1))
+            var line = Array(
+                "\(hasPriority ? "<4>" : "")acme-agent-token: warning: \(escaped(message))\(before)".utf8.prefix(lineBytes - 1))
             line.append(0x0A)
             if Glibc.write(descriptor, line, line.count) > 0 { lost = 0 }
         }

@@ -3,6 +3,7 @@ import AgentClient
 import AgentInterface
 import Foundation
 import KeyNameLiterals
+import LogRecorder
 import Logging
 import Synchronization
 import Testing
@@ -32,7 +33,7 @@ final class AgentFixture: Sendable {
         socket = folder + "/agent.sock"
         self.token = token
         self.desk = desk
-        self.logger = logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        self.logger = logger ?? Logger(label: "test") { [logged] _ in LogRecorder(lines: logged) }
         self.passed = try passed?(folder) ?? .none
         self.manager = manager
         self.changeGroup = changeGroup
@@ -42,6 +43,8 @@ final class AgentFixture: Sendable {
 
     private let desk: LookupDesk
     private let logger: Logger
+    /// What the daemon has logged, unless the test has a logger of its own.
+    let logged = LogRecorder.Lines()
     private let passed: PassedSockets
     private let manager: ServiceManager
     private let changeGroup: SocketPath.ChangeGroup
@@ -122,6 +125,8 @@ final class AgentFixture: Sendable {
     func end(_ look: () -> Void = {}) {
         tell(.stop("test"))
         stopped.wait()
+        let unlisted = logged.unlisted.withLock { $0 }
+        #expect(unlisted.isEmpty, "logged without an event of the list, or with a field that the event does not have: \(unlisted)")
         look()
         try? FileManager.default.removeItem(atPath: folder)
     }

@@ -118,7 +118,7 @@ import Varlink
                 try await order(name)
                 Issue.record("\(name) was signed")
             } catch let error as AgentError {
-                guard case .refused(let reason, _, let hint) = error else {
+                guard case .refused(let reason, _, let hint, _) = error else {
                     Issue.record("\(error)")
                     continue
                 }
@@ -405,7 +405,7 @@ import Varlink
             for try await _ in try other.audit(last: 1_000, follow: false) {}
             Issue.record("all of it was in one reply")
         } catch let error as AgentError {
-            guard case .invalidRequest("last", _) = error else {
+            guard case .invalidRequest("last", _, _) = error else {
                 Issue.record("\(error)")
                 return
             }

@@ -61,6 +61,9 @@ final class FakeToken: HelperLauncher {
         make(label: label, id: Array(label.utf8), weaknesses: weaknesses)
     }
 
+    /// All keys are gone from the token.
+    func forget() { state.withLock { $0.keys = [:] } }
+
     private func make(label: String, id: [UInt8], weaknesses: KeyWeaknesses = []) -> TokenKey {
         let secret = P256.Signing.PrivateKey()
         let key = TokenKey(

@@ -128,7 +128,7 @@ import Varlink
                 _ = try await register(key, name)
                 Issue.record("\(name) was used for \(key)")
             } catch let error as AgentError {
-                guard case .refused(let reason, let message, _) = error else {
+                guard case .refused(let reason, let message, _, _) = error else {
                     Issue.record("\(error)")
                     continue
                 }

@@ -6,6 +6,7 @@ import Crypto
 import Foundation
 import JOSE
 import KeyNameLiterals
+import LogRecorder
 import Logging
 import Testing
 
@@ -74,7 +75,7 @@ import Testing
                 continue
             }
             let error = await #expect(throws: AgentError.self, "\(message)") { try await sign(client, message, content) }
-            guard case .refused("not-permitted", _, _)? = error else {
+            guard case .refused("not-permitted", _, _, _)? = error else {
                 Issue.record("\(String(describing: error))")
                 continue
             }
@@ -147,7 +148,7 @@ import Testing
         }
         for (index, call) in calls.enumerated() {
             let error = await #expect(throws: AgentError.self, "\(call)") { try await sign(client, call.0, call.1, scheme: call.2) }
-            guard case .invalidRequest(let parameter, _)? = error else {
+            guard case .invalidRequest(let parameter, _, _)? = error else {
                 Issue.record("\(call): \(String(describing: error))")
                 continue
             }
@@ -172,7 +173,7 @@ import Testing
         for message in HandshakeMessage.allCases {
             for key in ["web-1", "account-1"] as [KeyName] {
                 let error = await #expect(throws: AgentError.self) { try await sign(client, message, key: key, Self.content(message)) }
-                guard case .invalidRequest("key", _)? = error else {
+                guard case .invalidRequest("key", _, _)? = error else {
                     Issue.record("\(String(describing: error))")
                     continue
                 }

@@ -107,7 +107,7 @@ import TokenProtocol
         let error = await #expect(throws: AgentError.self) {
             try await client.adoptKey(named: "mine", uri: "pkcs11:object=good", usage: .certificate)
         }
-        guard case .refused("key-entry-off", let message, let hint) = error else {
+        guard case .refused("key-entry-off", let message, let hint, _) = error else {
             Issue.record("\(String(describing: error))")
             return
         }
@@ -135,7 +135,7 @@ import TokenProtocol
         let refusal = await #expect(throws: AgentError.self) {
             try await client.adoptKey(named: "web-1", uri: "pkcs11:object=old", usage: .certificate)
         }
-        guard case .refused("key-is-weak", let message, _) = refusal else {
+        guard case .refused("key-is-weak", let message, _, _) = refusal else {
             Issue.record("\(String(describing: refusal))")
             return
         }

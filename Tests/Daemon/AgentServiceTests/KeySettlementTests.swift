@@ -34,7 +34,7 @@ import TokenProtocol
         let client = try await agent.client()
         agent.token.failMaking(with: inDoubt, isDone: false)
         let error = await #expect(throws: AgentError.self) { try await client.accountKey() }
-        guard case .tokenUnavailable("fake", "device", _, _)? = error else {
+        guard case .tokenUnavailable("fake", "device", _, _, _)? = error else {
             Issue.record("\(String(describing: error))")
             return
         }
@@ -72,7 +72,7 @@ import TokenProtocol
         await #expect(throws: AgentError.self) { try await client.accountKey() }
         for _ in 0..<2 {
             let error = await #expect(throws: AgentError.self) { try await client.accountKey() }
-            guard case .tokenUnavailable(_, "keyUnsettled", _, _) = error else {
+            guard case .tokenUnavailable(_, "keyUnsettled", _, _, _) = error else {
                 Issue.record("\(String(describing: error))")
                 return
             }

@@ -56,7 +56,7 @@ import Testing
             _ = try await client.metrics()
             Issue.record("read without a grant")
         } catch let error as AgentError {
-            guard case .refused(_, _, let hint) = error else {
+            guard case .refused(_, _, let hint, _) = error else {
                 Issue.record("\(error)")
                 return
             }

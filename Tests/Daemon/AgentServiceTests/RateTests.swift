@@ -37,7 +37,7 @@ import Testing
     /// Message and hint of a refusal, and the time that it gives to programs.
     private func refused(_ body: () async throws -> Void) async throws -> (message: String, hint: String?, retryAt: Int64?)? {
         let error = await #expect(throws: AgentError.self) { try await body() }
-        guard case .rateExceeded(let message, let hint, let retryAt)? = error else {
+        guard case .rateExceeded(let message, let hint, let retryAt, _)? = error else {
             Issue.record("\(String(describing: error))")
             return nil
         }

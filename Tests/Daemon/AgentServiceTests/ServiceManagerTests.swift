@@ -135,6 +135,22 @@ import TokenProtocol
         }
     }
 
+    @Test func theStatusNamesWhatIsOff() async throws {
+        try await withSocket { socket in
+            let system = FakeSystem()
+            let grants = AgentFixture.everything
+            let other = grants.replacingOccurrences(of: "[USER]", with: "[\"ldap-user\"]").replacingOccurrences(
+                of: "\"all\"", with: "\"ldap\"")
+            let agent = try AgentFixture(
+                grants: grants + "\n" + other, desk: system.desk, manager: ServiceManager(socket: socket.path, watchdog: nil))
+            defer { agent.end() }
+            let first = try #require(try await socket.next { $0.hasPrefix("STATUS=") })
+            #expect(first.hasPrefix("STATUS=ready: 1 token, ") && first.hasSuffix("; off: grant \"ldap\""), "\(first)")
+            system.set(.user("ldap-user"), .number(4_711))
+            #expect(try await socket.next { $0.hasPrefix("STATUS=ready") } == "STATUS=ready: 1 token, 2 grants")
+        }
+    }
+
     /// Holds whoever logs a message: here the event loop.
     private final class Barrier: Sendable {
         let isClosed = Mutex(true)

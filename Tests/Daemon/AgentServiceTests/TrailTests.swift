@@ -37,7 +37,7 @@ import Testing
             _ = try await client.postAsGet()
             Issue.record("signed without a trail")
         } catch let error as AgentError {
-            guard case .auditUnavailable(let message, let hint) = error else {
+            guard case .auditUnavailable(let message, let hint, _) = error else {
                 Issue.record("\(error)")
                 return
             }

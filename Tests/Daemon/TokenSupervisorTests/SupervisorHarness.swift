@@ -1,4 +1,6 @@
+import DaemonLog
 import JOSE
+import LogRecorder
 import Logging
 import NIOCore
 import NIOPosix
@@ -9,6 +11,7 @@ import TokenTestSupport
 /// A supervisor on its own event loop, used from a test's task.
 final class SupervisorHarness: Sendable {
     let loop: any EventLoop
+    let logged = LogRecorder.Lines()
     private let group: MultiThreadedEventLoopGroup
     private let bound: NIOLoopBound<TokenSupervisor>
 
@@ -32,8 +35,7 @@ final class SupervisorHarness: Sendable {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         self.loop = loop
-        var logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-        logger.logLevel = .critical
+        let logger = DaemonLogger(Logger(label: "test") { [logged] _ in LogRecorder(lines: logged) })
         bound = try await loop.submit { [logger] in
             NIOLoopBound(
                 TokenSupervisor(configuration: configuration, launcher: launcher, eventLoop: loop, logger: logger, limits: limits),

@@ -138,6 +138,7 @@ extension Session.Said {
         #"(?<=signed )\d+ requests?: .*"#, #"(?<=Pebble Intermediate CA )[0-9a-f]+"#, #"(?<=Pebble Root CA )[0-9a-f]+"#,
         #"(?<=/(my-order|my-account|certZ)/)[\w-]+"#, #"(?<=;id=)(%[0-9A-F]{2})+"#, #"\b[0-9a-f]{16,}\b"#,
         #"(?<=BEGIN PUBLIC KEY-----).*?(?=-----END)"#, #"(?<=")[\w-]{40,}(?=")"#, #"(?<=localhost:)\d+[^\s"]*"#,
+        #"(?<=correlation )\d+-\d+-\d+"#,
     ]
 
     /// The output, with names and wildcards for what differs between runs.

@@ -21,6 +21,37 @@ import Testing
         )
     }
 
+    private func record(_ sequence: UInt64, _ correlation: String?, operation: String = "new-order") -> AuditRecord {
+        var record = AuditRecord(operation == "start" ? .event : .intent)
+        record.sequence = sequence
+        record.operation = operation
+        record.correlation = correlation
+        return record
+    }
+
+    /// A call's records stand between the start that its correlation names and the next one.
+    @Test func recordsOfACallAreFoundFromItsStartOn() {
+        var search = CorrelationSearch("7-1-2")
+        #expect(search.first == 7)
+        let steps = [
+            record(7, nil, operation: "start"), record(8, "7-1-1"), record(9, "7-1-2"), record(10, "7-1-21"), record(11, nil),
+            record(12, "7-1-2"), record(13, nil, operation: "start"),
+        ].map { search.look(at: $0) }
+        #expect(steps == [.other, .other, .matches, .other, .other, .matches, .end])
+        var connection = CorrelationSearch("7-1")
+        #expect(connection.look(at: record(7, nil, operation: "start")) == .other)
+        #expect(connection.look(at: record(8, "7-1-1")) == .matches && connection.look(at: record(9, "7-11-1")) == .other)
+    }
+
+    /// Earlier versions wrote connection and call only.
+    @Test func aCorrelationWithoutAStartIsSearchedInTheWholeTrail() {
+        var search = CorrelationSearch("7-1")
+        #expect(search.look(at: record(7, "3-1")) == .startOver && search.first == 0)
+        #expect(search.look(at: record(1, nil, operation: "start")) == .other)
+        #expect(search.look(at: record(7, "7-1")) == .matches && search.look(at: record(8, nil, operation: "start")) == .other)
+        #expect(search.look(at: record(9, "7-1")) == .matches)
+    }
+
     @Test func aTimeThatCannotBeIsNoTrap() {
         _ = AuditTail.text(AuditRecord(.event, time: .max))
         _ = AuditTail.text(AuditRecord(.event, time: .min))

@@ -38,7 +38,8 @@ import Testing
         "show www.example.org --format p7b --out /tmp/x", "keys create web --usage certificate --algorithm P-384",
         "keys create web --key-type P-384", "keys adopt pkcs11:object=web --name web", "keys list", "keys show web --format jwk",
         "keys retire web --yes", "keys delete web --yes --force", "audit verify /var/log/audit --expect 1:ab --partial",
-        "audit tail -n 5 -f", "audit tail -n 10000",
+        "audit tail -n 5 -f", "audit tail -n 10000", "audit show --correlation 4711-12-3",
+        "audit show --correlation 4711-12 /var/log/audit",
         "status --quiet",
     ]) func takes(line: String) throws {
         let command = try parse(line)
@@ -56,6 +57,8 @@ import Testing
         #expect(nested.options.socket == "/a")
     }
 
+    private static let notACorrelation = "--correlation must be two or three numbers with - between them, such as 4711-12-3"
+
     @Test(arguments: [
         ("issue", "a certificate needs a name: -d NAME"),
         ("issue -d a.example --expand --replace-names", "--expand and --replace-names cannot be combined"),
@@ -63,7 +66,9 @@ import Testing
         ("renew --all www.example.org", "--all and names cannot be combined"),
         ("account update", "--email ADDRESS, --no-contact or --agree-tos is needed"),
         ("list --quiet --verbose", "--quiet and --verbose cannot be combined"),
-        ("audit tail -n 10001", "-n must be from 0 to 10000"),
+        ("audit tail -n 10001", "-n must be from 0 to 10000"), ("audit show --correlation 5", notACorrelation),
+        ("audit show --correlation 5--3", notACorrelation), ("audit show --correlation 5-+3", notACorrelation),
+        ("audit show --correlation 1-2-3-4", notACorrelation),
         ("--bogus", "unknown option '--bogus'"),
         ("revoke", "missing expected argument '<name>'"),
     ]) func refuses(line: String, message: String) throws {

@@ -35,6 +35,19 @@ import Testing
             ])
     }
 
+    @Test func anErrorOfTheAgentSaysWhichCallItWas() throws {
+        let failure = Failure(AgentError.keyExists(name: "web", correlation: "4711-12-3\u{1B}"))
+        #expect(
+            failure.lines == [
+                "acme-agent: error: a key named \"web\" already exists",
+                "acme-agent: hint: choose another name, or use the existing key",
+                "acme-agent: in the agent's log and audit trail: correlation 4711-12-3\u{FFFD}",
+            ])
+        var json = JSONWriter()
+        failure.write(to: &json)
+        #expect(try JSONDocument(parsing: json.bytes).root.object().string("correlation") == "4711-12-3\u{FFFD}")
+    }
+
     /// The same command may succeed later, unlike after other refusals.
     @Test func aRateThatIsUsedUpIsTemporary() throws {
         let failure = Failure(AgentError.rateExceeded(message: "m", hint: "h", retryAt: 1_795_942_398))

@@ -48,7 +48,7 @@ import Testing
         ("status", Environment.rootStateDirectory), ("account register", Settings.defaultKeyType.rawValue),
         ("keys create", Settings.defaultKeyType.rawValue), ("issue", Settings.defaultKeyType.rawValue),
         ("issue", ChallengeMethod.standardAddress), ("issue", "\(CertificateSettings.defaultDNSWait)"), ("issue", "retire"),
-        ("audit verify", Settings.defaultAuditFile), ("audit tail", "10"),
+        ("audit verify", Settings.defaultAuditFile), ("audit show", Settings.defaultAuditFile), ("audit tail", "10"),
     ]) func defaultsAreTheCodes(_ name: String, _ value: String) throws {
         let text = try help("acme-agent " + name)
         let ends = ["(default: \(value))", ", or \(value))", ", or \(value) if it exists)", ", or \(value) for root)"]

@@ -111,6 +111,24 @@ import Testing
         #expect(AgentError(name: "org.example.Refused", parameters: nil) == nil)
     }
 
+    /// Which call got an error is no part of what it says.
+    @Test(arguments: [
+        AgentError.refused(reason: "no-grant", message: "no", hint: "ask"), .keyNotFound(name: "web"), .keyExists(name: "web"),
+        .keyUnusable(name: "web", message: "damaged"), .invalidRequest(parameter: "uri", message: "no"),
+        .tokenUnavailable(token: "t", reason: "locked", message: "no", hint: nil), .signingFailed(message: "no", hint: nil),
+        .auditUnavailable(message: "no", hint: "room"), .overloaded(message: "no"),
+        .rateExceeded(message: "no", hint: "later", retryAt: 1_795_942_398),
+    ]) func anErrorOfTheAgentNamesItsCall(error: AgentError) throws {
+        var json = JSONWriter(reservingCapacity: 256)
+        json.beginObject()
+        error.writeMembers(to: &json, correlation: "4711-12-3")
+        json.endObject()
+        let read = try #require(AgentError(name: error.name, parameters: try JSONDocument(parsing: json.bytes).root.object()))
+        #expect(read.correlation == "4711-12-3" && error.correlation == nil)
+        #expect(read == error && read.hashValue == error.hashValue && read.message == error.message && read.hint == error.hint)
+        #expect(read != .overloaded(message: "something else"))
+    }
+
     /// An earlier version of the agent names no time, and a later one may name more than that.
     @Test(
         arguments: [

@@ -1,7 +1,7 @@
 import AgentInterface
 import AuditTrail
 import ConfigurationFile
-import Logging
+import DaemonLog
 import NIOCore
 
 /// Holds the configuration in force, replaces it as a whole, and repeats lookups that found nothing.
@@ -24,10 +24,12 @@ final class ConfigurationKeeper {
     private let desk: LookupDesk
     private let audit: AuditLog
     private let eventLoop: any EventLoop
-    private let logger: Logger
+    private let logger: DaemonLogger
     private var pace = RetryPace()
     private var retry: Scheduled<Void>?
     private var isStopped = false
+    /// Called when entries went off or on between reloads.
+    var onChange: (() -> Void)?
     /// Called when a reload has opened or closed sockets.
     var onSockets: ((ListeningSockets.Change) -> Void)?
     /// Connections that may wait to be accepted; 4,096 is also Linux's own limit (net.core.somaxconn).
@@ -35,7 +37,7 @@ final class ConfigurationKeeper {
 
     init(
         _ configuration: LoadedConfiguration, gate: Gate, tokens: TokenSet, sockets: ListeningSockets, desk: LookupDesk, audit: AuditLog,
-        eventLoop: any EventLoop, logger: Logger
+        eventLoop: any EventLoop, logger: DaemonLogger
     ) {
         current = configuration
         self.gate = gate
@@ -57,7 +59,7 @@ final class ConfigurationKeeper {
 
     /// Only about grants that allow nothing at all: one that allows some of what it names may be intended.
     private func warn(_ configuration: LoadedConfiguration) {
-        for warning in configuration.warnings where warning.lack.isAll { logger.warning("\(warning)") }
+        for warning in configuration.warnings where warning.lack.isAll { logger.log(.grantIneffective, "\(warning)") }
     }
 
     func stop() {
@@ -97,7 +99,7 @@ final class ConfigurationKeeper {
             pace = RetryPace()
             retryLater()
             reloadError = nil
-            logger.notice("configuration reloaded", metadata: ["sha256": "\(new.digest)", "off": "\(new.off.count)"])
+            logger.log(.configurationReloaded, "configuration reloaded", [.sha256: new.digest, .off: "\(new.off.count)"])
             for entry in new.off { report(entry) }
             warn(new)
         } catch { refuse(error) }
@@ -105,15 +107,16 @@ final class ConfigurationKeeper {
 
     private func refuse(_ error: ConfigurationError) {
         reloadError = ConfigurationKeeper.bounded(error.description + (error.hint.map { " (\($0))" } ?? ""))
-        logger.error(
-            "the configuration was not reloaded; the previous one stays in force",
-            metadata: ["error": "\(error.description)", "hint": "\(error.hint ?? "")"])
+        logger.log(
+            .configurationRefused, "the configuration was not reloaded; the previous one stays in force",
+            [.error: error.description, .hint: error.hint ?? ""])
         var record = AuditRecord(.event)
         record.operation = "reload"
         record.result = "refused"
         record.detail = reloadError
         do throws(AuditError) { _ = try audit.record(record) } catch {
-            logger.error("a refused reload could not be written to the audit trail", metadata: ["error": "\(error)"])
+            logger.log(
+                .recordNotWritten, "a refused reload could not be written to the audit trail", [.what: "reload", .error: "\(error)"])
         }
     }
 
@@ -124,7 +127,10 @@ final class ConfigurationKeeper {
         retry = nil
         guard !isStopped, isIncomplete else { return }
         retry = eventLoop.assumeIsolated().scheduleTask(in: pace.next()) {
-            if !self.socketFaults.isEmpty { self.settleSockets() }
+            if !self.socketFaults.isEmpty {
+                self.settleSockets()
+                self.onChange?()
+            }
             self.desk.ask(self.current.open)
             self.retryLater()
         }
@@ -146,19 +152,20 @@ final class ConfigurationKeeper {
             record.detail = ConfigurationKeeper.bounded(on.map { Self.text($0, in: new) }.joined(separator: "; "))
             do throws(AuditError) { _ = try audit.record(record) } catch {
                 // The timer asks again.
-                return logger.error("an entry stays off, because the audit trail cannot be written", metadata: ["error": "\(error)"])
+                return logger.log(
+                    .recordNotWritten, "an entry stays off, because the audit trail cannot be written",
+                    [.what: "configuration-entry", .error: "\(error)"])
             }
         }
         let former = current
         current = new
         gate.rules = new.rules
         for entry in on {
-            logger.notice(
-                "an entry of the configuration is on",
-                metadata: ["entry": "\(Self.text(entry, in: new))"])
+            logger.log(.entryOn, "an entry of the configuration is on", [.entry: Self.text(entry, in: new)])
         }
         for entry in new.off where !former.off.contains(entry) { report(entry) }
         settleSockets()
+        onChange?()
         if !isIncomplete {
             retry?.cancel()
             retry = nil
@@ -166,11 +173,11 @@ final class ConfigurationKeeper {
     }
 
     private func report(_ entry: OffEntry) {
-        logger.error(
-            "an entry of the configuration is off",
-            metadata: [
-                "entry": "\(entry.entry)", "line": "\(entry.line.map { "\($0)" } ?? "-")", "why": "\(entry.message)",
-                "hint": "the agent looks for it again and switches the entry on by itself",
+        logger.log(
+            .entryOff, "an entry of the configuration is off",
+            [
+                .entry: entry.entry, .line: entry.line.map { "\($0)" } ?? "-", .why: entry.message,
+                .hint: "the agent looks for it again and switches the entry on by itself",
             ])
     }
 
@@ -179,11 +186,11 @@ final class ConfigurationKeeper {
         let former = socketFaults
         socketFaults = sockets.settle(groups: current.socketGroups)
         for fault in socketFaults where !former.contains(fault) {
-            logger.error(
-                "a socket could not get its group and mode; the agent tries again",
-                metadata: ["entry": "\(fault.entry)", "error": "\(fault.message)"])
+            logger.log(
+                .socketOff, "a socket could not get its group and mode; the agent tries again",
+                [.entry: fault.entry, .error: fault.message])
         }
-        if socketFaults.isEmpty, !former.isEmpty { logger.notice("all sockets have their groups and modes") }
+        if socketFaults.isEmpty, !former.isEmpty { logger.log(.socketsOn, "all sockets have their groups and modes") }
     }
 
     private func offText(_ configuration: LoadedConfiguration) -> String {

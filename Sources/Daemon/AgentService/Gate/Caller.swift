@@ -31,7 +31,7 @@ final class Rules: Sendable {
 /// came.
 struct Caller {
     let peer: AgentPeer
-    /// Connection and call, for example `12-3`: the same in the daemon's log and in the audit trail.
+    /// Start, connection and call, for example `4711-12-3`: the same in the daemon's log and in the audit trail.
     let correlation: String
     let rules: Rules
 

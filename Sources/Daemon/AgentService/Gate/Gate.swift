@@ -64,7 +64,7 @@ final class Gate {
         if case .refused(let refusal) = caller.rules.policy.decide(question), refusal.reason == .operationNotGranted {
             refusals.publish(RefusalReport(question: question, refusal: refusal, caller: caller, unread: nil))
         }
-        reply.fail(AgentError.keyNotFound(name: key.rawValue))
+        reply.fail(AgentError.keyNotFound(name: key.rawValue), caller.correlation)
     }
 
     /// A further grant that covers a request and whose rate is not used up: one user's use of a shared grant must not take
@@ -89,7 +89,7 @@ final class Gate {
         _ question: PolicyQuestion, _ refusal: Refusal, of caller: Caller, unread: CallSubject? = nil, reply: VarlinkReplier
     ) {
         refusals.publish(RefusalReport(question: question, refusal: refusal, caller: caller, unread: unread))
-        reply.fail(AgentError(refusal, question: question, policy: caller.rules.policy))
+        reply.fail(AgentError(refusal, question: question, policy: caller.rules.policy), caller.correlation)
     }
 }
 

@@ -1,8 +1,8 @@
 import ACME
 import AgentInterface
 import AuditTrail
+import DaemonLog
 import DurableFile
-import Logging
 import NIOCore
 import NIOPosix
 import SigningPolicy
@@ -16,7 +16,7 @@ final class RateKeeper {
     private let file: String
     private let disk: NIOThreadPool
     private let eventLoop: any EventLoop
-    private let logger: Logger
+    private let logger: DaemonLogger
     private var isWriting = false
     private var isChanged = false
     /// The last write failed.
@@ -24,7 +24,7 @@ final class RateKeeper {
     private var closing: EventLoopPromise<Void>?
 
     /// - Throws: ``NewerFormat``.
-    init(file: String, disk: NIOThreadPool, eventLoop: any EventLoop, logger: Logger) throws {
+    init(file: String, disk: NIOThreadPool, eventLoop: any EventLoop, logger: DaemonLogger) throws {
         self.file = file
         self.disk = disk
         self.eventLoop = eventLoop
@@ -37,9 +37,9 @@ final class RateKeeper {
             use = RateUse()
         } catch {
             // The limits are a second line behind the grants: without the file the agent serves.
-            logger.error(
-                "what grants with a rate were used for is not known, and is counted from now on",
-                metadata: ["file": "\(file)", "error": "\(error)"])
+            logger.log(
+                .ratesUnknown, "what grants with a rate were used for is not known, and is counted from now on",
+                [.file: file, .error: "\(error)"])
             use = RateUse()
         }
     }
@@ -118,14 +118,14 @@ final class RateKeeper {
         isWriting = false
         switch result {
         case .success:
-            if isFailing { logger.notice("what grants with a rate are used for is written again", metadata: ["file": "\(file)"]) }
+            if isFailing { logger.log(.ratesWritten, "what grants with a rate are used for is written again", [.file: file]) }
             isFailing = false
             if isChanged { return write() }
         case .failure(let error):
             if !isFailing {
-                logger.error(
-                    "what grants with a rate are used for cannot be written; until it is, a restart forgets it",
-                    metadata: ["file": "\(file)", "error": "\(error)", "hint": "make room in the state directory"])
+                logger.log(
+                    .ratesNotWritten, "what grants with a rate are used for cannot be written; until it is, a restart forgets it",
+                    [.file: file, .error: "\(error)", .hint: "make room in the state directory"])
             }
             isFailing = true
             isChanged = true

@@ -16,15 +16,16 @@ struct AgentPeer {
     let calls: CallCounter
 
     /// Asks the kernel (SO_PEERCRED, SO_PEERGROUPS).
+    /// - Parameter start: The daemon's start: the sequence of its record in the audit trail.
     /// - Returns: `nil` if it does not say who the peer is.
-    init?(descriptor: CInt, connection: UInt64) {
+    init?(descriptor: CInt, connection: UInt64, start: UInt64) {
         guard let credentials = VarlinkPeerCredentials(descriptor: descriptor) else { return nil }
         self.connection = connection
         uid = credentials.uid
         gid = credentials.gid
         guard let groups = PeerGroups.of(descriptor) else { return nil }
         identity = Peer(uid: credentials.uid, gids: groups.contains(credentials.gid) ? groups : [credentials.gid] + groups)
-        calls = CallCounter(connection: connection)
+        calls = CallCounter(start: start, connection: connection)
     }
 }
 
@@ -33,9 +34,10 @@ final class CallCounter {
     private var count: UInt64 = 0
     private let connection: String
 
-    init(connection: UInt64) { self.connection = "\(connection)-" }
+    init(start: UInt64, connection: UInt64) { self.connection = "\(start)-\(connection)-" }
 
-    /// The next call's correlation, `CONNECTION-CALL`.
+    /// The next call's correlation, `START-CONNECTION-CALL`. No two calls have the same, since a trail has each sequence
+    /// once; and who reads the trail can begin at the record `START`.
     func next() -> String {
         count &+= 1
         return connection + String(count)

@@ -12,8 +12,9 @@ extension KeyAdministration {
     func reconcile(token: String) {
         for record in keyring.begun where record.token == token && !underWay.contains(record.name) {
             settle(record).assumeIsolated().whenFailure { error in
-                self.logger.error(
-                    "the state of an unfinished key could not be determined", metadata: ["key": "\(record.name)", "error": "\(error)"])
+                self.logger.log(
+                    .keyUnsettled, "the state of an unfinished key could not be determined",
+                    [.key: record.name.rawValue, .error: "\(error)"])
                 self.settleLater()
             }
         }
@@ -45,12 +46,13 @@ extension KeyAdministration {
             guard let pinned = try? PinnedKey(key, uri: KeyURI.text(label: key.reference.label, id: key.reference.id, self.state(record)))
             else { return self.free(record.name) }
             if let name = self.keyring.name(ofPublicKey: key.reference.spki) {
-                self.logger.error(
-                    "the entry of an unfinished key belongs to a key that has a name already; the entry is removed",
-                    metadata: ["key": "\(record.name)", "other": "\(name)"])
+                self.logger.log(
+                    .keyEntryDropped, "the entry of an unfinished key belongs to a key that has a name already; the entry is removed",
+                    [.key: record.name.rawValue, .other: name.rawValue])
                 return self.free(record.name)
             }
-            self.logger.notice("a key of an interrupted creation is in the token and gets its name", metadata: ["key": "\(record.name)"])
+            self.logger.log(
+                .keyRecovered, "a key of an interrupted creation is in the token and gets its name", [.key: record.name.rawValue])
             var event = AuditRecord(.event)
             event.operation = "recover-key"
             event.key = record.name

@@ -1,10 +1,10 @@
 import ACME
 import AgentInterface
 import AuditTrail
+import DaemonLog
 import DurableFile
 import JOSE
 import Keyring
-import Logging
 import NIOCore
 import NIOPosix
 import SigningPolicy
@@ -24,7 +24,7 @@ final class KeyAdministration {
     private let disk: NIOThreadPool
     let audit: AuditLog
     let tokens: TokenSet
-    let logger: Logger
+    let logger: DaemonLogger
     private(set) var keyring: Keyring
     /// Keys that may be in creation for one user: a token makes one after another, and RSA takes seconds.
     static let makingPerUser = 8
@@ -46,7 +46,7 @@ final class KeyAdministration {
     /// - Parameter contents: What was in the folder when the daemon started.
     init(
         eventLoop: any EventLoop, folder: KeyFolder, contents: KeyFolderContents, disk: NIOThreadPool, audit: AuditLog,
-        tokens: TokenSet, logger: Logger
+        tokens: TokenSet, logger: DaemonLogger
     ) {
         self.eventLoop = eventLoop
         self.folder = folder
@@ -55,9 +55,10 @@ final class KeyAdministration {
         self.tokens = tokens
         self.logger = logger
         keyring = Keyring(contents)
-        for key in keyring.unusableKeys { logger.error("a key is off", metadata: ["key": "\(key.name)", "reason": "\(key.reason)"]) }
+        for key in keyring.unusableKeys { logger.log(.keyOff, "a key is off", [.key: key.name.rawValue, .why: key.reason]) }
         for file in contents.strays {
-            logger.error("a file in the keys' folder is not a key's entry", metadata: ["file": "\(TerminalText.safe(file, limit: 200))"])
+            logger.log(
+                .keyFileUnknown, "a file in the keys' folder is not a key's entry", [.file: TerminalText.safe(file, limit: 200)])
         }
     }
 
@@ -97,10 +98,10 @@ final class KeyAdministration {
         let request = Request(admitted, reply), caller = admitted.caller, peer = caller.peer
         let token = creation.token ?? tokens.defaultName, name = creation.name
         guard let supervisor = tokens[token] else {
-            return reply.fail(AgentError.invalidRequest(parameter: "token", message: unknownToken(token)))
+            return request.fail(.invalidRequest(parameter: "token", message: unknownToken(token)))
         }
         guard making[peer.uid, default: 0] < KeyAdministration.makingPerUser else {
-            return reply.fail(AgentError.overloaded(message: "\(KeyAdministration.makingPerUser) keys are being made for you already"))
+            return request.fail(.overloaded(message: "\(KeyAdministration.makingPerUser) keys are being made for you already"))
         }
         if let begun = keyring.begunKey(named: name), !isSettled,
             let settled = settling[name] ?? (underWay.contains(name) ? nil : settle(begun))
@@ -108,15 +109,16 @@ final class KeyAdministration {
             return settled.assumeIsolated().whenComplete { result in
                 switch result {
                 case .success: self.create(creation, admitted, reply: reply, isSettled: true)
-                case .failure(let error): reply.fail(AgentError(cause: UnsettledKey(token: begun.token, cause: error), token: begun.token))
+                case .failure(let error):
+                    request.fail(AgentError(cause: UnsettledKey(token: begun.token, cause: error), token: begun.token))
                 }
             }
         }
         if let unusable = keyring.unusableKey(named: name) {
-            return reply.fail(AgentError.keyUnusable(name: name.rawValue, message: unusable.reason))
+            return request.fail(.keyUnusable(name: name.rawValue, message: unusable.reason))
         }
-        guard keyring.isFree(name) else { return reply.fail(AgentError.keyExists(name: name.rawValue)) }
-        if case .unavailable(let failure) = supervisor.state { return reply.fail(AgentError(failure, token: token)) }
+        guard keyring.isFree(name) else { return request.fail(.keyExists(name: name.rawValue)) }
+        if case .unavailable(let failure) = supervisor.state { return request.fail(AgentError(failure, token: token)) }
         underWay.insert(name)
         making[peer.uid, default: 0] += 1
         let id = (0..<TokenLimits.uniqueID).map { _ in UInt8.random(in: .min ... .max) }
@@ -245,7 +247,8 @@ final class KeyAdministration {
         }
         if error is MadeKeyNotWritten { return eventLoop.makeSucceededVoidFuture() }
         return free(record.name).assumeIsolated().flatMapError { error in
-            self.logger.error("a key's entry could not be removed", metadata: ["key": "\(record.name)", "error": "\(error)"])
+            self.logger.log(
+                .keyEntryNotRemoved, "a key's entry could not be removed", [.key: record.name.rawValue, .error: "\(error)"])
             return self.eventLoop.makeSucceededVoidFuture()
         }.nonisolated()
     }
@@ -275,7 +278,7 @@ final class KeyAdministration {
         guard let (request, key) = existing(admitted, reply: reply) else { return }
         guard let supervisor = tokens[key.token] else {
             underWay.remove(key.name)
-            return reply.fail(KeyAdministration.notConfigured(key.token))
+            return request.fail(KeyAdministration.notConfigured(key.token))
         }
         // Retired first: if the daemon is interrupted after the destruction, the name belongs to a key that does not
         // sign.
@@ -290,16 +293,17 @@ final class KeyAdministration {
     }
 
     private func existing(_ admitted: Admitted, reply: VarlinkReplier) -> (Request, SigningKey)? {
+        let request = Request(admitted, reply)
         guard let name = admitted.key, let key = keyring.key(named: name) else {
-            reply.fail(admitted.key.map { absence(of: $0) } ?? .keyNotFound(name: ""))
+            request.fail(admitted.key.map { absence(of: $0) } ?? .keyNotFound(name: ""))
             return nil
         }
         // One change of a key at a time: a retirement must not rewrite an entry that a destruction has removed.
         guard underWay.insert(key.name).inserted else {
-            reply.fail(AgentError.overloaded(message: "the key is being changed already"))
+            request.fail(.overloaded(message: "the key is being changed already"))
             return nil
         }
-        return (Request(admitted, reply), key)
+        return (request, key)
     }
 
     // MARK: Shared steps
@@ -317,6 +321,8 @@ final class KeyAdministration {
             record = AuditRecord(.intent, of: admitted)
             self.reply = reply
         }
+
+        func fail(_ error: AgentError) { reply.fail(error, record.correlation ?? "") }
     }
 
     /// Writes the intent and waits until it is on disk.
@@ -344,18 +350,36 @@ final class KeyAdministration {
         record.error = failure?.member
         record.detail = detail
         do throws(AuditError) { _ = try audit.record(record) } catch {
-            logger.error("the outcome could not be written to the audit trail", metadata: ["error": "\(error)"])
+            logger.log(
+                .recordNotWritten, "the outcome could not be written to the audit trail",
+                [.correlation: record.correlation ?? "", .what: "outcome", .error: "\(error)"])
         }
         switch result {
-        case .success(let value): succeed(value)
+        case .success(let value):
+            log(done: record, token: token)
+            succeed(value)
         case .failure(let error):
-            logger.warning(
-                "a key operation failed",
-                metadata: [
-                    "correlation": "\(record.correlation ?? "")", "uid": "\(record.uid.map { "\($0)" } ?? "-")",
-                    "key": "\(record.key?.rawValue ?? "")", "operation": "\(record.operation ?? "")", "error": "\(error)",
+            logger.log(
+                .keyOperationFailed, "a key operation failed",
+                [
+                    .correlation: record.correlation ?? "", .uid: record.uid.map { "\($0)" } ?? "", .grant: record.grant ?? "",
+                    .key: record.key?.rawValue ?? "", .operation: record.operation ?? "", .token: token, .error: "\(error)",
                 ])
-            request.reply.fail(failure ?? .signingFailed(message: "\(error)", hint: nil))
+            request.fail(failure ?? .signingFailed(message: "\(error)", hint: nil))
+        }
+    }
+
+    /// Keys are made and destroyed seldom, and an administrator wants to know of each.
+    private func log(done record: AuditRecord, token: String) {
+        let fields: [LogField: String] = [
+            .correlation: record.correlation ?? "", .uid: record.uid.map { "\($0)" } ?? "", .grant: record.grant ?? "",
+            .key: record.key?.rawValue ?? "", .token: token, .why: record.detail ?? "",
+        ]
+        switch record.operation.flatMap(Operation.init(rawValue:)) {
+        case .adoptKey: logger.log(.keyAdopted, "a key was adopted", fields)
+        case .retireKey: logger.log(.keyRetired, "a key was retired", fields)
+        case .deleteKey: logger.log(.keyDeleted, "a key was destroyed", fields)
+        default: logger.log(.keyCreated, "a key was made", fields)
         }
     }
 

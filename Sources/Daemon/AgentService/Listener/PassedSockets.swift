@@ -1,3 +1,4 @@
+import ACME
 import Glibc
 
 /// The listening sockets that systemd has opened for the daemon (sd_listen_fds(3)), by path.
@@ -40,7 +41,7 @@ struct PassedSockets: Sendable {
         // Meant for another process if the number differs, for example for the one that started this one.
         guard let process = variable("LISTEN_PID"), Int32(process) == getpid(), let text = variable("LISTEN_FDS") else { return none }
         guard let count = CInt(text), (0...most).contains(count) else {
-            throw ListenError(description: "LISTEN_FDS is not a number of sockets: \"\(SafeLogHandler.safe(text))\"")
+            throw ListenError(description: "LISTEN_FDS is not a number of sockets: \"\(TerminalText.safe(text, limit: 100))\"")
         }
         return try PassedSockets(first: first, count: count)
     }

@@ -3,15 +3,23 @@ import TokenProtocol
 import TokenSupervisor
 
 extension AgentService {
-    /// The state of the daemon in one sentence, for `systemctl status`: what keeps it from signing first.
+    /// The state of the daemon in one sentence, for `systemctl status`: what keeps it from signing first, what is off last.
     var summary: String {
         var troubles: [String] = []
         if let condition = audit.condition { troubles.append("nothing is signed: \(condition)") }
         troubles += tokens.names.compactMap { name in tokens[name].flatMap { AgentService.trouble(name, $0.state) } }
         if let error = configuration.reloadError { troubles.append("the reload was refused: \(error)") }
-        guard troubles.isEmpty else { return troubles.joined(separator: "; ") }
-        return "ready: " + AgentService.count(tokens.names.count, "token") + ", "
-            + AgentService.count(configuration.current.rules.policy.grants.count, "grant")
+        if troubles.isEmpty {
+            troubles.append(
+                "ready: " + AgentService.count(tokens.names.count, "token") + ", "
+                    + AgentService.count(configuration.current.rules.policy.grants.count, "grant"))
+        }
+        // Last: the rest is served.
+        let off =
+            configuration.current.off.map(\.entry) + configuration.socketFaults.map(\.entry)
+            + keys.keyring.unusableKeys.map { "key \"\($0.name)\"" }
+        if !off.isEmpty { troubles.append("off: " + off.joined(separator: ", ")) }
+        return troubles.joined(separator: "; ")
     }
 
     private static func trouble(_ name: String, _ state: TokenState) -> String? {

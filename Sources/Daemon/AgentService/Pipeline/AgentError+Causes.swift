@@ -48,8 +48,10 @@ extension AgentError {
 }
 
 extension VarlinkReplier {
-    func fail(_ error: AgentError) {
-        fail(error: error.name) { json in error.writeMembers(to: &json) }
+    /// Answers with an error of the agent's, which names the call: with that the caller, or its administrator, finds the
+    /// call in the log and in the audit trail.
+    func fail(_ error: AgentError, _ correlation: String) {
+        fail(error: error.name) { json in error.writeMembers(to: &json, correlation: correlation) }
     }
 }
 

@@ -32,11 +32,11 @@ extension AgentService {
             binding: binding,
             url: call.url, identifiers: identifiers, externalAccount: externalAccountName)
         guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
-        guard let key else { return reply.fail(keys.absence(of: call.key)) }
+        guard let key else { return reply.fail(keys.absence(of: call.key), caller.correlation) }
         var otherKey: SigningKey?
         if let otherName {
             otherKey = keys.keyring.key(named: otherName)
-            guard otherKey != nil else { return reply.fail(keys.absence(of: otherName)) }
+            guard otherKey != nil else { return reply.fail(keys.absence(of: otherName), caller.correlation) }
         }
         if let account = call.account, let binding, !binding.covers(account) {
             return refuse(admitted, CompositionError("account", "is not a URL of the CA to which the key is bound"), reply: reply)
@@ -78,7 +78,7 @@ extension AgentService {
         let question = PolicyQuestion(
             peer: caller.peer.identity, operation: .signRequest, keys: [request.key], identifiers: request.identifiers)
         guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
-        guard let key = keys.keyring.key(named: request.key) else { return reply.fail(keys.absence(of: request.key)) }
+        guard let key = keys.keyring.key(named: request.key) else { return reply.fail(keys.absence(of: request.key), caller.correlation) }
         if isLong(admitted) {
             return submitLong(admitted, key: key, waitsForDisk: true, reply: reply) { () throws(CompositionError) in
                 try SigningPlan.certificateRequest(request, key: key)
@@ -95,7 +95,7 @@ extension AgentService {
     ) {
         let question = PolicyQuestion(peer: caller.peer.identity, operation: message.operation, keys: [name])
         guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
-        guard let key = keys.keyring.key(named: name) else { return reply.fail(keys.absence(of: name)) }
+        guard let key = keys.keyring.key(named: name) else { return reply.fail(keys.absence(of: name), caller.correlation) }
         submit(admitted, key: key, waitsForDisk: false, reply: reply) { () throws(CompositionError) in
             try SigningPlan.handshake(try HandshakeContent(message, content: content, scheme: scheme), key: key)
         }
@@ -135,6 +135,6 @@ extension AgentService {
     /// tries other contents is misusing its grant.
     private func refuse(_ admitted: borrowing Admitted, _ error: CompositionError, reply: VarlinkReplier) {
         gate.refusals.publish(RefusalReport(admitted, error))
-        reply.fail(AgentError.invalidRequest(parameter: error.parameter, message: error.description))
+        reply.fail(AgentError.invalidRequest(parameter: error.parameter, message: error.description), admitted.caller.correlation)
     }
 }

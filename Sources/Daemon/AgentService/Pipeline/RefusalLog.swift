@@ -1,5 +1,5 @@
 import AuditTrail
-import Logging
+import DaemonLog
 import NIOCore
 
 /// Writes refusals to log and trail, as many as ``RefusalBudget`` allows. The rest is counted, and the count is written
@@ -9,13 +9,13 @@ import NIOCore
 final class RefusalLog {
     private let audit: AuditLog
     private let metrics: ServiceMetrics
-    private let logger: Logger
+    private let logger: DaemonLogger
     private let eventLoop: any EventLoop
     private var budget: RefusalBudget
     private var timer: Scheduled<Void>?
 
     init(
-        audit: AuditLog, eventLoop: any EventLoop, metrics: ServiceMetrics, logger: Logger,
+        audit: AuditLog, eventLoop: any EventLoop, metrics: ServiceMetrics, logger: DaemonLogger,
         bounds: RefusalBudget.Bounds = RefusalBudget.Bounds()
     ) {
         self.audit = audit
@@ -35,7 +35,8 @@ final class RefusalLog {
         switch budget.take(uid, bytes: record?.approximateLength, now: now) {
         case .record: if let record { report.publish(record, to: audit, logger: logger) }
         case .leaveOutFirst:
-            logger.warning("too many refusals of one user: the rest of this minute is only counted", metadata: ["uid": "\(uid)"])
+            logger.log(
+                .refusalsLimited, "too many refusals of one user: the rest of this minute is only counted", [.uid: "\(uid)"])
         case .leaveOut: break
         }
         runTimer()
@@ -69,7 +70,9 @@ final class RefusalLog {
                 ? "\(entry.count) refusals of users beyond the first \(budget.bounds.users) were not recorded one by one"
                 : "\(entry.count) refusals of the user were not recorded one by one"
             do throws(AuditError) { _ = try audit.record(record) } catch {
-                logger.error("the count of refusals could not be written to the audit trail", metadata: ["error": "\(error)"])
+                logger.log(
+                    .recordNotWritten, "the count of refusals could not be written to the audit trail",
+                    [.what: "refusals-left-out", .error: "\(error)"])
             }
         }
     }

@@ -1,8 +1,8 @@
 import ACME
 import AgentInterface
 import AuditTrail
+import DaemonLog
 import Keyring
-import Logging
 import SigningPolicy
 
 /// A refusal for the administrator's log and the audit trail.
@@ -56,20 +56,21 @@ struct RefusalReport {
         return record
     }
 
-    func publish(_ record: AuditRecord, to audit: AuditLog, logger: Logger) {
+    func publish(_ record: AuditRecord, to audit: AuditLog, logger: DaemonLogger) {
         let identifiers =
             unread?.identifiersAsGiven(first: RefusalReport.unreadShown).first ?? question.identifiers.prefix(16).map(\.value)
-        logger.notice(
-            "refused",
-            metadata: [
-                "correlation": "\(caller.correlation)", "uid": "\(caller.peer.uid)", "peer": "\(caller.peer.identity)",
-                "operation": "\(question.operation.rawValue)",
-                "keys": "\(question.keys.map(\.rawValue).joined(separator: ", "))",
-                "identifiers": "\(identifiers.joined(separator: ", "))", "why": "\(description)",
+        logger.log(
+            .requestRefused, "refused",
+            [
+                .correlation: caller.correlation, .uid: "\(caller.peer.uid)", .peer: "\(caller.peer.identity)",
+                .operation: question.operation.rawValue, .key: question.keys.map(\.rawValue).joined(separator: ", "),
+                .identifiers: identifiers.joined(separator: ", "), .reason: reason, .why: description,
             ])
         // Nothing was signed and nothing will be: a trail that cannot record the refusal does not change the answer.
         do throws(AuditError) { _ = try audit.record(record) } catch {
-            logger.error("a refusal could not be written to the audit trail", metadata: ["error": "\(error)"])
+            logger.log(
+                .recordNotWritten, "a refusal could not be written to the audit trail",
+                [.correlation: caller.correlation, .what: "refusal", .error: "\(error)"])
         }
     }
 }

@@ -7,7 +7,7 @@ import Varlink
 
 /// The data of one admitted request in the pipeline; ``SignatureRound`` knows how far it has come.
 final class SignatureJob {
-    /// Ties the records of one request together: connection and call.
+    /// Ties the records of one request together.
     let correlation: String
     let reply: VarlinkReplier
     /// The request's audit record, for intent and outcome; changed in place between the two.

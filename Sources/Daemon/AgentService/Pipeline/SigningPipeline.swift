@@ -1,7 +1,7 @@
 import AgentInterface
 import AuditTrail
+import DaemonLog
 import Keyring
-import Logging
 import NIOCore
 import TokenProtocol
 import TokenSupervisor
@@ -16,7 +16,7 @@ final class SigningPipeline {
     private let writer: AuditWriter
     private let tokens: TokenSet
     private let metrics: ServiceMetrics
-    private let logger: Logger
+    private let logger: DaemonLogger
 
     private var round = SignatureRound(requestsPerUser: SigningPipeline.requestsPerUser)
     /// Indexed by the slots of `round`.
@@ -27,7 +27,7 @@ final class SigningPipeline {
     /// A quarter of the 4,096 requests that may wait for a token: one user's flood must leave room for the others.
     static let requestsPerUser = 1_024
 
-    init(eventLoop: any EventLoop, audit: AuditLog, tokens: TokenSet, metrics: ServiceMetrics, logger: Logger) {
+    init(eventLoop: any EventLoop, audit: AuditLog, tokens: TokenSet, metrics: ServiceMetrics, logger: DaemonLogger) {
         self.eventLoop = eventLoop
         self.audit = audit
         self.writer = audit.writer()
@@ -57,7 +57,8 @@ final class SigningPipeline {
         let error = AgentError(fault)
         metrics.signature(of: job, isMade: false)
         metrics.failed(error.member, token: job.task.key.token)
-        job.reply.fail(error)
+        logger.log(job, withheld: error)
+        job.reply.fail(error, job.correlation)
     }
 
     private func job(_ id: SignatureRound.Job) -> SignatureJob? {
@@ -207,12 +208,15 @@ final class SigningPipeline {
             round.answered(id)
             count(job, isWithheld: action == .withhold(id))
             if case .withhold = action {
-                job.reply.fail(error.map { AgentError($0) } ?? .signingFailed(message: "the audit trail lacks a record", hint: nil))
+                let error = error.map { AgentError($0) } ?? .signingFailed(message: "the audit trail lacks a record", hint: nil)
+                logger.log(job, withheld: error)
+                job.reply.fail(error, job.correlation)
             } else {
+                logger.log(job)
                 switch job.answer {
                 case .success(let meaning)?: job.reply.succeed { json in meaning.writeMembers(to: &json) }
-                case .failure(let fault)?: job.reply.fail(AgentError(fault))
-                case nil: job.reply.fail(.signingFailed(message: "there is nothing to answer", hint: nil))
+                case .failure(let fault)?: job.reply.fail(AgentError(fault), job.correlation)
+                case nil: job.reply.fail(AgentError.signingFailed(message: "there is nothing to answer", hint: nil), job.correlation)
                 }
             }
             return true
@@ -238,23 +242,10 @@ final class SigningPipeline {
         guard let job = job(id) else { return }
         switch result {
         case .failure(let failure):
-            logger.warning(
-                "the token did not sign",
-                metadata: [
-                    "correlation": "\(job.correlation)", "uid": "\(job.record.uid ?? .max)", "key": "\(job.task.key.name)",
-                    "function": "\(failure.function ?? "-")",
-                    "returnValue": "\(failure.returnValue.map { "0x" + String($0, radix: 16) } ?? "-")", "reason": "\(failure.kind)",
-                    "message": "\(failure.message)",
-                ])
             fail(id, .token(failure, token: job.task.key.token))
         case .success(let signature):
-            if needsCheck(job), !job.task.accepts(signature) {
-                // Either the token computed wrongly, which for RSA and Ed25519 reveals the key, or it used another key.
-                logger.error(
-                    "the token returned a signature that is not the pinned key's; it is discarded",
-                    metadata: ["correlation": "\(job.correlation)", "key": "\(job.task.key.name)"])
-                return fail(id, .wrongSignature)
-            }
+            // If not, either the token computed wrongly, which for RSA and Ed25519 reveals the key, or it used another key.
+            guard !needsCheck(job) || job.task.accepts(signature) else { return fail(id, .wrongSignature) }
             metrics.signature(of: job, isMade: true)
             do throws(CompositionError) {
                 switch try job.plan.resume(signature) {

@@ -77,13 +77,14 @@ extension Failure {
         case .overloaded: (code, status) = ("overloaded", .temporary)
         }
         self.init(code, status, TerminalText.safe(Failure.sentence(error)), hint: error.hint.map { TerminalText.safe($0) })
-        if case .rateExceeded(_, _, let time) = error { retryAt = time }
+        if case .rateExceeded(_, _, let time, _) = error { retryAt = time }
+        correlation = error.correlation.map { TerminalText.safe($0, limit: 100) }
     }
 
     /// The agent's message about a parameter, such as "is retired", leaves out the parameter's name: a person needs
     /// both.
     private static func sentence(_ error: AgentError) -> String {
-        guard case .invalidRequest(let parameter, let message) = error,
+        guard case .invalidRequest(let parameter, let message, _) = error,
             ["is", "was", "must", "cannot", "does", "gave"].contains(message.prefix { $0 != " " })
         else { return error.message }
         let subject =

@@ -16,6 +16,8 @@ struct Failure: Error, Equatable {
     var problem: Problem?
     /// When the same command may succeed, if that is known: Unix seconds.
     var retryAt: Int64?
+    /// The call at the agent that failed, as the agent's log and audit trail name it.
+    var correlation: String?
     /// Further lines, such as what a hook printed; each safe for a terminal.
     var details: [String] = []
     /// What the CA says about individual identifiers.
@@ -71,6 +73,7 @@ struct Failure: Error, Equatable {
         }
         if let omitted = problem?.omittedSubproblems, omitted > 0 { lines.append("  and \(omitted) more") }
         if let hint { lines.append("acme-agent: hint: \(hint)") }
+        if let correlation { lines.append("acme-agent: in the agent's log and audit trail: correlation \(correlation)") }
         return lines
     }
 
@@ -95,6 +98,7 @@ struct Failure: Error, Equatable {
         json.member("hint", ifPresent: hint)
         json.member("exitStatus", exitStatus.rawValue)
         json.member("retryAt", ifPresent: retryAt.map { RFC3339.string($0) })
+        json.member("correlation", ifPresent: correlation)
         if !details.isEmpty { json.member("details", details) }
         if let problem {
             json.name("problem")

@@ -24,7 +24,7 @@ struct GivenOptions: Sendable {
         ("account rollover", true), ("account recover", true), ("issue", true),
         ("renew", false), ("revoke", false), ("list", false), ("show", false), ("forget", false), ("keys create", false),
         ("keys adopt", false), ("keys list", false), ("keys show", false), ("keys retire", false), ("keys delete", false),
-        ("audit verify", false), ("audit tail", false), ("status", false), ("deploy", false),
+        ("audit verify", false), ("audit show", false), ("audit tail", false), ("status", false), ("deploy", false),
         ("ca list", true), ("ca show", true), ("apply", true), ("migrate", false), ("csr", false), ("import", false),
         ("root-deploy", false),
     ]

@@ -79,7 +79,7 @@ final class AgentKeyProvider: KeyProvider {
     ) async throws -> (KeyDescription, isNew: Bool) {
         do {
             return (try await create(name, usage, algorithm, directory), true)
-        } catch AgentError.keyExists(let taken) {
+        } catch AgentError.keyExists(let taken, _) {
             for _ in 0..<Self.looks {
                 if let key = try? await agent.key(named: name) {
                     guard key.usage == usage, key.algorithm == algorithm, key.directory == directory?.text, key.state == .active else {

@@ -23,9 +23,19 @@ struct Session: Sendable {
     /// - Throws: `AgentConnectionError`.
     func agent() async throws -> AgentClient {
         output.detail("agent: \(settings.socket)")
-        return try await AgentClient.connect(socket: settings.socket) { [output, socket = settings.socket] in
+        let agent = try await AgentClient.connect(socket: settings.socket) { [output, socket = settings.socket] in
             output.note("waiting for the agent to answer on \(TerminalText.safe(socket))")
         }
+        // Asked for only if it is shown.
+        if output.verbosity >= .verbose, let correlation = try await agent.status().correlation {
+            output.detail("in the agent's log and audit trail: \(Session.connection(of: TerminalText.safe(correlation, limit: 100)))")
+        }
+        return agent
+    }
+
+    /// What all calls of a connection have in common.
+    static func connection(of correlation: String) -> String {
+        "correlation " + correlation.split(separator: "-").prefix(2).joined(separator: "-") + "-…"
     }
 
     /// The agent's keys for the flow.

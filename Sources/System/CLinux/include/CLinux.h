@@ -6,6 +6,7 @@
 #include "clinux_spawn.h"
 #include "clinux_status.h"
 #include "clinux_datagram.h"
+#include "clinux_journal.h"
 #include "clinux_hook.h"
 #include "clinux_credential.h"
 #include "clinux_lock.h"

@@ -4,7 +4,7 @@ import ArgumentParser
 struct Audit: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read and verify the agent's audit trail.",
-        discussion: "Example: acme-agent audit tail --follow", subcommands: [AuditVerify.self, AuditTail.self])
+        discussion: "Example: acme-agent audit tail --follow", subcommands: [AuditVerify.self, AuditShow.self, AuditTail.self])
 
     @OptionGroup(visibility: .hidden) var options: GlobalOptions
 }

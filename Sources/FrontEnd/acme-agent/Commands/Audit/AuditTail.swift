@@ -54,7 +54,7 @@ struct AuditTail: AgentCommand {
             do {
                 try await show(count)
                 return count
-            } catch AgentError.invalidRequest(parameter: "last", _) where count > 1 {
+            } catch AgentError.invalidRequest(parameter: "last", _, _) where count > 1 {
                 // Nothing was shown. In small steps: what fits and is not shown would be missed.
                 count -= max(1, count / 8)
             }

@@ -298,7 +298,7 @@ struct DeploymentCheck {
         do {
             _ = try await agent.handshake(key: key, content: Self.content, scheme: algorithm.serverScheme)
             return .ok(.key, "the agent signs a handshake with the key \(key) for this user")
-        } catch AgentError.invalidRequest(parameter: "key", let message) where message.contains("retired") {
+        } catch AgentError.invalidRequest(parameter: "key", let message, _) where message.contains("retired") {
             return .failed(
                 .key, "the key \(key) is retired",
                 hint: "acme-agent renew \(name) makes another one; its deploy hook, or a reload, has \(title) take it into use")

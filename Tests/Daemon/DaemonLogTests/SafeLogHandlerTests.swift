@@ -1,8 +1,9 @@
+import LogRecorder
 import Logging
 import Synchronization
 import Testing
 
-@testable import AgentService
+@testable import DaemonLog
 
 @Suite struct SafeLogHandlerTests {
     /// A line feed forges a line, ESC and U+009B start an escape sequence, U+202E shows a name backwards.
