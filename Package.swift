@@ -248,7 +248,7 @@ let package = Package(
         tests(
             "AgentServiceTests", in: "Daemon",
             [
-                "DatagramSocket", "KeyNameLiterals", "LogRecorder", "DurableFile", "ConfigurationFile", "DaemonLog",
+                "DatagramSocket", "FaultyDisk", "KeyNameLiterals", "LogRecorder", "DurableFile", "ConfigurationFile", "DaemonLog",
                 "SigningPolicy",
                 "AgentService", "AgentInterface", "AgentClient", "AuditTrail", "TokenSupervisor", "TokenProtocol", "Varlink", "ACME",
                 "JOSE", "StrictJSON", crypto, logging, nioCore,

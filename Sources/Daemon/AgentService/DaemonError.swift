@@ -41,6 +41,9 @@ public struct DaemonError: Error, Sendable {
             message = error.description
             hint = error.hint
             exitCode = DaemonError.configurationFault
+        case let error as BackupError:
+            message = error.message
+            hint = error.hint
         case let error as ListenError:
             message = error.description
             hint = error.hint

@@ -6,7 +6,7 @@ import StrictJSON
 ///
 /// Stored at most once a second, so a cut of the last second's records is not noticed; nor is a cut by somebody who can
 /// write this file too.
-struct AuditMemory: Sendable {
+public struct AuditMemory: Sendable {
     let path: String
 
     private static let format: Int64 = 1
@@ -14,9 +14,11 @@ struct AuditMemory: Sendable {
     /// Bytes: a sequence, a hash and their names.
     private static let limit = 1_024
 
+    public init(path: String) { self.path = path }
+
     /// - Returns: `nil` if nothing is remembered.
     /// - Throws: `AuditError` `.memoryDamaged`, `.newerFormat`, `.unavailable`.
-    func read() throws(AuditError) -> AuditHead? {
+    public func read() throws(AuditError) -> AuditHead? {
         let bytes: [UInt8]
         do throws(FileError) { bytes = try DurableFile.read(path, limit: AuditMemory.limit) } catch {
             if error.isMissing { return nil }
@@ -40,14 +42,18 @@ struct AuditMemory: Sendable {
         }
     }
 
-    func write(_ head: AuditHead) throws(AuditError) {
+    /// Stores a head; it is on disk when this returns.
+    /// - Throws: `AuditError` `.unavailable`.
+    public func write(_ head: AuditHead, calls: FileCalls = .real) throws(AuditError) {
         var json = JSONWriter()
         json.beginObject()
         json.member("format", AuditMemory.format)
         json.member("sequence", head.sequence)
         json.member("hash", head.hash)
         json.endObject()
-        do throws(FileError) { try DurableFile.replace(path, with: json.bytes + [UInt8(ascii: "\n")], mode: AuditMemory.mode) } catch {
+        do throws(FileError) {
+            try DurableFile.replace(path, with: json.bytes + [UInt8(ascii: "\n")], mode: AuditMemory.mode, calls: calls)
+        } catch {
             throw AuditError(
                 .unavailable, file: path, errorNumber: error.code, message: "the end of the audit trail could not be stored")
         }

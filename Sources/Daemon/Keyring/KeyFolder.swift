@@ -28,7 +28,7 @@ public struct KeyFolderContents: Sendable {
 /// else may be able to write to them, or to anything on the path to the folder.
 public struct KeyFolder: Sendable {
     /// An entry is under 2 KiB with RSA-4096.
-    private static let recordLimit = 16 * 1024
+    package static let recordLimit = 16 * 1024
     private static let folderRule = Ownership(owner: .rootOrSelf, forbidden: 0o022, judgesWay: true)
     private static let recordRule = Ownership(owner: .rootOrSelf, forbidden: 0o022, wantsOneName: true, judgesWay: false)
 

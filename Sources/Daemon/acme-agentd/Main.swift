@@ -21,7 +21,7 @@ struct Daemon: ParsableCommand {
             With --explain: one question about what a user may do, with --as USER and for some --directory and \
             --account; `acme-agent policy check` has the same questions.
             """,
-        version: "acme-agentd \(AgentVersion.current)")
+        version: "acme-agentd \(AgentVersion.current)", subcommands: [BackUp.self, Restore.self])
 
     @Option(name: .long, help: "The configuration file.")
     var config = AgentConfiguration.defaultPath
@@ -137,6 +137,15 @@ struct Daemon: ParsableCommand {
 
     /// As of `acme-agent`.
     private static let refused: Int32 = 2
+
+    /// - Parameter configurationFile: The file named on the command line, if it is not the default.
+    static func reporting(_ configurationFile: String?, _ body: () throws -> Void) throws {
+        do { try body() } catch {
+            let error = DaemonError(error, configurationFile: configurationFile == AgentConfiguration.defaultPath ? nil : configurationFile)
+            report(error)
+            throw ExitCode(error.exitCode)
+        }
+    }
 
     private static func report(_ error: DaemonError) {
         var text = "acme-agentd: error: \(error.message)\n"

@@ -162,6 +162,27 @@ public final class Folder: Sendable {
         try synchronize()
     }
 
+    /// Creates a file, completely or not at all, and replaces none. Once this returns, it survives a power loss.
+    /// - Throws: `FileError` with EEXIST if the name is taken.
+    public func createNew(_ name: String, with bytes: [UInt8], mode: UInt32) throws(FileError) {
+        let interim = Folder.interim(name)
+        var isNamed = false
+        do throws(FileError) {
+            let file = try begin(interim, mode: mode)
+            try file.write(bytes)
+            try file.synchronize()
+            // Unlike rename(2), link(2) fails if the name is taken.
+            try addName(name, to: interim)
+            isNamed = true
+            try remove(interim)
+            try synchronize()
+        } catch {
+            unlinkat(descriptor, interim, 0)
+            if isNamed { unlinkat(descriptor, name, 0) }
+            throw error
+        }
+    }
+
     /// Creates or replaces a file so that no reader sees a part of it. What a power loss leaves is undefined.
     public func replaceUnsynced(_ name: String, with bytes: [UInt8], mode: UInt32) throws(FileError) {
         try replaceUnsynced(name, with: bytes, mode: mode, syncsContent: false)

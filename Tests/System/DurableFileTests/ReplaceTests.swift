@@ -28,6 +28,23 @@ struct ReplaceTests {
         #expect(folder.names == ["a"])
     }
 
+    @Test("A new file replaces none, and is there complete or not at all", arguments: 0..<4)
+    func new(index: Int) throws {
+        let folder = try PrivateFolder(), disk = FaultyDisk(number: EIO)
+        let opened = try Folder(folder.path, calls: disk.calls)
+        disk.fail(at: index)
+        if index < 3 {
+            #expect(failure(of: FileError.self) { try opened.createNew("a", with: [1, 2], mode: 0o600) }?.code == EIO)
+            #expect(folder.names.isEmpty)
+        }
+        disk.clear()
+        try opened.createNew("a", with: Array("first".utf8), mode: 0o600)
+        #expect(disk.made == [.write, .synchronize, .synchronize])
+        #expect(failure(of: FileError.self) { try opened.createNew("a", with: Array("second".utf8), mode: 0o600) }?.code == EEXIST)
+        #expect(try folder.text("a") == "first" && folder.names == ["a"])
+        #expect(try File(reading: folder.path("a")).status().mode == 0o600)
+    }
+
     @Test("Short or interrupted writes are continued")
     func shortWrites() throws {
         let folder = try PrivateFolder()

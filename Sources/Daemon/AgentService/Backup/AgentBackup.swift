@@ -1,0 +1,129 @@
+import ACME
+import AuditTrail
+import ConfigurationFile
+import DurableFile
+import Glibc
+import Keyring
+import TokenProtocol
+
+/// Makes backups of the agent's state; see ``BackupDocument`` for what is in them. A daemon may run meanwhile.
+public enum AgentBackup {
+    /// How often the entries of the keys are read until two readings are the same.
+    private static let tries = 20
+    private static let entrySuffix = ".json"
+
+    /// Writes a backup to a new file of mode 0600. Blocks on the disk.
+    /// - Parameters:
+    ///   - configurationFile: The daemon's.
+    ///   - path: Of the backup; must not exist.
+    /// - Returns: What is in it and what is not, as lines for a person.
+    /// - Throws: `ConfigurationError`, `FileError`, `OwnershipError`, `AuditError` or another error for ``DaemonError``.
+    public static func make(of configurationFile: String, to path: String) throws -> String {
+        let bytes = try AgentConfiguration.bytes(ofProtectedFile: configurationFile)
+        let configuration = try AgentConfiguration(ConfigurationFile.parse(bytes, file: configurationFile))
+        if let token = configuration.tokens.first(where: { $0.uri.contains("pin-value=") }) {
+            throw BackupError(
+                "the uri of token \"\(token.name)\" has a pin-value, and a backup must have no secret",
+                hint: "the agent ignores it: remove it from \(configurationFile)")
+        }
+        let state = configuration.stateDirectory
+        let (keys, strays, head) = try AgentUser.act(asOwnerOf: state) {
+            let (keys, strays) = try entries(in: state + "/" + keysFolder)
+            // After the keys: the trail then has the records of each of them.
+            return (keys, strays, try AuditMemory(path: state + "/" + headFile).read())
+        }
+        let document = BackupDocument(
+            version: AgentVersion.current, created: RFC3339.string(AuditRecord.now() / 1_000),
+            configuration: BackupDocument.Part(name: try absolute(configurationFile), bytes: bytes), keys: keys,
+            trailFile: configuration.auditFile, trailHead: head, secrets: secrets(of: configuration))
+        let content = document.bytes()
+        // What cannot be restored is no backup.
+        guard content.count <= BackupDocument.sizeLimit, (try? BackupDocument(content)) == document else {
+            throw BackupError("there is too much for a backup: \(content.count) bytes")
+        }
+        let (folder, name) = DurableFile.split(path)
+        do throws(FileError) { try Folder(folder).createNew(name, with: content, mode: 0o600) } catch {
+            guard error.code == EEXIST else { throw error }
+            throw BackupError("\(path) exists, and a backup replaces no file", hint: "name a new file")
+        }
+        return summary(document, configuration, path: path, strays: strays)
+    }
+
+    static let keysFolder = "keys"
+    static let headFile = "audit-head"
+
+    static func absolute(_ path: String) throws -> String {
+        guard path.utf8.first != UInt8(ascii: "/") else { return path }
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        guard getcwd(&buffer, buffer.count) != nil else { throw FileError(path: path, call: "getcwd", code: errno) }
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) + "/" + path
+    }
+
+    /// The entries of the keys as they were at one moment: the daemon replaces and removes each in one step, and nothing
+    /// was changed between two readings.
+    /// - Returns: And the names of files that are not entries.
+    static func entries(in path: String) throws -> (entries: [BackupDocument.Part], strays: [String]) {
+        let folder: Folder
+        do throws(OwnershipError) { folder = try Folder.open(path, as: .configuration) } catch {
+            // No key was made yet.
+            if error.isMissing { return ([], []) }
+            throw error
+        }
+        var before: [BackupDocument.Part]?
+        for _ in 0..<tries {
+            let (now, strays) = try read(folder)
+            if now == before { return (now, strays) }
+            before = now
+        }
+        throw BackupError("keys are being made or changed all the time", hint: "try again")
+    }
+
+    private static func read(_ folder: Folder) throws -> (entries: [BackupDocument.Part], strays: [String]) {
+        var entries: [BackupDocument.Part] = [], strays: [String] = []
+        for name in try folder.names() where name.hasSuffix(entrySuffix) && !name.hasPrefix(".") {
+            guard isEntry(name) else {
+                strays.append(name)
+                continue
+            }
+            // It may have been removed since.
+            guard let bytes = try folder.read(name, limit: KeyFolder.recordLimit) else { continue }
+            entries.append(BackupDocument.Part(name: name, bytes: bytes))
+        }
+        return (entries, strays)
+    }
+
+    /// Whether a name is that of a key's entry.
+    static func isEntry(_ name: String) -> Bool {
+        name.hasSuffix(entrySuffix) && (try? KeyName(String(name.dropLast(entrySuffix.utf8.count)))) != nil
+    }
+
+    private static func secrets(of configuration: AgentConfiguration) -> [BackupDocument.Secret] {
+        configuration.tokens.compactMap { token in
+            token.pinSource.map { BackupDocument.Secret(file: $0, setting: "pin-source of token \"\(token.name)\"") }
+        }
+            + configuration.externalAccounts.map {
+                BackupDocument.Secret(file: $0.hmacKeyFile, setting: "hmac-key-file of external account \"\($0.name)\"")
+            }
+    }
+
+    private static func summary(
+        _ document: BackupDocument, _ configuration: AgentConfiguration, path: String, strays: [String]
+    ) -> String {
+        let unusable = document.keys.filter { (try? KeyRecord(json: $0.bytes)) == nil }.map(\.name)
+        var lines = [
+            "backup: \(path)",
+            "configuration: \(document.configuration.name)",
+            "entries of keys: \(document.keys.count)",
+            "audit trail: \(document.trailHead.map { "its head, \($0)" } ?? "none was begun yet")",
+            "",
+            "not in it:",
+            "- the keys, which are in the token: back up \(configuration.tokens.map { "\"\($0.name)\"" }.joined(separator: ", ")) "
+                + "with the vendor's tools",
+            "- the audit trail's files: \(configuration.auditFile)*",
+        ]
+        lines += document.secrets.map { "- the secret in \($0.file): \($0.setting)" }
+        if !unusable.isEmpty { lines.append("warning: cannot be used, and were copied as they are: \(unusable.joined(separator: ", "))") }
+        if !strays.isEmpty { lines.append("warning: not entries of keys, and left out: \(strays.joined(separator: ", "))") }
+        return lines.map { TerminalText.safe($0, limit: 2_000) }.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,312 @@
+import ACME
+import AgentClient
+import AuditTrail
+import DurableFile
+import FaultyDisk
+import Foundation
+import JOSE
+import KeyNameLiterals
+import Logging
+import Testing
+
+@testable import AgentService
+
+/// Backups of the agent's state, and what comes back from them.
+@Suite(.timeLimit(.minutes(3))) struct BackupTests {
+    private static let document = BackupDocument(
+        version: "1.2.3", created: "2026-11-29T08:53:18Z",
+        configuration: .init(name: "/etc/x.toml", bytes: Array("# ü\nsocket = \"/x\"\n".utf8)),
+        keys: [.init(name: "a.json", bytes: Array("{}\n".utf8)), .init(name: "b.json", bytes: [0xFF, 0, 0x0A])],
+        trailFile: "/var/audit.jsonl", trailHead: AuditHead("7:" + String(repeating: "ab", count: 32)),
+        secrets: [.init(file: "/etc/pin", setting: "pin-source of token \"x\"")])
+
+    /// A daemon with two keys, which has signed.
+    private func fixture() async throws -> AgentFixture {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        _ = try await client.createKey(named: "web-1", usage: .certificate, algorithm: .p256)
+        _ = try await client.postAsGet()
+        await client.close()
+        return agent
+    }
+
+    private func keys(_ agent: AgentFixture) -> [String: Data] {
+        let folder = agent.folder + "/state/keys"
+        var keys: [String: Data] = [:]
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
+            keys[name] = FileManager.default.contents(atPath: folder + "/" + name)
+        }
+        return keys
+    }
+
+    private func kept(_ agent: AgentFixture) -> [String] {
+        ["", "/state"].flatMap { (try? FileManager.default.contentsOfDirectory(atPath: agent.folder + $0)) ?? [] }
+            .filter { $0.contains(".before-restore-") }
+    }
+
+    /// As on a new machine: nothing of the state is left but what is told.
+    private func wipe(_ agent: AgentFixture, trail: Bool = false) {
+        var paths = ["/state/keys", "/state/audit-head", "/acme-agentd.toml"]
+        if trail { paths.append("/state/audit") }
+        for path in paths { try? FileManager.default.removeItem(atPath: agent.folder + path) }
+    }
+
+    private func failure(_ body: () throws -> Void) -> DaemonError? {
+        do {
+            try body()
+            return nil
+        } catch { return DaemonError(error) }
+    }
+
+    @Test func aDocumentIsReadAsItWasWritten() throws {
+        let bytes = Self.document.bytes()
+        #expect(try BackupDocument(bytes) == Self.document)
+        #expect(try JSONSerialization.jsonObject(with: Data(bytes)) is [String: Any])
+        var other = Self.document
+        other.trailHead = nil
+        #expect(try BackupDocument(other.bytes()) == other)
+    }
+
+    @Test func aChangedByteIsNoticed() throws {
+        let bytes = Self.document.bytes()
+        for index in bytes.indices {
+            var other = bytes
+            other[index] ^= 1
+            #expect(throws: BackupError.self, "byte \(index)") { try BackupDocument(other) }
+        }
+        for count in [0, 1, bytes.count / 2, bytes.count - 1] {
+            #expect(throws: BackupError.self, "\(count) bytes") { try BackupDocument(Array(bytes.prefix(count))) }
+        }
+        #expect(throws: BackupError.self) { try BackupDocument(bytes + [0x20]) }
+    }
+
+    @Test func aNewerFormatIsNamed() throws {
+        let error = failure { _ = try BackupDocument(Array(#"{"format":99,"new":1}"#.utf8)) }
+        #expect(error?.message.contains("newer") == true && error?.hint == "use the newer version", "\(String(describing: error))")
+        #expect(failure { _ = try BackupDocument(Array("{}".utf8)) }?.message.contains("is not a backup") == true)
+    }
+
+    @Test func aRunningDaemonsStateIsInItAndNoSecret() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let pin = agent.folder + "/hsm.pin", mac = agent.folder + "/mac.key"
+        for (file, secret) in [(pin, "48151623"), (mac, "c2VjcmV0LW1hYy1rZXktb2YtYS1DQQ")] {
+            try secret.write(toFile: file, atomically: false, encoding: .utf8)
+            chmod(file, 0o600)
+        }
+        try agent.write(
+            grants: AgentFixture.everything,
+            tokens: AgentFixture.fakeToken + """
+
+                pin-source = "\(pin)"
+                [[external-account]]
+                name = "ca"
+                directory = "https://localhost:14000/dir"
+                key-id = "k"
+                hmac-key-file = "\(mac)"
+                """)
+        let path = agent.folder + "/backup.json"
+        let text = try AgentBackup.make(of: agent.file, to: path)
+        for part in [pin, mac, "entries of keys: 2", "the audit trail's files"] {
+            #expect(text.contains(part), "\(text)")
+        }
+        #expect(try FileStatus(at: path).mode == 0o600)
+        let content = try String(contentsOfFile: path, encoding: .utf8)
+        #expect(!content.contains("48151623") && !content.contains("c2VjcmV0LW1hYy1rZXktb2YtYS1DQQ"))
+        let document = try BackupDocument(Array(content.utf8))
+        #expect(Dictionary(uniqueKeysWithValues: document.keys.map { ($0.name, Data($0.bytes)) }) == keys(agent))
+        #expect(document.secrets.map(\.file) == [pin, mac])
+        // The head is of this trail, and known to be on disk.
+        let head = try #require(document.trailHead)
+        let line = try #require(try agent.trail.map { try AuditEntry(line: Array($0.utf8)) }.first { $0.record.sequence == head.sequence })
+        #expect(line.hash == head.hash)
+        // Nothing is replaced.
+        let again = failure { _ = try AgentBackup.make(of: agent.file, to: path) }
+        #expect(again?.message.contains("exists") == true && again?.exitCode == 1)
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == content)
+        #expect(failure { _ = try AgentBackup.make(of: agent.file, to: agent.folder + "/none/b.json") } != nil)
+        // A PIN in the configuration itself.
+        try agent.write(
+            grants: AgentFixture.everything,
+            tokens: AgentFixture.fakeToken.replacingOccurrences(of: "token=fake", with: "token=fake?pin-value=48151623"))
+        #expect(failure { _ = try AgentBackup.make(of: agent.file, to: agent.folder + "/c.json") }?.message.contains("pin-value") == true)
+        #expect(!FileManager.default.fileExists(atPath: agent.folder + "/c.json"))
+        try agent.write(grants: AgentFixture.everything)
+    }
+
+    @Test func aWipedStateComesBack() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let path = agent.folder + "/backup.json", before = keys(agent)
+        let configuration = try String(contentsOfFile: agent.file, encoding: .utf8)
+        try agent.restart {
+            _ = try AgentBackup.make(of: agent.file, to: path)
+            wipe(agent)
+            let text = try AgentBackup.restore(path, configurationFile: nil, replaces: false)
+            #expect(text.contains("it has the backup's head"), "\(text)")
+            #expect(keys(agent) == before && kept(agent).isEmpty)
+            #expect(try String(contentsOfFile: agent.file, encoding: .utf8) == configuration)
+            #expect(try FileStatus(at: agent.folder + "/state/keys").mode == 0o700)
+            #expect(try FileStatus(at: agent.folder + "/state/keys/web-1.json").mode == 0o600)
+            // Once more changes nothing.
+            _ = try AgentBackup.restore(path, configurationFile: nil, replaces: false)
+            #expect(keys(agent) == before && kept(agent).isEmpty)
+        }
+        let client = try await agent.client()
+        #expect(try await client.keys().map(\.name).sorted() == ["account-1", "web-1"])
+        _ = try await client.postAsGet()
+    }
+
+    @Test func nothingIsRestoredBesideARunningDaemon() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let path = agent.folder + "/backup.json"
+        _ = try AgentBackup.make(of: agent.file, to: path)
+        let error = failure { _ = try AgentBackup.restore(path, configurationFile: nil, replaces: true) }
+        #expect(error?.message.hasPrefix("a daemon may be running: ") == true, "\(String(describing: error))")
+        #expect(error?.hint == "systemctl stop acme-agentd.socket acme-agentd.service" && kept(agent).isEmpty)
+        // With another socket in the backup, the trail's lock says so.
+        let text = try String(contentsOfFile: agent.file, encoding: .utf8)
+        var document = try BackupDocument(Array(FileManager.default.contents(atPath: path) ?? Data()))
+        document.configuration.bytes = Array(text.replacingOccurrences(of: "agent.sock", with: "other.sock").utf8)
+        try DurableFile.replace(path, with: document.bytes(), mode: 0o600)
+        let elsewhere = agent.folder + "/elsewhere.toml"
+        let other = failure { _ = try AgentBackup.restore(path, configurationFile: elsewhere, replaces: true) }
+        #expect(other?.message.hasPrefix("a daemon may be running: ") == true, "\(String(describing: other))")
+        #expect(!FileManager.default.fileExists(atPath: elsewhere))
+    }
+
+    @Test func otherStateStaysUnlessItIsToBeReplacedAndThenBeside() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let path = agent.folder + "/backup.json"
+        _ = try AgentBackup.make(of: agent.file, to: path)
+        _ = try await agent.client().createKey(named: "web-2", usage: .certificate, algorithm: .p256)
+        try agent.restart {
+            let now = keys(agent)
+            let refused = failure { _ = try AgentBackup.restore(path, configurationFile: nil, replaces: false) }
+            #expect(refused?.message.contains("there is state already") == true, "\(String(describing: refused))")
+            #expect(refused?.message.contains("/state/keys") == true && refused?.hint?.contains("--replace") == true)
+            #expect(keys(agent) == now && kept(agent).isEmpty)
+            try (String(contentsOfFile: agent.file, encoding: .utf8) + "# edited\n").write(
+                toFile: agent.file, atomically: false, encoding: .utf8)
+            let text = try AgentBackup.restore(path, configurationFile: nil, replaces: true)
+            #expect(keys(agent).keys.sorted() == ["account-1.json", "web-1.json"])
+            #expect(try !String(contentsOfFile: agent.file, encoding: .utf8).contains("# edited"))
+            let beside = kept(agent).sorted()
+            #expect(beside.count == 2 && beside.first?.hasPrefix("acme-agentd.toml.") == true && beside.last?.hasPrefix("keys.") == true)
+            for name in beside { #expect(text.contains(name), "\(text)") }
+            let old = try #require(beside.last)
+            #expect(FileManager.default.fileExists(atPath: "\(agent.folder)/state/\(old)/web-2.json"))
+        }
+        #expect(try await agent.client().keys().map(\.name).sorted() == ["account-1", "web-1"])
+    }
+
+    /// The package's file configures nothing, and is no state.
+    @Test func aConfigurationOfCommentsIsReplaced() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let path = agent.folder + "/backup.json"
+        try agent.restart {
+            _ = try AgentBackup.make(of: agent.file, to: path)
+            wipe(agent)
+            try "# see the example\n\n  # and nothing else\n".write(toFile: agent.file, atomically: false, encoding: .utf8)
+            _ = try AgentBackup.restore(path, configurationFile: nil, replaces: false)
+            #expect(kept(agent).isEmpty)
+        }
+        _ = try await agent.client().postAsGet()
+    }
+
+    @Test func aTrailThatIsBehindTheBackupIsSaidAndNotTakenUnasked() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let path = agent.folder + "/backup.json", trail = agent.folder + "/state/audit/audit.jsonl"
+        try agent.restart {
+            _ = try AgentBackup.make(of: agent.file, to: path)
+            wipe(agent)
+            let lines = try String(contentsOfFile: trail, encoding: .utf8).split(separator: "\n")
+            try (lines.dropLast(3).joined(separator: "\n") + "\n").write(toFile: trail, atomically: false, encoding: .utf8)
+            let text = try AgentBackup.restore(path, configurationFile: nil, replaces: false)
+            #expect(text.contains("it is behind the backup: ") && text.contains("acme-agentd --accept-audit-trail"), "\(text)")
+        }
+        do {
+            _ = try await agent.client()
+            Issue.record("started with a trail that was cut")
+        } catch let error as AuditError { #expect(error.reason == .shortened) }
+        try agent.restart {
+            let daemon = try AgentDaemon(configurationFile: agent.file, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            #expect(try daemon.acceptAuditTrail().contains("it was cut"))
+        }
+        _ = try await agent.client().postAsGet()
+    }
+
+    @Test func aTrailThatIsGoneOrAnotherOneIsSaid() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let path = agent.folder + "/backup.json"
+        try agent.restart {
+            _ = try AgentBackup.make(of: agent.file, to: path)
+            wipe(agent, trail: true)
+            let text = try AgentBackup.restore(path, configurationFile: nil, replaces: false)
+            #expect(text.contains("is not there, and ended with record "), "\(text)")
+            let log = try AuditLog(path: agent.folder + "/state/audit/audit.jsonl")
+            for _ in 0..<100 { try log.record(AuditRecord(.event)) }
+            try log.close()
+            let other = try AgentBackup.restore(path, configurationFile: nil, replaces: false)
+            #expect(other.contains("it is another one than when the backup was made"), "\(other)")
+            try FileManager.default.removeItem(atPath: agent.folder + "/state/audit")
+            let daemon = try AgentDaemon(configurationFile: agent.file, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            #expect(try daemon.acceptAuditTrail().contains("accepted by an administrator"))
+        }
+        _ = try await agent.client().postAsGet()
+    }
+
+    /// Whichever call fails, the next run completes it.
+    @Test func aRestorationThatWasInterruptedIsDoneAgain() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let path = agent.folder + "/backup.json", before = keys(agent)
+        try agent.restart {
+            _ = try AgentBackup.make(of: agent.file, to: path)
+            let content = FileManager.default.contents(atPath: agent.file)
+            let disk = FaultyDisk(number: EIO)
+            wipe(agent)
+            _ = try BackupRestoration(path, configurationFile: nil, replaces: false, calls: disk.calls).restore()
+            let calls = disk.made.count
+            #expect(calls > 12)
+            for index in 0..<calls {
+                wipe(agent)
+                disk.clear()
+                disk.fail(at: index)
+                #expect(throws: (any Error).self, "call \(index)") {
+                    try BackupRestoration(path, configurationFile: nil, replaces: false, calls: disk.calls).restore()
+                }
+                disk.clear()
+                _ = try BackupRestoration(path, configurationFile: nil, replaces: false, calls: disk.calls).restore()
+                #expect(keys(agent) == before && FileManager.default.contents(atPath: agent.file) == content, "call \(index)")
+                #expect(kept(agent).isEmpty)
+            }
+        }
+        _ = try await agent.client().postAsGet()
+    }
+
+    @Test(arguments: ["../x.json", "x", "/etc/x.json", ".json", "a/b.json"]) func aNameThatIsNoEntrysLeadsNowhere(name: String) throws {
+        let folder = FileManager.default.temporaryDirectory.path + "/backup-\(UUID().uuidString.prefix(8))"
+        try FileManager.default.createDirectory(atPath: folder + "/state", withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        var document = Self.document
+        let text = "socket = \"\(folder)/a.sock\"\nstate-directory = \"\(folder)/state\"\n" + AgentFixture.fakeToken
+        document.configuration = .init(name: folder + "/c.toml", bytes: Array(text.utf8))
+        document.keys = [.init(name: name, bytes: [0x7B, 0x7D])]
+        try DurableFile.replace(folder + "/b.json", with: document.bytes(), mode: 0o600)
+        let error = failure { _ = try AgentBackup.restore(folder + "/b.json", configurationFile: nil, replaces: true) }
+        #expect(error?.message.contains("is not the name of a key's entry") == true, "\(String(describing: error))")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["b.json", "state"])
+        // Nor is one taken that others could have written.
+        chmod(folder + "/b.json", 0o666)
+        #expect(
+            failure { _ = try AgentBackup.restore(folder + "/b.json", configurationFile: nil, replaces: true) }?.message.contains(
+                "written by") == true)
+    }
+}
