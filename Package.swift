@@ -158,11 +158,12 @@ let package = Package(
                 "StrictJSON", "DurableFile", "ACMEClient", "CertificateStore", "DNS", "ACME", "JOSE", "CLinux", nioCore, nioHTTP1,
                 nioPosix, nioSSL, nioTLS, x509, swiftASN1, crypto,
             ]),
+        library("Report", in: "FrontEnd", ["StrictJSON", "JOSE", "ACME", "AuditTrail", crypto]),
         program(
             "acme-agent", in: "FrontEnd",
             [
                 "StrictJSON", "AgentClient", "AgentInterface", "PolicyInquiry", "Issuance", "ACMEClient", "CertificateStore", "DNS",
-                "AuditTrail", "ACME",
+                "Report", "AuditTrail", "ACME",
                 "JOSE", "BuildInformation", "CLinux", "ConfigurationFile", "DurableFile", "PrometheusMetrics", argumentParser, crypto,
                 metrics,
             ]),
@@ -272,6 +273,7 @@ let package = Package(
                 "ProcessWaiting", "TestSupport", "Issuance", "CertificateStore", "ACMEClient", "DNS", "ACME", "JOSE", "StrictJSON", nioCore,
                 nioHTTP1, nioPosix, nioSSL, nioTLS, nioEmbedded, x509, swiftASN1, crypto,
             ]),
+        tests("ReportTests", in: "FrontEnd", ["ProcessWaiting", "Report", "AuditTrail", "ACME", crypto]),
         tests(
             "CommandLineTests", in: "FrontEnd",
             [

@@ -21,8 +21,9 @@ public struct AuditVerifier: Sendable {
     }
 
     /// Reads everything and stops at the first fault, which is in the report and is not thrown.
+    /// - Parameter each: gets each record that follows the ones before it, in their order.
     /// - Throws: `AuditError` if a file cannot be read or there is none.
-    public func verify() throws(AuditError) -> AuditReport {
+    public func verify(each: (AuditEntry) -> Void = { _ in }) throws(AuditError) -> AuditReport {
         var run = Run(expected: expected, acceptsMissingBeginning: acceptsMissingBeginning)
         // A rotation may happen meanwhile. The current file is opened before the older ones are listed, so that no
         // rotation hides it.
@@ -35,7 +36,7 @@ public struct AuditVerifier: Sendable {
             guard let file = try AuditFolder.openForReading(entry.path), (try? file.status().identity) != identity else { continue }
             let next = index + 1 < older.count ? try AuditFolder.openForReading(older[index + 1].path) ?? current : current
             run.missingFrom = try AuditVerifier.missingFrom(next)
-            if try run.read(file, entry.path) { return run.report }
+            if try run.read(file, entry.path, each) { return run.report }
             if run.report.unfinishedBytes > 0 {
                 guard run.isAbandoned else {
                     run.fail(.malformed, entry.path, nil, "an older file does not end with a whole record")
@@ -45,7 +46,7 @@ public struct AuditVerifier: Sendable {
             }
         }
         run.missingFrom = nil
-        if try run.read(current, folder.path) { return run.report }
+        if try run.read(current, folder.path, each) { return run.report }
         run.finish(folder.path)
         return run.report
     }
@@ -82,7 +83,7 @@ public struct AuditVerifier: Sendable {
         }
 
         /// Reads one file; returns true once something is wrong.
-        mutating func read(_ file: File, _ path: String) throws(AuditError) -> Bool {
+        mutating func read(_ file: File, _ path: String, _ each: (AuditEntry) -> Void) throws(AuditError) -> Bool {
             report.files.append(path)
             line = 0
             var lines = AuditLineReader(file: file)
@@ -115,6 +116,7 @@ public struct AuditVerifier: Sendable {
                     return true
                 }
                 take(entry, path, bytes.count + 1)
+                each(entry)
                 if !matchesExpected(entry, path) { return true }
             }
             report.unfinishedBytes = lines.rest

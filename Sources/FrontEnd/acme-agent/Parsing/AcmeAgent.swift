@@ -27,7 +27,8 @@ struct AcmeAgent: AsyncParsableCommand {
             CommandGroup(
                 name: "The agent:",
                 subcommands: [
-                    AccountCommand.self, CACommand.self, Keys.self, PolicyCommand.self, Audit.self, Status.self, MetricsCommand.self,
+                    AccountCommand.self, CACommand.self, Keys.self, PolicyCommand.self, Audit.self, Status.self, ReportCommand.self,
+                    MetricsCommand.self,
                     Doctor.self,
                 ]),
         ])

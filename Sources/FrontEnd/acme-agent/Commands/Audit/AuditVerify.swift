@@ -38,11 +38,7 @@ struct AuditVerify: AgentCommand {
         }
         let path = file ?? session.settings.auditFile
         let report = try AuditVerifier(path: path, expecting: heads, acceptsMissingBeginning: partial).verify()
-        let failure = report.fault.map { fault in
-            Failure(
-                "audit-\(fault.kind.rawValue)", .failed, "the audit trail is broken: \(TerminalText.safe(fault.description))",
-                hint: "keep the files as they are: records after this line cannot be trusted")
-        }
+        let failure = report.fault.map(AuditVerify.failure)
         if let failure { session.output.report(failure, json: false) }
         try session.output.result(failure == nil ? AuditVerify.text(report) : "") { json in
             json.name("audit")
@@ -53,6 +49,12 @@ struct AuditVerify: AgentCommand {
             }
         }
         return failure?.exitStatus ?? .success
+    }
+
+    static func failure(_ fault: AuditFault) -> Failure {
+        Failure(
+            "audit-\(fault.kind.rawValue)", .failed, "the audit trail is broken: \(TerminalText.safe(fault.description))",
+            hint: "keep the files as they are: records after this line cannot be trusted")
     }
 
     private static func text(_ report: AuditReport) -> String {
@@ -70,7 +72,7 @@ struct AuditVerify: AgentCommand {
         return list.text
     }
 
-    private static func write(_ report: AuditReport, to json: inout JSONWriter) {
+    static func write(_ report: AuditReport, to json: inout JSONWriter) {
         json.beginObject()
         json.member("whole", report.isWhole)
         json.member("records", report.records)
