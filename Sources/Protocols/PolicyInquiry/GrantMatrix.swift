@@ -59,8 +59,11 @@ public struct GrantMatrix: Sendable {
         limits.append("(grant \(grant.name)" + (assigned.line.map { ", line \($0)" } ?? "") + (assigned.off == nil ? ")" : ", off)"))
         let who = assigned.users.map { "user \($0)" } + assigned.groups.map { "group \($0)" }
         return who.map { who in
-            [[who], grant.keys.isEmpty ? ["-"] : grant.keys, grant.operations.isEmpty ? ["-"] : grant.operations, limits]
-                .map { $0.map { TerminalText.safe($0, limit: 200) } }
+            [
+                [who], grant.keys.isEmpty ? ["-"] : grant.keys,
+                grant.operations.isEmpty ? ["-"] : [grant.operations.joined(separator: " ")], limits,
+            ]
+            .map { $0.map { TerminalText.safe($0) } }
         }
     }
 
