@@ -31,6 +31,7 @@ test-long: ## run the tests that are too slow for every run: loads, a fault at e
 	@ACME_AGENT_LONG_TESTS=1 Tests/run --filter YearOfRunTests
 	@ACME_AGENT_LONG_TESTS=1 Tests/Clients/OpenSSLProviderTests/run load memory
 	@Tests/Sandbox/bare-debian
+	@Tests/Sandbox/other-package
 	@Tests/Sandbox/follow-document tutorial $(tokens)
 
 tokens = $(patsubst Docs/%.md,%,$(wildcard Docs/tokens/*.md))
@@ -58,8 +59,9 @@ bench-compare: ## report what moved by more than the noise since BASE=<file>
 format: ## format every Swift file as `make check` requires
 	@swift format format --in-place --parallel --recursive Package.swift Sources Tests
 
-docs: ## check that the documents' links, commands, tests and lists match the tree
+docs: ## check the documents, and build the API documentation of the libraries into .build/docs
 	@Docs/check
+	@Docs/api
 
 provider: ## build the OpenSSL provider, into .build/provider
 	@Config/provider

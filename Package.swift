@@ -53,14 +53,21 @@ func tests(_ name: String, in folder: String, exclude: [String] = [], _ dependen
     .testTarget(name: name, dependencies: dependencies, path: "Tests/\(folder)/\(name)", exclude: exclude, swiftSettings: settings)
 }
 
+/// Only who builds the documentation of the products (`make docs`) resolves the plugin for it.
+let documentation: [Package.Dependency] =
+    Context.environment["ACME_AGENT_DOCUMENTATION"] == nil
+    ? [] : [.package(url: "https://github.com/swiftlang/swift-docc-plugin", exact: "1.5.0")]
+
 // Docs/architecture.md has a picture with the same boxes; `make check` proves it.
 let package = Package(
     name: "acme-agent",
     platforms: [.macOS(.v15)],
     products: [
-        .library(name: "AgentClient", targets: ["AgentClient"]),
-        .library(name: "AgentTLS", targets: ["AgentTLS"]),
-        .library(name: "Varlink", targets: ["Varlink"]),
+        // Each library comes with the modules whose types its interface mentions.
+        .library(name: "AgentClient", targets: ["AgentClient", "AgentInterface", "ACME", "JOSE", "Varlink"]),
+        .library(name: "AgentTLS", targets: ["AgentTLS", "AgentClient", "AgentInterface", "ACME", "JOSE"]),
+        .library(name: "Varlink", targets: ["Varlink", "StrictJSON"]),
+        .library(name: "ACMEClient", targets: ["ACMEClient", "ACME", "JOSE"]),
         .executable(name: "acme-agent", targets: ["acme-agent"]),
         .executable(name: "acme-agentd", targets: ["acme-agentd"]),
         .executable(name: "acme-agent-token", targets: ["acme-agent-token"]),
@@ -86,7 +93,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
         // HTTPS to the CA, with proxies, in the front end alone.
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
-    ],
+    ] + documentation,
     targets: [
         // Standards: no I/O.
         library("StrictJSON", in: "Standards"),
@@ -201,7 +208,22 @@ let package = Package(
         .executableTarget(
             name: "varlink-certification", dependencies: ["Varlink", "StrictJSON", nioCore, nioPosix],
             path: "Tests/Protocols/VarlinkCertification", exclude: ["run"], swiftSettings: settings),
-        tests("VarlinkTests", in: "Protocols", ["Varlink", "StrictJSON", "varlink-certification", nioCore, nioPosix, nioEmbedded]),
+        // The examples of the products' documentation. Each has only what a program elsewhere would depend on.
+        .target(
+            name: "VarlinkExample", dependencies: ["Varlink", "StrictJSON", nioCore, nioPosix], path: "Tests/Protocols/VarlinkExample",
+            swiftSettings: settings),
+        .target(
+            name: "AgentClientExample", dependencies: ["AgentClient", "AgentInterface", "ACME"], path: "Tests/Clients/AgentClientExample",
+            swiftSettings: settings),
+        .target(
+            name: "AgentTLSExample", dependencies: ["AgentTLS", nioCore, nioPosix, nioSSL], path: "Tests/Clients/AgentTLSExample",
+            swiftSettings: settings),
+        .target(
+            name: "ACMEClientExample", dependencies: ["ACMEClient", "ACME", "JOSE", crypto], path: "Tests/FrontEnd/ACMEClientExample",
+            swiftSettings: settings),
+        tests(
+            "VarlinkTests", in: "Protocols",
+            ["Varlink", "VarlinkExample", "StrictJSON", "varlink-certification", nioCore, nioPosix, nioEmbedded]),
         tests("PKCS11Tests", in: "Token", ["ProcessWaiting", "PKCS11", "CPKCS11", "CP11Kit", crypto]),
         // A token of SoftHSM with faults, and a message of each kind.
         .target(
@@ -228,7 +250,8 @@ let package = Package(
         tests(
             "AgentTLSTests", in: "Clients",
             [
-                "ProcessWaiting", "KeyNameLiterals", "acme-agentd", "acme-agent-token", "AgentTLS", "AgentClient", "AgentInterface", "ACME",
+                "ProcessWaiting", "KeyNameLiterals", "acme-agentd", "acme-agent-token", "AgentTLS", "AgentTLSExample", "AgentClient",
+                "AgentInterface", "ACME",
                 "JOSE", nioCore, nioPosix, nioSSL, x509, swiftASN1, crypto,
             ]),
         tests("AgentInterfaceTests", in: "Protocols", ["AgentInterface", "ACME", "JOSE", "StrictJSON", "KeyNameLiterals"]),
@@ -263,7 +286,9 @@ let package = Package(
             ],
             path: "Tests/FrontEnd/TestSupport", swiftSettings: settings),
         tests("DNSTests", in: "FrontEnd", ["TestSupport", "DNS", "ACME", "JOSE", nioCore, nioPosix]),
-        tests("ACMEClientTests", in: "FrontEnd", ["TestSupport", "ACMEClient", "ACME", "JOSE", "StrictJSON", crypto, nioHTTP1, nioSSL]),
+        tests(
+            "ACMEClientTests", in: "FrontEnd",
+            ["TestSupport", "ACMEClient", "ACMEClientExample", "ACME", "JOSE", "StrictJSON", crypto, nioHTTP1, nioSSL]),
         tests(
             "CertificateStoreTests", in: "FrontEnd",
             ["TestSupport", "CertificateStore", "DurableFile", "FaultyDisk", "ACME", "JOSE", x509, swiftASN1, crypto]),
@@ -287,10 +312,7 @@ let package = Package(
             "EndToEndTests", in: "EndToEnd",
             [
                 "DatagramSocket", "ProcessWaiting", "KeyNameLiterals", "acme-agent", "acme-agentd", "acme-agent-token", "AgentClient",
-                "AgentInterface",
-                "ACME",
-                "JOSE", x509,
-                crypto,
+                "AgentClientExample", "AgentInterface", "ACME", "JOSE", x509, crypto,
             ]),
     ]
 )

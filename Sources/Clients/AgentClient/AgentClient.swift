@@ -19,6 +19,7 @@ import Varlink
 /// for key in try await agent.keys() { print(key.name, key.fingerprint) }
 /// ```
 public final class AgentClient: Sendable {
+    /// Where the agent listens unless it is configured otherwise.
     public static let defaultSocket = "/run/acme-agent/agent.sock"
 
     /// How long a client waits for the agent. Tests wait for a shorter time.
@@ -47,6 +48,7 @@ public final class AgentClient: Sendable {
     /// Connects, and checks who listens: root, this user, or the owner of the socket's folder if nobody else may write
     /// to it.
     /// - Parameters:
+    ///   - socket: The socket's path.
     ///   - timeout: For connecting only.
     ///   - whenSlow: Called when the connection or the answer to a call has not come after two seconds; not for
     ///     signatures.
@@ -166,6 +168,7 @@ public final class AgentClient: Sendable {
         }
     }
 
+    /// The key of that name.
     /// - Throws: `AgentError.keyNotFound` if this user has no key of that name.
     public func key(named name: KeyName) async throws -> KeyDescription {
         try await key(.describeKey(name: name), timeout: patience.answer)
@@ -173,6 +176,9 @@ public final class AgentClient: Sendable {
 
     /// Makes a key in the token.
     /// - Parameters:
+    ///   - name: The name under which the agent knows it.
+    ///   - usage: What it signs: ACME requests, or certificate requests and handshakes.
+    ///   - algorithm: One that the token has.
     ///   - directory: For an account key: the ACME directory to which it is bound permanently.
     ///   - token: The configured token's name; `nil` means the agent's first.
     /// - Throws: `AgentError.keyExists`, `.refused`, `.tokenUnavailable`, …
@@ -184,7 +190,13 @@ public final class AgentClient: Sendable {
     }
 
     /// Adopts a key that is already in the token (RFC 7512 URI).
-    /// - Parameter acceptWeak: Also adopt a key that is or was extractable or readable, or may do more than sign.
+    /// - Parameters:
+    ///   - name: The name under which the agent knows it from now on.
+    ///   - uri: Must match exactly one private key.
+    ///   - usage: What it signs: ACME requests, or certificate requests and handshakes.
+    ///   - directory: For an account key: the ACME directory to which it is bound permanently.
+    ///   - token: The configured token's name; `nil` means the agent's first.
+    ///   - acceptWeak: Also adopt a key that is or was extractable or readable, or may do more than sign.
     public func adoptKey(
         named name: KeyName, uri: String, usage: KeyUsage, directory: ACMEURL? = nil, token: String? = nil, acceptWeak: Bool = false
     ) async throws -> KeyDescription {
@@ -214,6 +226,7 @@ public final class AgentClient: Sendable {
 
     /// Signs a TLS 1.3 server CertificateVerify (RFC 8446 §4.4.3).
     /// - Parameters:
+    ///   - key: A certificate key.
     ///   - content: Exactly what that section describes, 130 or 146 bytes.
     ///   - scheme: A SignatureScheme's name (§4.2.3), e.g. `ecdsa_secp256r1_sha256`.
     public func handshake(key: KeyName, content: [UInt8], scheme: String) async throws -> [UInt8] {
@@ -222,6 +235,7 @@ public final class AgentClient: Sendable {
 
     /// Signs a TLS 1.3 client CertificateVerify (RFC 8446 §4.4.3). Its content does not name the server.
     /// - Parameters:
+    ///   - key: A certificate key.
     ///   - content: Exactly what that section describes, 130 or 146 bytes.
     ///   - scheme: A SignatureScheme's name (§4.2.3), e.g. `ecdsa_secp256r1_sha256`.
     public func clientHandshake(key: KeyName, content: [UInt8], scheme: String) async throws -> [UInt8] {
@@ -230,6 +244,7 @@ public final class AgentClient: Sendable {
 
     /// Signs a TLS 1.2 ServerKeyExchange (RFC 8422 §5.4) with an ECDSA or RSA key.
     /// - Parameters:
+    ///   - key: A certificate key.
     ///   - content: The client's and the server's random and the parameters of X25519, secp256r1 or secp384r1: 100, 133
     ///     or 165 bytes.
     ///   - scheme: A SignatureScheme's name (RFC 8446 §4.2.3), e.g. `rsa_pkcs1_sha256`. For ECDSA it gives the hash only.
@@ -238,7 +253,12 @@ public final class AgentClient: Sendable {
     }
 
     /// Signs any of the three.
-    /// - Parameter timeout: `nil` waits as long as for other signatures, 150 seconds.
+    /// - Parameters:
+    ///   - message: Which of them.
+    ///   - key: A certificate key.
+    ///   - content: Exactly what the message's RFC describes.
+    ///   - scheme: A SignatureScheme's name (RFC 8446 §4.2.3).
+    ///   - timeout: `nil` waits as long as for other signatures, 150 seconds.
     /// - Throws: `VarlinkConnectionError.timedOut` after that time.
     public func signature(
         _ message: HandshakeMessage, key: KeyName, content: [UInt8], scheme: String, timeout: Duration? = nil

@@ -11,8 +11,10 @@ import Varlink
 
 /// The agent cannot be reached, or is not who it should be.
 public struct AgentConnectionError: Error, Sendable, CustomStringConvertible {
+    /// The path that was tried.
     public var socket: String
     public var description: String
+    /// What to do.
     public var hint: String?
     /// Whether it may pass by itself, above all while the agent is being restarted: nothing listens, the connection was
     /// closed at once, or the queue is full.

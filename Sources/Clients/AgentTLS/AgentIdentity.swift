@@ -31,6 +31,7 @@ public final class AgentIdentity: Sendable {
     /// Reads certificate and key file. Blocks; not for an event loop.
     /// - Parameters:
     ///   - folder: Has `fullchain.pem` and `key.pem`: a certificate's folder of `acme-agent`, or a copy of both files.
+    ///   - signer: Has the key sign.
     ///   - interval: How often to look for a new certificate. A folder that cannot be used then does not replace the
     ///     pair in use, and the signer's `onFailure` gets the reason.
     /// - Throws: `AgentTLSError`.

@@ -11,8 +11,10 @@ import X509
 /// `Certificate.PrivateKey(key)` of swift-certificates, for programs that do TLS with it. A certificate or a request
 /// cannot be signed with it: the agent makes requests itself (`AgentClient.certificateRequest`).
 extension AgentPrivateKey: CustomPrivateKey {
+    /// The public half.
     public var publicKey: Certificate.PublicKey { certificateKey }
 
+    /// The one that fits the key best.
     public var defaultSignatureAlgorithm: Certificate.SignatureAlgorithm {
         switch half {
         case .ec(.p256, _, _): .ecdsaWithSHA256
@@ -22,6 +24,7 @@ extension AgentPrivateKey: CustomPrivateKey {
         }
     }
 
+    /// Those that the agent signs handshakes with, and that swift-certificates names.
     public var supportedSignatureAlgorithms: [Certificate.SignatureAlgorithm] {
         switch half {
         case .ec: [.ecdsaWithSHA256, .ecdsaWithSHA384, .ecdsaWithSHA512]
@@ -51,7 +54,10 @@ extension AgentPrivateKey: CustomPrivateKey {
         throw AgentTLSError(.unsupported, "key \"\(name)\": the agent signs only asynchronously", hint: "use signAsynchronously")
     }
 
-    /// - Parameter bytes: The content of a handshake; anything else is refused by the agent, and recorded.
+    /// Has the agent sign a handshake.
+    /// - Parameters:
+    ///   - bytes: The content of a handshake; anything else is refused by the agent, and recorded.
+    ///   - signatureAlgorithm: One of ``supportedSignatureAlgorithms``.
     /// - Throws: `AgentTLSError`.
     public func signAsynchronously(
         bytes: some DataProtocol & Sendable, signatureAlgorithm: Certificate.SignatureAlgorithm
@@ -67,5 +73,6 @@ extension AgentPrivateKey: CustomPrivateKey {
     /// As PEM it is its key file: the name and the public half.
     public static var defaultPEMDiscriminator: String { KeyFile.label }
 
+    /// Writes the content of the key file, which has no secret.
     public func serialize(into coder: inout DER.Serializer) throws { coder.serializeRawBytes(keyFile) }
 }

@@ -13,6 +13,7 @@ import X509
 /// ```
 /// It signs TLS handshakes and nothing else, because the agent signs only what it can read.
 public struct AgentPrivateKey: Sendable, Hashable {
+    /// The key's name in the agent.
     public let name: KeyName
     /// The agent's socket.
     public let socket: String
@@ -73,6 +74,7 @@ extension AgentPrivateKey: NIOSSLCustomPrivateKey {
         }
     }
 
+    /// Has the agent sign a handshake, for NIOSSL. The event loop does not wait.
     public func sign(channel: any Channel, algorithm: SignatureAlgorithm, data: ByteBuffer) -> EventLoopFuture<ByteBuffer> {
         let promise = channel.eventLoop.makePromise(of: ByteBuffer.self)
         let content = Array(data.readableBytesView)

@@ -16,8 +16,11 @@ public final class AgentSigner: Sendable {
     let onFailure: @Sendable (AgentTLSError) -> Void
     private let agents = Mutex<[String: AgentConnections]>([:])
 
-    /// - Parameter onFailure: Gets the reason of each handshake that was not signed, and of each certificate that was not
-    ///   taken into use, for the server's log. Called on any thread.
+    /// - Parameters:
+    ///   - socket: The agent's socket for key files that do not name one.
+    ///   - deadline: How long a signature may take, connecting included.
+    ///   - onFailure: Gets the reason of each handshake that was not signed, and of each certificate that was not taken
+    ///     into use, for the server's log. Called on any thread.
     public init(
         socket: String = AgentClient.defaultSocket, deadline: Duration = .seconds(3),
         onFailure: @escaping @Sendable (AgentTLSError) -> Void = { _ in }

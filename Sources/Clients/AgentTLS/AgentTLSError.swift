@@ -8,6 +8,7 @@ import Varlink
 /// Handlers after NIOSSL's get it (`errorCaught`) just before NIOSSL's own error, which says only that the handshake
 /// failed. The signer's `onFailure` gets it too.
 public struct AgentTLSError: Error, Sendable, CustomStringConvertible {
+    /// The kind of failure, for a program.
     public enum Reason: Hashable, Sendable {
         /// The agent is not there, or is not who it should be.
         case unreachable
@@ -25,6 +26,7 @@ public struct AgentTLSError: Error, Sendable, CustomStringConvertible {
         case unsupported
     }
 
+    /// The kind of failure.
     public var reason: Reason
     /// A sentence.
     public var message: String

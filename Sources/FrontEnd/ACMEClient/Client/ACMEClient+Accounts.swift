@@ -2,7 +2,9 @@ import ACME
 
 /// An account with its URL.
 public struct RegisteredAccount: Sendable {
+    /// The account's URL: the `kid` of its requests.
     public var url: ACMEURL
+    /// The account as the CA sent it.
     public var account: Account
     /// Whether the request created it; `false` if the key already had an account (RFC 8555 §7.3.1).
     public var isNew: Bool

@@ -11,7 +11,9 @@ public struct DownloadedChain: Sendable {
 extension ACMEClient {
     /// Downloads a chain (RFC 8555 §7.4.2). Before use it MUST be checked: only certificates, for the right key
     /// (RFC 8555 §11.4).
-    /// - Parameter patience: the time limit, including the waits that the CA asks for.
+    /// - Parameters:
+    ///   - url: the certificate's URL, from its order.
+    ///   - patience: the time limit, including the waits that the CA asks for.
     /// - Throws: `ACMEClientError`.
     public func certificate(_ url: ACMEURL, within patience: Duration? = nil) async throws -> DownloadedChain {
         let response = try await post(
@@ -28,7 +30,9 @@ extension ACMEClient {
     ///
     /// A reason is always sent: some CAs refuse a request without one, and RFC 8555 lets a CA treat a missing reason as
     /// `unspecified`.
-    /// - Parameter certificateSigner: signs with the certificate's own key; `nil` for the account's.
+    /// - Parameters:
+    ///   - revocation: the certificate and the reason.
+    ///   - certificateSigner: signs with the certificate's own key; `nil` for the account's.
     public func revoke(_ revocation: Revocation, signedBy certificateSigner: (any AccountSigner)? = nil) async throws {
         guard let url = try await directory().revokeCert else { throw ACMEClientError.notOffered("revokeCert", directory: directoryURL) }
         var revocation = revocation

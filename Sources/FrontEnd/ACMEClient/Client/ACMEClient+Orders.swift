@@ -2,7 +2,9 @@ import ACME
 
 /// An object of the CA with its URL, and when to fetch it again.
 public struct ACMEResource<Value: Sendable>: Sendable {
+    /// Where the CA has it.
     public var url: ACMEURL
+    /// The object as the CA sent it.
     public var value: Value
     /// Seconds of Retry-After, not clamped.
     public var retryAfter: Int64?
@@ -44,7 +46,10 @@ extension ACMEClient {
     }
 
     /// Requests the certificate (RFC 8555 §7.4); the signer makes the CSR. The answer is the order.
-    /// - Parameter order: the order's own URL, under which the answer is returned.
+    /// - Parameters:
+    ///   - url: the order's `finalize`.
+    ///   - order: the order's own URL, under which the answer is returned.
+    ///   - request: the certificate's key and names.
     public func finalize(_ url: ACMEURL, order: ACMEURL, _ request: CertificateRequest) async throws -> ACMEResource<Order> {
         let response = try await post(.finalize(request), to: url, accept: MediaType.json)
         return try resource(response, url: order, as: Order.self)

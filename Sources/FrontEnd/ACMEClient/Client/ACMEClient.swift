@@ -11,6 +11,7 @@ public final class ACMEClient: Sendable {
     /// Directories, orders and problems take some KiB; the largest order has 1,000 names.
     static let documentLimit = 1 << 20
 
+    /// The URL of the CA's directory.
     public let directoryURL: ACMEURL
     /// `nil`: the client can only read the directory.
     public let signer: (any AccountSigner)?
@@ -29,8 +30,10 @@ public final class ACMEClient: Sendable {
 
     /// - Parameters:
     ///   - directory: the CA's directory URL.
+    ///   - transport: sends the requests; the caller shuts it down.
     ///   - signer: composes and signs with the account key.
     ///   - account: the account's URL if it is known; `newAccount` and `findAccount` set it.
+    ///   - time: clock and sleep.
     ///   - observer: receives the events; called from any thread.
     public init(
         directory: ACMEURL, transport: any HTTPTransport, signer: (any AccountSigner)? = nil, account: ACMEURL? = nil,

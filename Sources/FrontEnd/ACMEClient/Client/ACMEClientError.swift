@@ -4,12 +4,15 @@ import ACME
 public enum ACMEClientError: Error, Sendable, CustomStringConvertible {
     /// The CA explains its refusal (RFC 8555 §6.7). `retryAfter`: seconds for which the CA asks the client to wait.
     case problem(Problem, status: Int, url: ACMEURL, retryAfter: Int64?)
+    /// No answer came.
     case transport(TransportError)
     /// An unexpected status without a problem document.
     case unexpectedStatus(Int, url: ACMEURL, excerpt: String)
+    /// The answer is of another media type than the one that was asked for.
     case unexpectedContentType(String, expected: String, url: ACMEURL)
     /// Redirects are not followed: the signature covers the URL (RFC 8555 §6.4).
     case redirect(status: Int, from: ACMEURL, to: String)
+    /// The answer is not the object that it should be.
     case invalidDocument(url: ACMEURL, reason: String)
     /// A required header field: `Location` or `Replay-Nonce`.
     case missingHeader(String, url: ACMEURL)

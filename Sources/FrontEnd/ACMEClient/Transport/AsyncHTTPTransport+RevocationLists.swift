@@ -78,11 +78,14 @@ extension AsyncHTTPTransport {
 
 /// Why a revocation list could not be downloaded.
 public struct RevocationListDownloadError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The server that has the list.
     public var host: String
     /// Whether the server as a whole does not answer.
     public var isUnreachable = false
+    /// What happened, for a person.
     public var reason: String
 
+    /// A download from this server that failed.
     public init(host: String, isUnreachable: Bool = false, reason: String) {
         self.host = host
         self.isUnreachable = isUnreachable

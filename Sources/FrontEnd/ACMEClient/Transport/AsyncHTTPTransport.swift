@@ -76,6 +76,8 @@ public final class AsyncHTTPTransport: HTTPTransport {
         for await _ in closed {}
     }
 
+    /// Sends one request and reads the whole response.
+    /// - Throws: `TransportError`, or `CancellationError`.
     public func send(_ request: HTTPRequest) async throws -> HTTPResponse {
         let limit = min(Self.requestTimeout, request.timeLimit ?? Self.requestTimeout)
         return try await Deadline.within(limit) {
@@ -105,7 +107,9 @@ public final class AsyncHTTPTransport: HTTPTransport {
 
 /// The file of root certificates cannot be used.
 public struct TransportConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The file.
     public var path: String
+    /// What is wrong with it, for a person.
     public var reason: String
 
     public var description: String { "the CA certificates in \(path) cannot be read: \(TerminalText.safe(reason, limit: 300))" }

@@ -13,17 +13,29 @@ public protocol HTTPTransport: Sendable {
 /// A request to a CA.
 public struct HTTPRequest: Sendable {
     /// The methods that RFC 8555 uses.
-    public enum Method: String, Sendable { case get = "GET", head = "HEAD", post = "POST" }
+    public enum Method: String, Sendable {
+        /// For the directory, and for renewal information.
+        case get = "GET"
+        /// For a nonce.
+        case head = "HEAD"
+        /// For everything else: the body is signed.
+        case post = "POST"
+    }
 
+    /// The request's method.
     public var method: Method
+    /// Where it is sent.
     public var url: ACMEURL
+    /// Its fields, beyond those that the transport adds to each request.
     public var headers: HTTPFields
+    /// Its content; empty for none.
     public var body: [UInt8]
     /// The response body's maximum size in bytes; a longer one is an error.
     public var responseLimit: Int
     /// How long the response may take, if that is less than the transport's own limit.
     public var timeLimit: Duration?
 
+    /// A request with the transport's own time limit.
     public init(_ method: Method, _ url: ACMEURL, headers: HTTPFields = [:], body: [UInt8] = [], responseLimit: Int) {
         self.method = method
         self.url = url
@@ -37,9 +49,12 @@ public struct HTTPRequest: Sendable {
 public struct HTTPResponse: Sendable {
     /// The status code, 100 to 599.
     public var status: Int
+    /// Its fields, as received.
     public var headers: HTTPFields
+    /// Its content; empty for none.
     public var body: [UInt8]
 
+    /// A response as a transport returns it.
     public init(status: Int, headers: HTTPFields = [:], body: [UInt8] = []) {
         self.status = status
         self.headers = headers

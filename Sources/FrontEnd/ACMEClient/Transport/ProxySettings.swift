@@ -8,6 +8,7 @@ public struct ProxySettings: Hashable, Sendable {
     /// Hosts that are reached directly, in the form of `no_proxy`.
     public var exceptions: String?
 
+    /// Without a proxy, every CA is reached directly.
     public init(proxy: Proxy? = nil, exceptions: String? = nil) {
         self.proxy = proxy
         self.exceptions = exceptions
@@ -43,10 +44,19 @@ public struct ProxySettings: Hashable, Sendable {
 
 /// An HTTP proxy that supports CONNECT (RFC 9110 §9.3.6), or a SOCKS 5 proxy.
 public struct Proxy: Hashable, Sendable, CustomStringConvertible {
-    public enum Kind: Hashable, Sendable { case http, socks }
+    /// How the proxy is spoken to.
+    public enum Kind: Hashable, Sendable {
+        /// By CONNECT.
+        case http
+        /// By SOCKS 5.
+        case socks
+    }
 
+    /// How it is spoken to.
     public let kind: Kind
+    /// Its name or address.
     public let host: String
+    /// Its port.
     public let port: Int
     /// `user:password`; for HTTP only.
     let credentials: String?

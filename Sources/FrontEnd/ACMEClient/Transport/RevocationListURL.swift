@@ -64,6 +64,7 @@ public struct RevocationListURL: Hashable, Sendable, CustomStringConvertible {
         return bytes.dropLast().allSatisfy { $0 == 0 } || bytes[0] & 0xFE == 0xFC || (bytes[0] == 0xFE && bytes[1] & 0xC0 == 0x80)
     }
 
+    /// The server's name or address.
     public var host: String { twin.host }
     /// Host and port, for a proxy's exceptions.
     public var origin: Origin { twin.origin }

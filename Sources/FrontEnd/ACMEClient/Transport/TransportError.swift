@@ -10,6 +10,7 @@ public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible
         case tls
         /// The CA server's own certificate does not chain to a trusted root.
         case untrusted
+        /// No answer in time.
         case timeout
         /// The response exceeds the limit.
         case tooLarge
@@ -17,12 +18,14 @@ public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible
         case protocolError
     }
 
+    /// What happened, for a program.
     public var kind: Kind
     /// Scheme, host and port of the request.
     public var origin: Origin
     /// What happened, for a person; safe for a terminal.
     public var detail: String
 
+    /// The detail is made safe for a terminal.
     public init(_ kind: Kind, origin: Origin, detail: String) {
         self.kind = kind
         self.origin = origin

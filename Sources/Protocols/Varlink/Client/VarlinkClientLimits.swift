@@ -10,5 +10,6 @@ public struct VarlinkClientLimits: Sendable {
     /// be left before it resumes.
     public var bufferedReplies = 2...16
 
+    /// The defaults.
     public init() {}
 }

@@ -45,6 +45,9 @@ public final class VarlinkConnection: Sendable {
 
     /// Connects, and checks the server's identity before anything is sent.
     /// - Parameters:
+    ///   - address: The service's socket.
+    ///   - group: One of its loops runs the connection.
+    ///   - limits: What is accepted from the server.
     ///   - timeout: For connecting only. While the server's backlog is full (a non-blocking `connect` on a Unix socket
     ///     fails at once with EAGAIN), it is retried until then. If no one listens (ECONNREFUSED, ENOENT), it is not
     ///     retried.
@@ -62,7 +65,11 @@ public final class VarlinkConnection: Sendable {
 
     /// Uses a Unix socket that is already connected, for example by another process; checks the server's identity before
     /// anything is sent.
-    /// - Parameter descriptor: It is the connection's from now on, and is closed with it.
+    /// - Parameters:
+    ///   - descriptor: It is the connection's from now on, and is closed with it.
+    ///   - group: One of its loops runs the connection.
+    ///   - limits: What is accepted from the server.
+    ///   - verify: Checks the server's credentials; if it throws, the error is rethrown and the connection closed.
     /// - Throws: as ``connect(to:on:limits:timeout:verify:)``.
     public static func connect(
         over descriptor: CInt, on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
@@ -137,6 +144,7 @@ public final class VarlinkConnection: Sendable {
     /// - Parameters:
     ///   - method: The method's full name.
     ///   - parameters: A JSON object; empty for `{}`.
+    ///   - timeout: How long to wait; `nil` for as long as it takes.
     /// - Throws: ``VarlinkError`` if the service answers with an error, ``VarlinkConnectionError``,
     ///   `CancellationError`.
     public func call(_ method: String, parameters: [UInt8] = [], timeout: Duration? = nil) async throws -> VarlinkReply {

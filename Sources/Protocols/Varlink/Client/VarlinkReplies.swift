@@ -7,6 +7,7 @@ import NIOCore
 /// give a long-lived stream its own connection. Leaving the stream before its end closes the connection, since Varlink
 /// has no other way to end a call.
 public struct VarlinkReplies: AsyncSequence, Sendable {
+    /// One of the replies.
     public typealias Element = VarlinkReply
     typealias Sequence = NIOThrowingAsyncSequenceProducer<
         VarlinkReply, any Error, NIOAsyncSequenceProducerBackPressureStrategies.HighLowWatermark, Demand
@@ -22,12 +23,15 @@ public struct VarlinkReplies: AsyncSequence, Sendable {
         self.connection = connection
     }
 
+    /// For one reader.
     public func makeAsyncIterator() -> Iterator { Iterator(iterator: sequence.makeAsyncIterator(), connection: connection) }
 
+    /// Gives the replies one by one.
     public struct Iterator: AsyncIteratorProtocol {
         fileprivate let iterator: Sequence.AsyncIterator
         fileprivate let connection: VarlinkConnection
 
+        /// The next reply; `nil` after the last.
         public func next() async throws -> VarlinkReply? { try await iterator.next() }
     }
 

@@ -4,7 +4,7 @@ import StrictJSON
 /// against their common contract.
 extension VarlinkInterface {
     /// Checks the members of an object against fields of this interface.
-    /// - Throws: ``JSONError``: an undescribed member, a missing one that is not nullable, a wrong type, or a value
+    /// - Throws: `JSONError`: an undescribed member, a missing one that is not nullable, a wrong type, or a value
     ///   that is not in the enumeration. The error names the member.
     public func check(_ object: JSONObject, against fields: [VarlinkField]) throws(JSONError) {
         try object.finish(known: fields.map(\.name))

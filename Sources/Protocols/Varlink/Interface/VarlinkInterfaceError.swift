@@ -4,6 +4,7 @@ public struct VarlinkInterfaceError: Error, Hashable, Sendable, CustomStringConv
     public var line: Int
     /// Counted from 1, in bytes.
     public var column: Int
+    /// A phrase.
     public var message: String
 
     public var description: String { "line \(line), column \(column): \(message)" }

@@ -11,6 +11,7 @@ public struct VarlinkCall: Sendable {
     /// The client accepts several replies, all but the last marked `continues`.
     public let wantsMore: Bool
 
+    /// A call as a client makes it.
     public init(method: VarlinkMethodName, parameters: JSONObject = .empty, isOneway: Bool = false, wantsMore: Bool = false) {
         self.method = method
         self.parameters = parameters

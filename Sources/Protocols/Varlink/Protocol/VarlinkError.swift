@@ -9,6 +9,7 @@ public struct VarlinkError: Error, Sendable, CustomStringConvertible {
     /// The parameters; empty if there are none.
     public let parameters: JSONObject
 
+    /// An error with parameters that are read already.
     public init(name: String, parameters: JSONObject = .empty) {
         self.name = name
         self.parameters = parameters
@@ -40,12 +41,19 @@ public struct VarlinkError: Error, Sendable, CustomStringConvertible {
 
 /// The errors of `org.varlink.service`, which every service shares.
 extension VarlinkError {
+    /// Full names of the errors that every service shares.
     public enum Standard {
+        /// The service has no such interface.
         public static let interfaceNotFound = "org.varlink.service.InterfaceNotFound"
+        /// The interface has no such method.
         public static let methodNotFound = "org.varlink.service.MethodNotFound"
+        /// The interface describes the method, but this service does not implement it.
         public static let methodNotImplemented = "org.varlink.service.MethodNotImplemented"
+        /// A parameter is missing, unknown, of the wrong type or out of range.
         public static let invalidParameter = "org.varlink.service.InvalidParameter"
+        /// The peer may not call the method.
         public static let permissionDenied = "org.varlink.service.PermissionDenied"
+        /// The method returns several replies, but the call did not set `more`.
         public static let expectedMore = "org.varlink.service.ExpectedMore"
     }
 

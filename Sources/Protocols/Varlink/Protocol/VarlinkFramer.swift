@@ -24,6 +24,7 @@ public struct VarlinkFramer: Sendable {
     /// There is no NUL from `start` up to this byte.
     private var scanned = 0
 
+    /// - Parameter maximumMessageSize: Of a message in bytes, without the NUL.
     public init(maximumMessageSize: Int) {
         self.maximumMessageSize = maximumMessageSize
     }

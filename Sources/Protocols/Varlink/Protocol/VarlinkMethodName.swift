@@ -18,6 +18,8 @@ public struct VarlinkMethodName: Hashable, Sendable, CustomStringConvertible {
         self.dot = dot
     }
 
+    /// Parses a name given as text.
+    /// - Returns: `nil` if the text is not the name of a method.
     public init?(_ name: String) {
         self.init(ArraySlice(name.utf8))
     }
@@ -28,6 +30,7 @@ public struct VarlinkMethodName: Hashable, Sendable, CustomStringConvertible {
     /// `Method`
     public var member: ArraySlice<UInt8> { bytes[(dot + 1)...] }
 
+    /// The interface's name as text.
     public var interfaceName: String { String(decoding: interface, as: UTF8.self) }
 
     /// The name within the interface, for a service's `switch`.

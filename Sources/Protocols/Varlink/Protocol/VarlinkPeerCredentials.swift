@@ -8,11 +8,14 @@
 
 /// The peer of a Unix socket at the time of the connection, as reported by the kernel.
 public struct VarlinkPeerCredentials: Hashable, Sendable {
+    /// The effective user.
     public let uid: UInt32
+    /// The effective group.
     public let gid: UInt32
     /// For messages only: the PID may belong to another process by now. 0 if the system does not report it.
     public let pid: Int32
 
+    /// For tests, and for peers that are known otherwise.
     public init(uid: UInt32, gid: UInt32, pid: Int32) {
         self.uid = uid
         self.gid = gid

@@ -7,6 +7,7 @@ public struct VarlinkReply: Sendable {
     /// More replies to the same call follow.
     public let continues: Bool
 
+    /// A reply as a service sends it.
     public init(parameters: JSONObject, continues: Bool = false) {
         self.parameters = parameters
         self.continues = continues

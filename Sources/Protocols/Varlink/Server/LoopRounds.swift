@@ -9,11 +9,13 @@ import Synchronization
 public final class LoopRounds: NIOEventLoopMetricsDelegate {
     private let count = Atomic<UInt64>(0)
 
+    /// Counts from 0.
     public init() {}
 
     /// Rounds that have ended.
     public var ended: UInt64 { count.load(ordering: .relaxed) }
 
+    /// For the loop's group alone.
     public func processedTick(info: NIOEventLoopTickInfo) { count.wrappingAdd(1, ordering: .relaxed) }
 }
 

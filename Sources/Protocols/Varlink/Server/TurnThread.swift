@@ -26,6 +26,7 @@ public final class TurnThread: Sendable {
     private let queues = Mutex(Queues())
     private let pool = NIOThreadPool(numberOfThreads: 1)
 
+    /// Starts the thread.
     public init() {
         pool.start()
         #if os(Linux)
@@ -35,7 +36,11 @@ public final class TurnThread: Sendable {
     }
 
     /// Runs `work`, then passes its result to `then` on the loop. Once the thread has been stopped, neither is called.
-    /// - Parameter user: The user whose turn it takes.
+    /// - Parameters:
+    ///   - user: The user whose turn it takes.
+    ///   - eventLoop: Where `then` is called.
+    ///   - work: Runs on the thread.
+    ///   - then: Gets what `work` returned.
     public func run<Result: Sendable>(
         for user: UInt64, on eventLoop: any EventLoop, _ work: @escaping @Sendable () -> Result, then: @escaping (Result) -> Void
     ) {

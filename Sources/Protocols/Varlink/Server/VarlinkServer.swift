@@ -23,6 +23,7 @@ private let systemListen: @Sendable (CInt, CInt) -> CInt = { listen($0, $1) }
 /// return server.listen(at: address)
 /// ```
 public final class VarlinkServer<Service: VarlinkService> {
+    /// Runs the server and all its connections.
     public let eventLoop: any EventLoop
     private let service: Service
     private let core: VarlinkServerCore
@@ -53,6 +54,9 @@ public final class VarlinkServer<Service: VarlinkService> {
     }
 
     /// - Parameters:
+    ///   - service: Answers the calls.
+    ///   - eventLoop: Runs the server and all its connections.
+    ///   - limits: What the connections may cost.
     ///   - rounds: Counts the rounds of the loop: the `metricsDelegate` of its group. It makes turns between users
     ///     shorter.
     ///   - thread: Parses long messages; without it, they are parsed on the loop.
@@ -89,9 +93,11 @@ public final class VarlinkServer<Service: VarlinkService> {
 
     /// Listens on a socket that is already bound and listening, as passed by systemd. The server takes over the
     /// descriptor.
-    /// - Parameter backlog: Connections that may wait to be accepted; the system's limit also applies
-    ///   (net.core.somaxconn). `nil` keeps SwiftNIO's value, 128.
-    /// - Parameter name: For `stopListening(named:)`.
+    /// - Parameters:
+    ///   - descriptor: The socket.
+    ///   - backlog: Connections that may wait to be accepted; the system's limit also applies
+    ///     (net.core.somaxconn). `nil` keeps SwiftNIO's value, 128.
+    ///   - name: For `stopListening(named:)`.
     public func listen(on descriptor: NIOBSDSocket.Handle, backlog: CInt? = nil, named name: String? = nil) -> EventLoopFuture<Void> {
         let pacing = makePacing(), turns = makeTurns()
         let bound = bootstrap(pacing, turns).withBoundSocket(descriptor).assumeIsolated().flatMapThrowing { channel in

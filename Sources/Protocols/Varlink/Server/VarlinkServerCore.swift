@@ -13,6 +13,9 @@ public final class VarlinkServerCore {
     package var latency: VarlinkLatency?
 
     /// - Parameters:
+    ///   - info: What the service says about itself.
+    ///   - interfaces: Those it offers.
+    ///   - limits: What the connections may cost.
     ///   - rounds: Counts the rounds of the connections' loop; without it, a round is a millisecond.
     ///   - thread: Parses long messages; without it, they are parsed on the loop.
     public init(
@@ -24,6 +27,7 @@ public final class VarlinkServerCore {
         self.thread = thread
     }
 
+    /// For a service, with its information and interfaces.
     public convenience init(
         _ service: some VarlinkService, limits: VarlinkServerLimits = VarlinkServerLimits(), rounds: LoopRounds? = nil,
         thread: TurnThread? = nil

@@ -60,6 +60,8 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     ///   - service: Answers the calls.
     ///   - peer: The connection's peer.
     ///   - core: Made once from the service, shared by all its connections.
+    ///   - eventLoop: The channel's.
+    ///   - limits: What the connection may cost.
     public init<Service: VarlinkService>(
         service: Service, peer: Service.Peer, core: VarlinkServerCore, eventLoop: any EventLoop,
         limits: VarlinkServerLimits = VarlinkServerLimits()

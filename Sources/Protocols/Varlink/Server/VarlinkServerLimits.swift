@@ -21,8 +21,9 @@ public struct VarlinkServerLimits: Sendable {
     /// calls that are answered at once would keep the loop from its sockets and everyone else waiting.
     public var turn: TimeAmount = .milliseconds(1)
     /// Time on the loop that one user's calls may take in one round, over all its connections, before others are
-    /// served: while others are active, and while no one else is.
+    /// served, while others are active.
     public var slice: TimeAmount = .microseconds(50)
+    /// The same, while no one else is active.
     public var sliceAlone: TimeAmount = .milliseconds(2)
     /// Memory that all connections of one user may hold for unfinished messages and unread replies, in bytes. Beyond
     /// it, they are not read from and nothing more is composed for them, until there is room or ``stalledPeerDeadline``
@@ -46,6 +47,7 @@ public struct VarlinkServerLimits: Sendable {
     /// accepted.
     public var connections = 10_000
 
+    /// The defaults.
     public init() {}
 }
 

@@ -1,10 +1,15 @@
 /// What a service says about itself in `org.varlink.service.GetInfo`.
 public struct VarlinkServiceInfo: Hashable, Sendable {
+    /// Who makes the service.
     public var vendor: String
+    /// The service's name.
     public var product: String
+    /// Its version.
     public var version: String
+    /// Where to read about it; may be empty.
     public var url: String
 
+    /// All four are sent as they are.
     public init(vendor: String, product: String, version: String, url: String) {
         self.vendor = vendor
         self.product = product
@@ -54,13 +59,18 @@ public protocol VarlinkService: AnyObject {
 }
 
 extension VarlinkService {
+    /// All connections belong to one user.
     public func user(of peer: Peer) -> UInt64 { 0 }
+    /// Does nothing.
     public func connectionOpened(peer: Peer) {}
+    /// Does nothing.
     public func connectionClosed(peer: Peer, reason: VarlinkCloseReason) {}
 }
 
 extension VarlinkService where Reading == Void {
+    /// Parses nothing off the loop.
     public func reader(for peer: Peer) -> @Sendable (VarlinkCall) -> Void { { _ in } }
 
+    /// Calls ``handle(_:peer:reply:)``.
     public func handle(_ call: VarlinkCall, read: Void, peer: Peer, reply: VarlinkReplier) { handle(call, peer: peer, reply: reply) }
 }
