@@ -12,6 +12,6 @@ import Testing
         let made = try await order(["www.example.org"], at: pebble.directory.text, trusting: .file(pebble.caCertificate))
         #expect(made.value.status == .pending && made.value.authorizations.count == 1)
         #expect(made.url.origin == pebble.directory.origin)
-        await pebble.stop()
+        pebble.stop()
     }
 }
