@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox sandbox-stop test test-long check test-deb test-boot test-tutorial test-tokens bench bench-compare format \
+.PHONY: help demo sandbox sandbox-stop test test-long soak-policy check test-deb test-boot test-tutorial test-tokens bench bench-compare format \
 	docs provider release deb reproducible install
 
 # `make install` installs into $(DESTDIR)$(PREFIX)/…; DESTDIR is for packagers.
@@ -46,6 +46,10 @@ test-deb: ## install, upgrade, remove and purge the Debian packages in a bare De
 
 test-boot: ## boot a Debian with systemd and AppArmor in qemu, and use the Debian packages there, twice
 	@Tests/Sandbox/boot
+
+soak-policy: ## ask the agent for COUNT signatures, honestly and not, and compare what each means with the policy; SEED=N repeats
+	@for name in acme-agentd acme-agent-token verifier; do swift build --product $$name; done
+	@bin=$$(swift build --show-bin-path); "$$bin/verifier" --programs "$$bin" --count "$(or $(COUNT),10000)" $(addprefix --seed ,$(SEED))
 
 check: ## check format, warnings, the walls between the parts, and the documents
 	@Tests/check

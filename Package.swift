@@ -307,6 +307,9 @@ let package = Package(
                 "AgentInterface",
                 "ACMEClient", "CertificateStore", "Issuance", argumentParser, crypto,
             ]),
+        // Reads what the agent signs, with nothing of the agent's own code.
+        .executableTarget(
+            name: "verifier", dependencies: ["COpenSSL"], path: "Tests/Verifier", exclude: ["worst-cases.json"], swiftSettings: settings),
         tests("MeasurementTests", in: "Benchmark", ["Measurement", "StrictJSON"]),
         tests(
             "EndToEndTests", in: "EndToEnd",
