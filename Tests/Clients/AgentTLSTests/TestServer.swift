@@ -4,6 +4,7 @@ import NIOSSL
 import Synchronization
 
 @testable import AgentTLS
+@testable import AgentTLSExample
 
 /// Failures that a signer has reported.
 final class Failures: Sendable {
