@@ -37,6 +37,14 @@ struct CallGenerator {
         return fitting.isEmpty || random.chance(10) ? random.pick(Universe.keys) : random.pick(fitting)
     }
 
+    /// Mostly another account's key of the same CA.
+    private mutating func newKey(_ old: String, _ grant: Grant) -> String {
+        let others = keys.keys.sorted().filter {
+            $0 != old && keys[$0]?.origin != nil && keys[$0]?.origin == keys[old]?.origin && grant.covers(key: $0)
+        }
+        return others.isEmpty || random.chance(15) ? key(grant, isAccount: true) : random.pick(others)
+    }
+
     private mutating func identifiers(_ grant: Grant) -> JSON {
         var list: [JSON] = []
         for _ in 0..<(1 + random.below(3)) {
@@ -103,7 +111,7 @@ struct CallGenerator {
             return request(name, "account", \.account, grant).with("contact", .strings(random.chance(30) ? [] : ["mailto:b@example.org"]))
                 .with("termsOfServiceAgreed", random.chance(30) ? .bool(true) : nil)
         case "SignAccountDeactivation": return request(name, "account", \.account, grant)
-        case "SignKeyChange": return request(name, "account", \.keyChange, grant).with("newKey", .string(key(grant, isAccount: true)))
+        case "SignKeyChange": return request(name, "account", \.keyChange, grant).with("newKey", .string(newKey(name, grant)))
         case "SignNewOrder":
             return request(name, "account", \.newOrder, grant).with("identifiers", identifiers(grant))
                 .with("profile", random.chance(20) ? .string("short") : nil)

@@ -132,9 +132,10 @@ struct Evaluation {
                 case .revokeCertificate where isRevocationByCertificate: .certificate
                 default: .account
                 }
-            if key.usage != usage { return Evaluation(outcomes: [.refused, .invalid], reason: "\(key.name) is for another purpose") }
+            let outcomes: Set<Reply.Outcome> = keys.count < names.count ? [.refused, .invalid, .notFound] : [.refused, .invalid]
+            if key.usage != usage { return Evaluation(outcomes: outcomes, reason: "\(key.name) is for another purpose") }
             if key.isRetired, !isRevocationByCertificate {
-                return Evaluation(outcomes: [.refused, .invalid], reason: "\(key.name) is retired")
+                return Evaluation(outcomes: outcomes, reason: "\(key.name) is retired")
             }
         }
         if names.count == 2, names[0] == names[1] { return Evaluation(outcomes: [.refused, .invalid, .notFound], reason: "one key twice") }

@@ -35,6 +35,15 @@ enum HandshakeGenerator {
         }
     }
 
+    /// Contents of a handshake that are valid in another grammar too.
+    static func twofold(_ random: inout Generator) -> [UInt8] {
+        switch random.below(3) {
+        case 0: twofoldSSHSignature(&random)
+        case 1: twofoldSignedAttributes(&random)
+        default: certificationRequestInfo(&random)
+        }
+    }
+
     /// Contents of other grammars, and of a handshake and another at once.
     static func hostile(_ random: inout Generator) -> [UInt8] {
         let hash = random.bytes(32)

@@ -113,7 +113,17 @@ enum Hostility {
         let last = String(account.split(separator: "/").last ?? "1")
         let rest = old.dropFirst(8), authority = String(rest.prefix { $0 != "/" }), path = String(rest.dropFirst(authority.count))
         let value: String
-        switch random.below(38) {
+        switch random.below(40) {
+        case 38, 39:
+            // What another operation is sent to: the strongest effect that a CA may give the payload there.
+            let layout = random.pick(Layouts.all)
+            value =
+                "https://" + authority
+                + random.pick([
+                    layout.newAccount, layout.newOrder, layout.finalize, layout.authorization, layout.challenge, layout.revoke,
+                    layout.keyChange,
+                    layout.account,
+                ])
         case 0: value = "http" + old.dropFirst(5)
         case 1: value = "HTTPS" + old.dropFirst(5)
         case 2: value = "https://user@" + rest
@@ -169,7 +179,9 @@ enum Hostility {
     }
 
     private static func content(_ call: inout Call, _ random: inout Generator) {
-        let bytes = HandshakeGenerator.hostile(&random)
+        let bytes =
+            call.method == "SignServerKeyExchange" && random.chance(40)
+            ? HandshakeGenerator.twofold(&random) : HandshakeGenerator.hostile(&random)
         call.parameters = call.parameters.with("content", .string(Base64URL.encode(bytes) + (random.chance(5) ? "=" : "")))
     }
 

@@ -4,16 +4,17 @@ import Glibc
 /// policy allows.
 ///
 ///     verifier --programs FOLDER [--count N] [--seed N]
+///     verifier --programs FOLDER --case FILE
 ///     verifier --table Docs/threat-model.md
 ///     verifier --self-test
 ///
 /// The first form starts `acme-agentd` of that folder with a SoftHSM token and sends N calls; as root for several users.
-/// Exit status: 0 if all is as it must be; 1 for a finding, which is printed with its seed; 2 for wrong arguments, or if
+/// What it finds it prints, with a case that the second form runs again; `--all yes` goes on after a finding. Exit status: 0 if all is as it must be; 1 for a finding, which is printed with its seed; 2 for wrong arguments, or if
 /// the agent could not be started.
 @main struct Main {
     static func main() {
         signal(SIGPIPE, SIG_IGN)
-        var count = 10_000, seed: UInt64?, programs: String?, table: String?, all: String?
+        var count = 10_000, seed: UInt64?, programs: String?, table: String?, all: String?, file: String?
         var testsItself = false
         var arguments = Array(CommandLine.arguments.dropFirst())[...]
         while let option = arguments.popFirst() {
@@ -27,6 +28,7 @@ import Glibc
             case "--seed": seed = UInt64(value)
             case "--programs": programs = value
             case "--table": table = value
+            case "--case": file = value
             case "--all": all = value
             default: count = -1
             }
@@ -34,9 +36,12 @@ import Glibc
         if let table { exit(checkTable(table)) }
         if testsItself { exit(selfTest()) }
         guard count >= 0, let programs else {
-            File.print("usage: verifier --programs FOLDER [--count N] [--seed N] | --table FILE | --self-test", to: 2)
+            File.print(
+                "usage: verifier --programs FOLDER [--count N] [--seed N] [--all yes] | --programs FOLDER --case FILE | --table FILE | --self-test",
+                to: 2)
             exit(2)
         }
+        if let file { exit(runCase(programs, file)) }
         exit(soak(programs, count, seed ?? UInt64.random(in: 0...0xFFFF_FFFF), all))
     }
 
@@ -84,12 +89,41 @@ import Glibc
             let seconds = File.now - start
             if let failure {
                 File.print(failure.text)
-                return 1
+                own.end()
+                agent = nil
+                return show(failure.asCase, programs)
             }
             report(rounds, seconds)
-            for failure in rounds.failures { File.print("=====\n" + failure.text) }
-            return rounds.failures.isEmpty ? 0 : 1
+            for failure in rounds.failures { File.print("=====\n" + failure.text + "\ncase: " + failure.asCase.json.text()) }
+            return rounds.failures.isEmpty && rounds.hasTriedEverything ? 0 : 1
         } catch {
+            File.print("verifier: error: \(error)", to: 2)
+            return 2
+        }
+    }
+
+    private static func runCase(_ programs: String, _ path: String) -> Int32 {
+        guard let text = File.read(path), let one = Case(text) else {
+            File.print("verifier: error: \(path) is no case", to: 2)
+            return 2
+        }
+        return show(one, programs)
+    }
+
+    /// Runs a case alone, makes it smaller, and prints it.
+    private static func show(_ one: Case, _ programs: String) -> Int32 {
+        var agent: Agent?
+        defer { agent?.end() }
+        do throws(Finding) {
+            let own = try Agent(programs: programs)
+            agent = own
+            var smaller = one
+            let finding = try smaller.run(own)
+            File.print(finding.map { "alone: \($0)" } ?? "alone, the call is answered as it must be")
+            File.print("case: " + (finding == nil ? one : smaller).json.text())
+            return 1
+        } catch {
+            File.print("case: " + one.json.text())
             File.print("verifier: error: \(error)", to: 2)
             return 2
         }
@@ -99,6 +133,11 @@ import Glibc
         for method in Method.names {
             File.print("\(method): \(rounds.successes[method] ?? 0) allowed, \(rounds.refusals[method] ?? 0) refused")
         }
-        File.print("\(rounds.count) calls in \(Int(seconds)) s, \(Int(Double(rounds.count) / max(seconds, 0.001))) a second; no finding")
+        File.print(
+            "\(rounds.count) calls in \(Int(seconds)) s, \(Int(Double(rounds.count) / max(seconds, 0.001))) a second; \(rounds.failures.isEmpty ? "no finding" : "\(rounds.failures.count) findings")"
+        )
+        File.print(
+            "refused with two meanings: " + rounds.twofold.keys.sorted().map { "\($0) \(rounds.twofold[$0] ?? 0)" }.joined(separator: ", "))
+        if !rounds.hasTriedEverything { File.print("verifier: error: some method was never allowed, or never refused", to: 2) }
     }
 }

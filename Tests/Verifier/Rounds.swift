@@ -18,6 +18,8 @@ final class Rounds {
     /// By method: signatures or other successes, and refusals.
     private(set) var successes: [String: Int] = [:]
     private(set) var refusals: [String: Int] = [:]
+    /// Refused contents of handshakes that have two meanings, by the second, where policy allows the handshake.
+    private(set) var twofold: [String: Int] = [:]
     private var round = 0
     private let notFound: (String, String)
     /// Findings are collected instead of ending the test.
@@ -37,7 +39,8 @@ final class Rounds {
         for peer in Universe.peers { for _ in 0..<2 { try connect(peer) } }
     }
 
-    private static func wordsForNoKey(_ control: Connection) throws(Finding) -> (String, String) {
+    /// The message of `KeyNotFound` for a key that was never made, before and after its name.
+    static func wordsForNoKey(_ control: Connection) throws(Finding) -> (String, String) {
         let name = "never-made"
         let reply = try control.call(Call(method: "DescribeKey", parameters: .members([("name", .string(name))])))
         guard reply.outcome == .notFound, case .error(_, let parameters) = reply, let message = parameters["message"]?.string,
@@ -86,6 +89,17 @@ final class Rounds {
             }
             if keys[name] == nil, random.chance(70) { try make(name) }
         }
+    }
+
+    /// Calls after which each method must have been allowed and refused, so that a test in which nothing is asked for does
+    /// not pass.
+    private static let enough = 4_000
+
+    /// Whether all methods were allowed and refused at some time, and each content with two meanings asked for.
+    var hasTriedEverything: Bool {
+        guard count >= Rounds.enough, Universe.peers.count > 1 else { return true }
+        let signing = Method.names.filter { $0.hasPrefix("Sign") }
+        return signing.allSatisfy { successes[$0] ?? 0 > 0 && refusals[$0] ?? 0 > 0 } && twofold.count >= 3
     }
 
     private func runRound(reloads: Bool) throws(Finding) -> Failure? {
@@ -158,13 +172,23 @@ final class Rounds {
             switch item.reply.outcome {
             case .success: successes[item.call.method, default: 0] += 1
             case .none: break
-            default: refusals[item.call.method, default: 0] += 1
+            default:
+                refusals[item.call.method, default: 0] += 1
+                countTwofold(item)
             }
         }
         for (name, count) in changes {
             if count == 1 { keys[name] = states[name]?.last ?? nil } else { try look(name) }
         }
         return nil
+    }
+
+    private func countTwofold(_ item: Sent) {
+        guard item.reply.outcome == .invalid, let content = item.call.parameters["content"]?.string.flatMap({ Base64URL.decode($0) }) else {
+            return
+        }
+        let meanings = HandshakeMeaning.all(of: content)
+        if meanings.count > 1 { twofold["\(meanings[1])", default: 0] += 1 }
     }
 
     /// What a successful call made of which key.
@@ -197,9 +221,14 @@ struct Failure {
     var policies: [Policy]
     var states: [String: [KeyRecord?]]
 
+    /// The case as it can be run again. It has the policy that was in force before a reload, and each key in the state
+    /// that it had first.
+    var asCase: Case {
+        Case(policy: policies[0], keys: states.keys.sorted().compactMap { states[$0]?.first ?? nil }, peer: peer, call: call)
+    }
+
     var text: String {
         """
-        seed: \(seed)
         finding: \(finding)
         peer: user \(peer.user), groups \(peer.groups)
         call: \(String(decoding: call.bytes.dropLast(), as: UTF8.self))
