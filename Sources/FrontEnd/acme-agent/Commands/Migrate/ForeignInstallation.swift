@@ -33,6 +33,13 @@ struct ForeignInstallation {
         } catch { throw ForeignFault(error.message) }
     }
 
+    /// The CA that has `url`, such as a certificate's: one of `directories`, or a public one.
+    static func ca(of url: ACMEURL, among directories: [ACMEURL] = []) -> ForeignCertificate.CA {
+        let known = directories + PublicCA.all.compactMap { try? ACMEURL($0.directory) }
+        if let directory = known.first(where: { $0.origin == url.origin }) { return .directory(directory) }
+        return .unlisted(host: url.port == 443 ? url.host : "\(url.host):\(url.port)")
+    }
+
     static func identifier(_ text: String) throws(ForeignFault) -> Identifier {
         do { return try Identifier(argument: text) } catch { throw ForeignFault("\(error)") }
     }
@@ -42,6 +49,7 @@ struct ForeignInstallation {
 enum ForeignTool: String, CaseIterable {
     case certbot, lego
     case acmeShell = "acme.sh"
+    case caddy
 
     /// Where the tool keeps its files if nothing else is said.
     func defaultFolder(home: String?) throws(Failure) -> String {
@@ -53,6 +61,8 @@ enum ForeignTool: String, CaseIterable {
                 throw Failure.usage("HOME is not set", hint: "name the folder: acme-agent migrate acme.sh FOLDER")
             }
             return home + "/.acme.sh"
+        // The home directory of the user as which Debian's and Caddy's own packages run it.
+        case .caddy: return "/var/lib/caddy/.local/share/caddy"
         }
     }
 
@@ -62,6 +72,7 @@ enum ForeignTool: String, CaseIterable {
             case .certbot: return try CertbotInstallation.read(folder)
             case .lego: return try LegoInstallation.read(folder)
             case .acmeShell: return try AcmeShellInstallation.read(folder)
+            case .caddy: return try CaddyInstallation.read(folder)
             }
         } catch { throw Failure("file", .failed, "\"\(TerminalText.safe(folder.path))\": \(TerminalText.safe(error.reason))") }
     }
@@ -72,6 +83,7 @@ enum ForeignTool: String, CaseIterable {
         case .certbot: "systemctl disable --now certbot.timer (or remove certbot's line from cron)"
         case .lego: "remove the timer or the line in cron that runs lego"
         case .acmeShell: "acme.sh --uninstall-cronjob"
+        case .caddy: "in the Caddyfile, let the sites listen as http://NAME:8080 or the like, behind the server that serves TLS"
         }
     }
 }

@@ -82,12 +82,6 @@ enum LegoInstallation {
         // The certificate's URL is at the CA that issued it.
         let urls = [try object.optionalString("certStableUrl"), try object.optionalString("certUrl")]
         guard let url = urls.compactMap({ $0.flatMap { try? ACMEURL($0) } }).first else { return }
-        if let directory = servers.first(where: { $0.origin == url.origin }) {
-            certificate.ca = .directory(directory)
-        } else if let known = PublicCA.all.compactMap({ try? ACMEURL($0.directory) }).first(where: { $0.origin == url.origin }) {
-            certificate.ca = .directory(known)
-        } else {
-            certificate.ca = .unlisted(host: url.port == 443 ? url.host : "\(url.host):\(url.port)")
-        }
+        certificate.ca = ForeignInstallation.ca(of: url, among: servers)
     }
 }

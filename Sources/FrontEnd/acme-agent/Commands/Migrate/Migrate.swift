@@ -9,7 +9,7 @@ extension ForeignTool: ExpressibleByArgument {}
 struct Migrate: AgentCommand {
     static let stateUse = StateUse.none
     static let configuration = CommandConfiguration(
-        abstract: "Print the certificates of certbot, lego or acme.sh as parts of acme-agent.toml.",
+        abstract: "Print the certificates of certbot, lego, acme.sh or Caddy as parts of acme-agent.toml.",
         discussion: """
             The tool's files are read, nothing in them is run, and nothing is changed. Accounts and keys are made new, in \
             the token. Credentials are not copied, and hooks are commented out. So is a part for which you have something \
@@ -18,11 +18,12 @@ struct Migrate: AgentCommand {
             Example: acme-agent migrate certbot
             """)
 
-    @Argument(help: ArgumentHelp("certbot, lego or acme.sh.", valueName: "tool"))
+    @Argument(help: ArgumentHelp("certbot, lego, acme.sh or caddy.", valueName: "tool"))
     var tool: ForeignTool
 
     @Argument(
-        help: ArgumentHelp("The tool's folder. (default: /etc/letsencrypt, .lego or ~/.acme.sh)", valueName: "folder"),
+        help: ArgumentHelp(
+            "The tool's folder. (default: /etc/letsencrypt, .lego, ~/.acme.sh or /var/lib/caddy/.local/share/caddy)", valueName: "folder"),
         completion: .directory)
     var folder: String?
 
