@@ -32,14 +32,14 @@ test-long: ## run the tests that are too slow for every run: loads, a fault at e
 	@ACME_AGENT_LONG_TESTS=1 Tests/Clients/OpenSSLProviderTests/run load memory
 	@Tests/Sandbox/bare-debian
 	@Tests/Sandbox/other-package
-	@Tests/Sandbox/follow-document tutorial $(tokens)
+	@Tests/Sandbox/follow-document tutorial moving $(tokens)
 
 tokens = $(patsubst Docs/%.md,%,$(wildcard Docs/tokens/*.md))
 test-tokens: ## follow the page of each kind of token on a bare Debian, and use keys of each type in it
 	@Tests/Sandbox/follow-document $(tokens)
 
-test-tutorial: ## follow the tutorial on a bare Debian: run each of its commands, compare what they print
-	@Tests/Sandbox/follow-document tutorial
+test-tutorial: ## follow tutorial.md and moving.md on a bare Debian: run each command, compare what they print
+	@Tests/Sandbox/follow-document tutorial moving
 
 test-deb: ## install, upgrade, remove and purge the Debian packages in a bare Debian
 	@Tests/Sandbox/debian-packages
