@@ -17,7 +17,7 @@ struct BackUp: ParsableCommand {
     @Argument(help: "The backup; it must not exist.", completion: .file())
     var file: String
 
-    @Option(name: .long, help: "The configuration file.")
+    @Option(name: .long, help: ArgumentHelp("Read this configuration.", valueName: "file"))
     var config: String?
 
     func run() throws {
@@ -42,7 +42,7 @@ struct Restore: ParsableCommand {
     @Argument(help: "The backup.", completion: .file())
     var file: String
 
-    @Option(name: .long, help: "Where the configuration goes. (default: where it was)")
+    @Option(name: .long, help: ArgumentHelp("Where the configuration goes. (default: where it was)", valueName: "file"))
     var config: String?
 
     @Flag(help: "Replace state that is there, and keep it beside.")

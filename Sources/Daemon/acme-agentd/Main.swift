@@ -23,7 +23,7 @@ struct Daemon: ParsableCommand {
             """,
         version: "acme-agentd \(AgentVersion.current)", subcommands: [BackUp.self, Restore.self])
 
-    @Option(name: .long, help: "The configuration file.")
+    @Option(name: .long, help: ArgumentHelp("Read this configuration.", valueName: "file"))
     var config = AgentConfiguration.defaultPath
 
     @Flag(name: .long, help: "Check the configuration, print what it means, and exit.")
@@ -47,7 +47,8 @@ struct Daemon: ParsableCommand {
 
     @OptionGroup(title: "With --explain") var inquiry: InquiryOptions
 
-    @Option(name: .long, help: "trace, debug, info, notice, warning, error or critical.")
+    @Option(
+        name: .long, help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
     var logLevel = Logger.Level.info
 
     /// The parser would end at `--version`, which prints text.

@@ -8,7 +8,7 @@ struct Persist: AgentCommand {
         abstract: "Show or set the DNS records with which your account proves names by dns-persist-01.",
         discussion: """
             The records stay: as long as they are there, `acme-agent issue --dns-persist` needs no other proof at a CA \
-            that offers dns-persist-01. Whoever has the account key can then have certificates for these names.
+            that offers dns-persist-01. Anyone with the account key can then get certificates for these names.
 
             Example: acme-agent persist example.org --wildcard
             """)
@@ -19,7 +19,7 @@ struct Persist: AgentCommand {
     @Flag(help: "Also allow certificates for *.NAME.")
     var wildcard = false
 
-    @Option(help: ArgumentHelp("Until when the CA may use the records: a date, or a time as in RFC 3339.", valueName: "date"))
+    @Option(help: ArgumentHelp("Until when the CA may use the records: a date, or a time as in RFC 3339.", valueName: "time"))
     var until: String?
 
     @Option(help: ArgumentHelp("The CA's name in the records. (default: what the CA's directory says)", valueName: "domain"))
@@ -104,7 +104,7 @@ struct Persist: AgentCommand {
     static func time(_ text: String, now: Int64) throws(Failure) -> Int64 {
         let isDay = text.utf8.count == "2027-01-31".utf8.count
         guard let seconds = RFC3339.seconds(isDay ? text + "T23:59:59Z" : text) else {
-            throw .usage("\"\(TerminalText.safe(text, limit: 40))\" is not a date", hint: "--until 2027-12-31")
+            throw .usage("\"\(TerminalText.safe(text, limit: 40))\" is not a time", hint: "--until 2027-12-31, or 2027-12-31T12:00:00Z")
         }
         guard seconds > now else { throw .usage("--until \(TerminalText.safe(text, limit: 40)) has passed") }
         return seconds

@@ -22,7 +22,7 @@ struct AccountRecover: AgentCommand {
     var eab: String?
 
     @Option(
-        help: ArgumentHelp("The account key, if nothing is stored. (default: the keys for this CA are tried)", valueName: "name"))
+        help: ArgumentHelp("The account key, if nothing is stored. (default: the keys for this CA are tried)", valueName: "key"))
     var key: String?
 
     @OptionGroup var options: GlobalOptions

@@ -28,7 +28,7 @@ struct AccountRegister: AgentCommand {
     var eab: String?
 
     @Option(
-        help: ArgumentHelp("The account key's name. (default: the existing account's, or account-USER-HOST[-PORT])", valueName: "name"))
+        help: ArgumentHelp("The account key's name. (default: the existing account's, or account-USER-HOST[-PORT])", valueName: "key"))
     var key: String?
 
     @Option(

@@ -16,7 +16,7 @@ struct AccountRollover: AgentCommand {
             Example: acme-agent account rollover
             """)
 
-    @Option(help: ArgumentHelp("The new key's name. (default: the old one's with _2, _3, …)", valueName: "name"))
+    @Option(help: ArgumentHelp("The new key's name. (default: the old one's with _2, _3, …)", valueName: "key"))
     var key: String?
 
     @Option(

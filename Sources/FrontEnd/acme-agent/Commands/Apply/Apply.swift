@@ -13,8 +13,8 @@ struct Apply: AgentCommand {
         discussion: """
             Each [[certificate]] with names should exist, with these names and no others, and with the key type, \
             profile, CA and "must staple" that it has. What is missing is issued, what differs is replaced, and what is \
-            due is renewed. If everything is as declared, no CA is contacted. A certificate that is declared no more is \
-            reported and left alone.
+            due is renewed. If everything is as declared, no CA is contacted. A certificate that is no longer declared \
+            is reported and left alone.
 
             Example: acme-agent apply --dry-run
             """)

@@ -10,8 +10,8 @@ struct Run: AgentCommand {
         abstract: "Keep running and renew certificates when they are due.",
         discussion: """
             It decides as `acme-agent renew --all` does, at the moment at which something is due, and looks at the store \
-            at least once an hour. SIGTERM ends it; what it was working on is resumed by the next run. A failure ends \
-            nothing: it is printed, and tried again later.
+            at least once an hour. SIGTERM ends it; what it was working on is resumed by the next run. A failure \
+            does not end it: the failure is printed, and the work is tried again later.
 
             Example: acme-agent run
             """)

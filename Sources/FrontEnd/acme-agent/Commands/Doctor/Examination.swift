@@ -274,7 +274,7 @@ struct Examination: Sendable {
         // Which of the keys the CA has is found out by the next command that uses the account.
         guard account.nextKey == nil else { return .unknown(.account, name, "a change of its key was interrupted: \(url)") }
         guard !isAgentSilent else {
-            return .unknown(.account, name, "\(url): the agent, which signs the question to the CA, does not answer")
+            return .unknown(.account, name, "\(url): the CA cannot be asked: the agent, which signs the request, does not answer")
         }
         do {
             let status = try await session.withTransport(to: directory, remembered: roots) { transport in

@@ -28,7 +28,7 @@ struct KeyOptions: ParsableArguments {
         completion: .list(["certificate", "account"]))
     var usage = "certificate"
 
-    @Option(help: ArgumentHelp("The token, by its name in the agent's configuration. (default: its first)", valueName: "name"))
+    @Option(help: ArgumentHelp("The token, by its name in the agent's configuration. (default: its first)", valueName: "token"))
     var token: String?
 
     var keyUsage: KeyUsage {

@@ -20,7 +20,8 @@ struct KeysCreate: AgentCommand {
     @Option(
         name: [.customLong("key-type"), .customLong("algorithm")],
         help: ArgumentHelp(
-            "\(KeyAlgorithm.choices). (default: the configuration's, or \(Settings.defaultKeyType.rawValue))", valueName: "type"),
+            "Type of the new key: \(KeyAlgorithm.choices). (default: the configuration's, or \(Settings.defaultKeyType.rawValue))",
+            valueName: "type"),
         completion: .list(KeyAlgorithm.allCases.map(\.rawValue)))
     var keyType: String?
 

@@ -28,7 +28,7 @@ struct Migrate: AgentCommand {
     var folder: String?
 
     @Option(help: ArgumentHelp("Write to this file, which must not exist yet.", valueName: "file"), completion: .file())
-    var output: String?
+    var out: String?
 
     @Flag(help: "Print the grant that the agent needs for these names and keys, for acme-agentd.toml.")
     var grant = false
@@ -36,7 +36,7 @@ struct Migrate: AgentCommand {
     @OptionGroup var options: GlobalOptions
 
     func validate() throws {
-        if grant, output != nil { throw ValidationError("--grant and --output cannot be combined") }
+        if grant, out != nil { throw ValidationError("--grant and --out cannot be combined") }
     }
 
     func run(_ session: Session) async throws -> ExitStatus {
@@ -49,13 +49,13 @@ struct Migrate: AgentCommand {
         settings.stateDirectory = try AbsolutePath.of(settings.stateDirectory)
         given.others = try given.others.map { (name: $0.name, value: try AbsolutePath.of($0.value)) }
         let text = MigrationText(installation, of: tool, in: path, settings: settings, user: RenewingUser(settings), given: given)
-        if let output { try Migrate.write(text.text, to: output) }
+        if let out { try Migrate.write(text.text, to: out) }
         for (name, fault) in installation.damaged {
             session.output.report(
                 Failure("file", .failed, "\(TerminalText.safe(name)) is left out: \(TerminalText.safe(fault.reason))"), json: false)
         }
         let shown = grant ? text.grant : text.text
-        try session.output.result(output.map { "wrote \(TerminalText.safe($0))" } ?? shown) { json in
+        try session.output.result(out.map { "wrote \(TerminalText.safe($0))" } ?? shown) { json in
             write(text, installation, path, to: &json)
         }
         let unclear = grant ? [] : text.entries.filter { !$0.isComplete }
@@ -78,14 +78,14 @@ struct Migrate: AgentCommand {
             try folder.synchronize()
         } catch {
             guard error.code == EEXIST else { throw error }
-            throw Failure.usage("\"\(TerminalText.safe(path))\" exists; nothing was written", hint: "--output takes a new file")
+            throw Failure.usage("\"\(TerminalText.safe(path))\" exists; nothing was written", hint: "--out takes a new file")
         }
     }
 
     private func write(_ text: MigrationText, _ installation: ForeignInstallation, _ path: String, to json: inout JSONWriter) {
         json.member("tool", tool.rawValue)
         json.member("folder", path)
-        json.member("file", ifPresent: output)
+        json.member("file", ifPresent: out)
         json.member("configuration", text.text)
         json.member("grant", text.grant)
         json.name("certificates")

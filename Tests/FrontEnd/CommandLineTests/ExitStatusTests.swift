@@ -1,0 +1,68 @@
+import Foundation
+import SilentServer
+import TestSupport
+import Testing
+
+@testable import acme_agent
+
+/// The exit statuses are those of the documents, and each is tried by a test.
+@Suite struct ExitStatusTests {
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().path
+
+    private static func text(_ file: String) throws -> String { try String(contentsOfFile: root + "/" + file, encoding: .utf8) }
+
+    /// The numbers in the first column of the table below a heading.
+    private static func documented(_ file: String) throws -> [Int32] {
+        let section = try #require(try text(file).components(separatedBy: "\n## Exit status\n").dropFirst().first)
+        return section.components(separatedBy: "\n## ")[0].split(separator: "\n").filter { $0.hasPrefix("| ") }.flatMap { line in
+            (line.split(separator: "|").first ?? "").split(separator: ",").compactMap { Int32($0.trimmingCharacters(in: .whitespaces)) }
+        }
+    }
+
+    @Test(arguments: ["Docs/cli.md", "Docs/operations.md"]) func documentsHaveEachStatusOnce(_ file: String) throws {
+        #expect(try Self.documented(file) == ExitStatus.allCases.map(\.rawValue))
+    }
+
+    @Test func helpAndManualNameEachStatus() throws {
+        let help = AcmeAgent.configuration.discussion, manual = try Self.text("Docs/man/acme-agent.1")
+        let sentence = try #require(help.components(separatedBy: "Exit status: ").dropFirst().first).prefix { $0 != "." }
+        let numbers = sentence.split { !$0.isNumber }.compactMap { Int32($0) }
+        #expect(numbers == ExitStatus.allCases.map(\.rawValue))
+        let section = try #require(manual.components(separatedBy: ".SH EXIT STATUS\n").dropFirst().first).components(separatedBy: ".SH ")[0]
+        for status in ExitStatus.allCases {
+            #expect(section.range(of: "\\b\(status.rawValue)\\b", options: .regularExpression) != nil, "\(status.rawValue)")
+        }
+    }
+
+    /// A session expects it (`? 4`), or a test compares with it.
+    @Test func eachStatusIsTried() throws {
+        var tried: Set<Int32> = []
+        let folder = Self.root + "/Tests"
+        for name in try #require(FileManager.default.enumerator(atPath: folder)?.allObjects as? [String]) {
+            let isSession = name.contains("/Sessions/") && name.hasSuffix(".txt")
+            guard isSession || name.hasSuffix(".swift"), let text = try? String(contentsOfFile: folder + "/" + name, encoding: .utf8) else {
+                continue
+            }
+            for line in text.split(separator: "\n") {
+                if isSession, line.hasPrefix("? "), let status = Int32(line.dropFirst(2)) { tried.insert(status) }
+                guard !isSession, let place = line.range(of: "status == ") else { continue }
+                if let status = Int32(line[place.upperBound...].prefix(while: \.isNumber)) { tried.insert(status) }
+            }
+        }
+        #expect(tried.isSuperset(of: ExitStatus.allCases.map(\.rawValue)), "\(ExitStatus.allCases.filter { !tried.contains($0.rawValue) })")
+    }
+
+    @Test func signalsEndWithTheirNumbers() async throws {
+        let session = try CommandLineSession()
+        let server = try SilentServer(path: session.folder.file("agent.sock"))
+        defer { server.close() }
+        func ended(by signal: String) async throws -> ShellOutcome {
+            try await session.run("timeout --preserve-status -s \(signal) 2 acme-agent doctor --json; exit $?")
+        }
+        let interrupted = try await ended(by: "INT"), terminated = try await ended(by: "TERM")
+        #expect(interrupted.status == 130, "\(interrupted)")
+        #expect(terminated.status == 143, "\(terminated)")
+        #expect(terminated.output.contains(#""code":"interrupted""#) && terminated.output.contains(#""exitStatus":143"#))
+    }
+}
