@@ -69,7 +69,7 @@ static void read_words(struct json parameters, const char *member, char *words, 
 
 /* Reports an error of the agent, in its own words. */
 static void report_error(struct provider *provider, const char *key, struct json error, struct json parameters) {
-    char name[128], message[400], hint[400], parameter[32];
+    char name[128], message[400], hint[400], parameter[32], correlation[64];
     if (!json_string(error, name, sizeof name)) {
         FAIL(provider, REASON_MALFORMED, "its error is not a string");
         return;
@@ -77,6 +77,7 @@ static void report_error(struct provider *provider, const char *key, struct json
     read_words(parameters, "message", message, sizeof message);
     read_words(parameters, "hint", hint, sizeof hint);
     read_words(parameters, "parameter", parameter, sizeof parameter);
+    read_words(parameters, "correlation", correlation, sizeof correlation);
     enum reason reason = REASON_MALFORMED;
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         if (strcmp(name, faults[i].error) == 0) reason = faults[i].reason;
@@ -84,7 +85,12 @@ static void report_error(struct provider *provider, const char *key, struct json
     if (reason == REASON_REQUEST_INVALID && strcmp(parameter, "key") == 0 && strstr(message, "retired") != NULL)
         reason = REASON_KEY_RETIRED;
     if (message[0] == 0) FAIL(provider, reason, "key \"%s\": %s", key, name);
-    else FAIL(provider, reason, "key \"%s\": %s%s%s", key, message, hint[0] == 0 ? "" : "; hint: ", hint);
+    else {
+        /* With the correlation the call is found in the agent's log and audit trail. */
+        const char *before = correlation[0] == 0 ? "" : " (correlation ", *after = correlation[0] == 0 ? "" : ")";
+        FAIL(
+            provider, reason, "key \"%s\": %s%s%s%s%s%s", key, message, hint[0] == 0 ? "" : "; hint: ", hint, before, correlation, after);
+    }
 }
 
 /* Sends a call and finds its reply's parameters in `answer`, which the caller frees. */

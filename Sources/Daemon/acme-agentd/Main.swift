@@ -79,7 +79,8 @@ struct Daemon: ParsableCommand {
         // Until the daemon handles it: a reload requested during the start has nothing to do, and must not end the
         // process.
         signal(SIGHUP, SIG_IGN)
-        let journal = JournalSocket.behind()
+        // What was asked for at a terminal, or by another program, is answered there.
+        let journal = checkConfig || explain || matrix || acceptAuditTrail ? nil : JournalSocket.behind()
         let sink = LogSink(journal: journal)
         defer { sink.flush() }
         LoggingSystem.bootstrap { SafeLogHandler(SinkLogHandler(label: $0, sink: sink)) }

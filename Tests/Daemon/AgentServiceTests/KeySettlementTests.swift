@@ -120,7 +120,7 @@ import TokenProtocol
                 made += 1
             } catch AgentError.keyExists {
                 taken += 1
-            } catch AgentError.tokenUnavailable(_, "keyUnsettled", _, _) {
+            } catch AgentError.tokenUnavailable(_, "keyUnsettled", _, _, _) {
                 unsettled += 1
             }
         }

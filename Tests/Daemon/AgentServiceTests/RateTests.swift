@@ -123,7 +123,7 @@ import Testing
                     do {
                         _ = try await client.handshake(key: "web-1", content: Self.content, scheme: "ecdsa_secp256r1_sha256")
                         return nil
-                    } catch AgentError.overloaded(let message) {
+                    } catch AgentError.overloaded(let message, _) {
                         return message
                     } catch { return "\(error)" }
                 }

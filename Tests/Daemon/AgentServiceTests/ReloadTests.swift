@@ -179,7 +179,7 @@ import Varlink
         do {
             _ = try await client.postAsGet()
             Issue.record("a token that is no longer configured signed")
-        } catch AgentError.tokenUnavailable(let token, let reason, _, _) {
+        } catch AgentError.tokenUnavailable(let token, let reason, _, _, _) {
             #expect(token == "fake" && reason == "notConfigured")
         }
         try agent.write(grants: AgentFixture.everything, tokens: second + "\n" + AgentFixture.fakeToken)

@@ -62,7 +62,7 @@ import Varlink
                     do {
                         _ = try await client.sign(order)
                         tallies[index].signed += 1
-                    } catch AgentError.refused("identifier-refused", _, _) { tallies[index].refused += 1 }
+                    } catch AgentError.refused("identifier-refused", _, _, _) { tallies[index].refused += 1 }
                     end.answers.withLock { $0 += 1 }
                 }
             }

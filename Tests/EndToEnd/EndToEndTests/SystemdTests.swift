@@ -137,4 +137,38 @@ import Testing
         #expect(made.status == 0, "\(made)")
         await sandbox.end()
     }
+
+    /// A namespace in which the test's socket stands in place of journald's, and standard error is the journal's stream.
+    @Test(.enabled(if: geteuid() == 0, "a journal of its own needs a mount namespace"))
+    func theJournalGetsLinesWithFields() async throws {
+        let sandbox = try await Sandbox()
+        try await sandbox.stopDaemon()
+        try FileManager.default.createDirectory(atPath: sandbox.folder + "/journal", withIntermediateDirectories: false)
+        let journal = try DatagramSocket(path: sandbox.folder + "/journal/socket")
+        let started = try await sandbox.shell(
+            """
+            cd "$SANDBOX_DIR"; program=test; . '\(Program.root)/Tests/Sandbox/processes'
+            sed -i 's/^operations = .*/operations = ["list-keys"]/' acme-agentd.toml
+            cat >journaled <<'END'
+            mount -t tmpfs tmpfs /run
+            mkdir -p /run/systemd/journal
+            mount --bind journal /run/systemd/journal
+            JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2) exec "$0" --config acme-agentd.toml
+            END
+            start_process agentd unshare --mount --propagation private bash -euc "$(cat journaled)" '\(Program.folder)/acme-agentd'
+            answers() { '\(Program.folder)/acme-agent' keys list >/dev/null 2>&1; }
+            wait_until 20 answers
+            """)
+        try #require(started.status == 0, "\(started)")
+        let ready = try #require(try await journal.next { $0.contains("\nACME_AGENT_EVENT=daemon-ready\n") })
+        #expect(ready.hasPrefix("MESSAGE=ready event=daemon-ready ") && ready.contains("\nPRIORITY=6\nSYSLOG_IDENTIFIER=acme-agentd\n"))
+        let refused = try await sandbox.agent("keys", "create", "web-1", "--json")
+        let error = try #require(refused.json["error"] as? [String: Any], "\(refused)")
+        let id = try #require(error["correlation"] as? String, "\(refused)")
+        let entry = try #require(try await journal.next { $0.contains("\nACME_AGENT_EVENT=request-refused\n") })
+        #expect(entry.contains("\nACME_AGENT_CORRELATION=\(id)\n") && entry.contains("\nPRIORITY=5\n"), "\(entry)")
+        #expect(entry.contains("\nACME_AGENT_OPERATION=create-key\n") && entry.contains("\nACME_AGENT_KEY=web-1\n"), "\(entry)")
+        #expect(!sandbox.daemonLog.contains(id))
+        await sandbox.end()
+    }
 }
