@@ -22,6 +22,8 @@ final class Agent {
     private let programs: String
     private var process: pid_t = 0
     private let environment: [String]
+    /// Keys in the token that others have made: the SubjectPublicKeyInfo of each, by its URI (RFC 7512).
+    private(set) var adoptable: [String: [UInt8]] = [:]
 
     var socket: String { folder + "/agent.sock" }
     private var configuration: String { folder + "/acme-agentd.toml" }
@@ -47,9 +49,24 @@ final class Agent {
             File.write(folder + "/pin", "1234\n"),
             run(["softhsm2-util", "--init-token", "--free", "--label", "verifier", "--pin", "1234", "--so-pin", "5678"])
         else { throw Finding("softhsm2-util could not make a token, see \(log)") }
+        for name in Universe.adoptable { try importKey(name) }
         for account in Agent.externalAccounts where !File.write("\(folder)/\(account.name).key", Base64URL.encode(account.key) + "\n") {
             throw Finding("no file for a MAC key could be made")
         }
+    }
+
+    /// Puts a key into the token that the agent has not made, for `AdoptKey`.
+    private func importKey(_ name: String) throws(Finding) {
+        let file = "\(folder)/\(name)"
+        guard
+            run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "\(file).pem"]),
+            run(["openssl", "pkey", "-in", "\(file).pem", "-pubout", "-outform", "DER", "-out", "\(file).der"]),
+            run([
+                "softhsm2-util", "--import", "\(file).pem", "--token", "verifier", "--label", name, "--id", "0\(adoptable.count + 1)",
+                "--pin", "1234",
+            ]), let spki = File.read("\(file).der"), PublicKey(spki: spki) != nil
+        else { throw Finding("no key could be imported into the token, see \(log)") }
+        adoptable["pkcs11:token=verifier;object=\(name)"] = spki
     }
 
     func run(_ arguments: [String]) -> Bool { File.run(arguments, environment: environment, output: log) }

@@ -89,8 +89,11 @@ struct CallGenerator {
             let algorithm = Universe.algorithm(name) == "RSA-2048" ? "P-256" : Universe.algorithm(name)
             return .members([
                 ("name", .string(name)),
-                method == "AdoptKey" ? ("uri", .string("pkcs11:token=verifier;object=no-such-key")) : ("algorithm", .string(algorithm)),
+                method == "AdoptKey"
+                    ? ("uri", .string("pkcs11:token=verifier;object=" + random.pick(Universe.adoptable + ["no-such-key"])))
+                    : ("algorithm", .string(algorithm)),
                 ("usage", .string(isAccount ? "account" : "certificate")), ("directory", directory.map { .string($0) }),
+                ("acceptWeak", method == "AdoptKey" && random.chance(70) ? .bool(true) : nil),
             ])
         case "SignRevocation":
             let byCertificate = random.chance(40)

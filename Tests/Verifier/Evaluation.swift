@@ -88,8 +88,6 @@ struct Evaluation {
         {
             value = .invalid
         }
-        // No other key is in the token.
-        if call.method == "AdoptKey" { value = .invalid }
         if let token = values["token"]?.string, token != Agent.token { value = .invalid }
         switch (usage, values["directory"]?.string.map({ Location.read($0) })) {
         case (.account, nil): value = .invalid
@@ -102,6 +100,18 @@ struct Evaluation {
         default: break
         }
         var result = decided(value, world.policy.allows(peer, need), method.operation)
+        if call.method == "AdoptKey" {
+            let uri = values["uri"]?.string ?? ""
+            // A key that has a name, or was destroyed with it, is not adopted; nor is one that came from outside unless the
+            // caller accepts it.
+            if Universe.adoptable.contains(where: { uri == "pkcs11:token=verifier;object=\($0)" }) {
+                if result.outcomes.contains(.success) { result.outcomes.formUnion([.refused, .invalid]) }
+                if values["acceptWeak"] != .bool(true) { result.outcomes.remove(.success) }
+            } else {
+                result.outcomes.remove(.success)
+                result.outcomes.insert(.invalid)
+            }
+        }
         if world.keys[name] != nil, result.outcomes.contains(.success) {
             result.outcomes.remove(.success)
             result.outcomes.insert(.exists)

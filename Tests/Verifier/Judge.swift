@@ -6,6 +6,8 @@ struct Judge {
     var states: [String: [KeyRecord?]]
     /// The message of `KeyNotFound` for a key that is not there, before and after its name.
     var notFound: (String, String)
+    /// Keys that may be adopted, by URI.
+    var adoptable: [String: [UInt8]] = [:]
 
     /// - Returns: What is wrong, or `nil`.
     func finding(_ call: Call, _ peer: Peer, _ reply: Reply) -> Finding? {
@@ -81,6 +83,14 @@ struct Judge {
                 key.usage == known.usage, key.directory == known.directory, key.isRetired == known.isRetired,
                 parameters["key"]?["jwk"] == key.publicKey.jwk
             else { throw Finding("the key is not the one that was made") }
+        case "AdoptKey":
+            guard let key = parameters["key"].flatMap({ KeyRecord($0) }), let uri = call.parameters["uri"]?.string,
+                adoptable[uri] == key.publicKey.spki, call.parameters["name"] == .string(key.name), !key.isRetired,
+                call.parameters["usage"] == .string(key.usage.rawValue), call.parameters["directory"] == key.directory.map({ .string($0) })
+            else { throw Finding("another key was adopted than was asked for") }
+            for (name, possible) in states where name != key.name && possible.count == 1 {
+                if possible[0]?.publicKey.spki == key.publicKey.spki { throw Finding("a key was adopted that has a name, \(name)") }
+            }
         case "CreateKey":
             guard let key = parameters["key"].flatMap({ KeyRecord($0) }), call.parameters["name"] == .string(key.name), !key.isRetired,
                 call.parameters["usage"] == .string(key.usage.rawValue), call.parameters["algorithm"] == .string(key.algorithm),

@@ -158,10 +158,15 @@ final class Rounds {
         var changes: [String: Int] = [:]
         for item in sent {
             guard let (name, state) = change(item) else { continue }
+            // A key that is being deleted signs nothing any more, as if it were retired, until it is gone.
+            if item.call.method == "DeleteKey", var going = keys[name] {
+                going.isRetired = true
+                states[name, default: []].append(going)
+            }
             states[name, default: [nil]].append(state)
             changes[name, default: 0] += 1
         }
-        let judge = Judge(policies: policies, states: states, notFound: notFound)
+        let judge = Judge(policies: policies, states: states, notFound: notFound, adoptable: agent.adoptable)
         for item in sent {
             if let finding = judge.finding(item.call, item.peer, item.reply) {
                 let failure = Failure(

@@ -28,6 +28,8 @@ enum Universe {
         "account-a", "account-a-2", "account-b", "account-local", "acc", "web", "web-2", "web.example.org", "db", "mail", "ed", "p384",
         "rsa",
     ]
+    /// Labels of keys in the token that the agent has not made.
+    static let adoptable = ["adopt-1", "adopt-2", "adopt-3"]
     static let keyPatterns = keys + ["*", "account-*", "account-a*", "web*", "web-*", "w*", "none-*", "d*", "e*", "p*", "r*", "none"]
     static let patterns = [
         "example.org", "www.example.org", "*.example.org", "*", "192.0.2.7", "192.0.2.0/24", "2001:db8::/32", "2001:db8::1",
