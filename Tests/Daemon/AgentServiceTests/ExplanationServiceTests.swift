@@ -61,8 +61,8 @@ import Testing
         try await agent.reload()
         let allowed = try await client.explain(question)
         #expect(try allowed == DecisionExplanation(isAllowed: true, grant: "web", file: agent.file, line: line("[[grant]]", in: agent)))
-        // Only the start and the reload are in the trail, and nothing was signed.
-        #expect(agent.trail.count == 2 && agent.token.signatures == 0)
+        // After its first record the trail has the start and the reload, and no question; nothing was signed.
+        #expect(agent.trail.dropFirst().allSatisfy { $0.contains(#""kind":"event""#) } && agent.token.signatures == 0, "\(agent.trail)")
     }
 
     @Test func aSettingThatTheGrantDoesNotHaveHasNoLine() async throws {
@@ -101,7 +101,7 @@ import Testing
         func ask() async throws {
             _ = try await client.sign(
                 SigningCall(
-                    key: "account-1", url: ACMEURL(Self.url), nonce: "bm9uY2U", account: ACMEURL(Self.url),
+                    key: "account-1", url: ACMEURL(Self.url), nonce: "bm9uY2U", account: ACMEURL("https://localhost:14000/account/1"),
                     request: .newOrder(NewOrder(identifiers: question.identifiers))))
         }
         try await ask()

@@ -72,7 +72,8 @@ import Testing
             #expect(lines.allSatisfy { $0.last != " " })
             #expect(text.contains("user alice") || width < 80)
         }
-        let text = GrantMatrix(listing).text()
+        // Wide enough that no word is broken.
+        let text = GrantMatrix(listing).text(width: 120)
         for word in ["user alice", "user bob", "group", "www.example.org", "2001:db8::/32", "sign-server-key-exchange", "off)"] {
             #expect(text.contains(word), "\(word):\n\(text)")
         }

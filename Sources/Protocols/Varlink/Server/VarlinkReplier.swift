@@ -3,7 +3,7 @@ import StrictJSON
 
 /// Answers one call. A value of two words; a copy may be kept and used later, on the event loop.
 ///
-/// A call is answered once: ``succeed()``, its variants and ``fail(error:_:)`` end it. Anything after that, or after the
+/// A call is answered once: ``succeed()``, its variants and ``fail(error:_:)`` end it. Anything later, or after the
 /// connection has ended, does nothing. For a `oneway` call nothing is ever sent; the service need not check.
 public struct VarlinkReplier {
     let connection: VarlinkServerHandler
