@@ -9,8 +9,13 @@ import Testing
     /// Sources that write files and not results, or what goes to a hook.
     private static let files = [
         "Settings/RememberedSettings.swift": "a file in the state directory",
+        "Settings/SettingsFile.swift": "the configuration's settings",
+        "Commands/Certificates/Session+FailureHook.swift": "what a failure hook gets",
         "Session/Timings/Timings.swift": "the file of --timings, which the page describes",
     ]
+
+    /// Of the file of HookRecord, whose runs `show` prints.
+    private static let stored: Set = ["oldKey", "runs"]
 
     private static func matches(_ pattern: String, in text: String) throws -> [String] {
         let expression = try NSRegularExpression(pattern: pattern)
@@ -22,7 +27,7 @@ import Testing
     /// The members that the code writes, each with its first file.
     private static func written() throws -> [String: String] {
         var members: [String: String] = [:]
-        let folders = ["Sources/FrontEnd/acme-agent", "Sources/FrontEnd/Report", "Sources/Protocols/AgentInterface"]
+        let folders = ["Sources/FrontEnd/acme-agent", "Sources/FrontEnd/Report", "Sources/Protocols/PolicyInquiry", "Sources/Protocols/AgentInterface"]
         for folder in folders {
             for name in try #require(FileManager.default.enumerator(atPath: root + "/" + folder)?.allObjects as? [String]).sorted()
             where name.hasSuffix(".swift") && files[name] == nil {
@@ -50,7 +55,7 @@ import Testing
         let section = try Self.section(), written = try Self.written()
         #expect(written.count > 150)
         let words = Set(try Self.matches(#"[`"]([A-Za-z-]+)[`"]"#, in: section))
-        for (member, file) in written.sorted(by: { $0.key < $1.key }) {
+        for (member, file) in written.sorted(by: { $0.key < $1.key }) where !Self.stored.contains(member) {
             #expect(words.contains(member), "\(file) writes \"\(member)\", which Docs/cli.md does not have")
         }
     }
