@@ -29,7 +29,7 @@ public enum AgentBackup {
         let state = configuration.stateDirectory
         let (keys, strays, head) = try AgentUser.act(asOwnerOf: state) {
             let (keys, strays) = try entries(in: state + "/" + keysFolder)
-            // After the keys: the trail then has the records of each of them.
+            // What is known to be on disk; a running daemon stores it once a second.
             return (keys, strays, try AuditMemory(path: state + "/" + headFile).read())
         }
         let document = BackupDocument(
