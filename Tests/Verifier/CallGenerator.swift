@@ -132,7 +132,8 @@ struct CallGenerator {
                 ("key", .string(name)), ("identifiers", identifiers(grant)), ("mustStaple", random.chance(20) ? .bool(true) : nil),
             ])
         default:
-            let (content, scheme) = HandshakeGenerator.content(method, keys[name]?.publicKey.kind ?? .p256, &random)
+            var (content, scheme) = HandshakeGenerator.content(method, keys[name]?.publicKey.kind ?? .p256, &random)
+            if method == "SignServerKeyExchange", random.chance(30) { content = HandshakeGenerator.twofold(&random) }
             return .members([("key", .string(name)), ("content", .string(Base64URL.encode(content))), ("scheme", .string(scheme))])
         }
     }

@@ -74,7 +74,7 @@ enum HandshakeGenerator {
         }
     }
 
-    private static func sshSignature(_ namespace: String, _ algorithm: String, _ hash: [UInt8]) -> [UInt8] {
+    static func sshSignature(_ namespace: String, _ algorithm: String, _ hash: [UInt8]) -> [UInt8] {
         func string(_ bytes: [UInt8]) -> [UInt8] { [0, 0, 0, UInt8(bytes.count & 0xFF)] + bytes }
         return Array("SSHSIG".utf8) + string(Array(namespace.utf8)) + string([]) + string(Array(algorithm.utf8)) + string(hash)
     }
@@ -85,16 +85,16 @@ enum HandshakeGenerator {
         sshSignature("releases", "sha512", random.bytes(28) + [3, 0, 29, 32] + random.bytes(32))
     }
 
-    private static let contentType = DER.write(
+    static let contentType = DER.write(
         DER.sequence,
         DER.write(DER.objectIdentifier, DER.OID.contentType) + DER.write(DER.set, DER.write(DER.objectIdentifier, DER.OID.data)))
 
-    private static func messageDigest(_ hash: [UInt8]) -> [UInt8] {
+    static func messageDigest(_ hash: [UInt8]) -> [UInt8] {
         DER.write(
             DER.sequence, DER.write(DER.objectIdentifier, DER.OID.messageDigest) + DER.write(DER.set, DER.write(DER.octetString, hash)))
     }
 
-    private static func signedAttributes(_ attributes: [[UInt8]]) -> [UInt8] { DER.write(DER.set, attributes.flatMap { $0 }) }
+    static func signedAttributes(_ attributes: [[UInt8]]) -> [UInt8] { DER.write(DER.set, attributes.flatMap { $0 }) }
 
     /// A ServerKeyExchange for X25519 that is CMS's signed attributes as well, for any message: an attribute that nobody
     /// knows has TLS's four fixed bytes.

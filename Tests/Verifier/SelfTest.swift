@@ -21,6 +21,7 @@ struct SelfTest {
         test.smallerPolicies()
         test.forgedRefusals()
         test.handshakes()
+        test.grammars()
         test.values()
         return (test.problems, test.passed)
     }
@@ -267,6 +268,44 @@ struct SelfTest {
         let account = handshake(HandshakeGenerator.context("TLS 1.3, server CertificateVerify", hash), key: "acc")
         mustFind("a handshake signed by an account's key", finding(account, foreign.reply(account), nil, broad))
         mustFind("a handshake signed by a retired key", finding(serverHandshake, honest.reply(serverHandshake), retired: "web"))
+    }
+
+    /// What each purpose signs, by an example: it means that and nothing else that the verifier knows.
+    private mutating func grammars() {
+        var random = Generator(2)
+        let hash = random.bytes(32)
+        var samples: [(String, [UInt8], HandshakeMeaning)] = [
+            ("an SSH signature", HandshakeGenerator.sshSignature("file", "sha256", hash), .sshSignature),
+            (
+                "CMS's signed attributes",
+                HandshakeGenerator.signedAttributes([HandshakeGenerator.contentType, HandshakeGenerator.messageDigest(hash)]),
+                .signedAttributes
+            ),
+        ]
+        for (context, meaning) in [
+            ("TLS 1.3, server CertificateVerify", HandshakeMeaning.serverCertificateVerify),
+            ("TLS 1.3, client CertificateVerify", .clientCertificateVerify),
+            ("TLS, server delegated credentials", .otherContext("TLS, server delegated credentials")),
+            ("Exported Authenticator", .otherContext("Exported Authenticator")),
+        ] {
+            samples.append((context, HandshakeGenerator.context(context, hash), meaning))
+        }
+        for _ in 0..<9 { samples.append(("a ServerKeyExchange", HandshakeGenerator.serverKeyExchange(&random), .serverKeyExchange)) }
+        for call in [order, deactivation, finalization] {
+            guard case .parameters(let reply) = honest.reply(call), let request = reply["request"],
+                let protected = request["protected"]?.string,
+                let payload = request["payload"]?.string
+            else { continue }
+            samples.append((call.method, Array("\(protected).\(payload)".utf8), .jws))
+            if let csr = reply["csr"]?.string.flatMap({ Base64URL.decode($0) }), let info = DER.one(csr, DER.sequence)?.parts?.first {
+                samples.append(("a CSR", info.whole, .certificateRequest))
+            }
+        }
+        if samples.count != 19 { problems.append("only \(samples.count) examples of what is signed were made") }
+        for (what, content, meaning) in samples {
+            let meanings = HandshakeMeaning.all(of: content)
+            if meanings == [meaning] { passed += 1 } else { problems.append("\(what) means \(meanings)") }
+        }
     }
 
     /// The naive rules of names and addresses, by examples from the RFCs and Docs/policy.md.
