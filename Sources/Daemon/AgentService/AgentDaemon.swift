@@ -142,6 +142,8 @@ public final class AgentDaemon: Sendable {
         // (Docs/decisions/0005-sched-batch.md).
         _ = clinux_make_undumpable()
         _ = clinux_batch_scheduling()
+        // It gets the PIN. The one beside this program is as trustworthy as this program.
+        if let helper = configuration.helper { try TrustedWay(to: helper).check(as: .configuration) }
         let sockets = try ListeningSockets(configuration.listeners, passed: passed, changeGroup: changeGroup)
         defer { sockets.release() }
         let rounds = LoopRounds()

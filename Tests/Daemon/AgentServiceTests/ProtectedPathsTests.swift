@@ -62,6 +62,18 @@ import Testing
         #expect(throws: OwnershipError.self) { try start(file) }
     }
 
+    /// Who can replace the helper's program gets the PIN.
+    @Test func aHelperThatOthersCouldWriteIsNotStarted() throws {
+        let folder = try Self.folder()
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let helper = folder + "/helper"
+        try Self.write("#!/bin/sh\n", to: helper, mode: 0o755)
+        let file = try configuration(in: folder, "helper = \"\(helper)\"")
+        try start(file)
+        try #require(chmod(helper, 0o775) == 0)
+        #expect(throws: OwnershipError.self) { try start(file) }
+    }
+
     @Test(arguments: [("", 0o750), ("socket-mode = \"0666\"", 0o755)])
     func theSocketsFolderIsTheGroupsUnlessEverybodyMayConnect(_ setting: String, _ mode: Int) throws {
         let folder = try Self.folder()
