@@ -25,6 +25,8 @@ final class FakeToken: HelperLauncher {
         var open: [CInt: Int32] = [:]
         /// The answer to the next request for a key, and whether the key is made anyway.
         var making: (failure: TokenFailure, isDone: Bool)?
+        /// The answer to every request for a key, whatever its names.
+        var imposed: TokenKey?
         /// Keys are requested and not made.
         var isMakingHeld = false
         var makings = 0
@@ -47,6 +49,7 @@ final class FakeToken: HelperLauncher {
     func die(afterSignatures count: Int) { state.withLock { $0.diesAfter = count } }
 
     func failMaking(with failure: TokenFailure, isDone: Bool) { state.withLock { $0.making = (failure, isDone) } }
+    func impose(_ key: TokenKey) { state.withLock { $0.imposed = key } }
     func holdMaking(_ isHeld: Bool) { state.withLock { $0.isMakingHeld = isHeld } }
     /// How many keys were requested.
     var makings: Int { state.withLock { $0.makings } }
@@ -167,6 +170,7 @@ final class FakeToken: HelperLauncher {
             }
         case .generate(let label, let id, _):
             state.withLock { $0.makings += 1 }
+            if let imposed = state.withLock({ $0.imposed }) { return .key(imposed) }
             while state.withLock({ $0.isMakingHeld }) { usleep(2_000) }
             let making = state.withLock { state in
                 defer { state.making = nil }
@@ -177,6 +181,7 @@ final class FakeToken: HelperLauncher {
             return .failure(making.failure)
         case .settle(_, let id):
             state.withLock { $0.looks += 1 }
+            if let imposed = state.withLock({ $0.imposed }) { return .settled(imposed) }
             while state.withLock({ $0.isSettlingHeld }) { usleep(2_000) }
             if let failure = state.withLock({ $0.settling }) { return .failure(failure) }
             return .settled(state.withLock { state in state.keys.values.first { $0.key.reference.id == id }?.key })

@@ -115,6 +115,28 @@ import TokenProtocol
         #expect(!message.contains("victim") && hint?.contains("victim") != true)
     }
 
+    /// A helper that was broken into could give one caller another's key.
+    @Test func anothersKeyIsNoNewKey() async throws {
+        let token = FakeToken()
+        let planted = token.plant(label: "victim")
+        let agent = try AgentFixture(grants: AgentFixture.everything, token: token)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.adoptKey(named: "victim", uri: "pkcs11:object=victim", usage: .certificate)
+        token.impose(planted)
+        let error = await #expect(throws: AgentError.self) {
+            try await client.createKey(named: "mine", usage: .certificate, algorithm: .p256)
+        }
+        #expect(error?.member == "TokenUnavailable", "\(String(describing: error))")
+        #expect(try await client.keys().map(\.name.rawValue) == ["victim"])
+        // Nor is it, once what became of it is looked for.
+        try agent.restart()
+        let next = try await agent.client()
+        for _ in 0..<200 where token.looks == 0 { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(token.looks > 0)
+        #expect(try await next.keys().map(\.name.rawValue) == ["victim"])
+    }
+
     @Test func aKeysFolderThatOthersCanWriteKeepsTheDaemonFromStarting() async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }

@@ -80,6 +80,9 @@ extension KeyAdministration {
         guard let supervisor = tokens[record.token] else {
             return eventLoop.makeFailedFuture(KeyAdministration.notConfigured(record.token))
         }
-        return supervisor.settle(label: record.name.rawValue, id: id)
+        return supervisor.settle(label: record.name.rawValue, id: id).assumeIsolated().flatMapThrowing { key in
+            if let key, !KeyAdministration.isOwn(key, record, id: id) { throw KeyAdministration.anotherKey }
+            return key
+        }.nonisolated()
     }
 }

@@ -182,10 +182,22 @@ final class KeyAdministration {
         }
         return supervisor.generate(label: begun.name.rawValue, id: id, algorithm: algorithm, user: user).assumeIsolated()
             .flatMapThrowing { key in
-                SigningKey(
+                guard KeyAdministration.isOwn(key, begun, id: id), self.keyring.name(ofPublicKey: key.reference.spki) == nil else {
+                    throw KeyAdministration.anotherKey
+                }
+                return SigningKey(
                     try PinnedKey(key, uri: KeyURI.text(label: key.reference.label, id: key.reference.id, supervisor.state)), of: begun)
             }.nonisolated()
     }
+
+    /// Whether the key that the helper reports has the names that were asked for: a helper that was broken into could
+    /// report another's.
+    static func isOwn(_ key: TokenKey, _ record: KeyRecord, id: [UInt8]) -> Bool {
+        key.reference.id == id && key.reference.label == record.name.rawValue
+    }
+
+    static let anotherKey = TokenFailure(
+        .keyRejected, message: "the token's helper reported another key than the one that was to be made", mayHaveHappened: true)
 
     /// - Parameter mayList: Whether the caller may know of a key of that name.
     private func adopted(_ keys: [TokenKey], _ token: TokenState, acceptWeak: Bool, mayList: (KeyName) -> Bool) throws -> PinnedKey {
