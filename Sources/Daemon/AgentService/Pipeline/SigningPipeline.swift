@@ -245,7 +245,7 @@ final class SigningPipeline {
             fail(id, .token(failure, token: job.task.key.token))
         case .success(let signature):
             // If not, either the token computed wrongly, which for RSA and Ed25519 reveals the key, or it used another key.
-            guard !needsCheck(job) || job.task.accepts(signature) else { return fail(id, .wrongSignature) }
+            guard !needsCheck(job, signature) || job.task.accepts(signature) else { return fail(id, .wrongSignature) }
             metrics.signature(of: job, isMade: true)
             do throws(CompositionError) {
                 switch try job.plan.resume(signature) {
@@ -273,12 +273,14 @@ final class SigningPipeline {
         perform()
     }
 
-    private func needsCheck(_ job: SignatureJob) -> Bool {
+    private func needsCheck(_ job: SignatureJob, _ signature: [UInt8]) -> Bool {
         switch job.limits.verification {
         case .all: return true
         case .faultSensitive:
             switch job.task.key.algorithm {
-            case .p256, .p384: return false
+            // What has another length than r‖s is no signature.
+            case .p256: return signature.count != 64
+            case .p384: return signature.count != 96
             default: return true
             }
         }
