@@ -171,7 +171,8 @@ final class TokenKeeper: Sendable {
     private func load(_ configuration: TokenConfiguration) throws(TokenFailure) -> Module {
         let path = try ModuleTrust.resolve(configuration.module)
         // Before the module is loaded, and before any thread reads the environment.
-        for (name, value) in configuration.environment { setenv(name, value, 1) }
+        // Which folder has credentials is systemd's to say; the daemon has passed it on.
+        for (name, value) in configuration.environment where name != "CREDENTIALS_DIRECTORY" { setenv(name, value, 1) }
         return try failing { () throws(PKCS11Error) in
             let module = try Module(path: path)
             try module.initialize()
