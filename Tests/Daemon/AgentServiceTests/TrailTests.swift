@@ -49,6 +49,36 @@ import Testing
         #expect(try await client.status().auditState == "writable")
     }
 
+    /// The trail cannot say that the token signs wrongly, so the log must.
+    @Test func aWrongSignatureIsInTheLogAlsoIfTheTrailCannotBeWritten() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        _ = try await client.accountKey()
+        agent.token.beFaulty()
+        agent.token.hold(true)
+        let intents = agent.trail.count { $0.contains(#""kind":"intent""#) }
+        async let answer = client.postAsGet()
+        for _ in 0..<1_000 where agent.trail.count(where: { $0.contains(#""kind":"intent""#) }) == intents {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        let path = agent.folder + "/state/audit/audit.jsonl"
+        try FileManager.default.moveItem(atPath: path, toPath: path + ".taken")
+        // An intent notices that, and then the outcome is not written either.
+        let other = try await agent.client()
+        await #expect(throws: AgentError.self) { try await other.postAsGet() }
+        agent.token.hold(false)
+        do {
+            _ = try await answer
+            Issue.record("answered without a trail")
+        } catch let error as AgentError { #expect(error.member == "AuditUnavailable", "\(error)") }
+        let lines = agent.logged.texts.withLock { $0 }
+        for (event, count) in [("signature-wrong", 1), ("signature-withheld", 2)] {
+            #expect(lines.filter { $0.contains("event=\(event) ") }.count == count, "\(event): \(lines)")
+        }
+        try FileManager.default.moveItem(atPath: path + ".taken", toPath: path)
+    }
+
     @Test func aTrailThatWasCutWhileTheDaemonWasStoppedKeepsItFromStartingUntilThatIsAccepted() async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything)
         defer { agent.end() }

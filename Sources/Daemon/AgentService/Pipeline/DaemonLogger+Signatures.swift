@@ -24,8 +24,9 @@ extension DaemonLogger {
         }
     }
 
-    /// A request that was turned away before its token was asked, or whose signature is not given out because the audit
-    /// trail lacks a record. What is behind it has an event of its own, so this is for a close look.
+    /// A request that was turned away before its token was asked, or whose answer is not given out because the audit trail
+    /// lacks a record. A token or trail that cannot be used has an event of its own, and so has what the token did, so
+    /// this is for a close look.
     func log(_ job: SignatureJob, withheld error: AgentError) {
         log(
             .signatureWithheld, "nothing was given out",

@@ -208,6 +208,8 @@ final class SigningPipeline {
             round.answered(id)
             count(job, isWithheld: action == .withhold(id))
             if case .withhold = action {
+                // What the token did is told even if the trail cannot tell it.
+                if case .failure? = job.answer { logger.log(job) }
                 let error = error.map { AgentError($0) } ?? .signingFailed(message: "the audit trail lacks a record", hint: nil)
                 logger.log(job, withheld: error)
                 job.reply.fail(error, job.correlation)
