@@ -3,7 +3,7 @@ public enum LogField: String, CaseIterable, Sendable {
     case event
     /// Connection and call of a caller; the same in the audit trail, and in errors that the caller gets.
     case correlation
-    /// The caller's user. Lines with it are limited for each user.
+    /// The caller's user. Lines with it are limited for each user, unless they are errors.
     case uid
     /// The caller's user and groups.
     case peer

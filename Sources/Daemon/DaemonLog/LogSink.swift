@@ -6,8 +6,8 @@ import Synchronization
 /// standard error. Logging never waits: if the reader does not keep up, lines are left out and counted, and the count is
 /// logged when it reads again.
 ///
-/// Lines that a user causes (those whose metadata has a `uid`) are also limited for each user, so that one user's flood
-/// neither fills the journal nor displaces the lines of others.
+/// Lines that a user causes (those below `error` whose metadata has a `uid`) are also limited for each user, so that one
+/// user's flood neither fills the journal nor displaces the lines of others.
 public final class LogSink: Sendable {
     /// Bytes of lines that wait for the reader.
     static let storeBytes = 1024 * 1024

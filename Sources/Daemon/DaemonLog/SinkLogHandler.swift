@@ -20,7 +20,8 @@ public struct SinkLogHandler: LogHandler {
     public func log(event: LogEvent) {
         var all = metadata
         if let own = event.metadata { all.merge(own) { $1 } }
-        let user = all[LogField.uid.rawValue].map { "\($0)" }
+        // An error is not the caller's, who must not be able to have it left out.
+        let user = event.level >= .error ? nil : all[LogField.uid.rawValue].map { "\($0)" }
         var fields: [(name: String, value: String)] = []
         if let name = all.removeValue(forKey: LogField.event.rawValue) { fields.append((LogField.event.rawValue, "\(name)")) }
         // Many have a value only sometimes, such as a hint.

@@ -100,6 +100,18 @@ import Testing
         #expect(pipe.read(milliseconds: 100) { $0.contains("left out") }.contains("left out 3 log lines caused by uid 1001"))
     }
 
+    /// 200 refused connections must not keep a wrong signature out of the log.
+    @Test func anErrorIsWrittenHoweverManyLinesItsUserCauses() {
+        let pipe = Pipe()
+        let logger = DaemonLogger(logger(pipe.sink))
+        for _ in 0..<(LogSink.linesPerUser + 50) { logger.log(.connectionRefused, "refused", [.uid: "1001"]) }
+        logger.log(.signatureWrong, "wrong", [.uid: "1001"])
+        logger.log(.daemonStopping, "end")
+        let text = pipe.read { $0.contains("event=daemon-stopping") }
+        #expect(text.split(separator: "\n").filter { $0.contains("event=connection-refused") }.count == LogSink.linesPerUser)
+        #expect(text.contains("wrong event=signature-wrong uid=1001\n"))
+    }
+
     @Test func linesAreLimitedInBytesToo() {
         let pipe = Pipe()
         let logger = logger(pipe.sink)
