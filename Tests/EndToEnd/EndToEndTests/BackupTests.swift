@@ -33,7 +33,7 @@ import Testing
             for file in "$PIN_FILE" "$SANDBOX_DIR/eab.key"; do
                 [ -s "$file" ]
                 # 1234 may be in a digest, but no digest stands between these.
-                ! grep -E "(^|[^0-9a-f])$(cat "$file")([^0-9a-f]|$)" "$SANDBOX_DIR/agent.json"
+                if grep -E "(^|[^0-9a-f])$(cat "$file")([^0-9a-f]|$)" "$SANDBOX_DIR/agent.json"; then exit 1; fi
                 grep -qF "$file" "$SANDBOX_DIR/agent.json"
             done
             """)
@@ -88,7 +88,7 @@ import Testing
             rm -r state/keys state/audit-head etc/acme-agentd.toml
             # A link of a broken agent's leads root nowhere.
             mkdir victim; ln -s ../victim state/keys
-            ! '\(Program.folder)/acme-agentd' restore agent.json 2>error
+            if '\(Program.folder)/acme-agentd' restore agent.json 2>error; then exit 1; fi
             [ -z "$(ls victim)" ]
             rm state/keys
             '\(Program.folder)/acme-agentd' restore agent.json >output

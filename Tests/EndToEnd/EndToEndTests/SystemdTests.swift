@@ -125,7 +125,7 @@ import Testing
                 systemd-creds encrypt --with-key=host --name=pin "$PIN_FILE" pin.encrypted 2>creds.log
                 systemd-creds decrypt --name=pin pin.encrypted credentials/pin 2>>creds.log'
             chmod 0400 credentials/pin
-            ! grep -qF "$(cat "$PIN_FILE")" pin.encrypted
+            if grep -qF "$(cat "$PIN_FILE")" pin.encrypted; then exit 1; fi
             rm "$PIN_FILE"
             sed -i "s|^pin-source = .*|pin-source = \\"$SANDBOX_DIR/credentials/pin\\"|" acme-agentd.toml
             """)
