@@ -165,19 +165,23 @@ import Testing
     /// error.
     @Test func aFullSocketHoldsNobody() async throws {
         let socket = try DatagramSocket(path: path)
+        // How many datagrams it holds is the system's to say (net.unix.max_dgram_qlen).
+        let journal = JournalSocket(path: path)
+        var filling = 0
+        while journal.send(Array("FILLING=1\n".utf8)) == 0 {
+            filling += 1
+            try #require(filling < 100_000)
+        }
         let bench = try Bench(path)
         let before = ContinuousClock.now
         for number in 0..<400 { bench.logger.log(.keyOff, "line \(number)", [.key: "web"]) }
-        #expect(ContinuousClock.now - before < .milliseconds(400))
+        #expect(ContinuousClock.now - before < .seconds(5))
         var errors = ""
         for _ in 0..<100 where !errors.contains("line 399") { errors += bench.standardError() }
         let taken = try socket.received().compactMap { try fields($0)["MESSAGE"] }
-        #expect(!taken.isEmpty && taken.count < 400)
+        #expect(filling > 0 && taken.isEmpty, "\(taken)")
         #expect(errors.components(separatedBy: "event=journal-unavailable").count == 2)
-        for number in 0..<400 {
-            #expect(
-                taken.contains { $0.hasPrefix("line \(number) ") } != errors.contains("acme-agentd: line \(number) "), "line \(number)")
-        }
+        for number in 0..<400 { #expect(errors.contains("acme-agentd: line \(number) "), "line \(number)") }
     }
 
     @Test func theJournalIsOnlyTakenForTheStreamThatSystemdNames() throws {
