@@ -241,6 +241,43 @@ import Testing
         _ = try await agent.client().postAsGet()
     }
 
+    /// A newer head is another trail's, and the daemon would not start with it.
+    @Test func aNewerHeadOfAnotherTrailIsOtherState() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let path = agent.folder + "/backup.json", memory = AuditMemory(path: agent.folder + "/state/audit-head")
+        try agent.restart {
+            _ = try AgentBackup.make(of: agent.file, to: path)
+            let wanted = try #require(try memory.read())
+            let other = try #require(AuditHead("100000:" + String(repeating: "ab", count: 32)))
+            try memory.write(other)
+            let refused = failure { _ = try AgentBackup.restore(path, configurationFile: nil, replaces: false) }
+            #expect(refused?.message.hasSuffix("the backup: \(agent.folder)/state/audit-head") == true, "\(String(describing: refused))")
+            #expect(try memory.read() == other)
+            _ = try AgentBackup.restore(path, configurationFile: nil, replaces: true)
+            #expect(try memory.read() == wanted)
+            #expect(kept(agent).map { $0.hasPrefix("audit-head.") } == [true])
+        }
+        _ = try await agent.client().postAsGet()
+    }
+
+    @Test func aDamagedHeadIsRemovedIfTheBackupHasNone() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let path = agent.folder + "/backup.json", head = agent.folder + "/state/audit-head"
+        try agent.restart {
+            _ = try AgentBackup.make(of: agent.file, to: path)
+            var document = try BackupDocument(Array(FileManager.default.contents(atPath: path) ?? Data()))
+            document.trailHead = nil
+            try DurableFile.replace(path, with: document.bytes(), mode: 0o600)
+            try "damaged".write(toFile: head, atomically: false, encoding: .utf8)
+            _ = try AgentBackup.restore(path, configurationFile: nil, replaces: true)
+            #expect(!FileManager.default.fileExists(atPath: head))
+            #expect(kept(agent).map { $0.hasPrefix("audit-head.") } == [true])
+        }
+        _ = try await agent.client().postAsGet()
+    }
+
     @Test func aTrailThatIsGoneOrAnotherOneIsSaid() async throws {
         let agent = try await fixture()
         defer { agent.end() }

@@ -71,8 +71,14 @@ struct BackupRestoration {
             if keys == .other { kept.append(try keep(AgentBackup.keysFolder, in: folder, as: Folder.rename)) }
             if keys != .same { try putKeys() }
             if head == .other { kept.append(try keep(AgentBackup.headFile, in: folder, as: Folder.copyName)) }
-            if head != .same, let end = document.trailHead {
-                try AuditMemory(path: state + "/" + AgentBackup.headFile).write(end, calls: calls)
+            if head != .same {
+                if let end = document.trailHead {
+                    try AuditMemory(path: state + "/" + AgentBackup.headFile).write(end, calls: calls)
+                } else {
+                    // One that cannot be read keeps the daemon from starting.
+                    try folder.remove(AgentBackup.headFile)
+                    try folder.synchronize()
+                }
             }
             return trailText()
         }
@@ -136,7 +142,7 @@ struct BackupRestoration {
         return found.allSatisfy { document.keys.contains($0) } ? .nothing : .other
     }
 
-    /// A newer head stays: it says more about the trail than the backup's.
+    /// A newer head stays if it may be this trail's: it says more about the trail than the backup's.
     private func foundHead() throws -> Found {
         let found: AuditHead?
         do throws(AuditError) { found = try AuditMemory(path: state + "/" + AgentBackup.headFile).read() } catch {
@@ -145,8 +151,18 @@ struct BackupRestoration {
         }
         guard let found else { return document.trailHead == nil ? .same : .nothing }
         guard let wanted = document.trailHead else { return .same }
-        if found.sequence > wanted.sequence { return .same }
+        if found.sequence > wanted.sequence { return isOfAnotherTrail(found) ? .other : .same }
         return found == wanted ? .same : .other
+    }
+
+    /// Whether the trail that is there contradicts a head, so that the daemon would not start. One that is not there or
+    /// cannot be read does not: its files may be put back.
+    private func isOfAnotherTrail(_ head: AuditHead) -> Bool {
+        let verifier = AuditVerifier(path: configuration.auditFile, expecting: [head], acceptsMissingBeginning: true)
+        return switch (try? verifier.verify())?.fault?.kind {
+        case .truncated?, .rewritten?: true
+        default: false
+        }
     }
 
     // MARK: Putting back
