@@ -30,7 +30,8 @@ public struct KeyFolder: Sendable {
     /// An entry is under 2 KiB with RSA-4096.
     package static let recordLimit = 16 * 1024
     private static let folderRule = Ownership(owner: .rootOrSelf, forbidden: 0o022, judgesWay: true)
-    private static let recordRule = Ownership(owner: .rootOrSelf, forbidden: 0o022, wantsOneName: true, judgesWay: false)
+    /// What an entry must be for the daemon to use it.
+    package static let recordRule = Ownership(owner: .rootOrSelf, forbidden: 0o022, wantsOneName: true, judgesWay: false)
 
     private let folder: Folder
 

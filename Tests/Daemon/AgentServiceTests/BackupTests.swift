@@ -135,6 +135,35 @@ import Testing
         try agent.write(grants: AgentFixture.everything)
     }
 
+    /// One bad file among the entries keeps nobody from making a backup; and what the daemon distrusts does not come back
+    /// trusted.
+    @Test func whatTheDaemonWouldNotUseIsLeftOut() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let path = agent.folder + "/backup.json", folder = agent.folder + "/state/keys/"
+        try agent.restart {
+            try FileManager.default.copyItem(atPath: folder + "web-1.json", toPath: folder + "writable.json")
+            chmod(folder + "writable.json", 0o666)
+            try FileManager.default.createSymbolicLink(atPath: folder + "link.json", withDestinationPath: "web-1.json")
+            try FileManager.default.createDirectory(atPath: folder + "folder.json", withIntermediateDirectories: false)
+            try Data(count: 64 * 1024).write(to: URL(fileURLWithPath: folder + "large.json"))
+            try #require(mkfifo(folder + "pipe.json", 0o600) == 0)
+            let text = try AgentBackup.make(of: agent.file, to: path)
+            let document = try BackupDocument(Array(FileManager.default.contents(atPath: path) ?? Data()))
+            #expect(document.keys.map(\.name) == ["account-1.json", "web-1.json"])
+            let warning = try #require(text.split(separator: "\n").last.map(String.init))
+            #expect(warning.hasPrefix("warning: cannot be used, and were left out: "), "\(text)")
+            let left = ["writable.json", "link.json", "folder.json", "large.json", "pipe.json"]
+            for name in left { #expect(warning.contains("\(name) ("), "\(text)") }
+            // Other state than the backup's, though all that can be used is the same.
+            let refused = failure { _ = try AgentBackup.restore(path, configurationFile: nil, replaces: false) }
+            #expect(refused?.message.hasSuffix("/state/keys") == true, "\(String(describing: refused))")
+            _ = try AgentBackup.restore(path, configurationFile: nil, replaces: true)
+            #expect(keys(agent).keys.sorted() == ["account-1.json", "web-1.json"])
+        }
+        _ = try await agent.client().postAsGet()
+    }
+
     @Test func aWipedStateComesBack() async throws {
         let agent = try await fixture()
         defer { agent.end() }

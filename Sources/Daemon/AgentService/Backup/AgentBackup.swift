@@ -27,14 +27,14 @@ public enum AgentBackup {
                 hint: "the agent ignores it: remove it from \(configurationFile)")
         }
         let state = configuration.stateDirectory
-        let (keys, strays, head) = try AgentUser.act(asOwnerOf: state) {
-            let (keys, strays) = try entries(in: state + "/" + keysFolder)
+        let (keys, head) = try AgentUser.act(asOwnerOf: state) {
+            let keys = try entries(in: state + "/" + keysFolder)
             // What is known to be on disk; a running daemon stores it once a second.
-            return (keys, strays, try AuditMemory(path: state + "/" + headFile).read())
+            return (keys, try AuditMemory(path: state + "/" + headFile).read())
         }
         let document = BackupDocument(
             version: AgentVersion.current, created: RFC3339.string(AuditRecord.now() / 1_000),
-            configuration: BackupDocument.Part(name: try absolute(configurationFile), bytes: bytes), keys: keys,
+            configuration: BackupDocument.Part(name: try absolute(configurationFile), bytes: bytes), keys: keys.parts,
             trailFile: configuration.auditFile, trailHead: head, secrets: secrets(of: configuration))
         let content = document.bytes()
         // What cannot be restored is no backup.
@@ -46,7 +46,7 @@ public enum AgentBackup {
             guard error.code == EEXIST else { throw error }
             throw BackupError("\(path) exists, and a backup replaces no file", hint: "name a new file")
         }
-        return summary(document, configuration, path: path, strays: strays)
+        return summary(document, configuration, path: path, keys)
     }
 
     static let keysFolder = "keys"
@@ -59,37 +59,53 @@ public enum AgentBackup {
         return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) + "/" + path
     }
 
+    /// The content of the keys' folder.
+    struct Entries: Equatable {
+        /// In the order of their names.
+        var parts: [BackupDocument.Part] = []
+        /// What has an entry's name and is nothing that the daemon would use, with the reason: restored, it could be
+        /// used.
+        var unusable: [String] = []
+        /// Names of files that are not entries.
+        var strays: [String] = []
+    }
+
     /// The entries of the keys as they were at one moment: the daemon replaces and removes each in one step, and nothing
     /// was changed between two readings.
-    /// - Returns: And the names of files that are not entries.
-    static func entries(in path: String) throws -> (entries: [BackupDocument.Part], strays: [String]) {
+    static func entries(in path: String) throws -> Entries {
         let folder: Folder
         do throws(OwnershipError) { folder = try Folder.open(path, as: .configuration) } catch {
             // No key was made yet.
-            if error.isMissing { return ([], []) }
+            if error.isMissing { return Entries() }
             throw error
         }
-        var before: [BackupDocument.Part]?
+        var before: Entries?
         for _ in 0..<tries {
-            let (now, strays) = try read(folder)
-            if now == before { return (now, strays) }
+            let now = try read(folder)
+            if now == before { return now }
             before = now
         }
         throw BackupError("keys are being made or changed all the time", hint: "try again")
     }
 
-    private static func read(_ folder: Folder) throws -> (entries: [BackupDocument.Part], strays: [String]) {
-        var entries: [BackupDocument.Part] = [], strays: [String] = []
+    private static func read(_ folder: Folder) throws(FileError) -> Entries {
+        var entries = Entries()
         for name in try folder.names() where name.hasSuffix(entrySuffix) && !name.hasPrefix(".") {
             guard isEntry(name) else {
-                strays.append(name)
+                entries.strays.append(name)
                 continue
             }
-            // It may have been removed since.
-            guard let bytes = try folder.read(name, limit: KeyFolder.recordLimit) else { continue }
-            entries.append(BackupDocument.Part(name: name, bytes: bytes))
+            do throws(OwnershipError) {
+                // It may have been removed since.
+                guard let file = try folder.open(reading: name, as: KeyFolder.recordRule) else { continue }
+                let bytes: [UInt8]
+                do throws(FileError) { bytes = try file.read(limit: KeyFolder.recordLimit) } catch { throw OwnershipError.system(error) }
+                entries.parts.append(BackupDocument.Part(name: name, bytes: bytes))
+            } catch {
+                entries.unusable.append("\(name) (\(error.reason))")
+            }
         }
-        return (entries, strays)
+        return entries
     }
 
     /// Whether a name is that of a key's entry.
@@ -107,9 +123,9 @@ public enum AgentBackup {
     }
 
     private static func summary(
-        _ document: BackupDocument, _ configuration: AgentConfiguration, path: String, strays: [String]
+        _ document: BackupDocument, _ configuration: AgentConfiguration, path: String, _ keys: Entries
     ) -> String {
-        let unusable = document.keys.filter { (try? KeyRecord(json: $0.bytes)) == nil }.map(\.name)
+        let unreadable = document.keys.filter { (try? KeyRecord(json: $0.bytes)) == nil }.map(\.name)
         var lines = [
             "backup: \(path)",
             "configuration: \(document.configuration.name)",
@@ -122,8 +138,12 @@ public enum AgentBackup {
             "- the audit trail's files: \(configuration.auditFile)*",
         ]
         lines += document.secrets.map { "- the secret in \($0.file): \($0.setting)" }
-        if !unusable.isEmpty { lines.append("warning: cannot be used, and were copied as they are: \(unusable.joined(separator: ", "))") }
-        if !strays.isEmpty { lines.append("warning: not entries of keys, and left out: \(strays.joined(separator: ", "))") }
+        for (what, names) in [
+            ("cannot be used, and were copied as they are", unreadable), ("cannot be used, and were left out", keys.unusable),
+            ("not entries of keys, and left out", keys.strays),
+        ] where !names.isEmpty {
+            lines.append("warning: \(what): \(names.joined(separator: ", "))")
+        }
         return lines.map { TerminalText.safe($0, limit: 2_000) }.joined(separator: "\n")
     }
 }

@@ -137,7 +137,8 @@ struct BackupRestoration {
 
     /// Entries that are all in the backup are what an interrupted restoration has left.
     private func foundKeys() throws -> Found {
-        let (found, _) = try AgentBackup.entries(in: state + "/" + AgentBackup.keysFolder)
+        let entries = try AgentBackup.entries(in: state + "/" + AgentBackup.keysFolder), found = entries.parts
+        guard entries.unusable.isEmpty else { return .other }
         if found == document.keys.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) { return .same }
         return found.allSatisfy { document.keys.contains($0) } ? .nothing : .other
     }
