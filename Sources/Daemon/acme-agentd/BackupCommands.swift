@@ -7,7 +7,7 @@ struct BackUp: ParsableCommand {
         commandName: "backup", abstract: "Write the configuration, the names of the keys and the trail's head to a new file.",
         discussion: """
             A daemon may run meanwhile. The file has no secret: it names those that are to be kept elsewhere, and says what \
-            else is not in it. Run it as root or as the agent's user.
+            else is not in it. Run it as root, who takes no other user's file back.
 
             Example: acme-agentd backup /var/backups/acme-agent/agent.json
             """)
@@ -32,7 +32,7 @@ struct Restore: ParsableCommand {
         abstract: "Put a backup back: configuration, names of keys, and what is known of the audit trail's end.",
         discussion: """
             No daemon may run: stop acme-agentd.service, and acme-agentd.socket if it is enabled. If this was interrupted, run \
-            it again. Run it as root or as the agent's user.
+            it again. Run it as root.
 
             Example: acme-agentd restore /var/backups/acme-agent/agent.json
             """)

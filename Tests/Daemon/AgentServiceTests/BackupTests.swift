@@ -187,6 +187,30 @@ import Testing
         _ = try await client.postAsGet()
     }
 
+    /// Not the keys alone, either.
+    @Test func nothingIsPutBackIfTheConfigurationCannotBe() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let path = agent.folder + "/backup.json", before = keys(agent)
+        try agent.restart {
+            _ = try AgentBackup.make(of: agent.file, to: path)
+            wipe(agent)
+            let file = agent.folder + "/none/acme-agentd.toml"
+            let error = failure { _ = try AgentBackup.restore(path, configurationFile: file, replaces: false) }
+            #expect(error?.message.contains("/none cannot be written") == true, "\(String(describing: error))")
+            #expect(error?.hint == "make it first" && keys(agent).isEmpty)
+            if geteuid() == 0 {
+                try #require(chown(path, 4_711, 4_711) == 0)
+                let distrust = failure { _ = try AgentBackup.restore(path, configurationFile: nil, replaces: false) }
+                #expect(distrust?.hint?.contains("give it to root") == true, "\(String(describing: distrust))")
+                try #require(chown(path, 0, 0) == 0)
+            }
+            _ = try AgentBackup.restore(path, configurationFile: nil, replaces: false)
+            #expect(keys(agent) == before)
+        }
+        _ = try await agent.client().postAsGet()
+    }
+
     @Test func nothingIsRestoredBesideARunningDaemon() async throws {
         let agent = try await fixture()
         defer { agent.end() }

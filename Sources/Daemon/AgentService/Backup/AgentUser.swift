@@ -19,7 +19,7 @@ enum AgentUser {
         let user = geteuid(), group = getegid()
         if status.owner == user { return try body() }
         guard user == 0 else {
-            throw BackupError("the state directory \(path) belongs to another user", hint: "run it as root or as the agent's user")
+            throw BackupError("the state directory \(path) belongs to another user", hint: "run it as root")
         }
         guard setegid(status.group) == 0 else { throw FileError(path: path, call: "setegid", code: errno) }
         defer { _ = setegid(group) }

@@ -32,16 +32,21 @@ struct BackupRestoration {
     ///   - configurationFile: Where the configuration goes; `nil` for where it was.
     init(_ path: String, configurationFile: String?, replaces: Bool, calls: FileCalls = .real) throws {
         let rule = Ownership(owner: .rootOrSelf, forbidden: 0o022, judgesWay: false)
-        let bytes = try File.open(path, as: rule).read(limit: BackupDocument.sizeLimit)
+        let file: File
+        do throws(OwnershipError) { file = try File.open(path, as: rule) } catch {
+            guard case .distrusted(_, .owner) = error else { throw error }
+            throw BackupError("\(error)", hint: "it decides about keys: if it is the backup that you made, give it to root with chown")
+        }
+        let bytes = try file.read(limit: BackupDocument.sizeLimit)
         do throws(BackupError) { document = try BackupDocument(bytes) } catch {
             throw BackupError("\(path): \(error.message)", hint: error.hint)
         }
-        let file = try AgentBackup.absolute(configurationFile ?? document.configuration.name)
-        configuration = try AgentConfiguration(ConfigurationFile.parse(document.configuration.bytes, file: file))
+        let target = try AgentBackup.absolute(configurationFile ?? document.configuration.name)
+        configuration = try AgentConfiguration(ConfigurationFile.parse(document.configuration.bytes, file: target))
         for key in document.keys where !AgentBackup.isEntry(key.name) {
             throw BackupError("\(path): \"\(TerminalText.safe(key.name, limit: 100))\" is not the name of a key's entry")
         }
-        self.configurationFile = file
+        self.configurationFile = target
         self.replaces = replaces
         self.calls = calls
         suffix = ".before-restore-\(AuditRecord.now() / 1_000)"
@@ -53,6 +58,7 @@ struct BackupRestoration {
         let locks = try lockOut()
         defer { for lock in locks { lock.release() } }
         let former = try formerConfiguration()
+        if former != .same { try checkConfigurationFolder() }
         let trail = try AgentUser.act(asOwnerOf: state) { () throws -> String in
             let trailLock = try lockTrail()
             defer { trailLock?.release() }
@@ -133,6 +139,16 @@ struct BackupRestoration {
                 ?? true
         }
         return isBlank ? .nothing : .other
+    }
+
+    /// Before anything is put back, so that the restoration does not stop half-way.
+    private func checkConfigurationFolder() throws(BackupError) {
+        let folder = DurableFile.parent(of: configurationFile)
+        guard access(folder, W_OK | X_OK) != 0 else { return }
+        let code = errno
+        throw BackupError(
+            "the configuration's folder \(folder) cannot be written: \(String(cString: strerror(code)))",
+            hint: code == ENOENT ? "make it first" : "run it as root")
     }
 
     /// Entries that are all in the backup are what an interrupted restoration has left.
