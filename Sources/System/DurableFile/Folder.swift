@@ -157,8 +157,8 @@ public final class Folder: Sendable {
 
     /// Creates or replaces a file. Once this returns, it survives a power loss; on an error the old file is still
     /// there.
-    public func replace(_ name: String, with bytes: [UInt8], mode: UInt32) throws(FileError) {
-        try replaceUnsynced(name, with: bytes, mode: mode, syncsContent: true)
+    public func replace(_ name: String, with bytes: [UInt8], mode: UInt32, group: UInt32? = nil) throws(FileError) {
+        try replaceUnsynced(name, with: bytes, mode: mode, group: group, syncsContent: true)
         try synchronize()
     }
 
@@ -185,13 +185,16 @@ public final class Folder: Sendable {
 
     /// Creates or replaces a file so that no reader sees a part of it. What a power loss leaves is undefined.
     public func replaceUnsynced(_ name: String, with bytes: [UInt8], mode: UInt32) throws(FileError) {
-        try replaceUnsynced(name, with: bytes, mode: mode, syncsContent: false)
+        try replaceUnsynced(name, with: bytes, mode: mode, group: nil, syncsContent: false)
     }
 
-    private func replaceUnsynced(_ name: String, with bytes: [UInt8], mode: UInt32, syncsContent: Bool) throws(FileError) {
+    private func replaceUnsynced(
+        _ name: String, with bytes: [UInt8], mode: UInt32, group: UInt32?, syncsContent: Bool
+    ) throws(FileError) {
         let interim = Folder.interim(name)
         do throws(FileError) {
             let file = try begin(interim, mode: mode)
+            if let group { try file.setGroup(group) }
             try file.write(bytes)
             if syncsContent { try file.synchronize() }
             try rename(interim, to: name)

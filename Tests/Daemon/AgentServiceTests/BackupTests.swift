@@ -187,6 +187,38 @@ import Testing
         _ = try await client.postAsGet()
     }
 
+    @Test func whoMayReadTheConfigurationComesBack() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let path = agent.folder + "/backup.json"
+        func access() throws -> [UInt32] {
+            let status = try FileStatus(at: agent.file)
+            return [status.mode, status.group]
+        }
+        try agent.restart {
+            var group = getegid()
+            if geteuid() == 0, case .number(let other) = UserDirectory.group("daemon") { group = other }
+            chmod(agent.file, 0o640)
+            try #require(chown(agent.file, uid_t.max, group) == 0)
+            _ = try AgentBackup.make(of: agent.file, to: path)
+            try (String(contentsOfFile: agent.file, encoding: .utf8) + "# edited\n").write(
+                toFile: agent.file, atomically: false, encoding: .utf8)
+            _ = try AgentBackup.restore(path, configurationFile: nil, replaces: true)
+            #expect(try access() == [0o640, group])
+            wipe(agent)
+            _ = try AgentBackup.restore(path, configurationFile: nil, replaces: false)
+            #expect(try access() == [0o640, group])
+            // On a machine without that group.
+            var document = try BackupDocument(Array(FileManager.default.contents(atPath: path) ?? Data()))
+            document.configurationGroup = "acme-agent-no-such-group"
+            try DurableFile.replace(path, with: document.bytes(), mode: 0o600)
+            wipe(agent)
+            _ = try AgentBackup.restore(path, configurationFile: nil, replaces: false)
+            #expect(try access() == [0o644, getegid()])
+        }
+        _ = try await agent.client().postAsGet()
+    }
+
     /// Not the keys alone, either.
     @Test func nothingIsPutBackIfTheConfigurationCannotBe() async throws {
         let agent = try await fixture()

@@ -32,9 +32,11 @@ public enum AgentBackup {
             // What is known to be on disk; a running daemon stores it once a second.
             return (keys, try AuditMemory(path: state + "/" + headFile).read())
         }
+        let status = (try? FileStatus(at: configurationFile)).flatMap { $0.kind == .file ? $0 : nil }
         let document = BackupDocument(
             version: AgentVersion.current, created: RFC3339.string(AuditRecord.now() / 1_000),
-            configuration: BackupDocument.Part(name: try absolute(configurationFile), bytes: bytes), keys: keys.parts,
+            configuration: BackupDocument.Part(name: try absolute(configurationFile), bytes: bytes),
+            configurationMode: status?.mode, configurationGroup: status.flatMap { UserDirectory.name(ofGroup: $0.group) }, keys: keys.parts,
             trailFile: configuration.auditFile, trailHead: head, secrets: secrets(of: configuration))
         let content = document.bytes()
         // What cannot be restored is no backup.

@@ -41,6 +41,9 @@ struct BackupDocument: Sendable, Equatable {
     var version: String
     var created: String
     var configuration: Part
+    /// Who may read it beside its owner: its permission bits and its group's name, if it is a file.
+    var configurationMode: UInt32?
+    var configurationGroup: String?
     /// In the order of their names.
     var keys: [Part]
     /// The trail's file, and its last record that was known to be on disk. `nil` if no daemon has run yet.
@@ -56,6 +59,8 @@ struct BackupDocument: Sendable, Equatable {
         json.member("created", created)
         json.name("configuration")
         configuration.write(to: &json)
+        json.member("configuration-mode", ifPresent: configurationMode.map { String($0, radix: 8) })
+        json.member("configuration-group", ifPresent: configurationGroup)
         json.name("keys")
         json.beginArray()
         for key in keys { key.write(to: &json) }
@@ -102,10 +107,19 @@ struct BackupDocument: Sendable, Equatable {
                 bytes.dropLast(tail - BackupDocument.digestMember.count).suffix(BackupDocument.digestMember.count)
                     == BackupDocument.digestMember[...]
             else { throw BackupError("it is damaged: its digest is not that of its content") }
-            try root.finish(known: ["format", "program", "created", "configuration", "keys", "trail", "secrets", "sha256"])
+            try root.finish(known: [
+                "format", "program", "created", "configuration", "configuration-mode", "configuration-group", "keys", "trail", "secrets",
+                "sha256",
+            ])
             version = try root.string("program").split(separator: " ").last.map(String.init) ?? ""
             created = try root.string("created")
             configuration = try Part(root.object("configuration"))
+            configurationMode = nil
+            if let text = try root.optionalString("configuration-mode") {
+                guard let mode = UInt32(text, radix: 8) else { throw JSONError(.invalidValue, offset: 0, member: "configuration-mode") }
+                configurationMode = mode
+            }
+            configurationGroup = try root.optionalString("configuration-group")
             keys = []
             for value in try root.array("keys") { keys.append(try Part(value.object())) }
             let trail = try root.object("trail")
@@ -131,11 +145,14 @@ struct BackupDocument: Sendable, Equatable {
     }
 
     init(
-        version: String, created: String, configuration: Part, keys: [Part], trailFile: String, trailHead: AuditHead?, secrets: [Secret]
+        version: String, created: String, configuration: Part, configurationMode: UInt32? = nil, configurationGroup: String? = nil,
+        keys: [Part], trailFile: String, trailHead: AuditHead?, secrets: [Secret]
     ) {
         self.version = version
         self.created = created
         self.configuration = configuration
+        self.configurationMode = configurationMode
+        self.configurationGroup = configurationGroup
         self.keys = keys
         self.trailFile = trailFile
         self.trailHead = trailHead

@@ -92,8 +92,8 @@ struct BackupRestoration {
             let (path, name) = DurableFile.split(configurationFile)
             let folder = try Folder(path, calls: calls)
             if former == .other { kept.append(try keep(name, in: folder, as: Folder.copyName)) }
-            let mode = (try? FileStatus(at: configurationFile).mode) ?? 0o644
-            try folder.replace(name, with: document.configuration.bytes, mode: mode & ~0o022)
+            let (mode, group) = configurationAccess()
+            try folder.replace(name, with: document.configuration.bytes, mode: mode, group: group == getegid() ? nil : group)
         }
         return summary(trail: trail, kept: kept)
     }
@@ -190,6 +190,15 @@ struct BackupRestoration {
         try how(folder)(name, name + suffix)
         try folder.synchronize()
         return folder.path + "/" + name + suffix
+    }
+
+    /// Who may read the configuration: who may read the file that is there, or could read the one that was backed up.
+    private func configurationAccess() -> (mode: UInt32, group: UInt32?) {
+        if let present = try? FileStatus(at: configurationFile), present.kind == .file { return (present.mode & ~0o022, present.group) }
+        guard let mode = document.configurationMode, let name = document.configurationGroup,
+            case .number(let group) = UserDirectory.group(name)
+        else { return (0o644, nil) }
+        return (mode & 0o644, group)
     }
 
     private func putKeys() throws {

@@ -33,6 +33,20 @@ enum UserDirectory {
         }
     }
 
+    /// A group's name; `nil` if no source has one.
+    static func name(ofGroup number: UInt32) -> String? {
+        var entry = Glibc.group(), found: UnsafeMutablePointer<Glibc.group>?, name: String?
+        _ = ask { buffer, size in
+            let code = getgrgid_r(number, &entry, buffer, size, &found)
+            // The name is in the buffer.
+            if code == 0, found != nil, let text = entry.gr_name { name = String(cString: text) }
+            return code
+        } found: {
+            found == nil ? nil : entry.gr_gid
+        }
+        return name
+    }
+
     /// NGROUPS_MAX of Linux.
     private static let mostGroups = 65_536
 
