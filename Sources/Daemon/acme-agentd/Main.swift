@@ -23,8 +23,11 @@ struct Daemon: ParsableCommand {
             """,
         version: "acme-agentd \(AgentVersion.current)", subcommands: [BackUp.self, Restore.self])
 
-    @Option(name: .long, help: ArgumentHelp("Read this configuration.", valueName: "file"))
-    var config = AgentConfiguration.defaultPath
+    /// `nil` for the default one: `restore` has another.
+    @Option(name: .long, help: ArgumentHelp("Read this configuration. (default: \(AgentConfiguration.defaultPath))", valueName: "file"))
+    var config: String?
+
+    var configurationFile: String { config ?? AgentConfiguration.defaultPath }
 
     @Flag(name: .long, help: "Check the configuration, print what it means, and exit.")
     var checkConfig = false
@@ -58,7 +61,7 @@ struct Daemon: ParsableCommand {
     }
 
     func validate() throws {
-        if config.isEmpty {
+        if config?.isEmpty == true {
             throw ValidationError("the value of --config is empty: name a file, or omit it for \(AgentConfiguration.defaultPath)")
         }
         guard [checkConfig, acceptAuditTrail, explain, matrix].count(where: \.self) <= 1 else {
@@ -75,6 +78,13 @@ struct Daemon: ParsableCommand {
         if directory != nil, !inquiry.isAboutCA { throw ValidationError("the question is about no CA, so --directory has no effect") }
     }
 
+    /// Called by subcommands: they have been given the daemon's options too.
+    func refuseOwnActions() throws {
+        guard !checkConfig, !acceptAuditTrail, !explain, !matrix else {
+            throw ValidationError("--check-config, --accept-audit-trail, --explain and --matrix cannot be combined with a command")
+        }
+    }
+
     func run() throws {
         // Until the daemon handles it: a reload requested during the start has nothing to do, and must not end the
         // process.
@@ -87,7 +97,7 @@ struct Daemon: ParsableCommand {
         var logger = Logger(label: "acme-agentd")
         logger.logLevel = logLevel
         do {
-            let daemon = try AgentDaemon(configurationFile: config, logger: logger)
+            let daemon = try AgentDaemon(configurationFile: configurationFile, logger: logger)
             if checkConfig {
                 print(daemon.summary)
                 for warning in daemon.warnings { print("warning: \(warning)") }

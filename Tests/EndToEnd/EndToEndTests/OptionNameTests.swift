@@ -73,7 +73,7 @@ import Testing
 
     /// Options whose help differs, with the reason.
     private static let ownHelp = [
-        "check": "looks at what the command is about", "config": "what acme-agentd restore writes, others read",
+        "check": "looks at what the command is about",
         "connect": "one server, or the server of each name",
         "dns-update": "one way to answer among others, or the server alone",
         "dry-run": "tries what the command does", "force": "goes on where the command stops",
