@@ -120,6 +120,8 @@ struct Daemon: ParsableCommand {
                 sink.flush()
                 Daemon.report(error)
             } else {
+                // Nothing else says it there.
+                logger.logLevel = min(logLevel, DaemonEvent.startFailed.level)
                 DaemonLogger(logger).log(.startFailed, error.message, [.error: error.message, .hint: error.hint ?? ""])
             }
             throw ExitCode(error.exitCode)

@@ -28,6 +28,21 @@ import Testing
         #expect(unit.contains("\nRestartPreventExitStatus=78\n"))
     }
 
+    /// In the journal nothing else says so: no level hides it. Without the journal's socket its lines are here.
+    @Test(.enabled(if: !FileManager.default.fileExists(atPath: "/run/systemd/journal/socket"), "there is a journal"))
+    func aDaemonThatCannotStartSaysSoAtEveryLevel() async throws {
+        let done = try await Program.run(
+            "/bin/bash",
+            [
+                "-euc",
+                """
+                export JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2)
+                exec '\(Program.folder)/acme-agentd' --config /nowhere/acme-agentd.toml --log-level critical
+                """,
+            ], environment: Program.environment)
+        #expect(done.status == 78 && done.error.contains("event=start-failed "), "\(done)")
+    }
+
     /// The three programs say what they were built from, and `--version` is a line for a person.
     @Test(arguments: ["acme-agent", "acme-agentd", "acme-agent-token"]) func aProgramSaysWhatItWasBuiltFrom(_ name: String) async throws {
         let plain = try await Program.run(Program.folder + "/" + name, ["--version"], environment: [:])
