@@ -413,6 +413,62 @@ import Testing
         _ = try await agent.client().postAsGet()
     }
 
+    /// Whichever call fails, nothing that was there is lost, and no daemon could start with a part of the keys.
+    @Test func aReplacementThatWasInterruptedIsDoneAgain() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let path = agent.folder + "/backup.json", state = agent.folder + "/state", before = keys(agent)
+        try agent.restart {
+            _ = try AgentBackup.make(of: agent.file, to: path)
+            let other = ["web-2.json": Data("{}".utf8)]
+            func disturb() throws {
+                for name in kept(agent) { try FileManager.default.removeItem(atPath: state + "/" + name) }
+                try FileManager.default.removeItem(atPath: state + "/keys")
+                try FileManager.default.createDirectory(
+                    atPath: state + "/keys", withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+                try DurableFile.replace(state + "/keys/web-2.json", with: Array("{}".utf8), mode: 0o600)
+            }
+            let disk = FaultyDisk(number: EIO)
+            try disturb()
+            _ = try BackupRestoration(path, configurationFile: nil, replaces: true, calls: disk.calls).restore()
+            let calls = disk.made.count
+            #expect(calls > 6)
+            for index in 0..<calls {
+                try disturb()
+                disk.clear()
+                disk.fail(at: index)
+                #expect(throws: (any Error).self, "call \(index)") {
+                    try BackupRestoration(path, configurationFile: nil, replaces: true, calls: disk.calls).restore()
+                }
+                #expect([[:], before, other].contains(keys(agent)), "call \(index)")
+                disk.clear()
+                _ = try BackupRestoration(path, configurationFile: nil, replaces: true, calls: disk.calls).restore()
+                #expect(keys(agent) == before, "call \(index)")
+                let beside = try #require(kept(agent).first)
+                #expect(FileManager.default.fileExists(atPath: "\(state)/\(beside)/web-2.json") && kept(agent).count == 1)
+                #expect(!FileManager.default.fileExists(atPath: state + "/.keys.new"))
+            }
+        }
+        _ = try await agent.client().postAsGet()
+    }
+
+    /// The name of a key that was deleted since does not come back unasked.
+    @Test func aPartOfTheKeysIsOtherState() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        let path = agent.folder + "/backup.json", before = keys(agent)
+        try agent.restart {
+            _ = try AgentBackup.make(of: agent.file, to: path)
+            try FileManager.default.removeItem(atPath: agent.folder + "/state/keys/web-1.json")
+            let refused = failure { _ = try AgentBackup.restore(path, configurationFile: nil, replaces: false) }
+            #expect(refused?.message.hasSuffix("/state/keys") == true, "\(String(describing: refused))")
+            #expect(keys(agent).keys.sorted() == ["account-1.json"] && kept(agent).isEmpty)
+            _ = try AgentBackup.restore(path, configurationFile: nil, replaces: true)
+            #expect(keys(agent) == before)
+        }
+        _ = try await agent.client().postAsGet()
+    }
+
     @Test(arguments: ["../x.json", "x", "/etc/x.json", ".json", "a/b.json"]) func aNameThatIsNoEntrysLeadsNowhere(name: String) throws {
         let folder = FileManager.default.temporaryDirectory.path + "/backup-\(UUID().uuidString.prefix(8))"
         try FileManager.default.createDirectory(atPath: folder + "/state", withIntermediateDirectories: true)

@@ -5,8 +5,8 @@ import DurableFile
 import Glibc
 import Keyring
 
-/// Puts a backup back. Each file is replaced in one step, the configuration last, and what is there already as in the
-/// backup is left alone: if this was interrupted, it is done again.
+/// Puts a backup back. The keys' folder and each file are replaced in one step, the configuration last, and what is there
+/// already as in the backup is left alone: if this was interrupted, it is done again.
 struct BackupRestoration {
     /// What is at one place.
     private enum Found: Equatable {
@@ -74,8 +74,12 @@ struct BackupRestoration {
                 }
             }
             let folder = try Folder(state, calls: calls)
-            if keys == .other { kept.append(try keep(AgentBackup.keysFolder, in: folder, as: Folder.rename)) }
-            if keys != .same { try putKeys() }
+            if keys != .same {
+                let made = try makeKeys(in: folder)
+                if keys == .other { kept.append(try keep(AgentBackup.keysFolder, in: folder, as: Folder.rename)) }
+                try folder.rename(made, to: AgentBackup.keysFolder)
+                try folder.synchronize()
+            }
             if head == .other { kept.append(try keep(AgentBackup.headFile, in: folder, as: Folder.copyName)) }
             if head != .same {
                 if let end = document.trailHead {
@@ -151,12 +155,14 @@ struct BackupRestoration {
             hint: code == ENOENT ? "make it first" : "run it as root")
     }
 
-    /// Entries that are all in the backup are what an interrupted restoration has left.
+    /// Fewer entries than in the backup are other state: the names of the others may have been deleted since.
     private func foundKeys() throws -> Found {
         let entries = try AgentBackup.entries(in: state + "/" + AgentBackup.keysFolder), found = entries.parts
         guard entries.unusable.isEmpty else { return .other }
         if found == document.keys.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) { return .same }
-        return found.allSatisfy { document.keys.contains($0) } ? .nothing : .other
+        // Whatever else is in the folder is not replaced unasked either.
+        let names = try? Folder(state + "/" + AgentBackup.keysFolder).names()
+        return names?.isEmpty ?? true ? .nothing : .other
     }
 
     /// A newer head stays if it may be this trail's: it says more about the trail than the backup's.
@@ -201,11 +207,21 @@ struct BackupRestoration {
         return (mode & 0o644, group)
     }
 
-    private func putKeys() throws {
-        let path = state + "/" + AgentBackup.keysFolder
-        try Folder.make(path, mode: 0o700, isExact: true, calls: calls)
-        let folder = try Folder.open(path, as: .configuration, calls: calls)
-        for key in document.keys { try folder.replace(key.name, with: key.bytes, mode: 0o600) }
+    /// Makes the keys' folder under another name, so that no daemon starts with a part of the keys.
+    /// - Returns: The name.
+    private func makeKeys(in folder: Folder) throws(FileError) -> String {
+        let name = Folder.interim(AgentBackup.keysFolder)
+        // Of an interrupted restoration.
+        try folder.removeTree(name, depth: 0)
+        try folder.makeFolder(name, mode: 0o700)
+        let made = try folder.folder(name)
+        // Each file of a group is open until the last is written.
+        for start in stride(from: 0, to: document.keys.count, by: 64) {
+            let group = document.keys[start..<min(start + 64, document.keys.count)]
+            try made.write(group.map { (name: $0.name, bytes: $0.bytes, mode: 0o600) })
+        }
+        try made.synchronize()
+        return name
     }
 
     // MARK: What is left to do
