@@ -91,7 +91,9 @@ final class AuditReading {
                 AgentError.overloaded(message: "too many calls are reading the audit trail already"), admitted.caller.correlation)
         }
         readers[uid, default: 0] += 1
-        let call = Call(place: Place(), last: last, correlation: admitted.caller.correlation, reply: reply, mayGoOn: mayGoOn) {
+        let call = Call(
+            place: Place(), last: last, uid: uid, correlation: admitted.caller.correlation, reply: reply, mayGoOn: mayGoOn
+        ) {
             self.readers[uid] = self.readers[uid].flatMap { $0 > 1 ? $0 - 1 : nil }
         }
         reply.onCancel { call.end() }
@@ -102,17 +104,19 @@ final class AuditReading {
     private final class Call {
         let place: Place
         let last: Int
+        let uid: UInt32
         let correlation: String
         let reply: VarlinkReplier
         let mayGoOn: () -> Bool
         private var ended: (() -> Void)?
 
         init(
-            place: Place, last: Int, correlation: String, reply: VarlinkReplier, mayGoOn: @escaping () -> Bool,
+            place: Place, last: Int, uid: UInt32, correlation: String, reply: VarlinkReplier, mayGoOn: @escaping () -> Bool,
             ended: @escaping () -> Void
         ) {
             self.place = place
             self.last = last
+            self.uid = uid
             self.correlation = correlation
             self.reply = reply
             self.mayGoOn = mayGoOn
@@ -184,7 +188,9 @@ final class AuditReading {
     }
 
     private func fail(_ call: Call, _ error: any Error) {
-        logger.log(.trailNotRead, "the audit trail cannot be read", [.correlation: call.correlation, .error: "\(error)"])
+        // With the caller, whose lines are limited.
+        logger.log(
+            .trailNotRead, "the audit trail cannot be read", [.correlation: call.correlation, .uid: "\(call.uid)", .error: "\(error)"])
         call.fail(.auditUnavailable(message: "the audit trail cannot be read", hint: "the agent's log says more"))
     }
 }

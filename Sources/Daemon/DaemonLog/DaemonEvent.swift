@@ -89,11 +89,11 @@ public enum DaemonEvent: String, CaseIterable, Sendable {
             .trailContinued, .journalAvailable:
             .notice
         case .connectionsLowered, .connectionRefused, .acceptPaused, .refusalsLimited, .signatureFailed, .keyOperationFailed,
-            .tokenLoginAtRisk, .grantIneffective, .logLinesLost, .logLinesLeftOut, .journalUnavailable:
+            .tokenLoginAtRisk, .grantIneffective, .trailNotRead, .logLinesLost, .logLinesLeftOut, .journalUnavailable:
             .warning
         case .startFailed, .signatureWrong, .keyOff, .keyFileUnknown, .keyEntryNotRemoved, .keyUnsettled, .keyEntryDropped,
             .tokenUnavailable, .helperEnded, .configurationRefused, .entryOff, .socketUnusable, .socketOff, .ratesUnknown,
-            .ratesNotWritten, .trailNotWritten, .trailNotSynced, .trailHeadNotStored, .trailNotRead, .trailNotClosed, .recordNotWritten:
+            .ratesNotWritten, .trailNotWritten, .trailNotSynced, .trailHeadNotStored, .trailNotClosed, .recordNotWritten:
             .error
         }
     }
@@ -139,7 +139,7 @@ public enum DaemonEvent: String, CaseIterable, Sendable {
         case .ratesUnknown: [.file, .error]
         case .ratesNotWritten: [.file, .error, .hint]
         case .ratesWritten: [.file]
-        case .trailNotRead: [.correlation, .error]
+        case .trailNotRead: [.correlation, .uid, .error]
         case .trailNotClosed: [.error]
         case .recordNotWritten: [.correlation, .what, .error]
         case .logLinesLost, .logLinesLeftOut: [.count]

@@ -1,6 +1,7 @@
 import ACME
 import AgentInterface
 import AuditTrail
+import DaemonLog
 import Foundation
 import Testing
 
@@ -76,6 +77,20 @@ import Testing
         for (event, count) in [("signature-wrong", 1), ("signature-withheld", 2)] {
             #expect(lines.filter { $0.contains("event=\(event) ") }.count == count, "\(event): \(lines)")
         }
+        try FileManager.default.moveItem(atPath: path + ".taken", toPath: path)
+    }
+
+    /// The line is the caller's, whose lines are limited: it could otherwise fill the log.
+    @Test func aTrailThatCannotBeReadIsALineOfItsReader() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        let path = agent.folder + "/state/audit/audit.jsonl"
+        try FileManager.default.moveItem(atPath: path, toPath: path + ".taken")
+        await #expect(throws: AgentError.self) { for try await _ in try client.audit(last: 1, follow: false) {} }
+        let lines = agent.logged.texts.withLock { $0.filter { $0.contains("event=trail-not-read ") } }
+        #expect(lines.count == 1 && lines.first?.hasSuffix(" uid=\(geteuid())") == true, "\(lines)")
+        #expect(DaemonEvent.trailNotRead.level == .warning)
         try FileManager.default.moveItem(atPath: path + ".taken", toPath: path)
     }
 
