@@ -24,8 +24,8 @@ struct LogEntry: Sendable {
         time = Glibc.time(nil)
         self.level = level
         self.label = label
-        self.message = message
-        self.fields = fields
+        self.message = LogEntry.shortened(message)
+        self.fields = fields.map { (name: $0.name, value: LogEntry.shortened($0.value)) }
     }
 
     /// A line of the log about itself.
@@ -38,10 +38,10 @@ struct LogEntry: Sendable {
     /// The text, and what else is known.
     private var text: String { fields.reduce(message) { "\($0) \($1.name)=\($1.value)" } }
 
-    /// Bytes that the entry takes until it is written, approximately.
+    /// Bytes that the entry takes in the journal, approximately: there each value is in the text too.
     var size: Int {
-        // In the journal each value is in the text too.
-        min(LogEntry.lineBytes, fields.reduce(message.utf8.count + 64) { $0 + $1.name.utf8.count + $1.value.utf8.count + 2 })
+        let values = fields.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count }
+        return min(LogEntry.lineBytes, message.utf8.count + 64 + values + 2 * fields.count) + values
     }
 
     // MARK: Standard error
@@ -98,6 +98,11 @@ struct LogEntry: Sendable {
         case .error: LOG_ERR
         case .critical: LOG_CRIT
         }
+    }
+
+    /// What of a value is written at most: no more is kept until then.
+    private static func shortened(_ text: String) -> String {
+        text.utf8.count <= valueBytes ? text : String(decoding: cut(text, to: valueBytes), as: UTF8.self)
     }
 
     /// At most so many bytes of a text, without half a character, and with a mark if it was longer.

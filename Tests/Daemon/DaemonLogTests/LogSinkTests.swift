@@ -112,6 +112,16 @@ import Testing
         #expect(text.contains("wrong event=signature-wrong uid=1001\n"))
     }
 
+    @Test func anEntryCountsAsWhatItTakesInTheJournal() {
+        let long = String(repeating: "é", count: 10_000)
+        let entry = LogEntry(level: .notice, label: "l", message: long, fields: [("why", long), ("hint", long)])
+        #expect(entry.fields.allSatisfy { $0.value.utf8.count <= LogEntry.valueBytes } && entry.message.utf8.count <= LogEntry.valueBytes)
+        let size = entry.datagram().count
+        #expect(size > 3 * (LogEntry.valueBytes - 8) && abs(entry.size - size) < 256, "\(entry.size), \(size)")
+        let short = LogEntry(level: .notice, label: "l", message: "m", fields: [("why", "short")])
+        #expect(short.size < 256)
+    }
+
     @Test func linesAreLimitedInBytesToo() {
         let pipe = Pipe()
         let logger = logger(pipe.sink)
