@@ -131,6 +131,10 @@ import Testing
             grants: AgentFixture.everything,
             tokens: AgentFixture.fakeToken.replacingOccurrences(of: "token=fake", with: "token=fake?pin-value=48151623"))
         #expect(failure { _ = try AgentBackup.make(of: agent.file, to: agent.folder + "/c.json") }?.message.contains("pin-value") == true)
+        // Also in a comment.
+        try agent.write(
+            grants: AgentFixture.everything, settings: "# uri = \"pkcs11:token=old?pin-value=48151623\"", tokens: AgentFixture.fakeToken)
+        #expect(failure { _ = try AgentBackup.make(of: agent.file, to: agent.folder + "/c.json") }?.message.hasPrefix("line 3 of ") == true)
         #expect(!FileManager.default.fileExists(atPath: agent.folder + "/c.json"))
         try agent.write(grants: AgentFixture.everything)
     }

@@ -26,6 +26,13 @@ public enum AgentBackup {
                 "the uri of token \"\(token.name)\" has a pin-value, and a backup must have no secret",
                 hint: "the agent ignores it: remove it from \(configurationFile)")
         }
+        // In a comment, or where the agent takes no URI.
+        let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        if let index = lines.firstIndex(where: { String(decoding: $0, as: UTF8.self).contains("pin-value=") }) {
+            throw BackupError(
+                "line \(index + 1) of \(configurationFile) has a pin-value, and a backup must have no secret",
+                hint: "remove it, also from a comment")
+        }
         let state = configuration.stateDirectory
         let (keys, head) = try AgentUser.act(asOwnerOf: state) {
             let keys = try entries(in: state + "/" + keysFolder)
