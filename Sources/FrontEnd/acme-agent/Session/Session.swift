@@ -26,8 +26,8 @@ struct Session: Sendable {
         let agent = try await AgentClient.connect(socket: settings.socket) { [output, socket = settings.socket] in
             output.note("waiting for the agent to answer on \(TerminalText.safe(socket))")
         }
-        // Asked for only if it is shown.
-        if output.verbosity >= .verbose, let correlation = try await agent.status().correlation {
+        // Asked for only if it is shown, and no command fails for want of it.
+        if output.verbosity >= .verbose, let correlation = (try? await agent.status())?.correlation {
             output.detail("in the agent's log and audit trail: \(Session.connection(of: TerminalText.safe(correlation, limit: 100)))")
         }
         return agent
