@@ -52,6 +52,24 @@ import Testing
         #expect(search.look(at: record(9, "7-1")) == .matches)
     }
 
+    /// The connection of an earlier version's call may have the number of a start.
+    @Test func aCorrelationWithoutAStartIsSearchedInTheWholeTrailAlsoIfItsFirstNumberIsAStart() {
+        let records = [
+            record(1, nil, operation: "start"), record(2, "2-1"), record(3, nil, operation: "start"), record(4, "1-3"), record(5, "1-3"),
+        ]
+        var search = CorrelationSearch("1-3")
+        let before = records.prefix(3).map { search.look(at: $0) }
+        #expect(before == [.other, .other, .startOver] && search.first == 0)
+        let all = records.map { search.look(at: $0) }
+        #expect(all == [.other, .other, .other, .matches, .matches])
+        // A connection of this version.
+        var connection = CorrelationSearch("1-2")
+        let steps = [record(1, nil, operation: "start"), record(2, "1-2-1"), record(3, nil, operation: "start")].map {
+            connection.look(at: $0)
+        }
+        #expect(steps == [.other, .matches, .end])
+    }
+
     @Test func aTimeThatCannotBeIsNoTrap() {
         _ = AuditTail.text(AuditRecord(.event, time: .max))
         _ = AuditTail.text(AuditRecord(.event, time: .min))

@@ -68,8 +68,8 @@ struct CorrelationSearch {
     enum Step: Equatable {
         case other
         case matches
-        /// The first number is not a start: the correlation is one of an earlier version, which has none. All of the
-        /// trail is to be read.
+        /// The first number is not a start, or nothing follows that start: the correlation is one of an earlier version,
+        /// which has none. All of the trail is to be read.
         case startOver
         /// Another start: what follows belongs to that one.
         case end
@@ -79,10 +79,15 @@ struct CorrelationSearch {
     /// The record of the daemon's start, with which to begin.
     private(set) var first: UInt64
     private var isStart = false
+    private var hasMatched = false
+    /// Of two numbers: of a connection, or of a call of an earlier version.
+    private let isShort: Bool
 
     init(_ correlation: String) {
         wanted = correlation
-        first = correlation.split(separator: "-").first.flatMap { UInt64($0) } ?? 0
+        let numbers = correlation.split(separator: "-")
+        first = numbers.first.flatMap { UInt64($0) } ?? 0
+        isShort = numbers.count == 2
     }
 
     mutating func look(at record: AuditRecord) -> Step {
@@ -94,9 +99,13 @@ struct CorrelationSearch {
             }
             isStart = true
         } else if isStart, begins {
-            return .end
+            guard isShort, !hasMatched else { return .end }
+            first = 0
+            isStart = false
+            return .startOver
         }
-        guard let correlation = record.correlation else { return .other }
-        return correlation == wanted || correlation.hasPrefix(wanted + "-") ? .matches : .other
+        guard let correlation = record.correlation, correlation == wanted || correlation.hasPrefix(wanted + "-") else { return .other }
+        hasMatched = true
+        return .matches
     }
 }
