@@ -168,6 +168,20 @@ import Testing
         _ = try await agent.client().postAsGet()
     }
 
+    @Test func aTrailWithoutItsHeadIsSaid() async throws {
+        let agent = try await fixture()
+        defer { agent.end() }
+        try agent.restart {
+            try FileManager.default.removeItem(atPath: agent.folder + "/state/audit-head")
+            let text = try AgentBackup.make(of: agent.file, to: agent.folder + "/a.json")
+            #expect(text.contains("audit trail: there is one, but not its head"), "\(text)")
+            try FileManager.default.moveItem(atPath: agent.folder + "/state/audit", toPath: agent.folder + "/audit")
+            #expect(try AgentBackup.make(of: agent.file, to: agent.folder + "/b.json").contains("audit trail: none was begun yet"))
+            try FileManager.default.moveItem(atPath: agent.folder + "/audit", toPath: agent.folder + "/state/audit")
+        }
+        _ = try await agent.client().postAsGet()
+    }
+
     @Test func aWipedStateComesBack() async throws {
         let agent = try await fixture()
         defer { agent.end() }

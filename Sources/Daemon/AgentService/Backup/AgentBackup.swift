@@ -135,11 +135,13 @@ public enum AgentBackup {
         _ document: BackupDocument, _ configuration: AgentConfiguration, path: String, _ keys: Entries
     ) -> String {
         let unreadable = document.keys.filter { (try? KeyRecord(json: $0.bytes)) == nil }.map(\.name)
+        let isTrail = (try? FileStatus(at: configuration.auditFile)) != nil
+        let without = isTrail ? "there is one, but not its head: a cut will not be noticed" : "none was begun yet"
         var lines = [
             "backup: \(path)",
             "configuration: \(document.configuration.name)",
             "entries of keys: \(document.keys.count)",
-            "audit trail: \(document.trailHead.map { "its head, \($0)" } ?? "none was begun yet")",
+            "audit trail: \(document.trailHead.map { "its head, \($0)" } ?? without)",
             "",
             "not in it:",
             "- the keys, which are in the token: back up \(configuration.tokens.map { "\"\($0.name)\"" }.joined(separator: ", ")) "
