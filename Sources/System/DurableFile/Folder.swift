@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// An open folder: every name (or relative path) is looked up in this very folder, whatever its path leads to by now.
@@ -172,7 +173,12 @@ public final class Folder: Sendable {
             try file.write(bytes)
             try file.synchronize()
             // Unlike rename(2), link(2) fails if the name is taken.
-            try addName(name, to: interim)
+            do throws(FileError) { try addName(name, to: interim) } catch {
+                // A file system without hard links, such as that of a memory stick.
+                guard error.code == EPERM || error.code == EOPNOTSUPP else { throw error }
+                let code = clinux_rename_to_free_name(descriptor, interim, name)
+                guard code == 0 else { throw FileError(path: path(of: name), call: "rename", code: code) }
+            }
             isNamed = true
             try remove(interim)
             try synchronize()

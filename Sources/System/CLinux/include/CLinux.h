@@ -10,5 +10,6 @@
 #include "clinux_hook.h"
 #include "clinux_credential.h"
 #include "clinux_lock.h"
+#include "clinux_rename.h"
 #include "clinux_connect.h"
 #include "helper_process.h"
