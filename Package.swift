@@ -305,7 +305,7 @@ let package = Package(
                 "ProcessWaiting", "SilentServer", "TestSupport", "acme-agent", "StrictJSON", "ConfigurationFile", "DurableFile", "JOSE",
                 "ACME", "AuditTrail",
                 "AgentInterface",
-                "ACMEClient", "CertificateStore", "Issuance", argumentParser, crypto,
+                "ACMEClient", "CertificateStore", "Issuance", "Report", argumentParser, crypto,
             ]),
         // Reads what the agent signs, with nothing of the agent's own code.
         .executableTarget(

@@ -96,7 +96,9 @@ public struct AuditEntry: Hashable, Sendable {
     /// Whether this record comes right after `last`, or says itself that the records in between may be missing.
     func follows(_ last: AuditEntry) -> Bool { follows(AuditHead(sequence: last.record.sequence, hash: last.hash)) }
 
-    func follows(_ last: AuditHead) -> Bool {
+    /// Whether this record comes right after the one with that head, or says itself that records in between may be
+    /// missing.
+    public func follows(_ last: AuditHead) -> Bool {
         if record.sequence == last.sequence &+ 1 { return previous == last.hash }
         guard let missingFrom = record.missingFrom, record.sequence > last.sequence else { return false }
         return missingFrom <= last.sequence &+ 1

@@ -48,6 +48,23 @@ public struct AuditGap: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+extension AuditEntry {
+    /// Where the trail says with this record that records may be missing; `nil` if it does not.
+    /// - Parameter last: The record that came before it, and that it follows; `nil` for the first one.
+    public func gap(after last: AuditHead?, file: String) -> AuditGap? {
+        if record.missingFrom != nil {
+            guard let last else { return nil }
+            let should = last.sequence &+ 1, missing = record.sequence > should ? should...(record.sequence - 1) : nil
+            return AuditGap(
+                sequence: record.sequence, file: file, missing: missing, isLoss: missing != nil,
+                reason: record.detail ?? "the trail continued here")
+        }
+        // A trail that was started anew follows no record of the lost one.
+        guard record.operation == AuditRecord.acceptance else { return nil }
+        return AuditGap(sequence: record.sequence, file: file, missing: nil, isLoss: true, reason: record.detail ?? "")
+    }
+}
+
 /// Where a trail is broken, and how.
 public struct AuditFault: Hashable, Sendable, CustomStringConvertible {
     /// Stable codes.

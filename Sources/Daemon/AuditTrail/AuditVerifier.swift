@@ -132,14 +132,7 @@ public struct AuditVerifier: Sendable {
                 return false
             }
             let should = head.sequence &+ 1
-            if entry.record.missingFrom != nil, entry.follows(head) {
-                let missing = sequence > should ? should...(sequence - 1) : nil
-                report.gaps.append(
-                    AuditGap(
-                        sequence: sequence, file: path, missing: missing, isLoss: missing != nil,
-                        reason: entry.record.detail ?? "the trail continued here"))
-                return true
-            }
+            if entry.record.missingFrom != nil, entry.follows(head) { return true }
             if sequence == should {
                 if entry.record.kind != .genesis, entry.previous == head.hash { return true }
                 fail(.changed, path, sequence, "record \(sequence) does not follow record \(head.sequence): one of the two was replaced")
@@ -158,12 +151,8 @@ public struct AuditVerifier: Sendable {
             report.records += 1
             report.bytes += size
             report.kinds[entry.record.kind, default: 0] += 1
+            if let gap = entry.gap(after: report.head, file: path) { report.gaps.append(gap) }
             report.head = AuditHead(sequence: entry.record.sequence, hash: entry.hash)
-            // A trail that was started anew follows no record of the lost one.
-            if entry.record.operation == AuditRecord.acceptance, entry.record.missingFrom == nil {
-                report.gaps.append(
-                    AuditGap(sequence: entry.record.sequence, file: path, missing: nil, isLoss: true, reason: entry.record.detail ?? ""))
-            }
         }
 
         private mutating func matchesExpected(_ entry: AuditEntry, _ path: String) -> Bool {

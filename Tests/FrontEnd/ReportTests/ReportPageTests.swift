@@ -65,6 +65,18 @@ import Testing
         #expect(text.contains("record 3 is missing"))
     }
 
+    @Test func aTrailWithAGapIsNotCalledWhole() throws {
+        for source in [TrailFacts.Source.agent(records: 10_000), .files(["/var/lib/acme-agentd/audit/audit.jsonl"])] {
+            var facts = try SampleFacts.facts(certificates: 1)
+            facts.trail = .known(
+                TrailFacts(
+                    source: source, activity: try SampleFacts.activity(), fault: nil,
+                    gaps: ["record 3 is missing before record 4: a test"], users: [:]))
+            let (_, text) = try read(facts)
+            #expect(text.contains("whole, except for the gaps below") && text.contains("record 3 is missing before record 4: a test"))
+        }
+    }
+
     /// Each certificate is counted once, wherever it expires.
     @Test(arguments: [50, 1_000]) func theCalendarHasEveryCertificate(_ count: Int) throws {
         var certificates = try #require(SampleFacts.facts(certificates: count).certificates.value).certificates

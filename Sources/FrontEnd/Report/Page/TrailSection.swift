@@ -76,9 +76,10 @@ struct TrailSection: PageSection {
 
     private static func verification(_ trail: TrailFacts) -> String {
         if trail.fault != nil { return "broken, see above" }
+        let whole = trail.gaps.isEmpty ? "whole" : "whole, except for the gaps below"
         switch trail.source {
-        case .files: return "the chain of all records that were read is whole"
-        case .agent: return "the chain of the records that were read is whole; that of all records was not looked at"
+        case .files: return "the chain of all records that were read is \(whole)"
+        case .agent: return "the chain of the records that were read is \(whole); that of all records was not looked at"
         }
     }
 }

@@ -11,6 +11,8 @@ struct ReportTrail: Sendable {
     /// Of the files; `nil` if the agent was asked.
     private(set) var report: AuditReport?
     private(set) var fault: Failure?
+    /// Where the trail itself says that records may be missing.
+    private(set) var gaps: [AuditGap]
 
     /// Reads and verifies the files.
     /// - Throws: `AuditError` if they cannot be read.
@@ -27,6 +29,7 @@ struct ReportTrail: Sendable {
         activity = result.0
         report = result.1
         fault = result.1.fault.map { AuditVerify.failure($0) }
+        gaps = result.1.gaps
     }
 
     /// Asks the agent for as many of the last records as it gives.
@@ -34,7 +37,12 @@ struct ReportTrail: Sendable {
     init(of agent: AgentClient, until end: UInt64, _ output: Output) async throws {
         // As a call that follows: a single reply has room for a few thousand records.
         let lines = try agent.audit(last: CallLimits.auditRecords, follow: true)
-        (activity, fault) = try await Self.read(lines, until: end, output)
+        self = try await Self.read(lines, until: end, output)
+    }
+
+    private init() {
+        activity = TrailActivity()
+        gaps = []
     }
 
     /// Time without a record after which the agent hangs.
@@ -42,36 +50,47 @@ struct ReportTrail: Sendable {
 
     static func read(
         _ lines: AsyncThrowingStream<String, any Error>, until end: UInt64, _ output: Output
-    ) async throws -> (TrailActivity, Failure?) {
+    ) async throws -> ReportTrail {
         let seen = Seen()
-        return try await withThrowingTaskGroup(of: (TrailActivity, Failure?).self) { group in
+        return try await withThrowingTaskGroup(of: ReportTrail.self) { group in
             group.addTask {
-                var activity = TrailActivity(), progress = Progress(output), last: AuditEntry?
+                var trail = ReportTrail(), progress = Progress(output)
                 for try await line in lines {
-                    let entry: AuditEntry
-                    do throws(AuditError) { entry = try AuditEntry(line: Array(line.utf8)) } catch {
-                        return (activity, broken("\(error.message), after record \(activity.head?.sequence ?? 0)"))
-                    }
-                    // A record of a trail that was continued after a fault says so itself.
-                    if let last, entry.previous != last.hash, entry.record.missingFrom == nil {
-                        return (activity, broken("record \(entry.record.sequence) does not follow record \(last.record.sequence)"))
-                    }
-                    activity.add(entry.record, hash: entry.hash)
-                    seen.count(activity.records)
-                    progress.tick(activity.records)
-                    guard entry.record.sequence < end else { break }
-                    last = entry
+                    guard trail.add(line) else { break }
+                    seen.count(trail.activity.records)
+                    progress.tick(trail.activity.records)
+                    guard let head = trail.head, head.sequence < end else { break }
                 }
-                return (activity, nil)
+                return trail
             }
             group.addTask {
                 try await seen.stall(for: patience)
                 throw VarlinkConnectionError.timedOut
             }
             defer { group.cancelAll() }
-            return try await group.next() ?? (TrailActivity(), nil)
+            return try await group.next() ?? ReportTrail()
         }
     }
+
+    /// Takes the next line; returns false if it does not belong there.
+    private mutating func add(_ line: String) -> Bool {
+        let entry: AuditEntry
+        do throws(AuditError) { entry = try AuditEntry(line: Array(line.utf8)) } catch {
+            fault = Self.broken("\(error.message), after record \(head?.sequence ?? 0)")
+            return false
+        }
+        // A record of a trail that was continued after a fault says so itself.
+        if let head, !entry.follows(head) {
+            fault = Self.broken("record \(entry.record.sequence) does not follow record \(head.sequence)")
+            return false
+        }
+        if let gap = entry.gap(after: head, file: "") { gaps.append(gap) }
+        activity.add(entry.record, hash: entry.hash)
+        return true
+    }
+
+    /// The last record that was read.
+    private var head: AuditHead? { activity.head.map { AuditHead(sequence: $0.sequence, hash: $0.hash) } }
 
     private static func broken(_ why: String) -> Failure {
         Failure("audit-changed", .failed, "the audit trail is broken: \(why)", hint: "acme-agent audit verify says more")
@@ -81,7 +100,7 @@ struct ReportTrail: Sendable {
     var facts: TrailFacts {
         TrailFacts(
             source: report.map { .files($0.files) } ?? .agent(records: CallLimits.auditRecords), activity: activity,
-            fault: fault.map(\.message), gaps: report?.gaps.map(\.description) ?? [],
+            fault: fault.map(\.message), gaps: gaps.map(\.description),
             users: Dictionary(
                 activity.users.compactMap { id in LocalUser(id: id).map { (id, $0.name) } }, uniquingKeysWith: { first, _ in first }))
     }
