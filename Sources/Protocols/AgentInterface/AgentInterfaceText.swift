@@ -229,10 +229,20 @@ public enum AgentInterfaceText {
           problems: []Problem
         )
 
+        # A limit of a grant in the configuration: as Rate, without what is left of it.
+        type Limit (what: string, count: int, seconds: int, burst: int)
+
         # A grant, without its rates, and whom it is for: users and groups as the configuration names them, and for a
         # caller who may know only its own grants, those among them that it is or belongs to. line: as for Lack. off: why
-        # the grant is off; null if it is in force.
-        type AssignedGrant (grant: Grant, users: []string, groups: []string, line: ?int, off: ?string)
+        # the grant is off; null if it is in force. limits: how often it may be used.
+        type AssignedGrant (
+          grant: Grant,
+          users: []string,
+          groups: []string,
+          line: ?int,
+          off: ?string,
+          limits: []Limit
+        )
 
         # Who may do what: the caller's grants, or, for root, the agent's own user and callers who may read the audit
         # trail, everybody's (complete), with those that are off. With "more", they come in several replies; without it, a

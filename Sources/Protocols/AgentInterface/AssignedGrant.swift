@@ -1,8 +1,47 @@
 import StrictJSON
 
+/// How often a grant may be used, as the configuration says: type `Limit` of the interface.
+public struct RateLimit: Hashable, Sendable, CustomStringConvertible {
+    /// `handshakes`, `orders`, `revocations` or `keys`.
+    public var what: String
+    /// `count` in `seconds`.
+    public var count: Int
+    public var seconds: Int
+    /// As many at once.
+    public var burst: Int
+
+    public init(what: String, count: Int, seconds: Int, burst: Int) {
+        self.what = what
+        self.count = count
+        self.seconds = seconds
+        self.burst = burst
+    }
+
+    /// `50 orders in 24 hours`
+    public var description: String {
+        let all = what == "keys" ? "new keys" : what, counted = count == 1 ? String(all.dropLast()) : all
+        return seconds == 1 ? "\(count) \(counted) a second, \(burst) at once" : "\(count) \(counted) in \(seconds / 3_600) hours"
+    }
+
+    func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("what", what)
+        json.member("count", count)
+        json.member("seconds", seconds)
+        json.member("burst", burst)
+        json.endObject()
+    }
+
+    init(_ json: JSONObject) throws(JSONError) {
+        self.init(
+            what: try json.string("what"), count: Int(try json.integer("count")), seconds: Int(try json.integer("seconds")),
+            burst: Int(try json.integer("burst")))
+    }
+}
+
 /// A grant and whom it is for: type `AssignedGrant` of the interface.
 public struct AssignedGrant: Hashable, Sendable {
-    /// What it allows; without rates.
+    /// What it allows; without rates, of which `limits` has those of the configuration.
     public var grant: GrantStatus
     /// Users and groups as the configuration names them; for a caller who may know only its own grants, those that it
     /// is or is a member of.
@@ -12,13 +51,18 @@ public struct AssignedGrant: Hashable, Sendable {
     public var line: Int?
     /// Why it is off, so that it allows nothing now; `nil` if it is in force.
     public var off: String?
+    /// How often it may be used; empty without limits.
+    public var limits: [RateLimit]
 
-    public init(grant: GrantStatus, users: [String], groups: [String], line: Int? = nil, off: String? = nil) {
+    public init(
+        grant: GrantStatus, users: [String], groups: [String], line: Int? = nil, off: String? = nil, limits: [RateLimit] = []
+    ) {
         self.grant = grant
         self.users = users
         self.groups = groups
         self.line = line
         self.off = off
+        self.limits = limits
     }
 
     /// Writes the interface's `AssignedGrant`.
@@ -30,13 +74,19 @@ public struct AssignedGrant: Hashable, Sendable {
         json.member("groups", groups)
         json.member("line", ifPresent: line.map { Int64($0) })
         json.member("off", ifPresent: off)
+        json.name("limits")
+        json.beginArray()
+        for limit in limits { limit.write(to: &json) }
+        json.endArray()
         json.endObject()
     }
 
     init(_ json: JSONObject) throws(JSONError) {
+        var limits: [RateLimit] = []
+        for limit in try json.optional("limits")?.array("limits") ?? [] { limits.append(try RateLimit(limit.object())) }
         self.init(
             grant: try GrantStatus(json.object("grant")), users: try json.strings("users"), groups: try json.strings("groups"),
-            line: try json.optionalInteger("line").map { Int($0) }, off: try json.optionalString("off"))
+            line: try json.optionalInteger("line").map { Int($0) }, off: try json.optionalString("off"), limits: limits)
     }
 }
 

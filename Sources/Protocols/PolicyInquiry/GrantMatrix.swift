@@ -56,6 +56,7 @@ public struct GrantMatrix: Sendable {
         // Schemes are all the same.
         limits += grant.cas.map { "at " + ($0.hasPrefix("https://") ? String($0.dropFirst(8)) : $0) }
         if !grant.externalAccounts.isEmpty { limits.append("with external account " + grant.externalAccounts.joined(separator: " ")) }
+        limits += assigned.limits.map { "at most \($0)" }
         limits.append("(grant \(grant.name)" + (assigned.line.map { ", line \($0)" } ?? "") + (assigned.off == nil ? ")" : ", off)"))
         let who = assigned.users.map { "user \($0)" } + assigned.groups.map { "group \($0)" }
         return who.map { who in

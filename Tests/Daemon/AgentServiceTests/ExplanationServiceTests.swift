@@ -119,6 +119,7 @@ import Testing
                 name = "gone"
                 users = ["nobody-of-that-name"]
                 operations = ["read-metrics"]
+                rate = { handshakes-per-second = 20, handshake-burst = 40, new-keys-per-day = 0 }
 
                 """
         let agent = try AgentFixture(grants: grants, desk: system.desk)
@@ -130,6 +131,14 @@ import Testing
         #expect(listing.grants.map(\.groups) == [[], ["4000001"], []])
         #expect(try listing.grants.first?.line == line("[[grant]]", in: agent))
         #expect(listing.grants.map { $0.off == nil } == [true, true, false])
+        #expect(
+            listing.grants.map(\.limits) == [
+                [], [],
+                [
+                    RateLimit(what: "handshakes", count: 20, seconds: 1, burst: 40),
+                    RateLimit(what: "keys", count: 0, seconds: 86_400, burst: 0),
+                ],
+            ])
     }
 
     /// More than one reply has.

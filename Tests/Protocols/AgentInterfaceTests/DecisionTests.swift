@@ -84,7 +84,9 @@ import Testing
         let listing = GrantListing(
             isComplete: true, file: "/a.toml",
             grants: [
-                AssignedGrant(grant: grant, users: ["alice"], groups: [], line: 3, off: "missing"),
+                AssignedGrant(
+                    grant: grant, users: ["alice"], groups: [], line: 3, off: "missing",
+                    limits: [RateLimit(what: "orders", count: 0, seconds: 86_400, burst: 0)]),
                 AssignedGrant(grant: grant, users: [], groups: ["web"]),
             ])
         var json = JSONWriter(reservingCapacity: 256)

@@ -61,7 +61,12 @@ import Testing
         let listing = GrantListing(
             isComplete: true, file: "/etc/a.toml",
             grants: [
-                AssignedGrant(grant: grant, users: ["alice"], groups: ["webmasters"], line: 7),
+                AssignedGrant(
+                    grant: grant, users: ["alice"], groups: ["webmasters"], line: 7,
+                    limits: [
+                        RateLimit(what: "handshakes", count: 20, seconds: 1, burst: 40),
+                        RateLimit(what: "keys", count: 1, seconds: 86_400, burst: 1),
+                    ]),
                 AssignedGrant(
                     grant: GrantStatus(name: "audit", keys: [], operations: ["read-audit"], identifiers: [], wildcards: false, cas: []),
                     users: ["bob"], groups: [], line: 20, off: "missing"),
@@ -77,6 +82,8 @@ import Testing
         for word in ["user alice", "user bob", "group", "www.example.org", "2001:db8::/32", "sign-server-key-exchange", "off)"] {
             #expect(text.contains(word), "\(word):\n\(text)")
         }
+        let wide = GrantMatrix(listing).text(width: 400)
+        #expect(wide.contains("at most 20 handshakes a second, 40 at once") && wide.contains("at most 1 new key in 24 hours"))
         #expect(GrantMatrix(GrantListing(isComplete: false, grants: [])).text() == "WHO  KEYS  OPERATIONS  FOR")
     }
 }

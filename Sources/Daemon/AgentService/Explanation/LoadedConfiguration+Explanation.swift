@@ -46,7 +46,7 @@ extension LoadedConfiguration {
             guard let grant = try? Grant(setting) else { return nil }
             return AssignedGrant(
                 grant: GrantStatus(grant, rates: []), users: setting.users, groups: setting.groups, line: setting.table.line(),
-                off: off.first { $0.grant == setting.name }?.message)
+                off: off.first { $0.grant == setting.name }?.message, limits: grant.limits)
         }
     }
 
@@ -57,7 +57,17 @@ extension LoadedConfiguration {
             return AssignedGrant(
                 grant: GrantStatus(grant, rates: []),
                 users: (setting?.users ?? []).filter { number(of: .user($0), $0) == peer.uid },
-                groups: (setting?.groups ?? []).filter { number(of: .group($0), $0).map(peer.gids.contains) == true })
+                groups: (setting?.groups ?? []).filter { number(of: .group($0), $0).map(peer.gids.contains) == true },
+                limits: grant.limits)
+        }
+    }
+}
+
+extension Grant {
+    /// As the interface has them.
+    fileprivate var limits: [RateLimit] {
+        GrantRate.Kind.allCases.compactMap { kind in
+            rate?.limits[kind].map { RateLimit(what: kind.rawValue, count: $0.count, seconds: $0.seconds, burst: $0.burst) }
         }
     }
 }

@@ -39,7 +39,7 @@ extension CertificateFact {
 }
 
 extension AccessMatrix {
-    /// - Parameter own: the caller's grants, whose rates the agent tells.
+    /// - Parameter own: the caller's grants, of whose rates the agent tells what is left.
     init(_ listing: GrantListing, own: [GrantStatus]) {
         let rates = Dictionary(own.map { ($0.name, $0.rates) }) { first, _ in first }
         self.init(rows: listing.grants.map { Row($0, rates: rates[$0.grant.name] ?? []) }, isComplete: listing.isComplete)
@@ -52,9 +52,10 @@ extension AccessMatrix.Row {
         self.init(
             who: assigned.users.map { "user \($0)" } + assigned.groups.map { "group \($0)" }, grant: grant.name, line: assigned.line,
             off: assigned.off, keys: grant.keys,
-            identifiers: grant.identifiers + (grant.wildcards && !grant.identifiers.isEmpty ? ["and wildcards"] : []), cas: grant.cas,
+            identifiers: grant.identifiers + (grant.wildcards && !grant.identifiers.isEmpty ? ["and wildcards"] : []),
+            cas: grant.cas + grant.externalAccounts.map { "with external account \($0)" },
             // Operations about keys are none without keys.
             operations: Set(grant.operations.filter { !grant.keys.isEmpty || Operation(rawValue: $0)?.isAboutKeys == false }),
-            limits: rates.map(Status.line))
+            limits: rates.isEmpty ? assigned.limits.map(\.description) : rates.map(Status.line))
     }
 }
