@@ -54,6 +54,17 @@ import Testing
         #expect(page.values["p class"]?.count { $0 == "missing" } == 7)
     }
 
+    @Test func figuresThatTheAgentDoesNotTellAreSaid() throws {
+        var facts = try SampleFacts.facts(certificates: 1)
+        #expect(try read(facts).1.contains("it has made"))
+        var agent = try #require(facts.agent.value)
+        agent.counts = .unknown("no grant lets you do \"read-metrics\"")
+        facts.agent = .known(agent)
+        let (page, text) = try read(facts)
+        #expect(text.contains("Logins, waiting requests and times cannot be shown") && !text.contains("it has made"))
+        #expect(page.values["p class"]?.count { $0 == "missing" } == 1)
+    }
+
     @Test func aBrokenTrailIsSaid() throws {
         var facts = try SampleFacts.facts(certificates: 1)
         facts.trail = .known(

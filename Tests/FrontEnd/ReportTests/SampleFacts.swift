@@ -25,16 +25,17 @@ enum SampleFacts {
                         TokenFact(
                             name: "spare", state: "unavailable", message: "the PIN is wrong", hint: "write the right PIN into its file"),
                     ],
-                    counts: AgentCounts(
-                        text: """
-                            acme_agent_start_timestamp_seconds 1795867200
-                            acme_agent_signatures_total{grant="web",key="www",outcome="signed",purpose="finalize"} 48211
-                            acme_agent_refusals_total{operation="new-order",reason="identifier-not-permitted"} 17
-                            acme_agent_signature_seconds_sum{stage="all"} 96.4
-                            acme_agent_signature_seconds_count{stage="all"} 48211
-                            acme_agent_token_logins_total{token="hsm"} 2
+                    counts: .known(
+                        AgentCounts(
+                            text: """
+                                acme_agent_start_timestamp_seconds 1795867200
+                                acme_agent_signatures_total{grant="web",key="www",outcome="signed",purpose="finalize"} 48211
+                                acme_agent_refusals_total{operation="new-order",reason="identifier-not-permitted"} 17
+                                acme_agent_signature_seconds_sum{stage="all"} 96.4
+                                acme_agent_signature_seconds_count{stage="all"} 48211
+                                acme_agent_token_logins_total{token="hsm"} 2
 
-                            """))),
+                                """)))),
             keys: .known(
                 [account] + certificates.map { key($0.key, weaknesses: $0.key.hasSuffix("7.example.org") ? ["was extractable"] : []) }),
             certificates: .known(StoreFacts(folder: "/var/lib/acme-agent", certificates: certificates)), access: .known(access),

@@ -51,12 +51,12 @@ public struct AgentFacts: Sendable {
     /// `writable`, or why it is not; empty for a caller who is not told.
     public var trailState: String
     public var tokens: [TokenFact]
-    /// What it has counted since its start; `nil` for a caller without the operation `read-metrics`.
-    public var counts: AgentCounts?
+    /// What it has counted since its start; not known for a caller without the operation `read-metrics`.
+    public var counts: Known<AgentCounts>
 
     public init(
         version: String, socket: String, configuration: (loaded: String, sha256: String)?, trailState: String, tokens: [TokenFact],
-        counts: AgentCounts?
+        counts: Known<AgentCounts>
     ) {
         self.version = version
         self.socket = socket

@@ -14,9 +14,13 @@ struct TokenSection: PageSection {
         case .known(let agent) where agent.tokens.isEmpty: section.paragraph("There are none that the agent shows to this user.")
         case .known(let agent):
             var columns = [Column("Token"), Column("State"), Column("Label and model"), Column("Helper restarted", .number)]
-            if agent.counts != nil { columns += [Column("Logins", .number), Column("Waiting requests", .number)] }
-            section.table("Tokens of the agent", columns, agent.tokens.map { row($0, agent.counts) })
-            if let counts = agent.counts { totals(counts, &section) }
+            let counts = agent.counts.value
+            if counts != nil { columns += [Column("Logins", .number), Column("Waiting requests", .number)] }
+            section.table("Tokens of the agent", columns, agent.tokens.map { row($0, counts) })
+            switch agent.counts {
+            case .known(let counts): totals(counts, &section)
+            case .unknown(let why): section.missing("Logins, waiting requests and times cannot be shown", why)
+            }
         }
     }
 

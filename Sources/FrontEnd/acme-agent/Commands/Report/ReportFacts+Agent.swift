@@ -4,7 +4,7 @@ import CertificateStore
 import Report
 
 extension AgentFacts {
-    init(_ status: AgentStatus, socket: String, counts: AgentCounts?) {
+    init(_ status: AgentStatus, socket: String, counts: Known<AgentCounts>) {
         self.init(
             version: status.version, socket: socket, configuration: status.configuration.map { ($0.loaded, $0.sha256) },
             trailState: status.auditState, tokens: status.tokens.map(TokenFact.init), counts: counts)

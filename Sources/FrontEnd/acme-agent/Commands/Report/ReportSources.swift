@@ -24,7 +24,7 @@ struct ReportSources {
 
     /// The parts that may be missing. The raw values are shown.
     enum Part: String, CustomStringConvertible {
-        case agent, keys, grants, certificates, trail
+        case agent, keys, grants, certificates, metrics, trail
 
         var description: String {
             switch self {
@@ -32,6 +32,7 @@ struct ReportSources {
             case .keys: "keys"
             case .certificates: "certificates"
             case .grants: "grants"
+            case .metrics: "metrics"
             case .trail: "the audit trail"
             }
         }
@@ -46,13 +47,16 @@ struct ReportSources {
             self.status = status
             keys = try await had(.keys) { try await session.agent().keys() }
             grants = try await had(.grants) { try await session.agent().grants() }
-            // Most callers have no read-metrics, and the page does without its figures.
-            counts = try? await AgentCounts(text: session.agent().metrics())
+            counts = try await had(.metrics) {
+                try Self.check(.readMetrics, in: status)
+                return try await AgentCounts(text: session.agent().metrics())
+            }
         }
         contents = try await had(.certificates) { try await StoreContents(session) }
         trail = try await had(.trail) { [status] in
             if let auditFile { return try await ReportTrail(file: auditFile, session.output) }
             guard let status else { throw Failure("agent-unreachable", .agentUnavailable, "the agent cannot be asked") }
+            try Self.check(.readAudit, in: status)
             return try await ReportTrail(of: try await session.agent(), until: status.auditSequence, session.output)
         }
         if let fault = trail?.fault { failures.append(fault) }
@@ -62,6 +66,16 @@ struct ReportSources {
             attention += await PersistAttention.lines(contents, session)
             attention += await RootDeployState.attention(contents, session)
         }
+    }
+
+    /// Refuses in the agent's place what no grant of the caller allows: the agent would record each report of such a caller
+    /// as a refusal.
+    private static func check(_ operation: Operation, in status: AgentStatus) throws {
+        let name = operation.rawValue
+        guard !status.grants.contains(where: { $0.operations.contains(name) }) else { return }
+        throw AgentError.refused(
+            reason: "not-permitted", message: "no grant lets you do \"\(name)\"",
+            hint: "ask the administrator to add \"\(name)\" to the operations of a grant that names you")
     }
 
     /// What `body` gives, or `nil` and a failure that the report names.
@@ -86,7 +100,7 @@ struct ReportSources {
         ReportFacts(
             made: made, version: Version.number, host: Self.host,
             user: Self.name(of: status?.user ?? geteuid()).map { "\($0) (\(status?.user ?? geteuid()))" } ?? "\(status?.user ?? geteuid())",
-            agent: part(.agent) { status.map { AgentFacts($0, socket: session.settings.socket, counts: counts) } },
+            agent: part(.agent) { status.map { AgentFacts($0, socket: session.settings.socket, counts: part(.metrics) { counts }) } },
             keys: part(.keys) { keys.map { $0.map(KeyFact.init) } },
             certificates: part(.certificates) {
                 contents.map {
