@@ -35,14 +35,26 @@ public final class AgentClient: Sendable {
         var notice: Duration = .seconds(2)
     }
 
+    private struct State {
+        var connection: VarlinkConnection
+        /// By this process, for good.
+        var isClosed = false
+    }
+
     private let patience: Patience
-    private let connection: VarlinkConnection
+    private let state: Mutex<State>
+    /// Connects as the first time; `nil` if a connection that the agent has closed is not replaced.
+    private let connectAgain: (@Sendable () async throws -> VarlinkConnection)?
     private let whenSlow: (@Sendable () -> Void)?
 
-    private init(_ connection: VarlinkConnection, _ patience: Patience, whenSlow: (@Sendable () -> Void)?) {
-        self.connection = connection
+    private init(
+        _ connection: VarlinkConnection, _ patience: Patience, whenSlow: (@Sendable () -> Void)?,
+        connectAgain: (@Sendable () async throws -> VarlinkConnection)?
+    ) {
+        self.state = Mutex(State(connection: connection))
         self.patience = patience
         self.whenSlow = whenSlow
+        self.connectAgain = connectAgain
     }
 
     /// Connects, and checks who listens: root, this user, or the owner of the socket's folder if nobody else may write
@@ -50,32 +62,38 @@ public final class AgentClient: Sendable {
     /// - Parameters:
     ///   - socket: The socket's path.
     ///   - timeout: For connecting only.
+    ///   - reconnects: Whether a call connects again first if the agent has closed the connection, as it does when it is
+    ///     restarted. Nothing is sent twice: a call that was sent on a connection fails with it.
     ///   - whenSlow: Called when the connection or the answer to a call has not come after two seconds; not for
     ///     signatures.
     /// - Throws: `AgentConnectionError` with a hint.
     public static func connect(
-        socket: String = AgentClient.defaultSocket, timeout: Duration = .seconds(10), whenSlow: (@Sendable () -> Void)? = nil
+        socket: String = AgentClient.defaultSocket, timeout: Duration = .seconds(10), reconnects: Bool = true,
+        whenSlow: (@Sendable () -> Void)? = nil
     ) async throws -> AgentClient {
         var patience = Patience()
         patience.connection = timeout
-        return try await connect(socket: socket, patience: patience, whenSlow: whenSlow)
+        return try await connect(socket: socket, patience: patience, reconnects: reconnects, whenSlow: whenSlow)
     }
 
-    static func connect(socket: String, patience: Patience, whenSlow: (@Sendable () -> Void)? = nil) async throws -> AgentClient {
+    static func connect(
+        socket: String, patience: Patience, reconnects: Bool = true, whenSlow: (@Sendable () -> Void)? = nil
+    ) async throws -> AgentClient {
         guard let address = VarlinkAddress(path: socket) else {
             throw AgentConnectionError(socket: socket, "is not a valid socket path", hint: "it must be shorter than 108 bytes")
         }
-        let trusted = SocketOwner.trusted(socket)
-        do {
-            let connection = try await noticing(whenSlow, after: patience.notice) {
-                try await VarlinkConnection.connect(to: address, timeout: patience.connection) { server, _ in
+        let connect: @Sendable () async throws -> VarlinkConnection = {
+            let trusted = SocketOwner.trusted(socket)
+            do {
+                return try await VarlinkConnection.connect(to: address, timeout: patience.connection) { server, _ in
                     guard trusted.contains(server.uid) else { throw UntrustedServer(uid: server.uid) }
                 }
+            } catch {
+                throw AgentConnectionError(socket: socket, cause: error)
             }
-            return AgentClient(connection, patience, whenSlow: whenSlow)
-        } catch {
-            throw AgentConnectionError(socket: socket, cause: error)
         }
+        let connection = try await noticing(whenSlow, after: patience.notice) { try await connect() }
+        return AgentClient(connection, patience, whenSlow: whenSlow, connectAgain: reconnects ? connect : nil)
     }
 
     /// Uses a connection that was made as another user, whom the agent then takes this process for. Checks who listens,
@@ -91,7 +109,7 @@ public final class AgentClient: Sendable {
             let connection = try await VarlinkConnection.connect(over: descriptor) { server, _ in
                 guard trusted.contains(server.uid) else { throw UntrustedServer(uid: server.uid) }
             }
-            return AgentClient(connection, Patience(), whenSlow: nil)
+            return AgentClient(connection, Patience(), whenSlow: nil, connectAgain: nil)
         } catch {
             throw AgentConnectionError(socket: socket, cause: error)
         }
@@ -135,7 +153,7 @@ public final class AgentClient: Sendable {
                 try await withThrowingTaskGroup(of: [Part].self) { group in
                     group.addTask { [self] in
                         var parts: [Part] = []
-                        for try await reply in try connection.callMore(name(call)) {
+                        for try await reply in try await open().callMore(name(call)) {
                             listing.replies.add(1, ordering: .relaxed)
                             parts.append(try read(reply.parameters))
                         }
@@ -269,11 +287,11 @@ public final class AgentClient: Sendable {
     /// The last records of the audit trail, each a line of JSON. With `follow`, new records come as they are written.
     public func audit(last: Int, follow: Bool) throws -> AsyncThrowingStream<String, any Error> {
         let call = AgentCall.readAudit(last: last)
-        let replies = follow ? try connection.callMore(name(call), parameters: AgentClient.parameters(call)) : nil
         return AsyncThrowingStream { continuation in
             let task = Task {
                 do {
-                    if let replies {
+                    if follow {
+                        let replies = try await self.open().callMore(name(call), parameters: AgentClient.parameters(call))
                         for try await reply in replies {
                             for line in try reply.parameters.strings("records") { continuation.yield(line) }
                         }
@@ -297,12 +315,32 @@ public final class AgentClient: Sendable {
     public func signer(for key: KeyDescription) -> AgentAccountSigner { AgentAccountSigner(client: self, key: key) }
 
     /// Whether calls can still be made: the agent has not closed the connection.
-    public var isOpen: Bool { connection.isOpen }
+    public var isOpen: Bool { state.withLock { $0.connection.isOpen } }
 
-    /// Closes the connection; pending calls fail.
-    public func close() async { await connection.close() }
+    /// Closes the connection for good; pending calls fail.
+    public func close() async {
+        let connection = state.withLock { state in
+            state.isClosed = true
+            return state.connection
+        }
+        await connection.close()
+    }
 
     // MARK: Calling
+
+    /// The connection, made anew if the agent has closed it. Before anything is sent this is safe.
+    private func open() async throws -> VarlinkConnection {
+        let current: VarlinkConnection? = state.withLock { $0.isClosed || $0.connection.isOpen ? $0.connection : nil }
+        if let current { return current }
+        guard let connectAgain else { throw VarlinkConnectionError.closed }
+        let made = try await connectAgain()
+        // Another task may have been faster, or have closed the client.
+        let used = state.withLock { state in
+            if !state.isClosed, !state.connection.isOpen { state.connection = made }
+            return state.connection
+        }
+        return used
+    }
 
     private func key(_ call: AgentCall, timeout: Duration? = nil) async throws -> KeyDescription {
         let reply = try await self.call(call, timeout: timeout)
@@ -333,7 +371,7 @@ public final class AgentClient: Sendable {
 
     private func answer(to call: AgentCall, within timeout: Duration) async throws -> JSONObject {
         do {
-            return try await connection.call(name(call), parameters: AgentClient.parameters(call), timeout: timeout).parameters
+            return try await open().call(name(call), parameters: AgentClient.parameters(call), timeout: timeout).parameters
         } catch { throw AgentClient.agentError(error) }
     }
 

@@ -10,7 +10,7 @@ actor AgentConnections {
     static let maximum = 8
     /// Handshakes that wait for the agent. It takes as many of one user.
     static let waitingMaximum = 1_024
-    /// New connections for one handshake. An agent that stops closes those that wait in its queue.
+    /// New connections for one handshake. An agent that stops may close a connection before it has read its call.
     private static let attempts = 3
     /// For one attempt to connect. Whoever waits for it may have less time left, and waits at most this much longer.
     private static let attempt = Duration.milliseconds(250)
@@ -103,7 +103,7 @@ actor AgentConnections {
         let attempt = Task {
             defer { opening = nil }
             let time = min(try left(until: end), AgentConnections.attempt)
-            connections.append(Connection(try await AgentClient.connect(socket: socket, timeout: time)))
+            connections.append(Connection(try await AgentClient.connect(socket: socket, timeout: time, reconnects: false)))
         }
         opening = attempt
         return attempt

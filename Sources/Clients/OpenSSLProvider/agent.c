@@ -21,7 +21,7 @@
 #define BREAKER_LAST 3200
 /* How long a call may take after that, until one is answered: a server should spend most of its time on other things. */
 #define RETRY_DEADLINE 1000
-/* New connections for one call. An agent that stops closes those that wait in its queue. */
+/* New connections for one call. An agent that stops may close a connection before it has read its call. */
 #define CONNECTIONS_MAXIMUM 3
 
 /* The identity of the socket behind a descriptor: a program that closes descriptors that are not its own, as daemons

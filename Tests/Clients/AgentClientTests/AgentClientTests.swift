@@ -69,6 +69,31 @@ import Varlink
         #expect(late.load(ordering: .sequentiallyConsistent) == 0)
     }
 
+    /// As after the agent's restart: the next call goes to the new one.
+    @Test func aConnectionThatTheAgentHasClosedIsReplaced() async throws {
+        let server = try SilentServer(path: socket)
+        let patience = AgentClient.Patience(signature: .milliseconds(400), answer: .milliseconds(400))
+        let agent = try await AgentClient.connect(socket: socket, patience: patience)
+        let kept = try await AgentClient.connect(socket: socket, patience: patience, reconnects: false)
+        server.close()
+        for _ in 0..<3_000 where agent.isOpen || kept.isOpen { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(!agent.isOpen && !kept.isOpen)
+        await #expect(throws: AgentConnectionError.self) { try await agent.status() }
+        try FileManager.default.removeItem(atPath: socket)
+        let next = try SilentServer(path: socket)
+        defer { next.close() }
+        /// What a call on it fails with; the new server takes the call and does not answer.
+        func failure(_ agent: AgentClient) async -> String {
+            do { return "\(try await agent.status())" } catch { return "\(error)" }
+        }
+        #expect(await failure(agent) == VarlinkConnectionError.timedOut.description)
+        #expect(agent.isOpen)
+        #expect(await failure(kept) == VarlinkConnectionError.closed.description)
+        // Closed by its user: for good.
+        await agent.close()
+        #expect(await failure(agent) == VarlinkConnectionError.closed.description)
+    }
+
     @Test func usersWaitSecondsAndSignaturesMinutes() {
         let patience = AgentClient.Patience()
         #expect(patience.notice < patience.answer && patience.answer == .seconds(15) && patience.signature == .seconds(150))

@@ -22,6 +22,15 @@ import Varlink
 
     private struct SetUpFailed: Error {}
 
+    /// Waits until it is so, for a minute at most.
+    private func until(_ isSo: () async throws -> Bool) async throws {
+        let end = ContinuousClock.now + .seconds(60)
+        while try await !isSo() {
+            try #require(ContinuousClock.now < end)
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
     /// A listening socket in a folder of its own.
     private func withSocket(_ body: (_ address: VarlinkAddress, _ descriptor: CInt) async throws -> Void) async throws {
         let folder = FileManager.default.temporaryDirectory.path + "/varlink-\(UUID().uuidString.prefix(8))"
@@ -43,6 +52,7 @@ import Varlink
     private struct Server: Sendable {
         let loop: any EventLoop
         let bound: NIOLoopBound<VarlinkServer<TestService>>
+        let service: NIOLoopBound<TestService>
 
         /// On a copy of the descriptor.
         static func start(on descriptor: CInt, limits: VarlinkServerLimits = VarlinkServerLimits()) async throws -> Server {
@@ -50,8 +60,10 @@ import Varlink
             let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
             return try await loop.flatSubmit {
                 do {
-                    let server = VarlinkServer(service: try TestService(), eventLoop: loop, limits: limits) { _ in "peer" }
-                    let made = Server(loop: loop, bound: NIOLoopBound(server, eventLoop: loop))
+                    let service = try TestService()
+                    let server = VarlinkServer(service: service, eventLoop: loop, limits: limits) { _ in "peer" }
+                    let made = Server(
+                        loop: loop, bound: NIOLoopBound(server, eventLoop: loop), service: NIOLoopBound(service, eventLoop: loop))
                     return server.listen(on: copy).map { made }
                 } catch {
                     return loop.makeFailedFuture(error)
@@ -91,13 +103,34 @@ import Varlink
     @Test("a client that has connected may send its first call after the server was told to stop")
     func aFirstCallIsAwaited() async throws {
         try await withSocket { address, descriptor in
-            let server = try await Server.start(on: descriptor)
+            var limits = VarlinkServerLimits()
+            limits.firstCallWhileStopping = .seconds(60)
+            let server = try await Server.start(on: descriptor, limits: limits)
             let clients = try (0..<20).map { _ in try Client(address) }
-            while try await server.connectionCount() < clients.count {}
+            try await until { try await server.connectionCount() == clients.count }
             async let stopped: Void = server.stop()
             try await Task.sleep(for: .milliseconds(20))
             for client in clients { try client.send(echo) }
             for client in clients { #expect(try client.readToEnd() == [echoed]) }
+            try await stopped
+        }
+    }
+
+    @Test("a call that is sent while another one is being answered costs neither its answer")
+    func aCallDuringACallIsAnswered() async throws {
+        try await withSocket { address, descriptor in
+            var limits = VarlinkServerLimits()
+            limits.firstCallWhileStopping = .seconds(60)
+            let server = try await Server.start(on: descriptor, limits: limits)
+            let client = try Client(address)
+            try client.send(#"{"method":"org.example.test.Hold","parameters":{"text":"x"}}|"#)
+            let service = server.service
+            try await until { try await server.loop.submit { service.value.held.count == 1 }.get() }
+            async let stopped: Void = server.stop()
+            try await Task.sleep(for: .milliseconds(50))
+            try client.send(echo)
+            try await server.loop.submit { service.value.release() }.get()
+            #expect(try client.readToEnd() == [echoed, echoed])
             try await stopped
         }
     }
@@ -122,7 +155,7 @@ import Varlink
             limits.firstCallWhileStopping = .milliseconds(50)
             let server = try await Server.start(on: descriptor, limits: limits)
             let client = try Client(address)
-            while try await server.connectionCount() < 1 {}
+            try await until { try await server.connectionCount() == 1 }
             let began = ContinuousClock.now
             try await server.stop()
             #expect(ContinuousClock.now - began < .seconds(30))

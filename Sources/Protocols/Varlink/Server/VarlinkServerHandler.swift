@@ -125,7 +125,6 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         deadlines.sawActivity(eventLoop)
         if core.latency != nil { times.read() }
         run(isTurn: false, extra: VarlinkServerHandler.receiveTime)
-        if state.isQuiescing, state.messages > 0 { endInput() }
     }
 
     public func channelReadComplete(context: ChannelHandlerContext) {
@@ -188,13 +187,22 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     }
 
     /// Answers the calls that the client has sent, then closes: a client that is sending one learns for certain whether
-    /// it arrived, since either it is answered or the sending fails. One that has connected and has not sent its first
-    /// call yet may do so for a moment.
+    /// it arrived, since either it is answered or the sending fails.
+    ///
+    /// For a moment, a client that has connected may send its first call, and one that waits for an answer its next one:
+    /// a client whose sending fails may close, without reading that answer.
     func quiesce() {
         guard !state.isQuiescing else { return }
         state.isQuiescing = true
-        guard state.messages == 0 else { return endInput() }
+        guard !endInputIfIdle() else { return }
         _ = eventLoop.assumeIsolated().scheduleTask(in: limits.firstCallWhileStopping) { self.endInput() }
+    }
+
+    /// Ends the input of a stopping connection that has had calls and has none now.
+    @discardableResult private func endInputIfIdle() -> Bool {
+        guard state.isQuiescing, state.messages > 0, state.isIdle else { return false }
+        endInput()
+        return true
     }
 
     /// Lets the client send no more (shutdown(2)). What it has sent can still be read, and then the channel reports the end
@@ -233,6 +241,7 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         }
         settle()
         updateDeadline()
+        if state.isQuiescing { endInputIfIdle() }
         resumeReading()
     }
 

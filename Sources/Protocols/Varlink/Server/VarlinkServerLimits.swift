@@ -40,8 +40,8 @@ public struct VarlinkServerLimits: Sendable {
     public var stalledPeerDeadline: TimeAmount = .seconds(30)
     /// How long a connection may be open without a call; `nil` for no limit.
     public var idleTime: TimeAmount?
-    /// How long a connection without a call yet may still send one when the server stops. A client that connects sends its
-    /// call at once.
+    /// How long a connection without a call yet may still send one when the server stops, and one whose call is being
+    /// answered further ones. A client that connects sends its call at once.
     public var firstCallWhileStopping: TimeAmount = .seconds(1)
     /// Connections at one time, including those that wait for admission; any more are closed as soon as they are
     /// accepted.
