@@ -82,20 +82,36 @@ import Varlink
     func noCallIsLost() async throws {
         try await withSocket { address, descriptor in
             let server = try await Server.start(on: descriptor)
-            let clients = try (0..<300).map { _ in
-                let client = try Client(address)
-                try client.send(echo)
-                return client
+            func calling(_ count: Int) throws -> [Client] {
+                try (0..<count).map { _ in
+                    let client = try Client(address)
+                    try client.send(echo)
+                    return client
+                }
             }
-            // Some have been admitted, some have been accepted and wait, some have not been accepted.
-            async let stopped: Void = server.stop()
-            try await stopped
+            // Some have been admitted, some have been accepted and wait.
+            var clients = try calling(200)
+            // Some are not accepted: the loop does nothing else before it stops.
+            let gate = DispatchSemaphore(value: 0), reached = DispatchSemaphore(value: 0)
+            defer { gate.signal() }
+            server.loop.execute {
+                reached.signal()
+                gate.wait()
+            }
+            func waitForLoop() { reached.wait() }
+            waitForLoop()
+            clients += try calling(100)
+            let stopped = server.loop.flatSubmit { server.bound.value.shutDown(within: .seconds(60)) }
+            gate.signal()
+            try await stopped.get()
             let next = try await Server.start(on: descriptor)
             // Those that were answered by the first one are closed. The others may stay open.
             for client in clients {
                 let bytes = try client.readSome()
                 #expect(bytes.map { String(decoding: $0.dropLast(), as: UTF8.self) } == echoed)
             }
+            let service = next.service
+            #expect(try await next.loop.submit { service.value.log.contains("Echo") }.get())
             try await next.stop(within: .zero)
         }
     }
