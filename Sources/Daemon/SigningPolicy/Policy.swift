@@ -92,6 +92,13 @@ public struct Policy: Sendable {
         !Policy.isNobody(peer) && grants.contains { $0.operations.contains(.listKeys) && $0.covers(peer) && $0.covers(key: key) }
     }
 
+    /// Whether an explanation may tell the peer what it depends on of the request's first key itself, such as its CA: only
+    /// if the request would, or a listing.
+    public func mayLearn(ofKeys keys: [KeyName], asking operation: Operation, peer: Peer) -> Bool {
+        guard let key = keys.first else { return false }
+        return mayAsk(operation, key: key, otherKey: keys.dropFirst().first, peer: peer) || mayList(key: key, peer: peer)
+    }
+
     /// The handshakes that grants allow with a key of this name.
     /// - Parameter peer: Whose grants; `nil` for anybody's.
     public func handshakes(key: KeyName, of peer: Peer?) -> [HandshakeMessage] {

@@ -18,6 +18,15 @@ import Testing
         }
     }
 
+    /// That a grant's pattern covers a key's name does not mean that its user may know the key.
+    @Test func aKeyIsToldOfAsTheRequestWouldTell() throws {
+        let grant = Grant(name: "all", peers: [.user(1)], keys: [try KeyPattern("*")], operations: [.signHandshake])
+        let policy = try Policy(grants: [grant]), peer = Peer(uid: 1, gids: []), key = try KeyName("account-1")
+        #expect(!policy.mayLearn(ofKeys: [key], asking: .newOrder, peer: peer))
+        #expect(policy.mayLearn(ofKeys: [key], asking: .signHandshake, peer: peer))
+        #expect(!policy.mayLearn(ofKeys: [key], asking: .signHandshake, peer: Peer(uid: 2, gids: [])))
+    }
+
     private static let keys = ["account", "web-1", "web-2", "mail"]
     private static let keyPatterns = ["account", "web-*", "web-1", "mail", "*"]
     private static let names = ["a.test", "www.a.test", "b.test", "*.a.test", "192.0.2.7"]

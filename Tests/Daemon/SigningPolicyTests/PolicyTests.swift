@@ -252,6 +252,10 @@ struct PolicyTests {
         #expect(!policy.mayList(key: "mail-1", peer: web))
         #expect(!policy.mayList(key: "web-1", peer: mail))
         #expect(!policy.mayList(key: "web-1", peer: stranger))
+        // What a listing tells may be told.
+        #expect(policy.mayLearn(ofKeys: ["web-1"], asking: .deleteKey, peer: web))
+        #expect(!policy.mayLearn(ofKeys: ["mail-1"], asking: .listKeys, peer: web))
+        #expect(!policy.mayLearn(ofKeys: [], asking: .listKeys, peer: web))
         #expect(policy.grants(for: web).map(\.name) == ["web"])
         #expect(policy.grants(for: Peer(uid: 65_534, gids: [33])).isEmpty)
     }

@@ -413,4 +413,20 @@ import Testing
         #expect(hers.status == 2 && hers.output.contains("/acme-agentd.toml:"), "\(hers)")
         await machine.end()
     }
+
+    /// A pattern that covers every name tells nothing of keys that its user may not ask for.
+    @Test(.enabled(if: geteuid() == 0, "needs root")) func aPatternForEveryNameExplainsNoKey() async throws {
+        let machine = try await Machine(operations: #""create-key", "sign-handshake""#, keys: "*")
+        let directory = machine.sandbox.environment["ACME_DIRECTORY"] ?? ""
+        let made = try await machine.agent(TwoUsersTests.anna, "keys create zebra --usage account --directory '\(directory)'")
+        #expect(made.status == 0, "\(made)")
+        func ask(_ key: String) async throws -> String {
+            let question = "--order bert.example.org --account \(key) --directory https://ca.example/dir"
+            let answer = try await machine.agent(TwoUsersTests.bert, "policy check \(question) --json")
+            #expect(answer.status == 2 && answer.output.contains("\"cas\""), "\(answer)")
+            return answer.output
+        }
+        #expect(try await ask("zebra").replacingOccurrences(of: "zebra", with: "zorro") == ask("zorro"))
+        await machine.end()
+    }
 }

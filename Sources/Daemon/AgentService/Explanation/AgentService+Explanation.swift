@@ -35,9 +35,11 @@ extension AgentService {
         let peer = asked.subject.map { SigningPolicy.Peer(uid: $0.user, gids: $0.groups) } ?? caller.peer.identity
         let policy = caller.rules.policy
         return PolicyQuestion(asked, peer: peer) { name in
-            // To which CA a key is bound that no grant of the caller names is not for the caller: it counts as one that
-            // does not exist.
-            guard listener == .administrator || policy.grants(for: peer).contains(where: { $0.covers(key: name) }) else { return nil }
+            // To which CA a key is bound is not for a caller whom neither the request nor a listing would tell: the key
+            // counts as one that does not exist.
+            guard listener == .administrator || policy.mayLearn(ofKeys: asked.keys, asking: asked.operation, peer: peer) else {
+                return nil
+            }
             return keys.keyring.key(named: name)
         }
     }
