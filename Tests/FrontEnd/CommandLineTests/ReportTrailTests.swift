@@ -50,4 +50,24 @@ import Testing
         let more = try await ReportTrail.read(stream(other), until: 8, output)
         #expect(more.fault?.message.contains("record 6 does not follow record 1") == true)
     }
+
+    /// As when the file was cut off while the agent runs: it follows a file to which nothing is added.
+    @Test(.timeLimit(.minutes(1))) func aTrailThatEndsEarlyIsAFaultAndCounts() async throws {
+        let silent = AsyncThrowingStream<String, any Error>.makeStream()
+        for line in lines(4) { silent.continuation.yield(line) }
+        let trail = try await ReportTrail.read(silent.stream, until: 8, patience: .milliseconds(300), output)
+        #expect(trail.activity.records == 4)
+        #expect(trail.fault?.message.contains("it ends with record 3, and the agent has written record 8") == true)
+        let ended = try await ReportTrail.read(stream(lines(4)), until: 8, output)
+        #expect(ended.fault?.message.contains("it ends with record 3") == true)
+        // Without any record it is the agent that does not answer.
+        let nothing = AsyncThrowingStream<String, any Error>.makeStream()
+        await #expect {
+            _ = try await ReportTrail.read(nothing.stream, until: 8, patience: .milliseconds(50), output)
+        } throws: {
+            "\($0)".contains("did not come in time")
+        }
+        silent.continuation.finish()
+        nothing.continuation.finish()
+    }
 }

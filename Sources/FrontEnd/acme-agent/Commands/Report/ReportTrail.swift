@@ -46,30 +46,44 @@ struct ReportTrail: Sendable {
     }
 
     /// Time without a record after which the agent hangs.
-    private static let patience: Duration = .seconds(15)
+    static let patience: Duration = .seconds(15)
 
+    /// - Throws: `VarlinkConnectionError.timedOut` if there is not one record for `patience`. A trail that ends early is
+    ///   broken, and what was read of it counts.
     static func read(
-        _ lines: AsyncThrowingStream<String, any Error>, until end: UInt64, _ output: Output
+        _ lines: AsyncThrowingStream<String, any Error>, until end: UInt64, patience: Duration = ReportTrail.patience, _ output: Output
     ) async throws -> ReportTrail {
         let seen = Seen()
-        return try await withThrowingTaskGroup(of: ReportTrail.self) { group in
+        var trail = try await withThrowingTaskGroup(of: ReportTrail?.self) { group in
             group.addTask {
                 var trail = ReportTrail(), progress = Progress(output)
-                for try await line in lines {
-                    guard trail.add(line) else { break }
-                    seen.count(trail.activity.records)
-                    progress.tick(trail.activity.records)
-                    guard let head = trail.head, head.sequence < end else { break }
+                do {
+                    for try await line in lines {
+                        guard trail.add(line) else { break }
+                        seen.count(trail.activity.records)
+                        progress.tick(trail.activity.records)
+                        guard let head = trail.head, head.sequence < end else { break }
+                    }
+                } catch is CancellationError {
+                    // Nothing more has come.
                 }
                 return trail
             }
             group.addTask {
                 try await seen.stall(for: patience)
-                throw VarlinkConnectionError.timedOut
+                return nil
             }
             defer { group.cancelAll() }
-            return try await group.next() ?? ReportTrail()
+            if let trail = try await group.next() ?? nil { return trail }
+            group.cancelAll()
+            guard let trail = try await group.next() ?? nil, trail.head != nil else { throw VarlinkConnectionError.timedOut }
+            return trail
         }
+        try Task.checkCancellation()
+        if trail.fault == nil, let head = trail.head, head.sequence < end {
+            trail.fault = broken("it ends with record \(head.sequence), and the agent has written record \(end)")
+        }
+        return trail
     }
 
     /// Takes the next line; returns false if it does not belong there.
