@@ -298,7 +298,7 @@ let package = Package(
                 "ProcessWaiting", "TestSupport", "Issuance", "CertificateStore", "ACMEClient", "DNS", "ACME", "JOSE", "StrictJSON", nioCore,
                 nioHTTP1, nioPosix, nioSSL, nioTLS, nioEmbedded, x509, swiftASN1, crypto,
             ]),
-        tests("ReportTests", in: "FrontEnd", ["ProcessWaiting", "Report", "AuditTrail", "ACME", crypto]),
+        tests("ReportTests", in: "FrontEnd", ["ProcessWaiting", "Report", "AuditTrail", "StrictJSON", "ACME", crypto]),
         tests(
             "CommandLineTests", in: "FrontEnd",
             [

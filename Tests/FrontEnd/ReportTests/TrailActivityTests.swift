@@ -1,5 +1,7 @@
 import ACME
 import AuditTrail
+import Foundation
+import StrictJSON
 import Testing
 
 @testable import Report
@@ -59,9 +61,29 @@ import Testing
         #expect(activity.latestRefusals.last?.uid == 2_999)
         let facts = TrailFacts(source: .files(["audit.jsonl"]), activity: activity, fault: nil, gaps: [], users: [:])
         let page = try page(facts)
-        #expect(page.contains("2,450 refusals") || page.contains("refusals of other kinds are not shown"))
-        #expect(page.contains("all others"))
+        #expect(page.contains("2,950 refusals of other kinds are not shown"))
+        // Once for callers, once for keys.
+        #expect(page.components(separatedBy: "all others").count == 3 && !page.contains("have signed less often"))
+        #expect(page.contains("Other callers"))
         #expect(page.utf8.count < 200_000, "\(page.utf8.count)")
+    }
+
+    /// Users who are only refused take no place from those who sign.
+    @Test func refusedCallersAreBoundedApart() {
+        var activity = TrailActivity()
+        for uid in 10_000..<UInt32(12_000) { activity.add(record(.refusal, at: now, uid: uid, error: "no-grant"), hash: "a") }
+        #expect(activity.byCaller.count == TrailActivity.refusedCallers)
+        #expect(activity.otherCallers.refused == 2_000 - UInt64(TrailActivity.refusedCallers))
+        for uid in 0..<UInt32(400) { activity.add(record(at: now, uid: uid), hash: "b") }
+        #expect((0..<UInt32(400)).allSatisfy { activity.byCaller[$0]?.signed == 1 } && activity.otherCallers.signed == 0)
+        // Who signs after all is one of those.
+        activity.add(record(at: now, uid: 10_000), hash: "c")
+        activity.add(record(.refusal, at: now, uid: 11_999, error: "no-grant"), hash: "d")
+        #expect(activity.byCaller[10_000]?.signed == 1 && activity.byCaller.count == TrailActivity.callers)
+        var json = JSONWriter(reservingCapacity: 1_024)
+        activity.write(to: &json)
+        let text = String(decoding: json.bytes, as: UTF8.self)
+        for member in ["otherCallers", "otherKeys", "otherRefusals", "before"] { #expect(text.contains("\"\(member)\":"), "\(member)") }
     }
 
     private func page(_ trail: TrailFacts) throws -> String {

@@ -2,7 +2,8 @@ import ACME
 import StrictJSON
 
 extension TrailActivity {
-    /// Writes what the page shows as a value. Callers and keys are those of the page, and as bounded.
+    /// Writes what the page shows as a value. Callers, keys, days and refusals are bounded as on the page, and what is beyond
+    /// a bound is counted together.
     public func write(to json: inout JSONWriter) {
         json.beginObject()
         json.member("records", records)
@@ -20,10 +21,13 @@ extension TrailActivity {
             $1.member("user", $0.uid)
             write($0.tally, to: &$1)
         }
+        other("otherCallers", otherCallers, to: &json)
         list("keys", byKey.sorted { $0.key < $1.key }, to: &json) {
             $1.member("name", $0.key)
             write($0.value, to: &$1)
         }
+        other("otherKeys", otherKeys, to: &json)
+        json.member("before", before)
         list("days", byDay.sorted { $0.key < $1.key }, to: &json) { day, json in
             json.member("day", String(RFC3339.string(day.key &* 86_400).prefix(10)))
             json.member("signatures", day.value.purposes.values.reduce(0, &+))
@@ -41,6 +45,14 @@ extension TrailActivity {
             $1.member("reason", $0.key.reason)
             $1.member("count", $0.value)
         }
+        json.member("otherRefusals", otherRefusals)
+        json.endObject()
+    }
+
+    private func other(_ name: String, _ tally: Tally, to json: inout JSONWriter) {
+        json.name(name)
+        json.beginObject()
+        write(tally, to: &json)
         json.endObject()
     }
 

@@ -6,6 +6,8 @@ public struct TrailActivity: Sendable {
     /// More than a year, so that a page shows one.
     static let days = 400
     static let callers = 500
+    /// As many of them may have had refusals alone: whoever is refused takes no place from those who sign.
+    static let refusedCallers = 100
     static let keys = 1_000
     static let refusalKinds = 200
     /// Refusals and events that are shown one by one.
@@ -49,7 +51,10 @@ public struct TrailActivity: Sendable {
     private(set) var byCaller: [UInt32: Tally] = [:]
     /// Of callers beyond the bound, and of records that name none.
     private(set) var otherCallers = Tally()
+    /// Of `byCaller`, those with refusals alone.
+    private var onlyRefused: Set<UInt32> = []
     private(set) var byKey: [String: Tally] = [:]
+    /// Of keys beyond the bound.
     private(set) var otherKeys = Tally()
     private(set) var refusals: [RefusalKind: UInt64] = [:]
     private(set) var otherRefusals: UInt64 = 0
@@ -118,7 +123,7 @@ public struct TrailActivity: Sendable {
     /// Counts it in all, for its caller, its key and its operation.
     private mutating func count(_ record: AuditRecord, _ time: Int64, _ body: (inout Tally) -> Void) {
         Self.add(&total, time, body)
-        if let uid = record.uid, byCaller[uid] != nil || byCaller.count < Self.callers {
+        if let uid = record.uid, hasPlace(uid, isRefusal: record.kind == .refusal) {
             Self.add(&byCaller[uid, default: Tally()], time, body)
         } else {
             Self.add(&otherCallers, time, body)
@@ -134,6 +139,19 @@ public struct TrailActivity: Sendable {
         if let operation = record.operation, byOperation[operation] != nil || byOperation.count < Self.refusalKinds {
             Self.add(&byOperation[operation, default: Tally()], time, body)
         }
+    }
+
+    /// Whether a caller is counted by itself.
+    private mutating func hasPlace(_ uid: UInt32, isRefusal: Bool) -> Bool {
+        guard byCaller[uid] == nil else {
+            if !isRefusal { onlyRefused.remove(uid) }
+            return true
+        }
+        guard byCaller.count < Self.callers else { return false }
+        guard isRefusal else { return true }
+        guard onlyRefused.count < Self.refusedCallers else { return false }
+        onlyRefused.insert(uid)
+        return true
     }
 
     private static func add(_ tally: inout Tally, _ time: Int64, _ body: (inout Tally) -> Void) {

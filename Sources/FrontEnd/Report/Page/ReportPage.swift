@@ -74,7 +74,8 @@ public enum ReportPage {
             let active = keys.filter { $0.state == "active" }.count
             figures.append((Phrase.number(keys.count), (keys.count == 1 ? "key, " : "keys, ") + "\(Phrase.number(active)) active"))
         }
-        if let agent = facts.agent.value {
+        // A caller without a grant is told of no token.
+        if let agent = facts.agent.value, !agent.tokens.isEmpty {
             let ready = agent.tokens.filter { $0.state == "ready" }.count
             figures.append(("\(ready) of \(agent.tokens.count)", agent.tokens.count == 1 ? "token is ready" : "tokens are ready"))
         }

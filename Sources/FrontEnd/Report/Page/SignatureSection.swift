@@ -29,7 +29,7 @@ struct SignatureSection: PageSection {
             callers(trail, timeline, &section)
             keys(activity, &section)
             section.leftOut(
-                Int(clamping: timeline.before), "signatures of earlier days are in the totals and not in the charts.")
+                Int(clamping: timeline.before), "signatures of other days are in the totals and not in the charts.")
         }
     }
 
@@ -66,29 +66,25 @@ struct SignatureSection: PageSection {
     private func callers(_ trail: TrailFacts, _ timeline: Timeline, _ section: inout Markup) {
         let activity = trail.activity, callers = activity.callers
         let signing = callers.filter { $0.tally.signed > 0 }.sorted { $0.tally.signed > $1.tally.signed }
-        let own = signing.prefix(Self.series)
+        let own = signing.prefix(Self.series), hasOther = signing.count > own.count || activity.otherCallers.signed > 0
+        /// The signatures of each of them, and of all others.
+        func values(_ day: TrailActivity.Day) -> [UInt64] {
+            let values = own.map { day.callers[$0.uid] ?? 0 }, all = day.purposes.values.reduce(0, &+)
+            let rest = all.subtractingReportingOverflow(values.reduce(0, &+))
+            return values + (hasOther ? [rest.overflow ? 0 : rest.partialValue] : [])
+        }
         section.element(.h3, text: "By caller")
         ColumnChart(
             caption: "Signatures in each \(timeline.unit), by caller",
-            series: zip(own.map { trail.name(of: $0.uid) } + (signing.count > own.count ? ["other callers"] : []), Class.fills).map { $0 },
-            buckets: timeline.periods.map { period in
-                let values = own.map { period.day.callers[$0.uid] ?? 0 }, all = period.day.purposes.values.reduce(0, &+)
-                let rest = all.subtractingReportingOverflow(values.reduce(0, &+))
-                let other = rest.overflow ? 0 : rest.partialValue
-                return ColumnChart.Bucket(label: period.name, values: values + (signing.count > own.count ? [other] : []))
-            }
+            series: zip(own.map { trail.name(of: $0.uid) } + (hasOther ? ["other callers"] : []), Class.fills).map { $0 },
+            buckets: timeline.periods.map { ColumnChart.Bucket(label: $0.name, values: values($0.day)) }
         ).write(to: &section)
         let most = callers.map(\.tally.signed).max() ?? 0
         var rows = callers.prefix(Self.callers).map { caller in
             row(trail.name(of: caller.uid), caller.tally, most)
         }
         let rest = callers.dropFirst(Self.callers).map(\.tally) + [activity.otherCallers]
-        let other = rest.reduce(into: TrailActivity.Tally()) { sum, tally in
-            sum.signed &+= tally.signed
-            sum.failed &+= tally.failed
-            sum.refused &+= tally.refused
-            sum.last = max(sum.last, tally.last)
-        }
+        let other = Self.sum(rest)
         if !other.isEmpty { rows.append(row("all others", other, most)) }
         section.table(
             "Callers, by user",
@@ -99,11 +95,20 @@ struct SignatureSection: PageSection {
         section.table(
             "Signatures of callers in each \(timeline.unit): the figures of the chart",
             [Column(timeline.isByWeek ? "Week of" : "Day")] + own.map { Column(trail.name(of: $0.uid), .number, isForeign: true) }
-                + [Column("All", .number)],
+                + (hasOther ? [Column("Other callers", .number)] : []) + [Column("All", .number)],
             timeline.periods.filter { !$0.day.purposes.isEmpty }.map { period in
-                [Cell.period(period.name)] + own.map { .number(period.day.callers[$0.uid] ?? 0) }
+                [Cell.period(period.name)] + values(period.day).map { Cell.number($0) }
                     + [.number(period.day.purposes.values.reduce(0, &+))]
             })
+    }
+
+    private static func sum(_ tallies: [TrailActivity.Tally]) -> TrailActivity.Tally {
+        tallies.reduce(into: TrailActivity.Tally()) { sum, tally in
+            sum.signed &+= tally.signed
+            sum.failed &+= tally.failed
+            sum.refused &+= tally.refused
+            sum.last = max(sum.last, tally.last)
+        }
     }
 
     private func row(_ name: String, _ tally: TrailActivity.Tally, _ most: UInt64) -> [Cell] {
@@ -116,14 +121,18 @@ struct SignatureSection: PageSection {
     private func keys(_ activity: TrailActivity, _ section: inout Markup) {
         let keys = activity.byKey.sorted { ($1.value.signed, $0.key) < ($0.value.signed, $1.key) }
         let most = keys.first?.value.signed ?? 0
+        func row(_ name: String, _ tally: TrailActivity.Tally) -> [Cell] {
+            [Cell(name), .number(tally.signed), .number(tally.failed), .day(tally.last), .bar(tally.signed, of: most)]
+        }
+        var rows = keys.prefix(Self.keys).map { row($0.key, $0.value) }
+        // Of keys beyond the bound nobody knows how many they are.
+        let other = Self.sum(keys.dropFirst(Self.keys).map(\.value) + [activity.otherKeys])
+        if !other.isEmpty { rows.append(row("all others", other)) }
         section.element(.h3, text: "By key")
         section.table(
             "Keys with most signatures",
-            [Column("Key"), Column("Signed", .number), Column("Failed", .number), Column("Last"), Column("Share", .bar)],
-            keys.prefix(Self.keys).map { key, tally in
-                [Cell(key), .number(tally.signed), .number(tally.failed), .day(tally.last), .bar(tally.signed, of: most)]
-            })
-        section.leftOut(keys.count - Self.keys, "more keys have signed less often.")
+            [Column("Key"), Column("Signed", .number), Column("Failed", .number), Column("Last"), Column("Share", .bar)], rows)
+        if activity.otherKeys.isEmpty { section.leftOut(keys.count - Self.keys, "more keys have signed less often.") }
     }
 }
 
