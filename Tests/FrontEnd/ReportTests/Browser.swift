@@ -46,9 +46,14 @@ final class Browser {
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.runAlone()
-        let target = try call("Target.createTarget", ["url": "about:blank"])["targetId"] as? String ?? ""
-        session = try call("Target.attachToTarget", ["targetId": target, "flatten": true])["sessionId"] as? String
-        for domain in ["Page", "Runtime", "Log", "Network", "Audits"] { try call("\(domain).enable") }
+        do {
+            let target = try call("Target.createTarget", ["url": "about:blank"])["targetId"] as? String ?? ""
+            session = try call("Target.attachToTarget", ["targetId": target, "flatten": true])["sessionId"] as? String
+            for domain in ["Page", "Runtime", "Log", "Network", "Audits"] { try call("\(domain).enable") }
+        } catch {
+            end()
+            throw error
+        }
     }
 
     /// Ends the browser, with all its processes.
