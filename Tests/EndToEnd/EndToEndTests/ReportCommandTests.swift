@@ -40,6 +40,13 @@ import Testing
         #expect(try await sandbox.agent("report", "--html", other, "--force").status == 0)
         #expect(try String(contentsOfFile: other, encoding: .utf8).contains("www.example.org"))
 
+        // What cannot be read may be anything; root reads all.
+        if geteuid() != 0 {
+            #expect(chmod(other, 0o200) == 0)
+            #expect(try await sandbox.agent("report", "--html", other).status == 64)
+            #expect(try mode(other) == 0o200)
+        }
+
         // On standard output, and as JSON.
         let printed = try await sandbox.agent("report", "--html", "-")
         #expect(printed.status == 0 && printed.output.hasPrefix("<!DOCTYPE html>") && printed.output.hasSuffix("</html>\n"))

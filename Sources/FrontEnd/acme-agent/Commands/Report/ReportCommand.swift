@@ -63,14 +63,18 @@ struct ReportCommand: AgentCommand {
 
     /// Before anything is read: whether the page may take the place of what is there.
     private static func check(_ path: String, force: Bool) throws {
-        // A link is followed; a device or a FIFO is written into.
-        guard !force, let file = try? File(reading: path), let status = try? file.status(), status.kind == .file, status.size > 0 else {
-            return
-        }
-        let beginning = ReportPage.beginning
-        guard (try? file.read(at: 0, count: beginning.count)) != beginning else { return }
+        guard !force, !mayReplace(path) else { return }
         throw Failure.usage(
             "\"\(TerminalText.safe(path))\" exists and is not a page of acme-agent report; nothing was written",
             hint: "name another file, or replace it with --force")
+    }
+
+    /// Whether nothing is lost: there is no file, or an empty one, or a page. A link is followed; a device or a FIFO is
+    /// written into. What cannot be read is not known to be a page.
+    private static func mayReplace(_ path: String) -> Bool {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size > 0 else { return true }
+        let beginning = ReportPage.beginning
+        return (try? File(reading: path).read(at: 0, count: beginning.count)) == beginning
     }
 }
