@@ -2,6 +2,7 @@ import ACME
 import AgentInterface
 import Foundation
 import KeyNameLiterals
+import Logging
 import Testing
 
 @testable import AgentClient
@@ -108,6 +109,30 @@ import Testing
         let refused = try await client.explain(question)
         #expect(!refused.isAllowed && refused.reason == "rate-exceeded" && refused.grant == "web" && refused.lacks.isEmpty)
         await #expect(throws: AgentError.self) { try await ask() }
+    }
+
+    /// What a daemon with that configuration refuses whenever it is asked, `--explain` does not call allowed.
+    @Test func aRateOfZeroIsRefusedForAFileToo() async throws {
+        let limited = Self.grants.replacingOccurrences(
+            of: #"cas = ["https://localhost:*"]"#, with: "cas = [\"https://localhost:*\"]\nrate = { orders-per-day = 0 }")
+        let agent = try AgentFixture(grants: limited)
+        defer { agent.end() }
+        let asked = try order("www.example.org"), subject = DecisionQuestion.Subject(user: geteuid(), groups: [])
+        func offline() throws -> DecisionExplanation {
+            let daemon = try AgentDaemon(configurationFile: agent.file, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            return daemon.explain(try order("www.example.org", subject: subject))
+        }
+        let refused = try offline()
+        #expect(!refused.isAllowed && refused.reason == "rate-exceeded" && refused.grant == "web" && refused.line != nil)
+        #expect(refused.message == "grant \"web\" allows 0 orders in 24 hours")
+        // As the daemon says.
+        #expect(try await agent.client().explain(asked) == refused)
+        // Another grant that covers the same counts.
+        let second = Self.grants.replacingOccurrences(of: #"name = "web""#, with: #"name = "also""#)
+        let first = second.components(separatedBy: "[[grant]]").prefix(2).joined(separator: "[[grant]]")
+        try agent.write(grants: limited + first)
+        let allowed = try offline()
+        #expect(allowed.isAllowed && allowed.grant == "also")
     }
 
     @Test func aListOfGrantsHasEverybodysAndThoseThatAreOff() async throws {

@@ -65,18 +65,7 @@ final class RateKeeper {
             if counts, kind != .handshakes { write() }
             return nil
         case .exceeded(let wait):
-            let message = "grant \"\(grant)\" allows \(limit.count) \(kind.name(limit.count)) "
-            // Rounded up, so that the request is not refused again at that time.
-            let retryAt = limit.count == 0 ? nil : (wall + wait + 999) / 1_000
-            let hint =
-                retryAt.map { limit.seconds == 1 ? "try again in \(wait) ms" : "try again at \(RFC3339.string($0))" }
-                ?? "its administrator can raise the rate"
-            // A rate of 0 is never exceeded later: the caller must not try again.
-            return Refusal(
-                .rateExceeded, grant: grant,
-                forCaller: CallerRefusal(
-                    limit.count == 0 ? .notPermitted : .rateExceeded, message: message + (limit.seconds == 1 ? "a second" : "in 24 hours"),
-                    hint: hint, retryAt: retryAt))
+            return Refusal(limit, of: kind, grant: grant, wall: wall, wait: wait)
         }
     }
 
@@ -138,6 +127,27 @@ final class RateKeeper {
     }
 
     private static func monotonic() -> Int64 { Int64(clamping: NIODeadline.now().uptimeNanoseconds) }
+}
+
+extension Refusal {
+    /// What a grant's rate does not allow.
+    /// - Parameters:
+    ///   - wall: The time, in milliseconds since 1970-01-01T00:00:00Z.
+    ///   - wait: Milliseconds until it may be tried again; ignored for a rate of 0.
+    init(_ limit: GrantRate.Limit, of kind: GrantRate.Kind, grant: String, wall: Int64, wait: Int64) {
+        let message = "grant \"\(grant)\" allows \(limit.count) \(kind.name(limit.count)) "
+        // Rounded up, so that the request is not refused again at that time.
+        let retryAt = limit.count == 0 ? nil : (wall + wait + 999) / 1_000
+        let hint =
+            retryAt.map { limit.seconds == 1 ? "try again in \(wait) ms" : "try again at \(RFC3339.string($0))" }
+            ?? "its administrator can raise the rate"
+        // A rate of 0 is never exceeded later: the caller must not try again.
+        self.init(
+            .rateExceeded, grant: grant,
+            forCaller: CallerRefusal(
+                limit.count == 0 ? .notPermitted : .rateExceeded, message: message + (limit.seconds == 1 ? "a second" : "in 24 hours"),
+                hint: hint, retryAt: retryAt))
+    }
 }
 
 // MARK: The file
