@@ -1,4 +1,5 @@
 import ACME
+import KeyNameLiterals
 import Testing
 
 @testable import SigningPolicy
@@ -21,7 +22,7 @@ import Testing
     /// That a grant's pattern covers a key's name does not mean that its user may know the key.
     @Test func aKeyIsToldOfAsTheRequestWouldTell() throws {
         let grant = Grant(name: "all", peers: [.user(1)], keys: [try KeyPattern("*")], operations: [.signHandshake])
-        let policy = try Policy(grants: [grant]), peer = Peer(uid: 1, gids: []), key = try KeyName("account-1")
+        let policy = try Policy(grants: [grant]), peer = Peer(uid: 1, gids: []), key: KeyName = "account-1"
         #expect(!policy.mayLearn(ofKeys: [key], asking: .newOrder, peer: peer))
         #expect(policy.mayLearn(ofKeys: [key], asking: .signHandshake, peer: peer))
         #expect(!policy.mayLearn(ofKeys: [key], asking: .signHandshake, peer: Peer(uid: 2, gids: [])))
