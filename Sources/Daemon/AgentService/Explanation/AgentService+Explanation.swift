@@ -50,46 +50,72 @@ extension AgentService {
     func listGrants(of caller: Caller, wantsMore: Bool, reply: VarlinkReplier) {
         let loaded = configuration.current, knowsAll = caller.knowsAllGrants, peer = caller.peer.identity
         long.run(for: UInt64(caller.peer.uid), on: eventLoop) {
-            GrantPart.parts(knowsAll ? loaded.allGrants : loaded.grants(of: peer), of: loaded, isComplete: knowsAll, inParts: wantsMore)
-        } then: { parts in
-            guard let parts else { return reply.fail(.expectedMore) }
-            GrantPart(parts, reply: reply).proceed()
+            knowsAll ? loaded.allGrants : loaded.grants(of: peer)
+        } then: { grants in
+            guard wantsMore || grants.count <= GrantPart.mostInOneReply else { return reply.fail(.expectedMore) }
+            let file = knowsAll ? loaded.configuration.file : nil
+            GrantPart(grants, isComplete: knowsAll, file: file, inParts: wantsMore, reply: reply).proceed()
         }
     }
 }
 
-/// The reply of `ListGrants` in parts, as fast as the client reads them.
+/// The reply of `ListGrants`, or its parts, as fast as the client reads them: each is written when its turn has come.
 private final class GrantPart {
     /// Grants in one part, and in a single reply: an entry of usual length has less than 1 KiB.
     private static let part = 64
-    private static let mostInOneReply = 256
+    static let mostInOneReply = 256
+    /// Grants written in one go.
+    private static let inTurn = 8
 
-    private var parts: ArraySlice<[UInt8]>
+    private let grants: [AssignedGrant]
+    private let isComplete: Bool
+    private let file: String?
+    private let inParts: Bool
     private let reply: VarlinkReplier
+    private var next = 0
+    private var json = JSONWriter()
+    private var written = 0
 
-    init(_ parts: [[UInt8]], reply: VarlinkReplier) {
-        self.parts = parts[...]
+    init(_ grants: [AssignedGrant], isComplete: Bool, file: String?, inParts: Bool, reply: VarlinkReplier) {
+        self.grants = grants
+        self.isComplete = isComplete
+        self.file = file
+        self.inParts = inParts
         self.reply = reply
-    }
-
-    /// Written off the loop. `nil` if there are too many for a single reply.
-    static func parts(_ grants: [AssignedGrant], of loaded: LoadedConfiguration, isComplete: Bool, inParts: Bool) -> [[UInt8]]? {
-        guard inParts || grants.count <= mostInOneReply else { return nil }
-        let file = isComplete ? loaded.configuration.file : nil, size = inParts ? part : max(1, grants.count)
-        return stride(from: 0, to: max(1, grants.count), by: size).map { start in
-            var json = JSONWriter()
-            json.beginObject()
-            GrantListing(isComplete: isComplete, file: file, grants: Array(grants.dropFirst(start).prefix(size))).writeMembers(to: &json)
-            json.endObject()
-            return json.bytes
-        }
+        begin()
     }
 
     func proceed() {
-        guard let part = parts.popFirst() else { return }
-        guard !parts.isEmpty else { return reply.succeed(parameters: part) }
-        guard reply.next(parameters: part) else { return }
+        // Parts are a multiple of what is written in one go.
+        for grant in grants[next..<min(next + Self.inTurn, grants.count)] {
+            grant.write(to: &json)
+            next += 1
+            written += 1
+        }
+        guard next < grants.count else { return reply.succeed(parameters: finished()) }
+        if inParts, written == Self.part {
+            guard reply.next(parameters: finished()) else { return }
+            begin()
+        }
+        // Even if the client keeps up: input that has arrived on the sockets goes first.
         reply.onWritable { [self] in proceed() }
+    }
+
+    /// The members of `GrantListing`.
+    private func begin() {
+        written = 0
+        json.removeAll()
+        json.beginObject()
+        json.member("complete", isComplete)
+        json.member("file", ifPresent: file)
+        json.name("grants")
+        json.beginArray()
+    }
+
+    private func finished() -> [UInt8] {
+        json.endArray()
+        json.endObject()
+        return json.bytes
     }
 }
 
