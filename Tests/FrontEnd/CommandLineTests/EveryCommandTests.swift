@@ -71,7 +71,7 @@ import Testing
         let lines = [
             "deploy nginx nowhere.example.org", "doctor nowhere.example.org", "forget nowhere.example.org --yes",
             "renew nowhere.example.org",
-            "revoke nowhere.example.org --yes", "root-deploy nowhere.example.org", "show nowhere.example.org",
+            "revoke nowhere.example.org --yes", "show nowhere.example.org",
         ]
         for (line, found) in zip(lines, try await Self.statuses(lines.map { "\($0) --json" }, session)) {
             #expect(found.status == 1 && found.code == "certificate-not-found", "acme-agent \(line): \(found)")
