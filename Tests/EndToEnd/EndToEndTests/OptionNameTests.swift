@@ -73,14 +73,13 @@ import Testing
 
     /// Options whose help differs, with the reason.
     private static let ownHelp = [
+        "config": "acme-agentd restore writes it, others read it",
         "check": "looks at what the command is about",
-        "connect": "one server, or the server of each name",
         "dns-update": "one way to answer among others, or the server alone",
         "dry-run": "tries what the command does", "force": "goes on where the command stops",
-        "format": "the forms are those of a certificate, or of a key", "all": "of all certificates, those that the command is about",
+        "all": "of all certificates, those that the command is about",
         "key": "names the key that the command is about", "name": "names what the command is about",
-        "order": "a flag of forget, and a question", "token": "for a key that is made, or that is there",
-        "usage": "the usage of a key, or of the key in a question",
+        "order": "a flag of forget, and a question", "usage": "the usage of a key, or of the key in a question",
     ]
 
     /// Options whose values differ, with the reason.
