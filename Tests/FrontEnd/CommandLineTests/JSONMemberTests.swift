@@ -27,7 +27,9 @@ import Testing
     /// The members that the code writes, each with its first file.
     private static func written() throws -> [String: String] {
         var members: [String: String] = [:]
-        let folders = ["Sources/FrontEnd/acme-agent", "Sources/FrontEnd/Report", "Sources/Protocols/PolicyInquiry", "Sources/Protocols/AgentInterface"]
+        let folders = [
+            "Sources/FrontEnd/acme-agent", "Sources/FrontEnd/Report", "Sources/Protocols/PolicyInquiry", "Sources/Protocols/AgentInterface",
+        ]
         for folder in folders {
             for name in try #require(FileManager.default.enumerator(atPath: root + "/" + folder)?.allObjects as? [String]).sorted()
             where name.hasSuffix(".swift") && files[name] == nil {
