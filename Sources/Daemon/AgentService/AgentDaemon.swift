@@ -275,6 +275,8 @@ public final class AgentDaemon: Sendable {
         for listener in configuration.listeners {
             if let lock = try SocketPath.lockIfThere(listener.path) { locks.append(lock) }
         }
+        // It may have been lost with the trail.
+        try DurableFile.createFolder(DurableFile.parent(of: configuration.auditFile), mode: 0o700)
         let accepted = try AuditLog.accept(path: configuration.auditFile, memory: auditMemory)
         return accepted ?? "the audit trail matches what was remembered: there is nothing to accept"
     }

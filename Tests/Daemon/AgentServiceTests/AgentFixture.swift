@@ -137,8 +137,14 @@ final class AgentFixture: Sendable {
         if failure.withLock({ $0 }) == nil { tell(.stop("test")) }
         stopped.wait()
         failure.withLock { $0 = nil }
-        try meanwhile()
-        try start(file)
+        do {
+            try meanwhile()
+            try start(file)
+        } catch {
+            // Nothing runs that `end` could wait for.
+            stopped.signal()
+            throw error
+        }
     }
 
     var trail: [String] {

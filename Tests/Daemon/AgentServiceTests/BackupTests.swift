@@ -390,6 +390,8 @@ import Testing
             wipe(agent, trail: true)
             let text = try AgentBackup.restore(path, configurationFile: nil, replaces: false)
             #expect(text.contains("is not there, and ended with record "), "\(text)")
+            try FileManager.default.createDirectory(
+                atPath: agent.folder + "/state/audit", withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
             let log = try AuditLog(path: agent.folder + "/state/audit/audit.jsonl")
             for _ in 0..<100 { try log.record(AuditRecord(.event)) }
             try log.close()

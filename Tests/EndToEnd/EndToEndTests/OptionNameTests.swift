@@ -44,7 +44,7 @@ import Testing
     /// Names of values, and what such a value is.
     private static let values = [
         "address": "a mail address", "certificate": "a certificate's name", "cn": "a common name", "count": "a number",
-        "date": "a day or a time (RFC 3339)", "domain": "a domain name", "fate": "what becomes of a key", "file": "a path of a file",
+        "domain": "a domain name", "fate": "what becomes of a key", "file": "a path of a file",
         "folder": "a path of a folder", "format": "a form of output", "group": "a group of this machine", "hex": "hexadecimal digits",
         "host:port": "a server", "id": "a call's correlation", "ip:port": "an address of this machine", "ip[:port]": "a server's address",
         "key": "a key's name",
@@ -73,7 +73,6 @@ import Testing
 
     /// Options whose help differs, with the reason.
     private static let ownHelp = [
-        "config": "acme-agentd restore writes it, others read it",
         "check": "looks at what the command is about",
         "dns-update": "one way to answer among others, or the server alone",
         "dry-run": "tries what the command does", "force": "goes on where the command stops",
