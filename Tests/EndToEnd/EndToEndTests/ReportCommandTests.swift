@@ -9,16 +9,21 @@ import Testing
 
     @Test func thePageHasWhatTheAgentTheStoreAndTheTrailSay() async throws {
         let sandbox = try await Sandbox()
+        let narrowed = try await sandbox.shell(
+            "sed -i 's/^identifiers = .*/identifiers = [\"*.example.org\"]/' \"$SANDBOX_DIR/acme-agentd.toml\"")
+        try #require(narrowed.status == 0)
+        try await sandbox.stopDaemon()
+        try await sandbox.restartDaemon()
         try #require(try await sandbox.agent("account", "register", "--agree-tos").status == 0)
         try #require(try await sandbox.agent("issue", "-d", "www.example.org").status == 0)
-        #expect(try await sandbox.agent("issue", "-d", "www.example.net").status == 2)
+        #expect(try await sandbox.agent("issue", "-d", "www.example.edu").status == 2)
         let file = sandbox.folder + "/report.html", trail = sandbox.folder + "/agentd/audit/audit.jsonl"
 
         let written = try await sandbox.agent("report", "--html", file)
         #expect(written.status == 0 && !written.error.contains("error") && written.output.hasPrefix("wrote \(file)"), "\(written)")
         #expect(try mode(file) == 0o600)
         var page = try String(contentsOfFile: file, encoding: .utf8)
-        for text in ["www.example.org", "orders and challenges", "www.example.net", "The last refusals", "softhsm"] {
+        for text in ["www.example.org", "orders and challenges", "www.example.edu", "The last refusals", "softhsm"] {
             #expect(page.contains(text), "\(text)")
         }
         // The head is that of the trail.
@@ -60,7 +65,7 @@ import Testing
         // A changed trail is said, and what was read before that place is shown.
         let broken = sandbox.folder + "/broken.jsonl"
         let text = try String(contentsOfFile: trail, encoding: .utf8)
-        try text.replacingOccurrences(of: "\"www.example.net\"", with: "\"www.example.com\"")
+        try text.replacingOccurrences(of: "\"www.example.edu\"", with: "\"www.example.com\"")
             .write(toFile: broken, atomically: true, encoding: .utf8)
         let changed = try await sandbox.agent("report", "--html", file, "--audit-file", broken)
         #expect(changed.status == 1 && changed.error.contains("the audit trail is broken"), "\(changed)")

@@ -53,6 +53,8 @@ import Testing
                     text.unicodeScalars.append(scalar)
                 }
             }
+            // An empty cell has other elements.
+            if text.isEmpty { text = "=" }
             let page = try DocumentReader(
                 Markup.document(title: text, generator: text) { body in
                     body.element(.p, .label(text)) { $0.text(text) }
@@ -65,7 +67,7 @@ import Testing
                     body.table("t", [Column("t"), Column("b")], [[Cell("t"), .code("t")]])
                     body.fields([("t", Cell(lines: ["t"]))])
                 })
-            // The same elements with the same attributes, but for what marks unseen characters; those of an empty text too.
+            // The same elements with the same attributes, but for what marks unseen characters.
             #expect(page.structure.filter { $0 != "span class" } == expected.structure, "\(text.debugDescription)")
             // And the text is all there.
             let shown = text.unicodeScalars.map { TerminalText.isSafe($0) ? String($0) : String(format: "U+%04X", $0.value) }.joined()

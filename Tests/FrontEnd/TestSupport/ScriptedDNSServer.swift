@@ -61,19 +61,30 @@ public final class ScriptedDNSServer: Sendable {
             received.note(query)
             return answer(query)
         }
-        let stream = try await ServerBootstrap(group: group).childChannelInitializer { channel in
+        let streams = ServerBootstrap(group: group).childChannelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
                 try channel.pipeline.syncOperations.addHandler(StreamQueries(answer: noted))
             }
-        }.bind(host: host, port: wanted).get()
-        let port = stream.localAddress?.port ?? 0
-        let datagrams = try await DatagramBootstrap(group: group).channelInitializer { channel in
+        }
+        let datagrams = DatagramBootstrap(group: group).channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
                 try channel.pipeline.syncOperations.addHandler(DatagramQueries(answer: noted))
             }
-        }.bind(host: host, port: port).get()
-        channels = [stream, datagrams]
-        server = DNSServer(try IPAddress(host), port: port)
+        }
+        // A port that is free for streams may be another's for datagrams.
+        var tries = wanted == 0 ? 10 : 1, bound: [any Channel] = []
+        while bound.isEmpty {
+            let stream = try await streams.bind(host: host, port: wanted).get()
+            do {
+                bound = [stream, try await datagrams.bind(host: host, port: stream.localAddress?.port ?? 0).get()]
+            } catch {
+                try? await stream.close().get()
+                tries -= 1
+                guard tries > 0 else { throw error }
+            }
+        }
+        channels = bound
+        server = DNSServer(try IPAddress(host), port: bound.first?.localAddress?.port ?? 0)
     }
 
     public func stop() async { for channel in channels { try? await channel.close().get() } }

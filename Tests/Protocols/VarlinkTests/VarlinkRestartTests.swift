@@ -90,7 +90,7 @@ import Varlink
                 }
             }
             // Some have been admitted, some have been accepted and wait.
-            var clients = try calling(200)
+            var clients = try calling(80)
             // Some are not accepted: the loop does nothing else before it stops.
             let gate = DispatchSemaphore(value: 0), reached = DispatchSemaphore(value: 0)
             defer { gate.signal() }
@@ -100,7 +100,7 @@ import Varlink
             }
             func waitForLoop() { reached.wait() }
             waitForLoop()
-            clients += try calling(100)
+            clients += try calling(40)
             let stopped = server.loop.flatSubmit { server.bound.value.shutDown(within: .seconds(60)) }
             gate.signal()
             try await stopped.get()
