@@ -58,10 +58,11 @@ import Testing
         let server = try SilentServer(path: session.folder.file("agent.sock"))
         defer { server.close() }
         func ended(by signal: String) async throws -> ShellOutcome {
-            try await session.run("timeout --preserve-status -s \(signal) 2 acme-agent keys list; exit $?")
+            try await session.run("timeout --preserve-status -s \(signal) 2 acme-agent doctor --json; exit $?")
         }
         let interrupted = try await ended(by: "INT"), terminated = try await ended(by: "TERM")
         #expect(interrupted.status == 130, "\(interrupted)")
         #expect(terminated.status == 143, "\(terminated)")
+        #expect(terminated.output.contains(#""code":"interrupted""#) && terminated.output.contains(#""exitStatus":143"#))
     }
 }
