@@ -72,7 +72,8 @@ import Testing
             return (lines.count - losses.count, lost)
         }
         let text = pipe.read { $0.hasSuffix("\n") && $0.contains(" lost,") && count($0).kept + count($0).lost >= 4_000 }
-        #expect(count(text).lost > 1_000)
+        // Of lines of 1,000 bytes two buffers of 1 MiB and the pipe hold no more.
+        #expect(count(text).kept <= 2 * (1 << 20) / 1_000 + 66)
         #expect(count(text).kept + count(text).lost == 4_000)
     }
 
