@@ -53,7 +53,8 @@ import Testing
         let outcome = try await session.run("timeout 40 acme-agent doctor --directory \(directory)")
         #expect(outcome.status == 6 && ContinuousClock.now - began < .seconds(10), "\(outcome)")
         #expect(outcome.output.contains("failed: the agent accepts connections but does not answer"), "\(outcome)")
-        #expect(outcome.output.contains("unknown: 127.0.0.1: https://127.0.0.1:1/account/1: the CA cannot be asked: the agent, which signs"), "\(outcome)")
+        let unasked = "unknown: 127.0.0.1: https://127.0.0.1:1/account/1: the CA cannot be asked: the agent, which signs"
+        #expect(outcome.output.contains(unasked), "\(outcome)")
     }
 
     /// `run` says that it answers again only if it has answered, and no order that was met is told with its silence.
