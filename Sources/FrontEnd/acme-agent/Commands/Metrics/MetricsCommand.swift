@@ -5,14 +5,14 @@ import DurableFile
 struct MetricsCommand: AgentCommand {
     static let stateUse = StateUse.read
     static let configuration = CommandConfiguration(
-        commandName: "metrics", abstract: "Print figures for Prometheus: the agent's, and those of the stored certificates.",
+        commandName: "metrics", abstract: "Print metrics for Prometheus: the agent's, and those of the stored certificates.",
         discussion: """
-            In Prometheus's text format. The agent's policy must grant you read-metrics. With --textfile they are \
-            written to a file for node_exporter's textfile collector, which is replaced as a whole; its folder must \
-            belong to you or root. metrics.md lists the figures.
+            They are in Prometheus's text format. The agent's policy must grant you read-metrics. With --textfile they \
+            are written to a file for node_exporter's textfile collector, which is replaced as a whole; its folder must \
+            belong to you or root. metrics.md lists the metrics.
 
-            If the agent cannot be asked, acme_agent_reachable is 0, the certificates' figures are there all the same, \
-            and the exit status is 3; if its policy refuses, 2.
+            If the agent cannot be reached, acme_agent_reachable is 0 and the exit status is 3; if its policy refuses, \
+            the exit status is 2. The certificates' metrics are printed in both cases.
 
             Example: acme-agent metrics --textfile /var/lib/acme-agent-metrics/a.prom
             """)
@@ -20,7 +20,7 @@ struct MetricsCommand: AgentCommand {
     @Option(help: ArgumentHelp("Write them to this file, for everybody to read.", valueName: "file"))
     var textfile: String?
 
-    @Flag(help: "Only the certificates' figures; the agent is not asked.")
+    @Flag(help: "Print only the certificates' metrics; do not ask the agent.")
     var withoutAgent = false
 
     @OptionGroup var options: GlobalOptions
@@ -43,8 +43,8 @@ struct MetricsCommand: AgentCommand {
         if let textfile {
             do { try DurableFile.replace(textfile, with: Array(text.utf8), mode: 0o644) } catch {
                 throw Failure(
-                    "output", .failed, "the figures cannot be written to \(TerminalText.safe(textfile)): \(error)",
-                    hint: "the folder must be there, and you must be able to write to it")
+                    "output", .failed, "the metrics cannot be written to \(TerminalText.safe(textfile)): \(error)",
+                    hint: "the folder must exist, and you must be able to write to it")
             }
         } else {
             try session.output.result(text) { json in json.member("metrics", text) }

@@ -3,7 +3,7 @@ import CertificateStore
 import CoreMetrics
 import PrometheusMetrics
 
-/// The figures of the stored certificates.
+/// The metrics of the stored certificates.
 struct StoreMetrics {
     /// Certificates of a store are the user's own, so their number is bounded only against a mistake.
     private static let series = 100_000
