@@ -6,9 +6,9 @@ struct BackUp: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backup", abstract: "Write the configuration, the names of the keys and the trail's head to a new file.",
         discussion: """
-            A daemon may run meanwhile. The file has no secret: it names those that are to be kept elsewhere, and says what \
-            else is not in it. Run it as root, who takes no other user's file back. --config names another configuration \
-            file than \(AgentConfiguration.defaultPath).
+            The daemon may run meanwhile. The file has no secret. The command prints what is not in it and must be \
+            backed up in other ways. Run it as root: a backup that belongs to another user is not restored. --config \
+            names another configuration file than \(AgentConfiguration.defaultPath).
 
             Example: acme-agentd backup /var/backups/acme-agent/agent.json
             """)
@@ -29,10 +29,11 @@ struct BackUp: ParsableCommand {
 /// `acme-agentd restore`
 struct Restore: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Put a backup back: configuration, names of keys, and what is known of the audit trail's end.",
+        abstract: "Restore a backup: the configuration, the names of the keys and the audit trail's head.",
         discussion: """
-            No daemon may run: stop acme-agentd.service, and acme-agentd.socket if it is enabled. If this was interrupted, run \
-            it again. Run it as root. The configuration goes where it was, or to the file that --config names.
+            Run it as root. No daemon may run: stop acme-agentd.service, and acme-agentd.socket if it is enabled. If \
+            this was interrupted, run it again. The configuration goes where it was, or to the file that --config \
+            names.
 
             Example: acme-agentd restore /var/backups/acme-agent/agent.json
             """)
@@ -42,7 +43,7 @@ struct Restore: ParsableCommand {
     @Argument(help: "The backup.", completion: .file())
     var file: String
 
-    @Flag(help: "Replace state that is there, and keep it beside.")
+    @Flag(help: "Replace state that differs, and keep the old state next to it.")
     var replace = false
 
     func validate() throws { try daemon.refuseOwnActions() }

@@ -15,11 +15,11 @@ struct Daemon: ParsableCommand {
         commandName: "acme-agentd",
         abstract: "Signs ACME requests, certificate requests and TLS handshakes with keys in a PKCS#11 token.",
         discussion: """
-            Exit status: 0 stopped on request, 1 could not start, 2 refused (--explain), 64 usage error, 78 configuration \
-            error.
+            Exit status: 0 stopped on request, 1 could not start, 2 refused (--explain), 64 usage error, 78 \
+            configuration error.
 
-            With --explain: one question about what a user may do, with --as USER and for some --directory and \
-            --account; `acme-agent policy check` has the same questions.
+            --explain takes one question about what a user may do, with --as USER and, for some, --directory and \
+            --account. The questions are those of `acme-agent policy check`.
             """,
         version: "acme-agentd \(AgentVersion.current)", subcommands: [BackUp.self, Restore.self])
 

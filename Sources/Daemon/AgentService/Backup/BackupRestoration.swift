@@ -258,7 +258,7 @@ struct BackupRestoration {
             "entries of keys: \(document.keys.count), in \(state)/\(AgentBackup.keysFolder)",
             "audit trail: \(trail)",
         ]
-        lines += kept.map { "kept beside: \($0)" }
+        lines += kept.map { "previous state kept: \($0)" }
         lines += ["", "next:"]
         for secret in document.secrets {
             let isThere = (try? FileStatus(at: secret.file)) != nil
@@ -279,7 +279,7 @@ extension AgentBackup {
     /// - Parameters:
     ///   - path: Of the backup.
     ///   - configurationFile: Where the configuration goes; `nil` for where it was.
-    ///   - replaces: Whether to replace other state, and keep it beside.
+    ///   - replaces: Whether to replace other state, and keep it next to the new one.
     /// - Returns: What was done, and what is left to do, as lines for a person.
     /// - Throws: `BackupError`, `ConfigurationError` or another error for ``DaemonError``.
     public static func restore(_ path: String, configurationFile: String?, replaces: Bool) throws -> String {

@@ -7,9 +7,9 @@ struct AuditShow: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show what the audit trail has of one call.",
         discussion: """
-            Each error of the agent names its call by a correlation of three numbers, which is also in the agent's log. \
-            The first two are a connection's: they show all of its calls. Reads the files directly, so it needs \
-            permission to read them. With --json each record is one line, as it is in the file.
+            Each error of the agent names its call by a correlation of three numbers, which is also in the agent's \
+            log. The first two numbers alone stand for all calls on a connection. This command reads the files \
+            directly, so it needs permission to read them. With --json each record is one line, as it is in the file.
 
             Example: acme-agent audit show --correlation 4711-12-3
             """)

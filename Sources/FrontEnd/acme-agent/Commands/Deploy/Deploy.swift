@@ -7,10 +7,10 @@ struct Deploy: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show how a server serves with a certificate, or check that it does.",
         discussion: """
-            Prints every step for this server, certificate and machine, and changes nothing. With --check it looks \
-            whether the set-up works, says what to mend first, and exits with 6 unless everything is in order. The \
-            check has the agent sign a made-up handshake as the server's user, which the audit trail records; it needs \
-            root to become that user.
+            Prints every step for this server, certificate and machine, and changes nothing. With --check it tests \
+            whether the set-up works, says what to fix first, and exits with 6 unless everything is in order. For the \
+            test the agent signs a made-up handshake for the server's user, which the audit trail records; only root \
+            can act as that user.
 
             Example: acme-agent deploy nginx www.example.org
             """)
@@ -21,7 +21,7 @@ struct Deploy: AgentCommand {
     @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
     var name: String
 
-    @Flag(help: "Look whether the server can serve with the key, and what it serves.")
+    @Flag(help: "Test whether the server can serve with the key, and what it serves.")
     var check = false
 
     @Option(

@@ -9,7 +9,7 @@ struct DeploymentFinding: Equatable {
         case unknown
     }
 
-    /// In the order in which a set-up works; the first that failed is to be mended first.
+    /// In the order in which a set-up works; the first that failed is to be fixed first.
     enum Condition: String, CaseIterable {
         case provider, socket, grant, key, certificate
         case keyFile = "key-file"
@@ -34,7 +34,7 @@ struct DeploymentFinding: Equatable {
         DeploymentFinding(condition: condition, state: .unknown, message: message, hint: hint)
     }
 
-    /// The one to mend first: the first that failed, or else the first that is not known.
+    /// The one to fix first: the first that failed, or else the first that is not known.
     static func first(of findings: [DeploymentFinding]) -> DeploymentFinding? {
         findings.first { $0.state == .failed } ?? findings.first { $0.state == .unknown }
     }

@@ -24,7 +24,7 @@ struct Diagnosis: Sendable, Equatable {
     var state: State
     /// A sentence in lower case without a full stop.
     var message: String
-    /// What mends it.
+    /// What fixes it.
     var hint: String?
 
     /// About the machine.

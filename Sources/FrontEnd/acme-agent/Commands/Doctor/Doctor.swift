@@ -6,11 +6,11 @@ struct Doctor: AgentCommand {
     // As who renews: what that user has written, and what CAs answer, is not read as root.
     static let stateUse = StateUse.expected
     static let configuration = CommandConfiguration(
-        abstract: "Look for what would keep certificates from being issued, renewed and served, and say how to mend it.",
+        abstract: "Look for what would keep certificates from being issued, renewed and served, and say how to fix it.",
         discussion: """
-            It looks at the agent, its tokens and your grants, at settings, store and clock, at the CA and your account, \
-            and for each certificate at its renewal, its names in DNS (addresses, CAA) and what their servers serve. It \
-            changes nothing and orders nothing. The exit status is 6 if something has to be mended.
+            It examines the agent, its tokens and your grants; settings, store and clock; the CA and your account; and \
+            for each certificate its renewal, its names in DNS (addresses, CAA) and what their servers serve. It \
+            changes nothing and orders nothing. The exit status is 6 if something has to be fixed.
 
             Example: acme-agent doctor
             """)

@@ -9,12 +9,13 @@ struct PolicyCheck: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Explain what the agent would decide about a request, and why.",
         discussion: """
-            Ask one question: what is to be done, and for some the CA (--ca, --directory) and the account's key. \
-            Nothing is signed, and no rate is used up. A refusal comes with the grant that came closest and what it \
-            lacks, for those who may know it with the line of the configuration. The exit status is 0 if the request \
-            would be allowed, and 2 if not.
+            Ask one question: what is to be done and, for some operations, the CA (--ca, --directory) and the \
+            account's key. Nothing is signed, and no rate is used up. For a refusal it names the grant that came \
+            closest and what that lacks; root, the agent's own user and users with read-audit also get the line of the \
+            configuration. The exit status is 0 if the request would be allowed, and 2 if not.
 
-            For a file that the agent has not loaded: acme-agentd --config FILE --explain, with the same questions.
+            To ask about a file that the agent has not loaded: acme-agentd --config FILE --explain, with the same \
+            questions.
 
             Example: acme-agent policy check --order www.example.org
             """)

@@ -5,8 +5,8 @@ struct PolicyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy", abstract: "Show what the agent's policy allows, and why it refuses.",
         discussion: """
-            Nothing is signed. About other users' grants the agent answers root, its own user and those who may read \
-            the audit trail.
+            Nothing is signed. The agent tells only root, its own user and users with read-audit about other users' \
+            grants.
 
             Example: acme-agent policy check --order www.example.org
             """,

@@ -7,8 +7,8 @@ struct PolicyMatrix: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "matrix", abstract: "Show who may do what, with which keys and for which names.",
         discussion: """
-            Your own grants; for root, the agent's own user and those who may read the audit trail everybody's, with \
-            those that are off.
+            It shows your own grants. Root, the agent's own user and users with read-audit see everybody's, those that \
+            are off included.
 
             Example: acme-agent policy matrix
             """)

@@ -9,12 +9,13 @@ struct ReportCommand: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "report", abstract: "Show keys, certificates, signatures, refusals and grants on one page.",
         discussion: """
-            Without --html it prints a summary. The page is one HTML file that loads and runs nothing, for a screen or for \
-            paper. It shows what the agent's policy lets you see: with read-audit also what the last 10,000 records of the \
-            audit trail say, with --audit-file the whole trail, which is verified then. What cannot be shown is named \
-            there, with the reason.
+            Without --html it prints a summary. The page is one HTML file that loads and runs nothing, for the screen \
+            or for paper. It shows what the agent's policy lets you see: with read-audit also the last 10,000 records \
+            of the audit trail, with --audit-file the whole trail, which is then verified. It names what it cannot \
+            show, with the reason.
 
-            The exit status is 3 if the agent is not reachable, 1 if the trail is broken; the page is made all the same.
+            The exit status is 3 if the agent is not reachable, and 1 if the trail is broken; the page is written in \
+            both cases.
 
             Example: acme-agent report --html report.html
             """)
@@ -26,7 +27,7 @@ struct ReportCommand: AgentCommand {
         help: ArgumentHelp("Read the whole audit trail from its current file, and verify it.", valueName: "file"), completion: .file())
     var auditFile: String?
 
-    @Flag(help: "Replace a file that is not such a page.")
+    @Flag(help: "Replace a file that is not a page of this command.")
     var force = false
 
     @OptionGroup var options: GlobalOptions

@@ -10,12 +10,12 @@ struct RootDeploy: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "root-deploy", abstract: "Run root's deploy hooks for new certificates.",
         discussion: """
-            For a certificate that root-deploy-hook in the configuration has programs for, root makes a copy of its own \
-            of what the user who renews has stored, and runs those programs that have not succeeded for it yet: PROGRAM \
-            NAME FOLDER, with the folder of the copy. Configuration, programs and copies must belong to root. A \
-            certificate for other names, of a CA that root does not trust (root-deploy-trust; not where a \
-            [[certificate]] has its own hook), links and other files than certificates are refused. root-failure-hook \
-            is told of failures. acme-agent-deploy.service runs it after each renewal.
+            For each certificate for which root-deploy-hook in the configuration names programs, root copies what the \
+            user who renews has stored, and runs the programs that have not succeeded for it yet: PROGRAM NAME FOLDER, \
+            with the folder of the copy. Configuration, programs and copies must belong to root. Refused are a \
+            certificate for other names, or of a CA that root does not trust (root-deploy-trust; a [[certificate]] \
+            with a hook of its own may be of any CA), links, and files other than certificates. root-failure-hook \
+            names a program that is told of failures. acme-agent-deploy.service runs this command after each renewal.
 
             Example: acme-agent root-deploy --all
             """)
