@@ -266,8 +266,8 @@ import Testing
             "t.toml:2: \"names\" is refused: \"*.*.example\": a star stands for one label, before a DNS name without another star"
         ),
         ("dns-hook = \"/a\"\nhook-protocol = \"Lego\"", "t.toml:2: hook-protocol \"Lego\" is unknown"),
-        ("hook-protocol = \"lego\"", "t.toml:1: hook-protocol needs dns-hook beside it"),
-        ("dns-cleanup-hook = \"/a\"", "t.toml:1: dns-cleanup-hook needs dns-hook beside it"),
+        ("hook-protocol = \"lego\"", "t.toml:1: hook-protocol has no effect without dns-hook"),
+        ("dns-cleanup-hook = \"/a\"", "t.toml:1: dns-cleanup-hook has no effect without dns-hook"),
         (
             "dns-hook = \"/a\"\ndns-cleanup-hook = \"/a\"\nhook-protocol = \"lego\"",
             "t.toml:3: dns-cleanup-hook is for the hook protocol certbot"

@@ -70,7 +70,7 @@ struct BackupRestoration {
                 guard others.isEmpty else {
                     throw BackupError(
                         "there is state already, which differs from the backup: \(others.joined(separator: ", "))",
-                        hint: "--replace puts the backup in its place and keeps it beside, with the suffix \(suffix)")
+                        hint: "--replace restores the backup, and keeps that state with the suffix \(suffix)")
                 }
             }
             let folder = try Folder(state, calls: calls)

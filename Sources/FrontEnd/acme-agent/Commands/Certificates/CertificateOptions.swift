@@ -69,7 +69,8 @@ struct CertificateOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Which challenge the DNS hook answers: \(CertificateSettings.dnsChallengeChoices). (default: dns-01)", valueName: "type"),
+            "Which challenge a DNS hook or DNS updates answer: \(CertificateSettings.dnsChallengeChoices). (default: dns-01)",
+            valueName: "type"),
         completion: .list(CertificateSettings.dnsChallenges.map(\.rawValue)))
     var dnsChallenge: String?
 

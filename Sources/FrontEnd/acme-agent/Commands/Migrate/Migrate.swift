@@ -11,9 +11,9 @@ struct Migrate: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print the certificates of certbot, lego, acme.sh or Caddy as parts of acme-agent.toml.",
         discussion: """
-            The tool's files are read, nothing in them is run, and nothing is changed. Accounts and keys are made new, in \
-            the token. Credentials are not copied, and hooks are commented out. So is a part for which you have something \
-            to decide; the exit status is 6 if there is one.
+            The tool's files are only read: nothing in them is run or changed. acme-agent registers new accounts and \
+            makes new keys, in the token. Credentials are not copied, and hooks are commented out. So is a part that \
+            needs a decision of yours; the exit status is 6 if there is one.
 
             Example: acme-agent migrate certbot
             """)
