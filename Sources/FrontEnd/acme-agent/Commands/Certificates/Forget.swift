@@ -17,7 +17,7 @@ struct Forget: AgentCommand {
     @Argument(help: ArgumentHelp("The certificate's name.", valueName: "name"), completion: .custom(CertificateNameCompletion.names))
     var name: String
 
-    @Flag(help: "Remove only the interrupted or failed order, or if there is none the request of `acme-agent csr`; a certificate stays.")
+    @Flag(help: "Remove only the interrupted or failed order or, if there is none, the request of `acme-agent csr`; keep a certificate.")
     var order = false
 
     @Flag(help: "Do not ask.")

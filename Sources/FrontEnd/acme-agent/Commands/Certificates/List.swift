@@ -7,9 +7,10 @@ struct List: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "List the stored certificates.",
         discussion: """
-            With --check the exit status is 6 if something needs attention: a certificate that has expired or is \
-            overdue for renewal, or was revoked by its CA, a key that is retired or gone, a renewal that no grant allows, \
-            a deploy hook that failed, a file that cannot be read, an order that failed, or one that was interrupted more than two days ago.
+            With --check the exit status is 6 if something needs attention: a certificate that has expired, is overdue \
+            for renewal or was revoked by its CA; a key that is retired or gone; a renewal that no grant allows; a \
+            deploy hook that failed; a file that cannot be read; an order that failed, or that was interrupted more \
+            than two days ago.
 
             Example: acme-agent list --check
             """)

@@ -8,9 +8,9 @@ struct Revoke: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Revoke a certificate.",
         discussion: """
-            This cannot be undone. Certificate and key stay where they are; with --reason keyCompromise no certificate \
-            is ordered for the key again, and it is retired first. On a terminal the command asks first; elsewhere it \
-            does not. --serial names an earlier certificate of that name that is still valid.
+            This cannot be undone. Certificate and key stay where they are. With --reason keyCompromise the key is \
+            retired first, and no certificate is ordered for it again. On a terminal the command asks first; elsewhere \
+            it does not. --serial names an earlier certificate of that name that is still valid.
 
             Example: acme-agent revoke www.example.org --reason superseded
             """)

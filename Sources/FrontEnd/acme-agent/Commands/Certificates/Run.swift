@@ -9,9 +9,9 @@ struct Run: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Keep running and renew certificates when they are due.",
         discussion: """
-            It decides as `acme-agent renew --all` does, at the moment at which something is due, and looks at the store \
-            at least once an hour. SIGTERM ends it; what it was working on is resumed by the next run. A failure \
-            does not end it: the failure is printed, and the work is tried again later.
+            It does what `acme-agent renew --all` does, as soon as something is due, and reads the store at least once \
+            an hour. SIGTERM ends it; the next run resumes what it was working on. A failure does not end it: it is \
+            printed, and the work is tried again later.
 
             Example: acme-agent run
             """)
