@@ -12,10 +12,11 @@ struct RootDeploy: AgentCommand {
         discussion: """
             For each certificate for which root-deploy-hook in the configuration names programs, root copies what the \
             user who renews has stored, and runs the programs that have not succeeded for it yet: PROGRAM NAME FOLDER, \
-            with the folder of the copy. Configuration, programs and copies must belong to root. Refused are a \
-            certificate for other names, or of a CA that root does not trust (root-deploy-trust; a [[certificate]] \
-            with a hook of its own may be of any CA), links, and files other than certificates. root-failure-hook \
-            names a program that is told of failures. acme-agent-deploy.service runs this command after each renewal.
+            with the folder of the copy. Configuration, programs and copies must belong to root. A certificate for \
+            other names is refused, and so are one of a CA that root does not trust (root-deploy-trust; a \
+            [[certificate]] with a hook of its own may be of any CA), links, and files other than certificates. \
+            root-failure-hook names a program that is told of failures. acme-agent-deploy.service runs this command \
+            after each renewal.
 
             Example: acme-agent root-deploy --all
             """)
