@@ -154,7 +154,7 @@ struct ChallengeTexts: Sendable, Equatable {
         if let dnsHook {
             methods.append(.dnsHook(try DNSHook(dnsHook, cleanup: dnsCleanupHook, hookProtocol: hookProtocol)))
         } else if let setting = dnsCleanupHook.map({ _ in "dns-cleanup-hook" }) ?? hookProtocol.map({ _ in "hook-protocol" }) {
-            throw .usage("\(setting) has no effect without dns-hook", hint: "set dns-hook as well, or remove \(setting)")
+            throw .usage("\(setting) has no effect without dns-hook", hint: "set dns-hook too, or remove \(setting)")
         }
         if let settings = try dnsUpdateSettings() { methods.append(.dnsUpdate(settings)) }
         for (index, method) in methods.enumerated() {

@@ -8,8 +8,8 @@ struct MetricsCommand: AgentCommand {
         commandName: "metrics", abstract: "Print metrics for Prometheus: the agent's, and those of the stored certificates.",
         discussion: """
             They are in Prometheus's text format. The agent's policy must grant you read-metrics. With --textfile they \
-            are written to a file for node_exporter's textfile collector, which is replaced as a whole; its folder must \
-            belong to you or root. metrics.md lists the metrics.
+            are written to a file for node_exporter's textfile collector, which is replaced as a whole; its folder \
+            must belong to you or root. metrics.md lists the metrics.
 
             If the agent cannot be reached, acme_agent_reachable is 0 and the exit status is 3; if its policy refuses, \
             the exit status is 2. The certificates' metrics are printed in both cases.
