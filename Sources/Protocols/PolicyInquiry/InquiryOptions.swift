@@ -78,8 +78,10 @@ public struct InquiryOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The account's key.", valueName: "key"))
     public var account: String?
 
-    @Option(help: ArgumentHelp("With --register: the external account (RFC 8555 section 7.3.4).", valueName: "name"))
-    var externalAccount: String?
+    @Option(
+        help: ArgumentHelp(
+            "With --register: external account credential, by its name in the agent's configuration (RFC 8555 §7.3.4).", valueName: "name"))
+    var eab: String?
 
     @Option(
         help: ArgumentHelp("With --create-key and --adopt-key: certificate or account.", valueName: "usage"),
@@ -176,8 +178,8 @@ extension InquiryOptions {
             throw InquiryError("at most \(CallLimits.explainedIdentifiers) names can be asked about at once")
         }
         if account != nil, !kind.isOfAccount { throw InquiryError("--account has no effect with --\(kind.option)") }
-        if externalAccount != nil, !register { throw InquiryError("--external-account has no effect without --register") }
-        question.externalAccount = externalAccount
+        if eab != nil, !register { throw InquiryError("--eab has no effect without --register") }
+        question.externalAccount = eab
         guard KeyUsage(rawValue: usage) != nil else {
             throw InquiryError("\"\(TerminalText.safe(usage, limit: 40))\" is not a usage", hint: "a key's usage is certificate or account")
         }

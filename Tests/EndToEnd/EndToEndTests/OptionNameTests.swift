@@ -68,7 +68,8 @@ import Testing
         "cafile": "ca-certificate",
         "domains": "domain", "names": "domain", "account-key": "account", "server": "ca", "silent": "quiet", "debug": "verbose",
         "all-certificates": "all", "reuse-key": "new-key", "keytype": "key-type", "algorithm": "key-type", "group-id": "group",
-        "config-file": "config", "log": "log-level", "number": "last", "lines": "last", "port": "connect", "target": "connect",
+        "config-file": "config", "external-account": "eab", "log": "log-level", "number": "last", "lines": "last",
+        "port": "connect", "target": "connect",
     ]
 
     /// Options whose help differs, with the reason.

@@ -71,7 +71,7 @@ import Testing
     private func certificate(_ sandbox: Sandbox, _ name: String) async throws -> (generation: Int, serial: String, key: String) {
         let shown = try await sandbox.agent("show", name, "--json")
         let certificate = try #require(shown.json["certificate"] as? [String: Any], "\(shown)")
-        let key = try #require(certificate["key"] as? [String: Any])
+        let key = try #require(certificate["keyDetails"] as? [String: Any])
         return (
             try #require(certificate["generation"] as? Int), try #require(certificate["serial"] as? String),
             try #require(key["name"] as? String)

@@ -153,7 +153,7 @@ import Testing
     /// Expects that the certificate is complete and its key is in the token.
     private func expectWhole(_ name: String, _ keys: [Key], _ sandbox: Sandbox) async throws {
         let certificate = try #require(try await certificate(name, sandbox))
-        let used = (certificate["key"] as? [String: Any])?["fingerprint"] as? String
+        let used = (certificate["keyDetails"] as? [String: Any])?["fingerprint"] as? String
         let key = keys.first { $0.fingerprint == used }
         #expect(key?.state == "active", "\(certificate)")
         let folder = "'\(sandbox.folder)/state/certificates/\(name)'"
@@ -197,7 +197,7 @@ import Testing
             try await expectWhole(name, keys, sandbox)
             let certificate = try await certificate(name, sandbox)
             #expect((certificate?["identifiers"] as? [Any])?.count == 2, "\(String(describing: certificate))")
-            #expect((certificate?["key"] as? [String: Any])?["algorithm"] as? String == "P-384")
+            #expect((certificate?["keyDetails"] as? [String: Any])?["algorithm"] as? String == "P-384")
             #expect(keys.filter { $0.state == "active" }.count == 1 && keys.count == 2, "\(keys)")
             let again = try await sandbox.agent("apply", "--json")
             #expect(again.status == 0 && (again.json["issued"] as? [Any])?.isEmpty == true, "\(again)")

@@ -186,6 +186,6 @@ import Testing
         let unnamed = try await session.run("acme-agent ca list --directory https://ca.example/dir")
         #expect(unnamed.output.contains("\n- (default) "), "\(unnamed)")
         let json = try await session.run("acme-agent ca list --json")
-        #expect(json.output.contains("\"limits\":{\"orders\":{\"count\":300,\"seconds\":10800}"), "\(json)")
+        #expect(json.output.contains("\"rateLimits\":{\"orders\":{\"count\":300,\"seconds\":10800}"), "\(json)")
     }
 }

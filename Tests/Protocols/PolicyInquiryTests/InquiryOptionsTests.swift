@@ -12,7 +12,7 @@ import Testing
     /// How each operation is asked about.
     private static func arguments(_ operation: Operation) -> [String] {
         switch operation {
-        case .newAccount: ["--register", "--external-account", "zero"]
+        case .newAccount: ["--register", "--eab", "zero"]
         case .updateAccount: ["--update-account"]
         case .deactivateAccount: ["--deactivate-account"]
         case .keyChange: ["--key-change", "key"]
@@ -62,7 +62,7 @@ import Testing
             (["--csr", "key"], "--csr needs the key and at least one name"), (["--csr", "KEY", "a.test"], "KEY"),
             (["--order", "a_b.test"], "a_b.test"), (["--order", "a.test", "A.test"], "a name is given twice"),
             (["--handshake", "key", "--account", "a"], "--account has no effect with --handshake"),
-            (["--fetch", "--external-account", "a"], "--external-account has no effect without --register"),
+            (["--fetch", "--eab", "a"], "--eab has no effect without --register"),
             (["--create-key", "key", "--usage", "both"], "\"both\" is not a usage"),
             (["--retire-key", "key", "--usage", "account"], "--usage has no effect with --retire-key"),
             (["--read-audit", "--as", "uid:1,uid:2"], "\"uid:1,uid:2\" is not a user"),

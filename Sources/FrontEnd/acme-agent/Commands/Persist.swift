@@ -142,7 +142,7 @@ extension DNSPersistRecord {
             json.member("value", record.value)
             json.member("zoneFile", record.zoneFileLine(for: name))
             json.member("wildcard", record.isForWildcards)
-            json.member("persistUntil", ifPresent: record.persistUntil)
+            json.member("persistUntil", ifPresent: record.persistUntil.map { RFC3339.string($0) })
             json.endObject()
         }
         json.endArray()

@@ -105,7 +105,7 @@ struct CAList: AgentCommand {
             json.member("externalAccount", ifPresent: ca.settings.externalAccount?.rawValue)
             json.member("issuerDomain", ifPresent: ca.issuerDomain)
             json.member("terms", ifPresent: ca.preset?.terms)
-            json.name("limits")
+            json.name("rateLimits")
             json.beginObject()
             for (name, rate) in [
                 ("orders", ca.limits.orders), ("failedValidations", ca.limits.failedValidations),

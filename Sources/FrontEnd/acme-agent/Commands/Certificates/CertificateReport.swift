@@ -257,7 +257,7 @@ struct CertificateReport: Sendable {
         }
         json.member("revocationUnlooked", ifPresent: unlooked)
         json.member("installed", RFC3339.string(metadata.installed))
-        json.name("key")
+        json.name("keyDetails")
         json.beginObject()
         json.member("name", metadata.key.name.rawValue)
         json.member("reference", metadata.key.reference)
