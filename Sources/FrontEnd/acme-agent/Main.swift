@@ -47,6 +47,7 @@ enum Main {
             if use.changesIt { try StoreOwner(of: settings.stateDirectory)?.takeOver(output) }
             let begun = Session(settings: settings, output: output)
             session = begun
+            Interruption.begin { begun.output.end(with: $0) }
             return try await command.run(begun).rawValue
         } catch is OutputClosed {
             return ExitStatus.success.rawValue

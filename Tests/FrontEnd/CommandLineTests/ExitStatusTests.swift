@@ -65,4 +65,35 @@ import Testing
         #expect(terminated.status == 143, "\(terminated)")
         #expect(terminated.output.contains(#""code":"interrupted""#) && terminated.output.contains(#""exitStatus":143"#))
     }
+
+    /// Also commands that have nothing to remove, and wait for an agent that does not answer.
+    @Test func aSignalEndsEveryCommandWithAnObject() async throws {
+        let session = try CommandLineSession()
+        let server = try SilentServer(path: session.folder.file("agent.sock"))
+        defer { server.close() }
+        let lines = [
+            "audit tail", "audit tail --follow", "csr intranet -d www.example.org", "keys adopt pkcs11:object=x", "keys create x",
+            "keys list", "keys show x", "metrics", "policy check --read-audit", "policy matrix", "report", "status", "status --watch 1",
+        ]
+        let script = lines.enumerated().map { number, line in
+            "{ timeout --preserve-status -s INT -k 20 5 acme-agent \(line) --json; echo \"= $?\"; } >of-\(number) 2>/dev/null &"
+        }
+        let numbers = lines.indices.map { "of-\($0)" }.joined(separator: " ")
+        let outcome = try await session.run((script + ["wait", "cat \(numbers)"]).joined(separator: "\n"))
+        let said = outcome.output.split(separator: "\n").map(String.init)
+        try #require(said.count == 2 * lines.count, "\(outcome)")
+        for (number, line) in lines.enumerated() {
+            let object = said[2 * number], status = said[2 * number + 1]
+            #expect(object.hasPrefix(#"{"error":{"code":"interrupted""#) && status == "= 130", "acme-agent \(line): \(object) \(status)")
+        }
+    }
+
+    /// An object of `--watch` is whole, and the signal adds none.
+    @Test func aSignalAddsNoObjectToResults() async throws {
+        let session = try CommandLineSession()
+        let outcome = try await session.run("timeout --preserve-status -s TERM 3 acme-agent status --watch 1 --json")
+        #expect(outcome.status == 143, "\(outcome)")
+        let objects = outcome.output.split(separator: "\n")
+        #expect(objects.count > 1 && objects.allSatisfy { $0.hasPrefix(#"{"error":{"code":"agent-unreachable""#) }, "\(outcome)")
+    }
 }

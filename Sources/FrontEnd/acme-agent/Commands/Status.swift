@@ -42,7 +42,7 @@ struct Status: AgentCommand {
 
     func run(_ session: Session) async throws -> ExitStatus {
         guard watch else { return try await show(session) }
-        // No signal is caught: there is nothing to remove, and Ctrl-C ends it as any program.
+        // Until a signal ends it; there is nothing to remove.
         while true {
             // Read again each time: what a person mends counts at once.
             var now = session

@@ -29,21 +29,30 @@ struct Output: Sendable {
     ///   - json: writes the object's members.
     func result(_ text: @autoclosure () -> String, json: (inout JSONWriter) -> Void) throws {
         if isJSON {
-            var writer = JSONWriter(reservingCapacity: 1024)
-            writer.beginObject()
-            json(&writer)
-            writer.endObject()
-            try write(Output.withoutControls(writer.bytes) + [0x0A])
+            try write(Output.line(json))
         } else {
             let text = text()
             if !text.isEmpty { try write(Array((text.hasSuffix("\n") ? text : text + "\n").utf8)) }
         }
     }
 
+    /// An object on a line of its own.
+    private static func line(_ members: (inout JSONWriter) -> Void) -> [UInt8] {
+        var writer = JSONWriter(reservingCapacity: 1024)
+        writer.beginObject()
+        members(&writer)
+        writer.endObject()
+        return withoutControls(writer.bytes) + [0x0A]
+    }
+
+    /// Whether anything was written to standard output. Locked for good when the program ends.
+    private static let hasBegun = Mutex(false)
+
     /// Prints bytes unchanged.
     /// - Throws: `OutputClosed` if the reader has closed the pipe; `Failure` for any other error, since the result is
     ///   incomplete.
     func write(_ bytes: [UInt8]) throws {
+        Output.hasBegun.withLock { $0 = true }
         switch Output.write(bytes, to: STDOUT_FILENO) {
         case 0: return
         case EPIPE: throw OutputClosed()
@@ -95,6 +104,26 @@ struct Output: Sendable {
         try? result("") { json in
             json.name("error")
             failure.write(to: &json)
+        }
+    }
+
+    /// Reports what ends the program now, and ends it with the failure's exit status, whatever the command is doing on
+    /// other threads. After a first result, such as those of `--follow` and `--watch`, the exit status alone says it: no
+    /// object may follow a part of another.
+    func end(with failure: Failure) {
+        Output.hasBegun.withLock { hasBegun in
+            if !hasBegun {
+                let failure = failure.with(given)
+                Output.write(failure.lines.joined(separator: "\n") + "\n", to: STDERR_FILENO)
+                if isJSON {
+                    let line = Output.line { json in
+                        json.name("error")
+                        failure.write(to: &json)
+                    }
+                    Output.write(line, to: STDOUT_FILENO)
+                }
+            }
+            _exit(failure.exitStatus.rawValue)
         }
     }
 

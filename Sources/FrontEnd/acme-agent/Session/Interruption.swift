@@ -2,20 +2,55 @@ import Dispatch
 import Glibc
 import Synchronization
 
-/// SIGINT and SIGTERM: the first cancels the work, so that challenges are cleaned up; the second ends the program at
-/// once.
+/// SIGINT and SIGTERM: the first ends the command, after the work that runs has removed what it had set up; the second
+/// ends the program at once.
 ///
 /// Signals are handled, not ignored: `exec` keeps ignored signals, and a hook must start with the default behaviour.
 enum Interruption {
+    /// What the first signal does.
+    private enum Reaction: Sendable {
+        /// Ends the program: nothing is to be removed.
+        case end
+        /// Cancels the work that runs.
+        case cancel(@Sendable () -> Void)
+        /// Nothing: the work has ended, and its result is about to be printed.
+        case none
+    }
+
     /// The number of signals so far, and the last signal.
     private static let count = Atomic<Int>(0)
     private static let last = Atomic<Int32>(0)
     private static let pipe = Atomic<Int32>(-1)
+    private static let reaction = Mutex(Reaction.end)
 
     static func catchBrokenPipes() {
         var action = sigaction()
         action.__sigaction_handler.sa_handler = { _ in }
         sigaction(SIGPIPE, &action, nil)
+    }
+
+    /// Handles signals from now on.
+    /// - Parameter end: Reports the failure and ends the program. Called on another thread, since the command may be
+    ///   waiting for a call that nothing cancels, such as for a person's answer.
+    static func begin(_ end: @escaping @Sendable (Failure) -> Void) {
+        var ends: [Int32] = [-1, -1]
+        guard Glibc.pipe(&ends) == 0 else { return }
+        for end in ends {
+            _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+            _ = fcntl(end, F_SETFL, O_NONBLOCK)
+        }
+        let source = DispatchSource.makeReadSource(fileDescriptor: ends[0])
+        source.setEventHandler {
+            source.cancel()
+            switch reaction.withLock({ $0 }) {
+            case .end: end(failure())
+            case .cancel(let cancel): cancel()
+            case .none: break
+            }
+        }
+        source.resume()
+        pipe.store(ends[1], ordering: .sequentiallyConsistent)
+        install()
     }
 
     /// Runs `work`; a signal cancels it.
@@ -24,32 +59,32 @@ enum Interruption {
         notice: @escaping @Sendable () -> Void, _ work: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
         let task = Task { try await work() }
-        var ends: [Int32] = [-1, -1]
-        guard Glibc.pipe(&ends) == 0 else { return try await task.value }
-        for end in ends {
-            _ = fcntl(end, F_SETFD, FD_CLOEXEC)
-            _ = fcntl(end, F_SETFL, O_NONBLOCK)
+        let outer = reaction.withLock { reaction in
+            let outer = reaction
+            reaction = .cancel {
+                notice()
+                task.cancel()
+            }
+            return outer
         }
-        let source = DispatchSource.makeReadSource(fileDescriptor: ends[0])
-        source.setEventHandler {
-            source.cancel()
-            notice()
-            task.cancel()
+        defer {
+            reaction.withLock { reaction in
+                if case .cancel = outer { reaction = outer } else { reaction = .none }
+            }
         }
-        source.resume()
-        pipe.store(ends[1], ordering: .sequentiallyConsistent)
-        install()
-        defer { source.cancel() }
         do {
             return try await task.value
         } catch {
             guard count.load(ordering: .sequentiallyConsistent) > 0 else { throw error }
-            let isTermination = last.load(ordering: .sequentiallyConsistent) == SIGTERM
             // Something else may have failed at the same time; report it, since the user did not cause it.
             guard error is CancellationError || Failure(error).code == "interrupted" else { throw error }
-            throw Failure(
-                "interrupted", isTermination ? .terminated : .interrupted, "interrupted", hint: "run the same command again to resume")
+            throw failure(hint: "run the same command again to resume")
         }
+    }
+
+    private static func failure(hint: String? = nil) -> Failure {
+        let isTermination = last.load(ordering: .sequentiallyConsistent) == SIGTERM
+        return Failure("interrupted", isTermination ? .terminated : .interrupted, "interrupted", hint: hint)
     }
 
     /// The handler makes only async-signal-safe calls: atomics, write and _exit.
