@@ -40,7 +40,8 @@ public struct SilentServer {
         let isBound = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listener, $0, size) == 0 }
         }
-        guard isBound, Glibc.listen(listener, 8) == 0 else { throw Failure(errno: errno) }
+        // Nothing is accepted: all connections of a test wait in this queue.
+        guard isBound, Glibc.listen(listener, 128) == 0 else { throw Failure(errno: errno) }
         return listener
     }
 
