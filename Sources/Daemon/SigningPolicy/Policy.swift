@@ -221,6 +221,23 @@ public struct Policy: Sendable {
         return keys.count > 8 ? "\(shown) and \(keys.count - 8) more" : "\(shown) only"
     }
 
+    /// What was refused at a CA that the grant is not for: `sign for the CA https://ca.example`. Nothing is signed where a
+    /// key of that CA is administered.
+    private static func deed(_ question: PolicyQuestion, at origin: Origin) -> String {
+        let key = "key \"\(question.keys.first?.rawValue ?? "")\""
+        switch question.operation {
+        case .createKey: return "make \(key) for the CA \(origin)"
+        case .adoptKey: return "adopt \(key) for the CA \(origin)"
+        case .retireKey: return "retire \(key) of the CA \(origin)"
+        case .deleteKey: return "delete \(key) of the CA \(origin)"
+        case .listKeys: return "show \(key) of the CA \(origin)"
+        case .newAccount, .updateAccount, .deactivateAccount, .keyChange, .newOrder, .postAsGet, .respondToChallenge,
+            .deactivateAuthorization, .finalize, .revokeCertificate, .signRequest, .signHandshake, .signClientHandshake,
+            .signServerKeyExchange, .readAudit, .readMetrics:
+            return "sign for the CA \(origin)"
+        }
+    }
+
     /// For a caller who has the keys granted: what its own grant covers.
     private static func explain(_ gap: GrantGap, _ grant: Grant, _ question: PolicyQuestion) -> (Refusal.Reason, CallerRefusal) {
         switch gap {
@@ -239,7 +256,7 @@ public struct Policy: Sendable {
             return (
                 .caNotGranted,
                 CallerRefusal(
-                    .urlRefused, message: "the agent refused to sign for the CA \(origin)",
+                    .urlRefused, message: "the agent refused to \(deed(question, at: origin))",
                     hint: "grant \"\(grant.name)\" is for \(cas.isEmpty ? "no CA" : "\(cas) only")")
             )
         case .externalAccount(let name):

@@ -210,6 +210,25 @@ struct PolicyTests {
         #expect(two?.forCaller == .keyNotFound("mail-1"))
     }
 
+    @Test("At another CA, the text says what was refused: not every operation signs")
+    func textsAtAnotherCA() throws {
+        let operations: [(Operation, String)] = [
+            (.newOrder, "sign for the CA https://other.example"), (.createKey, "make key \"account\" for the CA https://other.example"),
+            (.adoptKey, "adopt key \"account\" for the CA https://other.example"),
+            (.retireKey, "retire key \"account\" of the CA https://other.example"),
+            (.deleteKey, "delete key \"account\" of the CA https://other.example"),
+        ]
+        let policy = try Policy(grants: [webGrant(operations: operations.map(\.0.rawValue))])
+        for (operation, deed) in operations {
+            let asked = PolicyQuestion(
+                peer: web, operation: operation, keys: ["account"], binding: CABinding(origin: try origin("https://other.example")),
+                url: operation.isForCA ? try ACMEURL("https://other.example/new-order") : nil,
+                identifiers: operation.needsIdentifiers ? [try dns("a.www.example.org")] : [])
+            let refusal = try #require(policy.decide(asked).refusal)
+            #expect(refusal.reason == .caNotGranted && refusal.forCaller.message == "the agent refused to \(deed)")
+        }
+    }
+
     @Test("The refusals' texts: the administrator's with the nearest grant, the caller's with its own")
     func texts() throws {
         let policy = try Policy(grants: [webGrant(), webGrant("secret", peers: [.user(2_000)], keys: ["*"], identifiers: ["*"])])
