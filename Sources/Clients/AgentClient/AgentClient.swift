@@ -147,20 +147,20 @@ public final class AgentClient: Sendable {
     private func parts<Part: Sendable>(
         of call: AgentCall, _ read: @escaping @Sendable (JSONObject) throws -> Part
     ) async throws -> [Part] {
-        let listing = Listing()
+        let progress = AnswerProgress()
         do {
             return try await AgentClient.noticing(whenSlow, after: patience.notice) {
                 try await withThrowingTaskGroup(of: [Part].self) { group in
                     group.addTask { [self] in
                         var parts: [Part] = []
                         for try await reply in try await open().callMore(name(call)) {
-                            listing.replies.add(1, ordering: .relaxed)
+                            progress.advance()
                             parts.append(try read(reply.parameters))
                         }
                         return parts
                     }
                     group.addTask { [patience] in
-                        try await listing.stall(for: patience.answer)
+                        try await progress.stall(for: patience.answer)
                         throw VarlinkConnectionError.timedOut
                     }
                     defer { group.cancelAll() }
@@ -168,22 +168,6 @@ public final class AgentClient: Sendable {
                 }
             }
         } catch { throw AgentClient.agentError(error) }
-    }
-
-    /// The progress of a listing: many thousand keys take time, which is not silence.
-    private final class Listing: Sendable {
-        let replies = Atomic<Int>(0)
-
-        /// Returns when no reply has come for `duration`.
-        func stall(for duration: Duration) async throws {
-            var seen = -1
-            while true {
-                let now = replies.load(ordering: .relaxed)
-                guard now != seen else { return }
-                seen = now
-                try await Task.sleep(for: duration)
-            }
-        }
     }
 
     /// The key of that name.
@@ -285,27 +269,17 @@ public final class AgentClient: Sendable {
     }
 
     /// The last records of the audit trail, each a line of JSON. With `follow`, new records come as they are written.
-    public func audit(last: Int, follow: Bool) throws -> AsyncThrowingStream<String, any Error> {
-        let call = AgentCall.readAudit(last: last)
-        return AsyncThrowingStream { continuation in
-            let task = Task {
-                do {
-                    if follow {
-                        let replies = try await self.open().callMore(name(call), parameters: AgentClient.parameters(call))
-                        for try await reply in replies {
-                            for line in try reply.parameters.strings("records") { continuation.yield(line) }
-                        }
-                    } else {
-                        let reply = try await self.call(call, timeout: patience.answer)
-                        for line in try reply.strings("records") { continuation.yield(line) }
-                    }
-                    continuation.finish()
-                } catch {
-                    continuation.finish(throwing: AgentClient.agentError(error))
-                }
-            }
-            continuation.onTermination = { _ in task.cancel() }
-        }
+    public func audit(last: Int, follow: Bool) -> AuditLines { AuditLines(client: self, last: last, follows: follow) }
+
+    /// In one reply.
+    func lastRecords(_ count: Int) async throws -> [String] {
+        try await call(.readAudit(last: count), timeout: patience.answer).strings("records")
+    }
+
+    /// In several replies, and new ones as they are written.
+    func followedRecords(_ count: Int) async throws -> VarlinkReplies {
+        let call = AgentCall.readAudit(last: count)
+        return try await open().callMore(name(call), parameters: AgentClient.parameters(call))
     }
 
     /// What the agent counts and measures, in Prometheus's text format, version 0.0.4.
@@ -403,7 +377,7 @@ public final class AgentClient: Sendable {
     }
 
     /// The agent's own errors as `AgentError`; others as they are.
-    private static func agentError(_ error: any Error) -> any Error {
+    static func agentError(_ error: any Error) -> any Error {
         guard let error = error as? VarlinkError else { return error }
         return AgentError(name: error.name, parameters: error.parameters) ?? error
     }

@@ -43,7 +43,7 @@ import Varlink
         #expect(try await notices { _ = try await $0.key(named: "web") } >= 1)
         #expect(try await notices { _ = try await $0.retireKey(named: "web") } >= 1)
         #expect(try await notices { try await $0.deleteKey(named: "web") } >= 1)
-        #expect(try await notices { for try await _ in try $0.audit(last: 1, follow: false) {} } >= 1)
+        #expect(try await notices { for try await _ in $0.audit(last: 1, follow: false) {} } >= 1)
         // A signature may take long: the user gets no notice of it.
         let signing = [
             try await notices { _ = try await $0.handshake(key: "web", content: [1], scheme: "ed25519") },

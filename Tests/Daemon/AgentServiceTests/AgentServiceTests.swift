@@ -86,7 +86,7 @@ import Varlink
         #expect(finalization.allSatisfy { $0.grant == "all" && $0.uid == geteuid() })
         let lines = try await {
             var lines: [String] = []
-            for try await line in try client.audit(last: 1_000, follow: false) { lines.append(line) }
+            for try await line in client.audit(last: 1_000, follow: false) { lines.append(line) }
             return lines
         }()
         #expect(lines == agent.trail)
@@ -338,7 +338,7 @@ import Varlink
         }
         #expect(noKey?.message == "the URI names no private key in the token")
         #expect(noKey?.hint?.contains("--list-objects") == true)
-        let noTrail = await #expect(throws: AgentError.self) { for try await _ in try client.audit(last: 1, follow: false) {} }
+        let noTrail = await #expect(throws: AgentError.self) { for try await _ in client.audit(last: 1, follow: false) {} }
         #expect(noTrail?.hint?.contains("\"read-audit\"") == true, "\(String(describing: noTrail))")
     }
 
@@ -394,7 +394,7 @@ import Varlink
         let client = try await agent.client()
         let written = agent.trail.count
         var seen = 0
-        for try await _ in try client.audit(last: 1_000, follow: true) {
+        for try await _ in client.audit(last: 1_000, follow: true) {
             seen += 1
             if seen == written { break }
         }
@@ -402,7 +402,7 @@ import Varlink
         // What does not fit in one reply is refused, and the connection stays open.
         let other = try await agent.client()
         do {
-            for try await _ in try other.audit(last: 1_000, follow: false) {}
+            for try await _ in other.audit(last: 1_000, follow: false) {}
             Issue.record("all of it was in one reply")
         } catch let error as AgentError {
             guard case .invalidRequest("last", _, _) = error else {

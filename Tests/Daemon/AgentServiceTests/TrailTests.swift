@@ -87,7 +87,7 @@ import Testing
         let client = try await agent.client()
         let path = agent.folder + "/state/audit/audit.jsonl"
         try FileManager.default.moveItem(atPath: path, toPath: path + ".taken")
-        await #expect(throws: AgentError.self) { for try await _ in try client.audit(last: 1, follow: false) {} }
+        await #expect(throws: AgentError.self) { for try await _ in client.audit(last: 1, follow: false) {} }
         let lines = agent.logged.texts.withLock { $0.filter { $0.contains("event=trail-not-read ") } }
         #expect(lines.count == 1 && lines.first?.hasSuffix(" uid=\(geteuid())") == true, "\(lines)")
         #expect(DaemonEvent.trailNotRead.level == .warning)

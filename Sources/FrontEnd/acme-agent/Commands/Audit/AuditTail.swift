@@ -30,7 +30,7 @@ struct AuditTail: AgentCommand {
     func run(_ session: Session) async throws -> ExitStatus {
         let agent = try await session.agent()
         let shown = try await AuditTail.fitting(last) { count in
-            for try await line in try agent.audit(last: count, follow: follow) {
+            for try await line in agent.audit(last: count, follow: follow) {
                 let text = session.output.isJSON ? Output.withoutControls(Array(line.utf8)) : Array(AuditTail.text(line).utf8)
                 try session.output.write(text + [0x0A])
             }

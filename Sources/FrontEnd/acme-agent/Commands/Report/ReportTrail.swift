@@ -36,7 +36,7 @@ struct ReportTrail: Sendable {
     /// - Parameter until: the sequence of the last record: those that are written meanwhile are not awaited.
     init(of agent: AgentClient, until end: UInt64, _ output: Output) async throws {
         // As a call that follows: a single reply has room for a few thousand records.
-        let lines = try agent.audit(last: CallLimits.auditRecords, follow: true)
+        let lines = agent.audit(last: CallLimits.auditRecords, follow: true)
         self = try await Self.read(lines, until: end, output)
     }
 
@@ -50,17 +50,17 @@ struct ReportTrail: Sendable {
 
     /// - Throws: `VarlinkConnectionError.timedOut` if there is not one record for `patience`. A trail that ends early is
     ///   broken, and what was read of it counts.
-    static func read(
-        _ lines: AsyncThrowingStream<String, any Error>, until end: UInt64, patience: Duration = ReportTrail.patience, _ output: Output
-    ) async throws -> ReportTrail {
-        let seen = Seen()
+    static func read<Lines: AsyncSequence & Sendable>(
+        _ lines: Lines, until end: UInt64, patience: Duration = ReportTrail.patience, _ output: Output
+    ) async throws -> ReportTrail where Lines.Element == String, Lines.AsyncIterator: SendableMetatype {
+        let answer = AnswerProgress()
         var trail = try await withThrowingTaskGroup(of: ReportTrail?.self) { group in
             group.addTask {
                 var trail = ReportTrail(), progress = Progress(output)
                 do {
                     for try await line in lines {
                         guard trail.add(line) else { break }
-                        seen.count(trail.activity.records)
+                        answer.advance()
                         progress.tick(trail.activity.records)
                         guard let head = trail.head, head.sequence < end else { break }
                     }
@@ -70,7 +70,7 @@ struct ReportTrail: Sendable {
                 return trail
             }
             group.addTask {
-                try await seen.stall(for: patience)
+                try await answer.stall(for: patience)
                 return nil
             }
             defer { group.cancelAll() }
