@@ -50,7 +50,8 @@ import Testing
         var client = try await agent.client()
         _ = try await client.accountKey()
         #expect(
-            try await client.status().grants.map(\.rates) == [[RateStatus(what: "orders", count: 2, seconds: 86_400, burst: 2, left: 2)]])
+            try await client.status().grants.map(\.rates)
+                == [[RateStatus(RateLimit(what: "orders", count: 2, seconds: 86_400, burst: 2), left: 2)]])
         try await order(client)
         try agent.restart()
         client = try await agent.client()

@@ -36,6 +36,7 @@ import Testing
                 // Of the interface, the types that commands print as they are; the rest are its calls.
                 let printed = [
                     "AgentStatus.swift", "KeyDescription.swift", "ProblemStatus.swift", "AssignedGrant.swift", "DecisionExplanation.swift",
+                    "GrantStatus.swift", "RateLimit.swift", "RateStatus.swift",
                 ]
                 guard folder != "Sources/Protocols/AgentInterface" || printed.contains(name) else { continue }
                 let text = try String(contentsOfFile: "\(root)/\(folder)/\(name)", encoding: .utf8)

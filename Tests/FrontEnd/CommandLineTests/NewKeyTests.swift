@@ -10,7 +10,9 @@ import Testing
         GrantStatus(name: "web", keys: keys, operations: operations, identifiers: [], wildcards: false, cas: [], rates: rates)
     }
 
-    private func rate(_ what: String, left: Int) -> RateStatus { RateStatus(what: what, count: 2, seconds: 86_400, burst: 2, left: left) }
+    private func rate(_ what: String, left: Int) -> RateStatus {
+        RateStatus(RateLimit(what: what, count: 2, seconds: 86_400, burst: 2), left: left)
+    }
 
     @Test func aGrantMustCoverTheNameAndTheOperation() {
         let name: KeyName = "web-2"

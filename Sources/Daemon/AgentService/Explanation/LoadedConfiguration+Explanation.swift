@@ -67,7 +67,14 @@ extension Grant {
     /// As the interface has them.
     fileprivate var limits: [RateLimit] {
         GrantRate.Kind.allCases.compactMap { kind in
-            rate?.limits[kind].map { RateLimit(what: kind.rawValue, count: $0.count, seconds: $0.seconds, burst: $0.burst) }
+            rate?.limits[kind].map { RateLimit($0, of: kind) }
         }
+    }
+}
+
+extension RateLimit {
+    /// As the interface has it.
+    init(_ limit: GrantRate.Limit, of kind: GrantRate.Kind) {
+        self.init(what: kind.rawValue, count: limit.count, seconds: limit.seconds, burst: limit.burst)
     }
 }

@@ -75,8 +75,7 @@ final class RateKeeper {
         return GrantRate.Kind.allCases.compactMap { kind in
             grant.rate?.limits[kind].map { limit in
                 RateStatus(
-                    what: kind.rawValue, count: limit.count, seconds: limit.seconds, burst: limit.burst,
-                    left: use.left(kind, of: grant.name, limit, wall: wall, monotonic: monotonic))
+                    RateLimit(limit, of: kind), left: use.left(kind, of: grant.name, limit, wall: wall, monotonic: monotonic))
             }
         }
     }

@@ -200,15 +200,8 @@ struct Status: AgentCommand {
         if grant.wildcards { parts.append("and wildcards") }
         if !grant.cas.isEmpty { parts.append("at \(grant.cas.joined(separator: " "))") }
         if !grant.externalAccounts.isEmpty { parts.append("with external account \(grant.externalAccounts.joined(separator: " "))") }
-        let rates = grant.rates.map(line)
+        let rates = grant.rates.map(\.description)
         let limits = rates.isEmpty ? "" : "; at most " + rates.joined(separator: "; ")
         return parts.joined(separator: " ") + limits
-    }
-
-    static func line(_ rate: RateStatus) -> String {
-        let what = rate.what == "keys" ? "new keys" : rate.what, counted = rate.count == 1 ? String(what.dropLast()) : what
-        return rate.seconds == 1
-            ? "\(rate.count) \(counted) a second, \(rate.burst) at once"
-            : "\(rate.count) \(counted) in \(rate.seconds / 3_600) hours (\(rate.left) left)"
     }
 }

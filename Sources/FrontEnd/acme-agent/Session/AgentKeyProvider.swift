@@ -140,7 +140,7 @@ extension GrantStatus {
     /// Whether the agent makes a key of that name now: the operation and the name are granted, and the rate of new keys
     /// is not used up. If it is, the agent's own refusal says when it can be tried again.
     func allowsNewKey(named name: KeyName) -> Bool {
-        operations.contains(Operation.createKey.rawValue) && covers(name) && !rates.contains { $0.what == "keys" && $0.left == 0 }
+        operations.contains(Operation.createKey.rawValue) && covers(name) && !rates.contains { $0.limit.what == "keys" && $0.left == 0 }
     }
 
     /// A grant's keys are names, or prefixes followed by `*`. This is an estimate: the agent decides when the key is

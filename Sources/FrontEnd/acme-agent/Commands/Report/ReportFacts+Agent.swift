@@ -56,6 +56,6 @@ extension AccessMatrix.Row {
             cas: grant.cas + grant.externalAccounts.map { "with external account \($0)" },
             // Operations about keys are none without keys.
             operations: Set(grant.operations.filter { !grant.keys.isEmpty || Operation(rawValue: $0)?.isAboutKeys == false }),
-            limits: rates.isEmpty ? assigned.limits.map(\.description) : rates.map(Status.line))
+            limits: rates.isEmpty ? assigned.limits.map(\.description) : rates.map(\.description))
     }
 }
