@@ -33,20 +33,28 @@ import Testing
     }
 
     /// What is wrong with every command in the same way.
-    @Test(
-        arguments: [
-            ("--no-such-option", 64, "usage"), ("--socket ''", 64, "usage"),
-            ("--ca letsencrypt --directory https://ca.example/dir", 64, "usage"),
-            ("--quiet --verbose", 64, "usage"), ("--ca no-such-ca", 64, "usage"), ("--directory http://ca.example/dir", 64, "usage"),
-            ("--config missing.toml", 78, "configuration"), ("--config damaged.toml", 78, "configuration"),
-            ("--config unknown.toml", 78, "configuration"),
-        ] as [(String, Int32, String)])
-    func isRefusedByEveryCommand(_ options: String, _ status: Int32, _ code: String) async throws {
+    static let refused: [(options: String, status: Int32, code: String)] = [
+        ("--no-such-option", 64, "usage"), ("--socket ''", 64, "usage"),
+        ("--ca letsencrypt --directory https://ca.example/dir", 64, "usage"),
+        ("--quiet --verbose", 64, "usage"), ("--ca no-such-ca", 64, "usage"), ("--directory http://ca.example/dir", 64, "usage"),
+        ("--config missing.toml", 78, "configuration"), ("--config damaged.toml", 78, "configuration"),
+        ("--config unknown.toml", 78, "configuration"),
+    ]
+
+    /// `make test-long` tries each of them with every command. Otherwise every command is tried with three of them, and
+    /// each of them with every third command: what refuses them is the same code for all commands.
+    private static let step = ProcessInfo.processInfo.environment["ACME_AGENT_LONG_TESTS"] != nil ? 1 : 3
+
+    @Test(arguments: EveryCommandTests.refused.indices)
+    func isRefusedByEveryCommand(_ number: Int) async throws {
+        let (options, status, code) = Self.refused[number]
+        let lines = Self.lines.indices.filter { ($0 + number).isMultiple(of: Self.step) }.map { Self.lines[$0] }
+        try #require(lines.count >= Self.lines.count / Self.step)
         let session = try CommandLineSession()
         try session.folder.write("damaged.toml", "socket = \n")
         try session.folder.write("unknown.toml", "no-such-setting = 1\n")
-        let ended = try await Self.statuses(Self.lines.map { "\($0) \(options) --json" }, session)
-        for (line, found) in zip(Self.lines, ended) {
+        let ended = try await Self.statuses(lines.map { "\($0) \(options) --json" }, session)
+        for (line, found) in zip(lines, ended) {
             #expect(found.status == status && found.code == code, "acme-agent \(line) \(options): \(found)")
         }
     }
@@ -100,8 +108,27 @@ import Testing
 
     struct End { var status: Int32, code: String?, output: String }
 
-    /// Runs all lines in one shell, and reads the object that each printed: a failure too has one.
+    /// Shells that run at once: a command waits now and then.
+    private static let shells = 3
+
+    /// Runs the lines in a few shells, each one after another, and reads the object that each printed: a failure too has
+    /// one.
     private static func statuses(_ lines: [String], _ session: CommandLineSession) async throws -> [End] {
+        let found = try await withThrowingTaskGroup(of: [(number: Int, end: End)].self) { group in
+            for first in 0..<min(shells, lines.count) {
+                group.addTask {
+                    let numbers = Array(stride(from: first, to: lines.count, by: shells))
+                    return zip(numbers, try await inOneShell(numbers.map { lines[$0] }, session)).map { (number: $0, end: $1) }
+                }
+            }
+            var all: [(number: Int, end: End)] = []
+            for try await some in group { all += some }
+            return all
+        }
+        return found.sorted { $0.number < $1.number }.map(\.end)
+    }
+
+    private static func inOneShell(_ lines: [String], _ session: CommandLineSession) async throws -> [End] {
         let script = lines.map { "timeout 20 acme-agent \($0) </dev/null 2>/dev/null; echo \"= $?\"" }.joined(separator: "\n")
         let said = try await session.run(script)
         var ends: [End] = [], output = ""
