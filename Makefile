@@ -27,7 +27,7 @@ test: ## build and run every test; the last line counts them
 
 test-long: ## run the tests that are too slow for every run: loads, a fault at each writing call, a bare Debian
 	@ACME_AGENT_LONG_TESTS=1 Tests/run --filter \
-		'(LoopFairness|HelperOutage|WriteFault|Interruption|FirstUse|ReloadUnderWay|Handshake|RenewalScheduler)Tests|manyKeysAreListedFast'
+		'(LoopFairness|HelperOutage|WriteFault|Interruption|FirstUse|ReloadUnderWay|Handshake|RenewalScheduler|EveryCommand)Tests|manyKeysAreListedFast'
 	@ACME_AGENT_LONG_TESTS=1 Tests/run --filter YearOfRunTests
 	@ACME_AGENT_LONG_TESTS=1 Tests/Clients/OpenSSLProviderTests/run load memory
 	@Tests/Sandbox/bare-debian

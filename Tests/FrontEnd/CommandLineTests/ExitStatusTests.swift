@@ -91,7 +91,7 @@ import Testing
     /// An object of `--watch` is whole, and the signal adds none.
     @Test func aSignalAddsNoObjectToResults() async throws {
         let session = try CommandLineSession()
-        let outcome = try await session.run("timeout --preserve-status -s TERM 3 acme-agent status --watch 1 --json")
+        let outcome = try await session.run("timeout --preserve-status -s TERM 5 acme-agent status --watch 1 --json")
         #expect(outcome.status == 143, "\(outcome)")
         let objects = outcome.output.split(separator: "\n")
         #expect(objects.count > 1 && objects.allSatisfy { $0.hasPrefix(#"{"error":{"code":"agent-unreachable""#) }, "\(outcome)")
