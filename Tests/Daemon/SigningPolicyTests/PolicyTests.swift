@@ -218,7 +218,7 @@ struct PolicyTests {
             (.retireKey, "retire key \"account\" of the CA https://other.example"),
             (.deleteKey, "delete key \"account\" of the CA https://other.example"),
         ]
-        let policy = try Policy(grants: [webGrant(operations: operations.map(\.0.rawValue))])
+        let policy = try Policy(grants: [webGrant(operations: operations.map { $0.0.rawValue })])
         for (operation, deed) in operations {
             let asked = PolicyQuestion(
                 peer: web, operation: operation, keys: ["account"], binding: CABinding(origin: try origin("https://other.example")),
