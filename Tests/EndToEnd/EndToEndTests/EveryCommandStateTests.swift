@@ -80,14 +80,14 @@ import Testing
         #expect(before.allSatisfy { $0.outcome.status == 0 }, "\(before)")
         let opened = try await sandbox.shell("chmod 0777 '\(state)'; chmod 0755 '\(state)/accounts'; chmod 0666 '\(state)'/accounts/*")
         try #require(opened.status == 0, "\(opened)")
-        for (earlier, (line, outcome)) in zip(before, try await outcomes(lines, sandbox)) {
-            #expect(outcome.status == earlier.outcome.status, "acme-agent \(line): \(outcome)")
-        }
         let doctor = try await sandbox.agent("doctor", "--json", "--dns-resolver", "127.0.0.1:\(sandbox.environment["DNS_PORT"] ?? "")")
         #expect(doctor.status == 6, "\(doctor)")
         let checks = try #require(doctor.json["checks"] as? [[String: Any]], "\(doctor)")
         let found = checks.filter { $0["check"] as? String == "store" && $0["state"] as? String == "failed" }
         let messages = found.compactMap { $0["message"] as? String }
         #expect(messages == ["others may write to \(state)", "others may enter \(state)/accounts"], "\(checks)")
+        for (earlier, (line, outcome)) in zip(before, try await outcomes(lines, sandbox)) {
+            #expect(outcome.status == earlier.outcome.status, "acme-agent \(line): \(outcome)")
+        }
     }
 }
