@@ -38,6 +38,10 @@ public struct SupervisorLimits: Sendable {
     public var recheck = TimeAmount.seconds(30)
     /// The longest time until the next look at whether it is there again.
     public var look = TimeAmount.seconds(4)
+    /// How often helpers may report, unasked, that the token is gone or back; see `NoticeAllowance`. A device that is
+    /// plugged in and out by hand needs two reports each time.
+    public var notices = 16
+    public var noticePause = TimeAmount.seconds(5)
     /// Pause before a helper is restarted, doubled with each further death.
     public var firstPause = TimeAmount.milliseconds(100)
     public var longestPause = TimeAmount.seconds(5)

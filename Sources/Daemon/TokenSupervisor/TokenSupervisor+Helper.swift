@@ -111,6 +111,10 @@ extension TokenSupervisor {
     /// The helper reports, unasked, that the token has gone away or is back.
     func told(_ reply: HelperReply, _ generation: Int) {
         if case .stopped = state { return }
+        // Reports that change nothing count as well: each of them is read.
+        guard notices.take(now: .now()) else {
+            return helperEnded("it reported too often, unasked, that the token is gone or back", generation)
+        }
         switch reply {
         case .failure(let failure) where isReady:
             isReady = false

@@ -31,6 +31,7 @@ public final class TokenSupervisor {
     var calls = ControlQueue()
     var policy: RestartPolicy
     var recheck: RecheckPace
+    var notices: NoticeAllowance
 
     // The running helper; see TokenSupervisor+Helper.swift.
     var helper: LaunchedHelper?
@@ -59,6 +60,7 @@ public final class TokenSupervisor {
         self.limits = limits
         policy = RestartPolicy(limits: limits)
         recheck = RecheckPace(limits: limits)
+        notices = NoticeAllowance(limits: limits, now: .now())
         self.logger = logger.with(.token, configuration.name)
     }
 
