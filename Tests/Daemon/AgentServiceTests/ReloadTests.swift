@@ -57,8 +57,10 @@ import Varlink
             return nil
         }
         let token = try #require(try await message { $0 != nil })
-        #expect(token.state == .ready && token.hint == "write it again")
-        #expect(token.message == "its next login will fail: the PIN file is not valid, line 2")
+        #expect(token.state == .ready && token.hint?.hasPrefix("the PIN file must hold the PIN alone on one line") == true)
+        #expect(
+            token.message
+                == "its next login will fail: there is no PIN to log in with; its helper says: the PIN file is not valid, line 2")
         // It still signs: its login is valid.
         _ = try await client.postAsGet()
         agent.token.faultPIN(with: nil)

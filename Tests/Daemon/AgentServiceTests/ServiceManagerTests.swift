@@ -13,6 +13,10 @@ import TokenProtocol
 /// What the daemon tells its service manager.
 @Suite(.timeLimit(.minutes(2))) struct ServiceManagerTests {
     private static let fault = TokenFailure(.pinUnavailable, message: "the PIN file is \u{1B}[31mgone", hint: "restore it")
+    /// What the daemon makes of it.
+    private static let faultInOwnWords =
+        "there is no PIN to log in with; its helper says: the PIN file is \u{FFFD}[31mgone; "
+        + "the PIN file must hold the PIN alone on one line, and belong to root or to the agent's user with mode 0600"
 
     private func withSocket(_ body: (DatagramSocket) async throws -> Void) async throws {
         let path = FileManager.default.temporaryDirectory.path + "/notify-\(UUID().uuidString.prefix(8))"
@@ -111,7 +115,7 @@ import TokenProtocol
             token.fail(with: ServiceManagerTests.fault)
             let agent = try fixture(socket, token: token)
             defer { agent.end() }
-            #expect(try await socket.next() == "STATUS=token fake unavailable: the PIN file is \u{FFFD}[31mgone; restore it")
+            #expect(try await socket.next() == "STATUS=token fake unavailable: \(ServiceManagerTests.faultInOwnWords)")
             #expect(try await socket.next() == "READY=1")
             token.fail(with: nil)
             #expect(try await socket.next { $0.hasPrefix("STATUS=ready") } == "STATUS=ready: 1 token, 1 grant")
@@ -203,7 +207,7 @@ import TokenProtocol
             try await Task.sleep(for: .milliseconds(1_200))
             #expect(!socket.received().contains(Array("WATCHDOG=1".utf8)))
             barrier.isClosed.withLock { $0 = false }
-            let wanted = ["WATCHDOG=1", "STATUS=token fake: the next login will fail: the PIN file is \u{FFFD}[31mgone; restore it"]
+            let wanted = ["WATCHDOG=1", "STATUS=token fake: the next login will fail: \(ServiceManagerTests.faultInOwnWords)"]
             var seen: Set<String> = []
             for _ in 0..<10 where !seen.isSuperset(of: wanted) { seen.insert(try await socket.next() ?? "") }
             #expect(seen.isSuperset(of: wanted), "\(seen)")

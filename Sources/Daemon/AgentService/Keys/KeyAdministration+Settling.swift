@@ -14,7 +14,7 @@ extension KeyAdministration {
             settle(record).assumeIsolated().whenFailure { error in
                 self.logger.log(
                     .keyUnsettled, "the state of an unfinished key could not be determined",
-                    [.key: record.name.rawValue, .error: "\(error)"])
+                    [.key: record.name.rawValue, .error: KeyAdministration.text(error)])
                 self.settleLater()
             }
         }

@@ -375,7 +375,8 @@ final class KeyAdministration {
                 .keyOperationFailed, "a key operation failed",
                 [
                     .correlation: record.correlation ?? "", .uid: record.uid.map { "\($0)" } ?? "", .grant: record.grant ?? "",
-                    .key: record.key?.rawValue ?? "", .operation: record.operation ?? "", .token: token, .error: "\(error)",
+                    .key: record.key?.rawValue ?? "", .operation: record.operation ?? "", .token: token,
+                    .error: KeyAdministration.text(error),
                 ])
             request.fail(failure ?? .signingFailed(message: "\(error)", hint: nil))
         }
@@ -393,6 +394,12 @@ final class KeyAdministration {
         case .deleteKey: logger.log(.keyDeleted, "a key was destroyed", fields)
         default: logger.log(.keyCreated, "a key was made", fields)
         }
+    }
+
+    /// An error for the log, which also has what the token's helper said.
+    static func text(_ error: any Error) -> String {
+        guard let failure = error as? TokenFailure, let report = failure.report else { return "\(error)" }
+        return "\(failure): \(report)"
     }
 
     private func onDisk(_ work: @escaping @Sendable () throws -> Void) -> EventLoopFuture<Void> {

@@ -15,7 +15,7 @@ extension DaemonLogger {
             log(
                 .signatureFailed, "the token did not sign",
                 DaemonLogger.fields(job).merging([
-                    .reason: "\(failure.kind)", .why: failure.message, .function: failure.function ?? "",
+                    .reason: "\(failure.kind)", .why: failure.forLog, .function: failure.function ?? "",
                     .returnValue: failure.hexadecimalReturnValue,
                 ]) { $1 })
         case .failure(let fault)?:
@@ -42,6 +42,9 @@ extension DaemonLogger {
 }
 
 extension TokenFailure {
+    /// The sentence for the log, which may have the helper's own: it names files and says what to do.
+    var forLog: String { report ?? message }
+
     /// What a Cryptoki function returned, for the log; empty if none did.
     var hexadecimalReturnValue: String { returnValue.map { "0x" + String($0, radix: 16) } ?? "" }
 }
