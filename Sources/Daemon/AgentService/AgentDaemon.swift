@@ -80,6 +80,14 @@ public final class AgentDaemon: Sendable {
             """ + GrantSummary.all(configuration.grants).joined(separator: "\n")
     }
 
+    /// Makes this process undumpable, and thus its memory unreadable for other processes of its user: the daemon has MAC
+    /// keys in it as soon as it has read its configuration.
+    /// - Throws: `DaemonError` if the system refuses.
+    public static func closeMemory() throws(DaemonError) {
+        let code = clinux_make_undumpable()
+        guard code == 0 else { throw DaemonError(openMemory: code) }
+    }
+
     /// Runs until SIGTERM or SIGINT; SIGHUP reloads the configuration. Helpers start once the trail and the keys are
     /// open; the socket appears only when everything else is ready.
     /// - Throws: The reason why the daemon cannot start.
@@ -138,9 +146,9 @@ public final class AgentDaemon: Sendable {
         changeGroup: @escaping SocketPath.ChangeGroup = SocketPath.changeGroup, keepsAudit: Bool = true, latency: VarlinkLatency? = nil,
         until next: () -> DaemonCommand
     ) throws {
-        // A core dump would contain MAC keys. SCHED_BATCH keeps wake-ups from pre-empting the signers
-        // (Docs/decisions/0005-sched-batch.md).
-        _ = clinux_make_undumpable()
+        try AgentDaemon.closeMemory()
+        // SCHED_BATCH keeps wake-ups from pre-empting the signers (Docs/decisions/0005-sched-batch.md). Without it they
+        // are slower, and nothing else.
         _ = clinux_batch_scheduling()
         // It gets the PIN. The one beside this program is as trustworthy as this program.
         if let helper = configuration.helper { try TrustedWay(to: helper).check(as: .configuration) }

@@ -1,6 +1,7 @@
 import AuditTrail
 import ConfigurationFile
 import DurableFile
+import Glibc
 import Keyring
 
 /// Why the daemon cannot start, for a person at the terminal.
@@ -26,6 +27,13 @@ public struct DaemonError: Error, Sendable {
         self.message = message
         self.hint = hint
         exitCode = DaemonError.usageFault
+    }
+
+    /// The system does not let the process close its memory.
+    init(openMemory code: Int32) {
+        message = "the daemon's memory cannot be closed to other processes of its user: \(String(cString: strerror(code)))"
+        hint = "something around the daemon forbids prctl(2) or setrlimit(2), such as a system call filter: allow them"
+        exitCode = 1
     }
 
     /// Any error of the start.

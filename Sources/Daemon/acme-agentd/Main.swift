@@ -97,6 +97,8 @@ struct Daemon: ParsableCommand {
         var logger = Logger(label: "acme-agentd")
         logger.logLevel = logLevel
         do {
+            // Before the configuration: what it names has secrets.
+            try AgentDaemon.closeMemory()
             let daemon = try AgentDaemon(configurationFile: configurationFile, logger: logger)
             if checkConfig {
                 print(daemon.summary)

@@ -16,9 +16,11 @@
 #include <unistd.h>
 
 int clinux_make_undumpable(void) {
-    struct rlimit none = {0, 0};
-    if (setrlimit(RLIMIT_CORE, &none) != 0) return errno;
-    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : errno;
+    /* Both, even if one fails: each alone prevents a core file, but only the first keeps ptrace(2) out. */
+    int failure = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : errno;
+    const struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0 && failure == 0) failure = errno;
+    return failure;
 }
 
 int clinux_batch_scheduling(void) {

@@ -58,7 +58,8 @@ public struct PIN: ~Copyable, Sendable {
         guard let page = mmap(nil, Self.pageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), page != MAP_FAILED else {
             throw .noMemory
         }
-        // Best effort: without the right to lock memory only the wipe remains.
+        // Best effort: without the right to lock memory only the wipe remains. The process is undumpable anyway, so no
+        // core file could have the page (`acme_helper_harden`).
         _ = mlock(page, Self.pageSize)
         _ = madvise(page, Self.pageSize, Self.dontDump)
 

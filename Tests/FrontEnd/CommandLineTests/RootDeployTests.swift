@@ -245,6 +245,18 @@ import Testing
         #expect(world.text(copy + "/fullchain.pem") == world.text(world.generation + "/fullchain.pem"))
     }
 
+    /// A core file has what a hook had in memory.
+    @Test func noHookRunsWhereCoreFilesCannotBeTurnedOff() async throws {
+        let root = #filePath.split(separator: "/").dropLast(4).map { "/" + $0 }.joined()
+        let world = try await World(hooks: ["hook"])
+        try await world.shell("cc -O1 -shared -fPIC -o refused.so '\(root)/Tests/Sandbox/refused-calls.c' -ldl")
+        let refused = try await world.session.run("LD_PRELOAD=$PWD/refused.so REFUSED_CALL=core acme-agent root-deploy --all 2>&1")
+        #expect(refused.status == 1 && refused.output.contains("setrlimit: Operation not permitted"), "\(refused)")
+        #expect(world.log == [])
+        #expect(try await world.deploy().status == 0)
+        #expect(world.log == ["hook"])
+    }
+
     /// The N-th call that changes the file system fails, or the process is killed at it: the next run does the rest. A
     /// sample; `make test-long` takes all.
     @Test(arguments: ["kill", "killed-after", "28", "5"]) func aFaultAnywhereIsMadeUpFor(_ fault: String) async throws {

@@ -2,7 +2,8 @@
 
 #include <stddef.h>
 
-/* No core dumps; no ptrace or /proc/PID/mem for the same user: PINs and MAC keys must stay unreadable. 0 or errno. */
+/* No core dumps; no ptrace or /proc/PID/mem for the same user: PINs and MAC keys must stay unreadable. 0, or errno if a
+   part of it failed; the other part is done nevertheless. */
 int clinux_make_undumpable(void);
 
 /* SCHED_BATCH: a wake-up does not pre-empt the running thread. Needs no privilege. 0 or errno. */

@@ -11,7 +11,9 @@ enum RootProcess {
         for (resource, least) in limits { raise(resource, atLeast: least) }
         // A core file has what a hook had in memory.
         var none = rlimit()
-        _ = setrlimit(RLIMIT_CORE.number, &none)
+        guard setrlimit(RLIMIT_CORE.number, &none) == 0 else {
+            throw Failure("internal", .failed, "setrlimit: \(String(cString: strerror(errno)))")
+        }
         // A child whose end is ignored leaves no exit code: a hook that has failed would have succeeded.
         for number in [SIGCHLD, SIGHUP, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2] { signal(number, SIG_DFL) }
     }
