@@ -32,7 +32,7 @@ public struct ProcessLauncher: HelperLauncher {
             theirs.append(pair[1])
         }
         var process: pid_t = -1
-        var variables = ProcessLauncher.allocator.merging(configuration.environment) { $1 }
+        var variables = configuration.environment.merging(ProcessLauncher.allocator) { $1 }
         // Only systemd may name the folder of the credentials, not the configuration.
         variables["CREDENTIALS_DIRECTORY"] = getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) }
         // The helper has the daemon's standard error, and gives its lines a level if they end up in the journal.

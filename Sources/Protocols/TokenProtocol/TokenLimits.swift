@@ -90,6 +90,10 @@ extension TokenConfiguration {
         if environment.count > TokenLimits.environment {
             return "the token's environment has more than \(TokenLimits.environment) variables"
         }
+        // The configuration's file was checked; this is where everything passes that starts a helper.
+        if let name = environment.keys.sorted().first(where: { TokenConfiguration.refusal(ofVariable: $0) != nil }) {
+            return "the token's environment has a variable that must not be set: \(name.prefix(64))"
+        }
         return (1...TokenLimits.pool).contains(pool) ? nil : "the token's pool is not between 1 and \(TokenLimits.pool)"
     }
 }

@@ -280,6 +280,36 @@ import Testing
         } catch { #expect(error.message == "\"tokn\" is not a setting here" && error.hint == "did you mean \"token\"?", "\(error)") }
     }
 
+    /// They would bring code into the process that has the PIN, past the check of the module's own path.
+    @Test(arguments: [
+        "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "LD_DEBUG_OUTPUT", "LD_ANYTHING", "GLIBC_TUNABLES", "GCONV_PATH", "GETCONF_DIR",
+        "HOSTALIASES", "LOCALDOMAIN", "LOCPATH", "MALLOC_TRACE", "NIS_PATH", "NLSPATH", "RESOLV_HOST_CONF", "RES_OPTIONS", "TMPDIR",
+        "TZDIR",
+    ])
+    func aVariableThatLoadsForeignCodeIntoTheHelperIsAnErrorInItsLine(_ name: String) {
+        do {
+            _ = try read(ConfigurationTests.token + "[token.environment]\nSOFTHSM2_CONF = \"/s.conf\"\n\(name) = \"/tmp/evil.so\"\n")
+            Issue.record("\(name) was taken")
+        } catch {
+            #expect(error.message.hasPrefix("\"\(name)\" decides what the C library"), "\(error)")
+            #expect(error.line == 7 && error.hint?.contains("SOFTHSM2_CONF") == true, "\(error)")
+        }
+    }
+
+    @Test(arguments: ["", "X=LD_PRELOAD", "A B", "1X", "Ä", "LD_PRELOAD=/tmp/evil.so"])
+    func whatIsNoNameOfAVariableIsRefused(_ name: String) {
+        do {
+            _ = try read(ConfigurationTests.token + "environment = { \"\(name)\" = \"x\" }\n")
+            Issue.record("\(name) was taken")
+        } catch { #expect(error.message == "\"\(name)\" is not the name of an environment variable", "\(error)") }
+    }
+
+    @Test func aModulesOwnVariablesAreTaken() throws {
+        let variables = ["SOFTHSM2_CONF": "/s.conf", "TPM2_PKCS11_STORE": "/s", "P11_KIT_SERVER_ADDRESS": "unix:path=/s", "_x1": ""]
+        let text = variables.map { "\($0.key) = \"\($0.value)\"" }.joined(separator: ", ")
+        #expect(try read(ConfigurationTests.token + "environment = { \(text) }\n").tokens.first?.environment == variables)
+    }
+
     @Test func aTokensNameIsCalledSo() {
         do {
             _ = try read(ConfigurationTests.token.replacing("\"t\"", with: "\"HSM\""))

@@ -122,18 +122,27 @@ struct SupervisorTokenTests {
         #expect(errno == ESRCH)
     }
 
-    @Test(
-        "The helper has the configured environment, and allocator settings unless these are configured too",
-        arguments: [nil, "glibc.malloc.arena_max=1"])
-    func environment(tunables: String?) async throws {
-        var configuration = configuration()
-        configuration.environment["GLIBC_TUNABLES"] = tunables
-        let harness = try await harness(configuration)
+    @Test("The helper has the configured environment and allocator settings, and nothing else")
+    func environment() async throws {
+        let harness = try await harness()
         let process = try #require(launcher.processes.last)
         #expect(
             Self.environment(of: process) == [
-                "SOFTHSM2_CONF=\(fixture.configurationFile)", "GLIBC_TUNABLES=\(tunables ?? "glibc.malloc.tcache_count=64")",
+                "SOFTHSM2_CONF=\(fixture.configurationFile)", "GLIBC_TUNABLES=glibc.malloc.tcache_count=64",
             ])
+        try await harness.stop()
+    }
+
+    @Test(
+        "No helper is started with a variable that would load other code into it",
+        arguments: ["LD_PRELOAD", "LD_AUDIT", "GLIBC_TUNABLES", "GCONV_PATH", "PATH=/tmp"])
+    func foreignCode(variable: String) async throws {
+        var configuration = configuration()
+        configuration.environment[variable] = "/tmp/evil.so"
+        let harness = try await harness(configuration)
+        let failure = try await harness.on { $0.state.failure }
+        #expect(failure?.kind == .invalidRequest && failure?.message.hasSuffix("must not be set: \(variable)") == true)
+        #expect(launcher.processes.isEmpty)
         try await harness.stop()
     }
 

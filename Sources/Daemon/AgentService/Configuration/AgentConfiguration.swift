@@ -209,7 +209,14 @@ extension TokenConfiguration {
         guard let module = try table.absolutePath("module") else { throw table.error(nil, "the setting \"module\" is missing") }
         let uri = try table.requiredString("uri")
         guard uri.hasPrefix("pkcs11:") else { throw table.error("uri", "must be a PKCS#11 URI (RFC 7512), e.g. \"pkcs11:token=acme\"") }
-        let environment = try table.table("environment")?.allStrings() ?? [:]
+        let variables = try table.table("environment")
+        let environment = try variables?.allStrings() ?? [:]
+        for name in environment.keys.sorted() {
+            guard let why = TokenConfiguration.refusal(ofVariable: name), let variables else { continue }
+            throw variables.error(
+                name, why,
+                hint: "remove it; \"environment\" is for the module's own variables, such as SOFTHSM2_CONF, and \"module\" names its file")
+        }
         self.init(
             name: name, module: module, uri: uri, pinSource: try table.absolutePath("pin-source"),
             pool: try table.integer("pool", in: 1...64) ?? TokenConfiguration.defaultPool, stateDirectory: stateDirectory,
