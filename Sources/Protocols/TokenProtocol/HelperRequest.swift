@@ -29,7 +29,7 @@ public enum HelperRequest: Hashable, Sendable {
 /// What the helper answers.
 public enum HelperReply: Hashable, Sendable {
     /// The number of an unsolicited reply on the control link: `failure` when the token is gone, `ready` when it is
-    /// back. Requests never use it.
+    /// back. Requests never use it. The daemon replaces a helper that sends them too often.
     public static let unasked: UInt32 = 0
 
     /// To `hello`, `status` and `look`.
