@@ -32,6 +32,10 @@ struct Daemon: ParsableCommand {
     @Flag(name: .long, help: "Check the configuration, print what it means, and exit.")
     var checkConfig = false
 
+    /// For the units. Unlike `--check-config` it takes entries that are off, as a start and a reload do.
+    @Flag(name: .long, help: "Check whether a daemon would start with the configuration, print only what is wrong, and exit.")
+    var checkStart = false
+
     @Flag(name: .long, help: "Accept an audit trail that was cut, removed or rewritten, record that in it, and exit.")
     var acceptAuditTrail = false
 
@@ -64,8 +68,8 @@ struct Daemon: ParsableCommand {
         if config?.isEmpty == true {
             throw ValidationError("the value of --config is empty: name a file, or omit it for \(AgentConfiguration.defaultPath)")
         }
-        guard [checkConfig, acceptAuditTrail, explain, matrix].count(where: \.self) <= 1 else {
-            throw ValidationError("--check-config, --accept-audit-trail, --explain and --matrix cannot be combined")
+        guard actions.count(where: \.self) <= 1 else {
+            throw ValidationError("\(Daemon.actionNames) cannot be combined")
         }
         if json, !explain, !matrix { throw ValidationError("--json has no effect without --explain or --matrix") }
         // Asked of a daemon that starts, a question would go unanswered.
@@ -78,11 +82,13 @@ struct Daemon: ParsableCommand {
         if directory != nil, !inquiry.isAboutCA { throw ValidationError("the question is about no CA, so --directory has no effect") }
     }
 
+    /// What is done instead of starting the daemon; one at most.
+    private var actions: [Bool] { [checkConfig, checkStart, acceptAuditTrail, explain, matrix] }
+    private static let actionNames = "--check-config, --check-start, --accept-audit-trail, --explain and --matrix"
+
     /// Called by subcommands: they have been given the daemon's options too.
     func refuseOwnActions() throws {
-        guard !checkConfig, !acceptAuditTrail, !explain, !matrix else {
-            throw ValidationError("--check-config, --accept-audit-trail, --explain and --matrix cannot be combined with a command")
-        }
+        guard !actions.contains(true) else { throw ValidationError("\(Daemon.actionNames) cannot be combined with a command") }
     }
 
     func run() throws {
@@ -90,7 +96,7 @@ struct Daemon: ParsableCommand {
         // process.
         signal(SIGHUP, SIG_IGN)
         // What was asked for at a terminal, or by another program, is answered there.
-        let journal = checkConfig || explain || matrix || acceptAuditTrail ? nil : JournalSocket.behind()
+        let journal = actions.contains(true) ? nil : JournalSocket.behind()
         let sink = LogSink(journal: journal)
         defer { sink.flush() }
         LoggingSystem.bootstrap { SafeLogHandler(SinkLogHandler(label: $0, sink: sink)) }
@@ -107,6 +113,7 @@ struct Daemon: ParsableCommand {
                 print("the configuration is valid")
                 return
             }
+            if checkStart { return }
             if explain { return try explain(daemon) }
             if matrix { return print(matrix(daemon)) }
             if acceptAuditTrail {

@@ -42,7 +42,7 @@ import Testing
         let beside = try await run("--config", config, "restore", backup)
         #expect(beside.status == 1 && beside.error.contains("a daemon may be running"), "\(beside)")
         #expect(beside.error.contains("hint: systemctl stop acme-agentd.socket acme-agentd.service"), "\(beside)")
-        for action in ["--check-config", "--accept-audit-trail", "--matrix"] {
+        for action in ["--check-config", "--check-start", "--accept-audit-trail", "--matrix"] {
             let mixed = try await run(action, "restore", backup, "--replace")
             #expect(mixed.status == 64 && mixed.error.contains("cannot be combined with a command"), "\(mixed)")
         }

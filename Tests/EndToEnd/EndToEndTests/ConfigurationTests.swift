@@ -87,6 +87,9 @@ import Testing
         let checked = try await sandbox.shell("\(Program.folder)/acme-agentd --check-config --config '\(file)'")
         #expect(checked.status == 78)
         #expect(checked.error.contains("grant \"somebody\"") && checked.output.contains("somebody"), "\(checked)")
+        // A daemon would start with it, and has taken it. `systemctl reload` asks this way.
+        let start = try await sandbox.shell("\(Program.folder)/acme-agentd --check-start --config '\(file)'")
+        #expect(start.status == 0 && start.output.isEmpty && start.error.isEmpty, "\(start)")
         let keyless = "\n[[grant]]\nname = \"keyless\"\nusers = [0]\noperations = [\"list-keys\"]\n"
         try (text + keyless).write(toFile: file, atomically: false, encoding: .utf8)
         let warned = try await sandbox.shell("\(Program.folder)/acme-agentd --check-config --config '\(file)'")
@@ -107,6 +110,10 @@ import Testing
         #expect(folders.output.contains("grant \"unmapped\" names uid 65534 (nobody), which the agent always refuses"), "\(folders)")
         let missing = try await sandbox.shell("\(Program.folder)/acme-agentd --check-config --config '\(file).none'")
         #expect(missing.status == 78 && missing.error.contains("there is no such file"), "\(missing)")
+        try (text + "\nnonsense = 1\n").write(toFile: file, atomically: false, encoding: .utf8)
+        let wrong = try await sandbox.shell("\(Program.folder)/acme-agentd --check-start --config '\(file)'")
+        #expect(wrong.status == 78 && wrong.output.isEmpty, "\(wrong)")
+        #expect(wrong.error.contains("acme-agentd: error: \(file):\(lines + 1): "), "\(wrong)")
         try text.write(toFile: file, atomically: false, encoding: .utf8)
         #expect(try await sandbox.shell("\(Program.folder)/acme-agentd --check-config --config '\(file)'").status == 0)
         await sandbox.end()

@@ -94,9 +94,17 @@ import Testing
             for line in ["Type=notify", "NotifyAccess=main", "WatchdogSec=30", "Restart=on-failure", "RuntimeDirectoryPreserve=yes"] {
                 #expect(lines.contains(line), "\(line)")
             }
+            // The file is checked before the daemon is signalled, and before systemd opens the socket.
+            let check = "\(prefix)/sbin/acme-agentd --config /etc/acme-agent/acme-agentd.toml --check-start"
+            let reloads = unit.split(separator: "\n").filter { $0.hasPrefix("ExecReload=") }
+            #expect(reloads == ["ExecReload=\(check)", "ExecReload=/bin/kill -HUP $MAINPID"])
             let socket = try String(contentsOfFile: prefix + "/lib/systemd/system/acme-agentd.socket", encoding: .utf8)
             let settings = Set(socket.split(separator: "\n").map(String.init))
-            for line in ["ListenStream=/run/acme-agent/agent.sock", "SocketGroup=acme-agent", "SocketMode=0660", "RemoveOnStop=no"] {
+            let expected = [
+                "ListenStream=/run/acme-agent/agent.sock", "SocketGroup=acme-agent", "SocketMode=0660", "RemoveOnStop=no",
+                "ExecStartPre=\(check)",
+            ]
+            for line in expected {
                 #expect(settings.contains(line), "\(line)")
             }
             // The folder belongs to the daemon's user before the socket is made.
