@@ -140,26 +140,37 @@ import Testing
         }
     }
 
+    /// Applies an installed file of `sysusers.d` or `tmpfiles.d` below a root of its own.
+    private func make(_ file: String, of prefix: String, below root: String) async throws {
+        let program = file.hasPrefix("sysusers.d/") ? "systemd-sysusers --root='\(root)'" : "systemd-tmpfiles --root='\(root)' --create"
+        let done = try await shell(
+            "mkdir -p '\(root)/etc' '\(root)/var/lib'; touch '\(root)/etc/passwd' '\(root)/etc/group'; \(program) '\(prefix)/lib/\(file)'"
+        )
+        #expect(done.status == 0 && !done.error.contains("ignoring"), "\(done)")
+    }
+
+    /// The fields of a user's line in passwd(5) below that root.
+    private func user(_ name: String, below root: String) throws -> [Substring] {
+        let passwd = try String(contentsOfFile: root + "/etc/passwd", encoding: .utf8)
+        let line = try #require(passwd.split(separator: "\n").first { $0.hasPrefix(name + ":") }, "\(passwd)")
+        let fields = line.split(separator: ":", omittingEmptySubsequences: false)
+        try #require(fields.count == 7, "\(line)")
+        return fields
+    }
+
     @Test(.enabled(if: geteuid() == 0, "needs root")) func usersAndFoldersAreMade() async throws {
         try await installed { prefix in
             let root = prefix + "/root"
-            func made(_ file: String, _ program: String) async throws {
-                let done = try await shell(
-                    "mkdir -p '\(root)/etc' '\(root)/var/lib'; touch '\(root)/etc/passwd' '\(root)/etc/group'; \(program) '\(prefix)/lib/\(file)'"
-                )
-                #expect(done.status == 0 && !done.error.contains("ignoring"), "\(done)")
-            }
-            try await made("sysusers.d/acme-agent.conf", "systemd-sysusers --root='\(root)'")
-            let passwd = try String(contentsOfFile: root + "/etc/passwd", encoding: .utf8)
-            let client = try #require(passwd.split(separator: "\n").first { $0.hasPrefix("acme-agent-client:") })
-            #expect(client.hasSuffix(":/var/lib/acme-agent:/usr/sbin/nologin"), "\(passwd)")
+            try await make("sysusers.d/acme-agent.conf", of: prefix, below: root)
+            let client = try user("acme-agent-client", below: root)
+            #expect(client[5] == "/var/lib/acme-agent" && client[6] == "/usr/sbin/nologin", "\(client)")
             let groups = try String(contentsOfFile: root + "/etc/group", encoding: .utf8).split(separator: "\n")
             // The socket's group has this member and nobody else, and the member no further group.
             #expect(groups.filter { $0.hasSuffix(":acme-agent-client") }.map { $0.prefix { $0 != ":" } } == ["acme-agent"], "\(groups)")
-            try await made("tmpfiles.d/acme-agent.conf", "systemd-tmpfiles --root='\(root)' --create")
-            let status = try await shell("stat -c '%U %a' '\(root)/etc/acme-agent'; stat -c '%u %a' '\(root)/var/lib/acme-agent'")
-            let fields = client.split(separator: ":", omittingEmptySubsequences: false)
-            #expect(status.output == "root 755\n\(fields[2]) 755\n", "\(status)")
+            try await make("tmpfiles.d/acme-agent.conf", of: prefix, below: root)
+            let status = try await shell(
+                "cd '\(root)'; stat -c '%U %a' etc/acme-agent; stat -c '%u %a' var/lib/acme-agent var/lib/acme-agent-metrics")
+            #expect(status.output == "root 755\n\(client[2]) 755\n\(client[2]) 755\n", "\(status)")
             // A store of an earlier version keeps its owner, at each start of the system.
             let kept = try await shell(
                 """
@@ -167,6 +178,21 @@ import Testing
                 stat -c %U '\(root)/var/lib/acme-agent'
                 """)
             #expect(kept.output == "daemon\n", "\(kept)")
+        }
+    }
+
+    /// The daemon's package alone, then the other one beside it.
+    @Test(.enabled(if: geteuid() == 0, "needs root")) func theDaemonsUserAndFoldersAreMadeWithoutTheFrontEnd() async throws {
+        try await installed { prefix in
+            let root = prefix + "/root"
+            try await make("sysusers.d/acme-agentd.conf", of: prefix, below: root)
+            let agent = try user("acme-agent", below: root)
+            #expect(agent[5] == "/var/lib/acme-agentd" && agent[6] == "/usr/sbin/nologin", "\(agent)")
+            try await make("tmpfiles.d/acme-agentd.conf", of: prefix, below: root)
+            let status = try await shell("cd '\(root)'; stat -c '%u %g %a' var/lib/acme-agentd run/acme-agent")
+            #expect(status.output == "\(agent[2]) \(agent[3]) 700\n\(agent[2]) \(agent[3]) 750\n", "\(status)")
+            try await make("sysusers.d/acme-agent.conf", of: prefix, below: root)
+            #expect(try user("acme-agent", below: root) == agent)
         }
     }
 }
