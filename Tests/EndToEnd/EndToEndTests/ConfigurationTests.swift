@@ -8,14 +8,16 @@ import Testing
         #expect(outcome.status == 64 && outcome.error.contains("the value of --config is empty"), "\(outcome)")
     }
 
-    /// As a package installs it: each line is commented out. The unit does not start the daemon again after 78.
-    @Test func aConfigurationThatSaysNothingIsExplainedOnce() async throws {
+    /// As a package installs it, and the example that it installs beside: each line is commented out. The unit does not
+    /// start the daemon again after 78.
+    @Test(arguments: ["cp Config/debian/acme-agentd.toml", "sed 's/^[^#]/#&/' Config/acme-agentd.toml >"])
+    func aConfigurationThatSaysNothingIsExplainedOnce(_ command: String) async throws {
         let folder = FileManager.default.temporaryDirectory.path + "/commented-\(UUID().uuidString.prefix(8))"
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         let file = folder + "/acme-agentd.toml"
         let made = try await Program.run(
-            "/bin/bash", ["-euc", "sed 's/^[^#]/#&/' Config/acme-agentd.toml >'\(file)'"], environment: Program.environment)
+            "/bin/bash", ["-euc", "\(command) '\(file)'; chmod 0644 '\(file)'"], environment: Program.environment)
         try #require(made.status == 0, "\(made)")
         let commented = try await Program.run(Program.folder + "/acme-agentd", ["--config", file], environment: [:])
         #expect(commented.status == 78 && commented.error.contains("\(file): no [[token]] is configured"), "\(commented)")
@@ -26,6 +28,44 @@ import Testing
         #expect(missing.error.contains("hint: write it after acme-agentd.toml in the documentation"), "\(missing)")
         let unit = try String(contentsOfFile: "Config/systemd/acme-agentd.service", encoding: .utf8)
         #expect(unit.contains("\nRestartPreventExitStatus=78\n"))
+    }
+
+    /// A MAC key as systemd gives a credential to a service: in memory, root's, and readable for the service's user by an
+    /// access control list. Elsewhere the same file is too open.
+    @Test(.enabled(if: geteuid() == 0 && access("/dev/shm", W_OK) == 0, "needs root and a file system in memory"))
+    func aMACKeyMayBeACredentialOfTheService() async throws {
+        let folder = "/dev/shm/credentials-\(UUID().uuidString.prefix(8))"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let environment = Program.environment.merging(["FOLDER": folder]) { _, new in new }
+        let made = try await Program.run(
+            "/bin/bash",
+            [
+                "-euc",
+                """
+                mkdir -m 0700 "$FOLDER"
+                echo zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W >"$FOLDER/mac-key"
+                chmod 0440 "$FOLDER/mac-key"
+                python3 -c 'import os, struct, sys
+                entries = [(1, 4, -1), (2, 4, os.geteuid()), (4, 0, -1), (16, 4, -1), (32, 0, -1)]
+                value = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+                os.setxattr(sys.argv[1], "system.posix_acl_access", value)' "$FOLDER/mac-key"
+                { sed 's/^users = .*/users = ["root"]/' Config/acme-agentd.toml
+                  printf '%s\\n' '[[external-account]]' 'name = "ca"' 'directory = "https://ca.example/directory"' 'key-id = "kid"' \
+                      "hmac-key-file = \\"$FOLDER/mac-key\\""
+                } >"$FOLDER/acme-agentd.toml"
+                chmod 0600 "$FOLDER/acme-agentd.toml"
+                """,
+            ], environment: environment)
+        try #require(made.status == 0, "\(made)")
+        func check(credentials: String) async throws -> Outcome {
+            try await Program.run(
+                Program.folder + "/acme-agentd", ["--config", folder + "/acme-agentd.toml", "--check-config"],
+                environment: environment.merging(["CREDENTIALS_DIRECTORY": credentials]) { _, new in new })
+        }
+        let given = try await check(credentials: folder)
+        #expect(given.status == 0, "\(given)")
+        let other = try await check(credentials: "/dev/shm")
+        #expect(other.status == 78 && other.error.contains("external account \"ca\""), "\(other)")
     }
 
     /// In the journal nothing else says so: no level hides it. Without the journal's socket its lines are here.

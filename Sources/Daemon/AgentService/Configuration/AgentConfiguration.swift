@@ -136,11 +136,13 @@ public struct AgentConfiguration: Sendable {
             guard Set(tokens.map(\.name)).count == tokens.count else { throw token.error("name", "is used by another token") }
         }
         guard !tokens.isEmpty else {
+            let example =
+                AnnotatedExample.command(writing: table.file).map { "an annotated example, commented out: \($0)" }
+                ?? "acme-agentd.toml in the documentation is an annotated example"
             throw table.error(
                 nil, "no [[token]] is configured",
-                hint:
-                    "write a [[token]] and a [[grant]] in that file (acme-agentd.toml in the documentation is an annotated example), check it "
-                    + "with acme-agentd --check-config, and start the daemon then")
+                hint: "write a [[token]] and a [[grant]] in that file (\(example)), check it with acme-agentd --check-config, and start "
+                    + "the daemon then")
         }
 
         externalAccounts = []
