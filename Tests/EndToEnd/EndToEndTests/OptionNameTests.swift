@@ -146,15 +146,38 @@ import Testing
         }
     }
 
+    /// The options of commands that a document lacks, as `--name of command`.
+    private static func missing(in document: String, _ commands: [(words: String, command: Command)]) throws -> [String] {
+        // roff(7) writes the hyphen of an option as \-.
+        let text = try String(contentsOfFile: Program.root + "/" + document, encoding: .utf8).replacingOccurrences(of: "\\-", with: "-")
+        return commands.flatMap { words, command in
+            (command.arguments ?? []).filter { $0.kind != "positional" && $0.name != "help" }.map(\.name).filter { name in
+                let pattern = "--\(NSRegularExpression.escapedPattern(for: name))(?![a-z-])"
+                return text.range(of: pattern, options: .regularExpression) == nil
+            }.map { "--\($0) of \(words)" }
+        }
+    }
+
     /// The documents have every option.
     @Test func theManualAndTheCommandLinePageHaveEveryOption() async throws {
-        let page = try String(contentsOfFile: Program.root + "/Docs/cli.md", encoding: .utf8)
-        for (words, command) in try await Self.commands(of: "acme-agent") {
-            for argument in command.arguments ?? [] where argument.kind != "positional" && !["help", "version"].contains(argument.name) {
-                let isThere = page.range(
-                    of: "--\(NSRegularExpression.escapedPattern(for: argument.name))(?![a-z-])", options: .regularExpression)
-                #expect(isThere != nil, "Docs/cli.md lacks --\(argument.name) of \(words)")
-            }
+        let commands = try await Self.commands(of: "acme-agent")
+        for document in ["Docs/cli.md", "Docs/man/acme-agent.1"] {
+            let missing = try Self.missing(in: document, commands)
+            #expect(missing.isEmpty, "\(document) lacks \(missing)")
         }
+        // The page of the daemon names the questions of `policy check`, and not each of them.
+        let questions = commands.first { $0.words == "acme-agent policy check" }?.command.arguments ?? []
+        try #require(questions.contains { $0.name == "order" })
+        let general = ["config", "directory", "json", "version"]
+        let asked = Set(questions.map(\.name)).subtracting(general)
+        let daemon = try await Self.commands(of: "acme-agentd").map { words, command in
+            var own = command
+            own.arguments = command.arguments?.filter { !asked.contains($0.name) }
+            return (words: words, command: own)
+        }
+        let missing = try Self.missing(in: "Docs/man/acme-agentd.8", daemon)
+        #expect(missing.isEmpty, "Docs/man/acme-agentd.8 lacks \(missing)")
+        // It would notice one.
+        #expect(try Self.missing(in: "Docs/man/acme-agent-token.8", commands).contains("--order of acme-agent policy check"))
     }
 }
