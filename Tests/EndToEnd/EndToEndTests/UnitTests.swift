@@ -96,7 +96,7 @@ import Testing
             }
             // The file is checked before the daemon is signalled, and before systemd opens the socket.
             let check = "\(prefix)/sbin/acme-agentd --config /etc/acme-agent/acme-agentd.toml --check-start"
-            let reloads = unit.split(separator: "\n").filter { $0.hasPrefix("ExecReload=") }
+            let reloads = unit.split(separator: "\n").map(String.init).filter { $0.hasPrefix("ExecReload=") }
             #expect(reloads == ["ExecReload=\(check)", "ExecReload=/bin/kill -HUP $MAINPID"])
             let socket = try String(contentsOfFile: prefix + "/lib/systemd/system/acme-agentd.socket", encoding: .utf8)
             let settings = Set(socket.split(separator: "\n").map(String.init))
