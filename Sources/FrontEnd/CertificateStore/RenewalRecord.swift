@@ -39,9 +39,12 @@ public struct RenewalRecord: Hashable, Sendable {
         public var isOfCA: Bool
         /// Whether only the deploy hook failed: the certificate itself is installed.
         public var isDeployment: Bool
+        /// The last error's stable code, as `--json` has it; `nil` in records of format 2 and earlier.
+        public var code: String?
 
         public init(
-            directory: ACMEURL, count: Int, first: Int64, last: Int64, next: Int64, reason: String, isOfCA: Bool, isDeployment: Bool = false
+            directory: ACMEURL, count: Int, first: Int64, last: Int64, next: Int64, reason: String, isOfCA: Bool,
+            isDeployment: Bool = false, code: String? = nil
         ) {
             self.directory = directory
             self.count = count
@@ -51,6 +54,7 @@ public struct RenewalRecord: Hashable, Sendable {
             self.reason = reason
             self.isOfCA = isOfCA
             self.isDeployment = isDeployment
+            self.code = code
         }
     }
 
@@ -113,6 +117,8 @@ public struct RenewalRecord: Hashable, Sendable {
 
     /// Kept of a reason: a sentence.
     static let longestReason = 500
+    /// Kept of an error's code: a few words.
+    static let longestCode = 64
     /// A certificate has one CA, or two.
     static let maximumCAs = 8
 
@@ -154,6 +160,7 @@ public struct RenewalRecord: Hashable, Sendable {
         failures.removeAll { $0.directory == failure.directory }
         var failure = failure
         failure.reason = String(failure.reason.prefix(Self.longestReason))
+        failure.code = failure.code.map { String($0.prefix(Self.longestCode)) }
         failures.append(failure)
         if failures.count > Self.maximumCAs { failures.removeFirst() }
     }
@@ -161,8 +168,9 @@ public struct RenewalRecord: Hashable, Sendable {
 
 extension RenewalRecord: StoreDocument {
     static let kind = "renewal"
-    /// Format 2 added revocation lists and failed deploy hooks.
-    static let version: Int64 = 2
+    /// Format 2 added revocation lists and failed deploy hooks, format 3 the failures' codes.
+    static let version: Int64 = 3
+    var format: Int64 { failures.contains { $0.code != nil } ? 3 : 2 }
 
     func write(_ writer: inout JSONWriter) {
         writer.member("name", name.rawValue)
@@ -222,6 +230,7 @@ extension RenewalRecord: StoreDocument {
                 writer.member("reason", failure.reason)
                 writer.member("isOfCA", failure.isOfCA)
                 if failure.isDeployment { writer.member("isDeployment", true) }
+                writer.member("code", ifPresent: failure.code)
                 writer.endObject()
             }
             writer.endArray()
@@ -273,13 +282,13 @@ extension RenewalRecord: StoreDocument {
         }
         for value in try object.optional("failures")?.array() ?? [] {
             let failure = try value.object()
-            try failure.finish(known: ["directory", "count", "first", "last", "next", "reason", "isOfCA", "isDeployment"])
+            try failure.finish(known: ["directory", "count", "first", "last", "next", "reason", "isOfCA", "isDeployment", "code"])
             note(
                 Failures(
                     directory: try ACMEURL(failure.string("directory")), count: Int(clamping: try failure.integer("count")),
                     first: try failure.integer("first"), last: try failure.integer("last"), next: try failure.integer("next"),
                     reason: try failure.string("reason"), isOfCA: try failure.bool("isOfCA"),
-                    isDeployment: try failure.optionalBool("isDeployment") ?? false))
+                    isDeployment: try failure.optionalBool("isDeployment") ?? false, code: try failure.optionalString("code")))
         }
     }
 }

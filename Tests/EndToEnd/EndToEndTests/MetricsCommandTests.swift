@@ -7,6 +7,7 @@ import Testing
         FileManager.default.isExecutableFile(atPath: $0)
     }
 
+    /// The value of one series, its labels in the order of their names.
     private func value(_ series: String, in text: String) -> Double? {
         text.split(separator: "\n").first { $0.hasPrefix(series + " ") }.flatMap { Double($0.dropFirst(series.count + 1)) }
     }
@@ -18,10 +19,11 @@ import Testing
         let printed = try await sandbox.agent("metrics")
         #expect(printed.status == 0 && printed.error == "", "\(printed)")
         #expect(value("acme_agent_reachable", in: printed.output) == 1)
+        #expect(value("acme_agent_metrics_refused", in: printed.output) == 0)
+        let store = sandbox.folder + "/state", labels = #"{certificate="www.example.org",store="\#(store)"}"#
         let end = try #require(
-            value(#"acme_agent_certificate_not_after_timestamp_seconds{certificate="www.example.org"}"#, in: printed.output), "\(printed)")
-        let renewal = try #require(
-            value(#"acme_agent_certificate_renewal_timestamp_seconds{certificate="www.example.org"}"#, in: printed.output))
+            value("acme_agent_certificate_not_after_timestamp_seconds\(labels)", in: printed.output), "\(printed)")
+        let renewal = try #require(value("acme_agent_certificate_renewal_timestamp_seconds\(labels)", in: printed.output))
         #expect(end > Date().timeIntervalSince1970 && renewal < end)
         #expect(printed.output.contains(#"purpose="finalize""#) && printed.output.contains(#"key="www.example.org""#))
         if let promtool = Self.promtool {
@@ -44,6 +46,7 @@ import Testing
         // What a dead daemon looks like to an alert rule.
         let alone = try await sandbox.agent("--socket", sandbox.folder + "/nobody.sock", "metrics")
         #expect(alone.status == 3 && value("acme_agent_reachable", in: alone.output) == 0, "\(alone)")
+        #expect(value("acme_agent_metrics_refused", in: alone.output) == nil)
         #expect(alone.output.contains("acme_agent_certificate_not_after_timestamp_seconds{"))
         let unasked = try await sandbox.agent("--socket", sandbox.folder + "/nobody.sock", "metrics", "--without-agent", "--json")
         #expect(unasked.status == 0 && (unasked.json["metrics"] as? String)?.contains("acme_agent_reachable") == false, "\(unasked)")
@@ -60,6 +63,7 @@ import Testing
         }
         #expect(refused.status == 2 && refused.error.contains("read-metrics"), "\(refused)")
         #expect(value("acme_agent_reachable", in: refused.output) == 1 && !refused.output.contains("acme_agent_signatures_total"))
+        #expect(value("acme_agent_metrics_refused", in: refused.output) == 1)
         await sandbox.end()
     }
 
@@ -77,7 +81,7 @@ import Testing
         let rules = try String(contentsOfFile: "Config/prometheus/acme-agent.rules.yml", encoding: .utf8)
         let tests = try String(contentsOfFile: "Tests/EndToEnd/AlertRules/acme-agent.rules.test.yml", encoding: .utf8)
         let names = rules.split(separator: "\n").compactMap { $0.split(separator: "alert: ").dropFirst().first }
-        #expect(names.count >= 14)
+        #expect(names.count >= 16)
         for name in names { #expect(tests.contains("alertname: \(name)\n        exp_alerts:\n          - "), "\(name)") }
     }
 

@@ -4,7 +4,8 @@ import CertificateStore
 
 extension RenewalFailure {
     /// What an issuance's error means for the next attempt.
-    public init(_ error: any Error) {
+    /// - Parameter code: what the program calls it; the errors of the agent are not known here.
+    public init(_ error: any Error, code: String? = nil) {
         let reason = "\(error)".split(whereSeparator: \.isNewline).map { $0.drop { $0 == " " } }.joined(separator: " ")
         switch error {
         case let error as ACMEClientError:
@@ -17,6 +18,7 @@ extension RenewalFailure {
         case let error as StoreError: self.init(isOfCA: error.reason == .chainRefused, reason: reason)
         default: self.init(isOfCA: false, reason: reason)
         }
+        self.code = code
     }
 }
 

@@ -378,7 +378,7 @@ public struct RenewalScheduler: Sendable {
             record.note(
                 RenewalRecord.Failures(
                     directory: directory, count: count, first: earlier?.first ?? now, last: now, next: now &+ wait,
-                    reason: failure.reason, isOfCA: failure.isOfCA, isDeployment: failure.isDeployment))
+                    reason: failure.reason, isOfCA: failure.isOfCA, isDeployment: failure.isDeployment, code: failure.code))
             // The certificate is a new one, though servers do not use it yet.
             if failure.isDeployment, entry.candidate.reason != .undeployed { record.pause = pause(after: record.pause, now: now) }
             await work.keep(record)

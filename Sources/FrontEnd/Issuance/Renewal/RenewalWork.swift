@@ -70,12 +70,15 @@ public struct RenewalFailure: Sendable {
     public var retryAfter: Int64?
     /// For a person.
     public var reason: String
+    /// The error's stable code, for what counts failures by their cause.
+    public var code: String?
 
-    public init(isOfCA: Bool, isDeployment: Bool = false, retryAfter: Int64? = nil, reason: String) {
+    public init(isOfCA: Bool, isDeployment: Bool = false, retryAfter: Int64? = nil, reason: String, code: String? = nil) {
         self.isOfCA = isOfCA
         self.isDeployment = isDeployment
         self.retryAfter = retryAfter
         self.reason = reason
+        self.code = code
     }
 }
 

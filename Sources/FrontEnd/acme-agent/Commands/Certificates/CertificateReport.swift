@@ -85,6 +85,8 @@ struct CertificateReport: Sendable {
     /// That its CA has revoked it, if that is known.
     private(set) var revocation: RenewalRecord.Revocation?
     private(set) var listFailures: RenewalRecord.ListFailures?
+    /// The failed attempts to renew it, or to run its hooks, since the last that did not fail.
+    private(set) var failures: [RenewalRecord.Failures] = []
     /// Unix seconds.
     let now: Int64
 
@@ -105,6 +107,7 @@ struct CertificateReport: Sendable {
         window = record?.window
         revocation = record?.revocation
         listFailures = record?.listFailures
+        failures = record?.failures ?? []
     }
 
     /// Why nobody looks whether its CA has revoked it, in a few words; `nil` if somebody does, or its CA has no lists.
@@ -183,6 +186,7 @@ struct CertificateReport: Sendable {
         list.add("not before", RFC3339.string(metadata.notBefore))
         list.add("not after", "\(RFC3339.string(metadata.notAfter)) (\(Wording.moment(metadata.notAfter, from: now)))")
         list.add("renewal due", renewal.map { "\(RFC3339.string($0)) (\(Wording.moment($0, from: now)))" } as String?)
+        list.add("failed attempts", failures.map { $0.line(from: now) })
         list.add("revocation", unlooked)
         list.add("issuer", issuer)
         list.add("chain", Wording.count(certificate.chain.certificates.count, "certificate"))
@@ -255,6 +259,12 @@ struct CertificateReport: Sendable {
             json.member("reason", ifPresent: revocation.reason?.name)
             json.endObject()
         }
+        if !failures.isEmpty {
+            json.name("failedAttempts")
+            json.beginArray()
+            for failure in failures { failure.write(to: &json) }
+            json.endArray()
+        }
         json.member("revocationUnlooked", ifPresent: unlooked)
         json.member("installed", RFC3339.string(metadata.installed))
         json.name("keyDetails")
@@ -272,6 +282,28 @@ struct CertificateReport: Sendable {
         json.member("profile", ifPresent: metadata.profile)
         json.member("folder", ifPresent: certificate.folder)
         if withPEM { json.member("pem", String(decoding: certificate.chain.fullChainPEM, as: UTF8.self)) }
+        json.endObject()
+    }
+}
+
+extension RenewalRecord.Failures {
+    /// `3 at ca.example, the last one an hour ago (validation): …; the next one in 2 hours`
+    fileprivate func line(from now: Int64) -> String {
+        "\(count) at \(directory.host), the last one \(Wording.moment(last, from: now)) (\(FailureCause(self).rawValue)): "
+            + "\(TerminalText.safe(reason, limit: 300)); the next one \(Wording.moment(next, from: now))"
+    }
+
+    /// Writes them as a value.
+    fileprivate func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("directory", directory.text)
+        json.member("failures", count)
+        json.member("since", RFC3339.string(first))
+        json.member("last", RFC3339.string(last))
+        json.member("until", RFC3339.string(next))
+        json.member("cause", FailureCause(self).rawValue)
+        json.member("code", ifPresent: code)
+        json.member("message", reason)
         json.endObject()
     }
 }

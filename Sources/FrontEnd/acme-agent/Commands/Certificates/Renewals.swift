@@ -433,7 +433,7 @@ struct Renewals: RenewalWork {
             let remembered = (try? RememberedSettings(stateDirectory: session.settings.stateDirectory).read(name)) ?? CertificateSettings()
             let settings = session.settings.certificate(named: name.rawValue, given: given, remembered: remembered)
             await session.callFailureHook(of: name, settings, failure)
-            return .failed(RenewalFailure(error))
+            return .failed(RenewalFailure(error, code: failure.code))
         }
     }
 

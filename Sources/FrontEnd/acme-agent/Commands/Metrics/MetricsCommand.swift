@@ -12,7 +12,7 @@ struct MetricsCommand: AgentCommand {
             must belong to you or root. metrics.md lists the metrics.
 
             If the agent cannot be reached, acme_agent_reachable is 0 and the exit status is 3; if its policy refuses, \
-            the exit status is 2. The certificates' metrics are printed in both cases.
+            acme_agent_metrics_refused is 1 and the exit status is 2. The certificates' metrics are printed in both cases.
 
             Example: acme-agent metrics --textfile /var/lib/acme-agent-metrics/a.prom
             """)
@@ -38,7 +38,7 @@ struct MetricsCommand: AgentCommand {
             try Task.checkCancellation()
         }
         let contents = try await StoreContents(session)
-        let store = await StoreMetrics(contents, session, isReachable: withoutAgent ? nil : failure.map(Self.isRefusal) ?? true)
+        let store = await StoreMetrics(contents, session, agent: withoutAgent ? .notAsked : Self.answer(failure))
         let text = (agentText ?? "") + store.text
         if let textfile {
             do { try DurableFile.replace(textfile, with: Array(text.utf8), mode: 0o644) } catch {
@@ -54,6 +54,9 @@ struct MetricsCommand: AgentCommand {
         return failure.exitStatus
     }
 
-    /// Whether the agent has answered, although with a refusal.
-    private static func isRefusal(_ failure: Failure) -> Bool { failure.exitStatus == .refused }
+    /// A refusal is an answer, too.
+    private static func answer(_ failure: Failure?) -> StoreMetrics.Answer {
+        guard let failure else { return .given }
+        return failure.exitStatus == .refused ? .refused : .unanswered
+    }
 }

@@ -3,13 +3,16 @@ import CertificateStore
 import CoreMetrics
 import PrometheusMetrics
 
-/// The metrics of the stored certificates.
+/// The metrics of the stored certificates. Each names its store, since the files of several users are read together.
 struct StoreMetrics {
     /// Certificates of a store are the user's own, so their number is bounded only against a mistake.
     private static let series = 100_000
+    /// Bytes of a label's value: the longest path (PATH_MAX). Two that are cut to the same would be one series.
+    private static let longestValue = 4_096
 
     private enum Name {
         static let reachable = "acme_agent_reachable"
+        static let refused = "acme_agent_metrics_refused"
         static let notAfter = "acme_agent_certificate_not_after_timestamp_seconds"
         static let notBefore = "acme_agent_certificate_not_before_timestamp_seconds"
         static let renewal = "acme_agent_certificate_renewal_timestamp_seconds"
@@ -23,31 +26,39 @@ struct StoreMetrics {
 
     private static let families: [PrometheusRegistry.Family] = [
         .init(Name.reachable, "Whether the agent answered."),
+        .init(Name.refused, "Whether its policy refused the agent's metrics, which are missing then."),
         .init(Name.notAfter, "When the stored certificate expires, Unix seconds."),
         .init(Name.notBefore, "When the stored certificate becomes valid, Unix seconds."),
         .init(Name.renewal, "When a timer renews the certificate, Unix seconds."),
         .init(Name.concern, "1 for a certificate that needs attention, with the reason."),
         .init(
             Name.failures,
-            "Failed attempts in a row, by CA and cause: ca (its fault), validation (ours, such as a name not proven), deployment (a hook)."),
+            "Failed attempts in a row, by CA and the last one's cause: \(FailureCause.allCases.map(\.rawValue).joined(separator: ", "))."),
         .init(Name.retry, "When the next attempt is made after a failed one, Unix seconds."),
         .init(Name.damaged, "Certificates and orders in the store that cannot be read."),
         .init(Name.interrupted, "Orders that were interrupted or have failed."),
         .init(Name.read, "When the store was read, Unix seconds."),
     ]
 
-    private let registry = PrometheusRegistry(StoreMetrics.families, seriesPerFamily: StoreMetrics.series)
+    /// What became of the question for the agent's metrics.
+    enum Answer {
+        case given, refused, unanswered, notAsked
+    }
+
+    private let registry = PrometheusRegistry(
+        StoreMetrics.families, seriesPerFamily: StoreMetrics.series, longestValue: StoreMetrics.longestValue)
 
     var text: String { registry.text() }
 
-    /// - Parameter isReachable: `nil` if the agent was not asked.
-    init(_ contents: StoreContents, _ session: Session, isReachable: Bool?) async {
-        if let isReachable { set(Name.reachable, isReachable ? 1 : 0) }
-        set(Name.read, Session.now)
-        set(Name.damaged, Int64(contents.damaged.count))
-        set(Name.interrupted, Int64(contents.interrupted.count))
+    init(_ contents: StoreContents, _ session: Session, agent answer: Answer) async {
+        if answer != .notAsked { set(Name.reachable, answer == .unanswered ? 0 : 1) }
+        if answer == .given || answer == .refused { set(Name.refused, answer == .refused ? 1 : 0) }
+        let store = [("store", session.settings.stateDirectory)]
+        set(Name.read, Session.now, store)
+        set(Name.damaged, Int64(contents.damaged.count), store)
+        set(Name.interrupted, Int64(contents.interrupted.count), store)
         for report in contents.reports {
-            let certificate = report.certificate, name = [("certificate", certificate.name.rawValue)]
+            let certificate = report.certificate, name = store + [("certificate", certificate.name.rawValue)]
             set(Name.notAfter, certificate.metadata.notAfter, name)
             set(Name.notBefore, certificate.metadata.notBefore, name)
             if let renewal = report.renewal { set(Name.renewal, renewal, name) }
@@ -56,9 +67,8 @@ struct StoreMetrics {
         for name in Set(contents.reports.map(\.certificate.name) + contents.interrupted.map(\.name)) {
             guard let record = try? await session.store.renewalRecord(named: name) else { continue }
             for failure in record.failures {
-                let cause = failure.isDeployment ? "deployment" : failure.isOfCA ? "ca" : "validation"
-                let labels = [("certificate", name.rawValue), ("ca", failure.directory.text)]
-                set(Name.failures, Int64(failure.count), labels + [("cause", cause)])
+                let labels = store + [("certificate", name.rawValue), ("ca", failure.directory.text)]
+                set(Name.failures, Int64(failure.count), labels + [("cause", FailureCause(failure).rawValue)])
                 set(Name.retry, failure.next, labels)
             }
         }
