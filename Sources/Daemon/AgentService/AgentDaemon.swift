@@ -236,7 +236,7 @@ public final class AgentDaemon: Sendable {
             rates: try RateKeeper(file: configuration.stateDirectory + "/rates", disk: disk, eventLoop: loop, logger: logger))
         let keys = KeyAdministration(
             eventLoop: loop, folder: folder, contents: try folder.contents(), disk: disk, audit: audit, tokens: tokens,
-            logger: logger)
+            metrics: metrics, logger: logger)
         let keeper = ConfigurationKeeper(
             loaded, gate: gate, tokens: tokens, sockets: sockets, desk: desk, audit: audit, eventLoop: loop, logger: logger)
         let service = try AgentService(

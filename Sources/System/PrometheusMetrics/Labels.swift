@@ -12,6 +12,11 @@ struct Labels: Hashable, Comparable {
         pairs = dimensions.map { Pair(name: $0.0, value: Self.cut($0.1, longestValue)) }.sorted { $0.name < $1.name }
     }
 
+    /// Whether a label has this value, as far as it is kept.
+    func has(_ name: String, _ value: String, longestValue: Int) -> Bool {
+        pairs.contains(Pair(name: name, value: Self.cut(value, longestValue)))
+    }
+
     static func < (one: Labels, other: Labels) -> Bool {
         one.pairs.lexicographicallyPrecedes(other.pairs) { ($0.name, $0.value) < ($1.name, $1.value) }
     }

@@ -5,7 +5,8 @@ import Synchronization
 /// 0.0.4.
 ///
 /// Bounded, since some label values are what callers chose: a family takes so many series, and what belongs to further
-/// ones is counted together, in one whose label values are `other`. Label values have a longest length.
+/// ones is counted together, in one whose label values are `other`. Each family has its own limit. Label values have a
+/// longest length.
 public final class PrometheusRegistry: MetricsFactory, Sendable {
     /// What is known of a metric before anything is measured.
     public struct Family: Sendable, Hashable {
@@ -38,6 +39,8 @@ public final class PrometheusRegistry: MetricsFactory, Sendable {
         var kind: SeriesKind
         var family: Family
         var series: [Labels: Series] = [:]
+        /// Those of them that count together what is beyond the limit. They take no places.
+        var together: Set<Labels> = []
     }
 
     private struct State {
@@ -88,6 +91,20 @@ public final class PrometheusRegistry: MetricsFactory, Sendable {
     /// Drops the series of a metric: of what may be gone, before its present figures are set.
     public func forget(_ name: String) { state.withLock { $0.members[name] = nil } }
 
+    /// Drops the series of a metric that have this label: what they are about is gone, and their places are free for
+    /// others. What is counted together under `other` stays, since a counter must not go back.
+    ///
+    /// Handlers of the series count no longer; make new ones.
+    public func forget(_ name: String, where label: String, is value: String) {
+        guard value != Self.otherSeries else { return }
+        let longest = longestValue
+        state.withLock { state in
+            guard let series = state.members[name]?.series else { return }
+            let together = state.members[name]?.together ?? []
+            state.members[name]?.series = series.filter { together.contains($0.key) || !$0.key.has(label, value, longestValue: longest) }
+        }
+    }
+
     /// Finds or makes a series. Of another kind than the family's others, it is not shown.
     private func series(_ name: String, _ dimensions: [(String, String)], _ kind: SeriesKind) -> Series {
         let labels = Labels(dimensions, longestValue: longestValue)
@@ -95,7 +112,7 @@ public final class PrometheusRegistry: MetricsFactory, Sendable {
             var members = state.members[name] ?? Members(kind: kind, family: state.families[name] ?? Family(name, ""))
             guard members.kind == kind else { return Series(kind, members.family.buckets) }
             if let known = members.series[labels] { return known }
-            let isFull = members.series.count >= seriesPerFamily
+            let isFull = members.series.count - members.together.count >= seriesPerFamily
             let collapsed = members.family.collapsed
             let own =
                 isFull
@@ -104,6 +121,7 @@ public final class PrometheusRegistry: MetricsFactory, Sendable {
             if let known = members.series[own] { return known }
             let new = Series(kind, members.family.buckets)
             members.series[own] = new
+            if isFull { members.together.insert(own) }
             state.members[name] = members
             return new
         }

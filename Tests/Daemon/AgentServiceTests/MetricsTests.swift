@@ -22,11 +22,13 @@ import Testing
         let text = try await client.metrics()
         let signed = #"acme_agent_signatures_total{grant="all",key="account-1",outcome="signed",purpose="post-as-get"}"#
         #expect(value(signed, in: text) == 3, "\(text)")
-        for stage in ["intent", "token", "outcome", "all"] {
+        for stage in ["request", "intent", "token", "outcome", "all"] {
             #expect(value("acme_agent_signature_seconds_count{stage=\"\(stage)\"}", in: text) == 3, "\(stage)")
         }
         // The parts are what makes up all of it.
-        let sums = ["intent", "token", "outcome"].compactMap { value("acme_agent_signature_seconds_sum{stage=\"\($0)\"}", in: text) }
+        let sums = ["request", "intent", "token", "outcome"].compactMap {
+            value("acme_agent_signature_seconds_sum{stage=\"\($0)\"}", in: text)
+        }
         let all = try #require(value("acme_agent_signature_seconds_sum{stage=\"all\"}", in: text))
         #expect(all > 0 && abs(sums.reduce(0, +) - all) < 1e-6, "\(sums) \(all)")
         #expect(value(#"acme_agent_token_ready{token="fake"}"#, in: text) ?? 0 == 1, "\(text)")
@@ -86,6 +88,29 @@ import Testing
         #expect(series.count == 501)
         #expect(value(#"acme_agent_signatures_total{grant="other",key="other",outcome="signed",purpose="post-as-get"}"#, in: text) == 2)
         #expect(value(#"acme_agent_keys{state="active",usage="account"}"#, in: text) == 502)
+    }
+
+    /// A deleted key makes room for others, and no counter goes back: not that of another key, nor what is counted together.
+    @Test func aDeletedKeyIsForgotten() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        for index in 0..<501 {
+            let key = KeyName("account-\(index)")
+            _ = try await client.accountKey(key)
+            _ = try await client.postAsGet(key)
+        }
+        func signed(_ key: String, in text: String) -> Double? {
+            value("acme_agent_signatures_total{grant=\"all\",key=\"\(key)\",outcome=\"signed\",purpose=\"post-as-get\"}", in: text)
+        }
+        let together = #"acme_agent_signatures_total{grant="other",key="other",outcome="signed",purpose="post-as-get"}"#
+        try await client.deleteKey(named: "account-7")
+        // Too late for a place of its own, until now.
+        _ = try await client.postAsGet("account-500")
+        let text = try await client.metrics()
+        #expect(signed("account-7", in: text) == nil)
+        #expect(signed("account-8", in: text) == 1 && signed("account-500", in: text) == 1)
+        #expect(value(together, in: text) == 1)
     }
 
     /// A caller that asks without end gets the same text for a second: making it takes the time of signatures.

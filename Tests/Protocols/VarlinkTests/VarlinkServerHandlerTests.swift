@@ -35,6 +35,21 @@ import Varlink
         #expect(try server.replies() == (0..<20).map { echo("\($0)") })
     }
 
+    /// The wait for the call before belongs to a call's time.
+    @Test func aCallKnowsWhenItWasRead() throws {
+        let server = try EmbeddedServer(), before = NIODeadline.now()
+        try server.call("Hold", #"{"text":"first"}"#)
+        let first = try #require(server.service.held.first?.reply.received)
+        try server.call("Hold", #"{"text":"second"}"#)
+        let between = NIODeadline.now()
+        #expect(before <= first && first <= between)
+        #expect(server.service.held.first?.reply.received == first)
+        server.service.release()
+        #expect(try server.replies() == [echo("first")])
+        let second = try #require(server.service.held.first?.reply.received)
+        #expect(first <= second && second <= between)
+    }
+
     @Test func laterCallsWaitForTheOneBefore() throws {
         let server = try EmbeddedServer()
         try server.call("Hold", #"{"text":"first"}"#)

@@ -77,6 +77,29 @@ import Testing
         #expect(registry.text() == "# TYPE level gauge\nlevel{token=\"new\"} 2\n")
     }
 
+    /// The places of what is gone are free for others, and nothing else is lost.
+    @Test func theSeriesOfOneValueCanBeForgotten() {
+        func count(_ key: String, _ outcome: String) {
+            Counter(label: "requests_total", dimensions: [("key", key), ("outcome", outcome)], factory: registry).increment()
+        }
+        count("k0", "signed")
+        count("k0", "failed")
+        count("k1", "signed")
+        count("k2", "signed")
+        registry.forget("requests_total", where: "key", is: "k0")
+        // Nobody's, but of what is counted together.
+        registry.forget("requests_total", where: "key", is: "other")
+        registry.forget("requests_total", where: "outcome", is: "k1")
+        registry.forget("unknown_total", where: "key", is: "k1")
+        count("k3", "signed")
+        let lines = registry.text().split(separator: "\n").filter { !$0.hasPrefix("#") }
+        #expect(
+            lines == [
+                #"requests_total{key="k0",outcome="signed"} 1"#, #"requests_total{key="k1",outcome="signed"} 1"#,
+                #"requests_total{key="k3",outcome="signed"} 1"#, #"requests_total{key="other",outcome="other"} 1"#,
+            ])
+    }
+
     /// What an alert needs to tell apart stays apart, whoever filled the family.
     @Test func aLabelWithFewValuesStaysBeyondTheLimit() {
         let registry = PrometheusRegistry([.init("signatures_total", "", collapsed: ["key"])], seriesPerFamily: 2)

@@ -24,6 +24,7 @@ final class KeyAdministration {
     private let disk: NIOThreadPool
     let audit: AuditLog
     let tokens: TokenSet
+    private let metrics: ServiceMetrics
     let logger: DaemonLogger
     private(set) var keyring: Keyring
     /// Keys that may be in creation for one user: a token makes one after another, and RSA takes seconds.
@@ -46,13 +47,14 @@ final class KeyAdministration {
     /// - Parameter contents: What was in the folder when the daemon started.
     init(
         eventLoop: any EventLoop, folder: KeyFolder, contents: KeyFolderContents, disk: NIOThreadPool, audit: AuditLog,
-        tokens: TokenSet, logger: DaemonLogger
+        tokens: TokenSet, metrics: ServiceMetrics, logger: DaemonLogger
     ) {
         self.eventLoop = eventLoop
         self.folder = folder
         self.disk = disk
         self.audit = audit
         self.tokens = tokens
+        self.metrics = metrics
         self.logger = logger
         keyring = Keyring(contents)
         for key in keyring.unusableKeys { logger.log(.keyOff, "a key is off", [.key: key.name.rawValue, .why: key.reason]) }
@@ -298,6 +300,7 @@ final class KeyAdministration {
             .flatMap { self.finish(key.with(.retired)) }
             .flatMap { _ in supervisor.destroy(key.reference, user: admitted.caller.peer.uid) }
             .flatMap { self.free(key.name) }
+            .map { self.metrics.forget(key.name) }
         deleted.whenComplete { result in
             self.underWay.remove(key.name)
             self.conclude(request, result, token: key.token) { _ in reply.succeed() }

@@ -35,7 +35,8 @@ extension ServiceMetrics {
         .init(Name.refusals, "Requests that were refused, by operation and reason."),
         .init(
             Name.signatureSeconds,
-            "Time of a signature's request in the daemon, by stage: until the token is asked, at the token, until the reply, all."),
+            "Time of a signature's request in the daemon, by stage: request (from the read until it is allowed), "
+                + "intent (until the token is asked), token, outcome (until the reply), all."),
         .init(Name.refusedConnections, "Connections that were closed before their first call, by reason."),
         .init(Name.connections, "Open connections."),
         .init(Name.tokenReady, "Whether the token can sign."),

@@ -26,12 +26,16 @@ final class ServiceMetrics {
 
     /// Parts of a signature's time.
     enum Stage: String, CaseIterable {
-        /// From the decision until its intent is in the file and the token is asked.
+        /// From the read of its last bytes until policy has allowed it and what is to be signed is composed: waiting for
+        /// the user's turn and for earlier calls of the connection, parsing, identity, policy.
+        case request
+        /// From then until its intent is in the file and the token is asked.
         case intent
         /// With the helper, and waiting for it.
         case token
         /// From the last signature until the reply: the outcome, and the disk where the reply waits for it.
         case outcome
+        /// From the read until the reply.
         case all
     }
 
@@ -65,7 +69,8 @@ final class ServiceMetrics {
 
     /// A signature's request was answered.
     func answered(_ job: SignatureJob, now: NIODeadline) {
-        stages[.all]?.recordNanoseconds((now - job.accepted).nanoseconds)
+        stages[.all]?.recordNanoseconds((now - job.received).nanoseconds)
+        stages[.request]?.recordNanoseconds((job.accepted - job.received).nanoseconds)
         if let asked = job.asked {
             stages[.intent]?.recordNanoseconds((asked - job.accepted).nanoseconds)
             if let made = job.made {
@@ -86,6 +91,13 @@ final class ServiceMetrics {
         // Beyond that the registry counts them together, under whatever labels they have.
         if signatures.count < Self.series { signatures[labels] = counter }
         return counter
+    }
+
+    /// A key was destroyed: callers may make keys, and without this its series would keep their places until the daemon
+    /// ends.
+    func forget(_ key: KeyName) {
+        signatures = signatures.filter { $0.key.key != key }
+        registry.forget(Name.signatures, where: "key", is: key.rawValue)
     }
 
     /// A request was not signed, although policy had allowed it.

@@ -20,7 +20,9 @@ final class SignatureJob {
 
     var plan: SigningPlan
     var task: SigningTask
-    // For the metrics: when policy had allowed it, when its token was first asked, when its last signature was there.
+    // For the metrics: when its last bytes were read, when policy had allowed it and it was composed, when its token was
+    // first asked, when its last signature was there.
+    let received: NIODeadline
     let accepted = NIODeadline.now()
     var asked: NIODeadline?
     var made: NIODeadline?
@@ -32,6 +34,7 @@ final class SignatureJob {
     ) {
         correlation = admitted.caller.correlation
         self.reply = reply
+        received = reply.received
         record = AuditRecord(.intent, of: admitted)
         record.fingerprint = key.fingerprint
         self.waitsForDisk = waitsForDisk

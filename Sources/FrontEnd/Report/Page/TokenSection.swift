@@ -46,8 +46,8 @@ struct TokenSection: PageSection {
                 line.moment(started)
             }
             line.text(
-                ", it has made \(Phrase.count(counts.signed, "signature")), failed at \(Phrase.number(counts.failed)), and refused "
-                    + "\(Phrase.count(counts.refused, "request"))")
+                ", it has made \(Phrase.count(counts.signed, "signature")) and failed at \(Phrase.number(counts.failed)), without "
+                    + "those of keys that were deleted, and refused \(Phrase.count(counts.refused, "request"))")
             if let milliseconds = counts.milliseconds { line.text("; one took it \(Attribute.decimal(milliseconds)) ms on average") }
             line.text(".")
         }

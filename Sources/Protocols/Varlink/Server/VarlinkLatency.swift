@@ -77,7 +77,7 @@ struct CallTimes {
     private var begun: UInt64 = 0
     private var answered: [UInt64] = []
 
-    mutating func read() { lastRead = ServerSchedule.now() }
+    mutating func read(at moment: UInt64) { lastRead = moment }
 
     /// The current call came with the last read.
     mutating func begin() { begun = lastRead }

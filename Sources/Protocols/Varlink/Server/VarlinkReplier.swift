@@ -12,6 +12,10 @@ public struct VarlinkReplier {
     /// Whether the call still waits for its answer: it has not been answered, and its connection is open.
     public var isOpen: Bool { connection.isOpen(call) }
 
+    /// When the call's last bytes were read from the socket; reading, waiting for the user's turn and for earlier calls
+    /// of the connection come after it. Meaningful while ``isOpen``.
+    public var received: NIODeadline { NIODeadline.uptimeNanoseconds(connection.callRead) }
+
     /// Whether the client keeps up. A service that streams with `next` must stop while this is `false`, and continue
     /// when the closure given to ``onWritable(_:)`` is called.
     public var isWritable: Bool { connection.isWritable(call) }

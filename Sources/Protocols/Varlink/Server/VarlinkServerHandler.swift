@@ -55,6 +55,9 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     /// During a write, in which the channel reports changes of its writability.
     private var isWriting = false
     private var times = CallTimes()
+    /// When bytes were last read, and when those of the latest call were: nanoseconds of `NIODeadline`'s clock.
+    private var lastRead: UInt64 = 0
+    private(set) var callRead: UInt64 = 0
 
     /// - Parameters:
     ///   - service: Answers the calls.
@@ -123,8 +126,9 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
         let buffer = unwrapInboundIn(data)
         buffer.withUnsafeReadableBytes { state.received($0) }
         deadlines.sawActivity(eventLoop)
-        if core.latency != nil { times.read() }
-        run(isTurn: false, extra: VarlinkServerHandler.receiveTime)
+        lastRead = ServerSchedule.now()
+        if core.latency != nil { times.read(at: lastRead) }
+        run(isTurn: false, at: lastRead, extra: VarlinkServerHandler.receiveTime)
     }
 
     public func channelReadComplete(context: ChannelHandlerContext) {
@@ -222,11 +226,13 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
     // MARK: Calls
 
     /// Starts the received calls, as many as the user's turn allows.
-    /// - Parameter extra: Additional nanoseconds charged to the turn.
-    private func run(isTurn: Bool, extra: UInt64 = 0) {
+    /// - Parameters:
+    ///   - moment: The present time, if the caller has looked at the clock.
+    ///   - extra: Additional nanoseconds charged to the turn.
+    private func run(isTurn: Bool, at moment: UInt64? = nil, extra: UInt64 = 0) {
         guard !isRunning, context != nil else { return }
         if state.hasNext, !isTurnAwaited {
-            let began = ServerSchedule.now()
+            let began = moment ?? ServerSchedule.now()
             let left = schedule.left(for: account, now: began, isTurn: isTurn)
             if left == 0 {
                 takeTurn()
@@ -252,7 +258,9 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
             switch core.memory.withDocument({ state.next(readingInto: &$0) }) {
             case .wait: return ServerSchedule.now()
             case .dispatch(let call): dispatch(call)
-            case .read(let message): service.read(self, message)
+            case .read(let message):
+                callRead = lastRead
+                service.read(self, message)
             case .refuse(let error): write(.error(name: error.name, parameters: error.parameters.source))
             case .skip: break
             case .close(let reason):
@@ -286,6 +294,8 @@ public final class VarlinkServerHandler: ChannelDuplexHandler {
 
     private func dispatch(_ call: VarlinkCall) {
         guard let number = state.current else { return }
+        // A long call's bytes were read before it was parsed elsewhere; more may have come since.
+        if handleLong == nil { callRead = lastRead }
         if core.latency != nil { times.begin() }
         switch core.router.route(call) {
         case .service:
