@@ -2,6 +2,7 @@ import ACME
 import AgentInterface
 import Foundation
 import Testing
+import TokenProtocol
 
 @testable import AgentClient
 @testable import AgentService
@@ -129,6 +130,33 @@ import Testing
             text = try await client.metrics()
         }
         #expect(value(signed, in: text) == 1)
+    }
+
+    /// Why a token cannot sign, or will not be able to after its next login.
+    @Test func faultsOfATokenHaveTheirReason() async throws {
+        let token = FakeToken()
+        token.fail(with: TokenFailure(.pinLocked, message: "few PIN tries are left", hint: "log in by hand"))
+        let agent = try AgentFixture(grants: AgentFixture.everything, token: token)
+        defer { agent.end() }
+        let client = try await agent.client()
+        func text(with series: String) async throws -> String {
+            var text = try await client.metrics()
+            for _ in 0..<200 where value(series, in: text) == nil {
+                try await Task.sleep(for: .milliseconds(50))
+                text = try await client.metrics()
+            }
+            return text
+        }
+        let locked = #"acme_agent_token_fault{reason="pinLocked",token="fake"}"#
+        let before = try await text(with: locked)
+        #expect(value(locked, in: before) == 1 && value(#"acme_agent_token_ready{token="fake"}"#, in: before) == 0, "\(before)")
+        // It logs in again, with a PIN file that has become unusable since.
+        token.faultPIN(with: TokenFailure(.pinUnavailable, message: "the PIN file is gone", hint: "restore it"))
+        token.fail(with: nil)
+        let gone = #"acme_agent_token_fault{reason="pinUnavailable",token="fake"}"#
+        let after = try await text(with: gone)
+        #expect(value(gone, in: after) == 1 && value(#"acme_agent_token_ready{token="fake"}"#, in: after) == 1, "\(after)")
+        #expect(value(locked, in: after) == nil)
     }
 
     /// What fails before anything is begun is counted too.

@@ -81,7 +81,7 @@ import Testing
         let rules = try String(contentsOfFile: "Config/prometheus/acme-agent.rules.yml", encoding: .utf8)
         let tests = try String(contentsOfFile: "Tests/EndToEnd/AlertRules/acme-agent.rules.test.yml", encoding: .utf8)
         let names = rules.split(separator: "\n").compactMap { $0.split(separator: "alert: ").dropFirst().first }
-        #expect(names.count >= 16)
+        #expect(names.count >= 17)
         for name in names { #expect(tests.contains("alertname: \(name)\n        exp_alerts:\n          - "), "\(name)") }
     }
 

@@ -10,6 +10,7 @@ extension ServiceMetrics {
         static let refusedConnections = "acme_agent_refused_connections_total"
         static let connections = "acme_agent_connections"
         static let tokenReady = "acme_agent_token_ready"
+        static let tokenFault = "acme_agent_token_fault"
         static let tokenWaiting = "acme_agent_token_waiting_requests"
         static let tokenInHand = "acme_agent_token_requests_in_hand"
         static let tokenRestarts = "acme_agent_token_restarts_total"
@@ -40,6 +41,7 @@ extension ServiceMetrics {
         .init(Name.refusedConnections, "Connections that were closed before their first call, by reason."),
         .init(Name.connections, "Open connections."),
         .init(Name.tokenReady, "Whether the token can sign."),
+        .init(Name.tokenFault, "1 for a token that cannot sign, or whose next login will fail, by reason."),
         .init(Name.tokenWaiting, "Signatures that wait for a session of the token."),
         .init(Name.tokenInHand, "Signatures that the helper is making."),
         .init(Name.tokenRestarts, "Helpers started after the token's first."),

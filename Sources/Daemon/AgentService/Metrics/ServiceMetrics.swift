@@ -5,6 +5,8 @@ import Glibc
 import JOSE
 import NIOCore
 import PrometheusMetrics
+import TokenProtocol
+import TokenSupervisor
 
 /// What the daemon counts and measures, through swift-metrics; Docs/metrics.md lists it. Counting makes nothing depend
 /// on it: a figure is never read back.
@@ -158,13 +160,21 @@ final class ServiceMetrics {
 
     private func setTokens(_ tokens: TokenSet) {
         // Those that are no longer configured must not seem to be there.
-        for name in [Name.tokenReady, Name.tokenWaiting, Name.tokenInHand, Name.tokenRestarts] { registry.forget(name) }
+        for name in [Name.tokenReady, Name.tokenFault, Name.tokenWaiting, Name.tokenInHand, Name.tokenRestarts] { registry.forget(name) }
         for name in tokens.names {
             guard let supervisor = tokens[name] else { continue }
             let label = [("token", name)], statistics = supervisor.statistics
-            var isReady = false
-            if case .ready = supervisor.state { isReady = true }
+            var isReady = false, fault: TokenFailure?
+            switch supervisor.state {
+            case .ready(let information):
+                isReady = true
+                // A PIN that was changed or locked does not disturb a login that holds.
+                fault = information.pinFault
+            case .unavailable(let failure): fault = failure
+            case .starting, .stopped: break
+            }
             gauge(Name.tokenReady, isReady ? 1 : 0, label)
+            if let fault { gauge(Name.tokenFault, 1, label + [("reason", "\(fault.kind)")]) }
             gauge(Name.tokenWaiting, Double(statistics.queued), label)
             gauge(Name.tokenInHand, Double(statistics.inFlight), label)
             Counter(label: Name.tokenRestarts, dimensions: label, factory: registry).increment(by: Int64(statistics.restarts))
