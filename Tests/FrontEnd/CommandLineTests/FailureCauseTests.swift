@@ -63,7 +63,7 @@ import Testing
         ] as [(String?, Bool, Bool, FailureCause, Int)])
     func recordsOfEachFormatAreCounted(code: String?, isOfCA: Bool, isDeployment: Bool, cause: FailureCause, format: Int) async throws {
         let session = try CommandLineSession(), now = CommandLineSession.now
-        let stored = try await session.install("www.example.org")
+        let stored = try await session.install("www.example.org", isDeployed: !isDeployment)
         var record = RenewalRecord(name: stored.name)
         record.serial = stored.metadata.serial
         record.note(
@@ -85,5 +85,23 @@ import Testing
         #expect(shown.output.contains("(\(cause.rawValue)): so it is; the next one in "), "\(shown)")
         #expect(shown.output.contains("\"cause\":\"\(cause.rawValue)\""), "\(shown)")
         #expect(shown.output.contains("\"code\":\"\(code ?? "")\"") == (code != nil), "\(shown)")
+    }
+
+    /// The record may still be of the certificate before: that one's failures are over, and so are the hook's once it has
+    /// succeeded.
+    @Test(arguments: [(true, false, 1), (true, true, 0), (false, false, 0)])
+    func onlyFailuresOfThePresentCertificateCount(isDeployment: Bool, isDeployed: Bool, lines: Int) async throws {
+        let session = try CommandLineSession(), now = CommandLineSession.now
+        let stored = try await session.install("www.example.org", isDeployed: isDeployed)
+        var record = RenewalRecord(name: stored.name)
+        record.serial = "of another certificate"
+        record.note(
+            RenewalRecord.Failures(
+                directory: try ACMEURL("https://ca.example/directory"), count: 1, first: now - 60, last: now - 60, next: now + 60,
+                reason: "so it is", isOfCA: false, isDeployment: isDeployment, code: "failed"))
+        try await session.store.write(record)
+        let printed = try await session.run("acme-agent metrics --without-agent; acme-agent show www.example.org")
+        #expect(printed.output.components(separatedBy: "acme_agent_certificate_failures{").count - 1 == lines, "\(printed)")
+        #expect(printed.output.contains("failed attempts:") == (lines > 0), "\(printed)")
     }
 }

@@ -102,12 +102,14 @@ struct CertificateReport: Sendable {
         self.init(certificate)
     }
 
-    /// Takes over what is remembered for the certificate's renewal.
+    /// Takes over what is remembered for the certificate's renewal. Of the record of the certificate before, only the
+    /// failures of the present one's hook count, as long as it has not succeeded.
     mutating func take(_ record: RenewalRecord?) {
-        window = record?.window
-        revocation = record?.revocation
-        listFailures = record?.listFailures
-        failures = record?.failures ?? []
+        let own = record?.serial == certificate.metadata.serial ? record : nil
+        window = own?.window
+        revocation = own?.revocation
+        listFailures = own?.listFailures
+        failures = (record?.failures ?? []).filter { $0.isDeployment ? !certificate.isDeployed : own != nil }
     }
 
     /// Why nobody looks whether its CA has revoked it, in a few words; `nil` if somebody does, or its CA has no lists.

@@ -36,7 +36,7 @@ struct Show: AgentCommand {
         let name = try session.certificateName(argument: name)
         guard let certificate = try await session.store.certificate(named: name) else { throw IssuanceError.notFound(name) }
         var report = CertificateReport(certificate)
-        report.take(await session.renewalRecord(of: certificate))
+        report.take(try? await session.store.renewalRecord(named: name))
         let hooks = HookRecord.read(name, stateDirectory: session.settings.stateDirectory)
         let rootDeploy = await RootDeployState.of(certificate, session)
         // Root alone can read what they printed.

@@ -36,7 +36,7 @@ struct StoreContents: Sendable {
         var grants = agent.renewalGrants(session)
         let compromised = (try? store.compromisedKeys()) ?? []
         for index in reports.indices {
-            reports[index].take(await session.renewalRecord(of: reports[index].certificate))
+            reports[index].take(try? await session.store.renewalRecord(named: reports[index].certificate.name))
             let key = reports[index].certificate.metadata.key
             reports[index].keyFault = compromised.contains(key.fingerprint) ? .compromised : agent.fault(of: key.name)
             reports[index].grantLack = await grants?.lack(of: reports[index].certificate)

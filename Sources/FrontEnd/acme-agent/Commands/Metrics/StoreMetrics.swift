@@ -63,14 +63,20 @@ struct StoreMetrics {
             set(Name.notBefore, certificate.metadata.notBefore, name)
             if let renewal = report.renewal { set(Name.renewal, renewal, name) }
             if let concern = report.concern { set(Name.concern, 1, name + [("reason", concern.rawValue)]) }
+            set(report.failures, name)
         }
-        for name in Set(contents.reports.map(\.certificate.name) + contents.interrupted.map(\.name)) {
+        // What has never been issued fails, too.
+        for name in Set(contents.interrupted.map(\.name)).subtracting(contents.reports.map(\.certificate.name)) {
             guard let record = try? await session.store.renewalRecord(named: name) else { continue }
-            for failure in record.failures {
-                let labels = store + [("certificate", name.rawValue), ("ca", failure.directory.text)]
-                set(Name.failures, Int64(failure.count), labels + [("cause", FailureCause(failure).rawValue)])
-                set(Name.retry, failure.next, labels)
-            }
+            set(record.failures, store + [("certificate", name.rawValue)])
+        }
+    }
+
+    private func set(_ failures: [RenewalRecord.Failures], _ labels: [(String, String)]) {
+        for failure in failures {
+            let labels = labels + [("ca", failure.directory.text)]
+            set(Name.failures, Int64(failure.count), labels + [("cause", FailureCause(failure).rawValue)])
+            set(Name.retry, failure.next, labels)
         }
     }
 
