@@ -174,6 +174,11 @@ final class AgentService: VarlinkService {
             guard let admitted = admit(.deleteKey, ofKeyNamed: name, for: caller, reply: reply) else { return }
             keys.delete(admitted, reply: reply)
         case .readAudit(let last):
+            guard wantsMore || last <= CallLimits.auditRecords else {
+                return reply.fail(
+                    AgentError.invalidRequest(parameter: "last", message: "must be from 0 to \(CallLimits.auditRecords) without \"more\""),
+                    caller.correlation)
+            }
             let question = PolicyQuestion(peer: caller.peer.identity, operation: .readAudit)
             guard let admitted = gate.admit(question, of: caller, reply: reply) else { return }
             // A reader may follow the trail for days: ask again, since a reload may remove its grant.

@@ -30,7 +30,11 @@ public enum CallLimits {
     public static let text = 1_024
     /// Bytes of a key's PKCS#11 URI: as many as the token's helper accepts.
     public static let uri = 4 * 1_024
+    /// Records of the audit trail in a single reply; few of them fit, if they are long.
     public static let auditRecords = 10_000
+    /// Records that a call with `more` may begin with. They are read in parts, so they cost the agent no memory, but to
+    /// find the first one it searches some 100 MB backwards, off its event loop.
+    public static let followedAuditRecords = 250_000
     /// Identifiers in a question about a decision: each is compared with the patterns of every grant.
     public static let explainedIdentifiers = 100
     /// Groups of somebody else about whom policy is asked: NFS and most directory services allow fewer.
@@ -127,8 +131,9 @@ extension AgentCall {
         case "SignServerKeyExchange": self = try reader.handshake(.serverKeyExchange)
         case "ReadAudit":
             let last = try reader.optionalInteger("last") ?? 100
-            guard last >= 0, last <= Int64(CallLimits.auditRecords) else {
-                throw InvalidParameter("last", "must be from 0 to \(CallLimits.auditRecords)")
+            // What is too much without `more` is seen where that is known.
+            guard last >= 0, last <= Int64(CallLimits.followedAuditRecords) else {
+                throw InvalidParameter("last", "must be from 0 to \(CallLimits.followedAuditRecords)")
             }
             try reader.finish(["last"])
             self = .readAudit(last: Int(last))

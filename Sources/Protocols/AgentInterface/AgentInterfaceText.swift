@@ -194,7 +194,8 @@ public enum AgentInterfaceText {
         # _sha384 or _sha512. Not for Ed25519 keys.
         method SignServerKeyExchange(key: string, content: string, scheme: string) -> (signature: string)
 
-        # The last records of the audit trail, 100 by default, as the lines on disk. With "more", new ones follow.
+        # The last records of the audit trail, 100 by default and at most 10000, as the lines on disk. With "more", at most
+        # 250000, and new ones follow.
         method ReadAudit(last: ?int) -> (records: []string)
 
         # What the agent counts and measures, in Prometheus's text format, version 0.0.4. It names keys, grants and tokens

@@ -415,6 +415,18 @@ import Varlink
             }
         }
         _ = try await other.status()
+        // Nor is more asked for than one reply could have, or than a search should be for.
+        for (last, follow) in [(10_001, false), (250_001, true)] {
+            await #expect { for try await _ in other.audit(last: last, follow: follow) {} } throws: { error in
+                if case AgentError.invalidRequest("last", _, _) = error { true } else { false }
+            }
+        }
+        var first: String?
+        for try await line in other.audit(last: 250_000, follow: true) {
+            first = line
+            break
+        }
+        #expect(first?.contains("\"kind\":\"genesis\"") == true, "\(first ?? "")")
     }
 
     @Test func aKeyWhoseMakingWasCutOffGetsItsName() async throws {

@@ -1,3 +1,4 @@
+import AuditTrail
 import Foundation
 import Testing
 
@@ -74,6 +75,23 @@ import Testing
         let (_, text) = try read(facts)
         #expect(text.contains("record 7 does not follow record 6") && text.contains("broken, see above"))
         #expect(text.contains("record 3 is missing"))
+    }
+
+    /// What is counted of a trail that is longer than what the agent gives.
+    @Test func thePageSaysWhichRecordsItCovers() throws {
+        var activity = TrailActivity(), record = AuditRecord(.outcome, time: SampleFacts.now * 1_000)
+        record.sequence = 41
+        activity.add(record, hash: "a")
+        var facts = try SampleFacts.facts(certificates: 1)
+        for (source, reason) in [
+            (TrailFacts.Source.agent(records: 250_000), "the agent gives at most 250,000, and --audit-file reads all."),
+            (.files(["audit.jsonl"]), "older files of the trail are not there."),
+        ] {
+            facts.trail = .known(TrailFacts(source: source, activity: activity, fault: nil, gaps: [], users: [:]))
+            let (_, text) = try read(facts)
+            #expect(text.contains("From the last 1 record of the audit trail, from "))
+            #expect(text.contains("41 earlier records are left out: \(reason)"), "\(reason)")
+        }
     }
 
     @Test func aTrailWithAGapIsNotCalledWhole() throws {

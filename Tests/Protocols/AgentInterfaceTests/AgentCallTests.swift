@@ -86,7 +86,7 @@ import Testing
         }
         #expect { try read("DescribeKey", []) } throws: { "\($0)" == "name: is missing" }
         #expect { try read("DescribeKey", Array(#"{"name":1}"#.utf8)) } throws: { "\($0)" == "name: is of the wrong type" }
-        #expect { try read("ReadAudit", Array(#"{"last":10001}"#.utf8)) } throws: { ($0 as? InvalidParameter)?.parameter == "last" }
+        #expect { try read("ReadAudit", Array(#"{"last":250001}"#.utf8)) } throws: { ($0 as? InvalidParameter)?.parameter == "last" }
     }
 
     /// A text that is not a key name is answered like the name of a key that does not exist.

@@ -24,7 +24,9 @@ struct TrailSection: PageSection {
         let left = "\(Phrase.count(first, "earlier record")) \(first == 1 ? "is" : "are") left out: "
         switch trail.source {
         case .files: return "From the last \(records) of the audit trail\(time). \(left)older files of the trail are not there."
-        case .agent: return "From the last \(records) of the audit trail\(time). \(left)the agent gives no more."
+        case .agent(let most):
+            return "From the last \(records) of the audit trail\(time). \(left)the agent gives at most \(Phrase.number(most)), and "
+                + "--audit-file reads all."
         }
     }
 

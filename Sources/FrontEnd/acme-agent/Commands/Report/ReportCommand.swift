@@ -10,9 +10,9 @@ struct ReportCommand: AgentCommand {
         commandName: "report", abstract: "Show keys, certificates, signatures, refusals and grants on one page.",
         discussion: """
             Without --html it prints a summary. The page is one HTML file that loads and runs nothing, for the screen \
-            or for paper. It shows what the agent's policy lets you see: with read-audit also the last 10,000 records \
-            of the audit trail, with --audit-file the whole trail, which is then verified. It names what it cannot \
-            show, with the reason.
+            or for paper. It shows what the agent's policy lets you see: with read-audit also the last \
+            250,000 records of the audit trail, with --audit-file the whole trail, which is then verified. It says which \
+            records it covers, and names what it cannot show, with the reason.
 
             The exit status is 3 if the agent is not reachable, and 1 if the trail is broken; the page is written in \
             both cases.

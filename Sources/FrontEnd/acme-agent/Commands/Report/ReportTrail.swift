@@ -36,7 +36,7 @@ struct ReportTrail: Sendable {
     /// - Parameter until: the sequence of the last record: those that are written meanwhile are not awaited.
     init(of agent: AgentClient, until end: UInt64, _ output: Output) async throws {
         // As a call that follows: a single reply has room for a few thousand records.
-        let lines = agent.audit(last: CallLimits.auditRecords, follow: true)
+        let lines = agent.audit(last: CallLimits.followedAuditRecords, follow: true)
         self = try await Self.read(lines, until: end, output)
     }
 
@@ -113,7 +113,7 @@ struct ReportTrail: Sendable {
     /// What the page shows.
     var facts: TrailFacts {
         TrailFacts(
-            source: report.map { .files($0.files) } ?? .agent(records: CallLimits.auditRecords), activity: activity,
+            source: report.map { .files($0.files) } ?? .agent(records: CallLimits.followedAuditRecords), activity: activity,
             fault: fault.map(\.message), gaps: gaps.map(\.description),
             users: Dictionary(
                 activity.users.compactMap { id in LocalUser(id: id).map { (id, $0.name) } }, uniquingKeysWith: { first, _ in first }))
