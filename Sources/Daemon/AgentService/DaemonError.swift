@@ -3,8 +3,9 @@ import ConfigurationFile
 import DurableFile
 import Glibc
 import Keyring
+import StrictJSON
 
-/// Why the daemon cannot start, for a person at the terminal.
+/// Why the daemon cannot start, or a command of it fails, for a person at the terminal.
 public struct DaemonError: Error, Sendable {
     /// sysexits.h: EX_CONFIG.
     private static let configurationFault: Int32 = 78
@@ -34,6 +35,27 @@ public struct DaemonError: Error, Sendable {
         message = "the daemon's memory cannot be closed to other processes of its user: \(String(cString: strerror(code)))"
         hint = "something around the daemon forbids prctl(2) or setrlimit(2), such as a system call filter: allow them"
         exitCode = 1
+    }
+
+    /// As `acme-agent --json` writes a failure: one object with the member `error`.
+    public var json: String {
+        let code =
+            switch exitCode {
+            case DaemonError.usageFault: "usage"
+            case DaemonError.configurationFault: "configuration"
+            default: "failed"
+            }
+        var json = JSONWriter()
+        json.beginObject()
+        json.name("error")
+        json.beginObject()
+        json.member("code", code)
+        json.member("message", message)
+        json.member("hint", ifPresent: hint)
+        json.member("exitStatus", exitCode)
+        json.endObject()
+        json.endObject()
+        return String(decoding: json.bytes, as: UTF8.self)
     }
 
     /// Any error of the start.

@@ -58,10 +58,35 @@ struct Daemon: ParsableCommand {
         name: .long, help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
     var logLevel = Logger.Level.info
 
-    /// The parser would end at `--version`, which prints text.
+    /// Not the parser's own: it would end at `--version`, which prints text, and report errors in another form than the
+    /// daemon does.
     static func main() {
-        guard BuildInformation.isWanted(by: CommandLine.arguments.dropFirst()) else { return main(nil) }
-        print(BuildInformation.current.json(program: "acme-agentd"))
+        let arguments = CommandLine.arguments.dropFirst()
+        guard !BuildInformation.isWanted(by: arguments) else { return print(BuildInformation.current.json(program: "acme-agentd")) }
+        do {
+            var command = try parseAsRoot(Array(arguments))
+            try command.run()
+        } catch {
+            end(error, json: arguments.contains("--json"))
+        }
+    }
+
+    /// Ends the program. Help and the version are no failures, and an exit status says that all has been reported;
+    /// everything else that the parser throws is wrong usage.
+    private static func end(_ error: any Error, json: Bool) -> Never {
+        guard exitCode(for: error) != .success, !(error is ExitCode) else { exit(withError: error) }
+        let usage = fullMessage(for: error).split(separator: "\n").first { $0.hasPrefix("Usage: ") }
+        let failure = DaemonError(usage: sentence(message(for: error)), hint: usage.map { "usage: \($0.dropFirst(7))" })
+        report(failure, json: json)
+        exit(withError: ExitCode(failure.exitCode))
+    }
+
+    /// The parser's sentence in this program's style: lower case, no full stop, one line. An option stays unchanged.
+    private static func sentence(_ text: String) -> String {
+        var line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+        while line.hasSuffix(".") { line.removeLast() }
+        guard let first = line.first, first.isUppercase, line.dropFirst().first?.isLowercase == true else { return line }
+        return first.lowercased() + line.dropFirst()
     }
 
     func validate() throws {
@@ -127,7 +152,7 @@ struct Daemon: ParsableCommand {
             let error = DaemonError(error, configurationFile: config == AgentConfiguration.defaultPath ? nil : config)
             if journal == nil {
                 sink.flush()
-                Daemon.report(error)
+                Daemon.report(error, json: json)
             } else {
                 // Nothing else says it there.
                 logger.logLevel = min(logLevel, DaemonEvent.startFailed.level)
@@ -165,12 +190,14 @@ struct Daemon: ParsableCommand {
     static func reporting(_ configurationFile: String?, _ body: () throws -> Void) throws {
         do { try body() } catch {
             let error = DaemonError(error, configurationFile: configurationFile == AgentConfiguration.defaultPath ? nil : configurationFile)
-            report(error)
+            report(error, json: false)
             throw ExitCode(error.exitCode)
         }
     }
 
-    private static func report(_ error: DaemonError) {
+    /// - Parameter json: also as an object on standard output.
+    private static func report(_ error: DaemonError, json: Bool) {
+        if json { print(error.json) }
         var text = "acme-agentd: error: \(error.message)\n"
         if let hint = error.hint { text += "acme-agentd: hint: \(hint)\n" }
         text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
