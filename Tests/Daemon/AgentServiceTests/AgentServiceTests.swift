@@ -418,7 +418,8 @@ import Varlink
         // Nor is more asked for than one reply could have, or than a search should be for.
         for (last, follow) in [(10_001, false), (250_001, true)] {
             await #expect { for try await _ in other.audit(last: last, follow: follow) {} } throws: { error in
-                if case AgentError.invalidRequest("last", _, _) = error { true } else { false }
+                guard case .invalidRequest("last", _, _)? = error as? AgentError else { return false }
+                return true
             }
         }
         var first: String?
