@@ -302,7 +302,8 @@ let package = Package(
         tests(
             "CommandLineTests", in: "FrontEnd",
             [
-                "ProcessWaiting", "SilentServer", "TestSupport", "acme-agent", "StrictJSON", "ConfigurationFile", "DurableFile", "JOSE",
+                "DatagramSocket", "ProcessWaiting", "SilentServer", "TestSupport", "acme-agent", "StrictJSON", "ConfigurationFile",
+                "DurableFile", "JOSE",
                 "ACME", "AuditTrail",
                 "AgentInterface",
                 "ACMEClient", "CertificateStore", "Issuance", "Report", argumentParser, crypto,

@@ -35,6 +35,7 @@ final class ProgressDisplay: Sendable {
     var observer: IssuanceObserver { { [weak self] event in self?.show(event) } }
 
     func show(_ event: IssuanceEvent) {
+        if case .deployed(let name) = event { output.record(SystemJournal.Event(.deployed, name)) }
         state.withLock { state in
             let lines = state.model.apply(event)
             state.lastEvent = ProgressDisplay.seconds

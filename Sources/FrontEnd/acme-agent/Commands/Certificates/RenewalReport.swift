@@ -1,3 +1,4 @@
+import ACME
 import CertificateStore
 import Issuance
 import StrictJSON
@@ -93,8 +94,11 @@ struct RenewalReport: Sendable {
     }
 
     /// Reports one certificate's failure; the others continue.
-    mutating func add(_ failure: Failure, of name: CertificateName, _ output: Output) {
+    /// - Parameter ca: where it failed, if it did at a CA.
+    mutating func add(_ failure: Failure, of name: CertificateName, at ca: ACMEURL? = nil, _ output: Output) {
         failed.append((name, failure))
         output.reportPart(failure, of: name.rawValue)
+        // Another run that works on the certificate tells what comes of it.
+        if failure.code != "store-locked" { output.record(SystemJournal.Event(failure, of: name, at: ca)) }
     }
 }

@@ -384,6 +384,7 @@ struct Renewals: RenewalWork {
                 return state.agentFailure == nil
             }
             if isFirst { session.output.report(failure, json: false) }
+            session.output.record(SystemJournal.Event(failure, of: name))
             return nil
         }
     }
@@ -407,6 +408,7 @@ struct Renewals: RenewalWork {
         do {
             if let outcome = try await renew(name, at: directory, keys, replacesUndeployed: replacesUndeployed, isWanted) {
                 CertificateOrder.note(outcome, force: isForced, newKey: options.newKey, session.output)
+                if let event = SystemJournal.Event(outcome) { session.output.record(event) }
                 progress.state.withLock {
                     $0.report.renewed.append(outcome)
                     $0.report.hasAgentAnswered = true
@@ -427,7 +429,7 @@ struct Renewals: RenewalWork {
             if let own { await IssuanceFlow.endOrder(named: name, at: own, in: session.store, after: error) }
             display.erase()
             let failure = await session.explained(Failure(error))
-            progress.state.withLock { $0.report.add(failure, of: name, session.output) }
+            progress.state.withLock { $0.report.add(failure, of: name, at: own, session.output) }
             // Another run that works on the certificate is no failure: it tells the hook of its own.
             if (error as? StoreError)?.reason == .locked { return .notTried }
             let remembered = (try? RememberedSettings(stateDirectory: session.settings.stateDirectory).read(name)) ?? CertificateSettings()

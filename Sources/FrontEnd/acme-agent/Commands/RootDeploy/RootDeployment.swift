@@ -87,6 +87,7 @@ struct RootDeployment: Sendable {
             do {
                 if let (certificate, hooks) = try await deploy(name, from: foreign) {
                     report.deployed.append((certificate, hooks))
+                    output.record(SystemJournal.Event(.deployed, name, ca: certificate.metadata.directory))
                 } else {
                     report.unchanged.append(name)
                 }
@@ -95,6 +96,7 @@ struct RootDeployment: Sendable {
                 let failure = Self.failure(error)
                 report.failed.append((name, failure))
                 output.reportPart(failure, of: name.rawValue)
+                output.record(SystemJournal.Event(failure, of: name))
                 await tell(failure, of: name)
             }
         }
