@@ -39,7 +39,7 @@ import Testing
             var rest = reply[...]
             while true {
                 // Until the client has left.
-                let count = rest.withUnsafeBytes { send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue)) }
+                let count = rest.withUnsafeBytes { send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
                 guard count > 0 else { return }
                 written.add(count, ordering: .relaxed)
                 rest = rest.dropFirst(count)
