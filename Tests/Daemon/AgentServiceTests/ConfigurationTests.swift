@@ -305,7 +305,7 @@ import Testing
     }
 
     @Test func aModulesOwnVariablesAreTaken() throws {
-        let variables = ["SOFTHSM2_CONF": "/s.conf", "TPM2_PKCS11_STORE": "/s", "P11_KIT_SERVER_ADDRESS": "unix:path=/s", "_x1": ""]
+        let variables = ["SOFTHSM2_CONF": "/s.conf", "TPM2_PKCS11_STORE": "/s", "P11_KIT_SERVER_ADDRESS": "unix:path=/s", "_x1": "1"]
         let text = variables.map { "\($0.key) = \"\($0.value)\"" }.joined(separator: ", ")
         #expect(try read(ConfigurationTests.token + "environment = { \(text) }\n").tokens.first?.environment == variables)
     }

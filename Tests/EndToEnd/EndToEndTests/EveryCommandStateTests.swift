@@ -33,7 +33,7 @@ import Testing
     @Test func theSameStateHasTheSameStatus() async throws {
         let sandbox = try await Sandbox()
         let state = sandbox.folder + "/state", chain = sandbox.folder + "/chain.pem"
-        for line in ["account register --agree-tos", "issue -d www.example.org", "show www.example.org --out \(chain)"] {
+        for line in ["account register --agree-tos", "issue -d www.example.org", "show www.example.org --format pem --out \(chain)"] {
             let done = try await sandbox.agent(line.split(separator: " ").map(String.init))
             try #require(done.status == 0, "acme-agent \(line): \(done)")
         }

@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 
 /// SIGINT and SIGTERM: the first ends the command, after the work that runs has removed what it had set up; the second
-/// ends the program at once.
+/// ends the program at once, unless it comes with the first.
 ///
 /// Signals are handled, not ignored: `exec` keeps ignored signals, and a hook must start with the default behaviour.
 enum Interruption {
@@ -17,10 +17,14 @@ enum Interruption {
         case none
     }
 
-    /// The number of signals so far, and the last signal.
-    private static let count = Atomic<Int>(0)
-    private static let last = Atomic<Int32>(0)
+    /// The first signal; 0 before.
+    private static let signal = Atomic<Int32>(0)
     private static let pipe = Atomic<Int32>(-1)
+    /// When the first signal came, in nanoseconds of the monotonic clock; 0 before.
+    private static let began = Atomic<UInt64>(0)
+    /// In nanoseconds. What comes sooner after the first signal is the same wish: timeout(1), for example, sends its
+    /// signal to the program and once more to its group.
+    private static let pause: UInt64 = 200_000_000
     private static let reaction = Mutex(Reaction.end)
 
     static func catchBrokenPipes() {
@@ -75,7 +79,7 @@ enum Interruption {
         do {
             return try await task.value
         } catch {
-            guard count.load(ordering: .sequentiallyConsistent) > 0 else { throw error }
+            guard signal.load(ordering: .sequentiallyConsistent) != 0 else { throw error }
             // Something else may have failed at the same time; report it, since the user did not cause it.
             guard error is CancellationError || Failure(error).code == "interrupted" else { throw error }
             throw failure(hint: "run the same command again to resume")
@@ -83,19 +87,26 @@ enum Interruption {
     }
 
     private static func failure(hint: String? = nil) -> Failure {
-        let isTermination = last.load(ordering: .sequentiallyConsistent) == SIGTERM
+        let isTermination = signal.load(ordering: .sequentiallyConsistent) == SIGTERM
         return Failure("interrupted", isTermination ? .terminated : .interrupted, "interrupted", hint: hint)
     }
 
-    /// The handler makes only async-signal-safe calls: atomics, write and _exit.
+    /// The handler makes only async-signal-safe calls: atomics, clock_gettime, write and _exit.
     private static func install() {
         var action = sigaction()
         action.__sigaction_handler.sa_handler = { signal in
             let saved = errno
-            Interruption.last.store(signal, ordering: .sequentiallyConsistent)
-            if Interruption.count.add(1, ordering: .sequentiallyConsistent).newValue > 1 { _exit(128 &+ signal) }
-            var byte: UInt8 = 1
-            _ = write(Interruption.pipe.load(ordering: .sequentiallyConsistent), &byte, 1)
+            var time = timespec()
+            _ = clock_gettime(CLOCK_MONOTONIC, &time)
+            let now = UInt64(truncatingIfNeeded: time.tv_sec) &* 1_000_000_000 &+ UInt64(truncatingIfNeeded: time.tv_nsec)
+            let (isFirst, first) = Interruption.began.compareExchange(expected: 0, desired: now, ordering: .sequentiallyConsistent)
+            if isFirst {
+                Interruption.signal.store(signal, ordering: .sequentiallyConsistent)
+                var byte: UInt8 = 1
+                _ = write(Interruption.pipe.load(ordering: .sequentiallyConsistent), &byte, 1)
+            } else if now &- first > Interruption.pause {
+                _exit(128 &+ signal)
+            }
             errno = saved
         }
         action.sa_flags = SA_RESTART
