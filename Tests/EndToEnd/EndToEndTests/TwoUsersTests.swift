@@ -335,7 +335,7 @@ import Testing
                 hear(all[0], 5)
                 for s in all[1:]: hear(s, 6)
                 os._exit(0)
-            os.read(began, 1)
+            os.close(begin); os.read(began, 1)
             if os.fork() == 0:
                 become(\(TwoUsersTests.bert))
                 s = connect()
