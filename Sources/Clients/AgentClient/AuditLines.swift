@@ -4,7 +4,7 @@ import Varlink
 /// Records of the audit trail, each a line of JSON, in their order.
 ///
 /// The agent is asked when the first line is. A reader that does not read holds the agent back: only a few replies wait
-/// in memory. Other calls of the same ``AgentClient`` wait meanwhile, so give a trail that is followed a client of its
+/// in memory, for 30 s: then the agent closes the connection, and `next` throws. Other calls of the same ``AgentClient`` wait meanwhile, so give a trail that is followed a client of its
 /// own. Leaving it before its end closes the connection; the next call makes another one.
 public struct AuditLines: AsyncSequence, Sendable {
     /// A line, without its end.

@@ -109,6 +109,10 @@ final class AuditReading {
         let reply: VarlinkReplier
         let mayGoOn: () -> Bool
         private var ended: (() -> Void)?
+        /// Whether the disk's thread works for the call. It keeps its place until that returns, also if its caller has left:
+        /// otherwise callers who come and go would queue searches without a bound.
+        private var isReading = false
+        private var isOver = false
 
         init(
             place: Place, last: Int, uid: UInt32, correlation: String, reply: VarlinkReplier, mayGoOn: @escaping () -> Bool,
@@ -123,7 +127,19 @@ final class AuditReading {
             self.ended = ended
         }
 
+        func reads() { isReading = true }
+
+        func returned() {
+            isReading = false
+            if isOver { release() }
+        }
+
         func end() {
+            isOver = true
+            if !isReading { release() }
+        }
+
+        private func release() {
             ended?()
             ended = nil
         }
@@ -137,9 +153,11 @@ final class AuditReading {
     /// Records that do not fit in one reply are refused: a shorter answer would look complete.
     private func readAll(_ call: Call) {
         guard call.reply.isOpen else { return }
+        call.reads()
         disk.runIfActive(eventLoop: eventLoop) { [path, place = call.place, last = call.last] in
             try place.whole(path: path, last: last)
         }.assumeIsolated().whenComplete { result in
+            call.returned()
             switch result {
             case .failure(let error): self.fail(call, error)
             case .success(.unfinished): self.readAll(call)
@@ -160,9 +178,11 @@ final class AuditReading {
             return call.fail(
                 .refused(reason: "not-permitted", message: "no grant lets you read the audit trail any more", hint: nil))
         }
+        call.reads()
         disk.runIfActive(eventLoop: eventLoop) { [path, place = call.place, last = call.last] in
             try place.part(path: path, last: last)
         }.assumeIsolated().whenComplete { result in
+            call.returned()
             var pause = AuditReading.interval
             switch result {
             case .failure(let error): return self.fail(call, error)

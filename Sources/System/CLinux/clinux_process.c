@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 int clinux_make_undumpable(void) {
-    /* Both, even if one fails: each alone prevents a core file, but only the first keeps ptrace(2) out. */
+    /* Both, even if one fails. Only the first keeps ptrace(2) out, and a core from a program that core_pattern names with
+       a pipe, for which the kernel ignores RLIMIT_CORE (core(5)). */
     int failure = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : errno;
     const struct rlimit none = {0, 0};
     if (setrlimit(RLIMIT_CORE, &none) != 0 && failure == 0) failure = errno;

@@ -52,23 +52,27 @@ import Testing
         try await expect("acme_agent_token_logins_total\(token)", 2, in: sandbox)
         try await expect("acme_agent_token_ready\(token)", 1, in: sandbox)
 
-        // One link has at most four in hand. A helper that owes an answer for ten seconds would be killed.
-        let helper = try await sandbox.helper
-        kill(helper, SIGSTOP)
-        let callers = try (0..<6).map { _ in try sandbox.start("account", "show") }
+        // One link has at most four in hand. A helper that owes an answer for ten seconds would be killed; if the six are
+        // not there in time, on a loaded machine, it goes on and is stopped once more.
         var hand = 0.0, waiting = 0.0
-        for _ in 0..<60 where hand + waiting < 6 {
-            let text = try await sandbox.agent("metrics").output
-            hand = value("acme_agent_token_requests_in_hand\(token)", in: text) ?? 0
-            waiting = value("acme_agent_token_waiting_requests\(token)", in: text) ?? 0
-            try await Task.sleep(for: .milliseconds(100))
+        for _ in 0..<5 where hand + waiting != 6 {
+            let helper = try await sandbox.helper
+            kill(helper, SIGSTOP)
+            let end = ContinuousClock.now + .seconds(7)
+            let callers = try (0..<6).map { _ in try sandbox.start("account", "show") }
+            repeat {
+                let text = try await sandbox.agent("metrics").output
+                hand = value("acme_agent_token_requests_in_hand\(token)", in: text) ?? 0
+                waiting = value("acme_agent_token_waiting_requests\(token)", in: text) ?? 0
+                try await Task.sleep(for: .milliseconds(100))
+            } while hand + waiting < 6 && ContinuousClock.now < end
+            kill(helper, SIGCONT)
+            for caller in callers {
+                let shown = await caller.end()
+                #expect(shown.status == 0, "\(shown)")
+            }
         }
-        kill(helper, SIGCONT)
         #expect((1...4).contains(hand) && hand + waiting == 6, "\(hand) in hand, \(waiting) waiting")
-        for caller in callers {
-            let shown = await caller.end()
-            #expect(shown.status == 0, "\(shown)")
-        }
         try await expect("acme_agent_token_requests_in_hand\(token)", 0, in: sandbox)
         try await expect("acme_agent_token_waiting_requests\(token)", 0, in: sandbox)
         await sandbox.end()

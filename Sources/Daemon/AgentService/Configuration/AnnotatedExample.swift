@@ -8,6 +8,6 @@ enum AnnotatedExample {
     /// The command that makes it the configuration `file`; `nil` if it is not installed.
     static func command(writing file: String) -> String? {
         guard let example = places.first(where: { access($0, R_OK) == 0 }) else { return nil }
-        return "cp \(example) \(DaemonError.shellWord(file))"
+        return "cp --backup=numbered \(example) \(DaemonError.shellWord(file))"
     }
 }

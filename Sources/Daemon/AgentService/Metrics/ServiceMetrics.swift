@@ -189,6 +189,8 @@ final class ServiceMetrics {
     }
 
     private func setKeys(_ keys: KeyAdministration) {
+        // What the token still answered after a key was destroyed has made its series again.
+        for key in Set(signatures.keys.map(\.key)) where keys.keyring.key(named: key) == nil { forget(key) }
         registry.forget(Name.keys)
         for (kind, count) in keys.keyring.counts {
             gauge(

@@ -72,9 +72,12 @@ struct Persist: AgentCommand {
             return (expectation, own)
         }
         let records = names.map { (name: $0, record: expectation.record(for: $0, persistUntil: until)) }
-        for ((name, record), update) in zip(records, updates) {
-            try await DNSPersist.set(record, for: name, inPlaceOf: own, update)
-            session.output.note("set \(DNSPersistRecord.name(for: name))")
+        try await Interruption.cancelling(notice: {}) {
+            for ((name, record), update) in zip(records, updates) {
+                try Task.checkCancellation()
+                try await DNSPersist.set(record, for: name, inPlaceOf: own, update)
+                session.output.note("set \(DNSPersistRecord.name(for: name))")
+            }
         }
         try session.output.result(records.map { $0.record.zoneFileLine(for: $0.name) }.joined(separator: "\n")) { json in
             DNSPersistRecord.writeMember(records, to: &json)

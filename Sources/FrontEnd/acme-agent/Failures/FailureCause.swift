@@ -2,7 +2,7 @@ import CertificateStore
 
 /// Who has to act after a failure: the label `cause` of the metrics, a closed list (Docs/metrics.md).
 enum FailureCause: String, CaseIterable {
-    /// The agent does not answer, or cannot sign because of its token or audit trail.
+    /// The agent stopped answering, or cannot sign because of its token or audit trail.
     case agent
     /// The agent refused: no grant allows it, a rate is used up, or the key is missing, retired or compromised.
     case policy

@@ -35,7 +35,11 @@ final class ProgressDisplay: Sendable {
     var observer: IssuanceObserver { { [weak self] event in self?.show(event) } }
 
     func show(_ event: IssuanceEvent) {
-        if case .deployed(let name) = event { output.record(SystemJournal.Event(.deployed, name)) }
+        switch event {
+        case .installed(let stored): output.record(SystemJournal.Event(installed: stored))
+        case .deployed(let name): output.record(SystemJournal.Event(.deployed, name))
+        default: break
+        }
         state.withLock { state in
             let lines = state.model.apply(event)
             state.lastEvent = ProgressDisplay.seconds

@@ -74,11 +74,10 @@ struct SystemJournal: Sendable {
             message = kind == .deployed ? "ran the deploy hooks of \(certificate)" : "\(kind.rawValue) \(certificate)"
         }
 
-        /// `nil` if an earlier run had installed the certificate.
-        init?(_ outcome: IssuanceOutcome) {
-            guard !outcome.wasInstalled else { return nil }
-            let metadata = outcome.certificate.metadata
-            self.init(metadata.generation == 1 ? .issued : .renewed, outcome.certificate.name, ca: metadata.directory)
+        /// At the installation itself, since a hook that fails ends the command without an outcome.
+        init(installed certificate: StoredCertificate) {
+            let metadata = certificate.metadata
+            self.init(metadata.generation == 1 ? .issued : .renewed, certificate.name, ca: metadata.directory)
         }
 
         init(_ failure: Failure, of certificate: CertificateName, at ca: ACMEURL? = nil) {

@@ -71,6 +71,8 @@ enum Interruption {
             }
             return outer
         }
+        // It came between two such works, when there was nothing to cancel.
+        if signal.load(ordering: .sequentiallyConsistent) != 0 { task.cancel() }
         defer {
             reaction.withLock { reaction in
                 if case .cancel = outer { reaction = outer } else { reaction = .none }
@@ -110,8 +112,13 @@ enum Interruption {
             errno = saved
         }
         action.sa_flags = SA_RESTART
-        sigaction(SIGINT, &action, nil)
-        sigaction(SIGTERM, &action, nil)
+        for number in [SIGINT, SIGTERM] {
+            var before = sigaction()
+            sigaction(number, nil, &before)
+            // SIG_IGN, with which a shell starts commands in the background: it stays so.
+            if unsafeBitCast(before.__sigaction_handler.sa_handler, to: UInt.self) == 1 { continue }
+            sigaction(number, &action, nil)
+        }
     }
 }
 

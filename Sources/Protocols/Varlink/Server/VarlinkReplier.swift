@@ -13,7 +13,8 @@ public struct VarlinkReplier {
     public var isOpen: Bool { connection.isOpen(call) }
 
     /// When the call's last bytes were read from the socket; reading, waiting for the user's turn and for earlier calls
-    /// of the connection come after it. Meaningful while ``isOpen``.
+    /// of the connection come after it. If the client has sent more calls meanwhile, when their bytes were read. Meaningful
+    /// while ``isOpen``.
     public var received: NIODeadline { NIODeadline.uptimeNanoseconds(connection.callRead) }
 
     /// Whether the client keeps up. A service that streams with `next` must stop while this is `false`, and continue

@@ -1,7 +1,9 @@
 import ACME
+import AgentClient
 import AgentInterface
 import ArgumentParser
 import AuditTrail
+import Synchronization
 
 struct AuditTail: AgentCommand {
     static let stateUse = StateUse.none
@@ -30,7 +32,9 @@ struct AuditTail: AgentCommand {
     func run(_ session: Session) async throws -> ExitStatus {
         let agent = try await session.agent()
         let shown = try await AuditTail.fitting(last) { count in
-            for try await line in agent.audit(last: count, follow: follow) {
+            let ahead = ReadAhead()
+            for try await line in ahead.lines(agent.audit(last: count, follow: follow)) {
+                ahead.taken()
                 let text = session.output.isJSON ? Output.withoutControls(Array(line.utf8)) : Array(AuditTail.text(line).utf8)
                 try session.output.write(text + [0x0A])
             }
@@ -42,6 +46,32 @@ struct AuditTail: AgentCommand {
                 hint: "`acme-agent audit tail -n \(last) --follow` shows all of them, and then new ones")
         }
         return .success
+    }
+
+    /// Lines that wait for a pager, which reads when its user does: the agent closes a connection whose replies are left
+    /// unread for 30 s (Docs/protocol.md, "Limits").
+    private final class ReadAhead: Sendable {
+        /// Some 50 MB. Beyond that the agent is held back after all.
+        private static let most = 100_000
+        private let waiting = Atomic<Int>(0)
+
+        func taken() { waiting.subtract(1, ordering: .relaxed) }
+
+        func lines(_ lines: AuditLines) -> AsyncThrowingStream<String, any Error> {
+            AsyncThrowingStream { continuation in
+                let task = Task {
+                    do {
+                        for try await line in lines {
+                            while waiting.load(ordering: .relaxed) >= ReadAhead.most { try await Task.sleep(for: .milliseconds(100)) }
+                            waiting.add(1, ordering: .relaxed)
+                            continuation.yield(line)
+                        }
+                        continuation.finish()
+                    } catch { continuation.finish(throwing: error) }
+                }
+                continuation.onTermination = { _ in task.cancel() }
+            }
+        }
     }
 
     /// Shows as many of the last records as fit in one reply of the agent, which refuses to answer with fewer than it was

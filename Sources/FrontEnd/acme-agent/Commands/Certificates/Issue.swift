@@ -95,7 +95,6 @@ struct Issue: AgentCommand {
             return try unchanged(stored, nil, kept, remembered, memory, session)
         }
         CertificateOrder.note(outcome, force: subject.force, newKey: certificate.newKey, session.output)
-        if let event = SystemJournal.Event(outcome) { session.output.record(event) }
         if !validity.isMet(by: outcome.certificate.metadata) {
             let metadata = outcome.certificate.metadata
             session.output.warning(

@@ -369,6 +369,7 @@ struct Renewals: RenewalWork {
         if let known { return known }
         if let failure {
             progress.state.withLock { $0.report.failed.append((name, failure)) }
+            session.output.record(SystemJournal.Event(failure, of: name))
             return nil
         }
         do {
@@ -408,7 +409,6 @@ struct Renewals: RenewalWork {
         do {
             if let outcome = try await renew(name, at: directory, keys, replacesUndeployed: replacesUndeployed, isWanted) {
                 CertificateOrder.note(outcome, force: isForced, newKey: options.newKey, session.output)
-                if let event = SystemJournal.Event(outcome) { session.output.record(event) }
                 progress.state.withLock {
                     $0.report.renewed.append(outcome)
                     $0.report.hasAgentAnswered = true

@@ -13,6 +13,8 @@ struct ReportTrail: Sendable {
     private(set) var fault: Failure?
     /// Where the trail itself says that records may be missing.
     private(set) var gaps: [AuditGap]
+    /// As many as the agent was asked for.
+    private var most = CallLimits.followedAuditRecords
 
     /// Reads and verifies the files.
     /// - Throws: `AuditError` if they cannot be read.
@@ -36,8 +38,13 @@ struct ReportTrail: Sendable {
     /// - Parameter until: the sequence of the last record: those that are written meanwhile are not awaited.
     init(of agent: AgentClient, until end: UInt64, _ output: Output) async throws {
         // As a call that follows: a single reply has room for a few thousand records.
-        let lines = agent.audit(last: CallLimits.followedAuditRecords, follow: true)
-        self = try await Self.read(lines, until: end, output)
+        do {
+            self = try await Self.read(agent.audit(last: CallLimits.followedAuditRecords, follow: true), until: end, output)
+        } catch AgentError.invalidRequest(parameter: "last", _, _) {
+            // An agent of an earlier version, until it is restarted.
+            self = try await Self.read(agent.audit(last: CallLimits.auditRecords, follow: true), until: end, output)
+            most = CallLimits.auditRecords
+        }
     }
 
     private init() {
@@ -113,7 +120,7 @@ struct ReportTrail: Sendable {
     /// What the page shows.
     var facts: TrailFacts {
         TrailFacts(
-            source: report.map { .files($0.files) } ?? .agent(records: CallLimits.followedAuditRecords), activity: activity,
+            source: report.map { .files($0.files) } ?? .agent(records: most), activity: activity,
             fault: fault.map(\.message), gaps: gaps.map(\.description),
             users: Dictionary(
                 activity.users.compactMap { id in LocalUser(id: id).map { (id, $0.name) } }, uniquingKeysWith: { first, _ in first }))

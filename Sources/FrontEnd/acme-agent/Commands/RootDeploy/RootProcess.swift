@@ -9,7 +9,8 @@ enum RootProcess {
         guard chdir("/") == 0 else { throw Failure("internal", .failed, "chdir: \(String(cString: strerror(errno)))") }
         umask(0o077)
         for (resource, least) in limits { raise(resource, atLeast: least) }
-        // A core file has what a hook had in memory.
+        // A core file has what a hook had in memory. A program that core_pattern names with a pipe gets it all the same,
+        // unless it respects the limit, as systemd-coredump does (core(5)).
         var none = rlimit()
         guard setrlimit(RLIMIT_CORE.number, &none) == 0 else {
             throw Failure("internal", .failed, "setrlimit: \(String(cString: strerror(errno)))")
