@@ -10,7 +10,7 @@ struct Bench: ParsableCommand {
         discussion: "Start it with `make bench` in the package's folder. Docs/performance.md says what is measured and how.",
         subcommands: [
             Run.self, Compare.self, SignatureProfile.self, IssuanceProfile.self, FunctionOrder.self, Answer.self, Unrecorded.self,
-            MeasuredDaemon.self,
+            MeasuredDaemon.self, HostileCallersCommand.self,
             ManyKeys.self,
             ServeWebroot.self,
         ],

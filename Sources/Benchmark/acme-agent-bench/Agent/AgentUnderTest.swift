@@ -20,6 +20,8 @@ final class AgentUnderTest {
         var users: [uid_t] = []
         /// Whether every user of the machine may connect.
         var isOpen = false
+        /// Connections that one user may hold, if not the default.
+        var connectionsPerUser: Int?
         /// The program to run instead of `acme-agentd`, with its first arguments.
         var program: [String]?
         /// The program to run instead of `acme-agent-token`.
@@ -62,6 +64,7 @@ final class AgentUnderTest {
         return """
             socket = "\(socket)"
             \(settings.isOpen ? "socket-mode = \"0666\"" : "")
+            \(settings.connectionsPerUser.map { "connections-per-user = \($0)" } ?? "")
             state-directory = "\(stateFolder)"
             helper = "\(settings.helper ?? workshop.programs + "/acme-agent-token")"
             verify-signatures = "\(settings.verifiesAll ? "all" : "fault-sensitive")"

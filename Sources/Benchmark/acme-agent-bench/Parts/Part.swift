@@ -8,6 +8,8 @@ enum Part: String, CaseIterable, ExpressibleByArgument {
     case handshakes
     /// Many keys, a slow token, many connections, start-up.
     case scale
+    /// One user beside two who open thousands of connections and flood the daemon.
+    case hostile
     /// Certificates, compared with other ACME clients.
     case issuance
     /// A thousand certificates from a CA that refuses half of the nonces.
@@ -19,6 +21,7 @@ enum Part: String, CaseIterable, ExpressibleByArgument {
         case .signing: try SigningPart(workshop).run(measure)
         case .handshakes: try HandshakesPart(workshop).run(measure)
         case .scale: try ScalePart(workshop).run(measure)
+        case .hostile: try HostilePart(workshop).run(measure)
         case .issuance: try IssuancePart(workshop).run(measure)
         case .endurance: try EndurancePart(workshop).run(measure)
         }
