@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox sandbox-stop test test-long soak-policy check test-deb test-boot test-tutorial test-tokens bench bench-compare format \
+.PHONY: help demo sandbox sandbox-stop test test-long soak-policy soak check test-deb test-boot test-tutorial test-tokens bench bench-compare format \
 	docs provider release deb reproducible install
 
 # `make install` installs into $(DESTDIR)$(PREFIX)/…; DESTDIR is for packagers.
@@ -50,6 +50,11 @@ test-boot: ## boot a Debian with systemd and AppArmor in qemu, and use the Debia
 soak-policy: ## ask the agent for COUNT signatures, honestly and not, and compare what each means with the policy; SEED=N repeats
 	@for name in acme-agentd acme-agent-token verifier; do swift build --product $$name; done
 	@bin=$$(swift build --show-bin-path); "$$bin/verifier" --programs "$$bin" --count "$(or $(COUNT),10000)" $(addprefix --seed ,$(SEED))
+
+soak: ## keep 64 clients busy for MINUTES while helper, token, disk and configuration fail and heal; SEED=N repeats
+	@for name in acme-agentd acme-agent-token acme-agent verifier; do swift build --product $$name; done
+	@bin=$$(swift build --show-bin-path); \
+		"$$bin/verifier" --programs "$$bin" --soak "$$((60 * $(or $(MINUTES),10)))" $(addprefix --seed ,$(SEED))
 
 check: ## check format, warnings, the walls between the parts, and the documents
 	@Tests/check

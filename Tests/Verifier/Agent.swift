@@ -20,8 +20,15 @@ final class Agent {
 
     let folder: String
     private let programs: String
-    private var process: pid_t = 0
+    private(set) var process: pid_t = 0
     private let environment: [String]
+    /// The module that is loaded instead of SoftHSM's own, and the variables that it gets besides.
+    var module: (path: String, environment: [String: String])?
+    /// A folder on which a file system was mounted.
+    var mounted: String?
+    /// How long a signature may take, seconds.
+    var deadline = 60
+    var logLevel = "error"
     /// Keys in the token that others have made: the SubjectPublicKeyInfo of each, by its URI (RFC 7512).
     private(set) var adoptable: [String: [UInt8]] = [:]
 
@@ -71,25 +78,48 @@ final class Agent {
 
     func run(_ arguments: [String]) -> Bool { File.run(arguments, environment: environment, output: log) }
 
-    private func write(_ policy: Policy) throws(Finding) -> String {
+    /// How many public and private key objects the token shows. What SoftHSM had not finished when its process was killed
+    /// is a file and no object.
+    func keyObjects() throws(Finding) -> Int {
+        let list = folder + "/objects"
+        unlink(list)
+        let tool = [
+            "pkcs11-tool", "--module", try Agent.softHSM(), "--token-label", "verifier", "--login", "--pin", "1234", "--list-objects",
+        ]
+        guard File.run(tool, environment: environment, output: list), let text = File.read(list) else {
+            throw Finding("pkcs11-tool could not list the token's objects, see \(list)")
+        }
+        return String(decoding: text, as: UTF8.self).split(separator: "\n").count { $0.contains(" Key Object") }
+    }
+
+    private static func softHSM() throws(Finding) -> String {
         let modules = [
             "/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
             "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm2.so",
         ]
         guard let module = modules.first(where: { access($0, R_OK) == 0 }) else { throw Finding("libsofthsm2.so was not found") }
+        return module
+    }
+
+    private func write(_ policy: Policy) throws(Finding) -> String {
+        let path: String
+        if let module { path = module.path } else { path = try Agent.softHSM() }
+        var variables = module?.environment ?? [:]
+        variables["SOFTHSM2_CONF"] = folder + "/softhsm2.conf"
+        let list = variables.sorted { $0.key < $1.key }.map { "\($0.key) = \"\($0.value)\"" }.joined(separator: ", ")
         var text = """
             socket = "\(socket)"
             socket-mode = "0666"
             state-directory = "\(folder)/state"
             helper = "\(programs)/acme-agent-token"
-            signing-deadline-seconds = 60
+            signing-deadline-seconds = \(deadline)
 
             [[token]]
             name = "\(Agent.token)"
-            module = "\(module)"
+            module = "\(path)"
             uri = "pkcs11:token=verifier"
             pin-source = "\(folder)/pin"
-            environment = { SOFTHSM2_CONF = "\(folder)/softhsm2.conf" }
+            environment = { \(list) }
 
             """
         for account in Agent.externalAccounts {
@@ -112,7 +142,7 @@ final class Agent {
         _ = try write(policy)
         guard
             let process = File.start(
-                [programs + "/acme-agentd", "--config", configuration, "--log-level", "error"], environment: environment, output: log)
+                [programs + "/acme-agentd", "--config", configuration, "--log-level", logLevel], environment: environment, output: log)
         else { throw Finding("acme-agentd could not be started") }
         self.process = process
         let own = Universe.control
@@ -126,7 +156,7 @@ final class Agent {
             guard waitpid(process, nil, WNOHANG) == 0 else { break }
             usleep(50_000)
         }
-        throw Finding("acme-agentd did not start: \(File.read(log).map { String(decoding: $0.suffix(2_000), as: UTF8.self) } ?? "")")
+        throw Finding("acme-agentd did not start: \(lastWords)")
     }
 
     /// Writes the policy and tells the daemon. It is in force at some time after this.
@@ -149,13 +179,24 @@ final class Agent {
         throw Finding("a reload did not come into force within a minute")
     }
 
+    /// The end of the log.
+    var lastWords: String { File.read(log).map { String(decoding: $0.suffix(2_000), as: UTF8.self) } ?? "" }
+
+    /// Stops the daemon.
+    /// - Returns: Whether it ended as it should; also if it was not running.
+    @discardableResult func stop() -> Bool {
+        guard process > 0 else { return true }
+        var status: Int32 = 0
+        kill(process, SIGTERM)
+        while waitpid(process, &status, 0) < 0, errno == EINTR {}
+        process = 0
+        return status == 0
+    }
+
     /// Stops the daemon and removes the folder.
     func end() {
-        if process > 0 {
-            kill(process, SIGTERM)
-            while waitpid(process, nil, 0) < 0, errno == EINTR {}
-            process = 0
-        }
+        stop()
+        if let mounted { _ = run(["umount", mounted]) }
         _ = File.run(["rm", "-rf", "--", folder], environment: environment, output: "/dev/null")
     }
 }

@@ -3,7 +3,8 @@ import Glibc
 /// A connection to the agent: calls are written, and replies are read, each ending with a zero byte.
 final class Connection {
     let peer: Peer
-    private let socket: Int32
+    /// The socket's descriptor.
+    let socket: Int32
     private var received: [UInt8] = []
     /// Seconds without a byte after which the agent counts as hung.
     private static let patience: Int32 = 30
@@ -75,6 +76,19 @@ final class Connection {
             guard count > 0 else { return nil }
             received += part[..<count]
         }
+    }
+
+    /// Takes what has arrived, and does not wait.
+    /// - Returns: The whole messages, in their order; `nil` if the agent has closed the connection.
+    func arrived() throws(Finding) -> [JSON]? {
+        var part = [UInt8](repeating: 0, count: 65_536)
+        let count = recv(socket, &part, part.count, Int32(MSG_DONTWAIT))
+        if count < 0, errno == EAGAIN || errno == EINTR { return [] }
+        guard count > 0 else { return nil }
+        received += part[..<count]
+        var messages: [JSON] = []
+        while received.contains(0), let message = try receive() { messages.append(message) }
+        return messages
     }
 
     func call(_ call: Call) throws(Finding) -> Reply {

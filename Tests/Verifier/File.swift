@@ -26,6 +26,20 @@ enum File {
         return isWritten && rename(path + ".new", path) == 0
     }
 
+    /// - Returns: The names in a folder, in no order; `nil` if it cannot be read.
+    static func names(_ path: String) -> [String]? {
+        guard let folder = opendir(path) else { return nil }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
     static func print(_ text: String, to descriptor: Int32 = 1) {
         let bytes = Array((text + "\n").utf8)
         _ = Glibc.write(descriptor, bytes, bytes.count)

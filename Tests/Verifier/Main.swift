@@ -5,16 +5,19 @@ import Glibc
 ///
 ///     verifier --programs FOLDER [--count N] [--seed N]
 ///     verifier --programs FOLDER --case FILE
+///     verifier --programs FOLDER --soak SECONDS [--seed N]
 ///     verifier --table Docs/threat-model.md
 ///     verifier --self-test
 ///
 /// The first form starts `acme-agentd` of that folder with a SoftHSM token and sends N calls; as root for several users.
-/// What it finds it prints, with a case that the second form runs again; `--all yes` goes on after a finding. Exit status: 0 if all is as it must be; 1 for a finding, which is printed with its seed; 2 for wrong arguments, or if
-/// the agent could not be started.
+/// What it finds it prints, with a case that the second form runs again; `--all yes` goes on after a finding. The third
+/// form keeps 64 clients busy while the agent's helper, token, disk and configuration fail and change, and prints a
+/// table. Exit status: 0 if all is as it must be; 1 for a finding, which is printed with its seed; 2 for wrong
+/// arguments, or if the agent could not be started.
 @main struct Main {
     static func main() {
         signal(SIGPIPE, SIG_IGN)
-        var count = 10_000, seed: UInt64?, programs: String?, table: String?, all: String?, file: String?
+        var count = 10_000, seed: UInt64?, programs: String?, table: String?, all: String?, file: String?, seconds: Double?
         var testsItself = false
         var arguments = Array(CommandLine.arguments.dropFirst())[...]
         while let option = arguments.popFirst() {
@@ -30,19 +33,24 @@ import Glibc
             case "--table": table = value
             case "--case": file = value
             case "--all": all = value
+            case "--soak": seconds = Double(value).flatMap { $0 > 0 ? $0 : nil } ?? -1
             default: count = -1
             }
         }
         if let table { exit(checkTable(table)) }
         if testsItself { exit(selfTest()) }
-        guard count >= 0, let programs else {
+        guard count >= 0, seconds ?? 1 > 0, let programs else {
             File.print(
-                "usage: verifier --programs FOLDER [--count N] [--seed N] [--all yes] | --programs FOLDER --case FILE | --table FILE | --self-test",
-                to: 2)
+                """
+                usage: verifier --programs FOLDER [--count N] [--seed N] [--all yes] | --programs FOLDER --case FILE
+                       verifier --programs FOLDER --soak SECONDS [--seed N] | --table FILE | --self-test
+                """, to: 2)
             exit(2)
         }
         if let file { exit(runCase(programs, file)) }
-        exit(soak(programs, count, seed ?? UInt64.random(in: 0...0xFFFF_FFFF), all))
+        let number = seed ?? UInt64.random(in: 0...0xFFFF_FFFF)
+        if let seconds { exit(soakUnderFaults(programs, seconds: seconds, seed: number)) }
+        exit(soak(programs, count, number, all))
     }
 
     private static func checkTable(_ path: String) -> Int32 {

@@ -23,6 +23,10 @@ struct SelfTest {
         test.handshakes()
         test.grammars()
         test.values()
+        test.growth()
+        test.outages()
+        test.ledgers()
+        try test.trails()
         return (test.problems, test.passed)
     }
 
@@ -84,11 +88,11 @@ struct SelfTest {
             .finding(call, peer ?? self.peer, reply)
     }
 
-    private mutating func mustPass(_ what: String, _ finding: Finding?) {
+    mutating func mustPass(_ what: String, _ finding: Finding?) {
         if let finding { problems.append("\(what): was found, although it is right: \(finding)") } else { passed += 1 }
     }
 
-    private mutating func mustFind(_ what: String, _ finding: Finding?) {
+    mutating func mustFind(_ what: String, _ finding: Finding?) {
         if finding == nil { problems.append("\(what): was not found") } else { passed += 1 }
     }
 

@@ -17,6 +17,16 @@ import Testing
         #expect(outcome.output.contains("; no finding"), "\(outcome)")
     }
 
+    /// 64 clients while helper, token, disk and configuration fail and change. `make soak` takes as long as one likes.
+    @Test func noReplyIsLostDoubledOrWrongWhileEverythingFailsAndHeals() async throws {
+        let outcome = try await verifier("--programs", Program.folder, "--soak", "20", "--seed", "1")
+        #expect(outcome.status == 0, "\(outcome)")
+        #expect(outcome.output.hasSuffix("\nno finding\n"), "\(outcome)")
+        for what in ["helper killed", "token fault", "disk full", "configuration reloaded"] {
+            #expect(outcome.output.contains("| \(what) | "), "\(outcome)")
+        }
+    }
+
     @Test func theVerifierFindsForgedReplies() async throws {
         let outcome = try await verifier("--self-test")
         #expect(outcome.status == 0, "\(outcome)")
