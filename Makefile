@@ -25,11 +25,12 @@ sandbox-stop: ## stop what `make sandbox` started
 test: ## build and run every test; the last line counts them
 	@Tests/run
 
-test-long: ## run the tests that are too slow for every run: loads, a fault at each writing call, a bare Debian
+test-long: ## run the tests that are too slow for every run: loads, a fault at each writing call, data races, a bare Debian
 	@ACME_AGENT_LONG_TESTS=1 Tests/run --filter \
 		'(LoopFairness|HelperOutage|WriteFault|Interruption|FirstUse|ReloadUnderWay|Handshake|RenewalScheduler|EveryCommand)Tests|manyKeysAreListedFast'
 	@ACME_AGENT_LONG_TESTS=1 Tests/run --filter YearOfRunTests
 	@ACME_AGENT_LONG_TESTS=1 Tests/Clients/OpenSSLProviderTests/run load memory
+	@Tests/Sanitizers/threads
 	@Tests/Sandbox/bare-debian
 	@Tests/Sandbox/other-package
 	@Tests/Sandbox/follow-document tutorial moving $(tokens)

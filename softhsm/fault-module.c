@@ -241,7 +241,7 @@ static CK_RV f_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE obj
     CK_RV returned = real.C_GetAttributeValue(session, object, template, count);
     for (unsigned long i = 0; numbers_are_stored && i < count && i < 16; i++)
         if ((template[i].type == CKA_CLASS || template[i].type == CKA_KEY_TYPE) && template[i].ulValueLen == sizeof(CK_ULONG) &&
-            lengths[i] != sizeof(CK_ULONG)) {
+            template[i].pValue != NULL && lengths[i] != sizeof(CK_ULONG)) {
             unsigned long value;
             memcpy(&value, template[i].pValue, sizeof value);
             for (int byte = 0; byte < 4; byte++) ((unsigned char *)template[i].pValue)[byte] = value >> (24 - 8 * byte);

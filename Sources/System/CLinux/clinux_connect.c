@@ -86,7 +86,9 @@ int clinux_connect_as(const struct clinux_user *user, const char *path, int *des
     pid_t child = fork();
     if (child == 0) {
         int connection = -1;
-        send_report(channels[1], connect_in_child(user, &address, &connection), connection);
+        /* First: C does not say in which order arguments are evaluated. */
+        const struct report report = connect_in_child(user, &address, &connection);
+        send_report(channels[1], report, connection);
         _exit(0);
     }
     int code = child < 0 ? errno : 0;

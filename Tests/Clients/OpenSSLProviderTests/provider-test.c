@@ -17,6 +17,7 @@
      provider-test user USER KEY        threads sign, then the process becomes that user, who may not use the key
      provider-test inherit KEY          loads a key, then forks: the child has no connection of the parent
      provider-test stack                a private key that is not the agent's is read, and is not left on the stack
+     provider-test damaged KEY-FILE     reads the file cut off at each byte, and with each byte changed
      provider-test keygen               keys of every kind are made as without the provider
 
    KEY is a file or a URI. The provider comes from OPENSSL_CONF. Exits with 1 if a check fails. */
@@ -512,6 +513,43 @@ static int check_stack(void) {
     return 0;
 }
 
+static int is_read(const char *label, const unsigned char *der, long length) {
+    BIO *memory = BIO_new(BIO_s_mem());
+    if (memory == NULL || !PEM_write_bio(memory, label, "", der, length)) fail("a key file in memory");
+    EVP_PKEY *key = PEM_read_bio_PrivateKey_ex(memory, NULL, NULL, NULL, NULL, NULL);
+    int result = key != NULL;
+    EVP_PKEY_free(key);
+    BIO_free(memory);
+    ERR_clear_error();
+    return result;
+}
+
+static int check_damaged(const char *name) {
+    static const unsigned char changes[] = {0x01, 0x80, 0xff};
+    BIO *file = BIO_new_file(name, "r");
+    char *label, *header;
+    unsigned char *der;
+    long length, read = 0;
+    if (file == NULL || !PEM_read_bio(file, &label, &header, &der, &length)) fail("the key file");
+    BIO_free(file);
+    if (!is_read(label, der, length)) fail("the key file as it is");
+    for (long count = 1; count < length; count++)
+        if (is_read(label, der, count)) fail("a key file that is cut off is read");
+    for (long i = 0; i < length; i++) {
+        for (size_t j = 0; j < sizeof changes; j++) {
+            der[i] ^= changes[j];
+            read += is_read(label, der, length);
+            der[i] ^= changes[j];
+        }
+    }
+    OPENSSL_free(label);
+    OPENSSL_free(header);
+    OPENSSL_free(der);
+    /* Another name, or another key of RSA, is a key file too. */
+    printf("%ld of %ld changed files read\n", read, (long)sizeof changes * length);
+    return 0;
+}
+
 static int check_keygen(void) {
     EVP_PKEY *keys[] = {EVP_EC_gen("P-256"), EVP_EC_gen("P-384"), EVP_RSA_gen(2048), EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -559,6 +597,7 @@ int main(int count, char **arguments) {
     if (count == 3 && strcmp(mode, "reused") == 0) return check_reused(arguments[2]);
     if (count == 4 && strcmp(mode, "user") == 0) return check_user(arguments[2], arguments[3]);
     if (count == 3 && strcmp(mode, "inherit") == 0) return check_inherit(arguments[2]);
+    if (count == 3 && strcmp(mode, "damaged") == 0) return check_damaged(arguments[2]);
     fprintf(stderr, "provider-test: see its source for the arguments\n");
     return 2;
 }
