@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox sandbox-stop test test-long soak-policy soak check test-deb test-boot test-tutorial test-tokens bench bench-compare format \
+.PHONY: help demo sandbox sandbox-stop test test-long soak-policy soak fuzz check test-deb test-boot test-tutorial test-tokens bench bench-compare format \
 	docs provider release deb reproducible install
 
 # `make install` installs into $(DESTDIR)$(PREFIX)/…; DESTDIR is for packagers.
@@ -56,6 +56,9 @@ soak: ## keep 64 clients busy for MINUTES while helper, token, disk and configur
 	@for name in acme-agentd acme-agent-token acme-agent verifier; do swift build --product $$name; done
 	@bin=$$(swift build --show-bin-path); \
 		"$$bin/verifier" --programs "$$bin" --soak "$$((60 * $(or $(MINUTES),10)))" $(addprefix --seed ,$(SEED))
+
+fuzz: ## give readers of untrusted bytes inputs that nobody would write, SECONDS=10 each; TARGET=json runs only that
+	@Tests/Fuzz/run "$(or $(SECONDS),10)" $(TARGET)
 
 check: ## check format, warnings, the walls between the parts, and the documents
 	@Tests/check

@@ -311,6 +311,22 @@ let package = Package(
         // Reads what the agent signs, with nothing of the agent's own code.
         .executableTarget(
             name: "verifier", dependencies: ["COpenSSL"], path: "Tests/Verifier", exclude: ["worst-cases.json"], swiftSettings: settings),
+        // Readers of untrusted bytes, each with what must be true of it, and the program that gives them inputs.
+        .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+        // The provider's reader, which is no target of its own: links to its files.
+        .target(name: "CProviderMessage", path: "Tests/Fuzz/CProviderMessage"),
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "CFuzzer", "CProviderMessage", "TestSupport", "TokenTestSupport", "KeyNameLiterals", "StrictJSON", "JOSE", "ACME", "TOML",
+                "ConfigurationFile", "Varlink", "AgentInterface", "TokenProtocol", "PKCS11", "CP11Kit", "SigningPolicy", "AuditTrail",
+                "Keyring",
+                "AgentService", "ACMEClient", "DNS", "CertificateStore", "Issuance", crypto, nioCore, swiftASN1, x509,
+            ],
+            path: "Tests/Fuzz/FuzzTargets", swiftSettings: settings),
+        .executableTarget(
+            name: "fuzz", dependencies: ["CFuzzer", "FuzzTargets", argumentParser], path: "Tests/Fuzz/fuzz", swiftSettings: settings),
+        tests("FuzzTests", in: "Fuzz", ["CFuzzer", "FuzzTargets"]),
         tests("MeasurementTests", in: "Benchmark", ["Measurement", "StrictJSON"]),
         tests(
             "EndToEndTests", in: "EndToEnd",

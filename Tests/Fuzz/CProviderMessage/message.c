@@ -1,0 +1,1 @@
+../../../Sources/Clients/OpenSSLProvider/message.c
