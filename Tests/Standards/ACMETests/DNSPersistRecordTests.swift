@@ -49,6 +49,7 @@ import Testing
     }
 
     @Test(arguments: [
+        ".; accounturi=a", "ca.example..; accounturi=a",
         "", ";", "ca.example", "ca.example; policy=wildcard", "; accounturi=https://a", "ca.example; accounturi=", "ca.example; accounturi",
         "ca.example; accounturi=a; accounturi=a", "ca.example; accounturi=a; persistUntil=soon",
         "ca.example; accounturi=a; persistUntil=-1",

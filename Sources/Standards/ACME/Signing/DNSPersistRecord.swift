@@ -131,14 +131,16 @@ public struct DNSPersistRecord: Hashable, Sendable {
             + (persistUntil.map { "; persistUntil=\($0)" } ?? "")
     }
 
-    /// Reads a value; `nil` if it has another syntax, no account, a parameter twice, or a time that is no number. Unknown
-    /// parameters are ignored.
+    /// Reads a value; `nil` if it has another syntax, no issuer or account, a parameter twice, or a time that is no
+    /// number. Unknown parameters are ignored.
     public init?(value: String) {
         guard value.utf8.count <= 4096 else { return nil }
         let parts = value.utf8.split(separator: UInt8(ascii: ";"), omittingEmptySubsequences: false).map { Self.trimmed($0) }
         guard let first = parts.first, !first.isEmpty else { return nil }
         issuer = String(decoding: first, as: UTF8.self).lowercased()
         if issuer.hasSuffix(".") { issuer.removeLast() }
+        // No domain, and with another dot to drop for whoever reads what is written of it.
+        guard !issuer.isEmpty, !issuer.hasSuffix(".") else { return nil }
         var parameters: [String: String] = [:]
         for (index, part) in parts.enumerated().dropFirst() {
             // Nothing after the last semicolon.

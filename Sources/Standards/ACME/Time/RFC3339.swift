@@ -6,7 +6,8 @@ public enum RFC3339 {
     /// Longer than any timestamp with nanoseconds.
     static let maximumLength = 64
 
-    /// Unix seconds; a fraction is dropped. `nil` if the text is not an RFC 3339 date-time.
+    /// Unix seconds; a fraction is dropped. `nil` if the text is not an RFC 3339 date-time, or if its offset or leap
+    /// second leads out of the four-digit years: `string` could not write it again.
     public static func seconds(_ text: String) -> Int64? {
         guard text.utf8.count <= maximumLength else { return nil }
         var reader = FieldReader(text)
@@ -16,7 +17,8 @@ public enum RFC3339 {
         else { return nil }
         if reader.skip(".") { guard !reader.allDigits().isEmpty else { return nil } }
         guard let offset = offset(&reader), reader.isAtEnd else { return nil }
-        return CivilDate.seconds(year: year, month: month, day: day, hour: hour, minute: minute, second: second).map { $0 - offset }
+        return CivilDate.seconds(year: year, month: month, day: day, hour: hour, minute: minute, second: second)
+            .map { $0 - offset }.flatMap { range.contains($0) ? $0 : nil }
     }
 
     /// `Z` or a numeric offset, in seconds east of UTC.
