@@ -45,8 +45,9 @@ public struct SupervisorLimits: Sendable {
     /// Pause before a helper is restarted, doubled with each further death.
     public var firstPause = TimeAmount.milliseconds(100)
     public var longestPause = TimeAmount.seconds(5)
-    /// A helper that lived this long was healthy: the pauses start over.
-    public var wellAfter = TimeAmount.seconds(30)
+    /// A helper that lived this long was healthy: the pauses start over. As long as the longest pause: helpers are then
+    /// started no more often than after many deaths in a row.
+    public var wellAfter = TimeAmount.seconds(5)
     /// How long a helper may take to exit by itself when the agent stops or closes the token: it finishes its current
     /// call.
     public var stop = TimeAmount.seconds(2)

@@ -161,6 +161,13 @@ struct SupervisorControlTests {
         #expect(got(policy.ended(after: .seconds(60), wasReady: true)) == .milliseconds(100))
     }
 
+    @Test("A helper that works for a while and dies, again and again, is replaced at once")
+    func deathsFarApart() {
+        var policy = RestartPolicy(limits: SupervisorLimits())
+        for _ in 0..<20 { #expect(got(policy.ended(after: .seconds(10), wasReady: true)) == .milliseconds(100)) }
+        #expect(SupervisorLimits().wellAfter >= SupervisorLimits().longestPause)
+    }
+
     @Test("Helpers that never become ready are hopeless; one that does is not")
     func hopeless() {
         var policy = RestartPolicy(limits: SupervisorLimits())
