@@ -51,6 +51,28 @@ import TokenProtocol
         #expect(agent.trail.contains { $0.contains("recover-key") })
     }
 
+    /// While the disk is full the agent looks again and again.
+    @Test func theLogSaysThatAKeyHasItsNameOnceItHasIt() async throws {
+        let agent = try AgentFixture(grants: AgentFixture.everything)
+        defer { agent.end() }
+        let client = try await agent.client()
+        func recoveries() -> Int { agent.logged.texts.withLock { $0.count { $0.contains("event=key-recovered") } } }
+        agent.token.failMaking(with: inDoubt, isDone: true)
+        await #expect(throws: AgentError.self) { try await client.accountKey() }
+        // Where the entry is written first.
+        let obstacle = agent.folder + "/state/keys/.account-1.json.new"
+        try FileManager.default.createDirectory(atPath: obstacle, withIntermediateDirectories: false)
+        let error = await #expect(throws: AgentError.self) { try await client.accountKey() }
+        guard case .tokenUnavailable(_, "keyUnsettled", _, _, _)? = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(recoveries() == 0)
+        try FileManager.default.removeItem(atPath: obstacle)
+        await #expect(throws: AgentError.keyExists(name: "account-1")) { try await client.accountKey() }
+        #expect(recoveries() == 1)
+    }
+
     @Test(arguments: [true, false])
     func whatIsLeftOverIsSettledByTime(isDone: Bool) async throws {
         let agent = try AgentFixture(grants: AgentFixture.everything)

@@ -51,15 +51,16 @@ extension KeyAdministration {
                     [.key: record.name.rawValue, .other: name.rawValue])
                 return self.free(record.name)
             }
-            self.logger.log(
-                .keyRecovered, "a key of an interrupted creation is in the token and gets its name", [.key: record.name.rawValue])
             var event = AuditRecord(.event)
             event.operation = "recover-key"
             event.key = record.name
             event.fingerprint = Hexadecimal.encode(pinned.publicKey.fingerprint)
             event.detail = "a key of an interrupted creation is in the token and got its name"
             do { _ = try self.audit.record(event) } catch { return self.eventLoop.makeFailedFuture(error) }
-            return self.finish(SigningKey(pinned, of: record)).map { _ in }
+            return self.finish(SigningKey(pinned, of: record)).assumeIsolated().map { _ in
+                self.logger.log(
+                    .keyRecovered, "a key of an interrupted creation is in the token and gets its name", [.key: record.name.rawValue])
+            }.nonisolated()
         }
         settled.whenComplete { result in
             self.underWay.remove(record.name)
