@@ -163,9 +163,12 @@ final class Agent {
     /// - Returns: The configuration's SHA-256, as the agent's status has it once it is in force.
     func reload(_ policy: Policy) throws(Finding) -> String {
         let digest = try write(policy)
-        kill(process, SIGHUP)
+        reloadAgain()
         return digest
     }
+
+    /// Tells the daemon once more to read the policy that was written last.
+    func reloadAgain() { kill(process, SIGHUP) }
 
     /// Waits until the configuration is in force.
     func waitForReload(_ digest: String, _ connection: Connection) throws(Finding) {

@@ -69,6 +69,18 @@ struct Disturbances {
         return true
     }
 
+    /// What heals next, whatever its time; what breaks before it is left out.
+    mutating func nextHealing() -> Action? {
+        while let event = events.first {
+            events.removeFirst()
+            switch event.action {
+            case .healToken, .healDisk: return event.action
+            case .killHelper, .breakToken, .fillDisk, .reload: continue
+            }
+        }
+        return nil
+    }
+
     /// The next event if its time has come.
     mutating func due(_ now: Double) -> Action? {
         guard let event = events.first, event.time <= now else { return nil }

@@ -33,9 +33,6 @@ struct Outages {
         outages.contains { $0.kind == kind && $0.start <= end && ($0.end ?? .infinity) + kind.aftermath >= start }
     }
 
-    /// Whether one is going on.
-    func lasts(_ kind: Kind) -> Bool { outages.contains { $0.kind == kind && $0.end == nil } }
-
     /// Whether an error of the agent may come for a call that was on its way from `start` to `end` (Docs/protocol.md,
     /// "Errors").
     func explain(_ error: String, of method: String, from start: Double, to end: Double) -> Bool {

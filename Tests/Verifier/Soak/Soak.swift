@@ -5,8 +5,9 @@ import Glibc
 /// deleted. Each reply is judged, and the trail is compared with what the clients got.
 final class Soak {
     static let clients = 64
-    /// Seconds after which a call counts as lost. A request waits for the token up to its deadline.
-    private static let patience = 30.0
+    /// Seconds after which a call counts as lost. A signature waits for the token up to its deadline, what is done to a
+    /// key up to 30 seconds, also where another such call of the same connection comes first.
+    private static let patience = 90.0
     /// Seconds between two samples of the processes and two comparisons with the trail.
     private static let pace = 1.0
 
@@ -24,6 +25,7 @@ final class Soak {
     /// The policies that may be in force, and the digest of the configuration that is to be.
     private var policies = [SoakUniverse.policy(isWide: false)]
     private var awaited: String?
+    private var asked = 0.0
     private var outages = Outages()
     private var ledger = CallLedger()
     private var findings: [Finding] = []
@@ -219,6 +221,7 @@ final class Soak {
             let next = SoakUniverse.policy(isWide: counts["configuration reloaded"]?.isMultiple(of: 2) == false)
             policies.append(next)
             for client in clients { client.mayBeJudged(by: next) }
+            asked = File.now
             awaited = try agent.reload(next)
         }
     }
@@ -227,8 +230,18 @@ final class Soak {
         guard let awaited, case .parameters(let status)? = try control?.call(Call(method: "GetStatus", parameters: .object([]))) else {
             return
         }
-        if let error = status["configuration"]?["reloadError"]?.string { find("a configuration was refused: \(error)") }
-        guard status["configuration"]?["sha256"] == .string(awaited) else { return }
+        guard status["configuration"]?["sha256"] == .string(awaited) else {
+            let waited = File.now - asked
+            guard let error = status["configuration"]?["reloadError"]?.string, waited >= Soak.pace else { return }
+            // A reload is recorded in the trail, or not applied. The error may be an earlier one's.
+            if outages.overlaps(.disk, from: asked, to: File.now) {
+                asked = File.now
+                agent.reloadAgain()
+            } else if waited > Soak.patience {
+                find("a configuration was refused: \(error)")
+            }
+            return
+        }
         policies.removeFirst(policies.count - 1)
         self.awaited = nil
     }
@@ -259,6 +272,8 @@ final class Soak {
 
     /// Waits for what is on its way, shows that nothing more comes, and looks at what is left.
     private func finish() throws(Finding) {
+        // A finding may have come in between.
+        while let action = disturbances.nextHealing() { try disturb(action) }
         let limit = File.now + Soak.patience
         while clients.contains(where: { !$0.pending.isEmpty }), File.now < limit { try exchange(isSending: false) }
         for client in clients {
