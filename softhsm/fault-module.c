@@ -1,9 +1,14 @@
 // A PKCS#11 module for tests: SoftHSM, with faults that real tokens have and SoftHSM does not.
 //
-// FAULT_DIRECTORY names a folder. Every watched call appends its name to the file `calls`. A file with the name of a
-// function, for example C_Sign, holds "RETURN-VALUE COUNT": the next COUNT calls return that value and do nothing else.
-// C_GenerateKeyPair.after and C_DestroyObject.after hold the same: the next COUNT calls do their work and still return
-// that value.
+// FAULT_DIRECTORY names a folder. Every call appends its function's name to the file `calls`, and every fault that is
+// named after a function its file's name to the file `faults`. The functions are all those that the helper uses. Files
+// with the name of a function, for example C_Sign:
+//   C_Sign             holds "RETURN-VALUE COUNT": the next COUNT calls return that value (hexadecimal) and do nothing
+//                      else; without COUNT all calls do, while the file exists
+//   C_Sign.after       holds the same: the calls do their work and still return that value
+//   C_Sign.hang        the next call does not return (the file is removed)
+//   C_Sign.crash       the process is killed by the next call (the file is removed)
+//   C_Sign.lost        the next call finds every session of every slot gone (the file is removed)
 // Further files:
 //   token-flags        flags (hexadecimal) that C_GetTokenInfo adds
 //   token-flags-off    flags (hexadecimal) that C_GetTokenInfo omits
@@ -24,6 +29,7 @@
 //                      the length of a number
 //   made-sessions-lost the next C_GenerateKeyPair makes the pair, loses every session of its slot and returns
 //                      CKR_SESSION_HANDLE_INVALID (the file is removed)
+//   leak               C_GenerateKeyPair loses that many bytes (hexadecimal) of memory
 //   made-died          the next C_GenerateKeyPair makes the pair, and the process is killed (the file is removed)
 //   made-public        the next C_GenerateKeyPair makes the public object, and the process is killed (the file is
 //                      removed)
@@ -81,8 +87,11 @@ static CK_RV wanted_by(const char *name) {
     path_of(name, path, sizeof path);
     FILE *file = fopen(path, "re");
     if (file != NULL) {
-        if (fscanf(file, "%lx %lu", &value, &count) != 2) value = CKR_OK, count = 0;
+        int numbers = fscanf(file, "%lx %lu", &value, &count);
         fclose(file);
+        // Not written again, so that whoever removes the file has ended the fault.
+        if (numbers == 1) return value;
+        if (numbers != 2) value = CKR_OK, count = 0;
         if (count <= 1) {
             unlink(path);
         } else {
@@ -97,34 +106,56 @@ static CK_RV wanted_by(const char *name) {
     return value;
 }
 
-// Records the call and returns the requested return value, or CKR_OK.
-static CK_RV fault(const char *function) {
+static void note(const char *list, const char *line) {
     char path[4096];
+    path_of(list, path, sizeof path);
+    FILE *file = fopen(path, "ae");
+    if (file == NULL) return;
+    fprintf(file, "%s\n", line);
+    fclose(file);
+}
+
+// Whether the fault FUNCTION.KIND was requested for one call; that is noted.
+static int struck(const char *function, const char *kind) {
+    char name[128];
+    snprintf(name, sizeof name, "%s.%s", function, kind);
+    if (!consumed(name)) return 0;
+    note("faults", name);
+    return 1;
+}
+
+static void lose_all_sessions(void) {
+    CK_SLOT_ID slots[64];
+    CK_ULONG count = 64;
+    open_sessions = 0;
+    // Before the function list was asked for there are none.
+    if (real.C_GetSlotList != NULL && real.C_GetSlotList(CK_TRUE, slots, &count) == CKR_OK)
+        for (CK_ULONG i = 0; i < count; i++) real.C_CloseAllSessions(slots[i]);
+}
+
+// Records the call, does what is requested for it and returns the requested return value, or CKR_OK.
+static CK_RV fault(const char *function) {
     pthread_mutex_lock(&lock);
-    path_of("calls", path, sizeof path);
-    FILE *calls = fopen(path, "ae");
-    if (calls != NULL) {
-        fprintf(calls, "%s\n", function);
-        fclose(calls);
-    }
+    note("calls", function);
+    int hangs = struck(function, "hang");
+    if (struck(function, "crash")) raise(SIGKILL);
+    if (struck(function, "lost")) lose_all_sessions();
     CK_RV value = wanted_by(function);
+    if (value != CKR_OK) note("faults", function);
     pthread_mutex_unlock(&lock);
+    while (hangs) pause();
     return value;
 }
 
 // Whether the device is unplugged. The first call after it is back finds every session gone.
 static int away(void) {
-    CK_SLOT_ID slots[64];
-    CK_ULONG count = 64;
     int is_away = present("away");
     pthread_mutex_lock(&lock);
     if (is_away) {
         was_away = 1;
     } else if (was_away) {
         was_away = 0;
-        open_sessions = 0;
-        if (real.C_GetSlotList(CK_TRUE, slots, &count) == CKR_OK)
-            for (CK_ULONG i = 0; i < count; i++) real.C_CloseAllSessions(slots[i]);
+        lose_all_sessions();
     }
     pthread_mutex_unlock(&lock);
     return is_away;
@@ -139,9 +170,13 @@ static int away(void) {
     } while (0)
 
 // The return value requested for a call that did its work, or what it returned.
-static CK_RV after(const char *name, CK_RV returned) {
+static CK_RV after(const char *function, CK_RV returned) {
+    char name[128];
+    if (returned != CKR_OK) return returned;
+    snprintf(name, sizeof name, "%s.after", function);
     pthread_mutex_lock(&lock);
     CK_RV value = wanted_by(name);
+    if (value != CKR_OK) note("faults", name);
     pthread_mutex_unlock(&lock);
     return value != CKR_OK ? value : returned;
 }
@@ -157,15 +192,22 @@ static void lose_sessions(CK_SESSION_HANDLE session) {
         if (wanted != CKR_OK) return wanted; \
     } while (0)
 
+// As modules do that forget to free what they have used.
+static void leak(void) {
+    unsigned long size = number_in("leak", 0);
+    char *lost = size > 0 ? malloc(size) : NULL;
+    if (lost != NULL) memset(lost, 1, size);
+}
+
 static CK_RV f_Initialize(void *arguments) {
     FAULT(C_Initialize);
-    return real.C_Initialize(arguments);
+    return after("C_Initialize", real.C_Initialize(arguments));
 }
 
 static CK_RV f_Finalize(void *reserved) {
     FAULT(C_Finalize);
     open_sessions = 0;
-    return real.C_Finalize(reserved);
+    return after("C_Finalize", real.C_Finalize(reserved));
 }
 
 static CK_RV f_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info) {
@@ -173,19 +215,20 @@ static CK_RV f_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info) {
     if (away()) return CKR_TOKEN_NOT_PRESENT;
     CK_RV returned = real.C_GetTokenInfo(slot, info);
     if (returned == CKR_OK) info->flags = (info->flags & ~number_in("token-flags-off", 0)) | number_in("token-flags", 0);
-    return returned;
+    return after("C_GetTokenInfo", returned);
 }
 
 static CK_RV f_GetSlotList(CK_BBOOL only_with_token, CK_SLOT_ID *slots, CK_ULONG *count) {
     FAULT(C_GetSlotList);
-    if (!away() || !only_with_token) return real.C_GetSlotList(only_with_token, slots, count);
+    if (!away() || !only_with_token)
+        return after("C_GetSlotList", real.C_GetSlotList(only_with_token, slots, count));
     *count = 0;
     return CKR_OK;
 }
 
 static CK_RV f_GetSessionInfo(CK_SESSION_HANDLE session, CK_SESSION_INFO *info) {
     DEVICE(C_GetSessionInfo);
-    return real.C_GetSessionInfo(session, info);
+    return after("C_GetSessionInfo", real.C_GetSessionInfo(session, info));
 }
 
 static CK_RV f_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTIFY notify, CK_SESSION_HANDLE *session) {
@@ -195,15 +238,17 @@ static CK_RV f_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void *application, C
     int is_full = open_sessions >= (long)number_in("session-limit", 0x7fffffff);
     if (!is_full) open_sessions++;
     pthread_mutex_unlock(&lock);
-    return is_full ? CKR_SESSION_COUNT : real.C_OpenSession(slot, flags, application, notify, session);
+    if (is_full) return CKR_SESSION_COUNT;
+    return after("C_OpenSession", real.C_OpenSession(slot, flags, application, notify, session));
 }
 
 static CK_RV f_CloseSession(CK_SESSION_HANDLE session) {
+    FAULT(C_CloseSession);
     CK_RV returned = real.C_CloseSession(session);
     pthread_mutex_lock(&lock);
     if (returned == CKR_OK) open_sessions--;
     pthread_mutex_unlock(&lock);
-    return returned;
+    return after("C_CloseSession", returned);
 }
 
 static CK_RV f_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char *pin, unsigned long length) {
@@ -211,26 +256,26 @@ static CK_RV f_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char
     while (present("login-held")) usleep(1000);
     CK_RV returned = real.C_Login(session, user, pin, length);
     while (present("login-held-after")) usleep(1000);
-    return returned;
+    return after("C_Login", returned);
 }
 
 static CK_RV f_SignInit(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key) {
     DEVICE(C_SignInit);
     if (consumed("logged-out")) real.C_Logout(session);
     if (consumed("sessions-lost")) lose_sessions(session);
-    return real.C_SignInit(session, mechanism, key);
+    return after("C_SignInit", real.C_SignInit(session, mechanism, key));
 }
 
 static CK_RV f_Sign(CK_SESSION_HANDLE session, unsigned char *data, unsigned long length, unsigned char *signature, unsigned long *size) {
     DEVICE(C_Sign);
-    return real.C_Sign(session, data, length, signature, size);
+    return after("C_Sign", real.C_Sign(session, data, length, signature, size));
 }
 
 static CK_RV f_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, unsigned long count) {
     DEVICE(C_FindObjectsInit);
     while (present("search-held")) usleep(1000);
     if (consumed("search-logged-out")) real.C_Logout(session);
-    return real.C_FindObjectsInit(session, template, count);
+    return after("C_FindObjectsInit", real.C_FindObjectsInit(session, template, count));
 }
 
 static CK_RV f_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, unsigned long count) {
@@ -247,12 +292,12 @@ static CK_RV f_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE obj
             for (int byte = 0; byte < 4; byte++) ((unsigned char *)template[i].pValue)[byte] = value >> (24 - 8 * byte);
             template[i].ulValueLen = 4;
         }
-    return returned;
+    return after("C_GetAttributeValue", returned);
 }
 
 static CK_RV f_GenerateRandom(CK_SESSION_HANDLE session, unsigned char *bytes, unsigned long length) {
     DEVICE(C_GenerateRandom);
-    return real.C_GenerateRandom(session, bytes, length);
+    return after("C_GenerateRandom", real.C_GenerateRandom(session, bytes, length));
 }
 
 static CK_RV f_GenerateKeyPair(
@@ -261,6 +306,7 @@ static CK_RV f_GenerateKeyPair(
     static CK_BBOOL yes = CK_TRUE;
     CK_ATTRIBUTE attributes[64];
     DEVICE(C_GenerateKeyPair);
+    leak();
     if (private_count > 60) return CKR_TEMPLATE_INCONSISTENT;
     memcpy(attributes, private_template, private_count * sizeof *attributes);
     if (present("decrypt-refused"))
@@ -286,16 +332,33 @@ static CK_RV f_GenerateKeyPair(
         lose_sessions(session);
         return CKR_SESSION_HANDLE_INVALID;
     }
-    return after("C_GenerateKeyPair.after", returned);
+    return after("C_GenerateKeyPair", returned);
 }
 
 static CK_RV f_DestroyObject(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object) {
     FAULT(C_DestroyObject);
-    CK_RV returned = real.C_DestroyObject(session, object);
-    return returned == CKR_OK ? after("C_DestroyObject.after", returned) : returned;
+    return after("C_DestroyObject", real.C_DestroyObject(session, object));
 }
 
+// The functions that have no faults but those that are named after them.
+#define PLAIN(name, parameters, arguments)                 \
+    static CK_RV f_##name parameters {                     \
+        FAULT(C_##name);                                   \
+        return after("C_" #name, real.C_##name arguments); \
+    }
+
+PLAIN(GetInfo, (CK_INFO *info), (info))
+PLAIN(GetSlotInfo, (CK_SLOT_ID slot, CK_SLOT_INFO *info), (slot, info))
+PLAIN(GetMechanismList, (CK_SLOT_ID slot, CK_MECHANISM_TYPE *list, CK_ULONG *count), (slot, list, count))
+PLAIN(GetMechanismInfo, (CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info), (slot, type, info))
+PLAIN(FindObjects, (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *objects, CK_ULONG most, CK_ULONG *count),
+      (session, objects, most, count))
+PLAIN(FindObjectsFinal, (CK_SESSION_HANDLE session), (session))
+PLAIN(SetAttributeValue, (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, CK_ULONG count),
+      (session, object, template, count))
+
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list) {
+    FAULT(C_GetFunctionList);
     if (faulty.C_Sign == NULL) {
         void *module = dlopen("/usr/lib/softhsm/libsofthsm2.so", RTLD_NOW | RTLD_LOCAL);
         CK_C_GetFunctionList get = module != NULL ? (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList") : NULL;
@@ -318,7 +381,14 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list) {
         faulty.C_GenerateRandom = f_GenerateRandom;
         faulty.C_GenerateKeyPair = f_GenerateKeyPair;
         faulty.C_DestroyObject = f_DestroyObject;
+        faulty.C_GetInfo = f_GetInfo;
+        faulty.C_GetSlotInfo = f_GetSlotInfo;
+        faulty.C_GetMechanismList = f_GetMechanismList;
+        faulty.C_GetMechanismInfo = f_GetMechanismInfo;
+        faulty.C_FindObjects = f_FindObjects;
+        faulty.C_FindObjectsFinal = f_FindObjectsFinal;
+        faulty.C_SetAttributeValue = f_SetAttributeValue;
     }
     *list = &faulty;
-    return CKR_OK;
+    return after("C_GetFunctionList", CKR_OK);
 }

@@ -225,6 +225,7 @@ extension TokenConfiguration {
         frame.text(uri)
         frame.optionalText(pinSource)
         frame.integer(UInt32(truncatingIfNeeded: pool))
+        frame.integer(UInt32(truncatingIfNeeded: helperMebibytes))
         frame.text(stateDirectory)
         frame.integer(UInt32(truncatingIfNeeded: environment.count))
         for (name, value) in environment.sorted(by: { $0.key < $1.key }) {
@@ -237,10 +238,12 @@ extension TokenConfiguration {
         let name = try frame.text(limit: TokenLimits.text), module = try frame.text(limit: TokenLimits.path)
         let uri = try frame.text(limit: TokenLimits.uri)
         let pinSource = try frame.optionalText(limit: TokenLimits.path)
-        let pool = Int(try frame.integer())
+        let pool = Int(try frame.integer()), helperMebibytes = Int(try frame.integer())
         let stateDirectory = try frame.text(limit: TokenLimits.path)
         let count = try frame.integer()
-        guard count <= UInt32(TokenLimits.environment), (1...TokenLimits.pool).contains(pool) else {
+        guard count <= UInt32(TokenLimits.environment), (1...TokenLimits.pool).contains(pool),
+            TokenLimits.helperMebibytes.contains(helperMebibytes)
+        else {
             throw FrameError("a configuration over the limits")
         }
         var environment: [String: String] = [:]
@@ -251,7 +254,7 @@ extension TokenConfiguration {
             }
         }
         self.init(
-            name: name, module: module, uri: uri, pinSource: pinSource, pool: pool, stateDirectory: stateDirectory, environment: environment
-        )
+            name: name, module: module, uri: uri, pinSource: pinSource, pool: pool, helperMebibytes: helperMebibytes,
+            stateDirectory: stateDirectory, environment: environment)
     }
 }

@@ -10,13 +10,15 @@ public struct TokenConfiguration: Hashable, Sendable {
     public var pinSource: String?
     /// Number of sessions that sign concurrently.
     public var pool: Int
+    /// MiB of memory beyond which the helper is replaced, if it has grown by a quarter since the token was opened.
+    public var helperMebibytes: Int
     /// Where the helper records each try of a PIN.
     public var stateDirectory: String
     /// The helper's environment, for the module.
     public var environment: [String: String]
 
     public init(
-        name: String, module: String, uri: String, pinSource: String?, pool: Int, stateDirectory: String,
+        name: String, module: String, uri: String, pinSource: String?, pool: Int, helperMebibytes: Int = 1024, stateDirectory: String,
         environment: [String: String] = [:]
     ) {
         self.name = name
@@ -24,6 +26,7 @@ public struct TokenConfiguration: Hashable, Sendable {
         self.uri = uri
         self.pinSource = pinSource
         self.pool = pool
+        self.helperMebibytes = helperMebibytes
         self.stateDirectory = stateDirectory
         self.environment = environment
     }

@@ -30,6 +30,8 @@ public enum TokenLimits {
     public static let environment = 64
     /// Signing sessions of a helper; tokens have fewer.
     public static let pool = 256
+    /// MiB that a helper may use: from what SoftHSM needs for a few thousand keys to more than any machine has.
+    public static let helperMebibytes = 64...1_048_576
 }
 
 extension TokenKeyReference {
@@ -93,6 +95,10 @@ extension TokenConfiguration {
         // The configuration's file was checked; this is where everything passes that starts a helper.
         if let name = environment.keys.sorted().first(where: { TokenConfiguration.refusal(ofVariable: $0) != nil }) {
             return "the token's environment has a variable that must not be set: \(name.prefix(64))"
+        }
+        let memory = TokenLimits.helperMebibytes
+        guard memory.contains(helperMebibytes) else {
+            return "the helper's memory is not between \(memory.lowerBound) and \(memory.upperBound) MiB"
         }
         return (1...TokenLimits.pool).contains(pool) ? nil : "the token's pool is not between 1 and \(TokenLimits.pool)"
     }

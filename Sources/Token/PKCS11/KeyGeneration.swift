@@ -77,8 +77,7 @@ extension Session {
         _ type: KeyType, id: [UInt8], label: [UInt8], publicKey: CK_OBJECT_HANDLE, privateKey: CK_OBJECT_HANDLE
     ) throws(PKCS11Error) -> KeyObject {
         do throws(PKCS11Error) {
-            forbidOtherUses(of: privateKey)
-            try checkProtection(of: privateKey)
+            try protect(privateKey)
             // Not by a search, which reads every object of the token.
             var privateReader = PrivateKeyReader()
             var publicReader = PublicKeyReader()
@@ -129,8 +128,7 @@ extension Session {
         _ privateKey: CK_OBJECT_HANDLE, _ publicKey: CK_OBJECT_HANDLE, _ type: KeyType?
     ) throws(PKCS11Error) -> KeyObject? {
         do throws(PKCS11Error) {
-            forbidOtherUses(of: privateKey)
-            try checkProtection(of: privateKey)
+            try protect(privateKey)
             var privateReader = PrivateKeyReader()
             var publicReader = PublicKeyReader()
             let own = try privateReader.read(privateKey, session: self), half = try publicReader.read(publicKey, session: self)
@@ -184,17 +182,41 @@ extension Session {
         return template
     }
 
+    /// Makes sure that the key has the attributes that were asked for. Throws `keyNotProtected` if the token does not set
+    /// them, or the failed call.
+    private func protect(_ key: CK_OBJECT_HANDLE) throws(PKCS11Error) {
+        let failure = forbidOtherUses(of: key)
+        do throws(PKCS11Error) {
+            try checkProtection(of: key)
+        } catch {
+            // The token may have nothing against the attribute, and have failed otherwise.
+            guard case .keyNotProtected = error, let failure else { throw error }
+            throw failure
+        }
+    }
+
     /// A smaller template leaves these uses to the token's defaults (true in SoftHSM), so forbid them afterwards.
     /// `checkProtection` finds out whether that worked, except for CKA_SIGN_RECOVER.
-    private func forbidOtherUses(of key: CK_OBJECT_HANDLE) {
+    /// - Returns: A failure that says nothing about the attributes.
+    private func forbidOtherUses(of key: CK_OBJECT_HANDLE) -> PKCS11Error? {
         let unwanted = Self.forbiddenUses.map(\.type) + [CKA_SIGN_RECOVER]
         var reader = AttributeReader(unwanted.map { ($0, 1) })
-        guard let setAttributeValue = module.functions.C_SetAttributeValue, (try? reader.read(key, session: self)) != nil else { return }
+        guard let setAttributeValue = module.functions.C_SetAttributeValue, (try? reader.read(key, session: self)) != nil else {
+            return nil
+        }
+        var failure: PKCS11Error?
         for (index, use) in unwanted.enumerated() where reader.bool(index) == true {
             var template = AttributeTemplate()
             template.add(use, false)
-            _ = template.withAttributes { setAttributeValue(handle, key, $0, $1) }
+            let returned = template.withAttributes { setAttributeValue(handle, key, $0, $1) }
+            switch returned {
+            case CKR_OK, CKR_ATTRIBUTE_READ_ONLY, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT,
+                CKR_ACTION_PROHIBITED, CKR_FUNCTION_NOT_SUPPORTED:
+                break
+            default: failure = .call("C_SetAttributeValue", returned)
+            }
         }
+        return failure
     }
 
     private static let forbiddenUses: [(type: CK_ATTRIBUTE_TYPE, name: String)] = [

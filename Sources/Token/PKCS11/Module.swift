@@ -12,6 +12,7 @@ public final class Module: @unchecked Sendable {
     public let path: String
     let functions: CK_FUNCTION_LIST
     private let initializations = Atomic<UInt64>(0)
+    private let initialized = Atomic(false)
 
     /// Loads the library at `path` and gets its functions: from C_GetInterface (v3.0) if it has that, else from
     /// C_GetFunctionList. The caller must check first that the path can be trusted. Throws `moduleNotLoaded`, or the
@@ -60,6 +61,9 @@ public final class Module: @unchecked Sendable {
     /// How often the module was initialised. Session and object handles become invalid when it changes.
     public var epoch: UInt64 { initializations.load(ordering: .acquiring) }
 
+    /// Whether the last `initialize()` succeeded and no `finalize()` followed.
+    public var isInitialized: Bool { initialized.load(ordering: .acquiring) }
+
     /// Calls C_Initialize with operating system locks, since several threads sign. It is no error if a library that
     /// shares the module has already initialised it (PKCS#11 v2.40 §5.4).
     public func initialize() throws(PKCS11Error) {
@@ -68,12 +72,14 @@ public final class Module: @unchecked Sendable {
         let returned = try call("C_Initialize", functions.C_Initialize)(&arguments)
         guard returned == CKR_OK || returned == CKR_CRYPTOKI_ALREADY_INITIALIZED else { throw .call("C_Initialize", returned) }
         initializations.add(1, ordering: .acquiringAndReleasing)
+        initialized.store(true, ordering: .releasing)
     }
 
     /// Calls C_Finalize, which ends every session. No other thread may be inside the module. Must be followed by
     /// `initialize()`; never called at the end of the process (SoftHSM #729: crash in destructors).
     public func finalize() throws(PKCS11Error) {
         initializations.add(1, ordering: .acquiringAndReleasing)
+        initialized.store(false, ordering: .releasing)
         let returned = try call("C_Finalize", functions.C_Finalize)(nil)
         guard returned == CKR_OK || returned == CKR_CRYPTOKI_NOT_INITIALIZED else { throw .call("C_Finalize", returned) }
     }

@@ -3,8 +3,17 @@ import Glibc
 /// Vendors' modules leak: SoftHSM 1.75 KB for each key that is made and deleted (#563), more with EdDSA (#896). A
 /// helper that has grown too large is replaced; callers notice only a pause.
 enum MemoryWatch {
-    /// Whether the process uses more memory than any token explains.
-    static var isGrown: Bool { residentBytes(statm: contents(of: "/proc/self/statm")) > limit }
+    /// What the process uses now, in bytes.
+    static var residentBytes: Int { residentBytes(statm: contents(of: "/proc/self/statm")) }
+
+    /// Whether a process has grown beyond its limit. One that needs that much from the start would be replaced again and
+    /// again for nothing.
+    /// - Parameters:
+    ///   - beginning: What it used when it had opened its token, in bytes.
+    ///   - limit: In bytes.
+    static func isGrown(to bytes: Int, from beginning: Int, beyond limit: Int) -> Bool {
+        bytes > limit && bytes - beginning > beginning / 4
+    }
 
     /// The second number of /proc/PID/statm, in bytes; 0 if there is none.
     static func residentBytes(statm: String) -> Int {
@@ -22,7 +31,4 @@ enum MemoryWatch {
         let count = read(file, &bytes, bytes.count)
         return count > 0 ? String(decoding: bytes.prefix(count), as: UTF8.self) : ""
     }
-
-    /// SoftHSM with 10,000 keys takes about 190 MB.
-    private static let limit = 1 << 30
 }

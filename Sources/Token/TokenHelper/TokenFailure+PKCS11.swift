@@ -40,7 +40,7 @@ extension TokenFailure {
         case CKR_PIN_LOCKED:
             kind = .pinLocked
             hint = "unlock the PIN with the security officer's PIN"
-        case CKR_PIN_EXPIRED, CKR_USER_PIN_NOT_INITIALIZED:
+        case CKR_PIN_EXPIRED, CKR_PIN_TOO_WEAK, CKR_USER_PIN_NOT_INITIALIZED:
             kind = .pinUnavailable
             hint = "set the token's user PIN"
         case CKR_TOKEN_NOT_PRESENT, CKR_TOKEN_NOT_RECOGNIZED, CKR_SLOT_ID_INVALID: kind = .noToken
@@ -50,12 +50,19 @@ extension TokenFailure {
             CKR_TEMPLATE_INCONSISTENT, CKR_CURVE_NOT_SUPPORTED, CKR_TOKEN_WRITE_PROTECTED:
             kind = .unsupported
         case CKR_DEVICE_MEMORY: kind = .tokenFull
-        case CKR_OBJECT_HANDLE_INVALID, CKR_KEY_HANDLE_INVALID: kind = .noKey
         default: kind = .device
         }
         self.init(
             kind, function: failure.function, returnValue: failure.returnValue.rawValue,
             message: "the token failed: \(failure.returnValue.name ?? "a vendor-defined error")", hint: hint)
+    }
+
+    /// Whether somebody must look at the PIN or its file.
+    var isAboutPIN: Bool {
+        switch kind {
+        case .pinIncorrect, .pinLocked, .pinNotTriedAgain, .pinUnavailable: true
+        default: false
+        }
     }
 
     /// What the daemon is told about a PIN file that is not accepted.

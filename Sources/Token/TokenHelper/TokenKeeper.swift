@@ -38,6 +38,8 @@ final class TokenKeeper: Sendable {
         var isListingDue = false
         /// What the daemon was told last: whether the token is open. Nil before the first report.
         var toldOpen: Bool?
+        /// What the process used once the token was open, in bytes.
+        var memoryAtOpening: Int?
     }
 
     private let state = Mutex(State())
@@ -104,15 +106,30 @@ final class TokenKeeper: Sendable {
         return open(configuration, &state)
     }
 
-    /// The token's state; tries to open the token again only if something has changed since that failed: the device
-    /// answers now and did not then, or the PIN file is another one. Otherwise calls no C_Finalize. Never tries a PIN
-    /// that was judged.
+    /// The token's state; tries to open the token again, with C_Finalize only if something has changed since that
+    /// failed: the device answers now and did not then, or the PIN file is another one. Never tries a PIN that was
+    /// judged.
     func look() -> Result<TokenInformation, TokenFailure> {
         state.withLock { state in
-            if state.information == nil, let configuration = state.configuration, hasChanged(configuration, state) {
-                return told(open(configuration, &state), &state)
+            if state.information == nil, let configuration = state.configuration {
+                guard let module = state.module, !hasChanged(configuration, state) else { return told(open(configuration, &state), &state) }
+                if !state.failure.isAboutPIN { return told(openInitialised(module, configuration, &state), &state) }
             }
             return told(state.information.map { .success($0) } ?? .failure(state.failure), &state)
+        }
+    }
+
+    /// Finds and logs in, in a module that stays as it is. The device may have answered all the time, and only what the
+    /// login needs have failed.
+    private func openInitialised(
+        _ module: Module, _ configuration: TokenConfiguration, _ state: inout State
+    ) -> Result<TokenInformation, TokenFailure> {
+        do throws(TokenFailure) {
+            if !module.isInitialized { try failing { () throws(PKCS11Error) in try module.initialize() } }
+            return .success(try unlock(module, configuration, &state))
+        } catch {
+            close(error, &state)
+            return .failure(error)
         }
     }
 
@@ -152,11 +169,10 @@ final class TokenKeeper: Sendable {
             let module: Module
             if let loaded = state.module {
                 module = loaded
-                // Modules look for tokens when they are initialised. Nobody is inside: nothing was open.
-                try failing { () throws(PKCS11Error) in
-                    try module.finalize()
-                    try module.initialize()
-                }
+                // Modules look for tokens when they are initialised. Nobody is inside: nothing was open. One that cannot be
+                // finalised may find its token nevertheless.
+                do { try module.finalize() } catch { Log.warning("\(error)") }
+                try failing { () throws(PKCS11Error) in try module.initialize() }
             } else {
                 module = try load(configuration)
                 state.module = module
@@ -205,6 +221,7 @@ final class TokenKeeper: Sendable {
             label: token.label, manufacturer: token.manufacturer, model: token.model, serial: token.serialNumber,
             algorithms: types.compactMap { $0.algorithm }, isLoggedIn: isLoggedIn)
         state.information = information
+        if state.memoryAtOpening == nil { state.memoryAtOpening = MemoryWatch.residentBytes }
         service.withLock { $0 = Service(pool: pool, cache: cache, hasPIN: configuration.pinSource != nil) }
         return information
     }
@@ -398,6 +415,13 @@ final class TokenKeeper: Sendable {
         guard let trouble else { return }
         Log.warning("the idle token did not answer: \(trouble)")
         _ = recover(from: generation, after: trouble)
+    }
+
+    /// Whether the process uses more memory than it may.
+    var isGrown: Bool {
+        let (beginning, mebibytes) = state.withLock { ($0.memoryAtOpening, $0.configuration?.helperMebibytes) }
+        guard let beginning, let mebibytes else { return false }
+        return MemoryWatch.isGrown(to: MemoryWatch.residentBytes, from: beginning, beyond: mebibytes << 20)
     }
 
     /// Ends the process between signatures, so that the daemon starts a new one.

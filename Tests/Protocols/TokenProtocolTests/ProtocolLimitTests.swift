@@ -32,6 +32,7 @@ struct ProtocolLimitTests {
         let change: [(inout TokenConfiguration) -> Void] = [
             { $0.name = Self.longText }, { $0.module = Self.longText }, { $0.uri = Self.longText }, { $0.pinSource = Self.longText },
             { $0.stateDirectory = Self.longText }, { $0.pool = 0 }, { $0.pool = TokenLimits.pool + 1 },
+            { $0.helperMebibytes = 0 }, { $0.helperMebibytes = TokenLimits.helperMebibytes.upperBound + 1 },
             { $0.environment["A"] = Self.longText },
             { $0.environment[Self.longText] = "" },
             { for index in 0...TokenLimits.environment { $0.environment["V\(index)"] = "" } },

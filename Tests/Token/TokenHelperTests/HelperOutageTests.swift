@@ -52,6 +52,26 @@ import TokenTestSupport
         #expect(fixture.calls("C_Login") == 1)
     }
 
+    /// The device answers all the time, so nothing seems to have changed.
+    @Test(arguments: ["C_GetMechanismList", "C_GetSessionInfo", "C_OpenSession", "C_Initialize", "C_GetFunctionList"])
+    func aTokenThatCouldNotBeOpenedIsOpenedByALook(function: String) throws {
+        try fixture.fault(function, "5")
+        let helper = try HelperProcess()
+        #expect(kind(try helper.hello(fixture, module: module)) == .device)
+        for _ in 0..<2 { #expect(kind(try helper.ask(.look)) == .device) }
+        fixture.endFault(function)
+        #expect(isReady(try helper.ask(.look)))
+    }
+
+    @Test func aModuleThatCannotBeFinalisedFindsItsTokenNevertheless() throws {
+        try fixture.fault("C_Finalize", "5")
+        try fixture.fault("C_GetMechanismList", "5 1")
+        let helper = try HelperProcess()
+        #expect(kind(try helper.hello(fixture, module: module)) == .device)
+        #expect(isReady(try helper.ask(.status)))
+        #expect(fixture.faults("C_Finalize") == 1)
+    }
+
     @Test func aSignatureBringsTheTokenBackAndTheDaemonIsTold() throws {
         let helper = try HelperProcess()
         _ = try helper.open(fixture, module: module)

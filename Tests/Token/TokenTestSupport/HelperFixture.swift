@@ -112,14 +112,22 @@ public final class HelperFixture {
     }
 
     /// Makes the fault module do something; see softhsm/fault-module.c.
-    public func fault(_ name: String, _ text: String = "") throws { try write(text, to: folder + "/faults/" + name) }
+    public func fault(_ name: String, _ text: String = "") throws {
+        // The module may look at any moment, and removes a file in which it finds no numbers.
+        try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/faults/" + name), options: .atomic)
+    }
 
     public func endFault(_ name: String) { try? FileManager.default.removeItem(atPath: folder + "/faults/" + name) }
 
     /// How often the fault module was called.
-    public func calls(_ function: String) -> Int {
-        guard let text = try? String(contentsOfFile: folder + "/faults/calls", encoding: .utf8) else { return 0 }
-        return text.split(separator: "\n").filter { $0 == function }.count
+    public func calls(_ function: String) -> Int { lines(of: "calls", function) }
+
+    /// How often the fault with this name happened.
+    public func faults(_ name: String) -> Int { lines(of: "faults", name) }
+
+    private func lines(of list: String, _ line: String) -> Int {
+        guard let text = try? String(contentsOfFile: folder + "/faults/" + list, encoding: .utf8) else { return 0 }
+        return text.split(separator: "\n").filter { $0 == line }.count
     }
 
     /// The file in the state folder that records which PINs were tried; nil if there is none.

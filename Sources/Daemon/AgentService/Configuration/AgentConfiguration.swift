@@ -200,7 +200,7 @@ extension ConfigurationTable {
 
 extension TokenConfiguration {
     fileprivate init(_ table: ConfigurationTable, stateDirectory: String) throws(ConfigurationError) {
-        try table.finish(known: ["name", "module", "uri", "pin-source", "pool", "environment"])
+        try table.finish(known: ["name", "module", "uri", "pin-source", "pool", "helper-mebibytes", "environment"])
         let name = try table.requiredString("name")
         do throws(KeyNameError) { _ = try KeyName(name) } catch {
             let lower = name.lowercased()
@@ -221,8 +221,9 @@ extension TokenConfiguration {
         }
         self.init(
             name: name, module: module, uri: uri, pinSource: try table.absolutePath("pin-source"),
-            pool: try table.integer("pool", in: 1...64) ?? TokenConfiguration.defaultPool, stateDirectory: stateDirectory,
-            environment: environment)
+            pool: try table.integer("pool", in: 1...64) ?? TokenConfiguration.defaultPool,
+            helperMebibytes: try table.integer("helper-mebibytes", in: TokenLimits.helperMebibytes) ?? 1024,
+            stateDirectory: stateDirectory, environment: environment)
     }
 
     /// One signing session more than there are cores: the token's threads never wait for the daemon's.
