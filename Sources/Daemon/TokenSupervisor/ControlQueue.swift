@@ -117,8 +117,11 @@ struct ControlQueue {
             whole = .keys(answered.keys, more: false)
         }
         current = nil
-        // The other calls waited for this one, not for a helper, so their time starts again.
-        for index in waiting.indices { waiting[index].expires = max(waiting[index].expires, now + waiting[index].time) }
+        // The other calls waited for this one, not for a helper, so their time starts again. While the helper is greeted
+        // they wait for it.
+        if !answered.call.isGreeting {
+            for index in waiting.indices { waiting[index].expires = max(waiting[index].expires, now + waiting[index].time) }
+        }
         return .finished(answered.call, whole)
     }
 

@@ -1,8 +1,8 @@
 import NIOCore
 
 /// When a helper whose token cannot be used is asked to try again: soon, then 1, 2, 4, … 30 s after the previous time.
-/// The helper makes sure that a PIN that was judged before is not tried again. In between, every 4 s, it is asked for a
-/// look, which costs the token little and tries nothing until it sees a change. So a token that comes back after a long
+/// The helper makes sure that a PIN that was judged before is not tried again. In between, every 2 s, it is asked for a
+/// look, which costs the token little: no C_Finalize until something has changed. So a token that comes back after a long
 /// time is in use within seconds. Has no clock.
 struct RecheckPace {
     private let limits: SupervisorLimits

@@ -15,6 +15,11 @@ final class SignatureRequest {
     let kind: SignatureCosts.Kind
     /// Helpers that died while they worked on it.
     var deaths = 0
+    /// How often the token failed it, and the last failure.
+    var failures = 0
+    var lastFailure: TokenFailure?
+    /// Whether it may be tried again after a failure: the key's requests have not failed for long.
+    var isPatient = true
 
     // For the queue: a request is in one queue at a time.
     /// The next one of the same user.

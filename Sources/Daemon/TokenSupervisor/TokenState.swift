@@ -34,10 +34,12 @@ public struct SupervisorLimits: Sendable {
     public var generation = TimeAmount.seconds(120)
     /// All else on the control link.
     public var control = TimeAmount.seconds(30)
+    /// How long a caller's call on the control link outlasts failures that may pass. A signature has its own deadline.
+    public var patience = TimeAmount.seconds(10)
     /// The longest time until a missing token is tried again as a whole; see `RecheckPace`.
     public var recheck = TimeAmount.seconds(30)
     /// The longest time until the next look at whether it is there again.
-    public var look = TimeAmount.seconds(4)
+    public var look = TimeAmount.seconds(2)
     /// How often helpers may report, unasked, that the token is gone or back; see `NoticeAllowance`. A device that is
     /// plugged in and out by hand needs two reports each time.
     public var notices = 16

@@ -97,6 +97,7 @@ extension TokenSupervisor {
             return
         }
         isReady = true
+        wasEverReady = true
         policy.becameReady()
         recheck = RecheckPace(limits: limits)
         // A helper that had lost the token may still have requests in hand.
@@ -118,7 +119,8 @@ extension TokenSupervisor {
         switch reply {
         case .failure(let failure) where isReady:
             isReady = false
-            // What waits may still be done in time; new requests fail at once.
+            // What waits may still be done in time; for new requests see `refusal`.
+            unavailableSince = .now()
             state = .unavailable(failure)
             recheck = RecheckPace(limits: limits)
             recheckLater(generation)
@@ -133,11 +135,15 @@ extension TokenSupervisor {
         switch state {
         case .stopped: return
         case .unavailable(let former):
-            // What has waited since the token went away has its own deadline.
-            if former != failure { state = .unavailable(failure) }
-        case .starting, .ready:
+            guard former != failure else { return }
             state = .unavailable(failure)
-            failWaiting(failure)
+            // What has waited since the token went away has its own deadline, if that helps.
+            if !mayOutlast(failure) { failWaiting(failure) }
+        case .starting, .ready:
+            unavailableSince = .now()
+            state = .unavailable(failure)
+            // What waits has its own deadline here too.
+            if !mayOutlast(failure) { failWaiting(failure) }
         }
     }
 

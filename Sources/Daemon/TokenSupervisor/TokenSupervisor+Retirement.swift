@@ -24,7 +24,7 @@ extension TokenSupervisor {
         case .starting, .ready: mayAnswer = true
         case .unavailable, .stopped: mayAnswer = false
         }
-        guard mayAnswer, !(scheduler.isIdle && calls.isIdle), NIODeadline.now() < deadline else {
+        guard mayAnswer, !(scheduler.isIdle && calls.isIdle && held.isEmpty && heldCalls.isEmpty), NIODeadline.now() < deadline else {
             return stop(failure).cascade(to: promise)
         }
         eventLoop.assumeIsolated().scheduleTask(in: TokenSupervisor.retirementStep) {

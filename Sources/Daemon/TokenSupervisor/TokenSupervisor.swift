@@ -18,7 +18,8 @@ public final class TokenSupervisor {
 
     public var statistics: TokenStatistics {
         TokenStatistics(
-            restarts: restarts, queued: scheduler.queued, inFlight: scheduler.inFlight, signatures: signatures, generation: generation)
+            restarts: restarts, queued: scheduler.queued + held.count, inFlight: scheduler.inFlight, signatures: signatures,
+            generation: generation)
     }
 
     let configuration: TokenConfiguration
@@ -32,6 +33,15 @@ public final class TokenSupervisor {
     var policy: RestartPolicy
     var recheck: RecheckPace
     var notices: NoticeAllowance
+
+    // Requests that outlast a fault; see TokenSupervisor+Outage.swift.
+    var outages = OutageMemory()
+    var held: [ObjectIdentifier: SignatureRequest] = [:]
+    var heldCalls: [UInt64: (LastingCall, TokenFailure)] = [:]
+    var lastHeldCall: UInt64 = 0
+    /// Since when the token has been unavailable, if it is.
+    var unavailableSince = NIODeadline.now()
+    var wasEverReady = false
 
     // The running helper; see TokenSupervisor+Helper.swift.
     var helper: LaunchedHelper?
@@ -88,6 +98,8 @@ public final class TokenSupervisor {
     }
 
     public static let stopping = TokenFailure(.stopped, message: "the agent is stopping")
+    static let overloaded = TokenFailure(
+        .overloaded, message: "too many signatures wait for the token, of this user or in all", hint: "try again later")
 
     // MARK: Signatures
 
@@ -96,26 +108,28 @@ public final class TokenSupervisor {
     ///   - input: A digest, or for Ed25519 the message.
     ///   - user: Whose request it is; users are served in turn.
     ///   - deadline: When nobody waits any longer; checked four times a second.
-    ///   - completion: Called once, on the event loop. ECDSA signatures are r‖s.
+    ///   - completion: Called once, on the event loop, after the deadline at the latest. A failure of the token that may
+    ///     pass is answered only when no time is left to try again. ECDSA signatures are r‖s.
     public func sign(
         _ key: TokenKeyReference, _ mechanism: SigningMechanism, _ input: [UInt8], user: UInt32, deadline: NIODeadline,
         completion: @escaping (Result<[UInt8], TokenFailure>) -> Void
     ) {
         eventLoop.preconditionInEventLoop()
-        switch state {
-        case .unavailable(let failure): return completion(.failure(failure))
-        case .stopped: return completion(.failure(TokenSupervisor.stopping))
-        case .starting, .ready: break
+        if let refusal = refusal(within: deadline - .now()) ?? HelperRequest.sign(key, mechanism, input).refusal {
+            return completion(.failure(refusal))
         }
-        if let refusal = HelperRequest.sign(key, mechanism, input).refusal { return completion(.failure(refusal)) }
         let request = SignatureRequest(
             user: user, key: key, mechanism: mechanism, input: input, deadline: deadline, completion: completion)
-        guard scheduler.enqueue(request) else {
-            return completion(
-                .failure(
-                    TokenFailure(
-                        .overloaded, message: "too many signatures wait for the token, of this user or in all", hint: "try again later")))
+        if !outages.isEmpty {
+            let now = NIODeadline.now()
+            request.isPatient = outages.age(key, now: now) < deadline - now
         }
+        guard scheduler.enqueue(request) else { return completion(.failure(TokenSupervisor.overloaded)) }
+        proceed()
+    }
+
+    /// Something was added to the queue of signatures.
+    func proceed() {
         dispatch()
         scheduleFlush()
         runTimer()
@@ -162,8 +176,11 @@ public final class TokenSupervisor {
             switch reply {
             case .signature(let signature):
                 signatures &+= 1
+                outages.worked(request.key)
                 request.completion(.success(signature))
-            case .failure(let failure): request.completion(.failure(failure.inOwnWords))
+            case .failure(let failure):
+                let failure = failure.inOwnWords
+                if !hold(request, after: failure) { request.completion(.failure(failure)) }
             default: request.completion(.failure(TokenFailure(.device, message: "the helper sent another kind of reply")))
             }
         }
@@ -214,33 +231,33 @@ public final class TokenSupervisor {
     ) -> EventLoopFuture<Value> {
         eventLoop.preconditionInEventLoop()
         let promise = eventLoop.makePromise(of: Value.self)
-        switch state {
-        case .unavailable(let failure): promise.fail(failure)
-        case .stopped: promise.fail(TokenSupervisor.stopping)
-        case .starting, .ready:
-            if let refusal = request.refusal {
-                promise.fail(refusal)
-                break
-            }
-            send(request, of: user, within: time) { result in
-                switch result {
-                case .failure(let failure), .success(.failure(let failure)): promise.fail(failure)
-                case .success(let reply):
-                    guard let value = value(reply) else {
-                        return promise.fail(TokenFailure(.device, message: "the helper sent another kind of reply"))
-                    }
-                    promise.assumeIsolated().succeed(value)
+        // What the agent does by itself it does again by itself.
+        let patience = user == nil ? .zero : limits.patience
+        if let refusal = refusal(within: patience) ?? request.refusal {
+            promise.fail(refusal)
+            return promise.futureResult
+        }
+        let call = LastingCall(request: request, user: user, time: time, until: .now() + patience) { result in
+            switch result {
+            case .failure(let failure), .success(.failure(let failure)): promise.fail(failure)
+            case .success(let reply):
+                guard let value = value(reply) else {
+                    return promise.fail(TokenFailure(.device, message: "the helper sent another kind of reply"))
                 }
+                promise.assumeIsolated().succeed(value)
             }
         }
+        make(call)
         return promise.futureResult
     }
 
+    /// - Parameter until: When nobody waits any longer, if the token is away.
     func send(
-        _ request: HelperRequest, of user: UInt32? = nil, within time: TimeAmount,
+        _ request: HelperRequest, of user: UInt32? = nil, within time: TimeAmount, until: NIODeadline? = nil,
         _ completion: @escaping (Result<HelperReply, TokenFailure>) -> Void
     ) {
-        let call = ControlCall(request: request, user: user, time: time, completion: completion, expires: .now() + time)
+        var call = ControlCall(request: request, user: user, time: time, completion: completion, expires: .now() + time)
+        if case .unavailable = state, let until { call.expires = until }
         guard calls.enqueue(call) else {
             return completion(.failure(TokenFailure(.overloaded, message: "too many calls wait for the token", hint: "try again later")))
         }
@@ -272,6 +289,7 @@ public final class TokenSupervisor {
     func failWaiting(_ failure: TokenFailure) {
         for request in scheduler.drainQueue(now: .now()) { request.completion(.failure(failure)) }
         for call in calls.drainWaiting() { call.completion(.failure(failure)) }
+        failHeld(failure)
     }
 
     /// Answers everything that waits or is in hand with a failure.
@@ -284,6 +302,7 @@ public final class TokenSupervisor {
             if index == 0, isInHand { failure.mayHaveHappened = true }
             call.completion(.failure(failure))
         }
+        failHeld(failure)
     }
 
     // MARK: Deadlines
@@ -301,9 +320,10 @@ public final class TokenSupervisor {
 
     private func lookAtDeadlines() {
         let now = NIODeadline.now()
-        let late = TokenFailure(
+        var late = TokenFailure(
             .timeout, message: "the token did not answer in time", hint: "the token is slow or its helper was being started; try again")
-        for request in scheduler.expire(now: now) { request.completion(.failure(late)) }
+        if case .unavailable(let failure) = state { late = failure }
+        for request in scheduler.expire(now: now) { request.completion(.failure(request.lastFailure ?? late)) }
         for call in calls.expire(now: now) { call.completion(.failure(late)) }
         if let since = scheduler.owesSince, now - since > limits.signature {
             helperEnded("a signature took longer than \(limits.signature.nanoseconds / 1_000_000) ms; the module hangs", generation)

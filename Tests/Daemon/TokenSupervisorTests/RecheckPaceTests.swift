@@ -4,14 +4,14 @@ import Testing
 @testable import TokenSupervisor
 
 @Suite struct RecheckPaceTests {
-    @Test("The daemon asks soon, then 1, 2, 4, … 30 s later for a full try, and at least every 4 s for a look")
+    @Test("The daemon asks soon, then 1, 2, 4, … 30 s later for a full try, and at least every 2 s for a look")
     func daemon() {
         var pace = RecheckPace(limits: SupervisorLimits())
         var moment: Int64 = 0
         var whole: [Int64] = []
-        for _ in 0..<40 {
+        for _ in 0..<80 {
             let (wait, isWhole) = pace.next()
-            #expect(wait <= .seconds(4))
+            #expect(wait <= .seconds(2))
             moment += wait.nanoseconds / 1_000_000
             if isWhole { whole.append(moment) }
         }

@@ -40,7 +40,7 @@ struct SupervisorOutageTests {
         }
         let key = try await harness.future { $0.generate(label: "web", id: [1], algorithm: .p256) }
         try fixture.fault("away")
-        #expect(try await harness.sign(digest, key.reference).failure != nil)
+        #expect(try await harness.sign(digest, key.reference, within: .milliseconds(300)).failure != nil)
         try await harness.until { $0.state.failure != nil }
         try await Task.sleep(for: .milliseconds(200))
         fixture.endFault("away")
@@ -118,7 +118,37 @@ struct SupervisorOutageTests {
         try await harness.stop()
     }
 
-    @Test("A helper answers what it has in hand when the token goes away; new requests fail until the token is back")
+    @Test("A helper that has grown is replaced, and no request fails")
+    func grown() async throws {
+        var configuration = configuration
+        configuration.helperMebibytes = 64
+        let harness = try await SupervisorHarness(launcher, configuration: configuration, limits: SupervisorLimits())
+        try await harness.start()
+        func make(_ number: UInt8) async throws -> TokenKey {
+            let id = [UInt8](repeating: number, count: TokenLimits.uniqueID)
+            return try await harness.future { $0.generate(label: "web-\(number)", id: id, algorithm: .p256, user: 1) }
+        }
+        let key = try await make(0)
+        // 16 MiB for each key: a helper makes three or four.
+        try fixture.fault("leak", "1000000")
+        let digest = digest
+        let signing = Task {
+            var failures: [TokenFailure] = []
+            while !Task.isCancelled {
+                if let failure = try await harness.sign(digest, key.reference).failure { failures.append(failure) }
+            }
+            return failures
+        }
+        for number in 1...8 { _ = try await make(UInt8(number)) }
+        signing.cancel()
+        #expect(try await signing.value.isEmpty)
+        #expect(try await harness.on { $0.statistics.restarts } > 0)
+        #expect(launcher.exits.contains(.exited(code: 76)))
+        #expect(try await harness.future { $0.list() }.count == 9)
+        try await harness.stop()
+    }
+
+    @Test("A helper answers what it has in hand when the token goes away; what comes later waits no longer than it may")
     func inHand() async throws {
         let isBack = Atomic(false)
         let gone = TokenFailure(.noToken, message: "gone")
@@ -140,7 +170,7 @@ struct SupervisorOutageTests {
         try await harness.until { $0.statistics.inFlight == 1 }
         #expect(try await harness.future { $0.list() }.count == 100)
         #expect(try await harness.on { $0.state.failure } == gone.inOwnWords)
-        #expect(try await harness.sign(digest).failure == gone.inOwnWords)
+        #expect(try await harness.sign(digest, within: .milliseconds(200)).failure == gone.inOwnWords)
         await #expect(throws: TokenFailure.self) { _ = try await harness.future { $0.list() } }
         // Several looks later the one in hand is still not forgotten.
         try await harness.until { _ in helper.seen.filter { $0 == .status || $0 == .look }.count >= 3 }

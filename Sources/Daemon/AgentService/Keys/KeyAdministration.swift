@@ -120,7 +120,7 @@ final class KeyAdministration {
             return request.fail(.keyUnusable(name: name.rawValue, message: unusable.reason))
         }
         guard keyring.isFree(name) else { return request.fail(.keyExists(name: name.rawValue)) }
-        if case .unavailable(let failure) = supervisor.state { return request.fail(AgentError(failure, token: token)) }
+        if let failure = supervisor.refusalOfCall { return request.fail(AgentError(failure, token: token)) }
         underWay.insert(name)
         making[peer.uid, default: 0] += 1
         let id = (0..<TokenLimits.uniqueID).map { _ in UInt8.random(in: .min ... .max) }

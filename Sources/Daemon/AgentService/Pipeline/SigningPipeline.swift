@@ -41,7 +41,7 @@ final class SigningPipeline {
         let token = job.task.key.token
         guard let supervisor = tokens[token] else { return turnAway(job, .tokenNotConfigured(token: token)) }
         // Known in advance: saves the trail an intent that leads to nothing.
-        if case .unavailable(let failure) = supervisor.state {
+        if let failure = supervisor.refusal(within: job.limits.signingDeadline) {
             return turnAway(job, .token(failure, token: token))
         }
         guard let id = round.submit(user: job.record.uid ?? .max, waitsForDisk: job.waitsForDisk) else {
