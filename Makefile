@@ -3,8 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox sandbox-stop test test-long soak-policy soak fuzz check test-deb test-boot test-tutorial test-tokens bench bench-compare format \
-	docs provider release deb reproducible install
+.PHONY: help demo sandbox sandbox-stop test test-long soak-policy soak fuzz token-faults check test-deb test-boot test-tutorial test-tokens \
+	bench bench-compare format docs provider release deb reproducible install
 
 # `make install` installs into $(DESTDIR)$(PREFIX)/…; DESTDIR is for packagers.
 DESTDIR ?=
@@ -25,7 +25,7 @@ sandbox-stop: ## stop what `make sandbox` started
 test: ## build and run every test; the last line counts them
 	@Tests/run
 
-test-long: ## run the tests that are too slow for every run: loads, a fault at each writing call, data races, a bare Debian
+test-long: ## run the tests that are too slow for every run: loads, each fault of disk and token, data races, a bare Debian
 	@ACME_AGENT_LONG_TESTS=1 Tests/run --filter \
 		'(LoopFairness|HelperOutage|WriteFault|Interruption|FirstUse|ReloadUnderWay|Handshake|RenewalScheduler|EveryCommand)Tests|manyKeysAreListedFast'
 	@ACME_AGENT_LONG_TESTS=1 Tests/run --filter YearOfRunTests
@@ -34,6 +34,7 @@ test-long: ## run the tests that are too slow for every run: loads, a fault at e
 	@Tests/Sandbox/bare-debian
 	@Tests/Sandbox/other-package
 	@Tests/Sandbox/follow-document tutorial moving $(tokens)
+	@$(MAKE) --no-print-directory token-faults
 
 tokens = $(patsubst Docs/%.md,%,$(wildcard Docs/tokens/*.md))
 test-tokens: ## follow the page of each kind of token on a bare Debian, and use keys of each type in it
@@ -59,6 +60,10 @@ soak: ## keep 64 clients busy for MINUTES while helper, token, disk and configur
 
 fuzz: ## give readers of untrusted bytes inputs that nobody would write, SECONDS=10 each; TARGET=json runs only that
 	@Tests/Fuzz/run "$(or $(SECONDS),10)" $(TARGET)
+
+token-faults: ## give a token in use each fault of each PKCS#11 function, and check what callers see; ONLY=TEXT for some of them
+	@for name in acme-agentd acme-agent-token token-faults; do swift build --product $$name; done
+	@bin=$$(swift build --show-bin-path); "$$bin/token-faults" --programs "$$bin" $(if $(ONLY),--only "$(ONLY)")
 
 check: ## check format, warnings, the walls between the parts, and the documents
 	@Tests/check

@@ -327,6 +327,13 @@ let package = Package(
         .executableTarget(
             name: "fuzz", dependencies: ["CFuzzer", "FuzzTargets", argumentParser], path: "Tests/Fuzz/fuzz", swiftSettings: settings),
         tests("FuzzTests", in: "Fuzz", ["CFuzzer", "FuzzTargets"]),
+        // Faults of the token under a running daemon.
+        .executableTarget(
+            name: "token-faults",
+            dependencies: [
+                "TokenTestSupport", "ProcessWaiting", "KeyNameLiterals", "AgentClient", "AgentInterface", "PKCS11", "ACME", "JOSE", crypto,
+            ],
+            path: "Tests/TokenFaults", swiftSettings: settings),
         tests("MeasurementTests", in: "Benchmark", ["Measurement", "StrictJSON"]),
         tests(
             "EndToEndTests", in: "EndToEnd",
