@@ -110,7 +110,9 @@ struct SupervisorPatienceTests {
         let harness = try await SupervisorHarness(helper)
         try await harness.start()
         #expect(try await harness.sign(digest).failure == gone.inOwnWords)
-        await #expect(throws: gone.inOwnWords) { _ = try await harness.future { $0.generate(label: "a", id: [1], algorithm: .p256, user: 1) } }
+        await #expect(throws: gone.inOwnWords) {
+            _ = try await harness.future { $0.generate(label: "a", id: [1], algorithm: .p256, user: 1) }
+        }
         try await harness.stop()
     }
 
