@@ -1,8 +1,8 @@
 import KeyEncoding
 
 /// The form of a PKCS#11 URI (RFC 7512 §2.3), checked strictly before p11-kit reads it. p11-kit drops blanks, takes the
-/// last of several attributes with the same name and ignores what it does not know, so that a URI would match more than
-/// it says.
+/// last of several attributes with the same name, reads nothing after an empty one and ignores what it does not know, so
+/// that a URI would match more than it says.
 struct TokenURIText {
     /// Names of the query's attributes (§2.4).
     private(set) var queryNames: [String] = []
@@ -29,7 +29,11 @@ struct TokenURIText {
         guard text.prefix(scheme.count).lowercased() == scheme else { throw .invalidURI(reason: "it does not begin with \"pkcs11:\"") }
         let parts = text.dropFirst(scheme.count).split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         var names: Set<String> = []
-        for attribute in parts.first?.split(separator: ";") ?? [] {
+        var attributes = parts.first?.split(separator: ";", omittingEmptySubsequences: false) ?? []
+        // Nothing comes after an empty one at the end.
+        if attributes.last?.isEmpty == true { attributes.removeLast() }
+        for attribute in attributes {
+            guard !attribute.isEmpty else { throw .invalidURI(reason: "it has an empty attribute: \";\" at its start, or twice in a row") }
             let (name, value) = try Self.attribute(attribute)
             guard Self.pathNames.contains(name) else {
                 throw .invalidURI(

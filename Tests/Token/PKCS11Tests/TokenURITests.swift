@@ -9,6 +9,8 @@ import Testing
         // p11-kit alone would drop the blank, take the second of two, and include the part after "#" in the value.
         "pkcs11:token=a b", "pkcs11:token=a\n", "pkcs11:token=a\u{0}b", "pkcs11:token=ä", "pkcs11:token=A;token=B", "pkcs11:id=%01;id=%02",
         "pkcs11:token=A#id=%01", "pkcs11:token=A%00B",
+        // p11-kit alone would read nothing after an empty attribute, and match every token and every key.
+        "pkcs11:;token=A", "pkcs11:token=A;;id=%01", "pkcs11:;", "pkcs11:token=A;;", "pkcs11:;?x-a=1",
         // Unknown attributes match nothing (section 2.5); p11-kit knows some from older drafts.
         "pkcs11:unheard=of", "pkcs11:x-vendor=1;token=A", "pkcs11:Token=A", "pkcs11:object-type=private", "pkcs11:objecttype=private",
         "pkcs11:pinfile=/etc/pin", "pkcs11:pin-value=1234", "pkcs11:module-name=softhsm2",
