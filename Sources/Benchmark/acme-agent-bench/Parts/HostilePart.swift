@@ -17,6 +17,9 @@ final class HostilePart {
     /// for the rest; and their bytes.
     static let recordsPerMinute = 101.0, bytesPerMinute = Double(128 << 10)
 
+    /// Calls below which the 99th percentile says nothing.
+    private static let fewest = 500.0
+
     func run(_ measure: (Plan) -> Void) throws {
         var plan = Plan()
         plan.isRepeated = false
@@ -31,7 +34,13 @@ final class HostilePart {
         plan.optional(what) { plan in
             let own = try HostileBench(workshop: self.workshop, size: size)
             bench = own
-            plan.probe(what) { try own.measure(seconds: 6, seed: 1) }
+            plan.probe(what) {
+                let figures = try own.measure(seconds: 6, seed: 1)
+                for name in ["hostile.alone.calls", "hostile.calls"] where figures[name] ?? 0 < HostilePart.fewest {
+                    throw BenchError("\(Int(figures[name] ?? 0)) calls are too few for a 99th percentile")
+                }
+                return figures
+            }
             plan.claims += HostilePart.claims(what)
         }
         measure(plan)
