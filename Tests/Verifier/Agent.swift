@@ -92,6 +92,17 @@ final class Agent {
         return String(decoding: text, as: UTF8.self).split(separator: "\n").count { $0.contains(" Key Object") }
     }
 
+    /// What `keyObjects` saw last: the tool's lines of each object.
+    var objects: [String] {
+        let text = File.read(folder + "/objects").map { String(decoding: $0, as: UTF8.self) } ?? ""
+        var objects: [String] = []
+        for line in text.split(separator: "\n") {
+            if line.contains(" Key Object") { objects.append("") }
+            if !objects.isEmpty { objects[objects.count - 1] += line + "\n" }
+        }
+        return objects
+    }
+
     private static func softHSM() throws(Finding) -> String {
         let modules = [
             "/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",

@@ -313,6 +313,8 @@ final class Soak {
                 if objectsLeft != 0 {
                     let entries = (File.names(agent.folder + "/state/keys") ?? []).filter { !listed.contains(String($0.dropLast(5))) }
                     find("the token has \(objectsLeft) objects that belong to no key; entries without a key: \(entries.sorted())")
+                    let known = listed.union(Universe.adoptable)
+                    for object in agent.objects where !known.contains(where: { object.contains("label:      \($0)\n") }) { find(object) }
                 }
                 return
             }
