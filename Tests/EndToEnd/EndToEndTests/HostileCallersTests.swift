@@ -6,16 +6,21 @@ import Testing
 @Suite struct HostileCallersTests {
     @Test(.enabled(if: geteuid() == 0, "needs root")) func floodsOfTwoUsersCostAThirdNoCallAndStayWithinTheBounds() async throws {
         let idle = 400, slow = 40
-        let outcome = try await Program.run(
-            Program.folder + "/acme-agent-bench",
-            ["hostile-callers", "--idle", "\(idle)", "--slow", "\(slow)", "--seconds", "2", "--seed", "1"], environment: Program.environment
-        )
-        try #require(outcome.status == 0, "\(outcome)")
-        var figures: [String: Double] = [:]
-        for line in outcome.output.split(separator: "\n") {
-            let words = line.split(separator: " ")
-            if words.count == 2 { figures[String(words[0].dropFirst("hostile.".count))] = Double(words[1]) }
-        }
+        var outcome: Outcome, figures: [String: Double] = [:]
+        // For longer on a loaded machine, until there was something to hold up.
+        var seconds = 2
+        repeat {
+            outcome = try await Program.run(
+                Program.folder + "/acme-agent-bench",
+                ["hostile-callers", "--idle", "\(idle)", "--slow", "\(slow)", "--seconds", "\(seconds)", "--seed", "1"],
+                environment: Program.environment)
+            try #require(outcome.status == 0, "\(outcome)")
+            for line in outcome.output.split(separator: "\n") {
+                let words = line.split(separator: " ")
+                if words.count == 2 { figures[String(words[0].dropFirst("hostile.".count))] = Double(words[1]) }
+            }
+            seconds *= 4
+        } while seconds <= 32 && !isEnough(figures)
         func figure(_ name: String) throws -> Double { try #require(figures[name], "\(name) is missing: \(outcome)") }
         // The third user's calls were answered, all of them rightly.
         #expect(try figure("calls") >= 20 && figure("signatures") >= 5, "\(outcome)")
@@ -32,5 +37,9 @@ import Testing
         #expect(try figure("trail.records") > 0 && figure("trail.records") <= figure("trail.records.limit"), "\(outcome)")
         #expect(try figure("trail.kib") <= figure("trail.kib.limit"), "\(outcome)")
         #expect(try figure("memory") <= figure("memory.limit"), "\(outcome)")
+    }
+    private func isEnough(_ figures: [String: Double]) -> Bool {
+        let refused = figures["refused.replies"] ?? 0
+        return refused > figures["trail.records.limit"] ?? 0 && ["large", "invalid"].allSatisfy { figures[$0 + ".closed"] ?? 0 > 0 }
     }
 }
