@@ -84,6 +84,8 @@ struct CaseRun {
         default: try await runOnce()
         }
         result.hits = fixture.faults(faultCase.file)
+        // One fault is over at once, so that an answer has no more time than the token to come back.
+        if result.back == nil, faultCase.fault != .hang, !faultCase.mayFailRequests, result.slowest > mostToRecover { result.isLate = true }
         if result.hits == 0 { result.findings.append("the fault did not happen") }
         if let most = faultCase.mostLogins, result.hits > most {
             result.findings.append("C_Login was called \(result.hits) times with a PIN that may be tried \(most) times")

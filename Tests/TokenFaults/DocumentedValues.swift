@@ -1,7 +1,7 @@
 import Foundation
 import PKCS11
 
-/// The return values in the tables of Docs/tokens.md.
+/// What the tables of Docs/tokens.md name.
 enum DocumentedValues {
     /// Values that no table names, for the rows "others" and "anything else".
     private static let others: [UInt] = [
@@ -13,7 +13,19 @@ enum DocumentedValues {
     ]
     private static let sections: Set = ["## The PIN", "## When a call fails"]
 
-    /// A name that ends in an underscore, as `CKR_PIN_…` does, stands for all that begin with it. Nil if the file cannot
+    /// The functions whose faults the page says were tried, in its order.
+    static func functions(_ path: String) -> [String] {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return [] }
+        var section = ""
+        return text.split(separator: "\n").compactMap { line in
+            if line.hasPrefix("## ") { section = String(line) }
+            guard section == "## Faults that were tried", line.hasPrefix("| C_"), let name = line.split(separator: " ").dropFirst().first
+            else { return nil }
+            return String(name)
+        }
+    }
+
+    /// The return values. A name that ends in an underscore, as `CKR_PIN_…` does, stands for all that begin with it. Nil if the file cannot
     /// be read, or names what is no return value.
     static func read(_ path: String) -> [ReturnValue]? {
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }

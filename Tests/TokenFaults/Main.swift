@@ -60,6 +60,10 @@ import PKCS11
             complain("token-faults: error: missing in the table: \(differences.missing.sorted()); unused: \(differences.unused.sorted())")
             exit(1)
         }
+        guard DocumentedValues.functions(options.root + "/Docs/tokens.md") == CryptokiFunction.all.map(\.name) else {
+            complain("token-faults: error: the table of functions in Docs/tokens.md is not that of this program")
+            exit(1)
+        }
         var cases = FaultCase.all(values)
         if let only = options.only { cases = cases.filter { $0.description.contains(only) } }
         if options.seconds != nil {
@@ -82,7 +86,7 @@ import PKCS11
                     results.filter { !$0.isLate }
                     + (await run(late, alone, programs, template)).map { result in
                         var result = result
-                        if result.isLate { result.findings.append("a request was met only \(result.back ?? 0) s after the fault") }
+                        if result.isLate { result.findings.append("a request was met only after \(result.back ?? result.slowest) s") }
                         return result
                     }
                 for result in results where result.isLate { say("\(result.faultCase): \(result.findings.joined(separator: "; "))") }

@@ -71,9 +71,9 @@ extension TokenFailure {
         0x70: "it does not have the mechanism", 0x71: "it does not accept the mechanism's parameters",
         // CKR_OPERATION_ACTIVE, CKR_OPERATION_NOT_INITIALIZED
         0x90: "another operation is under way", 0x91: "the operation was not started",
-        // CKR_PIN_INCORRECT, CKR_PIN_INVALID, CKR_PIN_LEN_RANGE, CKR_PIN_EXPIRED, CKR_PIN_LOCKED
+        // CKR_PIN_INCORRECT, CKR_PIN_INVALID, CKR_PIN_LEN_RANGE, CKR_PIN_EXPIRED, CKR_PIN_LOCKED, CKR_PIN_TOO_WEAK
         0xA0: "the PIN is incorrect", 0xA1: "the PIN has invalid characters", 0xA2: "the PIN is too short or too long",
-        0xA3: "the PIN has expired", 0xA4: "the PIN is locked",
+        0xA3: "the PIN has expired", 0xA4: "the PIN is locked", 0x1C3: "the PIN is too weak",
         // CKR_SESSION_CLOSED, CKR_SESSION_COUNT, CKR_SESSION_HANDLE_INVALID, CKR_SESSION_READ_ONLY
         0xB0: "the session was closed", 0xB1: "it has no session left", 0xB3: "the session is no longer there",
         0xB5: "the session is read-only",
