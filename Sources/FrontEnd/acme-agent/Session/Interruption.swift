@@ -112,13 +112,8 @@ enum Interruption {
             errno = saved
         }
         action.sa_flags = SA_RESTART
-        for number in [SIGINT, SIGTERM] {
-            var before = sigaction()
-            sigaction(number, nil, &before)
-            // SIG_IGN, with which a shell starts commands in the background: it stays so.
-            if unsafeBitCast(before.__sigaction_handler.sa_handler, to: UInt.self) == 1 { continue }
-            sigaction(number, &action, nil)
-        }
+        sigaction(SIGINT, &action, nil)
+        sigaction(SIGTERM, &action, nil)
     }
 }
 
