@@ -63,6 +63,7 @@ struct CaseRun {
         }
         if !result.findings.isEmpty { result.findings.append("the log's end:\n" + agent.lastLines) }
         await agent.end()
+        agent.removeFolder()
         return result
     }
 

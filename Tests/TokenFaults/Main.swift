@@ -91,6 +91,7 @@ import PKCS11
                     }
                 for result in results where result.isLate { say("\(result.faultCase): \(result.findings.joined(separator: "; "))") }
             }
+            template.removeFolder()
             finish(results, of: cases.count, options)
         } catch {
             complain("token-faults: error: \(error)")

@@ -132,6 +132,9 @@ final class TestAgent: @unchecked Sendable {
     /// Says that the PIN may be tried again, as an administrator does.
     func forgetPINAttempts() { fixture.pinMemory.map { try? FileManager.default.removeItem(atPath: $0) } }
 
+    /// After its end. `exit` does not wait for the fixture to do it.
+    func removeFolder() { try? FileManager.default.removeItem(atPath: fixture.folder) }
+
     func end() async {
         guard daemon.isRunning else { return }
         daemon.terminate()
